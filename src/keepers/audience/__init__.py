@@ -1,0 +1,1 @@
+"""WHO: conditions, segments and lifecycles as expressions. No connection is held here."""

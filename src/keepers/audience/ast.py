@@ -1,0 +1,141 @@
+"""The conditions language as a tree of frozen structs. `parse.py` reads it from plain data."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from keepers.model.moments import Moment
+
+Function = Literal["count", "sum", "avg", "min", "max", "distinct"]
+FUNCTIONS: tuple[Function, ...] = ("count", "sum", "avg", "min", "max", "distinct")
+
+
+class Test(Struct, frozen=True):
+    """One comparison: an operator's id (see `operators.py`) and what it compares with."""
+
+    op: str
+    operand: Any
+
+    __test__ = False  # not a test of pytest's
+
+
+class PropertyTest(Struct, frozen=True):
+    """Comparisons on one property; with `some`, on one item of a list of objects."""
+
+    path: str
+    tests: tuple[Test, ...] = ()
+    some: tuple[PropertyTest, ...] = ()
+
+
+class Aggregate(Struct, frozen=True):
+    """A figure over the matching events and the comparisons it must pass. `of` is None for count."""
+
+    function: Function
+    of: str | None
+    tests: tuple[Test, ...]
+
+
+class Window(Struct, frozen=True):
+    """Which times count: from `start` to `end`. Relative bounds are half-open (start, end], absolute [start, end)."""
+
+    start: Moment | None = None
+    end: Moment | None = None
+
+
+class All(Struct, frozen=True, tag=True):
+    items: tuple[Condition, ...]
+
+
+class Any_(Struct, frozen=True, tag="Any"):
+    items: tuple[Condition, ...]
+
+
+class Not(Struct, frozen=True, tag=True):
+    item: Condition
+
+
+class Anyone(Struct, frozen=True, tag=True):
+    """Everybody who is known at the moment of asking."""
+
+
+class Trait(Struct, frozen=True, tag=True):
+    name: str
+    tests: tuple[Test, ...]
+
+
+class Did(Struct, frozen=True, tag=True):
+    """Events in a window. With `occurrence`, only the first or last one ever is looked at."""
+
+    event: str
+    where: tuple[PropertyTest, ...] = ()
+    aggregates: tuple[Aggregate, ...] = ()
+    window: Window = Window()
+    occurrence: Literal["first", "last"] | None = None
+
+
+class SequenceStep(Struct, frozen=True):
+    """`within` is the span since the step before; a `negated` last step must not follow within it."""
+
+    event: str
+    where: tuple[PropertyTest, ...] = ()
+    within: timedelta | None = None
+    negated: bool = False
+
+
+class Sequence(Struct, frozen=True, tag=True):
+    steps: tuple[SequenceStep, ...]
+    same: str | None = None
+    window: Window = Window()
+
+
+class InSegment(Struct, frozen=True, tag=True):
+    segment: str
+    lasting: timedelta = timedelta(0)
+
+
+class InStage(Struct, frozen=True, tag=True):
+    lifecycle: str
+    stage: str
+    lasting: timedelta = timedelta(0)
+
+
+class Account(Struct, frozen=True, tag=True):
+    """Member, now, of an account for which the inner condition holds."""
+
+    condition: Condition
+
+
+class Sample(Struct, frozen=True, tag=True):
+    """A stable share of everybody: md5(salt, bucket_key) read as a fraction lies in [start, end)."""
+
+    salt: str
+    start: float
+    end: float
+
+
+Condition = All | Any_ | Not | Anyone | Trait | Did | Sequence | InSegment | InStage | Account | Sample
+NOBODY = Any_(())
+
+
+def children(condition: Condition) -> tuple[Condition, ...]:
+    """The conditions directly inside one."""
+    match condition:
+        case All(items) | Any_(items):
+            return items
+        case Not(item):
+            return (item,)
+        case Account(inner):
+            return (inner,)
+        case _:
+            return ()
+
+
+def walk(condition: Condition) -> list[Condition]:
+    """The condition and all inside it, outermost first."""
+    found = [condition]
+    for child in children(condition):
+        found += walk(child)
+    return found

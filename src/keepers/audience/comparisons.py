@@ -1,0 +1,235 @@
+"""What the comparison operators mean, as Ibis expressions. The table of them is in `operators.py`.
+
+Every expression is two-valued: an absent value is simply not equal, so `not` around it is exact.
+`flips` gives the instants at which a comparison with a relative moment changes its answer by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import ibis
+from msgspec import Struct
+
+from keepers.model.moments import Moment
+
+TICK = timedelta(microseconds=1)
+
+
+class Value(Struct, frozen=True):
+    """What an operator sees: one Ibis column per JSON kind, None where that kind never arrived."""
+
+    number: Any = None
+    text: Any = None
+    boolean: Any = None
+    instant: Any = None
+    date: Any = None
+
+
+class Clock(Struct, frozen=True):
+    """The moment of asking as Ibis columns. `local_date` and `midnight` (date → UTC instant, and the instant
+    until which the zone's present offset holds) exist where a subject's zone is at hand."""
+
+    now: Any
+    local_date: Any = None
+    midnight: Callable[[Any], Any] | None = None
+
+
+class Anniversary(Struct, frozen=True):
+    """The next yearly return of a date lies exactly `days` ahead, or with `within` at most so many."""
+
+    days: int
+    within: bool = False
+
+
+def seconds(span: timedelta) -> Any:
+    """A span as an Ibis interval, exact to the microsecond."""
+    if span.microseconds:
+        return ibis.interval(microseconds=span // TICK)
+    return ibis.interval(seconds=int(span.total_seconds()))
+
+
+def sure(expression: Any) -> Any:
+    """Two-valued: what cannot be known does not hold."""
+    return expression.fill_null(False)
+
+
+def never() -> Any:
+    return ibis.literal(False)
+
+
+def moment_column(moment: Moment, clock: Clock) -> Any:
+    """The instant a moment stands for when asked now."""
+    if moment.at is not None:
+        return ibis.literal(moment.at)
+    return clock.now + seconds(moment.offset) if moment.offset else clock.now
+
+
+def equals(value: Value, operand: Any) -> Any:
+    """Equality within one JSON kind: the number 5 is not the text "5"."""
+    column = _column(value, operand)
+    return never() if column is None else sure(column == _literal(operand))
+
+
+def _column(value: Value, operand: Any) -> Any:
+    match operand:
+        case bool():
+            return value.boolean
+        case int() | float():
+            return value.number
+        case Moment():
+            return value.instant
+        case _:
+            return value.text
+
+
+def _literal(operand: Any) -> Any:
+    if isinstance(operand, bool | str):
+        return ibis.literal(operand)
+    return ibis.literal(float(operand))
+
+
+def one_of(value: Value, operands: tuple[Any, ...], clock: Clock) -> Any:
+    holds = never()
+    for kind in (bool, str, float):
+        same = [o for o in operands if (isinstance(o, bool) if kind is bool else _is_plain(o, kind))]
+        column = _column(value, same[0]) if same else None
+        if column is not None:
+            holds = holds | sure(column.isin([float(o) if kind is float else o for o in same]))
+    return holds
+
+
+def _is_plain(operand: Any, kind: type) -> bool:
+    return not isinstance(operand, bool) and isinstance(operand, str if kind is str else (int, float))
+
+
+def compare(symbol: str) -> Callable[[Value, Any, Clock], Any]:
+    def holds(value: Value, operand: Any, clock: Clock) -> Any:
+        column = _column(value, operand)
+        if column is None:
+            return never()
+        other = moment_column(operand, clock) if isinstance(operand, Moment) else _literal(operand)
+        match symbol:
+            case "lt":
+                return sure(column < other)
+            case "lte":
+                return sure(column <= other)
+            case "gt":
+                return sure(column > other)
+            case "gte":
+                return sure(column >= other)
+            case _:
+                return sure(column == other)
+
+    return holds
+
+
+def equal(value: Value, operand: Any, clock: Clock) -> Any:
+    return compare("eq")(value, operand, clock) if isinstance(operand, Moment) else equals(value, operand)
+
+
+def both_flips(value: Value, operand: Any, clock: Clock) -> list[Any]:
+    """True for an instant only: the answer changes at it and just after."""
+    return [*flip(False)(value, operand, clock), *flip(True)(value, operand, clock)]
+
+
+def flip(late: bool) -> Callable[[Value, Any, Clock], list[Any]]:
+    def flips(value: Value, operand: Any, clock: Clock) -> list[Any]:
+        if not isinstance(operand, Moment) or not operand.is_relative or value.instant is None:
+            return []
+        return [value.instant - seconds(operand.offset - TICK if late else operand.offset)]
+
+    return flips
+
+
+def between(value: Value, operand: tuple[Any, Any], clock: Clock) -> Any:
+    low, high = operand
+    return compare("gte")(value, low, clock) & compare("lte")(value, high, clock)
+
+
+def between_flips(value: Value, operand: tuple[Any, Any], clock: Clock) -> list[Any]:
+    return flip(late=True)(value, operand[0], clock) + flip(late=False)(value, operand[1], clock)
+
+
+def textual(method: str) -> Callable[[Value, Any, Clock], Any]:
+    def holds(value: Value, operand: str, clock: Clock) -> Any:
+        return never() if value.text is None else sure(getattr(value.text, method)(operand))
+
+    return holds
+
+
+def exists(value: Value, wanted: bool, clock: Clock) -> Any:
+    present = never()
+    for column in (value.number, value.text, value.boolean, value.instant):
+        if column is not None:
+            present = present | column.notnull()
+    return present if wanted else ~present
+
+
+def within_last(value: Value, span: timedelta, clock: Clock) -> Any:
+    if value.instant is None:
+        return never()
+    return sure((value.instant > clock.now - seconds(span)) & (value.instant <= clock.now))
+
+
+def within_next(value: Value, span: timedelta, clock: Clock) -> Any:
+    if value.instant is None:
+        return never()
+    return sure((value.instant > clock.now) & (value.instant <= clock.now + seconds(span)))
+
+
+def older_than(value: Value, span: timedelta, clock: Clock) -> Any:
+    return never() if value.instant is None else sure(value.instant <= clock.now - seconds(span))
+
+
+def _return_of(date: Any, year: Any) -> Any:
+    """The date's return in a year; 29 February falls on the 28th where there is no 29th."""
+    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+    is_leap_day = (date.month() == 2) & (date.day() == 29)
+    day = ibis.cases((is_leap_day & ~leap, ibis.literal(28)), else_=date.day().cast("int32"))
+    return ibis.date(year.cast("int32"), date.month().cast("int32"), day.cast("int32"))
+
+
+def _returns(value: Value, clock: Clock) -> list[Any]:
+    year = clock.local_date.year()
+    return [_return_of(value.date, year), _return_of(value.date, year + 1), _return_of(value.date, year + 2)]
+
+
+def anniversary(value: Value, operand: Anniversary, clock: Clock) -> Any:
+    if value.date is None or clock.local_date is None:
+        return never()
+    holds = never()
+    for day in _returns(value, clock)[:2]:
+        ahead = day.epoch_days() - clock.local_date.epoch_days()
+        holds = holds | sure(
+            ((ahead >= 0) & (ahead <= operand.days)) if operand.within else ahead == operand.days
+        )
+    return holds
+
+
+def anniversary_flips(value: Value, operand: Anniversary, clock: Clock) -> list[Any]:
+    if value.date is None or clock.local_date is None or clock.midnight is None:
+        return []
+    found = []
+    for day in _returns(value, clock):
+        found += [clock.midnight(day - ibis.interval(days=operand.days))]
+        found += [
+            clock.midnight(
+                (day if operand.within else day - ibis.interval(days=operand.days)) + ibis.interval(days=1)
+            )
+        ]
+    return found
+
+
+def within_last_flips(value: Value, span: timedelta, clock: Clock) -> list[Any]:
+    return [] if value.instant is None else [value.instant, value.instant + seconds(span)]
+
+
+def within_next_flips(value: Value, span: timedelta, clock: Clock) -> list[Any]:
+    return [] if value.instant is None else [value.instant - seconds(span), value.instant]
+
+
+def older_than_flips(value: Value, span: timedelta, clock: Clock) -> list[Any]:
+    return [] if value.instant is None else [value.instant + seconds(span)]

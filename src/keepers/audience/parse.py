@@ -1,0 +1,286 @@
+"""Conditions from plain data (YAML or JSON). Every mistake names its field and the remedy."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from keepers.audience import ast
+from keepers.audience.operands import parse_tests, text_of
+from keepers.model.errors import DefinitionError, UserError, nearest
+from keepers.model.moments import Moment, parse_duration, parse_moment
+
+MAX_DEPTH = 24
+MAX_LEAVES = 400
+WINDOW_KEYS = ("within", "since", "between", "ever")
+LEAVES: dict[str, tuple[str, ...]] = {
+    "trait": (),
+    "persona": (),
+    "did": ("where", *ast.FUNCTIONS, *WINDOW_KEYS, "first", "last"),
+    "did_not": ("where", *ast.FUNCTIONS, *WINDOW_KEYS, "first", "last"),
+    "sequence": ("same", *WINDOW_KEYS),
+    "in_segment": ("for",),
+    "in_stage": ("for",),
+    "account": (),
+    "sample": ("salt",),
+}
+GROUPS = ("all", "any", "not")
+
+
+class Parser:
+    """Reads one document; `zone` is the workspace's, for dates written without one."""
+
+    def __init__(self, zone: ZoneInfo | None = None) -> None:
+        self.zone = zone
+        self.leaves = 0
+
+    def condition(self, data: Any, at: str = "", depth: int = 0) -> ast.Condition:
+        """A condition. Raises DefinitionError naming the field."""
+        if depth > MAX_DEPTH:
+            raise DefinitionError(f"conditions are nested deeper than {MAX_DEPTH} levels", field=at)
+        if data == "anyone":
+            return ast.Anyone()
+        if data == "nobody" or data is None or data in ({}, []):
+            return ast.NOBODY
+        if not isinstance(data, dict):
+            raise DefinitionError(
+                f"expected a condition such as {{did: Order Completed}} or “anyone”, got {_show(data)}",
+                field=at,
+            )
+        heads = [k for k in data if k in LEAVES or k in GROUPS]
+        if len(heads) != 1:
+            raise self._head_error(data, heads, at)
+        head = heads[0]
+        here = f"{at}.{head}" if at else str(head)
+        if head in GROUPS:
+            self._only(data, (head,), at)
+            return self._group(str(head), data[head], here, depth)
+        self.leaves += 1
+        if self.leaves > MAX_LEAVES:
+            raise DefinitionError(f"more than {MAX_LEAVES} conditions in one definition", field=at)
+        return cast(ast.Condition, getattr(self, f"_{head}")(data, at, here, depth))
+
+    def _head_error(self, data: dict[Any, Any], heads: list[Any], at: str) -> DefinitionError:
+        if len(heads) > 1:
+            return DefinitionError(
+                f"{' and '.join(map(str, heads))} stand side by side; put them in a list under “all” or “any”",
+                field=at,
+            )
+        first = next(iter(data), "")
+        return DefinitionError(
+            f"“{first}” is no kind of condition.{nearest(str(first), [*LEAVES, *GROUPS])}", field=at
+        )
+
+    def _only(self, data: dict[Any, Any], allowed: tuple[str, ...], at: str) -> None:
+        for key in data:
+            if key not in allowed:
+                raise DefinitionError(f"“{key}” does not belong here.{nearest(str(key), allowed)}", field=at)
+
+    def _group(self, head: str, inner: Any, here: str, depth: int) -> ast.Condition:
+        if head == "not":
+            return ast.Not(self.condition(inner, here, depth + 1))
+        if not isinstance(inner, list):
+            raise DefinitionError("expected a list of conditions", field=here)
+        if not inner:
+            return ast.NOBODY
+        items = tuple(self.condition(item, f"{here}[{n}]", depth + 1) for n, item in enumerate(inner))
+        return ast.All(items) if head == "all" else ast.Any_(items)
+
+    def _trait(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        name = text_of(data["trait"], here)
+        rest = {k: v for k, v in data.items() if k != "trait"}
+        tests = parse_tests(rest, at, self.zone) if rest else parse_tests({"exists": True}, at, self.zone)
+        return ast.Trait(name, tests)
+
+    def _persona(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        self._only(data, ("persona",), at)
+        return ast.Trait("persona", (ast.Test("eq", text_of(data["persona"], here)),))
+
+    def _did(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        head = "did" if "did" in data else "did_not"
+        self._only(data, (head, *LEAVES[head]), at)
+        occurrence = None
+        for word in ("first", "last"):
+            if data.get(word):
+                if data[word] is not True or occurrence:
+                    raise DefinitionError(
+                        "write “first: true” or “last: true”, not both", field=f"{at}.{word}"
+                    )
+                occurrence = word
+        aggregates = tuple(
+            self._aggregate(f, data[f], f"{at}.{f}" if at else f) for f in ast.FUNCTIONS if f in data
+        )
+        if occurrence and aggregates:
+            raise DefinitionError("one occurrence has no count or sum; leave one of them out", field=at)
+        did = ast.Did(
+            event=text_of(data[head], here),
+            where=self.where(data.get("where"), f"{at}.where" if at else "where"),
+            aggregates=aggregates,
+            window=self._window(data, at),
+            occurrence=cast(Any, occurrence),
+        )
+        return ast.Not(did) if head == "did_not" else did
+
+    _did_not = _did
+
+    def where(self, data: Any, at: str, depth: int = 0) -> tuple[ast.PropertyTest, ...]:
+        """Property tests: `{total: {gt: 50}, category: [shoes, boots], products: {some: {price: {gt: 9}}}}`."""
+        if data is None:
+            return ()
+        if not isinstance(data, dict):
+            raise DefinitionError("expected properties and what they must be, as {total: {gt: 50}}", field=at)
+        found = []
+        for path, wanted in data.items():
+            here = f"{at}.{path}"
+            if isinstance(wanted, dict) and "some" in wanted:
+                if depth:
+                    raise DefinitionError("a list inside a list item cannot be asked about", field=here)
+                self._only(wanted, ("some",), here)
+                some = self.where(wanted["some"], f"{here}.some", depth + 1)
+                found.append(ast.PropertyTest(str(path), some=some))
+                continue
+            found.append(ast.PropertyTest(str(path), self._tests(wanted, here)))
+        return tuple(found)
+
+    def _tests(self, wanted: Any, here: str) -> tuple[ast.Test, ...]:
+        if isinstance(wanted, dict):
+            if not wanted:
+                raise DefinitionError("nothing is asked of it", field=here)
+            return parse_tests(wanted, here, self.zone)
+        if wanted is None:
+            raise DefinitionError("an empty value; write {exists: false} for “has none”", field=here)
+        return parse_tests({"in" if isinstance(wanted, list) else "eq": wanted}, here, self.zone)
+
+    def _aggregate(self, function: ast.Function, data: Any, here: str) -> ast.Aggregate:
+        if function == "count":
+            wanted = data if isinstance(data, dict) else {"eq": data}
+            of = None
+        else:
+            if not isinstance(data, dict) or "of" not in data:
+                raise DefinitionError(
+                    f"expected {{of: a property, gte: a number}} for {function}", field=here
+                )
+            of = text_of(data["of"], f"{here}.of")
+            wanted = {k: v for k, v in data.items() if k != "of"}
+            if not wanted:
+                raise DefinitionError(
+                    "nothing is asked of the figure; add gte, lte, eq or between", field=here
+                )
+        tests = parse_tests(wanted, here, self.zone)
+        for test in tests:
+            if test.op not in ("eq", "ne", "lt", "lte", "gt", "gte", "between", "in", "not_in"):
+                raise DefinitionError(f"“{test.op}” does not apply to a {function}", field=here)
+            for operand in test.operand if isinstance(test.operand, tuple) else (test.operand,):
+                if isinstance(operand, bool) or not isinstance(operand, int | float):
+                    raise DefinitionError(
+                        f"a {function} is compared with a number, not {_show(operand)}", field=here
+                    )
+        return ast.Aggregate(function, of, tests)
+
+    def _window(self, data: dict[str, Any], at: str) -> ast.Window:
+        named = [k for k in WINDOW_KEYS if k in data]
+        if len(named) > 1:
+            raise DefinitionError(f"{' and '.join(named)} exclude each other", field=at)
+        if not named or named[0] == "ever":
+            return ast.Window()
+        key = named[0]
+        here = f"{at}.{key}" if at else key
+        try:
+            if key == "within":
+                return ast.Window(start=Moment(offset=-parse_duration(data[key])))
+            if key == "since":
+                return ast.Window(start=parse_moment(data[key], self.zone))
+            pair = data[key]
+            if not isinstance(pair, list) or len(pair) != 2:
+                raise UserError("expected two moments, as [2026-01-01, 2026-02-01] or [60d ago, 30d ago]")
+            start, end = (parse_moment(m, self.zone) for m in pair)
+            if start.is_relative == end.is_relative and (start.at or start.offset) >= (end.at or end.offset):  # type: ignore[operator]
+                raise UserError("the window ends before it starts")
+            return ast.Window(start=start, end=end)
+        except DefinitionError:
+            raise
+        except UserError as error:
+            raise DefinitionError(error.message, field=here) from None
+
+    def _sequence(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        self._only(data, ("sequence", *LEAVES["sequence"]), at)
+        steps = data["sequence"]
+        if not isinstance(steps, list) or len(steps) < 2:
+            raise DefinitionError("expected a list of at least two steps", field=here)
+        parsed = tuple(self._step(step, f"{here}[{n}]", n, len(steps)) for n, step in enumerate(steps))
+        same = text_of(data["same"], f"{at}.same") if "same" in data else None
+        return ast.Sequence(parsed, same, self._window(data, at))
+
+    def _step(self, data: Any, here: str, n: int, total: int) -> ast.SequenceStep:
+        if not isinstance(data, dict) or ("did" in data) == ("did_not" in data):
+            raise DefinitionError("expected a step such as {did: Order Completed, within: 2h}", field=here)
+        self._only(data, ("did", "did_not", "where", "within"), here)
+        negated = "did_not" in data
+        if negated and (n != total - 1 or n == 0):
+            raise DefinitionError("only the last step may be “did_not”", field=here)
+        if n == 0 and "within" in data:
+            raise DefinitionError(
+                "the first step has nothing before it; put “within” on the sequence", field=here
+            )
+        return ast.SequenceStep(
+            event=text_of(data["did_not" if negated else "did"], here),
+            where=self.where(data.get("where"), f"{here}.where"),
+            within=self._duration(data["within"], f"{here}.within") if "within" in data else None,
+            negated=negated,
+        )
+
+    def _duration(self, data: Any, here: str) -> Any:
+        try:
+            return parse_duration(data)
+        except UserError as error:
+            raise DefinitionError(error.message, field=here) from None
+
+    def _lasting(self, data: dict[str, Any], at: str) -> Any:
+        return self._duration(data.get("for", "0s"), f"{at}.for")
+
+    def _in_segment(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        self._only(data, ("in_segment", "for"), at)
+        return ast.InSegment(text_of(data["in_segment"], here), self._lasting(data, at))
+
+    def _in_stage(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        self._only(data, ("in_stage", "for"), at)
+        lifecycle, dot, stage = text_of(data["in_stage"], here).rpartition(".")
+        if not dot:
+            raise DefinitionError("expected lifecycle.stage, such as value.loyal", field=here)
+        return ast.InStage(lifecycle, stage, self._lasting(data, at))
+
+    def _account(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        self._only(data, ("account",), at)
+        inner = self.condition(data["account"], here, depth + 1)
+        if any(isinstance(c, ast.Account) for c in ast.walk(inner)):
+            raise DefinitionError("an account is no member of an account", field=here)
+        return ast.Account(inner)
+
+    def _sample(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        self._only(data, ("sample", "salt"), at)
+        bounds = data["sample"] if isinstance(data["sample"], list) else [0, data["sample"]]
+        try:
+            start, end = (_share(b) for b in bounds)
+            if not 0 <= start < end <= 1:
+                raise ValueError
+        except (ValueError, TypeError):
+            raise DefinitionError("expected a share such as 10% or [10%, 20%]", field=here) from None
+        return ast.Sample(text_of(data.get("salt", ""), f"{at}.salt", empty=True), start, end)
+
+
+def _share(value: Any) -> float:
+    if isinstance(value, str):
+        return float(value.rstrip("%")) / 100
+    if isinstance(value, bool):
+        raise ValueError
+    return float(value)
+
+
+def _show(data: Any) -> str:
+    text = repr(data)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def parse_condition(data: Any, zone: ZoneInfo | None = None, at: str = "") -> ast.Condition:
+    """One condition. Raises DefinitionError naming the field, what is wrong and the remedy."""
+    return Parser(zone).condition(data, at)

@@ -1,0 +1,1 @@
+"""One file per channel. Arrives with journeys and messages."""

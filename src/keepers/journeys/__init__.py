@@ -1,0 +1,1 @@
+"""WHAT NEXT, pure. Arrives with journeys and messages."""

@@ -1,0 +1,1 @@
+"""Ledger, tiers, referral and offers. Arrives with loyalty."""

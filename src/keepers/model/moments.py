@@ -1,0 +1,130 @@
+"""Instants, durations and moments: how time is written in definitions, on the command line and in events.
+
+Inside Keepers an instant is a naive `datetime` in UTC with microseconds, as both stores keep it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from keepers.model.errors import UserError
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"^\s*((?:\d+(?:\.\d+)?\s*[smhdw]\s*)+)$")
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_RELATIVE = re.compile(r"^\s*([+-])?\s*(\d[\d.\s smhdw]*?)\s*(ago)?\s*$")
+_MAX = timedelta(days=36525)
+EARLIEST = datetime(1900, 1, 1)
+LATEST = datetime(2200, 1, 1)
+
+
+class Moment(Struct, frozen=True):
+    """A point in time: absolute (`at`) or relative to the moment of asking (`offset`, negative is past)."""
+
+    at: datetime | None = None
+    offset: timedelta = timedelta(0)
+
+    @property
+    def is_relative(self) -> bool:
+        return self.at is None
+
+
+def parse_duration(text: object) -> timedelta:
+    """`30m`, `6h`, `14d`, `8w`, `1d12h` as exact seconds. Raises UserError for anything else or over 100 years."""
+    if isinstance(text, timedelta):
+        return text
+    match = _DURATION.match(text) if isinstance(text, str) else None
+    if not match:
+        raise UserError(
+            f"“{text}” is not a duration. Write a number and a unit: 30m, 6h, 14d, 8w.", code="duration"
+        )
+    span = timedelta()
+    for number, unit in _PART.findall(match.group(1)):
+        seconds = float(number) * _UNITS[unit]
+        if seconds > _MAX.total_seconds():
+            raise UserError(f"The duration “{text}” is longer than 100 years.", code="duration")
+        span += timedelta(seconds=seconds)
+    if span > _MAX:
+        raise UserError(f"The duration “{text}” is longer than 100 years.", code="duration")
+    return span
+
+
+def format_duration(span: timedelta) -> str:
+    """The shortest exact form that `parse_duration` reads back: `14d`, `1d12h`."""
+    seconds = int(span.total_seconds())
+    for unit in ("w", "d", "h", "m"):
+        if seconds and seconds % _UNITS[unit] == 0 and (unit != "w" or seconds >= 8 * _UNITS["w"]):
+            return f"{seconds // _UNITS[unit]}{unit}"
+    parts = []
+    for unit in ("d", "h", "m", "s"):
+        count, seconds = divmod(seconds, _UNITS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def parse_instant(text: object, zone: ZoneInfo | None = None) -> datetime:
+    """An ISO 8601 date or time as naive UTC; without an offset it is read in `zone` (UTC unless told).
+
+    Raises UserError when it is no time, or outside the years 1900 to 2199.
+    """
+    parsed: datetime
+    if isinstance(text, datetime):
+        parsed = text
+    elif isinstance(text, date):
+        parsed = datetime(text.year, text.month, text.day)
+    else:
+        raw = str(text).strip()
+        try:
+            parsed = datetime.fromisoformat(raw)
+        except ValueError:
+            raise UserError(
+                f"“{raw[:60]}” is not a time. Write ISO 8601, such as 2026-03-01 or 2026-03-01T09:30:00+01:00.",
+                code="time",
+            ) from None
+    try:
+        if parsed.tzinfo is None:
+            parsed = parsed.replace(tzinfo=zone or UTC)
+        parsed = parsed.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
+        parsed = datetime.max
+    if not EARLIEST <= parsed < LATEST:
+        raise UserError(f"The time “{text}” is outside the years 1900 to 2199.", code="time")
+    return parsed
+
+
+def parse_moment(text: object, zone: ZoneInfo | None = None) -> Moment:
+    """`now`, `-30d`, `30d ago`, `+7d`, or an ISO 8601 time. Raises UserError otherwise."""
+    if isinstance(text, timedelta):
+        return Moment(offset=text)
+    if isinstance(text, str):
+        word = text.strip().lower()
+        if word == "now":
+            return Moment()
+        match = _RELATIVE.match(word)
+        if match and (match.group(1) or match.group(3)) and _DURATION.match(match.group(2)):
+            span = parse_duration(match.group(2))
+            past = match.group(1) == "-" or bool(match.group(3))
+            return Moment(offset=-span if past else span)
+    return Moment(at=parse_instant(text, zone))
+
+
+def format_instant(instant: datetime) -> str:
+    """ISO 8601 in UTC with `Z`, without a fraction when it is zero."""
+    return instant.isoformat(timespec="microseconds" if instant.microsecond else "seconds") + "Z"
+
+
+def parse_zone(name: object) -> ZoneInfo:
+    """An IANA zone. Raises UserError for a name that tzdata does not know."""
+    try:
+        if not isinstance(name, str) or not name or name.startswith(("/", ".")):
+            raise ValueError
+        return ZoneInfo(name)
+    except Exception:  # noqa: BLE001 - zoneinfo raises a different error for each kind of bad name
+        raise UserError(
+            f"“{str(name)[:60]}” is not a time zone. Use an IANA name such as Europe/Warsaw.", code="zone"
+        ) from None

@@ -1,0 +1,1 @@
+"""The only loops: identify, load, evaluate, tick."""

@@ -1,0 +1,1 @@
+"""Lifecycle as code: load, check, plan, apply."""

@@ -1,0 +1,1 @@
+"""Templates, e-mail bodies and signed links. Arrives with journeys and messages."""

@@ -1,0 +1,1 @@
+"""Computed traits: inputs, fit, predict."""

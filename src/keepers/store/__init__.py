@@ -1,0 +1,1 @@
+"""The operational store: SQL, one module per noun."""

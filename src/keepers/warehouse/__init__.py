@@ -1,0 +1,1 @@
+"""Typed tables over events, and the answers asked of them."""
