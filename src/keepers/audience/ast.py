@@ -45,11 +45,11 @@ class Window(Struct, frozen=True):
     end: Moment | None = None
 
 
-class All(Struct, frozen=True, tag=True):
+class AllOf(Struct, frozen=True, tag=True):
     items: tuple[Condition, ...]
 
 
-class Any_(Struct, frozen=True, tag="Any"):
+class AnyOf(Struct, frozen=True, tag=True):
     items: tuple[Condition, ...]
 
 
@@ -116,14 +116,14 @@ class Sample(Struct, frozen=True, tag=True):
     end: float
 
 
-Condition = All | Any_ | Not | Anyone | Trait | Did | Sequence | InSegment | InStage | Account | Sample
-NOBODY = Any_(())
+Condition = AllOf | AnyOf | Not | Anyone | Trait | Did | Sequence | InSegment | InStage | Account | Sample
+NOBODY = AnyOf(())
 
 
 def children(condition: Condition) -> tuple[Condition, ...]:
     """The conditions directly inside one."""
     match condition:
-        case All(items) | Any_(items):
+        case AllOf(items) | AnyOf(items):
             return items
         case Not(item):
             return (item,)

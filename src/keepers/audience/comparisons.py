@@ -203,9 +203,7 @@ def anniversary(value: Value, operand: Anniversary, clock: Clock) -> Any:
     holds = never()
     for day in _returns(value, clock)[:2]:
         ahead = day.epoch_days() - clock.local_date.epoch_days()
-        holds = holds | sure(
-            ((ahead >= 0) & (ahead <= operand.days)) if operand.within else ahead == operand.days
-        )
+        holds = holds | sure(((ahead >= 0) & (ahead <= operand.days)) if operand.within else ahead == operand.days)
     return holds
 
 
@@ -216,9 +214,7 @@ def anniversary_flips(value: Value, operand: Anniversary, clock: Clock) -> list[
     for day in _returns(value, clock):
         found += [clock.midnight(day - ibis.interval(days=operand.days))]
         found += [
-            clock.midnight(
-                (day if operand.within else day - ibis.interval(days=operand.days)) + ibis.interval(days=1)
-            )
+            clock.midnight((day if operand.within else day - ibis.interval(days=operand.days)) + ibis.interval(days=1))
         ]
     return found
 

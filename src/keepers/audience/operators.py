@@ -10,9 +10,7 @@ from msgspec import Struct
 from keepers.audience import comparisons as c
 from keepers.audience.comparisons import Clock, Value
 
-Operand = Literal[
-    "scalar", "list", "ordered", "pair", "text", "pattern", "flag", "moment", "span", "anniversary"
-]
+Operand = Literal["scalar", "list", "ordered", "pair", "text", "pattern", "flag", "moment", "span", "anniversary"]
 
 
 def _no_flips(value: Value, operand: Any, clock: Clock) -> list[Any]:
@@ -119,9 +117,7 @@ OPERATORS: tuple[Operator, ...] = (
         ("none_of",),
         "list",
         "Equal to none of the values. An absent value is equal to none, so it holds.",
-        _words(
-            "is none of {0}", "ни одно из {0}", "nie jest żadnym z {0}", "不属于 {0}", "non è nessuno di {0}"
-        ),
+        _words("is none of {0}", "ни одно из {0}", "nie jest żadnym z {0}", "不属于 {0}", "non è nessuno di {0}"),
         lambda v, o, k: ~c.one_of(v, o, k),
     ),
     Operator(
@@ -137,9 +133,7 @@ OPERATORS: tuple[Operator, ...] = (
         (),
         "text",
         "The text does not have this piece in it, nor the list this item.",
-        _words(
-            "does not contain {0}", "не содержит {0}", "nie zawiera {0}", "不包含 {0}", "non contiene {0}"
-        ),
+        _words("does not contain {0}", "не содержит {0}", "nie zawiera {0}", "不包含 {0}", "non contiene {0}"),
         lambda v, o, k: ~c.textual("contains")(v, o, k),
     ),
     Operator(
@@ -155,9 +149,7 @@ OPERATORS: tuple[Operator, ...] = (
         (),
         "text",
         "The text ends with this.",
-        _words(
-            "ends with {0}", "заканчивается на {0}", "kończy się na {0}", "以 {0} 结尾", "finisce con {0}"
-        ),
+        _words("ends with {0}", "заканчивается на {0}", "kończy się na {0}", "以 {0} 结尾", "finisce con {0}"),
         c.textual("endswith"),
     ),
     Operator(

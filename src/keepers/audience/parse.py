@@ -67,9 +67,7 @@ class Parser:
                 field=at,
             )
         first = next(iter(data), "")
-        return DefinitionError(
-            f"“{first}” is no kind of condition.{nearest(str(first), [*LEAVES, *GROUPS])}", field=at
-        )
+        return DefinitionError(f"“{first}” is no kind of condition.{nearest(str(first), [*LEAVES, *GROUPS])}", field=at)
 
     def _only(self, data: dict[Any, Any], allowed: tuple[str, ...], at: str) -> None:
         for key in data:
@@ -84,7 +82,7 @@ class Parser:
         if not inner:
             return ast.NOBODY
         items = tuple(self.condition(item, f"{here}[{n}]", depth + 1) for n, item in enumerate(inner))
-        return ast.All(items) if head == "all" else ast.Any_(items)
+        return ast.AllOf(items) if head == "all" else ast.AnyOf(items)
 
     def _trait(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
         name = text_of(data["trait"], here)
@@ -103,13 +101,9 @@ class Parser:
         for word in ("first", "last"):
             if data.get(word):
                 if data[word] is not True or occurrence:
-                    raise DefinitionError(
-                        "write “first: true” or “last: true”, not both", field=f"{at}.{word}"
-                    )
+                    raise DefinitionError("write “first: true” or “last: true”, not both", field=f"{at}.{word}")
                 occurrence = word
-        aggregates = tuple(
-            self._aggregate(f, data[f], f"{at}.{f}" if at else f) for f in ast.FUNCTIONS if f in data
-        )
+        aggregates = tuple(self._aggregate(f, data[f], f"{at}.{f}" if at else f) for f in ast.FUNCTIONS if f in data)
         if occurrence and aggregates:
             raise DefinitionError("one occurrence has no count or sum; leave one of them out", field=at)
         did = ast.Did(
@@ -157,24 +151,18 @@ class Parser:
             of = None
         else:
             if not isinstance(data, dict) or "of" not in data:
-                raise DefinitionError(
-                    f"expected {{of: a property, gte: a number}} for {function}", field=here
-                )
+                raise DefinitionError(f"expected {{of: a property, gte: a number}} for {function}", field=here)
             of = text_of(data["of"], f"{here}.of")
             wanted = {k: v for k, v in data.items() if k != "of"}
             if not wanted:
-                raise DefinitionError(
-                    "nothing is asked of the figure; add gte, lte, eq or between", field=here
-                )
+                raise DefinitionError("nothing is asked of the figure; add gte, lte, eq or between", field=here)
         tests = parse_tests(wanted, here, self.zone)
         for test in tests:
             if test.op not in ("eq", "ne", "lt", "lte", "gt", "gte", "between", "in", "not_in"):
                 raise DefinitionError(f"“{test.op}” does not apply to a {function}", field=here)
             for operand in test.operand if isinstance(test.operand, tuple) else (test.operand,):
                 if isinstance(operand, bool) or not isinstance(operand, int | float):
-                    raise DefinitionError(
-                        f"a {function} is compared with a number, not {_show(operand)}", field=here
-                    )
+                    raise DefinitionError(f"a {function} is compared with a number, not {_show(operand)}", field=here)
         return ast.Aggregate(function, of, tests)
 
     def _window(self, data: dict[str, Any], at: str) -> ast.Window:
@@ -219,9 +207,7 @@ class Parser:
         if negated and (n != total - 1 or n == 0):
             raise DefinitionError("only the last step may be “did_not”", field=here)
         if n == 0 and "within" in data:
-            raise DefinitionError(
-                "the first step has nothing before it; put “within” on the sequence", field=here
-            )
+            raise DefinitionError("the first step has nothing before it; put “within” on the sequence", field=here)
         return ast.SequenceStep(
             event=text_of(data["did_not" if negated else "did"], here),
             where=self.where(data.get("where"), f"{here}.where"),

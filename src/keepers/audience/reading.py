@@ -56,9 +56,7 @@ def _sources(data: Any, zone: ZoneInfo | None, at: str) -> list[Source]:
             where=Parser(zone).where(fields.get("where"), _join(at, "where")),
             unless=_unless(fields["unless"], _join(at, "unless")) if "unless" in fields else None,
             value=text_of(value["of"], _join(at, "value.of")) if value and "of" in value else None,
-            currency=text_of(value["currency"], _join(at, "value.currency"))
-            if value and "currency" in value
-            else None,
+            currency=text_of(value["currency"], _join(at, "value.currency")) if value and "currency" in value else None,
             times=times,
             within=within,
         )
@@ -174,11 +172,7 @@ def _duration(data: Any, at: str) -> Any:
 def _text(data: Any, at: str) -> Text:
     if isinstance(data, str):
         return data
-    if (
-        isinstance(data, dict)
-        and data
-        and all(isinstance(k, str) and isinstance(v, str) for k, v in data.items())
-    ):
+    if isinstance(data, dict) and data and all(isinstance(k, str) and isinstance(v, str) for k, v in data.items()):
         return cast(Text, data)
     raise DefinitionError("expected a text, or one per locale as {en: …, ru: …}", field=at)
 

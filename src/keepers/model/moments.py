@@ -39,9 +39,7 @@ def parse_duration(text: object) -> timedelta:
         return text
     match = _DURATION.match(text) if isinstance(text, str) else None
     if not match:
-        raise UserError(
-            f"“{text}” is not a duration. Write a number and a unit: 30m, 6h, 14d, 8w.", code="duration"
-        )
+        raise UserError(f"“{text}” is not a duration. Write a number and a unit: 30m, 6h, 14d, 8w.", code="duration")
     span = timedelta()
     for number, unit in _PART.findall(match.group(1)):
         seconds = float(number) * _UNITS[unit]
