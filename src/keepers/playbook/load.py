@@ -1,0 +1,211 @@
+"""Reads a workspace's playbook: every YAML file under the folder, all mistakes at once, each with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
+
+from keepers.audience.definitions import DerivedEvent, Lifecycle, Rhythm, Segment
+from keepers.audience.reading import parse_derived, parse_lifecycle, parse_rhythm, parse_segment
+from keepers.model.errors import DefinitionError, NotFoundError, UserError, nearest
+from keepers.playbook.yaml_nodes import MAX_BYTES, Document, read_document
+
+Reader = Callable[[Any, ZoneInfo | None, str], Any]
+SECTIONS: dict[str, tuple[str, Reader]] = {
+    "events": ("event", parse_derived),
+    "segments": ("segment", parse_segment),
+    "lifecycles": ("lifecycle", parse_lifecycle),
+}
+TOP_KEYS = (*SECTIONS, "rhythm", "template")
+"""`template` tells what a shipped template is; a playbook may keep it and nothing reads it there."""
+MAX_SHOWN = 50
+
+
+class PlaybookErrors(UserError):  # noqa: N818 - it is several
+    """Everything that is wrong with a playbook, in the order of its files and lines."""
+
+    code = "definition"
+
+    def __init__(self, errors: list[DefinitionError]) -> None:
+        shown = [e.message for e in errors[:MAX_SHOWN]]
+        if len(errors) > MAX_SHOWN:
+            shown.append(f"… and {len(errors) - MAX_SHOWN} more")
+        super().__init__("\n".join(shown), errors=[e.message for e in errors])
+        self.errors = errors
+
+
+class Playbook(Struct, frozen=True):
+    """All definitions of a workspace. Keys of the last four are `event/purchase`, `segment/vip`, `rhythm`."""
+
+    events: dict[str, DerivedEvent] = field(default_factory=dict)
+    segments: dict[str, Segment] = field(default_factory=dict)
+    lifecycles: dict[str, Lifecycle] = field(default_factory=dict)
+    rhythm: Rhythm = Rhythm()
+    sources: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """where each definition stands: file (relative to the folder's parent) and line"""
+    bodies: dict[str, Any] = field(default_factory=dict)
+    """each definition as written: plain data, dates as dates"""
+    lines: dict[str, dict[str, int]] = field(default_factory=dict)
+    """lines of the fields inside each definition: `who.all[1].did` → 14"""
+
+    def place(self, key: str, path: str = "") -> tuple[str, int | None]:
+        """File and line of a field, or of the nearest field around it."""
+        file, line = self.sources.get(key, ("", None))
+        return file, Document(None, self.lines.get(key, {})).line(path) or line
+
+
+def load(folder: Path, zone: ZoneInfo | None = None) -> Playbook:
+    """All `*.yaml` and `*.yml` under a playbook folder; `zone` reads dates written without one.
+
+    Raises PlaybookErrors with every mistake found, NotFoundError when there is no such folder.
+    """
+    if not folder.is_dir():
+        raise NotFoundError(f"There is no playbook folder at {folder}. `keepers init` makes one.")
+    gathering = _Gathering(zone)
+    for path in _files(folder):
+        gathering.file(path, str(path.relative_to(folder.parent)))
+    return gathering.playbook()
+
+
+def load_bodies(bodies: Mapping[str, Any], zone: ZoneInfo | None = None) -> Playbook:
+    """A playbook from definitions kept as plain data, keyed `segment/vip`. Raises PlaybookErrors."""
+    gathering = _Gathering(zone)
+    by_kind = {kind: section for section, (kind, _) in SECTIONS.items()}
+    for key, body in bodies.items():
+        kind = key.partition("/")[0]
+        if kind == "rhythm":
+            gathering.rhythm_entry(body, "", Document(body, {}))
+        else:
+            gathering.entry(by_kind[kind], body, "", "", Document(body, {}))
+    return gathering.playbook()
+
+
+def _files(folder: Path) -> list[Path]:
+    found = (p for pattern in ("*.yaml", "*.yml") for p in folder.rglob(pattern))
+    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+
+
+def read_file(path: Path, file: str) -> Document:
+    """A file's plain data and lines. Raises DefinitionError when it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise DefinitionError(f"cannot be read: {error.strerror or error}", file=file) from None
+    return read_document(raw, file)
+
+
+class _Gathering:
+    """Collects definitions and mistakes while the files are read."""
+
+    def __init__(self, zone: ZoneInfo | None) -> None:
+        self.zone = zone
+        self.errors: list[DefinitionError] = []
+        self.found: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+        self.rhythm: Rhythm | None = None
+        self.sources: dict[str, tuple[str, int]] = {}
+        self.bodies: dict[str, Any] = {}
+        self.lines: dict[str, dict[str, int]] = {}
+
+    def playbook(self) -> Playbook:
+        if self.errors:
+            raise PlaybookErrors(self.errors)
+        return Playbook(
+            events=self.found["events"],
+            segments=self.found["segments"],
+            lifecycles=self.found["lifecycles"],
+            rhythm=self.rhythm or Rhythm(),
+            sources=self.sources,
+            bodies=self.bodies,
+            lines=self.lines,
+        )
+
+    def file(self, path: Path, file: str) -> None:
+        try:
+            document = read_file(path, file)
+        except DefinitionError as error:
+            self.errors.append(error)
+            return
+        if document.data is None:
+            return
+        if not isinstance(document.data, dict):
+            self._mistake("expected sections such as segments: or lifecycles: at the top", "", file, document)
+            return
+        for key, section in document.data.items():
+            if key == "rhythm":
+                self.rhythm_entry(section, file, document)
+            elif key in SECTIONS:
+                self._section(key, section, file, document)
+            elif key not in TOP_KEYS:
+                hint = nearest(key, TOP_KEYS[:-1])
+                self._mistake(f"“{key}” is no section of a playbook.{hint}", key, file, document)
+
+    def _section(self, section: str, entries: Any, file: str, document: Document) -> None:
+        if entries is None:
+            return
+        if not isinstance(entries, list):
+            self._mistake("expected a list: each entry starts with “- id:”", section, file, document)
+            return
+        for n, entry in enumerate(entries):
+            self.entry(section, entry, f"{section}[{n}]", file, document)
+
+    def entry(self, section: str, data: Any, at: str, file: str, document: Document) -> None:
+        """One definition: read, checked against those before it, kept."""
+        kind, reader = SECTIONS[section]
+        try:
+            definition = reader(data, self.zone, at)
+        except DefinitionError as error:
+            first = self._placed(error, file, document)
+            self.errors.append(first)
+            if section == "lifecycles":
+                self._other_stages(data, at, file, document, first)
+            return
+        key = f"{kind}/{definition.id}"
+        if key in self.sources:
+            there, line = self.sources[key]
+            self._mistake(
+                f"the {kind} “{definition.id}” is already defined in {there}:{line}", f"{at}.id", file, document
+            )
+            return
+        self.found[section][definition.id] = definition
+        self._keep(key, data, at, file, document)
+
+    def rhythm_entry(self, data: Any, file: str, document: Document) -> None:
+        try:
+            rhythm = parse_rhythm(data)
+        except DefinitionError as error:
+            self.errors.append(self._placed(error, file, document))
+            return
+        if self.rhythm is not None:
+            there, line = self.sources["rhythm"]
+            self._mistake(f"the rhythm is already defined in {there}:{line}", "rhythm", file, document)
+            return
+        self.rhythm = rhythm
+        self._keep("rhythm", data, "rhythm", file, document)
+
+    def _keep(self, key: str, data: Any, at: str, file: str, document: Document) -> None:
+        self.sources[key] = (file, document.line(at) or 1)
+        self.bodies[key] = data
+        inside = f"{at}." if at else ""
+        self.lines[key] = {p.removeprefix(inside): n for p, n in document.lines.items() if p.startswith(inside)}
+
+    def _other_stages(self, data: Any, at: str, file: str, document: Document, first: DefinitionError) -> None:
+        """Reading a lifecycle stops at its first mistake; its stages are read one by one for the others."""
+        stages = data.get("stages") if isinstance(data, dict) else None
+        for n, stage in enumerate(stages if isinstance(stages, list) else []):
+            try:
+                parse_lifecycle({"id": "stage", "stages": [stage]}, self.zone, at)
+            except DefinitionError as error:
+                path = error.field.replace(f"{at}.stages[0]", f"{at}.stages[{n}]", 1)
+                if (path, error.reason) != (first.field, first.reason):
+                    self._mistake(error.reason, path, file, document)
+
+    def _mistake(self, message: str, path: str, file: str, document: Document) -> None:
+        self.errors.append(DefinitionError(message, field=path, file=file, line=document.line(path)))
+
+    def _placed(self, error: DefinitionError, file: str, document: Document) -> DefinitionError:
+        return DefinitionError(error.reason, field=error.field, file=file, line=document.line(error.field))
