@@ -1,0 +1,178 @@
+"""The warehouse file: one DuckDB database, owned by one process, a cursor per thread, one writer at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from keepers.audience.schema import Schema
+from keepers.model.errors import ConflictError, UserError
+from keepers.warehouse import tables, zones
+from keepers.warehouse.registry import Registry, get_meta, latest_times, set_meta
+
+
+class Warehouse:
+    """An open warehouse. Make one with `Warehouse.open`."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None, zone: str) -> None:
+        self._connection = connection
+        self._threads = threading.local()
+        self._writing = threading.RLock()
+        self._futures: dict[tuple[int, frozenset[str]], Schema] = {}
+        self.path = path
+        self.zone = zone
+        """the workspace's zone: `day` and wall times of subjects that have none of their own"""
+        self.reload()
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | str | None,
+        *,
+        zone: str = "UTC",
+        memory: str | None = None,
+        threads: int | None = None,
+    ) -> Warehouse:
+        """Opens (or makes) the file; None keeps everything in memory.
+
+        `memory` is DuckDB's limit, such as `2GB`. Raises ConflictError when another process has the file open
+        and UserError when it is no DuckDB file, cannot be written, or was made by a newer Keepers.
+        """
+        settings: dict[str, str | bool | int | float | list[str]] = {"preserve_insertion_order": True}
+        if memory:
+            settings["memory_limit"] = memory
+        if threads:
+            settings["threads"] = threads
+        file = Path(path) if path is not None else None
+        try:
+            connection = duckdb.connect(str(file) if file else ":memory:", config=settings)
+        except duckdb.Error as error:
+            raise _opening_failed(file, error) from error
+        connection.execute("SET TimeZone = 'UTC'")
+        _prepare(connection, file)
+        return cls(connection, file, zone)
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """This thread's own connection to the database; it lives as long as the thread."""
+        found: duckdb.DuckDBPyConnection | None = getattr(self._threads, "cursor", None)
+        if found is None:
+            found = self._threads.cursor = self._connection.cursor()
+            found.execute("SET TimeZone = 'UTC'")
+        return found
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """This thread's cursor inside a transaction: committed at the end, rolled back on any error.
+
+        Writers wait for each other, so that no commit is refused as a conflict. Not to be nested.
+        """
+        with self._writing:
+            cursor = self.cursor()
+            cursor.execute("BEGIN TRANSACTION")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                # A failed COMMIT has already ended the transaction; either way nothing of it stays.
+                try:
+                    cursor.execute("ROLLBACK")
+                except duckdb.TransactionException:
+                    pass
+                self.reload()
+                raise
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Holds the writer's place over several transactions."""
+        with self._writing:
+            yield
+
+    def reload(self) -> None:
+        """Reads the names registry anew, as after a transaction that was rolled back."""
+        cursor = self.cursor()
+        self.registry = Registry(cursor)
+        self.has_merges = get_meta(cursor, "has_merges") == "1"
+        self.has_accounts = get_meta(cursor, "has_accounts") == "1"
+        self.latest = latest_times(cursor)
+
+    def note_first(self, cursor: duckdb.DuckDBPyConnection, *, merge: bool = False, account: bool = False) -> None:
+        """Records inside a transaction that merges or accounts exist now: expressions change with the first."""
+        if merge and not self.has_merges:
+            set_meta(cursor, "has_merges", "1")
+            self.has_merges = True
+            self.registry.bump(cursor)
+        if account and not self.has_accounts:
+            set_meta(cursor, "has_accounts", "1")
+            self.has_accounts = True
+            self.registry.bump(cursor)
+
+    def schema(self, now: datetime) -> Schema:
+        """What conditions may name. The same version always means the same schema, `has_future` included."""
+        future = frozenset(event for event, latest in self.latest.items() if latest > now)
+        with self._writing:
+            key = (self.registry.version, future)
+            found = self._futures.get(key)
+            if found is None:
+                if any(version != key[0] for version, _ in self._futures):
+                    self._futures.clear()
+                # Room for a million different sets of future events per version of the tables.
+                version = (key[0] << 20) + len(self._futures)
+                found = self.registry.schema(version, future, self.has_merges, self.has_accounts)
+                self._futures[key] = found
+            return found
+
+    def watermark(self, name: str) -> int:
+        """How far a stage has come; 0 at first."""
+        rows = self.cursor().execute("SELECT position FROM watermarks WHERE name = ?", [name]).fetchall()
+        return int(rows[0][0]) if rows else 0
+
+    def close(self) -> None:
+        """Closes the file; every thread's cursor ends with it."""
+        self._connection.close()
+
+
+def set_watermark(cursor: duckdb.DuckDBPyConnection, name: str, position: int) -> None:
+    """Moves a stage's watermark, inside its transaction."""
+    cursor.execute("DELETE FROM watermarks WHERE name = ?", [name])
+    cursor.execute("INSERT INTO watermarks VALUES (?, ?)", [name, position])
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
+    connection.execute("BEGIN TRANSACTION")
+    for statement in tables.create_statements():
+        connection.execute(statement)
+    made_by = get_meta(connection, "layout_version")
+    if made_by is None:
+        set_meta(connection, "layout_version", tables.LAYOUT_VERSION)
+        connection.register("offsets", zones.offsets_table())
+        connection.execute("INSERT INTO zone_offsets SELECT * FROM offsets")
+        connection.unregister("offsets")
+    connection.execute("COMMIT")
+    if made_by not in (None, tables.LAYOUT_VERSION):
+        connection.close()
+        raise UserError(
+            f"The warehouse {file} has layout {made_by}, this Keepers knows {tables.LAYOUT_VERSION}."
+            " Use the Keepers that made it, or a newer one.",
+            code="warehouse",
+        )
+
+
+def _opening_failed(file: Path | None, error: duckdb.Error) -> UserError:
+    text = str(error)
+    if "lock" in text.lower():
+        return ConflictError(
+            f"The warehouse {file} is in use by another process. Stop that one, or send the command to the"
+            " running server.",
+            code="warehouse_locked",
+        )
+    if "not a valid DuckDB database" in text or "Could not read" in text or "checksum" in text.lower():
+        return UserError(
+            f"The file {file} is not a DuckDB database. Move it away, or restore it from a backup.",
+            code="warehouse",
+        )
+    return UserError(f"The warehouse {file} cannot be opened: {text.splitlines()[0]}", code="warehouse")

@@ -1,0 +1,298 @@
+"""Appends log rows to the warehouse: the record, the typed tables, traits, memberships, merges, what is dirty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from itertools import chain
+from typing import Any, Protocol
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from keepers.warehouse.database import Warehouse, set_watermark
+from keepers.warehouse.links import ZONE_TRAITS, Links
+from keepers.warehouse.members import Members
+from keepers.warehouse.typed import STAMP, TypedRows, append, arrow
+from keepers.warehouse.values import leaves, read_date, scalar
+from keepers.warehouse.zones import local_day, zone_of
+
+WATERMARK = "load"
+_decode = msgspec.json.Decoder().decode
+_TRACKS = {
+    "seq": pa.int64(),
+    "profile_id": pa.int64(),
+    "kind": pa.string(),
+    "event": pa.string(),
+    "time": STAMP,
+    "received_at": STAMP,
+    "known_at": STAMP,
+    "day": pa.date32(),
+    "source": pa.string(),
+    "raw": pa.string(),
+}
+_TRAITS = {
+    "profile_id": pa.int64(),
+    "trait": pa.string(),
+    "time": STAMP,
+    "seq": pa.int64(),
+    "known_at": STAMP,
+    "number": pa.float64(),
+    "text": pa.string(),
+    "boolean": pa.bool_(),
+    "instant": STAMP,
+    "date": pa.date32(),
+    "raw": pa.string(),
+}
+_DIRTY = {"profile_id": pa.int64(), "at": STAMP, "kind": pa.string(), "name": pa.string()}
+TraitRow = tuple[Any, ...]
+
+
+class LogRow(Protocol):
+    """What load reads of a row of the log (see `store/log.py`)."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def profile_id(self) -> int: ...
+    @property
+    def other_id(self) -> int | None: ...
+    @property
+    def event(self) -> str: ...
+    @property
+    def time(self) -> datetime: ...
+    @property
+    def received_at(self) -> datetime: ...
+    @property
+    def known_at(self) -> datetime: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+def load(warehouse: Warehouse, rows: Sequence[LogRow]) -> int:
+    """Appends the rows past the watermark, in one transaction with it; returns how many there were.
+
+    `rows` are in the order of seq and follow on the watermark. A repeat adds nothing. Names that are new get
+    their tables and columns in a transaction before, so that a crash in between costs nothing but empty columns.
+    """
+    with warehouse.writing():
+        done = warehouse.watermark(WATERMARK)
+        new = [row for row in rows if row.seq > done]
+        if not new:
+            return 0
+        batch = _Batch(warehouse, new)
+        if warehouse.registry.is_changed:
+            with warehouse.transaction() as cursor:
+                warehouse.registry.save(cursor)
+        with warehouse.transaction() as cursor:
+            batch.write(cursor)
+            set_watermark(cursor, WATERMARK, new[-1].seq)
+        warehouse.latest.update(batch.latest)
+        return len(new)
+
+
+class _Batch:
+    """A batch read in Python, row by row in the order of seq, ready to be written set-wise."""
+
+    def __init__(self, warehouse: Warehouse, rows: Sequence[LogRow]) -> None:
+        cursor = warehouse.cursor()
+        self._warehouse = warehouse
+        subjects = set(chain.from_iterable((r.profile_id, r.other_id) for r in rows)) - {None}
+        self._links = Links(cursor, (s for s in subjects if s is not None), warehouse.zone)
+        self._members = Members(cursor, {r.profile_id for r in rows if r.kind == "group"})
+        self._typed = TypedRows(warehouse.registry)
+        self._tracks: list[tuple[Any, ...]] = []
+        self._traits: list[TraitRow] = []
+        self._profiles: dict[int, tuple[str, str]] = {}
+        self._known: dict[int, datetime] = {}
+        self._dirty: dict[tuple[int, str, str], datetime] = {}
+        self._has_merge = self._has_account = False
+        self.latest = dict[str, datetime]()
+        for row in rows:
+            self._add(row)
+
+    def write(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._write_profiles(cursor)
+        append(cursor, "tracks", arrow(_TRACKS, self._tracks))
+        self._typed.write(cursor)
+        append(cursor, "trait_values", arrow(_TRAITS, self._traits))
+        self._members.write(cursor)
+        self._links.write(cursor)
+        write_latest(cursor, self.latest)
+        self._warehouse.note_first(cursor, merge=self._has_merge, account=self._has_account)
+        dirty = [(subject, at, kind, name) for (subject, kind, name), at in self._dirty.items()]
+        append(cursor, "dirty", arrow(_DIRTY, dirty))
+
+    def _add(self, row: LogRow) -> None:
+        match row.kind:
+            case "profile":
+                body = _decode(row.body)
+                self._profiles[row.profile_id] = (body.get("kind", "person"), body.get("bucket_key", ""))
+                self._note(row.profile_id, row.known_at)
+                self._soil(row.profile_id, row.known_at, "profile")
+            case "merge" | "unmerge":
+                self._relink(row)
+            case _:
+                self._add_message(row)
+
+    def _relink(self, row: LogRow) -> None:
+        target = row.other_id if row.other_id is not None else row.profile_id
+        if row.kind == "merge":
+            self._links.merge(row.profile_id, target, row.seq, row.time)
+        else:
+            self._links.unmerge(row.profile_id)
+        self._has_merge = True
+        self._soil(row.profile_id, row.time, "merge")
+        self._soil(target, row.time, "merge")
+
+    def _add_message(self, row: LogRow) -> None:
+        raw = row.body.decode()
+        message: dict[str, Any] = _decode(raw)
+        self._note(row.profile_id, row.known_at)
+        if row.kind == "identify":
+            self._add_traits(row, row.profile_id, _object(message, "traits"))
+        elif row.kind == "group" and row.other_id is not None:
+            self._note(row.other_id, row.known_at)
+            self._members.join(row.other_id, row.profile_id, row.time, row.known_at)
+            self._has_account = True
+            self._soil(row.profile_id, row.time, "account")
+            self._soil(row.other_id, row.time, "account")
+            self._add_traits(row, row.other_id, _object(message, "traits"))
+        day = local_day(self._links.zone(row.profile_id), row.time)
+        self._tracks.append(
+            (
+                row.seq, row.profile_id, row.kind, row.event, row.time, row.received_at, row.known_at, day,
+                row.source, raw,
+            )
+        )  # fmt: skip
+        if row.kind in TYPED_KINDS:
+            properties = event_properties(row.kind, message)
+            self._typed.add(row.event, row.seq, row.profile_id, row.time, row.known_at, day, properties)
+            self.latest[row.event] = max(row.time, self.latest.get(row.event, row.time))
+            self._soil(row.profile_id, row.time, "event", row.event)
+
+    def _add_traits(self, row: LogRow, subject: int, traits: dict[str, Any]) -> None:
+        for trait in ZONE_TRAITS:
+            if trait in traits:
+                self._links.learn(subject, trait, row.time, row.seq, zone_of(trait, traits[trait]))
+        zone = self._links.zone(subject)
+        for trait, held in trait_values(traits, zone):
+            self._warehouse.registry.trait(trait)
+            self._traits.append((subject, trait, row.time, row.seq, row.known_at, *held))
+            self._soil(subject, row.time, "trait", trait)
+
+    def _note(self, subject: int, known_at: datetime) -> None:
+        known = self._known.get(subject)
+        if known is None or known_at < known:
+            self._known[subject] = known_at
+
+    def _soil(self, subject: int, at: datetime, kind: str, name: str = "") -> None:
+        key = (subject, kind, name)
+        known = self._dirty.get(key)
+        if known is None or at < known:
+            self._dirty[key] = at
+
+    def _write_profiles(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        rows = [
+            (subject, *self._profiles.get(subject, ("person", "")), known, self._warehouse.zone)
+            for subject, known in self._known.items()
+        ]
+        kinds = {
+            "profile_id": pa.int64(),
+            "kind": pa.string(),
+            "bucket_key": pa.string(),
+            "created_at": STAMP,
+            "zone": pa.string(),
+        }
+        cursor.register("arriving_profiles", arrow(kinds, rows))
+        upsert_profiles(cursor, "arriving_profiles")
+        cursor.unregister("arriving_profiles")
+
+
+TYPED_KINDS = frozenset({"track", "page", "screen"})
+
+
+def event_properties(kind: str, message: dict[str, Any]) -> dict[str, Any]:
+    """A message's properties; a page's or screen's `name` and `category` are among them."""
+    properties = _object(message, "properties")
+    if kind in ("page", "screen"):
+        extra = {key: message[key] for key in ("name", "category") if key in message and key not in properties}
+        return properties | extra
+    return properties
+
+
+def trait_values(traits: dict[str, Any], zone: str) -> list[tuple[str, TraitRow]]:
+    """(trait, (number, text, boolean, instant, date, raw)) of each leaf.
+
+    A list is held in raw alone. A null clears the trait: every value is NULL and raw is `null`.
+    """
+    found: list[tuple[str, TraitRow]] = []
+    for trait, value in leaves(traits):
+        raw = msgspec.json.encode(value).decode()
+        number: float | None = None
+        text: str | None = None
+        boolean: bool | None = None
+        instant: datetime | None = None
+        day: date | None = None
+        if value is not None and type(value) is not list:
+            kind, held = scalar(value)
+            if kind == "text":
+                text = held
+                instant, day = read_date(held, zone) or (None, None)
+            elif kind == "number":
+                number = held
+            else:
+                boolean = held
+        found.append((trait, (number, text, boolean, instant, day, raw)))
+    return found
+
+
+def upsert_profiles(cursor: duckdb.DuckDBPyConnection, relation: str) -> None:
+    """Adds subjects that are not there; known ones keep all but an earlier `created_at` and a missing key."""
+    cursor.execute(
+        f"""
+        UPDATE profiles
+        SET created_at = least(profiles.created_at, new.created_at),
+            kind = CASE WHEN profiles.bucket_key = '' AND new.bucket_key <> '' THEN new.kind ELSE profiles.kind END,
+            bucket_key = CASE WHEN profiles.bucket_key = '' THEN new.bucket_key ELSE profiles.bucket_key END
+        FROM {relation} AS new
+        WHERE profiles.profile_id = new.profile_id
+          AND (new.created_at < profiles.created_at OR (profiles.bucket_key = '' AND new.bucket_key <> ''))"""
+    )
+    cursor.execute(
+        f"""
+        INSERT INTO profiles
+        SELECT profile_id, kind, bucket_key, created_at, zone FROM {relation} AS new
+        WHERE NOT EXISTS (SELECT 1 FROM profiles WHERE profiles.profile_id = new.profile_id)
+        ORDER BY profile_id"""
+    )
+
+
+def write_latest(cursor: duckdb.DuckDBPyConnection, latest: dict[str, datetime]) -> None:
+    """Moves the events' latest times forward; `latest` holds, after it, what the table holds."""
+    if not latest:
+        return
+    cursor.register("arriving_times", arrow({"event": pa.string(), "latest": STAMP}, latest.items()))
+    cursor.execute(
+        """
+        UPDATE event_times SET latest = greatest(event_times.latest, new.latest)
+        FROM arriving_times AS new WHERE event_times.event = new.event"""
+    )
+    cursor.execute(
+        "INSERT INTO event_times SELECT * FROM arriving_times WHERE event NOT IN (SELECT event FROM event_times)"
+    )
+    rows = cursor.execute(
+        "SELECT event, latest FROM event_times WHERE event IN (SELECT event FROM arriving_times)"
+    ).fetchall()
+    latest.update(rows)
+    cursor.unregister("arriving_times")
+
+
+def _object(message: dict[str, Any], key: str) -> dict[str, Any]:
+    value = message.get(key)
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,143 @@
+"""A batch's rows for the typed tables: gathered in Python as columns, written as one Arrow table each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from itertools import count
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from keepers.warehouse.names import quoted
+from keepers.warehouse.registry import SQL_TYPES, Layout, Registry
+from keepers.warehouse.values import leaves, scalar
+
+STAMP = pa.timestamp("us")
+_TYPES = {"number": pa.float64(), "text": pa.string(), "boolean": pa.bool_()}
+_FIXED = {
+    "seq": pa.int64(),
+    "profile_id": pa.int64(),
+    "time": STAMP,
+    "known_at": STAMP,
+    "day": pa.date32(),
+    "position": pa.int32(),
+}
+
+
+class Columns:
+    """Rows of one table, sparse: only the values that are there are held."""
+
+    def __init__(self, fixed: tuple[str, ...]) -> None:
+        self._names = fixed
+        self._fixed: list[tuple[Any, ...]] = []
+        self._values: dict[tuple[str, str], tuple[list[int], list[Any]]] = {}
+
+    def add(self, *fixed: Any) -> None:
+        """Starts a row."""
+        self._fixed.append(fixed)
+
+    def put(self, column: str, kind: str, value: Any) -> None:
+        """Sets a value of the row started last. The first of a column's values counts."""
+        places, values = self._values.setdefault((column, kind), ([], []))
+        row = len(self._fixed) - 1
+        if not places or places[-1] != row:
+            places.append(row)
+            values.append(value)
+
+    def write(self, cursor: duckdb.DuckDBPyConnection, table: str) -> None:
+        """Appends the rows, in the order of profiles, which is how they will be read."""
+        size = len(self._fixed)
+        columns = dict(zip(self._names, zip(*self._fixed, strict=True), strict=True))
+        arrays = {name: pa.array(values, _FIXED[name]) for name, values in columns.items()}
+        for (column, kind), (places, values) in self._values.items():
+            if len(places) == size:
+                arrays[column] = pa.array(values, _TYPES[kind])
+                continue
+            spread: list[Any] = [None] * size
+            for place, value in zip(places, values, strict=True):
+                spread[place] = value
+            arrays[column] = pa.array(spread, _TYPES[kind])
+        append(cursor, table, pa.table(arrays), order="profile_id, seq")
+
+
+class TypedRows:
+    """The typed rows of a batch, by table."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._tables: dict[str, Columns] = {}
+
+    def add(
+        self,
+        event: str,
+        seq: int,
+        profile_id: int,
+        time: datetime,
+        known_at: datetime,
+        day: date,
+        properties: dict[str, Any],
+    ) -> None:
+        """One event with its properties and, for lists, the rows of their child tables."""
+        layout = self._registry.layout(event)
+        rows = None
+        if layout.table:
+            rows = self._tables.get(layout.table)
+            if rows is None:
+                rows = self._tables[layout.table] = Columns(("seq", "profile_id", "time", "known_at", "day"))
+            rows.add(seq, profile_id, time, known_at, day)
+        for path, value in leaves(properties):
+            if type(value) is list:
+                self._add_list(layout, path, value, seq, profile_id)
+            elif value is not None:
+                self._put(layout, rows, path, value)
+
+    def write(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Appends everything inside the caller's transaction."""
+        for table, rows in self._tables.items():
+            rows.write(cursor, table)
+
+    def _put(self, layout: Layout, rows: Columns | None, path: str, value: Any) -> None:
+        kind, held = scalar(value)
+        column = layout.kind(kind).get(path)
+        if column is None:
+            column = self._registry.column(layout, path, kind)
+        if column and rows is not None:
+            rows.put(column, kind, held)
+
+    def _add_list(self, layout: Layout, path: str, items: list[Any], seq: int, profile_id: int) -> None:
+        child = self._registry.child(layout, path)
+        if child is None:
+            return
+        rows = self._tables.get(child.table)
+        if rows is None:
+            rows = self._tables[child.table] = Columns(("seq", "profile_id", "position"))
+        for position, item in zip(count(), items):  # noqa: B905 - count() never ends
+            rows.add(seq, profile_id, position)
+            for field, value in leaves(item) if type(item) is dict else (("value", item),):
+                if value is not None and type(value) is not list:
+                    self._put(child, rows, field, value)
+
+
+def append(cursor: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, order: str = "") -> None:
+    """INSERT … SELECT of an Arrow table by column names."""
+    if rows.num_rows == 0:
+        return
+    names = ", ".join(quoted(name) for name in rows.column_names)
+    cursor.register("arriving", rows)
+    try:
+        ordered = f" ORDER BY {order}" if order else ""
+        cursor.execute(f"INSERT INTO {quoted(table)} ({names}) SELECT {names} FROM arriving{ordered}")
+    finally:
+        cursor.unregister("arriving")
+
+
+def arrow(types: dict[str, pa.DataType], rows: Iterable[tuple[Any, ...]]) -> pa.Table:
+    """Rows as tuples in the order of `types` → an Arrow table."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(types)
+    arrays = [pa.array(list(values), kind) for values, kind in zip(columns, types.values(), strict=True)]
+    return pa.table(dict(zip(types, arrays, strict=True)))
+
+
+__all__ = ["SQL_TYPES", "STAMP", "Columns", "TypedRows", "append", "arrow"]
