@@ -24,7 +24,7 @@ PLACEHOLDERS: Final = frozenset(
 
 def is_placeholder(value: str) -> bool:
     """Whether a value stands for “nobody known”: it never identifies, whatever the kind."""
-    return len(value) <= 36 and value.strip().lower() in PLACEHOLDERS or not value.strip()
+    return (len(value) <= 36 and value.strip().lower() in PLACEHOLDERS) or value.isspace()
 
 
 def bucket_key(kind: IdentityKind, value: str) -> str:

@@ -1,0 +1,338 @@
+"""Reads Segment calls: one pure function from a request's body to messages, with a reason for each refused one.
+
+The same function answers the sender and, later, feeds the log, so both agree on what was accepted.
+Source: Segment's HTTP Tracking API and common-fields specification.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, Final, Literal, get_args
+from unicodedata import normalize
+
+from msgspec import DecodeError, Raw, Struct
+from msgspec.json import Decoder
+
+from keepers.model import lexical
+from keepers.model.errors import UserError
+from keepers.model.profile import LONGEST_ID, is_placeholder
+
+CallKind = Literal["identify", "track", "page", "screen", "group", "alias"]
+KINDS: Final[tuple[CallKind, ...]] = get_args(CallKind)
+BATCHES: Final = frozenset({"batch", "import"})
+# analytics.js in the browser shortens the last part of the path.
+SHORT: Final = {"i": "identify", "t": "track", "p": "page", "s": "screen", "g": "group", "a": "alias", "b": "batch"}
+CALLS: Final = frozenset({*KINDS, *BATCHES})
+EARLIEST: Final = datetime(1970, 1, 1)
+LATEST: Final = datetime(2100, 1, 1)
+LONGEST_NAME: Final = 200
+
+
+class Limits(Struct, frozen=True):
+    """How much one request may hold. The first two are Segment's."""
+
+    event_bytes: int = 32 * 1024
+    batch_bytes: int = 500 * 1024
+    batch_items: int = 2500
+    depth: int = 64
+
+
+LIMITS: Final = Limits()
+
+
+class Message(Struct, frozen=True, gc=False):
+    """One accepted call. Identifiers that are placeholders are None; `body` is its JSON as it was sent."""
+
+    index: int
+    kind: CallKind
+    event: str
+    user_id: str | None
+    anonymous_id: str | None
+    previous_id: str | None
+    group_id: str | None
+    message_id: str
+    time: datetime
+    body: bytes
+
+
+class ParsedRequest(Struct, frozen=True):
+    """Accepted items, and (index, reason) for each refused one. A request with one call has index 0."""
+
+    items: list[Message]
+    errors: list[tuple[int, str]]
+
+
+class _RefusedError(Exception):
+    """An item's reason, from the field at fault to where it is listed."""
+
+
+class _Batch(Struct):
+    batch: list[Raw]
+    sentAt: object = None  # noqa: N815 - the name on the wire
+    context: Raw | None = None
+
+
+class _Request(Struct, frozen=True):
+    received_at: datetime
+    limits: Limits
+    sent_at: datetime | _RefusedError | None
+    is_import: bool
+    token: str
+    context: bytes | None = None
+
+
+_decode_batch = Decoder(_Batch).decode
+_decode = Decoder().decode
+
+
+def call_of(path: str) -> str | None:
+    """The call a path such as `/v1/track` or `/v1/t` stands for; None when it is none."""
+    last = path.rstrip("/").rpartition("/")[2]
+    call = SHORT.get(last, last)
+    return call if call in CALLS else None
+
+
+def parse_request(
+    path: str, body: bytes, received_at: datetime, limits: Limits = LIMITS, token: str = ""
+) -> ParsedRequest:
+    """Reads the body of a POST to `path` that arrived at `received_at` (naive UTC).
+
+    `token` tells requests apart when messages bring no id of their own: the same body with the same token is
+    the same message again. Raises UserError when nothing in the body can be read: code `too_large`, `json`
+    or `path`.
+    """
+    call = call_of(path)
+    if call is None:
+        raise UserError(f"“{path[:80]}” is not a call. Post to /v1/track, /v1/batch …", code="path")
+    if body[:3] == b"\xef\xbb\xbf":
+        body = body[3:]
+    if call in BATCHES:
+        return _parse_batch(call, body, received_at, limits, token)
+    if len(body) > limits.event_bytes:
+        raise UserError(
+            f"The event has {len(body):,} bytes; {limits.event_bytes:,} are allowed. Send fewer or shorter properties.",
+            code="too_large",
+        )
+    request = _Request(received_at, limits, None, False, token)
+    try:
+        return ParsedRequest([_message(0, call, body, request)], [])
+    except _RefusedError as refused:
+        return ParsedRequest([], [(0, str(refused))])
+
+
+def _parse_batch(call: str, body: bytes, received_at: datetime, limits: Limits, token: str) -> ParsedRequest:
+    if len(body) > limits.batch_bytes:
+        raise UserError(
+            f"The batch has {len(body):,} bytes; {limits.batch_bytes:,} are allowed. Send smaller batches.",
+            code="too_large",
+        )
+    items, sent_at, context = _split(body)
+    if len(items) > limits.batch_items:
+        raise UserError(
+            f"The batch has {len(items):,} items; {limits.batch_items:,} are allowed. Send smaller batches.",
+            code="too_large",
+        )
+    request = _Request(received_at, limits, _sent_at(sent_at), call == "import", token, context)
+    accepted: list[Message] = []
+    errors: list[tuple[int, str]] = []
+    for index, item in enumerate(items):
+        try:
+            accepted.append(_message(index, None, item, request))
+        except _RefusedError as refused:
+            errors.append((index, str(refused)))
+    return ParsedRequest(accepted, errors)
+
+
+def _sent_at(value: object) -> datetime | _RefusedError | None:
+    """The batch's `sentAt`, read once; when it is no time, the reason that each item relying on it gets."""
+    try:
+        return None if value is None else _instant(value, "sentAt")
+    except _RefusedError as refused:
+        return refused
+
+
+def _split(body: bytes) -> tuple[list[bytes], object, bytes | None]:
+    """A batch's items as text, its `sentAt` and its `context`; item by item when the whole cannot be decoded."""
+    try:
+        batch = _decode_batch(body)
+        context = None if batch.context is None else bytes(batch.context)
+        return [bytes(item) for item in batch.batch], batch.sentAt, context
+    except (DecodeError, UnicodeDecodeError, RecursionError) as error:
+        parts = lexical.members(body)
+        items = None if parts is None or "batch" not in parts else lexical.elements(parts["batch"])
+        if parts is None or items is None:
+            what = "is nested too deeply" if isinstance(error, RecursionError) else f"({error})"
+            raise UserError(
+                'The body is not a JSON object with a list “batch”, such as {"batch": [{"type": "track", …}]} '
+                f"{what}.",
+                code="json",
+            ) from None
+    try:
+        sent_at = _decode(parts.get("sentAt", b"null"))
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        sent_at = False  # whatever it is, it is not a time, and each item will say so
+    return items, sent_at, parts.get("context")
+
+
+def _message(index: int, call: str | None, body: bytes, request: _Request) -> Message:
+    limits = request.limits
+    if len(body) > limits.event_bytes:
+        raise _RefusedError(
+            f"The event has {len(body):,} bytes; {limits.event_bytes:,} are allowed. Send fewer or shorter properties."
+        )
+    fields = _fields(body, limits)
+    kind = _kind(fields, call)
+    for name in ("properties", "traits", "context"):
+        value = fields.get(name)
+        if value is not None and type(value) is not dict:
+            raise _RefusedError(f"{name} is {_shown(value)}, not an object. Send names and values, or leave it out.")
+    user_id = _identifier(fields, "userId")
+    anonymous_id = _identifier(fields, "anonymousId")
+    if user_id is None and anonymous_id is None:
+        raise _RefusedError(_nobody(fields))
+    previous_id = group_id = None
+    if kind == "alias" and (previous_id := _identifier(fields, "previousId")) is None:
+        raise _RefusedError("previousId is missing or a placeholder. An alias names the earlier id there.")
+    if kind == "group" and (group_id := _identifier(fields, "groupId")) is None:
+        raise _RefusedError("groupId is missing or a placeholder. A group call names the account there.")
+    time = _time(fields, request)
+    message_id = _identifier(fields, "messageId", may_be_placeholder=True)
+    if message_id is None:
+        mark = f"{request.token}\0{request.received_at.isoformat()}\0{index}\0".encode()
+        message_id = "keepers-" + blake2b(mark + body, digest_size=16).hexdigest()
+    if request.context is not None and fields.get("context") is None:
+        body = _with_context(body, request.context, limits, bool(fields))
+    event = _event_name(fields) if kind == "track" else kind
+    return Message(index, kind, event, user_id, anonymous_id, previous_id, group_id, message_id, time, body)
+
+
+def _fields(body: bytes, limits: Limits) -> dict[str, Any]:
+    if lexical.is_deeper(body, limits.depth):
+        raise _RefusedError(f"The event is nested more than {limits.depth} deep. Send flatter properties.")
+    try:
+        fields = _decode(body)
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise _RefusedError(lexical.reason(body, str(error))) from None
+    if type(fields) is not dict:
+        raise _RefusedError(f"The event is {_shown(fields)}, not an object. Send {{…}} with userId and so on.")
+    return fields
+
+
+def _kind(fields: dict[str, Any], call: str | None) -> CallKind:
+    kind = fields.get("type") if call is None else call
+    if kind not in KINDS:
+        raise _RefusedError(f"type is {_shown(kind)}. Use one of: {', '.join(KINDS)}.")
+    return kind
+
+
+def _event_name(fields: dict[str, Any]) -> str:
+    name = fields.get("event")
+    if type(name) is not str or not name.strip():
+        raise _RefusedError(f"event is {_shown(name)}. A track call names what happened, such as “Order Completed”.")
+    if len(name) > LONGEST_NAME:
+        raise _RefusedError(
+            f"event has {len(name)} characters; {LONGEST_NAME} are allowed. Put details into properties."
+        )
+    if "\0" in name:
+        raise _RefusedError("event holds a NUL character. Remove it.")
+    return name if name.isascii() else normalize("NFC", name)
+
+
+def _identifier(fields: dict[str, Any], field: str, *, may_be_placeholder: bool = False) -> str | None:
+    value = fields.get(field)
+    if value is None:
+        return None
+    if type(value) is int and -(2**63) <= value < 2**64:
+        value = str(value)
+    if type(value) is not str:
+        raise _RefusedError(f"{field} is {_shown(value)}. Send it as text.")
+    if len(value) > LONGEST_ID:
+        raise _RefusedError(f"{field} has {len(value)} characters; {LONGEST_ID} are allowed. Send a shorter id.")
+    if "\0" in value:
+        raise _RefusedError(f"{field} holds a NUL character. Remove it.")
+    if may_be_placeholder:
+        return value or None
+    return None if is_placeholder(value) else value
+
+
+def _nobody(fields: dict[str, Any]) -> str:
+    for field in ("userId", "anonymousId"):
+        if (value := fields.get(field)) is not None:
+            return f"{field} is {_shown(value)}, a placeholder that identifies nobody. Send a real id."
+    return "userId or anonymousId is needed: without one nobody knows whose event this is."
+
+
+def _time(fields: dict[str, Any], request: _Request) -> datetime:
+    """receivedAt − (sentAt − timestamp): the sender's clock may be wrong, the span between its two is not."""
+    received_at = request.received_at
+    field = "timestamp"
+    sent: datetime | _RefusedError | None = None
+    # History is sent as it was written down, long after; there is no clock to correct.
+    if not request.is_import:
+        own = fields.get("sentAt")
+        sent = request.sent_at if own is None else _instant(own, "sentAt")
+        # A relay has put its own correction into `timestamp`; the device's clock is then in the original.
+        if sent is not None and fields.get("originalTimestamp") is not None:
+            field = "originalTimestamp"
+    written = fields.get(field)
+    if written is None:
+        return received_at
+    time = _instant(written, field)
+    if isinstance(sent, _RefusedError):
+        raise _RefusedError(str(sent))
+    if sent is not None:
+        try:
+            time = received_at - (sent - time)
+        except OverflowError:
+            time = datetime.max
+    if not EARLIEST <= time < LATEST:
+        raise _RefusedError(f"{field} {_shown(written)} is outside the years 1970 to 2099. Correct the sender's date.")
+    return time
+
+
+def _instant(value: object, field: str) -> datetime:
+    try:
+        if type(value) is not str:
+            raise ValueError
+        parsed = datetime.fromisoformat(value.strip())
+        zone = parsed.tzinfo
+        if zone is None:
+            return parsed
+        if zone is not UTC:
+            parsed = parsed.astimezone(UTC)
+        return parsed.replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        raise _RefusedError(
+            f"{field} is {_shown(value)}, not a time. Send ISO 8601, such as 2026-03-01T09:30:00Z."
+        ) from None
+
+
+def _with_context(body: bytes, context: bytes, limits: Limits, has_fields: bool) -> bytes:
+    """The item with the batch's context, which Segment lets a batch give once for all."""
+    if context == b"null":
+        return body
+    # A later key wins over an earlier null of the same name, as in every common JSON reader.
+    joined = body.rstrip()[:-1] + (b"," if has_fields else b"") + b'"context":' + context + b"}"
+    if len(joined) > limits.event_bytes:
+        raise _RefusedError("context of the batch makes the event too large. Send a shorter one.")
+    try:
+        is_object = not lexical.is_deeper(joined, limits.depth) and type(_decode(joined)["context"]) is dict
+    except (DecodeError, UnicodeDecodeError):
+        is_object = False
+    if not is_object:
+        raise _RefusedError("context of the batch is not an object. Send it as names and values, or leave it out.")
+    return joined
+
+
+def _shown(value: object) -> str:
+    """A value in a sentence, short, and safe to print."""
+    if value is None:
+        return "missing"
+    if isinstance(value, str):
+        return f"“{value[:40]}”" if value else "empty"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    return f"{str(value).lower() if isinstance(value, bool) else str(value)[:40]}"

@@ -1,0 +1,106 @@
+"""Looks at JSON text without recursion: how deep it nests, where its parts begin and end, what is wrong with it.
+
+The decoder answers for JSON that is right. This is for what it refuses: one bad item must not cost the whole
+batch, and text nested a hundred thousand deep must not depend on how much stack happens to be left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:]', re.DOTALL)
+_NOT_A_NUMBER = re.compile(rb'(?:"((?:[^"\\]|\\.)*)"\s*:\s*)?[\[,\s]*-?\b(NaN|Infinity)\b')
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_OPENING = frozenset(b"[{")
+_CLOSING = frozenset(b"]}")
+
+
+def is_deeper(text: bytes, limit: int) -> bool:
+    """Whether objects and lists nest more than `limit` deep."""
+    if text.count(b"{") + text.count(b"[") <= limit:
+        return False
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        first = text[token.start()]
+        if first in _OPENING:
+            depth += 1
+            if depth > limit:
+                return True
+        elif first in _CLOSING:
+            depth -= 1
+    return False
+
+
+def members(text: bytes) -> dict[str, bytes] | None:
+    """The values of a top-level object's members, as text; None when it is no object or does not end."""
+    found: dict[str, bytes] = {}
+    parts = _parts(text, b"{}")
+    if parts is None:
+        return None
+    for part in parts:
+        key = _STRING.match(part)
+        name, colon, value = part.partition(b":") if key is None else (key.group(), *_after(part, key.end()))
+        if not colon:
+            return None
+        found[name.strip(b' "\t\r\n').decode("utf-8", "replace")] = value.strip()
+    return found
+
+
+def elements(text: bytes) -> list[bytes] | None:
+    """The elements of a top-level list, as text; None when it is no list or does not end."""
+    return _parts(text, b"[]")
+
+
+def reason(text: bytes, error: str) -> str:
+    """A sentence for the sender about why the decoder refused `text`; `error` is the decoder's own."""
+    outside = _NOT_A_NUMBER.search(text)
+    if outside and _is_outside_strings(text, outside.start(2)):
+        field = (outside.group(1) or b"").decode("utf-8", "replace")
+        where = f"“{field}”" if field else "a value"
+        return f"{where} is {outside.group(2).decode()}, which is not a JSON number. Send null or leave it out."
+    if _SURROGATE.search(text):
+        return "A text holds half of a surrogate pair (\\ud800–\\udfff). Send whole characters."
+    if "out of range" in error:
+        return "A number is too large to keep. Send it as text."
+    if "utf-8" in error:
+        return "The text is not UTF-8. Encode the body as UTF-8."
+    return f"This is not valid JSON: {error}."
+
+
+def _after(part: bytes, position: int) -> tuple[bytes, bytes]:
+    rest = part[position:].lstrip()
+    return rest[:1] if rest[:1] == b":" else b"", rest[1:]
+
+
+def _is_outside_strings(text: bytes, position: int) -> bool:
+    return all(not string.start() < position < string.end() for string in _STRING.finditer(text))
+
+
+def _parts(text: bytes, brackets: bytes) -> list[bytes] | None:
+    text = text.strip()
+    if len(text) < 2 or text[0] != brackets[0] or text[-1] != brackets[1]:
+        return None
+    cuts = list(_cuts(text))
+    if not cuts or cuts[-1] != len(text) - 1:
+        return None
+    starts = [1, *(cut + 1 for cut in cuts[:-1])]
+    parts = [text[start:cut].strip() for start, cut in zip(starts, cuts, strict=True)]
+    return [] if parts == [b""] else parts
+
+
+def _cuts(text: bytes) -> Iterator[int]:
+    """Positions of the commas of the outermost value, then of its closing bracket."""
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        first = text[token.start()]
+        if first in _OPENING:
+            depth += 1
+        elif first in _CLOSING:
+            depth -= 1
+            if depth == 0:
+                yield token.start()
+                return
+        elif first == 0x2C and depth == 1:
+            yield token.start()

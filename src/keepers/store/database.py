@@ -1,0 +1,139 @@
+"""Opens the operational store of a workspace: a folder with two SQLite files, or a PostgreSQL database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from keepers.model.errors import UserError
+
+MAIN_FILE = "keepers.db"
+INBOX_FILE = "inbox.db"
+_BUSY_MS = 30_000
+
+
+class Store:
+    """One workspace's operational store. Threads may share it; a connection belongs to one thread.
+
+    `engine` holds everything but the inbox; `inbox_engine` holds the inbox. They differ on SQLite only, where
+    the inbox has its own file, so that accepting events never waits for a tick.
+    """
+
+    def __init__(self, engine: Engine, inbox_engine: Engine, place: str, folder: Path | None) -> None:
+        self.engine = engine
+        self.inbox_engine = inbox_engine
+        self.place = place
+        self.folder = folder
+
+    @classmethod
+    def open(cls, place: str | Path) -> Store:
+        """A folder's path (SQLite, created when absent) or a `postgresql://` URL.
+
+        Opens lazily: nothing is connected to and no schema is made (see `migrate.upgrade`).
+        Raises UserError for a URL that is not PostgreSQL's or a folder that cannot be made.
+        """
+        if isinstance(place, str) and "://" in place:
+            return cls._open_postgres(place)
+        folder = Path(place)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"The data folder {folder} cannot be made: {error.strerror}. Choose a folder you may write to.",
+                code="store",
+            ) from error
+        return cls(_sqlite_engine(folder / MAIN_FILE), _sqlite_engine(folder / INBOX_FILE), str(folder), folder)
+
+    @classmethod
+    def _open_postgres(cls, address: str) -> Store:
+        try:
+            url = make_url(address)
+        except ArgumentError:
+            url = None
+        if url is None or url.get_backend_name() not in ("postgresql", "postgres"):
+            raise UserError(
+                "The store's address is neither a folder nor postgresql://user:password@host/database.",
+                code="store",
+            )
+        engine = create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            connect_args={"application_name": "keepers"},
+        )
+        return cls(engine, engine, url.render_as_string(hide_password=True), None)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A write transaction: commits at the end of the block, rolls back when it raises."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def begin_inbox(self) -> Iterator[Connection]:
+        """A write transaction on the inbox; on PostgreSQL the same database, another connection."""
+        with self.inbox_engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read-only view that blocks no writer. Nothing written through it is kept."""
+        with self.engine.connect().execution_options(is_reading=True) as connection:
+            yield connection
+
+    @contextmanager
+    def read_inbox(self) -> Iterator[Connection]:
+        """A read-only view of the inbox."""
+        with self.inbox_engine.connect().execution_options(is_reading=True) as connection:
+            yield connection
+
+    def ping(self) -> None:
+        """Asks both engines for an answer. Raises UserError when the store does not give one."""
+        try:
+            for engine in {id(e): e for e in (self.engine, self.inbox_engine)}.values():
+                with engine.connect().execution_options(is_reading=True) as connection:
+                    connection.execute(text("SELECT 1"))
+        except OperationalError as error:
+            raise UserError(
+                f"The store at {self.place} does not answer: {error.orig}. Check that it is running and may be read.",
+                code="store",
+            ) from error
+
+    def close(self) -> None:
+        """Closes pooled connections. The store may be used again; it reconnects."""
+        self.engine.dispose()
+        if self.inbox_engine is not self.engine:
+            self.inbox_engine.dispose()
+
+
+def _sqlite_engine(file: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": _BUSY_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: sqlite3.Connection, _record: Any) -> None:
+        # The driver's own transaction handling starts too late for a consistent read; `begin` below decides.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode = WAL")
+        # FULL for both files: an event leaves the inbox only after the log that took it is on disk.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA cache_size = -65536")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        is_reading = connection.get_execution_options().get("is_reading", False)
+        # A writer takes its lock at once: upgrading a read later can fail however long one waits.
+        connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
+
+    return engine

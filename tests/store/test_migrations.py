@@ -1,0 +1,97 @@
+"""A migrated schema is the one the code declares, on both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, inspect, text
+
+from keepers.model.errors import UserError
+from keepers.store.database import Store
+from keepers.store.migrate import PARTS, engine_of, is_current, upgrade
+from keepers.store.tables import inbox_metadata, metadata
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_a_migrated_schema_equals_the_declared_one(store: Store, part) -> None:
+    own = set(part.metadata.tables)
+
+    def is_ours(name, kind, parents) -> bool:
+        return kind != "table" or name in own
+
+    with engine_of(store, part).connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": part.version_table, "include_name": is_ours, "compare_type": True}
+        )
+        assert compare_metadata(context, part.metadata) == []
+
+
+def _layout(engine, tables) -> dict[str, object]:
+    look = inspect(engine)
+    return {
+        name: {
+            "columns": [(c["name"], str(c["type"]), c["nullable"]) for c in look.get_columns(name)],
+            "key": look.get_pk_constraint(name),
+            "indexes": sorted((i["name"], tuple(i["column_names"])) for i in look.get_indexes(name)),
+            "unique": sorted(str(u) for u in look.get_unique_constraints(name)),
+        }
+        for name in tables
+    }
+
+
+def test_a_migrated_schema_has_the_same_columns_keys_and_indexes_as_a_fresh_one(
+    store: Store, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if store.is_sqlite:
+        fresh = create_engine(f"sqlite:///{tmp_path}/fresh.db")
+    else:
+        address = request.getfixturevalue("postgres").empty()
+        fresh = Store.open(address).engine
+    metadata.create_all(fresh)
+    inbox_metadata.create_all(fresh)
+    assert _layout(store.engine, metadata.tables) == _layout(fresh, metadata.tables)
+    assert _layout(store.inbox_engine, inbox_metadata.tables) == _layout(fresh, inbox_metadata.tables)
+    fresh.dispose()
+
+
+def test_sqlite_tables_are_declared_word_for_word_alike(sqlite_store: Store, tmp_path: Path) -> None:
+    """Inspection does not see WITHOUT ROWID or AUTOINCREMENT; the text of the declaration does."""
+    fresh = create_engine(f"sqlite:///{tmp_path}/fresh.db")
+    metadata.create_all(fresh)
+    query = text("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'alembic%' ORDER BY name")
+    with fresh.connect() as one, sqlite_store.engine.connect() as other:
+        written = {name: " ".join(sql.split()) for name, sql in one.execute(query)}
+        migrated = {name: " ".join(sql.split()) for name, sql in other.execute(query)}
+    assert written == migrated
+    fresh.dispose()
+
+
+def test_upgrading_twice_changes_nothing(store: Store) -> None:
+    assert is_current(store)
+    upgrade(store)
+    assert is_current(store)
+
+
+def test_an_empty_store_is_not_current(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "new")
+    assert not is_current(store)
+    upgrade(store)
+    assert is_current(store)
+    store.close()
+
+
+def test_a_store_of_a_newer_version_is_refused_and_left_alone(store: Store) -> None:
+    with store.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'main_9999'"))
+    with pytest.raises(UserError, match="newer Keepers"):
+        upgrade(store)
+
+
+def test_an_address_that_is_no_database_is_refused(new_store: Callable[[str], Store]) -> None:
+    for address in ("mysql://a@b/c", "http://example.com", "://"):
+        with pytest.raises(UserError, match="postgresql://"):
+            Store.open(address)
