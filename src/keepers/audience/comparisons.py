@@ -56,6 +56,11 @@ def sure(expression: Any) -> Any:
     return expression.fill_null(False)
 
 
+def later(instant: Any, now: Any) -> Any:
+    """The instant if it lies after now, else NULL."""
+    return ibis.cases((instant > now, instant), else_=ibis.null("timestamp"))
+
+
 def never() -> Any:
     return ibis.literal(False)
 

@@ -13,7 +13,7 @@ from keepers.audience.comparisons import Clock, Value
 Operand = Literal["scalar", "list", "ordered", "pair", "text", "pattern", "flag", "moment", "span", "anniversary"]
 
 
-def _no_flips(value: Value, operand: Any, clock: Clock) -> list[Any]:
+def no_flips(value: Value, operand: Any, clock: Clock) -> list[Any]:
     return []
 
 
@@ -26,7 +26,7 @@ class Operator(Struct, frozen=True):
     doc: str
     words: dict[str, str]
     holds: Callable[[Value, Any, Clock], Any]
-    flips: Callable[[Value, Any, Clock], list[Any]] = _no_flips
+    flips: Callable[[Value, Any, Clock], list[Any]] = no_flips
 
 
 def _words(en: str, ru: str, pl: str, zh: str, it: str) -> dict[str, str]:

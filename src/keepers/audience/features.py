@@ -1,0 +1,190 @@
+"""Figures per subject that conditions are decided by: every leaf names what it needs, one GROUP BY per table gives it.
+
+Leaves of all definitions of an expression share these: a figure asked for twice is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol
+
+import ibis
+from msgspec import Struct
+
+from keepers.audience.comparisons import Value, later, seconds
+from keepers.audience.definitions import DerivedEvent
+from keepers.audience.rows import Needs, Rows, RowSource
+from keepers.audience.schema import Schema
+from keepers.audience.tables import STATES, TRAIT_VALUES, ZONE_OFFSETS, Asked, Mode, table
+from keepers.model.moments import Moment
+
+TRAIT_FIELDS = ("number", "text", "boolean", "instant", "date")
+
+
+class Term(Struct, frozen=True):
+    """A condition as columns: its answer, the instants at which it may change, and the figures seen."""
+
+    holds: Any
+    edges: tuple[Any, ...] = ()
+    seen: dict[str, Any] = {}
+
+
+Finish = Callable[[Any], Term]
+"""Row of all figures → the term. Called once everything asked for has been joined."""
+
+
+class ComputedTrait(Protocol):
+    """A trait that is worked out from events at the moment of asking (rhythm, scores)."""
+
+    name: str
+
+    def request(self, features: Features) -> Callable[[Any], tuple[Value, tuple[Any, ...]]]:
+        """Asks for figures; what it returns turns them into a value and its edges."""
+        ...
+
+
+class Features:
+    def __init__(
+        self,
+        schema: Schema,
+        derived: dict[str, DerivedEvent],
+        computed: dict[str, ComputedTrait],
+        asks: dict[str, int],
+        stages: dict[str, tuple[str, ...]],
+        mode: Mode,
+    ) -> None:
+        self.schema = schema
+        self.computed = computed
+        self.asks = asks
+        self.stages = stages
+        self.mode = mode
+        self.asked = Asked(schema, mode)
+        self.source = RowSource(schema, derived, self.asked)
+        self.needs_zone = False
+        self._needs: dict[str, Needs] = {}
+        self._figures: dict[str, dict[Hashable, tuple[str, Callable[[Rows], Any]]]] = {}
+        self._reach: dict[str, list[Moment | None]] = {}
+        self._traits: dict[str, str] = {}
+        self._states: dict[str, int] = {}
+        self._own: list[Callable[[], Any]] = []
+        self._names = 0
+
+    def name(self, prefix: str) -> str:
+        self._names += 1
+        return f"{prefix}{self._names}"
+
+    def needs(self, event: str) -> Needs:
+        return self._needs.setdefault(event, Needs())
+
+    def figure(self, event: str, key: Hashable, build: Callable[[Rows], Any], reach: Moment | None = None) -> str:
+        """A column over an event's rows, grouped by subject; none when `build` gives None.
+
+        `reach`: rows at or before it are never looked at.
+        """
+        figures = self._figures.setdefault(event, {})
+        self._reach.setdefault(event, []).append(reach)
+        if key not in figures:
+            figures[key] = (self.name("e"), build)
+        return figures[key][0]
+
+    def trait(self, name: str) -> str:
+        """A column prefix: `<prefix>` is the latest value as a struct, `<prefix>_next` the next future time."""
+        return self._traits.setdefault(name, f"t{len(self._traits)}")
+
+    def state(self, definition: str) -> tuple[str, str]:
+        """Columns for another definition's answer: its value and since when."""
+        ask = self.asks[definition]
+        self._states[definition] = ask
+        return f"s{ask}_value", f"s{ask}_since"
+
+    def ordinal(self, lifecycle: str, stage: str) -> int:
+        """A stage's number, from 1."""
+        return self.stages[lifecycle].index(stage) + 1
+
+    def own_table(self, build: Callable[[], Any]) -> None:
+        """A relation keyed by profile_id to be joined as it is (sequences, accounts)."""
+        self._own.append(build)
+
+    def now_of(self, rows: Any) -> Any:
+        return rows.now if self.mode.scoped else self.mode.now()
+
+    def joined(self) -> Any:
+        """Subjects asked about, with every figure."""
+        base = self.asked.subjects()
+        if self.needs_zone:
+            base = self._with_zone(base)
+        for event in self._figures:
+            base = _join(base, self._event_figures(event))
+        if self._traits:
+            base = _join(base, self._trait_figures())
+        if self._states:
+            base = _join(base, self._state_figures())
+        for build in self._own:
+            base = _join(base, build())
+        return base
+
+    def _event_figures(self, event: str) -> Any:
+        rows = self.source.rows(event, self.needs(event))
+        reaches = self._reach[event]
+        if all(r is not None and r.is_relative for r in reaches) and not rows.has_void:
+            furthest = min(r.offset for r in reaches if r is not None)
+            kept = rows.table.filter(rows.table.time > self.now_of(rows.table) + seconds(furthest))
+            rows = Rows(kept, rows.has_void, rows.has_future, rows.per_day)
+        built = {name: build(rows) for name, build in self._figures[event].values()}
+        built = {name: figure for name, figure in built.items() if figure is not None}
+        return rows.table.group_by("profile_id").aggregate(**built)
+
+    def _trait_figures(self) -> Any:
+        values = table("trait_values", TRAIT_VALUES)
+        rows = self.asked.attach_own(values.filter(values.trait.isin(sorted(self._traits))))
+        now = self.now_of(rows)
+        known = ibis.struct({f: rows[f] for f in TRAIT_FIELDS})
+        rows = rows.mutate(known_value=known)
+        built = {}
+        for name, prefix in self._traits.items():
+            mine = rows.trait == name
+            built[prefix] = rows.known_value.last(where=mine & (rows.time <= now), order_by=[rows.time, rows.seq])
+            built[f"{prefix}_next"] = rows.time.min(where=mine & (rows.time > now))
+        return rows.group_by("profile_id").aggregate(**built)
+
+    def _state_figures(self) -> Any:
+        states = table(self.mode.states, STATES)
+        states = states.filter(states.ask.isin(sorted(self._states.values())))
+        if self.mode.scoped:
+            states = states.semi_join(self.asked.scope, "profile_id")
+        built = {}
+        for ask in sorted(self._states.values()):
+            mine = states.ask == ask
+            built[f"s{ask}_value"] = states.value.max(where=mine)
+            built[f"s{ask}_since"] = states.since.max(where=mine)
+        return states.group_by("profile_id").aggregate(**built)
+
+    def _with_zone(self, base: Any) -> Any:
+        offsets = table("zone_offsets", ZONE_OFFSETS)
+        offsets = offsets.rename(offset_zone="zone")
+        if self.mode.scoped:
+            holds = [base.zone == offsets.offset_zone, base.now >= offsets.from_utc, base.now < offsets.until_utc]
+            joined = base.left_join(offsets, holds)
+        else:
+            now = self.mode.now()
+            offsets = offsets.filter((offsets.from_utc <= now) & (now < offsets.until_utc))
+            joined = base.left_join(offsets, base.zone == offsets.offset_zone)
+        return joined.select(*base.columns, offset_s=joined.offset_s.fill_null(0), offset_until=joined.until_utc)
+
+
+def _join(base: Any, figures: Any) -> Any:
+    renamed = figures.rename(figure_owner="profile_id")
+    return base.left_join(renamed, base.profile_id == renamed.figure_owner).drop("figure_owner")
+
+
+def instants(row: Any, columns: list[tuple[str, Any]]) -> list[Any]:
+    """The instants in (column, offset) pairs, of those columns that are there."""
+    return [row[c] + seconds(offset) if offset else row[c] for c, offset in columns if c in row.columns]
+
+
+def changes_at(edges: tuple[Any, ...], now: Any) -> Any:
+    """The earliest edge after now, or NULL."""
+    ahead = [later(edge, now) for edge in dict.fromkeys(edges)]
+    if not ahead:
+        return ibis.null("timestamp")
+    return ibis.least(*ahead) if len(ahead) > 1 else ahead[0]

@@ -1,0 +1,270 @@
+"""Event rows for conditions: a base event's table, or a derived event's sources put together.
+
+Every relation has profile_id, now, seq, time, day and, when a row can stop counting, `void_at`; what else the
+conditions need (where-flags, numbers, keys) is computed per source, so that unions stay narrow.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import ibis
+from msgspec import Struct, field
+
+from keepers.audience.ast import PropertyTest, Test
+from keepers.audience.comparisons import Clock, Value, later, never, seconds, sure
+from keepers.audience.definitions import DerivedEvent, Source
+from keepers.audience.operators import BY_NAME, no_flips
+from keepers.audience.schema import EventTable, Schema
+from keepers.audience.tables import EVENT_COLUMNS, IBIS_KINDS, TRACKS, Asked, table
+from keepers.model.moments import Moment
+
+Where = tuple[PropertyTest, ...]
+VALUE = "value"
+CURRENCY = "currency"
+
+
+class Needs(Struct):
+    """What the conditions of one expression ask of an event's rows. Each becomes one column."""
+
+    wheres: dict[Where, str] = field(default_factory=dict)
+    numbers: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    flips: dict[Where, str] = field(default_factory=dict)
+
+    def where(self, tests: Where) -> str | None:
+        return self.wheres.setdefault(tests, f"w{len(self.wheres)}") if tests else None
+
+    def number(self, path: str) -> str:
+        return self.numbers.setdefault(path, f"n{len(self.numbers)}")
+
+    def key(self, path: str) -> str:
+        return self.keys.setdefault(path, f"k{len(self.keys)}")
+
+    def flip(self, tests: Where) -> str | None:
+        """When a row's tests change their answer by themselves; None where no test looks at the clock."""
+        if not any(BY_NAME[t.op].flips is not no_flips and _is_relative(t) for p in tests for t in p.tests):
+            return None
+        return self.flips.setdefault(tests, f"f{len(self.flips)}")
+
+
+def _is_relative(test: Test) -> bool:
+    operands = test.operand if isinstance(test.operand, tuple) else (test.operand,)
+    return any(isinstance(o, timedelta) or (isinstance(o, Moment) and o.is_relative) for o in operands)
+
+
+class Rows(Struct, frozen=True):
+    """An event's rows with the columns that `Needs` named."""
+
+    table: Any
+    has_void: bool
+    has_future: bool
+    per_day: bool
+
+    def where(self, flag: str | None) -> Any:
+        return ibis.literal(True) if flag is None else self.table[flag]
+
+
+class RowSource:
+    """Gives the rows of any event by its exact name, derived or base."""
+
+    def __init__(self, schema: Schema, derived: dict[str, DerivedEvent], asked: Asked) -> None:
+        self.schema = schema
+        self.derived = derived
+        self.asked = asked
+
+    def rows(self, event: str, needs: Needs) -> Rows:
+        """Rows of an event. An event that never arrived has none."""
+        word = self.derived.get(event)
+        sources = word.sources if word else (Source(event),)
+        parts = [self._source_rows(source, needs) for source in sources]
+        has_void = any("void_at" in part.columns for part in parts)
+        if has_void:
+            parts = [p if "void_at" in p.columns else p.mutate(void_at=ibis.null("timestamp")) for p in parts]
+        columns = sorted(parts[0].columns)
+        merged = parts[0].select(columns)
+        for part in parts[1:]:
+            merged = merged.union(part.select(columns))
+        future = any(self._has_future(source) for source in sources)
+        return Rows(merged, has_void, future, bool(word and word.per_day))
+
+    def _has_future(self, source: Source) -> bool:
+        names = (source.event, *(source.unless.events if source.unless else ()))
+        return any(self.schema.events[n].has_future for n in names if n in self.schema.events)
+
+    def _source_rows(self, source: Source, needs: Needs) -> Any:
+        base = BaseRows(self.schema, source.event)
+        for wheres in (source.where, *needs.wheres):
+            base.prepare(_translated(wheres, source))
+        rows = self.asked.attach(base.table)
+        clock = Clock(now=rows.now)
+        if source.where:
+            rows = rows.filter(base.flag(rows, source.where, clock))
+        columns: dict[str, Any] = {}
+        for wheres, name in needs.wheres.items():
+            columns[name] = base.flag(rows, _translated(wheres, source), clock)
+        for wheres, name in needs.flips.items():
+            columns[name] = base.flip(rows, _translated(wheres, source), clock)
+        for path, name in needs.numbers.items():
+            number = base.value(rows, _own_path(path, source)).number
+            columns[name] = ibis.null("float64") if number is None else number
+        for path, name in needs.keys.items():
+            columns[name] = base.key(rows, _own_path(path, source))
+        if source.unless is not None:
+            void = self._voids(source)
+            columns["unless_key"] = base.key(rows, source.unless.same)
+        kept = rows.select("profile_id", "now", "seq", "time", "day", **columns)
+        if source.times > 1:
+            kept = self._nth(kept, source)
+        if source.unless is None:
+            return kept
+        joined = kept.left_join(void, (kept.profile_id == void.void_owner) & (kept.unless_key == void.void_key))
+        return joined.drop("void_owner", "void_key", "unless_key")
+
+    def _voids(self, source: Source) -> Any:
+        """When each (subject, key) was first cancelled."""
+        assert source.unless is not None
+        parts = []
+        for event in source.unless.events:
+            base = BaseRows(self.schema, event)
+            rows = self.asked.attach(base.table)
+            parts.append(
+                rows.select(void_owner=rows.profile_id, void_key=base.key(rows, source.unless.same), at=rows.time)
+            )
+        merged = parts[0]
+        for part in parts[1:]:
+            merged = merged.union(part)
+        return merged.group_by("void_owner", "void_key").aggregate(void_at=merged["at"].min())
+
+    @staticmethod
+    def _nth(rows: Any, source: Source) -> Any:
+        window = ibis.window(group_by="profile_id", order_by=["time", "seq"])
+        earlier = rows.mutate(nth_before=rows.time.lag(source.times - 1).over(window))
+        reached = earlier.nth_before.notnull()
+        if source.within is not None:
+            reached = reached & (earlier.nth_before > earlier.time - seconds(source.within))
+        return earlier.filter(reached).drop("nth_before")
+
+
+def _own_path(path: str, source: Source) -> str:
+    """`value` and `currency` of a derived event are whatever property its source names."""
+    if path == VALUE and source.value:
+        return source.value
+    if path == CURRENCY and source.currency:
+        return source.currency
+    return path
+
+
+def _translated(wheres: Where, source: Source) -> Where:
+    return tuple(PropertyTest(_own_path(t.path, source), t.tests, t.some) if not t.some else t for t in wheres)
+
+
+class BaseRows:
+    """One base event's table, with a flag column joined in for every test on list items."""
+
+    def __init__(self, schema: Schema, event: str) -> None:
+        self.event: EventTable = schema.events.get(event, EventTable(event))
+        if self.event.table:
+            columns = dict(EVENT_COLUMNS)
+            for kinds in self.event.columns.values():
+                columns |= {physical: IBIS_KINDS[kind] for kind, physical in kinds.items()}
+            self.table = table(self.event.table, columns)
+        else:
+            tracks = table("tracks", TRACKS)
+            self.table = tracks.filter(tracks.event == event)
+        if self.event.table and self.event.overflow:
+            tracks = table("tracks", TRACKS)
+            raw = tracks.filter(tracks.event == event).select(raw_seq=tracks.seq, raw=tracks.raw)
+            self.table = self.table.join(raw, self.table.seq == raw.raw_seq).drop("raw_seq")
+        self._item_flags: dict[PropertyTest, str] = {}
+
+    def prepare(self, wheres: Where) -> None:
+        """Joins in a flag for each test on list items; called before the rows are attached to subjects."""
+        for test in wheres:
+            item_test = test if test.some else self._as_item_test(test)
+            if item_test is None or item_test in self._item_flags:
+                continue
+            name = f"item{len(self._item_flags)}"
+            self._item_flags[item_test] = name
+            child = self.event.children.get(item_test.path)
+            if child is None:
+                self.table = self.table.mutate(**{name: ibis.literal(False)})
+                continue
+            columns = {"seq": "int64", "position": "int64"}
+            for kinds in child.columns.values():
+                columns |= {physical: IBIS_KINDS[kind] for kind, physical in kinds.items()}
+            items = table(child.table, columns)
+            holds: Any = ibis.literal(True)
+            for inner in item_test.some:
+                holds = holds & _tests_hold(_columns(items, child.columns.get(inner.path, {})), inner.tests, None)
+            flags = items.group_by(item_seq=items.seq).aggregate(**{name: holds.any()})
+            joined = self.table.left_join(flags, self.table.seq == flags.item_seq)
+            self.table = joined.drop("item_seq").mutate(**{name: sure(joined[name])})
+
+    def _as_item_test(self, test: PropertyTest) -> PropertyTest | None:
+        """`{tags: {contains: vip}}` and `{tags: vip}` on a list of scalars ask for an item."""
+        child = self.event.children.get(test.path)
+        if child is None or "value" not in child.columns or test.path in self.event.columns:
+            return None
+        if any(t.op in ("ne", "not_in", "not_contains", "exists") for t in test.tests):
+            return None
+        tests = tuple(Test("eq", t.operand) if t.op == "contains" else t for t in test.tests)
+        return PropertyTest(test.path, some=(PropertyTest("value", tests),))
+
+    def value(self, rows: Any, path: str) -> Value:
+        """The property's columns on attached rows, one per JSON kind that ever arrived."""
+        if path in self.event.columns:
+            return _columns(rows, self.event.columns[path])
+        if not self.event.table or path in self.event.overflow:
+            node = rows.raw["properties"]
+            for part in path.split("."):
+                node = node[part]
+            return _with_instant(Value(node.float, node.str, node.bool))
+        return Value()
+
+    def key(self, rows: Any, path: str) -> Any:
+        """The property as text, whatever its kind, for matching the same value across events."""
+        value = self.value(rows, path)
+        parts = [value.text] if value.text is not None else []
+        parts += [column.cast("string") for column in (value.number, value.boolean) if column is not None]
+        return ibis.coalesce(*parts) if parts else ibis.null("string")
+
+    def flip(self, rows: Any, wheres: Where, clock: Clock) -> Any:
+        """The earliest instant after now at which a row's tests may change by themselves, or NULL."""
+        found = [ibis.null("timestamp")]
+        for test in wheres:
+            value = self.value(rows, test.path)
+            for t in test.tests:
+                found += [later(flip, clock.now) for flip in BY_NAME[t.op].flips(value, t.operand, clock)]
+        return ibis.least(*found) if len(found) > 1 else found[0]
+
+    def flag(self, rows: Any, wheres: Where, clock: Clock) -> Any:
+        """Whether a row passes all tests."""
+        holds: Any = ibis.literal(True)
+        for test in wheres:
+            item_test = test if test.some else self._as_item_test(test)
+            if item_test is not None:
+                holds = holds & rows[self._item_flags[item_test]]
+            else:
+                holds = holds & _tests_hold(self.value(rows, test.path), test.tests, clock)
+        return holds
+
+
+def _tests_hold(value: Value, tests: tuple[Test, ...], clock: Clock | None) -> Any:
+    holds: Any = ibis.literal(True)
+    for test in tests:
+        holds = holds & BY_NAME[test.op].holds(value, test.operand, clock or Clock(now=never()))
+    return holds
+
+
+def _columns(rows: Any, kinds: dict[str, str]) -> Value:
+    picked = {kind: rows[physical] for kind, physical in kinds.items()}
+    return _with_instant(Value(picked.get("number"), picked.get("text"), picked.get("boolean")))
+
+
+def _with_instant(value: Value) -> Value:
+    if value.text is None:
+        return value
+    instant = value.text.try_cast("timestamp('UTC')").cast("timestamp")
+    return Value(value.number, value.text, value.boolean, instant, None)
