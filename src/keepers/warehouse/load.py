@@ -85,7 +85,7 @@ def load(warehouse: Warehouse, rows: Sequence[LogRow]) -> int:
         new = [row for row in rows if row.seq > done]
         if not new:
             return 0
-        batch = _Batch(warehouse, new)
+        batch = Batch(warehouse, new)
         if warehouse.registry.is_changed:
             with warehouse.transaction() as cursor:
                 warehouse.registry.save(cursor)
@@ -96,8 +96,11 @@ def load(warehouse: Warehouse, rows: Sequence[LogRow]) -> int:
         return len(new)
 
 
-class _Batch:
-    """A batch read in Python, row by row in the order of seq, ready to be written set-wise."""
+class Batch:
+    """A batch read in Python, row by row in the order of seq, ready to be written set-wise.
+
+    Make it while holding `warehouse.writing()`; save the registry if it changed, then `write` in a transaction.
+    """
 
     def __init__(self, warehouse: Warehouse, rows: Sequence[LogRow]) -> None:
         cursor = warehouse.cursor()
@@ -174,7 +177,7 @@ class _Batch:
             properties = event_properties(row.kind, message)
             self._typed.add(row.event, row.seq, row.profile_id, row.time, row.known_at, day, properties)
             self.latest[row.event] = max(row.time, self.latest.get(row.event, row.time))
-            self._soil(row.profile_id, row.time, "event", row.event)
+            self._soil(row.profile_id, max(row.time, row.known_at), "event", row.event)
 
     def _add_traits(self, row: LogRow, subject: int, traits: dict[str, Any]) -> None:
         for trait in ZONE_TRAITS:
@@ -184,7 +187,7 @@ class _Batch:
         for trait, held in trait_values(traits, zone):
             self._warehouse.registry.trait(trait)
             self._traits.append((subject, trait, row.time, row.seq, row.known_at, *held))
-            self._soil(subject, row.time, "trait", trait)
+            self._soil(subject, max(row.time, row.known_at), "trait", trait)
 
     def _note(self, subject: int, known_at: datetime) -> None:
         known = self._known.get(subject)

@@ -23,9 +23,11 @@ FIXED = {
     "changes": """
         n BIGINT, ask INTEGER, profile_id BIGINT, from_value SMALLINT, to_value SMALLINT, "at" TIMESTAMP,
         cause VARCHAR, initial BOOLEAN""",
+    # Every rule that was ever in force; `stages` in order, as JSON. A changed rule has a new number.
     "asks": """
-        ask INTEGER, definition VARCHAR, version INTEGER, kind VARCHAR, body VARCHAR, active BOOLEAN,
-        applied_at TIMESTAMP""",
+        ask INTEGER, definition VARCHAR, signature VARCHAR, kind VARCHAR, stages VARCHAR, is_active BOOLEAN,
+        is_answered BOOLEAN, applied_at TIMESTAMP, retired_at TIMESTAMP""",
+    "ask_values": "ask INTEGER, value SMALLINT, stage VARCHAR",
     "dirty": 'profile_id BIGINT, "at" TIMESTAMP, kind VARCHAR, name VARCHAR',
     "watermarks": "name VARCHAR, position BIGINT",
     "import_chunks": """

@@ -1,0 +1,157 @@
+"""One wave: answers some asks for the subjects in `scope`, each at its own instant, and records what changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from keepers.audience.compile import Ask
+from keepers.audience.tables import Mode
+from keepers.model.definitions import Kind
+from keepers.warehouse.answers import Answerer
+from keepers.warehouse.standing import Standing
+
+SCOPE = "CREATE OR REPLACE TEMP TABLE scope (profile_id BIGINT, now TIMESTAMP, cause VARCHAR)"
+
+
+class Wave:
+    """Runs inside one transaction of the caller. `moved` counts recorded changes."""
+
+    def __init__(self, answerer: Answerer, cursor: duckdb.DuckDBPyConnection, standing: Standing) -> None:
+        self._answerer = answerer
+        self._cursor = cursor
+        self._standing = standing
+        self.moved = 0
+
+    def answer_scope(self, numbers: frozenset[int], earliest: datetime) -> None:
+        """Answers asks for the rows of table `people_scope` (and `account_scope`), layer by layer."""
+        schema = self._answerer.warehouse.schema(earliest)
+        for layer in self._standing.layers:
+            for kind, source in (("account", "account_scope"), ("person", "people_scope")):
+                asks = tuple(a for a in layer if a.number in numbers and a.subject == kind)
+                if not asks:
+                    continue
+                self._cursor.execute(SCOPE)
+                self._cursor.execute(f"INSERT INTO scope SELECT profile_id, now, cause FROM {source}")
+                mode = Mode(scoped=True, subject=asks[0].subject)
+                query = self._answerer.sql(asks, schema, self._standing.vocabulary, mode)
+                self._record(asks, query, initial=False)
+                if kind == "account":
+                    self._wake_members(asks)
+
+    def answer_everybody(self, asks: tuple[Ask, ...], kind: Kind, now: datetime) -> None:
+        """The first answer of new rules, for everybody: recorded as initial."""
+        schema = self._answerer.warehouse.schema(now)
+        self._cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
+        query = self._answerer.sql(asks, schema, self._standing.vocabulary, Mode(subject=kind))
+        self._record(asks, query, initial=True)
+        for ask in asks:
+            self._inherit(ask)
+            self._cursor.execute("UPDATE asks SET is_answered = true WHERE ask = ?", [ask.number])
+
+    def _record(self, asks: tuple[Ask, ...], query: str, *, initial: bool) -> None:
+        """Compares answers with states; writes what differs, and changes of value to the log of changes."""
+        execute = self._cursor.execute
+        execute(f"CREATE OR REPLACE TEMP TABLE answers AS {query}")
+        listed = ", ".join(str(a.number) for a in asks)
+        long = "\nUNION ALL ".join(
+            f"SELECT {a.number} AS ask, profile_id, now, v{a.number} AS value, x{a.number} AS changes_at FROM answers"
+            for a in asks
+        )
+        cause = "'initial'" if initial else "s.cause"
+        scope = "" if initial else "JOIN scope s ON s.profile_id = a.profile_id"
+        execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE differing AS
+            SELECT a.ask, a.profile_id, a.now, a.value, a.changes_at, {cause} AS cause,
+                   coalesce(o.value, 0) AS old_value, o.since AS old_since
+            FROM ({long}) a
+            {scope}
+            LEFT JOIN (
+                SELECT ask, profile_id, value, since, changes_at
+                FROM states
+                WHERE ask IN ({listed}) {"" if initial else "AND profile_id IN (SELECT profile_id FROM scope)"}
+            ) o ON o.ask = a.ask AND o.profile_id = a.profile_id
+            WHERE a.value <> coalesce(o.value, 0) OR a.changes_at IS DISTINCT FROM o.changes_at
+            """
+        )
+        if not initial:
+            execute(
+                f"""
+                DELETE FROM states
+                WHERE ask IN ({listed}) AND profile_id IN (SELECT profile_id FROM differing)
+                  AND (ask, profile_id) IN (SELECT (ask, profile_id) FROM differing)
+                """
+            )
+        execute(
+            """
+            INSERT INTO states
+            SELECT ask, profile_id, value, CASE WHEN value = old_value THEN old_since ELSE now END, changes_at, cause
+            FROM differing
+            WHERE value > 0 OR changes_at IS NOT NULL
+            """
+        )
+        moved = execute(
+            f"""
+            INSERT INTO changes
+            SELECT (SELECT coalesce(max(n), 0) FROM changes) + row_number() OVER (ORDER BY now, profile_id, ask),
+                   ask, profile_id, old_value, value, now, cause, {"true" if initial else "false"}
+            FROM differing
+            WHERE value <> old_value
+            """
+        ).fetchone()
+        self.moved += int(moved[0]) if moved else 0
+
+    def _inherit(self, ask: Ask) -> None:
+        """Who is in the same stage under the new rule stays there since the time they entered it under the old."""
+        old = self._cursor.execute(
+            "SELECT max(ask) FROM asks WHERE definition = ? AND ask < ? AND NOT is_active", [ask.id, ask.number]
+        ).fetchone()
+        if old is None or old[0] is None:
+            return
+        self._cursor.execute(
+            f"""
+            UPDATE states SET since = old.since
+            FROM states old
+            JOIN ask_values ov ON ov.ask = old.ask AND ov.value = old.value
+            JOIN ask_values nv ON nv.ask = {ask.number} AND nv.stage = ov.stage
+            WHERE old.ask = {int(old[0])} AND states.ask = {ask.number}
+              AND states.profile_id = old.profile_id AND states.value = nv.value
+            """
+        )
+        self._cursor.execute(f"DELETE FROM states WHERE ask = {int(old[0])}")
+
+    def _wake_members(self, asks: tuple[Ask, ...]) -> None:
+        """An account's new answer matters to its members: they join the people asked about, at that instant."""
+        waiting = self._cursor.execute(
+            """
+            SELECT count(*) FROM differing d
+            JOIN account_members m ON m.account_id = d.profile_id
+            WHERE d.value <> d.old_value
+            """
+        ).fetchone()
+        if not waiting or not waiting[0]:
+            return
+        self._cursor.execute(
+            """
+            INSERT INTO people_scope
+            SELECT profile_id, max(now), 'account'
+            FROM (
+                SELECT coalesce(c.to_id, m.profile_id) AS profile_id, d.now
+                FROM differing d
+                JOIN account_members m ON m.account_id = d.profile_id
+                LEFT JOIN canon c ON c.from_id = m.profile_id
+                WHERE d.value <> d.old_value
+            )
+            WHERE profile_id NOT IN (SELECT profile_id FROM people_scope)
+            GROUP BY profile_id
+            """
+        )
+
+
+def count_of(cursor: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | None = None) -> int:
+    """The single number a query gives."""
+    row = cursor.execute(query, parameters or []).fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
