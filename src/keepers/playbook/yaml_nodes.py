@@ -89,7 +89,7 @@ class _Builder:
         return Document(data, self.lines)
 
     def _error(self, message: str, event: Any, path: str = "") -> DefinitionError:
-        return DefinitionError(message, file=self.file, line=event.start_mark.line + 1, field=path)
+        return DefinitionError(message, file=self.file, line=_line(event), field=path)
 
     def _count(self, nodes: int, event: Any) -> None:
         self.nodes += nodes
@@ -99,7 +99,7 @@ class _Builder:
     def _node(self, event: Any, events: Iterator[Any], path: str, depth: int) -> Any:
         if depth > MAX_DEPTH:
             raise self._error(f"nested deeper than {MAX_DEPTH} levels", event, path[:80])
-        self.lines.setdefault(path, event.start_mark.line + 1)
+        self.lines.setdefault(path, _line(event))
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, path)
         before = self.nodes
@@ -147,7 +147,7 @@ class _Builder:
             here = f"{path}.{key}" if path else key
             if key in fields:
                 raise self._error(f"“{key}” is written twice, first on line {self.lines[here]}", event, here)
-            self.lines[here] = event.start_mark.line + 1
+            self.lines[here] = _line(event)
             fields[key] = self._node(next(events), events, here, depth + 1)
         return fields
 
@@ -156,6 +156,10 @@ class _Builder:
             raise self._error(f"the tag {event.tag} is not used in playbooks; leave it out", event, path)
         plain = event.tag is None and event.implicit[0]
         return plain_value(event.value) if plain else event.value
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
 
 
 def plain_value(text: str) -> Any:
