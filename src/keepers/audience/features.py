@@ -37,6 +37,9 @@ class ComputedTrait(Protocol):
     """A trait that is worked out from events at the moment of asking (rhythm, scores)."""
 
     name: str
+    event: str
+    signature: str
+    """changes whenever the trait is worked out differently"""
 
     def request(self, features: Features) -> Callable[[Any], tuple[Value, tuple[Any, ...]]]:
         """Asks for figures; what it returns turns them into a value and its edges."""
@@ -184,7 +187,7 @@ def instants(row: Any, columns: list[tuple[str, Any]]) -> list[Any]:
 
 def changes_at(edges: tuple[Any, ...], now: Any) -> Any:
     """The earliest edge after now, or NULL."""
-    ahead = [later(edge, now) for edge in dict.fromkeys(edges)]
+    ahead = [later(edge, now) for edge in {edge.op(): edge for edge in edges}.values()]
     if not ahead:
         return ibis.null("timestamp")
     return ibis.least(*ahead) if len(ahead) > 1 else ahead[0]

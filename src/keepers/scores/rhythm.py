@@ -149,6 +149,7 @@ class RhythmTrait:
         self.event = rhythm.event
         self._rhythm = rhythm
         self._fit = fitted
+        self.signature = f"{name} {rhythm} {fitted.typical_gap} {fitted.longest_gap}"
 
     def request(self, features: Features) -> Callable[[Any], tuple[Value, tuple[Any, ...]]]:
         """Purchases' first and last time, number of occasions and seasons, in the same GROUP BY as all else."""

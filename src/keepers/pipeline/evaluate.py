@@ -1,0 +1,200 @@
+"""Brings every answer up to a moment: what is dirty and what is due, instant by instant, in waves.
+
+A wave takes each subject's earliest waiting instant, answers what is to be answered there, and may leave a later
+one; so after an outage transitions carry the time they were due. Results and what was worked off commit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import duckdb
+from msgspec import Struct
+
+from keepers.model.errors import ConflictError
+from keepers.model.moments import format_instant
+from keepers.warehouse.answers import Answerer
+from keepers.warehouse.database import Warehouse
+from keepers.warehouse.standing import Standing
+from keepers.warehouse.waves import Wave, count_of
+
+CLOCK = "last_tick"
+WAVE_SIZE = 200_000
+Progress = Callable[[int, int], None]
+"""(subjects answered, subjects known to be waiting)"""
+
+
+class Evaluated(Struct, frozen=True):
+    waves: int = 0
+    subjects: int = 0
+    changes: int = 0
+
+
+def last_tick(warehouse: Warehouse) -> datetime | None:
+    """The moment up to which everything has been answered."""
+    row = warehouse.cursor().execute("SELECT value FROM meta WHERE name = ?", [CLOCK]).fetchone()
+    return datetime.fromisoformat(row[0]) if row else None
+
+
+def evaluate(
+    answerer: Answerer,
+    standing: Standing,
+    unanswered: frozenset[int],
+    now: datetime,
+    progress: Progress | None = None,
+) -> Evaluated:
+    """Answers all that is new, dirty or due up to `now`. Raises ConflictError when `now` is before the last tick."""
+    warehouse = answerer.warehouse
+    before = last_tick(warehouse)
+    if before is not None and now < before:
+        raise ConflictError(
+            f"The last tick was at {format_instant(before)}; a tick at {format_instant(now)} would go back in time."
+            " Ask about the past with --now on count, stages or profile instead.",
+            code="clock",
+        )
+    total = _initial(answerer, standing, unanswered, now)
+    while True:
+        done = _wave(answerer, standing, before, now)
+        total = Evaluated(total.waves + done.waves, total.subjects + done.subjects, total.changes + done.changes)
+        if progress is not None:
+            progress(total.subjects, total.subjects)
+        if not done.waves:
+            return total
+
+
+def _initial(answerer: Answerer, standing: Standing, unanswered: frozenset[int], now: datetime) -> Evaluated:
+    if not unanswered:
+        return Evaluated()
+    with answerer.warehouse.transaction() as cursor:
+        wave = Wave(answerer, cursor, standing)
+        for layer in standing.layers:
+            for kind in ("account", "person"):
+                asks = tuple(a for a in layer if a.number in unanswered and a.subject == kind)
+                if asks:
+                    wave.answer_everybody(asks, asks[0].subject, now)
+        if unanswered == standing.numbers:
+            # Everything was answered anew for everybody, so nothing that has arrived is left to look at.
+            cursor.execute("DELETE FROM dirty")
+        _set_clock(cursor, now)
+        return Evaluated(1, count_of(cursor, "SELECT count(*) FROM profiles"), wave.moved)
+
+
+def _wave(answerer: Answerer, standing: Standing, before: datetime | None, now: datetime) -> Evaluated:
+    with answerer.warehouse.transaction() as cursor:
+        moved = _leave_merged(cursor, now)
+        subjects = _gather(cursor, standing, before, now)
+        if not subjects:
+            _set_clock(cursor, now)
+            return Evaluated()
+        wave = Wave(answerer, cursor, standing)
+        numbers = _asks_of_wave(cursor, standing)
+        earliest = cursor.execute("SELECT min(now) FROM people_scope").fetchone()
+        if standing.has_accounts:
+            _add_accounts(cursor)
+        assert earliest is not None
+        if numbers:
+            wave.answer_scope(numbers, earliest[0])
+        cursor.execute(
+            """
+            DELETE FROM dirty USING work
+            WHERE dirty.profile_id = work.identified_id AND dirty."at" = work.dirty_at
+              AND dirty.kind = work.kind AND dirty.name = work.name
+            """
+        )
+        return Evaluated(1, subjects, wave.moved + moved)
+
+
+def _gather(cursor: duckdb.DuckDBPyConnection, standing: Standing, before: datetime | None, now: datetime) -> int:
+    """Fills `work` (what waits at each subject's earliest instant) and `people_scope`; returns how many subjects.
+
+    What arrived late, or lies ahead, is looked at now; the rest at the instant from which it matters.
+    """
+    active = ", ".join(map(str, sorted(standing.numbers))) or "-1"
+    cursor.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE waiting AS
+        SELECT coalesce(c.to_id, d.profile_id) AS profile_id, d.profile_id AS identified_id, d."at" AS dirty_at,
+               CASE WHEN d."at" <= ? OR d."at" > ? THEN ? ELSE d."at" END AS due, d.kind, d.name
+        FROM dirty d
+        LEFT JOIN canon c ON c.from_id = d.profile_id
+        UNION ALL
+        SELECT profile_id, NULL, NULL, changes_at, 'due', ask::VARCHAR
+        FROM states
+        WHERE changes_at <= ? AND ask IN ({active})
+        """,
+        [before or datetime.min.replace(year=1900), now, now, now],
+    )
+    cursor.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE people_scope AS
+        SELECT w.profile_id, min(w.due) AS now, arg_min(w.kind || ':' || w.name, w.due) AS cause
+        FROM waiting w
+        GROUP BY w.profile_id
+        ORDER BY 2
+        LIMIT {WAVE_SIZE}
+        """
+    )
+    cursor.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE work AS
+        SELECT w.*
+        FROM waiting w
+        JOIN people_scope s ON s.profile_id = w.profile_id AND s.now = w.due
+        """
+    )
+    return count_of(cursor, "SELECT count(*) FROM people_scope")
+
+
+def _asks_of_wave(cursor: duckdb.DuckDBPyConnection, standing: Standing) -> frozenset[int]:
+    numbers: set[int] = set()
+    for kind, name in cursor.execute("SELECT DISTINCT kind, name FROM work").fetchall():
+        if kind == "due":
+            numbers |= standing.with_dependents([int(name)])
+        else:
+            numbers |= standing.reading(kind, name)
+    return frozenset(numbers)
+
+
+def _add_accounts(cursor: duckdb.DuckDBPyConnection) -> None:
+    """What members do matters to their accounts: those join the accounts asked about, at the same instants."""
+    cursor.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE account_scope AS
+        SELECT profile_id, min(now) AS now, any_value(cause) AS cause
+        FROM (
+            SELECT s.profile_id, s.now, s.cause
+            FROM people_scope s
+            JOIN profiles p ON p.profile_id = s.profile_id AND p.kind = 'account'
+            UNION ALL
+            SELECT m.account_id, s.now, s.cause
+            FROM account_members m
+            LEFT JOIN canon c ON c.from_id = m.profile_id
+            JOIN people_scope s ON s.profile_id = coalesce(c.to_id, m.profile_id)
+        )
+        GROUP BY profile_id
+        """
+    )
+
+
+def _leave_merged(cursor: duckdb.DuckDBPyConnection, now: datetime) -> int:
+    """A profile merged into another is no subject any more: it leaves whatever it was in."""
+    if not count_of(cursor, "SELECT count(*) FROM dirty WHERE kind = 'merge'"):
+        return 0
+    left = cursor.execute(
+        """
+        INSERT INTO changes
+        SELECT (SELECT coalesce(max(n), 0) FROM changes) + row_number() OVER (ORDER BY ask, profile_id),
+               ask, profile_id, value, 0, ?, 'merge', false
+        FROM states
+        WHERE value > 0 AND profile_id IN (SELECT from_id FROM canon)
+        """,
+        [now],
+    ).fetchone()
+    cursor.execute("DELETE FROM states WHERE profile_id IN (SELECT from_id FROM canon)")
+    return int(left[0]) if left else 0
+
+
+def _set_clock(cursor: duckdb.DuckDBPyConnection, now: datetime) -> None:
+    cursor.execute("DELETE FROM meta WHERE name = ?", [CLOCK])
+    cursor.execute("INSERT INTO meta VALUES (?, ?)", [CLOCK, now.isoformat()])
