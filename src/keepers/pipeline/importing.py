@@ -125,6 +125,9 @@ class _Run:
         self._plan = _plan(looked)
         self._zone = looked.mapping.zone or warehouse.zone
         self._now = now
+        # Who was met in this run's chunks: asked of the store once. Should somebody be merged meanwhile, rows of
+        # the old id are found through `canon`, like any event of before the merge.
+        warehouse.cursor().execute("CREATE OR REPLACE TEMP TABLE resolved (who VARCHAR, profile_id BIGINT)")
         self._key = (file_sha, mapping.fingerprint(warehouse.zone))
         ledger = warehouse.cursor().execute(
             "SELECT chunk, last_line, rows, rejected FROM import_chunks WHERE file_sha = ? AND mapping_hash = ?",
@@ -176,7 +179,6 @@ class _Run:
             warehouse.latest.update(latest)
             cursor.execute("DROP TABLE numbered")
             cursor.execute("DROP TABLE staged")
-            cursor.unregister("resolved")
         return rows, len(problems)
 
     def _resolve(self, cursor: duckdb.DuckDBPyConnection) -> int:
@@ -191,7 +193,10 @@ class _Run:
         with self._store.begin() as connection:
             ids, _ = identities.resolve_many(connection, "user_id", who, since)
             first = counters.reserve(connection, counters.SEQ, rows * per_row)
-        cursor.register("resolved", pa.table({"who": pa.array(who, pa.string()), "profile_id": pa.array(ids, pa.int64())}))
+        found = pa.table({"who": pa.array(who, pa.string()), "profile_id": pa.array(ids, pa.int64())})
+        cursor.register("found", found)
+        cursor.execute("INSERT INTO resolved SELECT * FROM found")
+        cursor.unregister("found")
         has_zones = bool(cursor.execute("SELECT 1 FROM zone_facts LIMIT 1").fetchall())
         writing.number_rows(cursor, first, per_row, self._warehouse.zone, has_zones)
         return rows

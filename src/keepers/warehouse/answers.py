@@ -50,8 +50,7 @@ class Answerer:
         Leaves the answers in the temporary table `asof_states` (ask, profile_id, value, since) of this thread's
         cursor, which is returned. `since` is when the subject came into that value, where that was recorded.
         """
-        cursor = self.warehouse.cursor()
-        self._prepare_as_of(cursor, now)
+        cursor = self.prepare_as_of(now)
         schema = self.warehouse.schema(now)
         for layer in standing.upstream(ids):
             for kind in ("account", "person"):
@@ -96,7 +95,9 @@ class Answerer:
         }
         return bool(values["holds"]), seen
 
-    def _prepare_as_of(self, cursor: duckdb.DuckDBPyConnection, now: datetime) -> None:
+    def prepare_as_of(self, now: datetime) -> duckdb.DuckDBPyConnection:
+        """This thread's cursor with the moment of asking set, merges as they were then, and no answers yet."""
+        cursor = self.warehouse.cursor()
         cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
         cursor.execute(
             "CREATE OR REPLACE TEMP TABLE asof_states (ask INTEGER, profile_id BIGINT, value SMALLINT, since TIMESTAMP)"
@@ -106,6 +107,7 @@ class Answerer:
         pairs = flat(links)
         if pairs:
             cursor.executemany("INSERT INTO asof_canon VALUES (?, ?)", [list(pair) for pair in pairs.items()])
+        return cursor
 
     def _keep_as_of(self, cursor: duckdb.DuckDBPyConnection, asks: tuple[Ask, ...], query: str, now: datetime) -> None:
         cursor.execute(f"CREATE OR REPLACE TEMP TABLE asof_answers AS {query}")

@@ -31,8 +31,10 @@ _TRACKS = {
     "day": pa.date32(),
     "source": pa.string(),
     "raw": pa.string(),
+    "other_id": pa.int64(),
 }
-_TRAITS = {
+_MERGE_LOG = {"seq": pa.int64(), "kind": pa.string(), "from_id": pa.int64(), "to_id": pa.int64()}
+TRAITS = {
     "profile_id": pa.int64(),
     "trait": pa.string(),
     "time": STAMP,
@@ -114,7 +116,8 @@ class Batch:
         self._profiles: dict[int, tuple[str, str]] = {}
         self._known: dict[int, datetime] = {}
         self._dirty: dict[tuple[int, str, str], datetime] = {}
-        self._has_merge = self._has_account = False
+        self._merge_log: list[tuple[int, str, int, int]] = []
+        self._has_account = False
         self.latest = dict[str, datetime]()
         for row in rows:
             self._add(row)
@@ -123,11 +126,12 @@ class Batch:
         self._write_profiles(cursor)
         append(cursor, "tracks", arrow(_TRACKS, self._tracks))
         self._typed.write(cursor)
-        append(cursor, "trait_values", arrow(_TRAITS, self._traits))
+        append(cursor, "trait_values", arrow(TRAITS, self._traits))
         self._members.write(cursor)
         self._links.write(cursor)
+        append(cursor, "merge_log", arrow(_MERGE_LOG, self._merge_log))
         write_latest(cursor, self.latest)
-        self._warehouse.note_first(cursor, merge=self._has_merge, account=self._has_account)
+        self._warehouse.note_first(cursor, merge=bool(self._merge_log), account=self._has_account)
         dirty = [(subject, at, kind, name) for (subject, kind, name), at in self._dirty.items()]
         append(cursor, "dirty", arrow(_DIRTY, dirty))
 
@@ -149,7 +153,7 @@ class Batch:
             self._links.merge(row.profile_id, target, row.seq, row.time)
         else:
             self._links.unmerge(row.profile_id)
-        self._has_merge = True
+        self._merge_log.append((row.seq, row.kind, row.profile_id, target))
         self._soil(row.profile_id, row.time, "merge")
         self._soil(target, row.time, "merge")
 
@@ -170,7 +174,7 @@ class Batch:
         self._tracks.append(
             (
                 row.seq, row.profile_id, row.kind, row.event, row.time, row.received_at, row.known_at, day,
-                row.source, raw,
+                row.source, raw, row.other_id if row.kind == "group" else None,
             )
         )  # fmt: skip
         if row.kind in TYPED_KINDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 FIXED = {
     "tracks": """
         seq BIGINT, profile_id BIGINT, kind VARCHAR, event VARCHAR, time TIMESTAMP, received_at TIMESTAMP,
-        known_at TIMESTAMP, day DATE, source VARCHAR, raw VARCHAR""",
+        known_at TIMESTAMP, day DATE, source VARCHAR, raw VARCHAR, other_id BIGINT""",
     "profiles": """
         profile_id BIGINT, kind VARCHAR, bucket_key VARCHAR, created_at TIMESTAMP, zone VARCHAR""",
     "trait_values": """
@@ -16,6 +16,8 @@ FIXED = {
     "canon": 'from_id BIGINT, to_id BIGINT, seq BIGINT, "at" TIMESTAMP',
     # Merges as they were made; `canon` is their flat closure, and un-merging needs the links themselves.
     "merge_links": 'from_id BIGINT, to_id BIGINT, seq BIGINT, "at" TIMESTAMP',
+    # Every merge and un-merge in the order in which it was made, for the rebuild.
+    "merge_log": "seq BIGINT, kind VARCHAR, from_id BIGINT, to_id BIGINT",
     # What the reserved traits said about a subject's zone (NULL: a value that names none).
     "zone_facts": "profile_id BIGINT, trait VARCHAR, time TIMESTAMP, seq BIGINT, zone VARCHAR",
     "states": """

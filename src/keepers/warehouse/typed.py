@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from itertools import count
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from keepers.warehouse.names import quoted
-from keepers.warehouse.registry import SQL_TYPES, Layout, Registry
-from keepers.warehouse.values import leaves, scalar
+from keepers.warehouse.registry import Layout, Registry
+from keepers.warehouse.values import MAX_DEPTH, nfc, scalar
 
 STAMP = pa.timestamp("us")
 _TYPES = {"number": pa.float64(), "text": pa.string(), "boolean": pa.bool_()}
@@ -32,26 +31,30 @@ class Columns:
     def __init__(self, fixed: tuple[str, ...]) -> None:
         self._names = fixed
         self._fixed: list[tuple[Any, ...]] = []
-        self._values: dict[tuple[str, str], tuple[list[int], list[Any]]] = {}
+        self._values: dict[str, tuple[str, list[int], list[Any]]] = {}
+        self._row = -1
 
     def add(self, *fixed: Any) -> None:
         """Starts a row."""
         self._fixed.append(fixed)
+        self._row += 1
 
     def put(self, column: str, kind: str, value: Any) -> None:
         """Sets a value of the row started last. The first of a column's values counts."""
-        places, values = self._values.setdefault((column, kind), ([], []))
-        row = len(self._fixed) - 1
-        if not places or places[-1] != row:
-            places.append(row)
-            values.append(value)
+        slot = self._values.get(column)
+        if slot is None:
+            slot = self._values[column] = (kind, [], [])
+        places = slot[1]
+        if not places or places[-1] != self._row:
+            places.append(self._row)
+            slot[2].append(value)
 
     def write(self, cursor: duckdb.DuckDBPyConnection, table: str) -> None:
         """Appends the rows, in the order of profiles, which is how they will be read."""
         size = len(self._fixed)
         columns = dict(zip(self._names, zip(*self._fixed, strict=True), strict=True))
         arrays = {name: pa.array(values, _FIXED[name]) for name, values in columns.items()}
-        for (column, kind), (places, values) in self._values.items():
+        for column, (kind, places, values) in self._values.items():
             if len(places) == size:
                 arrays[column] = pa.array(values, _TYPES[kind])
                 continue
@@ -87,11 +90,7 @@ class TypedRows:
             if rows is None:
                 rows = self._tables[layout.table] = Columns(("seq", "profile_id", "time", "known_at", "day"))
             rows.add(seq, profile_id, time, known_at, day)
-        for path, value in leaves(properties):
-            if type(value) is list:
-                self._add_list(layout, path, value, seq, profile_id)
-            elif value is not None:
-                self._put(layout, rows, path, value)
+        self._add_object(layout, rows, properties, "", 0, seq, profile_id)
 
     def write(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Appends everything inside the caller's transaction."""
@@ -99,12 +98,44 @@ class TypedRows:
             rows.write(cursor, table)
 
     def _put(self, layout: Layout, rows: Columns | None, path: str, value: Any) -> None:
-        kind, held = scalar(value)
-        column = layout.kind(kind).get(path)
+        # The kinds in the order in which they are common; anything unusual is judged by `scalar`.
+        of_type = type(value)
+        if of_type is str:
+            kind, held, columns = "text", value if value.isascii() else nfc(value), layout.text
+        elif of_type is float:
+            kind, held, columns = "number", value, layout.number
+        else:
+            kind, held = scalar(value)
+            columns = layout.kind(kind)
+        column = columns.get(path)
         if column is None:
             column = self._registry.column(layout, path, kind)
         if column and rows is not None:
             rows.put(column, kind, held)
+
+    def _add_object(
+        self,
+        layout: Layout,
+        rows: Columns | None,
+        values: dict[str, Any],
+        prefix: str,
+        depth: int,
+        seq: int,
+        profile_id: int,
+    ) -> None:
+        """The object's leaves as `values.leaves` gives them, without its cost on this, the hottest path."""
+        for key, value in values.items():
+            of_type = type(value)
+            path = prefix + key if prefix else key
+            if of_type is dict:
+                if depth < MAX_DEPTH:
+                    self._add_object(layout, rows, value, path + ".", depth + 1, seq, profile_id)
+            elif of_type is list:
+                # Lists of lists, and lists inside the items of a list, stay in raw alone.
+                if not layout.list:
+                    self._add_list(layout, path, value, seq, profile_id)
+            elif value is not None:
+                self._put(layout, rows, path, value)
 
     def _add_list(self, layout: Layout, path: str, items: list[Any], seq: int, profile_id: int) -> None:
         child = self._registry.child(layout, path)
@@ -113,11 +144,9 @@ class TypedRows:
         rows = self._tables.get(child.table)
         if rows is None:
             rows = self._tables[child.table] = Columns(("seq", "profile_id", "position"))
-        for position, item in zip(count(), items):  # noqa: B905 - count() never ends
+        for position, item in enumerate(items):
             rows.add(seq, profile_id, position)
-            for field, value in leaves(item) if type(item) is dict else (("value", item),):
-                if value is not None and type(value) is not list:
-                    self._put(child, rows, field, value)
+            self._add_object(child, rows, item if type(item) is dict else {"value": item}, "", 0, seq, profile_id)
 
 
 def append(cursor: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, order: str = "") -> None:
@@ -139,5 +168,3 @@ def arrow(types: dict[str, pa.DataType], rows: Iterable[tuple[Any, ...]]) -> pa.
     arrays = [pa.array(list(values), kind) for values, kind in zip(columns, types.values(), strict=True)]
     return pa.table(dict(zip(types, arrays, strict=True)))
 
-
-__all__ = ["SQL_TYPES", "STAMP", "Columns", "TypedRows", "append", "arrow"]

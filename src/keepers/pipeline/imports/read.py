@@ -5,13 +5,13 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 from msgspec import Struct
@@ -113,15 +113,20 @@ def _read_block(
 ) -> tuple[Chunk, int]:
     """One block of lines → a chunk and how many lines it took; a record still open is left for the next."""
     rejects: list[Problem] = []
-    texts = _decoded(block, first, rejects)
+    used = len(block)
+    blob = b"".join(block)
+    if not _is_clean(block, blob):
+        block = _only_readable(block, first, rejects)
+        blob = b"".join(block)
     if delimiter == "whitespace":
-        texts = ["\t".join(text.split()) if text is not None else None for text in texts]
-        delimiter = "\t"
-        cells, used = _plain(texts, first, delimiter, header, rejects), len(block)
-    elif any('"' in text for text in texts if text):
+        blob = b"\n".join(b"\t".join(line.split()) for line in block) + b"\n"
+        cells = _plain(block, blob, first, "\t", header, rejects)
+    elif b'"' in blob:
+        texts = [line.decode() for line in block]
         cells, used = _quoted(texts, first, delimiter, header, rejects, is_last)
     else:
-        cells, used = _plain(texts, first, delimiter, header, rejects), len(block)
+        cells = _plain(block, blob, first, delimiter, header, rejects)
+    rejects.sort(key=lambda problem: problem.line)
     if is_last and rejects and not block[-1].endswith(b"\n") and rejects[-1].line == first + len(block) - 1:
         last = rejects[-1]
         rejects[-1] = Problem(last.line, f"{last.reason}; the file ends in the middle of this line", last.raw)
@@ -129,18 +134,16 @@ def _read_block(
 
 
 def _plain(
-    texts: list[str | None], first: int, delimiter: str, header: list[str], rejects: list[Problem]
+    block: list[bytes], blob: bytes, first: int, delimiter: str, header: list[str], rejects: list[Problem]
 ) -> pa.Table:
     """Without quotes a line is a record, and Arrow splits a whole block at once."""
-    kept = [text if text is not None else "" for text in texts]
-    blob = "\n".join(text.rstrip("\r\n") for text in kept).encode() + b"\n"
-    ragged: set[int] = set()
+    ragged: list[int] = []
 
     def skip(row: Any) -> str:
         place = row.number - 1
-        if kept[place].strip():
-            rejects.append(_ragged(first + place, row.actual_columns, len(header), kept[place]))
-        ragged.add(place)
+        if block[place].strip():
+            rejects.append(_ragged(first + place, row.actual_columns, len(header), _shown(block[place])))
+        ragged.append(place)
         return "skip"
 
     table = arrow_csv.read_csv(
@@ -155,12 +158,12 @@ def _plain(
             column_types={f"c{i}": pa.string() for i in range(len(header))}, strings_can_be_null=False
         ),
     )
-    numbers = [first + place for place in range(len(kept)) if place not in ragged]
-    return _named(header, pa.array(numbers, pa.int64()), table.columns)
+    numbers = np.arange(first, first + len(block), dtype=np.int64)
+    return _named(header, pa.array(np.delete(numbers, ragged)), table.columns)
 
 
 def _quoted(
-    texts: list[str | None], first: int, delimiter: str, header: list[str], rejects: list[Problem], is_last: bool
+    texts: list[str], first: int, delimiter: str, header: list[str], rejects: list[Problem], is_last: bool
 ) -> tuple[pa.Table, int]:
     """With quotes a record may span lines; a quote that is never closed costs its own line only."""
     csv.field_size_limit(LONGEST_LINE)
@@ -169,7 +172,7 @@ def _quoted(
     place, width, used = 0, len(header), len(texts)
     while place < len(texts):
         start = place
-        reader = csv.reader((text or "" for text in islice(texts, start, None)), delimiter=delimiter, strict=True)
+        reader = csv.reader(islice(texts, start, None), delimiter=delimiter, strict=True)
         try:
             for row in reader:
                 record, place = place, start + reader.line_num
@@ -177,14 +180,14 @@ def _quoted(
                     numbers.append(first + record)
                     rows.append(row)
                 elif row and any(cell.strip() for cell in row):
-                    rejects.append(_ragged(first + record, len(row), width, texts[record] or ""))
+                    rejects.append(_ragged(first + record, len(row), width, texts[record]))
         except csv.Error as error:
             is_open = "unexpected end of data" in str(error)
             if is_open and not is_last and len(texts) - place < LONGEST_RECORD:
                 used = place
                 break
             reason = "a quote is opened and never closed" if is_open else f"badly quoted ({error})"
-            rejects.append(Problem(first + place, reason, (texts[place] or "").rstrip("\r\n")[:2000]))
+            rejects.append(Problem(first + place, reason, texts[place].rstrip("\r\n")[:2000]))
             place += 1
     columns = [pa.array(list(column), pa.string()) for column in zip(*rows, strict=True)]
     return _named(header, pa.array(numbers, pa.int64()), columns or [pa.array([], pa.string())] * width), used
@@ -199,36 +202,34 @@ def _ragged(line: int, found: int, width: int, raw: str) -> Problem:
     return Problem(line, f"has {found} of {width} columns", raw.rstrip("\r\n")[:2000])
 
 
-# What `str.splitlines` takes for the end of a line and a file's reader does not.
-_ODD_BREAKS = re.compile(rb"[\x0b\x0c\x1c\x1d\x1e]|\xc2\x85|\xe2\x80[\xa8\xa9]")
-
-
-def _decoded(block: list[bytes], first: int, rejects: list[Problem]) -> list[str | None]:
-    """The lines as texts, None for one that can't be read. Whole blocks at once where that is the same."""
-    blob = b"".join(block)
-    if len(max(block, key=len)) > LONGEST_LINE or _ODD_BREAKS.search(blob) or b"\r" in blob.replace(b"\r\n", b""):
-        return _each(block, first, rejects)
+def _is_clean(block: list[bytes], blob: bytes) -> bool:
+    """Whether every line can be read as it is: UTF-8, no lone carriage return, none too long."""
+    if len(max(block, key=len)) > LONGEST_LINE or blob.count(b"\r") != blob.count(b"\r\n"):
+        return False
     try:
-        return list(blob.decode("utf-8").splitlines(keepends=True))
+        return blob.isascii() or bool(blob.decode())
     except UnicodeDecodeError:
-        return _each(block, first, rejects)
+        return False
 
 
-def _each(block: list[bytes], first: int, rejects: list[Problem]) -> list[str | None]:
-    texts: list[str | None] = []
+def _only_readable(block: list[bytes], first: int, rejects: list[Problem]) -> list[bytes]:
+    """The lines with those that can't be read left blank, and the reasons among the rejects."""
+    kept = []
     for number, line in enumerate(block, first):
-        try:
-            text = line.decode("utf-8")
-            reason = "longer than 1 MB" if len(line) > LONGEST_LINE else ""
-            if not reason and "\r" in text.rstrip("\r\n"):
-                reason = "a carriage return inside the line"
-            texts.append(None if reason else text)
-            if reason:
-                rejects.append(Problem(number, reason, _shown(line)))
-        except UnicodeDecodeError:
-            texts.append(None)
-            rejects.append(Problem(number, "not UTF-8 (mixed encodings)", _shown(line)))
-    return texts
+        reason = ""
+        if len(line) > LONGEST_LINE:
+            reason = "longer than 1 MB"
+        elif b"\r" in line.rstrip(b"\r\n"):
+            reason = "a carriage return inside the line"
+        else:
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                reason = "not UTF-8 (mixed encodings)"
+        if reason:
+            rejects.append(Problem(number, reason, _shown(line)))
+        kept.append(b"\n" if reason else line)
+    return kept
 
 
 def _lines(stream: BinaryIO, encoding: str) -> Iterator[bytes]:

@@ -103,13 +103,6 @@ def stage(
         local, is_zoned = f"TIMESTAMP '{now.isoformat(sep=' ')}'", "true"
     else:
         local, is_zoned = _parsed(f"trim({plan.time})", mapping.time_format)
-    cursor.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE parsed AS
-        SELECT cells.*, trim({plan.profile}, {literal(_BLANKS)}) AS who, {local} AS local, {is_zoned} AS is_zoned
-        FROM cells WHERE NOT ({blank})"""
-    )
-    cursor.unregister("cells")
     utc = "local"
     join = ""
     if zone != "UTC" and plan.time is not None:
@@ -120,11 +113,15 @@ def stage(
     shown_time = f"{plan.time}" if plan.time else "''"
     cursor.execute(
         f"""
-        CREATE OR REPLACE TEMP TABLE judged AS
-        SELECT parsed.*, {utc} AS time,
+        CREATE OR REPLACE TEMP TABLE staged AS
+        WITH parsed AS (
+            SELECT cells.*, trim({plan.profile}, {literal(_BLANKS)}) AS who, {local} AS local, {is_zoned} AS is_zoned
+            FROM cells WHERE NOT ({blank})
+        )
+        SELECT parsed.* EXCLUDE (local, is_zoned), {utc} AS time,
             CASE
                 WHEN coalesce(who, '') = '' THEN 'no profile'
-                WHEN lower(who) IN ({placeholders}) THEN '“' || who || '” stands for nobody'
+                WHEN length(who) < 40 AND lower(who) IN ({placeholders}) THEN '“' || who || '” stands for nobody'
                 WHEN length(who) > {LONGEST_ID} THEN 'the profile is longer than {LONGEST_ID} characters'
                 WHEN local IS NULL AND coalesce(trim({shown_time}), '') = '' THEN 'no time'
                 WHEN local IS NULL THEN '“' || left({shown_time}, 60) || '” is not a time'
@@ -133,10 +130,10 @@ def stage(
             END AS reason
         FROM parsed {join}"""
     )
-    rejected = cursor.execute("SELECT line, reason FROM judged WHERE reason IS NOT NULL ORDER BY line").fetchall()
-    cursor.execute("CREATE OR REPLACE TEMP TABLE staged AS SELECT * FROM judged WHERE reason IS NULL ORDER BY line")
-    cursor.execute("DROP TABLE parsed")
-    cursor.execute("DROP TABLE judged")
+    cursor.unregister("cells")
+    rejected = cursor.execute("SELECT line, reason FROM staged WHERE reason IS NOT NULL ORDER BY line").fetchall()
+    if rejected:
+        cursor.execute("DELETE FROM staged WHERE reason IS NOT NULL")
     return rejected
 
 
@@ -152,15 +149,19 @@ def _parsed(text: str, time_format: str | None) -> tuple[str, str]:
     is_zoned = f"regexp_matches({text}, '{_OFFSET}')"
     parsed = f"""
         CASE WHEN NOT regexp_full_match({text}, '{_ISO}') THEN NULL
+             WHEN length({text}) = 10 THEN try_cast({text} AS TIMESTAMP)
              WHEN {is_zoned} THEN try_cast({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC'
              ELSE try_cast({text} AS TIMESTAMP) END"""
     return parsed, is_zoned
 
 
 def distinct_ids(cursor: duckdb.DuckDBPyConnection) -> tuple[list[str], list[datetime]]:
-    """Who is in `staged`, in the order of first lines, and since when each is known."""
-    rows = cursor.execute(
-        "SELECT who, min(time) FROM staged GROUP BY who ORDER BY min(line)"
+    """Who is in `staged` and not yet in `resolved`, in the order of first lines, and since when each is known."""
+    rows = cursor.sql(
+        """
+        SELECT who, min(time) AS since FROM staged
+        WHERE who NOT IN (SELECT who FROM resolved)
+        GROUP BY who ORDER BY min(line)"""
     ).to_arrow_table()
     return rows.column(0).to_pylist(), rows.column(1).to_pylist()
 

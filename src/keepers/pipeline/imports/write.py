@@ -29,9 +29,10 @@ def value_of(value: Value) -> str:
 
 
 def json_of(value: Value) -> str:
-    """SQL of the cell as JSON text; a number as the file writes it."""
+    """SQL of the cell as JSON text; numbers in their canonical form."""
     if value.kind == "number":
-        return f"trim(nullif({value.cell}, ''))"
+        cell = f"trim(nullif({value.cell}, ''))"
+        return f"CASE WHEN regexp_matches({cell}, '[.eE]') THEN try_cast({cell} AS DOUBLE)::VARCHAR ELSE {cell} END"
     if value.kind == "boolean":
         return f"CASE WHEN trim({value.cell}) <> '' THEN lower(trim({value.cell})) END"
     if value.kind == "nested":
@@ -68,7 +69,10 @@ def add_names(warehouse: Warehouse, plan: Plan, mapping: Mapping) -> None:
 
 
 def number_rows(cursor: duckdb.DuckDBPyConnection, first_seq: int, per_row: int, zone: str, has_zones: bool) -> None:
-    """Makes `numbered`: staged rows with profile_id, seq (the first of the row's), day. Reads `resolved`."""
+    """Makes `numbered`: staged rows with profile_id, seq (the first of the row's) and day, by profile.
+
+    Reads `resolved`. Sorted once, so that every table written from it is in the order in which it will be read.
+    """
     own = "coalesce(p.zone, " + literal(zone) + ")" if has_zones else literal(zone)
     profiles = "LEFT JOIN profiles AS p ON p.profile_id = r.profile_id" if has_zones else ""
     day = "n.time::DATE" if zone == "UTC" and not has_zones else "(n.time + to_seconds(o.offset_s))::DATE"
@@ -88,7 +92,8 @@ def number_rows(cursor: duckdb.DuckDBPyConnection, first_seq: int, per_row: int,
             JOIN resolved AS r ON r.who = s.who
             {profiles}
         ) AS n
-        {offsets}"""
+        {offsets}
+        ORDER BY n.profile_id, n.seq"""
     )
 
 
@@ -127,7 +132,7 @@ def write_events(
         columns = ", ".join(["seq", "profile_id", "time", "known_at", "day", *map(quoted, held)])
         values = ", ".join([seq, "profile_id", "time", "time", "day", *held.values()])
         cursor.execute(
-            f"INSERT INTO {quoted(layout.table)} ({columns}) SELECT {values} FROM numbered ORDER BY profile_id, seq"
+            f"INSERT INTO {quoted(layout.table)} ({columns}) SELECT {values} FROM numbered"
         )
     cursor.execute(
         f"INSERT INTO dirty SELECT profile_id, min(time), 'event', {event} FROM numbered GROUP BY profile_id"
@@ -199,7 +204,7 @@ def _write_tracks(
         INSERT INTO tracks (seq, profile_id, kind, event, time, received_at, known_at, day, source, raw)
         SELECT {seq}, profile_id, '{kind}', {literal(event)}, time, TIMESTAMP '{received_at.isoformat(sep=" ")}',
                time, day, {literal(mapping.source)}, {message}
-        FROM numbered ORDER BY seq"""
+        FROM numbered"""
     )
 
 

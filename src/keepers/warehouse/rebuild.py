@@ -1,0 +1,115 @@
+"""Typed tables, child tables and trait_values anew from `tracks.raw`, sorted as scoped reads want them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import msgspec
+
+from keepers.warehouse.database import Warehouse
+from keepers.warehouse.links import ZONE_TRAITS, Links
+from keepers.warehouse.load import TRAITS, TYPED_KINDS, event_properties, trait_values
+from keepers.warehouse.names import quoted
+from keepers.warehouse.typed import TypedRows, append, arrow
+from keepers.warehouse.zones import zone_of
+
+_BATCH = 100_000
+_ANY_TIME = datetime(1970, 1, 1)  # a replay needs the order of merges, not when they were
+Progress = Callable[[int, int], None]
+
+
+def rebuild(warehouse: Warehouse, progress: Progress | None = None) -> int:
+    """Rebuilds everything that is made from `tracks.raw`; returns the number of tracks read.
+
+    One transaction: either all is rebuilt or nothing changed. The tables hold the same rows as before, sorted
+    by (profile_id, time). `progress` is told (tracks done, tracks there are).
+    """
+    with warehouse.transaction() as cursor:
+        tables = typed_tables(warehouse)
+        for table in (*tables, "trait_values"):
+            cursor.execute(f"DELETE FROM {quoted(table)}")
+        done = _replay(warehouse, cursor, progress)
+        warehouse.registry.save(cursor)
+        _sort(warehouse, cursor)
+    return done
+
+
+def cluster(warehouse: Warehouse) -> None:
+    """Sorts the typed tables and trait_values by profile and time, without reading `raw` again."""
+    with warehouse.transaction() as cursor:
+        _sort(warehouse, cursor)
+
+
+def typed_tables(warehouse: Warehouse) -> list[str]:
+    """Every typed event table and child table."""
+    found = []
+    for layout in warehouse.registry.events.values():
+        if layout.table:
+            found.append(layout.table)
+            found += [child.table for child in layout.children.values() if child.table]
+    return found
+
+
+def _sort(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection) -> None:
+    for layout in warehouse.registry.events.values():
+        if layout.table:
+            _sort_table(cursor, layout.table, "profile_id, time, seq")
+            for child in layout.children.values():
+                if child.table:
+                    _sort_table(cursor, child.table, "profile_id, seq, position")
+    _sort_table(cursor, "trait_values", "profile_id, trait, time, seq")
+
+
+def _sort_table(cursor: duckdb.DuckDBPyConnection, table: str, order: str) -> None:
+    cursor.execute(f"CREATE OR REPLACE TABLE {quoted(table)} AS SELECT * FROM {quoted(table)} ORDER BY {order}")
+
+
+def _replay(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, progress: Progress | None) -> int:
+    decode = msgspec.json.Decoder().decode
+    total = int(cursor.execute("SELECT count(*) FROM tracks").fetchall()[0][0])
+    relinks = cursor.execute("SELECT seq, kind, from_id, to_id FROM merge_log ORDER BY seq DESC").fetchall()
+    links = Links(cursor, (), warehouse.zone)
+    done, after = 0, -1
+    while True:
+        tracks = cursor.execute(
+            """
+            SELECT seq, profile_id, other_id, kind, event, time, known_at, day, raw FROM tracks
+            WHERE seq > ? ORDER BY seq LIMIT ?""",
+            [after, _BATCH],
+        ).fetchall()
+        if not tracks:
+            return done
+        typed = TypedRows(warehouse.registry)
+        traits: list[tuple[Any, ...]] = []
+        for seq, profile_id, other_id, kind, event, time, known_at, day, raw in tracks:
+            while relinks and relinks[-1][0] < seq:
+                _relink(links, relinks.pop())
+            message = decode(raw)
+            if kind in TYPED_KINDS:
+                typed.add(event, seq, profile_id, time, known_at, day, event_properties(kind, message))
+            elif kind == "identify" or (kind == "group" and other_id is not None):
+                subject = profile_id if kind == "identify" else other_id
+                given = message.get("traits")
+                given = given if isinstance(given, dict) else {}
+                for trait in ZONE_TRAITS:
+                    if trait in given:
+                        links.learn(subject, trait, time, seq, zone_of(trait, given[trait]))
+                for trait, held in trait_values(given, links.zone(subject)):
+                    traits.append((subject, trait, time, seq, known_at, *held))
+        warehouse.registry.save(cursor)
+        typed.write(cursor)
+        append(cursor, "trait_values", arrow(TRAITS, traits))
+        done, after = done + len(tracks), tracks[-1][0]
+        if progress is not None:
+            progress(done, total)
+
+
+def _relink(links: Links, row: tuple[int, str, int, int]) -> None:
+    seq, kind, source, target = row
+    if kind == "merge":
+        links.merge(source, target, seq, _ANY_TIME)
+    else:
+        links.unmerge(source)
