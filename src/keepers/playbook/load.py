@@ -52,6 +52,11 @@ class Playbook(Struct, frozen=True):
     lines: dict[str, dict[str, int]] = field(default_factory=dict)
     """lines of the fields inside each definition: `who.all[1].did` → 14"""
 
+    @property
+    def asking(self) -> tuple[Segment | Lifecycle, ...]:
+        """Every segment and lifecycle."""
+        return (*self.segments.values(), *self.lifecycles.values())
+
     def place(self, key: str, path: str = "") -> tuple[str, int | None]:
         """File and line of a field, or of the nearest field around it."""
         file, line = self.sources.get(key, ("", None))

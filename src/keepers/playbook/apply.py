@@ -1,0 +1,37 @@
+"""Makes a playbook the one in force: every changed definition as a new version, all in one transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from keepers.playbook.live import body_text, freeze_fit, in_force, split_key
+from keepers.playbook.load import Playbook
+from keepers.playbook.plan import Change
+from keepers.scores.rhythm import Fit
+from keepers.store import definitions
+from keepers.store.database import Store
+
+
+def apply_playbook(
+    store: Store, wanted: Playbook, now: datetime, fit: Fit | None = None, zone: ZoneInfo | None = None
+) -> tuple[Change, ...]:
+    """Applies what differs and returns it; an unchanged definition keeps its version. All or nothing.
+
+    What was applied takes part in the next tick, without a restart; memberships that come of it are `initial`.
+    """
+    done: list[Change] = []
+    with store.begin() as connection:
+        current = in_force(connection, zone)
+        for key in sorted({*current.playbook.bodies, *wanted.bodies}):
+            old, new = current.playbook.bodies.get(key), wanted.bodies.get(key)
+            kind, name = split_key(key)
+            if new is None:
+                definitions.retire(connection, kind, name)
+                done.append(Change(key, "remove"))
+            elif old is None or body_text(old) != body_text(new):
+                definitions.apply(connection, kind, name, body_text(new), now)
+                done.append(Change(key, "add" if old is None else "change"))
+        if fit is not None:
+            freeze_fit(connection, fit, now)
+    return tuple(done)

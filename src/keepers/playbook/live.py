@@ -1,0 +1,66 @@
+"""What is in force: the definitions applied last, read back from the operational store."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from keepers.playbook.load import Playbook, load_bodies
+from keepers.scores.rhythm import Fit
+from keepers.store import definitions
+from keepers.warehouse.standing import Definitions
+
+FIT = ("fit", "rhythm")
+
+
+class InForce(Struct, frozen=True):
+    """`versions`: key (`segment/vip`) → version. `fitted_at` is None until a rhythm was fitted and frozen."""
+
+    playbook: Playbook
+    fit: Fit
+    versions: dict[str, int]
+    fitted_at: datetime | None = None
+
+    def definitions(self) -> Definitions:
+        return definitions_of(self.playbook, self.fit)
+
+
+def definitions_of(playbook: Playbook, fit: Fit) -> Definitions:
+    """A playbook as the evaluator takes it."""
+    return Definitions(playbook.events, playbook.segments, playbook.lifecycles, playbook.rhythm, fit)
+
+
+def in_force(connection: Connection, zone: ZoneInfo | None = None) -> InForce:
+    """The active version of everything."""
+    bodies: dict[str, Any] = {}
+    versions: dict[str, int] = {}
+    fit, fitted_at = Fit(), None
+    for row in definitions.active(connection):
+        if (row.kind, row.id) == FIT:
+            fit, fitted_at = msgspec.json.decode(row.body, type=Fit), row.applied_at
+            continue
+        key = row.kind if row.kind == "rhythm" else f"{row.kind}/{row.id}"
+        bodies[key] = msgspec.json.decode(row.body)
+        versions[key] = row.version
+    return InForce(load_bodies(bodies, zone), fit, versions, fitted_at)
+
+
+def freeze_fit(connection: Connection, fit: Fit, now: datetime) -> None:
+    """Makes fitted figures the ones in force, as a version of their own."""
+    definitions.apply(connection, *FIT, msgspec.json.encode(fit).decode(), now)
+
+
+def body_text(body: Any) -> str:
+    """A definition's plain data as canonical JSON, as it is versioned."""
+    return msgspec.json.encode(body, order="sorted").decode()
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """`segment/vip` → (segment, vip); `rhythm` → (rhythm, rhythm)."""
+    kind, _, name = key.partition("/")
+    return kind, name or kind

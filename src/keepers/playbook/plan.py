@@ -1,0 +1,137 @@
+"""What applying a playbook would change, with the numbers: who would enter and leave each segment and stage."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+import duckdb
+from msgspec import Struct
+
+from keepers.playbook.live import InForce, body_text, definitions_of
+from keepers.playbook.load import Playbook
+from keepers.scores.rhythm import ENOUGH_REPEATERS, Fit
+from keepers.warehouse.answers import Answerer
+from keepers.warehouse.fitting import fit_rhythm
+from keepers.warehouse.standing import Definitions, build, signatures
+
+REVISED_AFTER = timedelta(days=30)
+Action = Literal["add", "change", "remove"]
+
+
+class Flow(Struct, frozen=True):
+    """A segment (stage `in`) or one stage of a lifecycle: how many are in it, would be, would come and go."""
+
+    definition: str
+    stage: str
+    before: int
+    after: int
+    enter: int
+    leave: int
+
+
+class Change(Struct, frozen=True):
+    """`key` is `segment/vip`. `answers_change` is false for an edit of names and texts alone."""
+
+    key: str
+    action: Action
+    file: str = ""
+    line: int | None = None
+    answers_change: bool = True
+
+
+class Plan(Struct, frozen=True):
+    """What `apply` would do. `fit` is set when new figures of the rhythm would be frozen."""
+
+    now: datetime
+    changes: tuple[Change, ...]
+    flows: tuple[Flow, ...]
+    fit: Fit | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.changes and self.fit is None
+
+
+def make_plan(current: InForce, wanted: Playbook, answerer: Answerer, now: datetime) -> Plan:
+    """Compares the playbook with what is in force, over everybody as of `now`. Changes nothing."""
+    fit = proposed_fit(current, wanted, answerer, now)
+    before = current.definitions()
+    after = definitions_of(wanted, fit or current.fit)
+    changes = _changes(current.playbook, wanted, _changed_ids(before, after))
+    return Plan(now, changes, _flows(answerer, before, after, now), fit)
+
+
+def proposed_fit(current: InForce, wanted: Playbook, answerer: Answerer, now: datetime) -> Fit | None:
+    """New figures for the rhythm: the first time enough have come back, then when a month has gone by."""
+    if wanted.rhythm.typical_gap is not None and wanted.rhythm.longest_gap is not None:
+        return None
+    if current.fitted_at is not None and now - current.fitted_at < REVISED_AFTER:
+        return None
+    fit = fit_rhythm(answerer, definitions_of(wanted, current.fit), now)
+    return fit if fit.repeaters >= ENOUGH_REPEATERS and fit != current.fit else None
+
+
+def _changed_ids(before: Definitions, after: Definitions) -> set[str]:
+    old, new = signatures(before), signatures(after)
+    return {name for name in {*old, *new} if old.get(name) != new.get(name)}
+
+
+def _changes(current: Playbook, wanted: Playbook, changed: set[str]) -> tuple[Change, ...]:
+    found = []
+    for key in sorted({*current.bodies, *wanted.bodies}):
+        file, line = wanted.sources.get(key, ("", None))
+        if key not in wanted.bodies:
+            found.append(Change(key, "remove"))
+        elif key not in current.bodies:
+            found.append(Change(key, "add", file, line))
+        elif body_text(current.bodies[key]) != body_text(wanted.bodies[key]):
+            answered = key.replace("/", ":") in changed or key.partition("/")[0] in ("event", "rhythm")
+            found.append(Change(key, "change", file, line, answered))
+    return tuple(found)
+
+
+def _flows(answerer: Answerer, before: Definitions, after: Definitions, now: datetime) -> tuple[Flow, ...]:
+    """Per segment and stage whose answers may change: counts, and who would come and go."""
+    changed = sorted(n for n in _changed_ids(before, after) if not n.startswith("account:"))
+    if not changed:
+        return ()
+    cursor = answerer.prepare_as_of(now)
+    for table, definitions in (("plan_before", before), ("plan_after", after)):
+        standing = build(definitions)
+        ids = [name for name in changed if name in standing.asks]
+        answerer.as_of(standing, ids, now)
+        _keep(cursor, table, {standing.asks[name].number: name for name in ids}, definitions)
+    rows = cursor.execute(
+        """
+        SELECT coalesce(b.definition, a.definition), coalesce(b.stage, a.stage),
+               count(b.profile_id), count(a.profile_id),
+               count(*) FILTER (WHERE b.profile_id IS NULL), count(*) FILTER (WHERE a.profile_id IS NULL)
+        FROM plan_before b
+        FULL JOIN plan_after a
+          ON a.definition = b.definition AND a.stage = b.stage AND a.profile_id = b.profile_id
+        GROUP BY 1, 2
+        """
+    ).fetchall()
+    found = {(r[0], r[1]): Flow(*r) for r in rows}
+    order = [(n, stage) for n in changed for stage in (_stages(after, n) or _stages(before, n))]
+    order += [pair for pair in sorted(found) if pair not in order]
+    return tuple(found.get(pair, Flow(pair[0], pair[1], 0, 0, 0, 0)) for pair in order)
+
+
+def _keep(cursor: duckdb.DuckDBPyConnection, table: str, names: dict[int, str], definitions: Definitions) -> None:
+    cursor.execute(f"CREATE OR REPLACE TEMP TABLE {table} (definition VARCHAR, stage VARCHAR, profile_id BIGINT)")
+    for number, name in names.items():
+        for value, stage in enumerate(_stages(definitions, name), start=1):
+            cursor.execute(
+                f"INSERT INTO {table} SELECT ?, ?, profile_id FROM asof_states WHERE ask = ? AND value = ?",
+                [name, stage, number, value],
+            )
+
+
+def _stages(definitions: Definitions, name: str) -> list[str]:
+    kind, _, plain = name.partition(":")
+    if kind == "lifecycle":
+        lifecycle = definitions.lifecycles.get(plain)
+        return [stage.id for stage in lifecycle.stages] if lifecycle else []
+    return ["in"] if plain in definitions.segments else []
