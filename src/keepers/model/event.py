@@ -210,6 +210,8 @@ def _message(index: int, call: str | None, body: bytes, request: _Request) -> Me
 def _fields(body: bytes, limits: Limits) -> dict[str, Any]:
     if lexical.is_deeper(body, limits.depth):
         raise _RefusedError(f"The event is nested more than {limits.depth} deep. Send flatter properties.")
+    if lexical.has_huge_number(body):
+        raise _RefusedError(lexical.TOO_LARGE)
     try:
         fields = _decode(body)
     except (DecodeError, UnicodeDecodeError) as error:

@@ -13,6 +13,9 @@ _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:]', re.DOTALL)
 _NOT_A_NUMBER = re.compile(rb'(?:"((?:[^"\\]|\\.)*)"\s*:\s*)?[\[,\s]*-?\b(NaN|Infinity)\b')
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_ALL_ZERO = bytes.maketrans(b"123456789", b"000000000")
+_HUGE = b"0" * 309
+TOO_LARGE = "A number is too large to keep. Send it as text."
 _OPENING = frozenset(b"[{")
 _CLOSING = frozenset(b"]}")
 
@@ -31,6 +34,13 @@ def is_deeper(text: bytes, limit: int) -> bool:
         elif first in _CLOSING:
             depth -= 1
     return False
+
+
+def has_huge_number(text: bytes) -> bool:
+    """Whether a whole number has 309 digits or more, which no 64-bit float can hold."""
+    if _HUGE not in text.translate(_ALL_ZERO):
+        return False
+    return _HUGE in _STRING.sub(b"", text).translate(_ALL_ZERO)
 
 
 def members(text: bytes) -> dict[str, bytes] | None:
@@ -63,7 +73,7 @@ def reason(text: bytes, error: str) -> str:
     if _SURROGATE.search(text):
         return "A text holds half of a surrogate pair (\\ud800–\\udfff). Send whole characters."
     if "out of range" in error:
-        return "A number is too large to keep. Send it as text."
+        return TOO_LARGE
     if "utf-8" in error:
         return "The text is not UTF-8. Encode the body as UTF-8."
     return f"This is not valid JSON: {error}."

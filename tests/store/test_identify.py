@@ -1,0 +1,215 @@
+"""Who is who: links, merges, limits, duplicates, and taking a merge back, on both engines."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from keepers.model.errors import ConflictError, NotFoundError
+from keepers.pipeline import identify as identify_module
+from keepers.pipeline.identify import Identified, identify, unmerge
+from keepers.store import identities, inbox, log, merges, profiles
+from keepers.store.database import Store
+from keepers.store.inbox import Accepted
+from keepers.store.log import LogRow
+
+NOW = datetime(2026, 3, 1, 12)
+NUMBERS = count()
+
+
+def send(store: Store, *items: dict[str, Any], trusted: bool = False, at: datetime = NOW, path: str = "/v1/batch") -> Identified:
+    messages = [{"messageId": f"m{next(NUMBERS)}", "type": "track", "event": "Seen", **item} for item in items]
+    body = json.dumps({"batch": messages}).encode()
+    with store.begin_inbox() as connection:
+        inbox.append(connection, [Accepted(at, "key_1", trusted, path, body)])
+    return identify(store, at)
+
+
+def rows(store: Store, *kinds: str) -> list[LogRow]:
+    with store.read() as connection:
+        return [row for row in log.read(connection, 0, 10_000) if not kinds or row.kind in kinds]
+
+
+def who(store: Store, kind: str, value: str) -> int | None:
+    with store.read() as connection:
+        return identities.find(connection, kind, value)
+
+
+def test_a_new_subject_is_logged_before_its_first_event(store: Store) -> None:
+    send(store, {"userId": "u1"})
+    created, seen = rows(store)
+    assert (created.kind, seen.kind, seen.event) == ("profile", "track", "Seen")
+    assert created.profile_id == seen.profile_id == who(store, "user_id", "u1")
+    assert created.seq < seen.seq
+    assert json.loads(created.body)["kind"] == "person"
+
+
+def test_an_anonymous_visitor_becomes_the_user_without_a_merge(store: Store) -> None:
+    send(store, {"anonymousId": "a1"})
+    send(store, {"type": "identify", "userId": "u1", "anonymousId": "a1"})
+    assert who(store, "user_id", "u1") == who(store, "anonymous_id", "a1")
+    assert rows(store, "merge") == []
+
+
+def test_an_anonymous_profile_is_merged_into_a_known_user(store: Store) -> None:
+    send(store, {"userId": "u1"}, {"anonymousId": "a1"})
+    anonymous = who(store, "anonymous_id", "a1")
+    result = send(store, {"userId": "u1", "anonymousId": "a1"})
+    assert result.merged == 1
+    (merge,) = rows(store, "merge")
+    assert (merge.profile_id, merge.other_id) == (anonymous, who(store, "user_id", "u1"))
+    assert who(store, "anonymous_id", "a1") == who(store, "user_id", "u1")
+    with store.read() as connection:
+        assert profiles.survivor(connection, anonymous or 0) == merge.other_id
+
+
+def test_a_shared_device_does_not_merge_two_users(store: Store) -> None:
+    send(store, {"userId": "u1", "anonymousId": "a1"}, {"userId": "u2", "anonymousId": "a1"})
+    assert who(store, "user_id", "u1") != who(store, "user_id", "u2")
+    assert who(store, "anonymous_id", "a1") == who(store, "user_id", "u1")
+    assert rows(store, "track")[-1].profile_id == who(store, "user_id", "u2")
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_only_a_trusted_alias_merges_two_known_users(store: Store, trusted: bool) -> None:
+    send(store, {"userId": "u1"}, {"userId": "u2"})
+    result = send(store, {"type": "alias", "previousId": "u1", "userId": "u2"}, trusted=trusted)
+    assert (who(store, "user_id", "u1") == who(store, "user_id", "u2")) is trusted
+    assert result.merged == int(trusted)
+    assert result.refused_merges == int(not trusted)
+
+
+def test_an_alias_joins_an_anonymous_profile_and_works_before_the_earlier_id_came(store: Store) -> None:
+    send(store, {"anonymousId": "a1"}, {"type": "alias", "previousId": "a1", "userId": "u1"})
+    assert who(store, "anonymous_id", "a1") == who(store, "user_id", "u1")
+    send(store, {"type": "alias", "previousId": "old", "userId": "new"}, trusted=True)
+    send(store, {"userId": "old"})
+    assert who(store, "user_id", "old") == who(store, "user_id", "new")
+
+
+@pytest.mark.parametrize("value", ["null", "UNDEFINED", " 0 ", "Guest", "none", "NaN", "anonymous", "unknown", ""])
+def test_placeholders_identify_nobody(store: Store, value: str) -> None:
+    send(store, {"userId": value, "anonymousId": "a1"}, {"userId": value, "anonymousId": "a2"})
+    assert who(store, "user_id", value) is None
+    assert who(store, "anonymous_id", "a1") != who(store, "anonymous_id", "a2")
+
+
+def test_nothing_more_is_linked_past_a_thousand_identifiers(store: Store) -> None:
+    send(store, *({"userId": "u1", "anonymousId": f"a{i}"} for i in range(1005)))
+    person = who(store, "user_id", "u1")
+    assert person is not None
+    with store.read() as connection:
+        assert len(identities.of_profiles(connection, [person])[person]) == 1000
+        assert profiles.get(connection, person).linking_stopped_at == NOW
+    assert {row.profile_id for row in rows(store, "track")} == {person}
+    send(store, {"anonymousId": "late"})
+    assert send(store, {"userId": "u1", "anonymousId": "late"}).merged == 0
+
+
+def test_a_group_makes_an_account_and_names_it(store: Store) -> None:
+    send(store, {"type": "group", "userId": "u1", "groupId": "g1", "traits": {"name": "Acme"}})
+    (joined,) = rows(store, "group")
+    assert joined.other_id == who(store, "group_id", "g1")
+    assert [json.loads(row.body)["kind"] for row in rows(store, "profile")] == ["person", "account"]
+
+
+def test_a_message_is_taken_once_within_thirty_days(store: Store) -> None:
+    same = {"userId": "u1", "messageId": "same"}
+    assert send(store, same, same).duplicates == 1
+    assert send(store, same, at=NOW + timedelta(days=29)).duplicates == 1
+    assert send(store, same, at=NOW + timedelta(days=31)).events == 1
+    assert len(rows(store, "track")) == 2
+
+
+def test_a_batch_that_was_logged_but_not_removed_is_not_doubled(
+    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(identify_module.inbox, "remove", die)
+        with pytest.raises(KeyboardInterrupt):
+            # No messageId: even then the repeat must be seen as one.
+            send(sqlite_store, {"userId": "u1", "messageId": None}, {"anonymousId": "a1", "messageId": None})
+    before = rows(sqlite_store)
+    again = identify(sqlite_store, NOW)
+    assert (again.events, again.duplicates) == (0, 2)
+    assert rows(sqlite_store) == before
+
+
+def test_late_events_are_history_and_future_ones_are_not(store: Store) -> None:
+    late, recent, future = NOW - timedelta(days=30), NOW - timedelta(days=1), NOW + timedelta(days=9)
+    times = [{"userId": "u", "timestamp": t.isoformat() + "Z"} for t in (late, recent, future)]
+    send(store, *times)
+    assert [row.known_at for row in rows(store, "track")] == [late, NOW, NOW]
+    send(store, {"userId": "i", "timestamp": recent.isoformat() + "Z"}, path="/v1/import")
+    assert rows(store, "track")[-1].known_at == recent
+
+
+def test_an_unmerge_gives_the_identifiers_back_and_lasts(store: Store) -> None:
+    send(store, {"userId": "u1"}, {"anonymousId": "a1"})
+    anonymous = who(store, "anonymous_id", "a1") or 0
+    send(store, {"userId": "u1", "anonymousId": "a1"})
+    assert unmerge(store, anonymous, NOW) == who(store, "user_id", "u1")
+    assert who(store, "anonymous_id", "a1") == anonymous
+    assert (rows(store)[-1].kind, rows(store)[-1].profile_id) == ("unmerge", anonymous)
+    assert send(store, {"userId": "u1", "anonymousId": "a1"}).merged == 0
+    with pytest.raises(ConflictError):
+        unmerge(store, anonymous, NOW)
+    with pytest.raises(NotFoundError):
+        unmerge(store, 10**9, NOW)
+
+
+def test_a_chain_of_merges_in_one_batch_can_be_taken_apart(store: Store) -> None:
+    send(
+        store,
+        {"userId": "u1"}, {"userId": "u2"}, {"userId": "u3"},
+        {"type": "alias", "previousId": "u1", "userId": "u2"},
+        {"type": "alias", "previousId": "u2", "userId": "u3"},
+        trusted=True,
+    )  # fmt: skip
+    first, second = (merge.profile_id for merge in rows(store, "merge"))
+    last = who(store, "user_id", "u3")
+    assert who(store, "user_id", "u1") == who(store, "user_id", "u2") == last
+    unmerge(store, second, NOW)
+    assert (who(store, "user_id", "u1"), who(store, "user_id", "u2")) == (second, second)
+    unmerge(store, first, NOW)
+    assert (who(store, "user_id", "u1"), who(store, "user_id", "u2")) == (first, second)
+    with store.read() as connection:
+        assert all(m.undone_at == NOW for m in merges.of_profile(connection, second))
+
+
+ids = st.sampled_from(["1a", "1b", "1c"])
+people = st.fixed_dictionaries(
+    {"type": st.sampled_from(["track", "identify", "alias"]), "previousId": ids},
+    optional={"userId": ids, "anonymousId": ids},
+).filter(lambda m: "userId" in m or "anonymousId" in m)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(people, st.booleans()), max_size=12))
+def test_one_batch_equals_many_small_ones(new_store: Any, arrivals: list[tuple[dict[str, Any], bool]]) -> None:
+    """The decisions made in memory are those the store would have led to, message by message."""
+    together, apart = new_store("sqlite"), new_store("sqlite")
+    bodies = []
+    for number, (item, trusted) in enumerate(arrivals):
+        body = json.dumps({"batch": [{"event": "E", "messageId": str(number), **item}]}).encode()
+        bodies.append(Accepted(NOW, "key", trusted, "/v1/batch", body))
+    with together.begin_inbox() as connection:
+        inbox.append(connection, bodies)
+    identify(together, NOW)
+    for body in bodies:
+        with apart.begin_inbox() as connection:
+            inbox.append(connection, [body])
+        identify(apart, NOW)
+    assert rows(together) == rows(apart)
+    everybody = [(kind, value) for kind in ("user_id", "anonymous_id") for value in ("1a", "1b", "1c")]
+    with together.read() as one, apart.read() as other:
+        assert identities.find_many(one, everybody) == identities.find_many(other, everybody)
