@@ -20,6 +20,7 @@ from keepers.warehouse.standing import Standing
 from keepers.warehouse.waves import Wave, count_of
 
 CLOCK = "last_tick"
+BACKFILL = "backfill_from"
 WAVE_SIZE = 200_000
 Progress = Callable[[int, int], None]
 """(subjects answered, subjects known to be waiting)"""
@@ -37,6 +38,24 @@ def last_tick(warehouse: Warehouse) -> datetime | None:
     return datetime.fromisoformat(row[0]) if row else None
 
 
+def refuse_past(warehouse: Warehouse, now: datetime) -> datetime | None:
+    """The last tick's moment. Raises ConflictError when `now` lies before it."""
+    before = last_tick(warehouse)
+    if before is not None and now < before:
+        raise ConflictError(
+            f"The last tick was at {format_instant(before)}; a tick at {format_instant(now)} would go back in time."
+            " Ask about the past with --now on count, stages or profile instead.",
+            code="clock",
+        )
+    return before
+
+
+def backfill_from(warehouse: Warehouse) -> datetime | None:
+    """While a backfill is under way: the moment from which instants are worked through; else None."""
+    row = warehouse.cursor().execute("SELECT value FROM meta WHERE name = ?", [BACKFILL]).fetchone()
+    return datetime.fromisoformat(row[0]) if row else None
+
+
 def evaluate(
     answerer: Answerer,
     standing: Standing,
@@ -46,16 +65,12 @@ def evaluate(
 ) -> Evaluated:
     """Answers all that is new, dirty or due up to `now`. Raises ConflictError when `now` is before the last tick."""
     warehouse = answerer.warehouse
-    before = last_tick(warehouse)
-    if before is not None and now < before:
-        raise ConflictError(
-            f"The last tick was at {format_instant(before)}; a tick at {format_instant(now)} would go back in time."
-            " Ask about the past with --now on count, stages or profile instead.",
-            code="clock",
-        )
+    before = refuse_past(warehouse, now)
+    resumed = backfill_from(warehouse)
+    before = resumed if resumed is not None else before
     total = _initial(answerer, standing, unanswered, now)
     while True:
-        done = _wave(answerer, standing, before, now)
+        done = _wave(answerer, standing, before, now, is_backfill=resumed is not None)
         total = Evaluated(total.waves + done.waves, total.subjects + done.subjects, total.changes + done.changes)
         if progress is not None:
             progress(total.subjects, total.subjects)
@@ -80,13 +95,18 @@ def _initial(answerer: Answerer, standing: Standing, unanswered: frozenset[int],
         return Evaluated(1, count_of(cursor, "SELECT count(*) FROM profiles"), wave.moved)
 
 
-def _wave(answerer: Answerer, standing: Standing, before: datetime | None, now: datetime) -> Evaluated:
+def _wave(
+    answerer: Answerer, standing: Standing, before: datetime | None, now: datetime, *, is_backfill: bool
+) -> Evaluated:
     with answerer.warehouse.transaction() as cursor:
         moved = _leave_merged(cursor, now)
         subjects = _gather(cursor, standing, before, now)
         if not subjects:
             _set_clock(cursor, now)
+            cursor.execute("DELETE FROM meta WHERE name = ?", [BACKFILL])
             return Evaluated()
+        if is_backfill:
+            cursor.execute("UPDATE people_scope SET cause = 'backfill'")
         wave = Wave(answerer, cursor, standing)
         numbers = _asks_of_wave(cursor, standing)
         earliest = cursor.execute("SELECT min(now) FROM people_scope").fetchone()

@@ -1,0 +1,104 @@
+"""Who moved: transitions between stages since a moment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from keepers.audience.definitions import Lifecycle
+from keepers.warehouse.answers import Answerer
+from keepers.warehouse.standing import Standing
+
+
+class Mover(Struct, frozen=True):
+    """One subject's transition. `source` and `target` are stage ids; empty for “none yet” and “no more”."""
+
+    profile: str
+    source: str
+    target: str
+    at: datetime
+    cause: str
+
+
+class Move(Struct, frozen=True):
+    source: str
+    target: str
+    profiles: int
+
+
+class Moves(Struct, frozen=True):
+    """`is_recorded`: every transition since then was recorded. Otherwise the moves are the difference between the
+    answers as of both moments, and who moved there and back is not seen."""
+
+    lifecycle: str
+    since: datetime
+    until: datetime
+    is_recorded: bool
+    counts: tuple[Move, ...]
+    latest: tuple[Mover, ...]
+
+
+def moves(
+    answerer: Answerer, standing: Standing, lifecycle: Lifecycle, since: datetime, until: datetime, limit: int = 20
+) -> Moves:
+    """Transitions in (since, until], counted by where from and where to, and the latest of them."""
+    number = standing.asks[f"lifecycle:{lifecycle.id}"].number
+    cursor = answerer.warehouse.cursor()
+    first = cursor.execute('SELECT min("at") FROM changes WHERE ask = ?', [number]).fetchone()
+    recorded = first is not None and first[0] is not None and first[0] <= since
+    names = {0: "", **{n: s.id for n, s in enumerate(lifecycle.stages, start=1)}}
+    if recorded:
+        cursor.execute(
+            """
+            CREATE OR REPLACE TEMP TABLE moved AS
+            SELECT profile_id, from_value, to_value, "at", cause FROM changes
+            WHERE ask = ? AND "at" > ? AND "at" <= ? AND NOT initial
+            """,
+            [number, since, until],
+        )
+    else:
+        _difference(answerer, standing, lifecycle, since, until)
+    counts = cursor.execute(
+        "SELECT from_value, to_value, count(*) FROM moved GROUP BY ALL ORDER BY 3 DESC, 1, 2"
+    ).fetchall()
+    latest = cursor.execute(
+        """
+        SELECT coalesce(nullif(p.bucket_key, ''), m.profile_id::VARCHAR), m.from_value, m.to_value, m."at", m.cause
+        FROM moved m
+        JOIN profiles p ON p.profile_id = m.profile_id
+        ORDER BY m."at" DESC, m.profile_id
+        LIMIT ?
+        """,
+        [limit],
+    ).fetchall()
+    return Moves(
+        lifecycle.id,
+        since,
+        until,
+        recorded,
+        tuple(Move(names.get(a, ""), names.get(b, ""), n) for a, b, n in counts),
+        tuple(Mover(p, names.get(a, ""), names.get(b, ""), at, cause) for p, a, b, at, cause in latest),
+    )
+
+
+def _difference(answerer: Answerer, standing: Standing, lifecycle: Lifecycle, since: datetime, until: datetime) -> None:
+    """Fills `moved` with those whose stage as of `until` differs from that as of `since`."""
+    name = f"lifecycle:{lifecycle.id}"
+    number = standing.asks[name].number
+    cursor = answerer.as_of(standing, [name], since)
+    cursor.execute(
+        "CREATE OR REPLACE TEMP TABLE stages_then AS SELECT profile_id, value FROM asof_states WHERE ask = ?", [number]
+    )
+    answerer.as_of(standing, [name], until)
+    cursor.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE moved AS
+        SELECT coalesce(n.profile_id, t.profile_id) AS profile_id, coalesce(t.value, 0) AS from_value,
+               coalesce(n.value, 0) AS to_value, ?::TIMESTAMP AS "at", 'difference' AS cause
+        FROM (SELECT profile_id, value FROM asof_states WHERE ask = ?) n
+        FULL JOIN stages_then t ON t.profile_id = n.profile_id
+        WHERE coalesce(n.value, 0) <> coalesce(t.value, 0)
+        """,
+        [until, number],
+    )

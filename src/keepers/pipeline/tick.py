@@ -1,0 +1,123 @@
+"""One tick: inbox → log → warehouse → answers, over what is there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from keepers.pipeline.evaluate import Progress, evaluate, refuse_past
+from keepers.pipeline.identify import identify
+from keepers.playbook.live import InForce, freeze_fit, in_force
+from keepers.scores.rhythm import ENOUGH_REPEATERS
+from keepers.store import definitions, log
+from keepers.store.database import Store
+from keepers.warehouse import asks
+from keepers.warehouse.answers import Answerer
+from keepers.warehouse.fitting import fit_rhythm
+from keepers.warehouse.load import WATERMARK, load
+from keepers.warehouse.standing import Standing
+
+BATCH = 20_000
+
+
+class Ticked(Struct, frozen=True):
+    """What a tick did. `changes` counts entries and exits, and moves between stages."""
+
+    now: datetime
+    identified: int = 0
+    loaded: int = 0
+    waves: int = 0
+    subjects: int = 0
+    changes: int = 0
+
+    @property
+    def did_something(self) -> bool:
+        return bool(self.identified or self.loaded or self.subjects or self.changes)
+
+
+class Ticker:
+    """Runs ticks of one workspace. The caller holds the sequencer's lock."""
+
+    def __init__(self, store: Store, answerer: Answerer, zone: ZoneInfo) -> None:
+        self._store = store
+        self._answerer = answerer
+        self._zone = zone
+        self._seen_version = -1
+        self._standing: Standing | None = None
+        self._unanswered: frozenset[int] = frozenset()
+        self._in_force: InForce | None = None
+
+    def tick(self, now: datetime, progress: Progress | None = None) -> Ticked:
+        """Everything there is, up to `now`. Raises ConflictError when that is before the last tick."""
+        refuse_past(self._answerer.warehouse, now)
+        identified = identify(self._store, now)
+        loaded = self.load()
+        standing = self._current(now, arrived=bool(loaded))
+        done = evaluate(self._answerer, standing, self._unanswered, now, progress)
+        self._unanswered = frozenset()
+        return Ticked(now, identified.events, loaded, done.waves, done.subjects, done.changes)
+
+    def load(self) -> int:
+        """The log's rows past the warehouse's watermark."""
+        total = 0
+        while True:
+            position = self._answerer.warehouse.watermark(WATERMARK)
+            with self._store.read() as connection:
+                rows = log.read(connection, position, BATCH)
+            if not rows:
+                return total
+            total += load(self._answerer.warehouse, rows)
+
+    def _current(self, now: datetime, arrived: bool) -> Standing:
+        """The definitions in force, read again when something was applied since."""
+        with self._store.read() as connection:
+            version = definitions.newest_version(connection)
+        if self._standing is None or version != self._seen_version:
+            with self._store.read() as connection:
+                self._in_force = in_force(connection, self._zone)
+            self._seen_version = version
+            self._sync(now)
+        if self._fit_first_time(now, arrived):
+            return self._current(now, arrived=False)
+        assert self._standing is not None
+        return self._standing
+
+    def _sync(self, now: datetime) -> None:
+        assert self._in_force is not None
+        self._standing, self._unanswered = asks.sync(self._answerer.warehouse, self._in_force.definitions(), now)
+
+    def _fit_first_time(self, now: datetime, arrived: bool) -> bool:
+        """Freezes the rhythm's figures as soon as enough customers have come back; later ones go through a plan."""
+        live = self._in_force
+        assert live is not None
+        if live.fitted_at is not None or not (arrived or self._unanswered or self._has_waiting()):
+            return False
+        fit = fit_rhythm(self._answerer, live.definitions(), now)
+        if fit.repeaters < ENOUGH_REPEATERS:
+            return False
+        with self._store.begin() as connection:
+            freeze_fit(connection, fit, now)
+        return True
+
+    def _has_waiting(self) -> bool:
+        row = self._answerer.warehouse.cursor().execute("SELECT count(*) FROM dirty").fetchone()
+        return bool(row and row[0])
+
+
+def until_idle(ticker: Ticker, now: datetime, progress: Progress | None = None) -> Ticked:
+    """Ticks until nothing is left to do; what was done in all."""
+    total = Ticked(now)
+    while True:
+        done = ticker.tick(now, progress)
+        total = Ticked(
+            now,
+            total.identified + done.identified,
+            total.loaded + done.loaded,
+            total.waves + done.waves,
+            total.subjects + done.subjects,
+            total.changes + done.changes,
+        )
+        if not done.did_something:
+            return total

@@ -1,0 +1,115 @@
+"""`keepers.toml`: what a workspace may be told. Environment variables `KEEPERS_<SECTION>_<NAME>` win over it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from keepers.model.errors import NotFoundError, UserError, nearest
+from keepers.model.moments import parse_zone
+
+FILE = "keepers.toml"
+
+
+class WorkspaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    name: str = "My shop"
+    """Shown on pages."""
+    zone: str = "UTC"
+    """IANA time zone of times written without one, and of customers whose own is not known."""
+
+
+class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    url: str = "data"
+    """The operational store: a folder (SQLite) relative to the workspace, or postgresql://user:password@host/db."""
+
+
+class WarehouseSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    path: str = "data/warehouse.duckdb"
+    """The warehouse's DuckDB file, relative to the workspace."""
+    memory: str = ""
+    """DuckDB's memory limit, such as 4GB; empty leaves DuckDB's own (80 % of the machine's)."""
+    threads: int = 0
+    """DuckDB's threads; 0 is one per core."""
+
+
+class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    host: str = "127.0.0.1"
+    """Address `keepers serve` listens on. Put a TLS proxy in front before opening it to the world."""
+    port: int = 8787
+    """Port `keepers serve` listens on."""
+    tick_every: float = 1.0
+    """Seconds between ticks when nothing arrives; what arrives is ticked at once."""
+
+
+class CollectSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    max_event_bytes: int = 32_768
+    """Largest single event, in bytes."""
+    max_batch_bytes: int = 512_000
+    """Largest batch, in bytes, after decompression."""
+    max_waiting: int = 10_000
+    """Requests waiting for the disk before further ones are answered 429."""
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    workspace: WorkspaceSettings = field(default_factory=WorkspaceSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    warehouse: WarehouseSettings = field(default_factory=WarehouseSettings)
+    server: ServerSettings = field(default_factory=ServerSettings)
+    collect: CollectSettings = field(default_factory=CollectSettings)
+
+
+def sections() -> dict[str, type[Struct]]:
+    """Section name → its struct, for the reference."""
+    return {f.name: f.type for f in msgspec.structs.fields(Settings)}
+
+
+def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
+    """Reads `keepers.toml` of a workspace. Raises NotFoundError without one and UserError for a wrong value."""
+    path = folder / FILE
+    if not path.is_file():
+        raise NotFoundError(
+            f"There is no workspace at {folder} (no {FILE}). Make one with `keepers init {folder}`, or name another "
+            "with -w or KEEPERS_WORKSPACE."
+        )
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not readable TOML: {error}.", code="settings") from None
+    _check_names(data, path)
+    for section, struct in sections().items():
+        for one in msgspec.structs.fields(struct):
+            value = environment.get(f"KEEPERS_{section.upper()}_{one.name.upper()}")
+            if value is not None:
+                data.setdefault(section, {})[one.name] = value
+    try:
+        settings = msgspec.convert(data, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path}: {error}.", code="settings") from None
+    parse_zone(settings.workspace.zone)
+    if not 0 <= settings.server.port <= 65535:
+        raise UserError(f"{path}: server.port must lie between 0 and 65535.", code="settings")
+    return settings
+
+
+def _check_names(data: dict[str, Any], path: Path) -> None:
+    known = sections()
+    for section, values in data.items():
+        if section not in known:
+            raise UserError(f"{path}: there is no section [{section}].{nearest(section, known)}", code="settings")
+        names = [f.name for f in msgspec.structs.fields(known[section])]
+        for name in values if isinstance(values, dict) else ():
+            if name not in names:
+                raise UserError(f"{path}: [{section}] has no “{name}”.{nearest(name, names)}", code="settings")
+
+
+def initial_toml(name: str, zone: str) -> str:
+    """The file `keepers init` writes: what is usually changed, and where to find the rest."""
+    return (
+        "# A Keepers workspace. Every setting is described in docs/reference/settings.md.\n"
+        f"[workspace]\nname = {msgspec.json.encode(name).decode()}\nzone = {msgspec.json.encode(zone).decode()}\n"
+    )
