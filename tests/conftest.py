@@ -77,16 +77,28 @@ def postgres() -> Iterator[Postgres]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def migrated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite store to copy: migrating each anew takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("migrated") / "data"
+    store = Store.open(folder)
+    upgrade(store)
+    store.close()
+    return folder
+
+
 @pytest.fixture
-def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Store]]:
+def new_store(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated_folder: Path
+) -> Iterator[Callable[[str], Store]]:
     """Makes empty migrated stores: `new_store("sqlite")`, `new_store("postgres")`."""
     made: list[Store] = []
     addresses: list[str] = []
 
     def make(engine: str) -> Store:
         if engine == "sqlite":
-            store = Store.open(tmp_path / f"data{len(made)}")
-            upgrade(store)
+            folder = shutil.copytree(migrated_folder, tmp_path / f"data{len(made)}")
+            store = Store.open(folder)
         else:
             address = request.getfixturevalue("postgres").migrated()
             addresses.append(address)

@@ -23,7 +23,9 @@ NOW = datetime(2026, 3, 1, 12)
 NUMBERS = count()
 
 
-def send(store: Store, *items: dict[str, Any], trusted: bool = False, at: datetime = NOW, path: str = "/v1/batch") -> Identified:
+def send(
+    store: Store, *items: dict[str, Any], trusted: bool = False, at: datetime = NOW, path: str = "/v1/batch"
+) -> Identified:
     messages = [{"messageId": f"m{next(NUMBERS)}", "type": "track", "event": "Seen", **item} for item in items]
     body = json.dumps({"batch": messages}).encode()
     with store.begin_inbox() as connection:
@@ -193,7 +195,7 @@ people = st.fixed_dictionaries(
 ).filter(lambda m: "userId" in m or "anonymousId" in m)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(people, st.booleans()), max_size=12))
 def test_one_batch_equals_many_small_ones(new_store: Any, arrivals: list[tuple[dict[str, Any], bool]]) -> None:
     """The decisions made in memory are those the store would have led to, message by message."""

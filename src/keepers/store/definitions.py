@@ -29,13 +29,13 @@ def active(connection: Connection, kind: str | None = None) -> list[Applied]:
     return [Applied(*row) for row in connection.execute(query.order_by(definitions.c.kind, definitions.c.id))]
 
 
-def versions(connection: Connection, kind: str, id: str) -> list[Applied]:  # noqa: A002
+def versions(connection: Connection, kind: str, id: str) -> list[Applied]:
     """Every version of one definition, oldest first."""
     query = select(definitions).where(definitions.c.kind == kind, definitions.c.id == id)
     return [Applied(*row) for row in connection.execute(query.order_by(definitions.c.version))]
 
 
-def apply(connection: Connection, kind: str, id: str, body: str, now: datetime) -> int:  # noqa: A002
+def apply(connection: Connection, kind: str, id: str, body: str, now: datetime) -> int:
     """Makes `body` the active version and returns its number; an unchanged body keeps the version it has."""
     current = connection.execute(
         select(definitions.c.version, definitions.c.body).where(
@@ -55,7 +55,7 @@ def apply(connection: Connection, kind: str, id: str, body: str, now: datetime) 
     return version
 
 
-def retire(connection: Connection, kind: str, id: str) -> bool:  # noqa: A002
+def retire(connection: Connection, kind: str, id: str) -> bool:
     """Takes a definition out of use, keeping its versions. Returns whether one was active."""
     done = connection.execute(
         update(definitions)

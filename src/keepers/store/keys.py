@@ -11,11 +11,11 @@ from hmac import compare_digest
 from threading import Lock
 from typing import Literal, NamedTuple, get_args
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from keepers.model.errors import ConflictError, NotFoundError, UserError
-from keepers.store.tables import keys
+from keepers.store.tables import Instant, keys
 
 KeyKind = Literal["write", "server", "secret"]
 KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
@@ -62,9 +62,8 @@ def create(
 
 def revoke(connection: Connection, key_id: str, now: datetime) -> None:
     """Ends a key for good; servers notice within seconds. Raises NotFoundError."""
-    ended = connection.execute(
-        update(keys).where(keys.c.id == key_id).values(revoked_at=func.coalesce(keys.c.revoked_at, now))
-    )
+    first_end = func.coalesce(keys.c.revoked_at, literal(now, Instant()))
+    ended = connection.execute(update(keys).where(keys.c.id == key_id).values(revoked_at=first_end))
     if not ended.rowcount:
         raise NotFoundError(f"There is no key “{key_id}”. List them to see their ids.")
 

@@ -1,0 +1,54 @@
+"""A running application over a store, with one key of each kind."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from litestar.testing import TestClient
+
+from keepers.api.app import create_app
+from keepers.store import inbox, keys
+from keepers.store.database import Store
+from keepers.store.inbox import Waiting
+
+
+def present() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+class Door:
+    """The client, the store behind it, and a header for each kind of key."""
+
+    def __init__(self, client: TestClient, store: Store, tokens: dict[str, str]) -> None:
+        self.client = client
+        self.store = store
+        self.tokens = tokens
+
+    def header(self, kind: str = "write") -> dict[str, str]:
+        token = self.tokens.get(kind, kind)
+        return {"Authorization": "Basic " + base64.b64encode(f"{token}:".encode()).decode()}
+
+    def kept(self) -> list[Waiting]:
+        with self.store.read_inbox() as connection:
+            return inbox.read(connection, 10_000)
+
+
+@pytest.fixture
+def arrivals() -> list[int]:
+    """Grows by one whenever the application says that something arrived."""
+    return []
+
+
+@pytest.fixture
+def door(store: Store, arrivals: list[int]) -> Iterator[Door]:
+    """On both engines."""
+    with store.begin() as connection:
+        tokens = {kind: keys.create(connection, kind, kind, present())[1] for kind in keys.KINDS}
+        ended, tokens["revoked"] = keys.create(connection, "write", "old", present())
+        keys.revoke(connection, ended.id, present())
+    app = create_app(store, clock=present, on_arrival=lambda: arrivals.append(1))
+    with TestClient(app) as client:
+        yield Door(client, store, tokens)
