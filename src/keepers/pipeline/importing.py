@@ -25,7 +25,7 @@ from keepers.pipeline.imports.stage import Plan
 from keepers.store import counters, identities
 from keepers.store.database import Store
 from keepers.warehouse.database import Warehouse
-from keepers.warehouse.load import Batch
+from keepers.warehouse.load import Batch, collector_paused
 
 __all__ = ["DryRun", "ImportReport", "Mapping", "Problem", "dry_run", "run_import"]
 
@@ -77,6 +77,7 @@ def run_import(
         run.take(number, chunk, rejects)
         if progress is not None:
             progress(chunk.last_line, looked.lines)
+    run.close()
     return ImportReport(
         rows=run.rows,
         loaded=run.loaded,
@@ -103,14 +104,14 @@ def dry_run(path: Path, mapping: Mapping, zone: str = "UTC", now: datetime = dat
     chunk = next(iter(looked.chunks()), None)
     if chunk is not None:
         plan = _plan(looked)
-        rejected = staging.stage(cursor, chunk.cells, plan, looked.mapping, looked.mapping.zone or zone, now)
+        rejected = staging.stage(
+            cursor, chunk.cells, plan, looked.mapping, looked.mapping.zone or zone, now, chunk.records is None
+        )
         found += sorted(chunk.rejects + staging.problems(rejected, chunk.raw_of), key=lambda p: p.line)
         rows = chunk.cells.num_rows + len(chunk.rejects)
         sample = _sample(cursor, plan, looked.mapping, chunk)
     warehouse.close()
-    return DryRun(
-        columns, sample, found[:_SHOWN_PROBLEMS], rows, looked.kind.encoding, looked.kind.delimiter or None
-    )
+    return DryRun(columns, sample, found[:_SHOWN_PROBLEMS], rows, looked.kind.encoding, looked.kind.delimiter or None)
 
 
 class _Run:
@@ -138,6 +139,10 @@ class _Run:
         self.committed_line = max((last for _, last, _, _ in committed), default=0)
         self.rows = self.loaded = self.rejected = self.skipped = 0
 
+    def close(self) -> None:
+        """Forgets who was met."""
+        self._warehouse.cursor().execute("DROP TABLE resolved")
+
     def take(self, number: int, chunk: Chunk, rejects: Rejects) -> None:
         """Writes one chunk, unless the ledger says it was."""
         if number in self._done:
@@ -153,12 +158,13 @@ class _Run:
         warehouse, plan, mapping = self._warehouse, self._plan, self._mapping
         with warehouse.writing():
             cursor = warehouse.cursor()
-            unusable = staging.stage(cursor, chunk.cells, plan, mapping, self._zone, self._now)
+            unusable = staging.stage(cursor, chunk.cells, plan, mapping, self._zone, self._now, chunk.records is None)
             problems = sorted(chunk.rejects + staging.problems(unusable, chunk.raw_of), key=lambda p: p.line)
             rejects.add(problems)
             rows = self._resolve(cursor)
             flat = chunk.records is None and writing.is_flat(plan)
-            batch = None if flat else Batch(warehouse, self._messages(cursor, chunk))
+            with collector_paused():
+                batch = None if flat else Batch(warehouse, self._messages(cursor, chunk))
             if batch is None:
                 writing.add_names(warehouse, plan, mapping)
             elif warehouse.registry.is_changed:
@@ -241,10 +247,7 @@ def _bodies(
         rows = cursor.execute(
             f"SELECT line, seq, profile_id, time, {shown} FROM numbered ORDER BY line{end}"
         ).fetchall()
-        return [
-            (*row[:4], [(kind, text.encode()) for kind, text in zip(kinds, row[4:], strict=True)])  # type: ignore[misc]
-            for row in rows
-        ]
+        return [(*row[:4], [(kind, text.encode()) for kind, text in zip(kinds, row[4:], strict=True)]) for row in rows]
     found = []
     rows = cursor.execute(f"SELECT line, seq, profile_id, time, who FROM numbered ORDER BY line{end}").fetchall()
     for line, seq, profile_id, time, who in rows:
@@ -259,14 +262,10 @@ def _message(kind: str, mapping: Mapping, record: dict[str, Any], who: str, time
     held = {name: record[column] for name, column in named.items() if record.get(column) is not None}
     event = {"event": mapping.event} if kind == "track" else {}
     field = "traits" if kind == "identify" else "properties"
-    return msgspec.json.encode(
-        {"type": kind, **event, "userId": who, field: held, "timestamp": format_instant(time)}
-    )
+    return msgspec.json.encode({"type": kind, **event, "userId": who, field: held, "timestamp": format_instant(time)})
 
 
-def _sample(
-    cursor: duckdb.DuckDBPyConnection, plan: Plan, mapping: Mapping, chunk: Chunk
-) -> list[dict[str, Any]]:
+def _sample(cursor: duckdb.DuckDBPyConnection, plan: Plan, mapping: Mapping, chunk: Chunk) -> list[dict[str, Any]]:
     cursor.execute("CREATE TEMP TABLE numbered AS SELECT *, 0 AS seq, 0 AS profile_id FROM staged")
     rows = _bodies(cursor, plan, mapping, chunk, _SAMPLE_ROWS)
     return [msgspec.json.decode(body) for *_, messages in rows for _, body in messages]

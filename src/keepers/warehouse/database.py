@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -79,10 +79,8 @@ class Warehouse:
                 cursor.execute("COMMIT")
             except BaseException:
                 # A failed COMMIT has already ended the transaction; either way nothing of it stays.
-                try:
+                with suppress(duckdb.TransactionException):
                     cursor.execute("ROLLBACK")
-                except duckdb.TransactionException:
-                    pass
                 self.reload()
                 raise
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import chain
 from typing import Any, Protocol
@@ -87,7 +89,8 @@ def load(warehouse: Warehouse, rows: Sequence[LogRow]) -> int:
         new = [row for row in rows if row.seq > done]
         if not new:
             return 0
-        batch = Batch(warehouse, new)
+        with collector_paused():
+            batch = Batch(warehouse, new)
         if warehouse.registry.is_changed:
             with warehouse.transaction() as cursor:
                 warehouse.registry.save(cursor)
@@ -219,6 +222,18 @@ class Batch:
         cursor.register("arriving_profiles", arrow(kinds, rows))
         upsert_profiles(cursor, "arriving_profiles")
         cursor.unregister("arriving_profiles")
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Pauses the cycle collector: a batch makes a million tuples and no cycle, and looking costs half the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 TYPED_KINDS = frozenset({"track", "page", "screen"})

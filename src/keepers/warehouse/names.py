@@ -11,20 +11,19 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _FOREIGN = re.compile(r"[^a-z0-9]+")
 _LONGEST = 48
 # Reserved in DuckDB, Spark or standard SQL; a physical name is quoted anyway, so this list is for people's queries.
-RESERVED = frozenset(
-    """
-    all analyse analyze and anti any array as asc asymmetric at authorization between both by case cast check
-    collate column commit constraint create cross current current_date current_time current_timestamp
-    current_user database date day default deferrable delete desc describe distinct do drop else end escape
-    except exists false fetch filter for foreign from full function grant group having hour ilike in index
-    initially inner insert intersect interval into is join key lambda lateral leading left like limit
-    localtime localtimestamp map minus minute month natural not null of offset on only or order outer over
-    overlaps pivot placing position primary qualify range references returning right rollback row rows second
-    select semi session_user set show some struct summarize symmetric table tablesample then time timestamp to
-    trailing true truncate union unique unpivot update user using values variadic view when where window with
-    within year
-    """.split()
+_RESERVED_WORDS = (
+    "all analyse analyze and anti any array as asc asymmetric at authorization between both by case cast "
+    "check collate column commit constraint create cross current current_date current_time "
+    "current_timestamp current_user database date day default deferrable delete desc describe distinct do "
+    "drop else end escape except exists false fetch filter for foreign from full function grant group "
+    "having hour ilike in index initially inner insert intersect interval into is join key lambda lateral "
+    "leading left like limit localtime localtimestamp map minus minute month natural not null of offset "
+    "on only or order outer over overlaps pivot placing position primary qualify range references "
+    "returning right rollback row rows second select semi session_user set show some struct summarize "
+    "symmetric table tablesample then time timestamp to trailing true truncate union unique unpivot "
+    "update user using values variadic view when where window with within year "
 )
+RESERVED = frozenset(_RESERVED_WORDS.split())
 FIXED_COLUMNS = frozenset({"seq", "profile_id", "time", "known_at", "day", "position"})
 
 

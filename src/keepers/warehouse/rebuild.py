@@ -11,7 +11,7 @@ import msgspec
 
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.links import ZONE_TRAITS, Links
-from keepers.warehouse.load import TRAITS, TYPED_KINDS, event_properties, trait_values
+from keepers.warehouse.load import TRAITS, TYPED_KINDS, collector_paused, event_properties, trait_values
 from keepers.warehouse.names import quoted
 from keepers.warehouse.typed import TypedRows, append, arrow
 from keepers.warehouse.zones import zone_of
@@ -31,7 +31,8 @@ def rebuild(warehouse: Warehouse, progress: Progress | None = None) -> int:
         tables = typed_tables(warehouse)
         for table in (*tables, "trait_values"):
             cursor.execute(f"DELETE FROM {quoted(table)}")
-        done = _replay(warehouse, cursor, progress)
+        with collector_paused():
+            done = _replay(warehouse, cursor, progress)
         warehouse.registry.save(cursor)
         _sort(warehouse, cursor)
     return done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import duckdb
@@ -95,9 +96,7 @@ class Registry:
             base = physical(path, layout.taken)
             others = any(path in layout.kind(other) for other in SQL_TYPES)
             column = free(f"{snake(path)}__{kind}", layout.taken) if others else base
-            self._ddl.append(
-                f"ALTER TABLE {quoted(layout.table)} ADD COLUMN {quoted(column)} {SQL_TYPES[kind]}"
-            )
+            self._ddl.append(f"ALTER TABLE {quoted(layout.table)} ADD COLUMN {quoted(column)} {SQL_TYPES[kind]}")
             self._rows.append((layout.event, layout.list, path, kind, column))
         self._add_column(layout, path, kind, column)
         return column
@@ -219,7 +218,7 @@ def latest_times(cursor: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
 
 
 def _insert(
-    cursor: duckdb.DuckDBPyConnection, table: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]
+    cursor: duckdb.DuckDBPyConnection, table: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]
 ) -> None:
     if not rows:
         return

@@ -52,6 +52,8 @@ class Columns:
     def write(self, cursor: duckdb.DuckDBPyConnection, table: str) -> None:
         """Appends the rows, in the order of profiles, which is how they will be read."""
         size = len(self._fixed)
+        if not size:
+            return  # empty lists alone
         columns = dict(zip(self._names, zip(*self._fixed, strict=True), strict=True))
         arrays = {name: pa.array(values, _FIXED[name]) for name, values in columns.items()}
         for column, (kind, places, values) in self._values.items():
@@ -167,4 +169,3 @@ def arrow(types: dict[str, pa.DataType], rows: Iterable[tuple[Any, ...]]) -> pa.
     columns = list(zip(*rows, strict=True)) or [()] * len(types)
     arrays = [pa.array(list(values), kind) for values, kind in zip(columns, types.values(), strict=True)]
     return pa.table(dict(zip(types, arrays, strict=True)))
-

@@ -74,10 +74,7 @@ def to_utc(zone: str, local: datetime) -> datetime:
 def _local_starts(zone: str) -> tuple[datetime, ...]:
     """The wall time from which each row of `zone_offsets` is the one that `to_utc` uses."""
     starts, offsets = zone_offsets(zone)
-    later = (
-        start + timedelta(seconds=max(pair))
-        for start, pair in zip(starts[1:], pairwise(offsets), strict=True)
-    )
+    later = (start + timedelta(seconds=max(pair)) for start, pair in zip(starts[1:], pairwise(offsets), strict=True))
     return (datetime(1900, 1, 1), *later)
 
 

@@ -106,9 +106,7 @@ def _delimiter(text: str, wanted: str | None) -> str:
     if wanted:
         chosen = _NAMED.get(wanted.lower(), wanted)
         if chosen != "whitespace" and (len(chosen) != 1 or chosen in '"\r\n\0'):
-            raise UserError(
-                f"“{wanted}” is no delimiter. Use a single character, tab or whitespace.", code="mapping"
-            )
+            raise UserError(f"“{wanted}” is no delimiter. Use a single character, tab or whitespace.", code="mapping")
         return chosen
     first = next((line for line in text.splitlines() if line.strip()), "")
     counts = {sign: first.count(sign) for sign in _DELIMITERS}

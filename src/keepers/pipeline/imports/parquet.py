@@ -37,7 +37,7 @@ class ParquetFile:
         """Rows numbered from 1, in the order of the file."""
         texts = ", ".join(f"{_cell(name, t)} AS c{i}" for i, (name, t) in enumerate(self.types.items()))
         for first in range(1, self.rows + 1, CHUNK_LINES):
-            cells: pa.Table = self._cursor.execute(
+            cells: pa.Table = self._cursor.sql(
                 f"SELECT file_row_number + 1 AS line, {texts} FROM {self._from}"
                 f" WHERE file_row_number BETWEEN {first - 1} AND {first + CHUNK_LINES - 2} ORDER BY 1"
             ).to_arrow_table()

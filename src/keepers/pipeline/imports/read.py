@@ -101,16 +101,14 @@ def ndjson_chunks(path: Path, kind: FileKind, mapping: Mapping) -> Iterator[Chun
                     rejects.append(Problem(number, f"not JSON: {error}", _shown(line)))
             columns = [mapping.profile] + ([mapping.time] if mapping.time else [])
             cells = {"line": pa.array(list(records), pa.int64())}
-            for name in dict.fromkeys(columns):
-                cells[name] = pa.array([_text(r.get(name)) for r in records.values()], pa.string())
+            for i, name in enumerate(dict.fromkeys(columns)):
+                cells[f"c{i}"] = pa.array([_text(r.get(name)) for r in records.values()], pa.string())
             last = first + len(block) - 1
             yield Chunk(first, last, pa.table(cells), rejects, _raw_lines(block, first), records)
             first = last + 1
 
 
-def _read_block(
-    block: list[bytes], first: int, delimiter: str, header: list[str], is_last: bool
-) -> tuple[Chunk, int]:
+def _read_block(block: list[bytes], first: int, delimiter: str, header: list[str], is_last: bool) -> tuple[Chunk, int]:
     """One block of lines → a chunk and how many lines it took; a record still open is left for the next."""
     rejects: list[Problem] = []
     used = len(block)

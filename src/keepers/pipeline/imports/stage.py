@@ -54,7 +54,9 @@ def plan(mapping: Mapping, header: list[str], kinds: dict[str, str]) -> Plan:
 def column_kinds(cursor: duckdb.DuckDBPyConnection, cells: pa.Table, still: dict[str, set[str]]) -> None:
     """Narrows, chunk by chunk, which kinds each cell column may be. `still`: cell → candidate kinds."""
     tests = {
-        "number": "bool_and({c} = '' OR regexp_full_match(trim({c}), '" + NUMBER + "') AND isfinite(try_cast({c} AS DOUBLE)))",
+        "number": "bool_and({c} = '' OR regexp_full_match(trim({c}), '"
+        + NUMBER
+        + "') AND isfinite(try_cast({c} AS DOUBLE)))",
         "boolean": "bool_and({c} = '' OR lower(trim({c})) IN ('true', 'false'))",
         "empty": "bool_and(trim({c}) = '')",
     }
@@ -90,7 +92,13 @@ def check_time_format(cursor: duckdb.DuckDBPyConnection, time_format: str | None
 
 
 def stage(
-    cursor: duckdb.DuckDBPyConnection, cells: pa.Table, plan: Plan, mapping: Mapping, zone: str, now: datetime
+    cursor: duckdb.DuckDBPyConnection,
+    cells: pa.Table,
+    plan: Plan,
+    mapping: Mapping,
+    zone: str,
+    now: datetime,
+    has_all_cells: bool,
 ) -> list[tuple[int, str]]:
     """Makes the temporary table `staged` (line, who, time, the cells) and returns (line, reason) of the others.
 
@@ -98,7 +106,8 @@ def stage(
     """
     cursor.register("cells", cells)
     names = [name for name in cells.column_names if name != "line"]
-    blank = " AND ".join(f"coalesce(trim({name}), '') = ''" for name in names)
+    # An object of NDJSON is never blank: its other values are not among the cells.
+    blank = " AND ".join(f"coalesce(trim({name}), '') = ''" for name in names) if has_all_cells else "false"
     if plan.time is None:
         local, is_zoned = f"TIMESTAMP '{now.isoformat(sep=' ')}'", "true"
     else:

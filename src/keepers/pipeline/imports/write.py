@@ -107,6 +107,7 @@ def write_profiles(cursor: duckdb.DuckDBPyConnection, zone: str) -> None:
         FROM numbered GROUP BY profile_id"""
     )
     upsert_profiles(cursor, "chunk_profiles")
+    cursor.execute("DROP TABLE chunk_profiles")
 
 
 def write_events(
@@ -121,7 +122,9 @@ def write_events(
         return {}
     event = literal(mapping.event)
     seq = "seq + 1" if plan.traits else "seq"
-    _write_tracks(cursor, "track", mapping.event, message_of("track", mapping, plan.properties), seq, mapping, received_at)
+    _write_tracks(
+        cursor, "track", mapping.event, message_of("track", mapping, plan.properties), seq, mapping, received_at
+    )
     layout = warehouse.registry.layout(mapping.event)
     if layout.table:
         held = {
@@ -131,9 +134,7 @@ def write_events(
         }
         columns = ", ".join(["seq", "profile_id", "time", "known_at", "day", *map(quoted, held)])
         values = ", ".join([seq, "profile_id", "time", "time", "day", *held.values()])
-        cursor.execute(
-            f"INSERT INTO {quoted(layout.table)} ({columns}) SELECT {values} FROM numbered"
-        )
+        cursor.execute(f"INSERT INTO {quoted(layout.table)} ({columns}) SELECT {values} FROM numbered")
     cursor.execute(
         f"INSERT INTO dirty SELECT profile_id, min(time), 'event', {event} FROM numbered GROUP BY profile_id"
     )
@@ -143,13 +144,13 @@ def write_events(
     return latest
 
 
-def write_traits(
-    cursor: duckdb.DuckDBPyConnection, plan: Plan, mapping: Mapping, received_at: datetime
-) -> None:
+def write_traits(cursor: duckdb.DuckDBPyConnection, plan: Plan, mapping: Mapping, received_at: datetime) -> None:
     """Writes the chunk's traits. Inside the chunk's transaction."""
     if not plan.traits:
         return
-    _write_tracks(cursor, "identify", "identify", message_of("identify", mapping, plan.traits), "seq", mapping, received_at)
+    _write_tracks(
+        cursor, "identify", "identify", message_of("identify", mapping, plan.traits), "seq", mapping, received_at
+    )
     for value in plan.traits:
         if value.kind not in _SQL_TYPES:
             continue
