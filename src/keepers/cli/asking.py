@@ -1,0 +1,92 @@
+"""Runs a command here, or asks the server that has the workspace open; progress is shown either way."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from keepers.cli.commands import COMMANDS
+from keepers.cli.commands import Progress as Report
+from keepers.model.errors import KeepersError, UserError
+from keepers.wire import Workspace, find_folder
+
+errors = Console(stderr=True, highlight=False)
+QUIET_S = 2.0
+
+
+def ask(folder: Path | None, command: str, *, doing: str = "", **arguments: Any) -> Any:
+    """The command's answer. Raises KeepersError, whether it was raised here or in the server."""
+    workspace = Workspace.open(find_folder(folder))
+    try:
+        with reporting(doing or command) as report:
+            server = workspace.server()
+            if server is not None:
+                return _ask_server(server, command, arguments, report)
+            return COMMANDS[command](workspace, report, **arguments)
+    finally:
+        workspace.close()
+
+
+@contextmanager
+def reporting(doing: str) -> Iterator[Report]:
+    """A progress bar on a terminal, a line every other second elsewhere; nothing for what is done at once."""
+    if errors.is_terminal:
+        columns = (TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=errors, transient=True) as bar:
+            task = bar.add_task(doing, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=max(total, done) or None)
+        return
+    last = time.monotonic()
+
+    def line(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= QUIET_S:
+            last = time.monotonic()
+            print(f"{doing}: {done:,} of {max(done, total):,}", file=sys.stderr, flush=True)
+
+    yield line
+
+
+def _ask_server(server: dict[str, str], command: str, arguments: dict[str, Any], report: Report) -> Any:
+    """The server streams lines of JSON: progress, then a result or an error."""
+    try:
+        with (
+            httpx.Client(timeout=httpx.Timeout(10, read=None), trust_env=False) as client,
+            client.stream(
+                "POST",
+                f"{server['address']}/internal/commands/{command}",
+                json=arguments,
+                headers={"Authorization": f"Bearer {server['token']}"},
+            ) as answer,
+        ):
+            if answer.status_code != 200:
+                answer.read()
+                raise KeepersError(
+                    f"The running server refused the command ({answer.status_code}): {answer.text[:300]}"
+                )
+            for line in answer.iter_lines():
+                message = msgspec.json.decode(line)
+                if "progress" in message:
+                    report(*message["progress"])
+                elif "error" in message:
+                    wrong = message["error"]
+                    kind = UserError if wrong["user"] else KeepersError
+                    raise kind(wrong["message"], code=wrong["code"])
+                else:
+                    return message["result"]
+    except httpx.HTTPError as error:
+        raise UserError(
+            f"The server at {server['address']} has this workspace open but does not answer ({error}). "
+            "Wait for it, or stop it and try again.",
+            code="server",
+        ) from None
+    raise KeepersError("The running server ended before it answered.")

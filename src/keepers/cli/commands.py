@@ -1,0 +1,256 @@
+"""What each command does, apart from how it is asked for and shown: (workspace, arguments) → plain data.
+
+The same functions answer on the command line and, beside a running server, inside that server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from keepers.audience.ast import Condition
+from keepers.audience.definitions import Segment
+from keepers.audience.parse import parse_condition
+from keepers.audience.reading import parse_segment
+from keepers.cli import operations
+from keepers.measure import moves as measure_moves
+from keepers.measure import stages as measure_stages
+from keepers.measure.portrait import portrait
+from keepers.model.errors import DefinitionError, NotFoundError, UserError, nearest
+from keepers.model.moments import format_instant, parse_instant, parse_moment
+from keepers.pipeline import importing
+from keepers.pipeline.backfill import backfill as run_backfill
+from keepers.pipeline.imports.mapping import Mapping
+from keepers.pipeline.tick import Ticked, until_idle
+from keepers.playbook.check import Finding, check
+from keepers.playbook.load import Playbook, PlaybookErrors, load, read_file
+from keepers.playbook.plan import make_plan
+from keepers.store import identities
+from keepers.wire import Workspace, clock
+
+Progress = Callable[[int, int], None]
+Command = Callable[..., Any]
+
+
+def moment(workspace: Workspace, text: str | None) -> datetime:
+    """`--now`: ISO 8601 in the workspace's zone, or the workspace's present."""
+    return workspace.now() if text is None else parse_instant(text, workspace.zone)
+
+
+def tick(workspace: Workspace, progress: Progress, now: str | None = None, idle: bool = False) -> Any:
+    """Works off what is there, up to `now` (the present unless told)."""
+    at = clock() if now is None else parse_instant(now, workspace.zone)
+    with workspace.sequencing("keepers tick") as ticker:
+        done: Ticked = until_idle(ticker, at, progress) if idle else ticker.tick(at, progress)
+    return msgspec.to_builtins(done) | {"now": format_instant(done.now)}
+
+
+def backfill(workspace: Workspace, progress: Progress) -> Any:
+    """Works history out for everything in force, up to the last tick."""
+    with workspace.sequencing("keepers backfill") as ticker:
+        ticker.tick(workspace.now(), progress)
+        done = run_backfill(workspace.answerer, workspace.standing(), workspace.now(), progress)
+    return msgspec.to_builtins(done)
+
+
+def count(workspace: Workspace, progress: Progress, target: str, now: str | None = None) -> Any:
+    """How many a condition (a YAML file) or a segment holds for."""
+    at = moment(workspace, now)
+    live = workspace.in_force().playbook
+    path = Path(target)
+    if path.suffix.lower() in (".yaml", ".yml", ".json") or path.is_file():
+        segment, file = _segment_of(path, workspace.zone), target
+    elif target in live.segments:
+        segment, file = live.segments[target], ""
+    else:
+        raise NotFoundError(
+            f"“{target}” is neither a file nor a segment in force.{nearest(target, live.segments)}", name=target
+        )
+    return {"count": counted(workspace, segment, at, file)}
+
+
+def counted(workspace: Workspace, segment: Segment, at: datetime, file: str = "") -> int:
+    """Counts a segment after checking that all it names is known. Raises DefinitionError with the nearest names."""
+    refuse_unknown(workspace, segment, at, file)
+    return workspace.answerer.count(workspace.standing(), segment.who, at, segment.of)
+
+
+def refuse_unknown(workspace: Workspace, segment: Segment, at: datetime, file: str = "") -> None:
+    live = workspace.in_force().playbook
+    others = {k: s for k, s in live.segments.items() if k != segment.id}
+    asked = Playbook(
+        live.events, others | {segment.id: segment}, live.lifecycles, live.rhythm, {f"segment/{segment.id}": (file, 1)}
+    )
+    found = [f for f in check(asked, workspace.warehouse.schema(at)) if f.file == file and _is_about(f, segment)]
+    if found:
+        raise DefinitionError(found[0].message, file=file, field=found[0].field)
+
+
+def _is_about(finding: Finding, segment: Segment) -> bool:
+    return finding.line == 1 or finding.field.startswith(("who", f"segments.{segment.id}"))
+
+
+def _segment_of(path: Path, zone: ZoneInfo) -> Segment:
+    if not path.is_file():
+        raise NotFoundError(f"There is no file {path}.")
+    document = read_file(path, str(path))
+    try:
+        data = document.data
+        if isinstance(data, dict) and "who" in data:
+            return parse_segment({"id": path.stem.lower().replace(" ", "-")} | data, zone)
+        who: Condition = parse_condition(data, zone)
+    except DefinitionError as error:
+        raise DefinitionError(
+            error.reason, field=error.field, file=str(path), line=document.line(error.field) or 1
+        ) from None
+    return Segment("counted", who)
+
+
+def stages(workspace: Workspace, progress: Progress, lifecycle: str | None = None, now: str | None = None) -> Any:
+    """Profiles per stage, in order."""
+    at = moment(workspace, now)
+    standing = workspace.standing()
+    chosen = measure_stages.find_lifecycle(standing, lifecycle)
+    found = measure_stages.stages(workspace.answerer, standing, chosen, at)
+    return {
+        "lifecycle": chosen.id,
+        "name": chosen.name,
+        "as_of": format_instant(at),
+        "stages": [{"stage": s.stage, "profiles": s.profiles, "name": s.name} for s in found],
+    }
+
+
+def moves(
+    workspace: Workspace, progress: Progress, since: str, lifecycle: str | None = None, now: str | None = None
+) -> Any:
+    """Who moved since a moment, from where to where."""
+    until = moment(workspace, now)
+    start = parse_moment(since, workspace.zone)
+    standing = workspace.standing()
+    chosen = measure_stages.find_lifecycle(standing, lifecycle)
+    begin = start.at if start.at is not None else until + start.offset
+    if begin > until:
+        raise UserError(f"--since {since} lies after {format_instant(until)}, up to which moves are counted.")
+    found = measure_moves.moves(workspace.answerer, standing, chosen, begin, until)
+    return shown(found)
+
+
+def profile(workspace: Workspace, progress: Progress, name: str, now: str | None = None, locale: str = "en") -> Any:
+    """All about one profile, and why it stands where it does."""
+    at = moment(workspace, now)
+    profile_id = workspace.find_profile(name)
+    found = portrait(workspace.answerer, workspace.standing(), profile_id, at, locale)
+    if found is None:
+        raise NotFoundError(f"“{name}” was not known yet at {format_instant(at)}.")
+    with workspace.store.read() as connection:
+        names = identities.of_profiles(connection, [profile_id]).get(profile_id, [])
+    listed = tuple({"kind": i.kind, "value": i.value} for i in names)
+    return shown(msgspec.structs.replace(found, identities=listed))
+
+
+def check_playbook(workspace: Workspace, progress: Progress) -> Any:
+    """Every finding about the playbook's files."""
+    try:
+        playbook = load(workspace.playbook_folder, workspace.zone)
+    except PlaybookErrors as errors:
+        return {
+            "errors": len(errors.errors),
+            "warnings": 0,
+            "findings": [
+                {"level": "error", "file": e.file, "line": e.line, "field": e.field, "message": e.reason}
+                for e in errors.errors
+            ],
+        }
+    found = check(playbook, workspace.warehouse.schema(clock()))
+    errors = sum(f.level == "error" for f in found)
+    return {
+        "errors": errors,
+        "warnings": len(found) - errors,
+        "findings": [msgspec.to_builtins(f) for f in found],
+        "definitions": len(playbook.bodies),
+    }
+
+
+def wanted_playbook(workspace: Workspace) -> Playbook:
+    """The playbook's files, refused when anything is wrong with them."""
+    playbook = load(workspace.playbook_folder, workspace.zone)
+    wrong = [f for f in check(playbook) if f.level == "error"]
+    if wrong:
+        raise PlaybookErrors([DefinitionError(f.message, field=f.field, file=f.file, line=f.line) for f in wrong])
+    return playbook
+
+
+def plan(workspace: Workspace, progress: Progress, now: str | None = None) -> Any:
+    """What applying the playbook would change, with the numbers."""
+    at = moment(workspace, now)
+    workspace.ticker.load()
+    return shown(make_plan(workspace.in_force(), wanted_playbook(workspace), workspace.answerer, at))
+
+
+def apply(workspace: Workspace, progress: Progress) -> Any:
+    """Makes the playbook the one in force; takes part in the next tick."""
+    return operations.apply(workspace, wanted_playbook(workspace))
+
+
+def import_file(
+    workspace: Workspace,
+    progress: Progress,
+    path: str,
+    mapping: dict[str, Any],
+    dry_run: bool = False,
+    now: str | None = None,
+) -> Any:
+    """Imports a file of events and traits; with `dry_run` says what it would do."""
+    given = msgspec.convert(mapping, Mapping)
+    file = Path(path)
+    at = clock() if now is None else parse_instant(now, workspace.zone)
+    if dry_run:
+        return shown(importing.dry_run(file, given, workspace.settings.workspace.zone, at))
+    with workspace.sequencing("keepers import") as ticker:
+        ticker.load()
+        return shown(importing.run_import(workspace.store, workspace.warehouse, file, given, at, progress))
+
+
+def shown(value: Any) -> Any:
+    """A struct as plain data with instants in ISO 8601 UTC."""
+    return msgspec.to_builtins(_with_instants(value))
+
+
+def _with_instants(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return format_instant(value)
+    if isinstance(value, msgspec.Struct):
+        fields = msgspec.structs.fields(value)
+        return {f.encode_name: _with_instants(getattr(value, f.name)) for f in fields}
+    if isinstance(value, dict):
+        return {k: _with_instants(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_instants(v) for v in value]
+    return value
+
+
+COMMANDS: dict[str, Command] = {
+    "tick": tick,
+    "backfill": backfill,
+    "count": count,
+    "stages": stages,
+    "moves": moves,
+    "profile": profile,
+    "check": check_playbook,
+    "plan": plan,
+    "apply": apply,
+    "import": import_file,
+    "doctor": operations.doctor,
+    "keys": operations.list_keys,
+    "create-key": operations.create_key,
+    "revoke-key": operations.revoke_key,
+    "unmerge": operations.unmerge,
+    "rebuild": operations.rebuild,
+    "templates": operations.templates,
+}
+"""Every command that needs a workspace, by name."""

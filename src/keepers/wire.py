@@ -1,0 +1,187 @@
+"""Connects the parts of one workspace. Alone reads settings, the environment and the clock."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from keepers.model.errors import ConflictError, NotFoundError, UserError, nearest
+from keepers.model.moments import parse_zone
+from keepers.pipeline.evaluate import last_tick
+from keepers.pipeline.tick import Ticker
+from keepers.playbook.install import install
+from keepers.playbook.live import InForce, in_force
+from keepers.settings import FILE, Settings, initial_toml, load_settings
+from keepers.store import identities, keys
+from keepers.store.database import Store
+from keepers.store.lock import sequencer
+from keepers.store.migrate import upgrade
+from keepers.warehouse.answers import Answerer
+from keepers.warehouse.database import Warehouse
+from keepers.warehouse.standing import Standing, build
+
+VARIABLE = "KEEPERS_WORKSPACE"
+PLAYBOOK = "playbook"
+DATA = "data"
+SERVER_FILE = "server.json"
+GITIGNORE = "data/\n"
+KINDS = ("user_id", "anonymous_id", "group_id")
+
+
+def clock() -> datetime:
+    """The present as naive UTC."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def environment() -> dict[str, str]:
+    return dict(os.environ)
+
+
+def find_folder(named: Path | None) -> Path:
+    """The workspace's folder: named by -w, else by KEEPERS_WORKSPACE, else the current one."""
+    chosen = named or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else Path.cwd())
+    return chosen.expanduser().absolute()
+
+
+def create(folder: Path, lifecycles: list[str], name: str | None = None, zone: str = "UTC") -> list[Path]:
+    """Makes a workspace: settings, a playbook with the chosen templates. Returns the files written.
+
+    Raises ConflictError when there is one already, UserError for an unknown template or zone.
+    """
+    parse_zone(zone)
+    if (folder / FILE).exists():
+        raise ConflictError(f"There is a workspace at {folder} already. Choose another folder.", code="exists")
+    if folder.exists() and not folder.is_dir():
+        raise ConflictError(f"{folder} is a file. Choose another name for the workspace.", code="exists")
+    try:
+        (folder / PLAYBOOK).mkdir(parents=True, exist_ok=True)
+        (folder / DATA).mkdir(exist_ok=True)
+        written = install(folder / PLAYBOOK, lifecycles)
+        (folder / ".gitignore").write_text(GITIGNORE, encoding="utf-8")
+        (folder / FILE).write_text(initial_toml(name or folder.name, zone), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror or error}.", code="workspace") from None
+    return [folder / FILE, folder / ".gitignore", *written]
+
+
+class Workspace:
+    """An open workspace. Stores are opened when first used; `close` when done."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder
+        self.settings = settings
+
+    @classmethod
+    def open(cls, folder: Path) -> Workspace:
+        """Raises NotFoundError where there is none and UserError for settings that cannot be used."""
+        return cls(folder, load_settings(folder, environment()))
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return parse_zone(self.settings.workspace.zone)
+
+    @property
+    def playbook_folder(self) -> Path:
+        return self.folder / PLAYBOOK
+
+    @property
+    def data_folder(self) -> Path:
+        return self.folder / DATA
+
+    @cached_property
+    def store(self) -> Store:
+        url = self.settings.store.url
+        store = Store.open(url if "://" in url else self.folder / url)
+        upgrade(store)
+        return store
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        path = self.folder / self.settings.warehouse.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        chosen = self.settings.warehouse
+        return Warehouse.open(
+            path, zone=self.settings.workspace.zone, memory=chosen.memory or None, threads=chosen.threads or None
+        )
+
+    @cached_property
+    def answerer(self) -> Answerer:
+        return Answerer(self.warehouse)
+
+    @cached_property
+    def ticker(self) -> Ticker:
+        return Ticker(self.store, self.answerer, self.zone)
+
+    def in_force(self) -> InForce:
+        """The definitions applied last."""
+        with self.store.read() as connection:
+            return in_force(connection, self.zone)
+
+    def standing(self) -> Standing:
+        """The definitions applied last as standing asks, numbered as the warehouse knows them."""
+        live = self.in_force().definitions()
+        rows = self.warehouse.cursor().execute("SELECT definition, ask FROM asks WHERE is_active").fetchall()
+        numbers = dict(rows)
+        # Applied since the last tick: not in the warehouse yet, numbered below zero.
+        fresh = [name for name in live.by_id() if name not in numbers]
+        return build(live, numbers | {name: -n for n, name in enumerate(fresh, start=1)})
+
+    def now(self) -> datetime:
+        """The moment answers are as of when none is named: the last tick, or the present before the first."""
+        return last_tick(self.warehouse) or clock()
+
+    @contextmanager
+    def sequencing(self, holder: str) -> Iterator[Ticker]:
+        """Holds the sequencer's lock. Raises ConflictError when another process does."""
+        with sequencer(self.store, holder):
+            yield self.ticker
+
+    def find_profile(self, name: str) -> int:
+        """A profile by user id, anonymous id, group id, or Keepers' own number as `#12`. Raises NotFoundError."""
+        with self.store.read() as connection:
+            found = next((i for k in KINDS if (i := identities.find(connection, k, name)) is not None), None)
+        if found is not None:
+            return found
+        if name.startswith("#") and name[1:].isdigit():
+            cursor = self.warehouse.cursor()
+            row = cursor.execute("SELECT profile_id FROM profiles WHERE profile_id = ?", [int(name[1:])]).fetchone()
+            if row:
+                return int(row[0])
+        near = self.warehouse.cursor().execute(
+            "SELECT bucket_key FROM profiles WHERE bucket_key ILIKE ? ESCAPE '!' LIMIT 5", [_like(name)]
+        )
+        raise NotFoundError(f"No profile is known as “{name}”.{nearest(name, [r[0] for r in near.fetchall()])}")
+
+    def server(self) -> dict[str, str] | None:
+        """Address and token of the server that has this workspace open, if one does."""
+        path = self.data_folder / SERVER_FILE
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            os.kill(int(found["pid"]), 0)
+        except (OSError, ValueError, KeyError):
+            return None
+        return {"address": str(found["address"]), "token": str(found["token"])}
+
+    def ensure_key(self, kind: keys.KeyKind, name: str) -> str | None:
+        """Makes a first key of a kind; its token, which is shown once, or None when there is one already."""
+        with self.store.begin() as connection:
+            if any(key.kind == kind and key.revoked_at is None for key in keys.read_all(connection)):
+                return None
+            return keys.create(connection, kind, name, clock())[1]
+
+    def close(self) -> None:
+        for part in ("warehouse", "store"):
+            opened = self.__dict__.pop(part, None)
+            if opened is not None:
+                opened.close()
+
+
+def _like(name: str) -> str:
+    escaped = name.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return f"%{escaped[:40]}%"
