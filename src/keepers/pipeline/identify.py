@@ -117,11 +117,11 @@ def _identify(connection: Connection, arrivals: list[_Arrival], now: datetime, t
     if not fresh:
         return
     resolver = Resolver.load(connection, (arrival.message for arrival in fresh))
-    pending: list[LogRow] = []
+    first = counters.reserve(connection, counters.SEQ, 0)
+    rows: list[LogRow] = []
     for arrival in fresh:
-        _settle(resolver, arrival, pending)
-    first = counters.reserve(connection, counters.SEQ, len(pending))
-    rows = [row._replace(seq=seq) for seq, row in enumerate(pending, first)]
+        _settle(resolver, arrival, rows, first)
+    counters.reserve(connection, counters.SEQ, len(rows))
     resolver.write(connection, [row.seq for row in rows if row.kind == "merge"], now)
     log.append(connection, rows)
     log.remember(connection, [(arrival.hash, arrival.request.received_at) for arrival in fresh])
@@ -147,7 +147,7 @@ def _without_duplicates(connection: Connection, arrivals: list[_Arrival]) -> lis
     return list(first.values())
 
 
-def _settle(resolver: Resolver, arrival: _Arrival, rows: list[LogRow]) -> None:
+def _settle(resolver: Resolver, arrival: _Arrival, rows: list[LogRow], first: int) -> None:
     message = arrival.message
     other_id = None
     profile_id, happened = resolver.subject(message, arrival.request.trusted, arrival.known_at)
@@ -155,20 +155,21 @@ def _settle(resolver: Resolver, arrival: _Arrival, rows: list[LogRow]) -> None:
         other_id, founded = resolver.account(message.group_id, arrival.known_at)
         happened += founded
     request = arrival.request
-    rows += [_happening(event, arrival) for event in happened]
+    for event in happened:
+        rows.append(_happening(first + len(rows), event, arrival))
     rows.append(
         LogRow(
-            0, message.kind, profile_id, other_id, message.event, message.time,
+            first + len(rows), message.kind, profile_id, other_id, message.event, message.time,
             request.received_at, arrival.known_at, request.source, message.body, 0,
         )
     )  # fmt: skip
 
 
-def _happening(event: Happened, arrival: _Arrival) -> LogRow:
+def _happening(seq: int, event: Happened, arrival: _Arrival) -> LogRow:
     at = arrival.known_at
     request = arrival.request
     return LogRow(
-        0, event.kind, event.profile_id, event.other_id, event.kind, at,
+        seq, event.kind, event.profile_id, event.other_id, event.kind, at,
         request.received_at, at, request.source, event.body, 0,
     )  # fmt: skip
 

@@ -207,7 +207,9 @@ class Resolver:
         """Writes what was decided. `merge_seqs` are the log's numbers of the merges, in order."""
         if self._created:
             counters.reserve(connection, counters.PROFILE_ID, len(self._created))
-            made = [p._replace(merged_into=self._into.get(p.id)) for p in self._created.values()]
+            made = [
+                p._replace(merged_into=self._into[p.id]) if p.id in self._into else p for p in self._created.values()
+            ]
             profiles.append(connection, made)
         moved = self._write_merges(connection, merge_seqs) if self._merged else []
         # The table is kept in the order of its key; inserting in that order is several times faster.

@@ -35,8 +35,7 @@ def find_many(connection: Connection, wanted: Iterable[tuple[str, str]]) -> dict
     found: dict[tuple[str, str], int] = {}
     for kind, values in by_kind.items():
         query = select(identities.c.value, identities.c.profile_id).where(identities.c.kind == kind)
-        for row in select_in(connection, query, identities.c.value, values):
-            found[kind, row.value] = row.profile_id
+        found.update({(kind, row[0]): row[1] for row in select_in(connection, query, identities.c.value, values)})
     return found
 
 
@@ -120,4 +119,4 @@ def _known(connection: Connection, kind: str, values: list[str]) -> dict[str, in
     if not values or connection.execute(any_row).first() is None:
         return {}
     query = select(identities.c.value, identities.c.profile_id).where(identities.c.kind == kind)
-    return {row.value: row.profile_id for row in select_in(connection, query, identities.c.value, values)}
+    return {row[0]: row[1] for row in select_in(connection, query, identities.c.value, values)}

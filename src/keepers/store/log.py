@@ -50,7 +50,7 @@ def last_seq(connection: Connection) -> int:
 def seen(connection: Connection, hashes: Sequence[bytes]) -> dict[bytes, datetime]:
     """Which of these messages arrived before, and when they were received."""
     query = select(message_ids.c.hash, message_ids.c.received_at)
-    return {row.hash: row.received_at for row in select_in(connection, query, message_ids.c.hash, hashes)}
+    return {row[0]: row[1] for row in select_in(connection, query, message_ids.c.hash, hashes)}
 
 
 def remember(connection: Connection, hashes: Sequence[tuple[bytes, datetime]]) -> None:
