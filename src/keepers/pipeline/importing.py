@@ -211,7 +211,7 @@ class _Run:
         """The chunk as rows of the log: nested values and traits that move a zone are read as load reads them."""
         found: list[_Message] = []
         mapping = self._mapping
-        for line, seq, profile_id, time, messages in _bodies(cursor, self._plan, mapping, chunk):
+        for _, seq, profile_id, time, messages in _bodies(cursor, self._plan, mapping, chunk):
             for offset, (kind, body) in enumerate(messages):
                 event = mapping.event or "" if kind == "track" else kind
                 found.append(
@@ -219,7 +219,6 @@ class _Run:
                         seq + offset, kind, profile_id, None, event, time, self._now, time, mapping.source, body
                     )
                 )  # fmt: skip
-            del line
         return found
 
 

@@ -190,7 +190,8 @@ def test_traits_alone_have_the_time_of_the_import(importing: Callable[..., Impor
 
 def test_ndjson_keeps_nested_values(importing: Callable[..., ImportReport], warehouse: Warehouse) -> None:
     report = importing(
-        '{"who": 7, "at": "2026-01-01", "items": [{"sku": "a"}], "at2": {"x": 1}}\n{"who": "b", "at": NaN}\n[1]\n{"who": "c"}\n',
+        '{"who": 7, "at": "2026-01-01", "items": [{"sku": "a"}], "at2": {"x": 1}}\n'
+        '{"who": "b", "at": NaN}\n[1]\n{"who": "c"}\n',
         name="a.ndjson",
     )
     assert fetch(warehouse, "SELECT at2_x, sku FROM order_completed JOIN order_completed__items USING (seq)") == [

@@ -104,7 +104,8 @@ def test_a_repeat_after_a_crash_changes_nothing(warehouse: Warehouse) -> None:
 def test_traits_keep_their_history_and_read_dates_in_the_subjects_zone(warehouse: Warehouse) -> None:
     load(warehouse, [
         row(1, "identify", 1, at=0, traits={"born": "2000-05-01", "n": 3, "tags": ["a"], "gone": None}),
-        row(2, "identify", 1, at=1, traits={"timezone": "Asia/Tokyo", "born": "2000-05-01", "at": "2026-03-01T09:30:00Z"}),
+        row(2, "identify", 1, at=1,
+            traits={"timezone": "Asia/Tokyo", "born": "2000-05-01", "at": "2026-03-01T09:30:00Z"}),
         track(3, 1, "e", 23.5),
     ])  # fmt: skip
     born = fetch(warehouse, "SELECT instant, date FROM trait_values WHERE trait = 'born' ORDER BY seq")
@@ -159,7 +160,8 @@ def test_rebuilt_tables_equal_those_before(warehouse: Warehouse) -> None:
         track(2, 1, "e", 3, total=1.5, items=[{"a": 1}, 2]), track(3, 2, "e", 1, total="x"),
         row(4, "merge", 1, other=2), row(5, "identify", 2, traits={"born": "2000-05-01"}),
         row(6, "unmerge", 1, other=2), row(7, "identify", 2, traits={"born": "2000-05-01", "deep": {"er": True}}),
-        row(8, "group", 1, other=9, traits={"since": "2020-01-01"}), row(9, "page", 1, name="Home", properties={"url": "/"}),
+        row(8, "group", 1, other=9, traits={"since": "2020-01-01"}),
+        row(9, "page", 1, name="Home", properties={"url": "/"}),
     ])  # fmt: skip
     before = contents(warehouse)
     assert rebuild(warehouse) == 7
@@ -175,7 +177,11 @@ def test_a_file_that_is_no_warehouse_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_error_inside_a_transaction_leaves_nothing(warehouse: Warehouse) -> None:
-    with pytest.raises(ZeroDivisionError), warehouse.transaction() as cursor:
-        cursor.execute("INSERT INTO trait_names VALUES ('x')")
-        raise ZeroDivisionError
+    def fail() -> None:
+        with warehouse.transaction() as cursor:
+            cursor.execute("INSERT INTO trait_names VALUES ('x')")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert fetch(warehouse, "SELECT count(*) FROM trait_names") == [(0,)]

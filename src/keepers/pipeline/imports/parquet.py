@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -43,7 +43,7 @@ class ParquetFile:
             ).to_arrow_table()
             yield Chunk(first, min(first + CHUNK_LINES - 1, self.rows), cells, [], self._raw_of(cells, first))
 
-    def _raw_of(self, cells: pa.Table, first: int):  # type: ignore[no-untyped-def]
+    def _raw_of(self, cells: pa.Table, first: int) -> Callable[[int], str]:
         def raw_of(line: int) -> str:
             row = cells.slice(line - first, 1).to_pylist()[0]
             named = {name: row[f"c{i}"] for i, name in enumerate(self.header)}
