@@ -12,7 +12,7 @@ import msgspec
 from keepers.audience import ast, graph
 from keepers.audience.compile import Ask, Vocabulary, compile_asks, compile_condition
 from keepers.audience.definitions import Segment
-from keepers.audience.schema import EventTable, Schema
+from keepers.audience.schema import Schema
 from keepers.audience.tables import Mode
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.standing import Definitions, Standing, build, rule
@@ -20,6 +20,7 @@ from keepers.warehouse.standing import Definitions, Standing, build, rule
 _KEPT = 256
 COUNTED = "counted"
 """The id under which an ad-hoc condition is answered."""
+EXPLAINED = "explained"
 
 
 class Answerer:
@@ -28,6 +29,7 @@ class Answerer:
     def __init__(self, warehouse: Warehouse) -> None:
         self.warehouse = warehouse
         self._compiled: dict[tuple[Any, ...], str] = {}
+        self._explained: dict[tuple[Any, ...], tuple[str, dict[ast.Condition, tuple[str, tuple[str, ...]]]]] = {}
 
     def sql(self, asks: tuple[Ask, ...], schema: Schema, vocabulary: Vocabulary, mode: Mode) -> str:
         """The query for some asks: profile_id, now, v<number>, x<number>."""
@@ -39,7 +41,7 @@ class Answerer:
         found = self._compiled.get(key)
         if found is None:
             if len(self._compiled) >= _KEPT:
-                self._compiled.pop(next(iter(self._compiled)))
+                self._compiled.pop(next(iter(self._compiled)), None)
             expression = compile_asks(asks, schema, vocabulary, mode).expression
             found = self._compiled[key] = str(ibis.to_sql(expression, dialect="duckdb"))
         return found
@@ -82,8 +84,8 @@ class Answerer:
         cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
         schema = self.warehouse.schema(now)
         mode = Mode(scoped=True, as_of=True, subject=of)
-        expression, named = compile_condition(condition, schema, standing.vocabulary, mode)
-        found = cursor.execute(str(ibis.to_sql(expression, dialect="duckdb")))
+        query, named = self._explanation(condition, schema, standing.vocabulary, mode)
+        found = cursor.execute(query)
         columns = [c[0] for c in found.description or []]
         row = found.fetchone()
         if row is None:
@@ -94,6 +96,20 @@ class Answerer:
             for leaf, (name, labels) in named.items()
         }
         return bool(values["holds"]), seen
+
+    def _explanation(
+        self, condition: ast.Condition, schema: Schema, vocabulary: Vocabulary, mode: Mode
+    ) -> tuple[str, dict[ast.Condition, tuple[str, tuple[str, ...]]]]:
+        """The query that explains a condition, made once for everybody it is explained to."""
+        asked = Ask(0, EXPLAINED, Segment(EXPLAINED, condition, of=mode.subject))
+        key = (condition, _relevant((asked,), schema, vocabulary), mode)
+        found = self._explained.get(key)
+        if found is None:
+            if len(self._explained) >= _KEPT:
+                self._explained.pop(next(iter(self._explained)), None)
+            expression, named = compile_condition(condition, schema, vocabulary, mode)
+            found = self._explained[key] = (str(ibis.to_sql(expression, dialect="duckdb")), named)
+        return found
 
     def prepare_as_of(self, now: datetime) -> duckdb.DuckDBPyConnection:
         """This thread's cursor with the moment of asking set, merges as they were then, and no answers yet."""
@@ -115,15 +131,15 @@ class Answerer:
             cursor.execute(
                 f"""
                 INSERT INTO asof_states
-                SELECT {ask.number}, a.profile_id, a.v{ask.number}, h.since
+                SELECT {ask.number}, a.profile_id, a."v{ask.number}", h.since
                 FROM asof_answers a
                 LEFT JOIN (
                     SELECT profile_id, max("at") AS since, arg_max(to_value, n) AS value
                     FROM changes
                     WHERE ask = {ask.number} AND "at" <= ?
                     GROUP BY profile_id
-                ) h ON h.profile_id = a.profile_id AND h.value = a.v{ask.number}
-                WHERE a.v{ask.number} > 0
+                ) h ON h.profile_id = a.profile_id AND h.value = a."v{ask.number}"
+                WHERE a."v{ask.number}" > 0
                 """,
                 [now],
             )
@@ -158,11 +174,13 @@ def _relevant(asks: tuple[Ask, ...], schema: Schema, vocabulary: Vocabulary) -> 
     """The part of schema and vocabulary that the asks' SQL depends on: a new table elsewhere recompiles nothing."""
     names: set[str] = set()
     words: set[str] = set()
+    traits: set[str] = set()
     for ask in asks:
         reads = graph.reads_of(ask.definition, vocabulary.derived, _rhythm_event(vocabulary))
         names |= reads.events
         words |= reads.words
-    tables = [schema.events.get(name, EventTable(name)) for name in sorted(names)]
+        traits |= reads.traits
+    tables = [schema.events[name] for name in sorted(names & schema.events.keys())]
     derived = [vocabulary.derived[word] for word in sorted(words)]
     computed = [vocabulary.computed[n].signature for n in sorted(vocabulary.computed)]
     parts = [
@@ -171,6 +189,7 @@ def _relevant(asks: tuple[Ask, ...], schema: Schema, vocabulary: Vocabulary) -> 
         computed,
         sorted(vocabulary.asks.items()),
         sorted(vocabulary.stages.items()),
+        sorted(traits & schema.traits),
         schema.has_merges,
     ]
     return msgspec.json.encode(parts, enc_hook=str)
