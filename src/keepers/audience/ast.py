@@ -21,6 +21,14 @@ class Test(Struct, frozen=True):
 
     __test__ = False  # not a test of pytest's
 
+    @property
+    def is_relative(self) -> bool:
+        """Whether the answer may change as time passes, with no new event."""
+        operands = self.operand if isinstance(self.operand, tuple) else (self.operand,)
+        return self.op == "anniversary" or any(
+            isinstance(o, timedelta) or (isinstance(o, Moment) and o.is_relative) for o in operands
+        )
+
 
 class PropertyTest(Struct, frozen=True):
     """Comparisons on one property; with `some`, on one item of a list of objects."""

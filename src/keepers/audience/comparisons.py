@@ -19,13 +19,17 @@ TICK = timedelta(microseconds=1)
 
 
 class Value(Struct, frozen=True):
-    """What an operator sees: one Ibis column per JSON kind, None where that kind never arrived."""
+    """What an operator sees: one Ibis column per JSON kind, None where that kind never arrived.
+
+    `items` is a trait's list as JSON text; lists of events are rows of their own (see `rows.py`).
+    """
 
     number: Any = None
     text: Any = None
     boolean: Any = None
     instant: Any = None
     date: Any = None
+    items: Any = None
 
 
 class Clock(Struct, frozen=True):
@@ -165,9 +169,18 @@ def textual(method: str) -> Callable[[Value, Any, Clock], Any]:
     return holds
 
 
+def contains(value: Value, operand: str, clock: Clock) -> Any:
+    """A piece of the text, or a text among the items of the list."""
+    holds = textual("contains")(value, operand, clock)
+    if value.items is None:
+        return holds
+    texts = value.items.cast("json").array.map(lambda item: item.str)
+    return holds | sure(texts.contains(operand))
+
+
 def exists(value: Value, wanted: bool, clock: Clock) -> Any:
     present = never()
-    for column in (value.number, value.text, value.boolean, value.instant):
+    for column in (value.number, value.text, value.boolean, value.instant, value.items):
         if column is not None:
             present = present | column.notnull()
     return present if wanted else ~present
@@ -205,11 +218,10 @@ def _returns(value: Value, clock: Clock) -> list[Any]:
 def anniversary(value: Value, operand: Anniversary, clock: Clock) -> Any:
     if value.date is None or clock.local_date is None:
         return never()
-    holds = never()
-    for day in _returns(value, clock)[:2]:
-        ahead = day.epoch_days() - clock.local_date.epoch_days()
-        holds = holds | sure(((ahead >= 0) & (ahead <= operand.days)) if operand.within else ahead == operand.days)
-    return holds
+    this_year, next_year, _ = _returns(value, clock)
+    day = ibis.cases((this_year >= clock.local_date, this_year), else_=next_year)
+    ahead = day.epoch_days() - clock.local_date.epoch_days()
+    return sure(ahead <= operand.days if operand.within else ahead == operand.days)
 
 
 def anniversary_flips(value: Value, operand: Anniversary, clock: Clock) -> list[Any]:

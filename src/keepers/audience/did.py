@@ -70,17 +70,17 @@ class _Masks:
             holds = holds & inside
         return holds if self.flag is None else holds & rows.table[self.flag]
 
-    def figure(self, key: str, build: Any) -> str:
+    def figure(self, key: str, build: Any, kind: str | None = "timestamp") -> str:
         """A figure over the leaf's own rows; leaves with the same rows share it."""
-        return self.features.figure(self.leaf.event, (key, self.leaf.where, self.leaf.window), build, self.reach)
+        return self.features.figure(self.leaf.event, (key, self.leaf.where, self.leaf.window), build, self.reach, kind)
 
     def edges(self) -> list[tuple[str, Any]]:
         """(column, offset) of instants at which rows of this leaf come in, are cancelled, or change by themselves."""
         enter = entering(self.leaf.window)
-        found = [(self.figure("enters", lambda rows: self._enters(rows, enter)), -enter.offset)]
-        found.append((self.figure("voids", self._voids), None))
+        found = [(self.figure("enters", lambda rows: self._enters(rows, enter), None), -enter.offset)]
+        found.append((self.figure("voids", self._voids, None), None))
         if self.flip is not None:
-            found.append((self.figure("flips", self._flips), None))
+            found.append((self.figure("flips", self._flips, None), None))
         return found
 
     def _matching(self, rows: Rows) -> Any:
@@ -145,15 +145,18 @@ def _aggregate(aggregate: ast.Aggregate, masks: _Masks, features: Features) -> s
     of = aggregate.of
     match aggregate.function:
         case "count":
-            return masks.figure("count", lambda rows: _count(rows, masks.counted(rows)))
+            return masks.figure("count", lambda rows: _count(rows, masks.counted(rows)), "int64")
         case "distinct":
             key = needs.key(of or "")
-            return masks.figure(f"distinct {of}", lambda rows: rows.table[key].nunique(where=masks.counted(rows)))
+            return masks.figure(
+                f"distinct {of}", lambda rows: rows.table[key].nunique(where=masks.counted(rows)), "int64"
+            )
         case _:
             column = needs.number(of or "")
             return masks.figure(
                 f"{aggregate.function} {of}",
                 lambda rows: _number_figure(aggregate.function, rows.table[column], masks.counted(rows)),
+                "float64",
             )
 
 
@@ -187,18 +190,20 @@ def _occurrence(leaf: ast.Did, features: Features) -> Finish:
 
     def flag_of(rows: Rows) -> Any:
         order = [rows.table.time, rows.table.seq]
-        flag = rows.where(masks.flag)
-        if masks.flag is None:
-            return flag.max()
+        flag = rows.table[masks.flag]
         return (flag.last if pick_last else flag.first)(where=ever.counted(rows), order_by=order)
 
     time = ever.figure(leaf.occurrence or "", time_of)
-    passed = features.figure(leaf.event, (leaf.occurrence, "passes", leaf.where), flag_of)
+    passed = None
+    if masks.flag is not None:
+        passed = features.figure(leaf.event, (leaf.occurrence, "passes", leaf.where), flag_of, kind="boolean")
     edges = [*ever.edges(), *masks.edges()]
 
     def finish(row: Any) -> Term:
         inside = in_window(row[time], leaf.window, row.now)
-        holds = row[time].notnull() & sure(row[passed])
+        holds = row[time].notnull()
+        if passed is not None:
+            holds = holds & sure(row[passed])
         if inside is not None:
             holds = holds & sure(inside)
         found = instants(row, edges)

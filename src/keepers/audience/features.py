@@ -18,7 +18,7 @@ from keepers.audience.schema import Schema
 from keepers.audience.tables import STATES, TRAIT_VALUES, ZONE_OFFSETS, Asked, Mode, table
 from keepers.model.moments import Moment
 
-TRAIT_FIELDS = ("number", "text", "boolean", "instant", "date")
+TRAIT_FIELDS = ("number", "text", "boolean", "instant", "date", "items")
 
 
 class Term(Struct, frozen=True):
@@ -65,7 +65,7 @@ class Features:
         self.source = RowSource(schema, derived, self.asked)
         self.needs_zone = False
         self._needs: dict[str, Needs] = {}
-        self._figures: dict[str, dict[Hashable, tuple[str, Callable[[Rows], Any]]]] = {}
+        self._figures: dict[str, dict[Hashable, tuple[str, str | None, Callable[[Rows], Any]]]] = {}
         self._reach: dict[str, list[Moment | None]] = {}
         self._traits: dict[str, str] = {}
         self._states: dict[str, int] = {}
@@ -79,15 +79,23 @@ class Features:
     def needs(self, event: str) -> Needs:
         return self._needs.setdefault(event, Needs())
 
-    def figure(self, event: str, key: Hashable, build: Callable[[Rows], Any], reach: Moment | None = None) -> str:
+    def figure(
+        self,
+        event: str,
+        key: Hashable,
+        build: Callable[[Rows], Any],
+        reach: Moment | None = None,
+        kind: str | None = "timestamp",
+    ) -> str:
         """A column over an event's rows, grouped by subject; none when `build` gives None.
 
-        `reach`: rows at or before it are never looked at.
+        `reach`: rows at or before it are never looked at. `kind` is the type of the NULL that stands for it when
+        the event never arrived; None for an edge, which is then left out.
         """
         figures = self._figures.setdefault(event, {})
         self._reach.setdefault(event, []).append(reach)
         if key not in figures:
-            figures[key] = (self.name("e"), build)
+            figures[key] = (self.name("e"), kind, build)
         return figures[key][0]
 
     def trait(self, name: str) -> str:
@@ -116,30 +124,40 @@ class Features:
         base = self.asked.subjects()
         if self.needs_zone:
             base = self._with_zone(base)
-        for event in self._figures:
-            base = _join(base, self._event_figures(event))
+        absent: dict[str, Any] = {}
+        for event, figures in self._figures.items():
+            found = self._event_figures(event)
+            if found is not None:
+                base = _join(base, found)
+            else:
+                absent |= {name: ibis.null(kind) for name, kind, _ in figures.values() if kind is not None}
         if self._traits:
             base = _join(base, self._trait_figures())
         if self._states:
             base = _join(base, self._state_figures())
         for build in self._own:
             base = _join(base, build())
-        return base
+        return base.mutate(**absent) if absent else base
 
     def _event_figures(self, event: str) -> Any:
         rows = self.source.rows(event, self.needs(event))
+        if rows is None:
+            return None
         reaches = self._reach[event]
         if all(r is not None and r.is_relative for r in reaches) and not rows.has_void:
             furthest = min(r.offset for r in reaches if r is not None)
             kept = rows.table.filter(rows.table.time > self.now_of(rows.table) + seconds(furthest))
             rows = Rows(kept, rows.has_void, rows.has_future, rows.per_day)
-        built = {name: build(rows) for name, build in self._figures[event].values()}
+        built = {name: build(rows) for name, _, build in self._figures[event].values()}
         built = {name: figure for name, figure in built.items() if figure is not None}
         return rows.table.group_by("profile_id").aggregate(**built)
 
     def _trait_figures(self) -> Any:
         values = table("trait_values", TRAIT_VALUES)
-        rows = self.asked.attach_own(values.filter(values.trait.isin(sorted(self._traits))))
+        values = values.filter(values.trait.isin(sorted(self._traits)))
+        # A list is held in raw alone; an empty one is no value.
+        is_list = values.raw.startswith("[") & (values.raw != "[]")
+        rows = self.asked.attach_own(values.mutate(items=ibis.cases((is_list, values.raw))).drop("raw"))
         now = self.now_of(rows)
         known = ibis.struct({f: rows[f] for f in TRAIT_FIELDS})
         rows = rows.mutate(known_value=known)

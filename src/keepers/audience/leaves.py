@@ -87,12 +87,17 @@ def _trait(leaf: ast.Trait, features: Features) -> Finish:
     computed = features.computed.get(leaf.name)
     if computed is not None:
         value_of = computed.request(features)
+    elif leaf.name not in features.schema.traits:
+
+        def value_of(row: Any) -> tuple[Value, tuple[Any, ...]]:
+            return Value(), ()
+
     else:
         prefix = features.trait(leaf.name)
 
         def value_of(row: Any) -> tuple[Value, tuple[Any, ...]]:
             held = row[prefix]
-            value = Value(held["number"], held["text"], held["boolean"], held["instant"], held["date"])
+            value = Value(held["number"], held["text"], held["boolean"], held["instant"], held["date"], held["items"])
             return value, (row[f"{prefix}_next"],)
 
     def finish(row: Any) -> Term:

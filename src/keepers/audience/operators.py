@@ -126,7 +126,7 @@ OPERATORS: tuple[Operator, ...] = (
         "text",
         "The text has this piece in it, or the list has this item.",
         _words("contains {0}", "содержит {0}", "zawiera {0}", "包含 {0}", "contiene {0}"),
-        c.textual("contains"),
+        c.contains,
     ),
     Operator(
         "not_contains",
@@ -134,7 +134,7 @@ OPERATORS: tuple[Operator, ...] = (
         "text",
         "The text does not have this piece in it, nor the list this item.",
         _words("does not contain {0}", "не содержит {0}", "nie zawiera {0}", "不包含 {0}", "non contiene {0}"),
-        lambda v, o, k: ~c.textual("contains")(v, o, k),
+        lambda v, o, k: ~c.contains(v, o, k),
     ),
     Operator(
         "starts_with",

@@ -117,8 +117,11 @@ class Parser:
 
     _did_not = _did
 
-    def where(self, data: Any, at: str, depth: int = 0) -> tuple[ast.PropertyTest, ...]:
-        """Property tests: `{total: {gt: 50}, category: [shoes, boots], products: {some: {price: {gt: 9}}}}`."""
+    def where(self, data: Any, at: str, depth: int = 0, fixed: str = "") -> tuple[ast.PropertyTest, ...]:
+        """Property tests: `{total: {gt: 50}, category: [shoes, boots], products: {some: {price: {gt: 9}}}}`.
+
+        `fixed` names what cannot change its answer by itself: no test in it may look at the clock.
+        """
         if data is None:
             return ()
         if not isinstance(data, dict):
@@ -126,14 +129,18 @@ class Parser:
         found = []
         for path, wanted in data.items():
             here = f"{at}.{path}"
+            name = text_of(path, here)
             if isinstance(wanted, dict) and "some" in wanted:
                 if depth:
                     raise DefinitionError("a list inside a list item cannot be asked about", field=here)
                 self._only(wanted, ("some",), here)
-                some = self.where(wanted["some"], f"{here}.some", depth + 1)
-                found.append(ast.PropertyTest(str(path), some=some))
+                some = self.where(wanted["some"], f"{here}.some", depth + 1, fixed or "a list item")
+                found.append(ast.PropertyTest(name, some=some))
                 continue
-            found.append(ast.PropertyTest(str(path), self._tests(wanted, here)))
+            tests = self._tests(wanted, here)
+            if fixed and any(test.is_relative for test in tests):
+                raise DefinitionError(f"{fixed} cannot be compared with “now”; write a date", field=here)
+            found.append(ast.PropertyTest(name, tests))
         return tuple(found)
 
     def _tests(self, wanted: Any, here: str) -> tuple[ast.Test, ...]:

@@ -53,7 +53,7 @@ def _sources(data: Any, zone: ZoneInfo | None, at: str) -> list[Source]:
     return [
         Source(
             event=text_of(name, _join(at, "from")),
-            where=Parser(zone).where(fields.get("where"), _join(at, "where")),
+            where=Parser(zone).where(fields.get("where"), _join(at, "where"), fixed="what counts as an event"),
             unless=_unless(fields["unless"], _join(at, "unless")) if "unless" in fields else None,
             value=text_of(value["of"], _join(at, "value.of")) if value and "of" in value else None,
             currency=text_of(value["currency"], _join(at, "value.currency")) if value and "currency" in value else None,

@@ -6,7 +6,6 @@ conditions need (where-flags, numbers, keys) is computed per source, so that uni
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import ibis
@@ -15,14 +14,15 @@ from msgspec import Struct, field
 from keepers.audience.ast import PropertyTest, Test
 from keepers.audience.comparisons import Clock, Value, later, never, seconds, sure
 from keepers.audience.definitions import DerivedEvent, Source
-from keepers.audience.operators import BY_NAME, no_flips
+from keepers.audience.operators import BY_NAME
 from keepers.audience.schema import EventTable, Schema
 from keepers.audience.tables import EVENT_COLUMNS, IBIS_KINDS, TRACKS, Asked, table
-from keepers.model.moments import Moment
 
 Where = tuple[PropertyTest, ...]
 VALUE = "value"
 CURRENCY = "currency"
+MEMBER = "profile_id"
+"""who did it, where no property has this name: of an account's events the member"""
 
 
 class Needs(Struct):
@@ -44,14 +44,9 @@ class Needs(Struct):
 
     def flip(self, tests: Where) -> str | None:
         """When a row's tests change their answer by themselves; None where no test looks at the clock."""
-        if not any(BY_NAME[t.op].flips is not no_flips and _is_relative(t) for p in tests for t in p.tests):
+        if not any(t.is_relative for p in tests for t in p.tests):
             return None
         return self.flips.setdefault(tests, f"f{len(self.flips)}")
-
-
-def _is_relative(test: Test) -> bool:
-    operands = test.operand if isinstance(test.operand, tuple) else (test.operand,)
-    return any(isinstance(o, timedelta) or (isinstance(o, Moment) and o.is_relative) for o in operands)
 
 
 class Rows(Struct, frozen=True):
@@ -74,10 +69,17 @@ class RowSource:
         self.derived = derived
         self.asked = asked
 
-    def rows(self, event: str, needs: Needs) -> Rows:
-        """Rows of an event. An event that never arrived has none."""
+    def has(self, event: str) -> bool:
+        """Whether anything of an event ever arrived."""
         word = self.derived.get(event)
-        sources = word.sources if word else (Source(event),)
+        return any(s.event in self.schema.events for s in (word.sources if word else (Source(event),)))
+
+    def rows(self, event: str, needs: Needs) -> Rows | None:
+        """Rows of an event; None when nothing of the kind ever arrived."""
+        word = self.derived.get(event)
+        sources = [s for s in (word.sources if word else (Source(event),)) if s.event in self.schema.events]
+        if not sources:
+            return None
         parts = [self._source_rows(source, needs) for source in sources]
         has_void = any("void_at" in part.columns for part in parts)
         if has_void:
@@ -111,27 +113,32 @@ class RowSource:
             columns[name] = ibis.null("float64") if number is None else number
         for path, name in needs.keys.items():
             columns[name] = base.key(rows, _own_path(path, source))
-        if source.unless is not None:
-            void = self._voids(source)
+        void = self._voids(source)
+        if void is not None and source.unless is not None:
             columns["unless_key"] = base.key(rows, source.unless.same)
         kept = rows.select("profile_id", "now", "seq", "time", "day", **columns)
         if source.times > 1:
             kept = self._nth(kept, source)
-        if source.unless is None:
+        if void is None:
             return kept
         joined = kept.left_join(void, (kept.profile_id == void.void_owner) & (kept.unless_key == void.void_key))
         return joined.drop("void_owner", "void_key", "unless_key")
 
     def _voids(self, source: Source) -> Any:
-        """When each (subject, key) was first cancelled."""
-        assert source.unless is not None
+        """When each (subject, key) was first cancelled; None when nothing that cancels ever arrived."""
         parts = []
+        if source.unless is None:
+            return None
         for event in source.unless.events:
+            if event not in self.schema.events:
+                continue
             base = BaseRows(self.schema, event)
             rows = self.asked.attach(base.table)
             parts.append(
                 rows.select(void_owner=rows.profile_id, void_key=base.key(rows, source.unless.same), at=rows.time)
             )
+        if not parts:
+            return None
         merged = parts[0]
         for part in parts[1:]:
             merged = merged.union(part)
@@ -181,9 +188,8 @@ class BaseRows:
 
     def prepare(self, wheres: Where) -> None:
         """Joins in a flag for each test on list items; called before the rows are attached to subjects."""
-        for test in wheres:
-            item_test = test if test.some else self._as_item_test(test)
-            if item_test is None or item_test in self._item_flags:
+        for item_test in (item for test in wheres for item in self._item_tests(test)):
+            if item_test in self._item_flags:
                 continue
             name = f"item{len(self._item_flags)}"
             self._item_flags[item_test] = name
@@ -198,19 +204,19 @@ class BaseRows:
             holds: Any = ibis.literal(True)
             for inner in item_test.some:
                 holds = holds & _tests_hold(_columns(items, child.columns.get(inner.path, {})), inner.tests, None)
-            flags = items.group_by(item_seq=items.seq).aggregate(**{name: holds.any()})
+            # A column first: a field that never arrived gives a bare literal, which cannot be aggregated.
+            tested = items.select(item_seq=items.seq, passes=holds)
+            flags = tested.group_by("item_seq").aggregate(**{name: tested.passes.any()})
             joined = self.table.left_join(flags, self.table.seq == flags.item_seq)
             self.table = joined.drop("item_seq").mutate(**{name: sure(joined[name])})
 
-    def _as_item_test(self, test: PropertyTest) -> PropertyTest | None:
-        """`{tags: {contains: vip}}` and `{tags: vip}` on a list of scalars ask for an item."""
-        child = self.event.children.get(test.path)
-        if child is None or "value" not in child.columns or test.path in self.event.columns:
-            return None
-        if any(t.op in ("ne", "not_in", "not_contains", "exists") for t in test.tests):
-            return None
-        tests = tuple(Test("eq", t.operand) if t.op == "contains" else t for t in test.tests)
-        return PropertyTest(test.path, some=(PropertyTest("value", tests),))
+    def _item_tests(self, test: PropertyTest) -> list[PropertyTest]:
+        """What a test asks of the items of a list: `some`, or for `{tags: vip}` whether an item is it."""
+        if test.some:
+            return [test]
+        if test.path not in self.event.children:
+            return []
+        return [item for part in _parts(test.tests) if (item := _of_item(test.path, part)) is not None]
 
     def value(self, rows: Any, path: str) -> Value:
         """The property's columns on attached rows, one per JSON kind that ever arrived."""
@@ -225,6 +231,8 @@ class BaseRows:
 
     def key(self, rows: Any, path: str) -> Any:
         """The property as text, whatever its kind, for matching the same value across events."""
+        if path == MEMBER and path not in self.event.properties:
+            return (rows.member_id if "member_id" in rows.columns else rows.profile_id).cast("string")
         value = self.value(rows, path)
         parts = [value.text] if value.text is not None else []
         parts += [column.cast("string") for column in (value.number, value.boolean) if column is not None]
@@ -240,15 +248,49 @@ class BaseRows:
         return ibis.least(*found) if len(found) > 1 else found[0]
 
     def flag(self, rows: Any, wheres: Where, clock: Clock) -> Any:
-        """Whether a row passes all tests."""
+        """Whether a row passes all tests. A list passes when an item does, and `ne` when no item is equal."""
         holds: Any = ibis.literal(True)
         for test in wheres:
-            item_test = test if test.some else self._as_item_test(test)
-            if item_test is not None:
-                holds = holds & rows[self._item_flags[item_test]]
-            else:
-                holds = holds & _tests_hold(self.value(rows, test.path), test.tests, clock)
+            if test.some:
+                holds = holds & rows[self._item_flags[test]]
+                continue
+            value = self.value(rows, test.path)
+            for part in _parts(test.tests):
+                passed = _tests_hold(value, part, clock)
+                item = _of_item(test.path, part) if test.path in self.event.children else None
+                if item is not None:
+                    found = rows[self._item_flags[item]]
+                    passed = passed & ~found if _is_negative(part[0]) else passed | found
+                holds = holds & passed
         return holds
+
+
+NEGATIVE = {"ne": "eq", "not_in": "in", "not_contains": "contains"}
+
+
+def _is_negative(test: Test) -> bool:
+    return test.op in NEGATIVE or (test.op == "exists" and not test.operand)
+
+
+def _parts(tests: tuple[Test, ...]) -> list[tuple[Test, ...]]:
+    """Tests that one item of a list must pass together; what no item may be stands alone, and so does `exists`."""
+    together = tuple(t for t in tests if t.op not in NEGATIVE and t.op != "exists")
+    alone = [(t,) for t in tests if t not in together]
+    return [together, *alone] if together else alone
+
+
+def _of_item(path: str, part: tuple[Test, ...]) -> PropertyTest | None:
+    """The part as a question to the items of a list of scalars; None where it needs the clock, which items lack."""
+    if any(t.is_relative for t in part):
+        return None
+    if part[0].op == "exists":
+        return PropertyTest(path, some=(PropertyTest("value"),))
+    tests = (Test(NEGATIVE.get(t.op, t.op), t.operand) for t in part)
+    return PropertyTest(path, some=(PropertyTest("value", tuple(_as_item(t) for t in tests)),))
+
+
+def _as_item(test: Test) -> Test:
+    return Test("eq", test.operand) if test.op == "contains" else test
 
 
 def _tests_hold(value: Value, tests: tuple[Test, ...], clock: Clock | None) -> Any:

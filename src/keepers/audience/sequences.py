@@ -16,6 +16,8 @@ from keepers.audience.rows import Needs, Rows
 def sequence(leaf: ast.Sequence, features: Features) -> Finish:
     """Joins in a table of its own: does a chain exist, and when might that change."""
     name = features.name("q")
+    if any(not step.negated and not features.source.has(step.event) for step in leaf.steps):
+        return lambda row: Term(ibis.literal(False))
     features.own_table(lambda: _table(leaf, features, name))
 
     def finish(row: Any) -> Term:
@@ -33,7 +35,9 @@ class _Step:
         flip = needs.flip(step.where)
         key = needs.key(leaf.same) if leaf.same else None
         self.span = step.within
-        self.rows: Rows = features.source.rows(step.event, needs)
+        found = features.source.rows(step.event, needs)
+        assert found is not None
+        self.rows: Rows = found
         rows = self.rows.table
         self.now = features.now_of(rows)
         self.flip = rows[flip] if flip else None
@@ -48,13 +52,20 @@ class _Step:
         if key:
             columns["key"] = matching[key]
         kept = matching.filter(counted).select(**columns)
-        self.counted = kept.filter(kept.key.notnull()) if key else kept
+        # A view, so that two steps of one event are two relations when they are joined.
+        self.counted = (kept.filter(kept.key.notnull()) if key else kept).view()
 
 
 def _table(leaf: ast.Sequence, features: Features, name: str) -> Any:
-    steps = [_Step(step, leaf, features) for step in leaf.steps]
-    chain = steps[0].counted
+    steps = [_Step(step, leaf, features) if features.source.has(step.event) else None for step in leaf.steps]
+    first = steps[0]
+    assert first is not None
+    chain = first.counted
     for definition, step in zip(leaf.steps[1:], steps[1:], strict=True):
+        if step is None:
+            if definition.within is not None:
+                chain = chain.filter(sure(chain.time + seconds(definition.within) <= chain.now))
+            continue
         if definition.negated:
             chain = _not_followed(chain, step, leaf)
         else:
@@ -91,12 +102,14 @@ def _not_followed(chain: Any, step: _Step, leaf: ast.Sequence) -> Any:
     return kept if step.span is None else kept.filter(sure(kept.time + seconds(step.span) <= kept.now))
 
 
-def _edges(leaf: ast.Sequence, steps: list[_Step]) -> Any:
+def _edges(leaf: ast.Sequence, steps: list[_Step | None]) -> Any:
     """(profile_id, edge) of every instant after now at which the answer may change."""
     found = []
     window = leaf.window
-    negated = steps[-1].span if leaf.steps[-1].negated else None
+    negated = leaf.steps[-1].within if leaf.steps[-1].negated else None
     for n, step in enumerate(steps):
+        if step is None:
+            continue
         rows = step.matching.table
         now = rows.now
         instants = [rows.time] if step.matching.has_future else []

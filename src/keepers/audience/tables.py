@@ -38,6 +38,7 @@ TRAIT_VALUES = {
     "boolean": "boolean",
     "instant": "timestamp",
     "date": "date",
+    "raw": "string",
 }
 MEMBERS = {
     "account_id": "int64",
@@ -137,6 +138,7 @@ class Asked:
         joined = kept.join(ids, kept.identified_id == ids.id)
         if self.mode.subject == "account":
             joined = joined.filter(joined.time >= joined.since)
+        # Of an account's rows the member stays known: `{distinct: {of: profile_id}}` counts people.
         drop = [c for c in ("identified_id", "id", "since") if c in joined.columns]
         attached = joined.drop(*drop)
         return attached if self.mode.scoped else attached.mutate(now=self.mode.now())
@@ -162,13 +164,18 @@ class Asked:
         members = self.members()
         keys = ["member_id", "account_id"]
         since = members.group_by(keys).aggregate(since=members.since.min())
-        own = since.select(id=since.member_id, profile_id=since.account_id, since=since.since)
+        own = since.select(
+            id=since.member_id, member_id=since.member_id, profile_id=since.account_id, since=since.since
+        )
         if self.schema.has_merges:
             merged = self.canon.join(since, self.canon.to_id == since.member_id)
-            own = own.union(merged.select(id=merged.from_id, profile_id=merged.account_id, since=merged.since))
+            merged = merged.select(
+                id=merged.from_id, member_id=merged.member_id, profile_id=merged.account_id, since=merged.since
+            )
+            own = own.union(merged)
         if self.mode.scoped:
             scoped = own.join(self.scope, "profile_id")
-            own = scoped.select("id", "profile_id", "since", "now")
+            own = scoped.select("id", "member_id", "profile_id", "since", "now")
         return own
 
     def members(self) -> Any:

@@ -137,8 +137,6 @@ def comparison_words(test: ast.Test, locale: str = "en") -> str:
     return row.words.get(locale, row.words["en"]).format(*parts)
 
 
-
-
 def _is_group(condition: ast.Condition) -> bool:
     return isinstance(condition, ast.AllOf | ast.AnyOf) and len(condition.items) > 1
 

@@ -56,17 +56,20 @@ def frozen(rhythm: Rhythm, fit: Fit) -> Fit:
     )
 
 
-def gap_counts(rhythm: Rhythm, schema: Schema, derived: dict[str, DerivedEvent], mode: Mode) -> Any:
-    """Ibis expression: (kind, days, customers), kind one of `first` (second purchase after so many days),
-    `censored` (none yet after so many days) and `gap` (any two purchases in a row)."""
+def gap_counts(rhythm: Rhythm, schema: Schema, derived: dict[str, DerivedEvent], mode: Mode) -> Any | None:
+    """Ibis expression: (kind, days, customers); None when nothing of the kind ever arrived.
+
+    `kind` is `first` (second purchase after so many days), `censored` (none yet after so many days) or `gap` (any
+    two purchases in a row).
+    """
     asked = Asked(schema, mode)
     rows = RowSource(schema, derived, asked).rows(rhythm.event, Needs())
+    if rows is None:
+        return None
     kept = rows.table.filter(live(rows, mode.now()))
     occasions = kept.group_by("profile_id", "day").aggregate(time=kept.time.min())
     window = ibis.window(group_by="profile_id", order_by="time")
-    steps = occasions.mutate(
-        following=occasions.time.lead().over(window), position=ibis.row_number().over(window)
-    )
+    steps = occasions.mutate(following=occasions.time.lead().over(window), position=ibis.row_number().over(window))
     gap = (steps.following.epoch_seconds() - steps.time.epoch_seconds()) / 86400.0
     waited = (mode.now().epoch_seconds() - steps.time.epoch_seconds()) / 86400.0
     parts = [
@@ -81,10 +84,10 @@ def gap_counts(rhythm: Rhythm, schema: Schema, derived: dict[str, DerivedEvent],
     return whole.group_by("kind", "days").aggregate(customers=whole.count())
 
 
-def history_start(rhythm: Rhythm, schema: Schema, derived: dict[str, DerivedEvent], mode: Mode) -> Any:
+def history_start(rhythm: Rhythm, schema: Schema, derived: dict[str, DerivedEvent], mode: Mode) -> Any | None:
     """Ibis expression: one row, the first time of the rhythm's event."""
     rows = RowSource(schema, derived, Asked(schema, mode)).rows(rhythm.event, Needs())
-    return rows.table.aggregate(start=rows.table.time.min())
+    return None if rows is None else rows.table.aggregate(start=rows.table.time.min())
 
 
 def fit(counts: Iterable[tuple[str, float, int]], months: float) -> Fit:
@@ -154,20 +157,21 @@ class RhythmTrait:
     def request(self, features: Features) -> Callable[[Any], tuple[Value, tuple[Any, ...]]]:
         """Purchases' first and last time, number of occasions and seasons, in the same GROUP BY as all else."""
 
-        def figure(key: str, build: Callable[[Rows, Any], Any]) -> str:
+        def figure(key: str, build: Callable[[Rows, Any], Any], kind: str | None = "timestamp") -> str:
             return features.figure(
                 self.event,
                 ("rhythm", key),
                 lambda rows: build(rows, live(rows, features.now_of(rows.table))),
+                kind=kind,
             )
 
         first = figure("first", lambda rows, mask: rows.table.time.min(where=mask))
         last = figure("last", lambda rows, mask: rows.table.time.max(where=mask))
-        occasions = figure("occasions", lambda rows, mask: rows.table.day.nunique(where=mask))
-        seasons = figure("seasons", lambda rows, mask: _season(rows).nunique(where=mask))
-        years = figure("years", lambda rows, mask: _season_year(rows).nunique(where=mask))
-        upcoming = figure("upcoming", lambda rows, mask: _upcoming(rows, features))
-        voids = figure("voids", lambda rows, mask: _voids(rows, features))
+        occasions = figure("occasions", lambda rows, mask: rows.table.day.nunique(where=mask), "int64")
+        seasons = figure("seasons", lambda rows, mask: _season(rows).nunique(where=mask), "int64")
+        years = figure("years", lambda rows, mask: _season_year(rows).nunique(where=mask), "int64")
+        upcoming = figure("upcoming", lambda rows, mask: _upcoming(rows, features), None)
+        voids = figure("voids", lambda rows, mask: _voids(rows, features), None)
 
         def value_of(row: Any) -> tuple[Value, tuple[Any, ...]]:
             span_s = (row[last].epoch_seconds() - row[first].epoch_seconds()).cast("float64")

@@ -19,10 +19,12 @@ def fit_rhythm(answerer: Answerer, definitions: Definitions, now: datetime) -> F
     schema = answerer.warehouse.schema(now)
     mode = Mode(as_of=True)
     start_query = rhythm.history_start(definitions.rhythm, schema, definitions.events, mode)
+    counts = rhythm.gap_counts(definitions.rhythm, schema, definitions.events, mode)
+    if start_query is None or counts is None:
+        return Fit()
     row = cursor.execute(str(ibis.to_sql(start_query, dialect="duckdb"))).fetchone()
     start = row[0] if row else None
     if start is None or start > now:
         return Fit()
-    counts = rhythm.gap_counts(definitions.rhythm, schema, definitions.events, mode)
     found = cursor.execute(str(ibis.to_sql(counts, dialect="duckdb"))).fetchall()
     return rhythm.fit(found, months=(now - start).days / 30.4375)

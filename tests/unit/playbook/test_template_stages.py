@@ -256,6 +256,5 @@ def test_companies_and_their_people_are_where_defaults_puts_them(name: str, comp
     assert companies[name, PERSON]["b2b-people"] == person
 
 
-@pytest.mark.xfail(reason="`distinct` cannot count the people behind an account's events yet", strict=True)
 def test_two_engaged_contacts_of_a_company_are_consideration(companies: Where) -> None:
     assert companies["two contacts", ACCOUNT]["b2b"] == "consideration"
