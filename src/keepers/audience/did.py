@@ -77,7 +77,7 @@ class _Masks:
     def edges(self) -> list[tuple[str, Any]]:
         """(column, offset) of instants at which rows of this leaf come in, are cancelled, or change by themselves."""
         enter = entering(self.leaf.window)
-        found = [(self.figure("enters", lambda rows: self._enters(rows, enter), None), -enter.offset)]
+        found: list[tuple[str, Any]] = [(self.figure("enters", lambda rows: self._enters(rows, enter), None), -enter.offset)]
         found.append((self.figure("voids", self._voids, None), None))
         if self.flip is not None:
             found.append((self.figure("flips", self._flips, None), None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,9 @@ def ask(folder: Path | None, command: str, *, doing: str = "", **arguments: Any)
         with reporting(doing or command) as report:
             server = workspace.server()
             if server is not None:
-                return _ask_server(server, command, arguments, report)
+                with suppress(httpx.ConnectError):
+                    return _ask_server(server, command, arguments, report)
+                # Nobody listens there: a server was killed, and its number belongs to another process now.
             return COMMANDS[command](workspace, report, **arguments)
     finally:
         workspace.close()
@@ -83,6 +85,8 @@ def _ask_server(server: dict[str, str], command: str, arguments: dict[str, Any],
                     raise kind(wrong["message"], code=wrong["code"])
                 else:
                     return message["result"]
+    except httpx.ConnectError:
+        raise
     except httpx.HTTPError as error:
         raise UserError(
             f"The server at {server['address']} has this workspace open but does not answer ({error}). "

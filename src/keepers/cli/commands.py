@@ -13,10 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from keepers.audience.ast import Condition
 from keepers.audience.definitions import Segment
-from keepers.audience.parse import parse_condition
-from keepers.audience.reading import parse_segment
 from keepers.cli import operations
 from keepers.measure import moves as measure_moves
 from keepers.measure import stages as measure_stages
@@ -27,7 +24,8 @@ from keepers.pipeline import importing
 from keepers.pipeline.backfill import backfill as run_backfill
 from keepers.pipeline.imports.mapping import Mapping
 from keepers.pipeline.tick import Ticked, until_idle
-from keepers.playbook.check import Finding, check
+from keepers.playbook import preview
+from keepers.playbook.check import check
 from keepers.playbook.load import Playbook, PlaybookErrors, load, read_file
 from keepers.playbook.plan import make_plan
 from keepers.store import identities
@@ -81,18 +79,7 @@ def counted(workspace: Workspace, segment: Segment, at: datetime, file: str = ""
 
 
 def refuse_unknown(workspace: Workspace, segment: Segment, at: datetime, file: str = "") -> None:
-    live = workspace.in_force().playbook
-    others = {k: s for k, s in live.segments.items() if k != segment.id}
-    asked = Playbook(
-        live.events, others | {segment.id: segment}, live.lifecycles, live.rhythm, {f"segment/{segment.id}": (file, 1)}
-    )
-    found = [f for f in check(asked, workspace.warehouse.schema(at)) if f.file == file and _is_about(f, segment)]
-    if found:
-        raise DefinitionError(found[0].message, file=file, field=found[0].field)
-
-
-def _is_about(finding: Finding, segment: Segment) -> bool:
-    return finding.line == 1 or finding.field.startswith(("who", f"segments.{segment.id}"))
+    preview.refuse_unknown(workspace.in_force().playbook, segment, workspace.warehouse.schema(at), file)
 
 
 def _segment_of(path: Path, zone: ZoneInfo) -> Segment:
@@ -100,15 +87,11 @@ def _segment_of(path: Path, zone: ZoneInfo) -> Segment:
         raise NotFoundError(f"There is no file {path}.")
     document = read_file(path, str(path))
     try:
-        data = document.data
-        if isinstance(data, dict) and "who" in data:
-            return parse_segment({"id": path.stem.lower().replace(" ", "-")} | data, zone)
-        who: Condition = parse_condition(data, zone)
+        return preview.read_audience(document.data, zone, path.stem.lower().replace(" ", "-"))
     except DefinitionError as error:
         raise DefinitionError(
             error.reason, field=error.field, file=str(path), line=document.line(error.field) or 1
         ) from None
-    return Segment("counted", who)
 
 
 def stages(workspace: Workspace, progress: Progress, lifecycle: str | None = None, now: str | None = None) -> Any:
@@ -137,7 +120,13 @@ def moves(
     if begin > until:
         raise UserError(f"--since {since} lies after {format_instant(until)}, up to which moves are counted.")
     found = measure_moves.moves(workspace.answerer, standing, chosen, begin, until)
-    return shown(found)
+    with workspace.store.read() as connection:
+        names = identities.of_profiles(connection, [mover.profile_id for mover in found.latest])
+    latest = tuple(
+        msgspec.structs.replace(m, profile=names[m.profile_id][-1].value) if m.profile_id in names else m
+        for m in found.latest
+    )
+    return shown(msgspec.structs.replace(found, latest=latest))
 
 
 def profile(workspace: Workspace, progress: Progress, name: str, now: str | None = None, locale: str = "en") -> Any:
@@ -157,13 +146,13 @@ def check_playbook(workspace: Workspace, progress: Progress) -> Any:
     """Every finding about the playbook's files."""
     try:
         playbook = load(workspace.playbook_folder, workspace.zone)
-    except PlaybookErrors as errors:
+    except PlaybookErrors as wrong:
         return {
-            "errors": len(errors.errors),
+            "errors": len(wrong.errors),
             "warnings": 0,
             "findings": [
                 {"level": "error", "file": e.file, "line": e.line, "field": e.field, "message": e.reason}
-                for e in errors.errors
+                for e in wrong.errors
             ],
         }
     found = check(playbook, workspace.warehouse.schema(clock()))

@@ -12,8 +12,12 @@ from keepers.warehouse.standing import Standing
 
 
 class Mover(Struct, frozen=True):
-    """One subject's transition. `source` and `target` are stage ids; empty for “none yet” and “no more”."""
+    """One subject's transition. `source` and `target` are stage ids; empty for “none yet” and “no more”.
 
+    `profile` is `#` and the number, until whoever knows the identifiers puts one there.
+    """
+
+    profile_id: int
     profile: str
     source: str
     target: str
@@ -64,9 +68,8 @@ def moves(
     ).fetchall()
     latest = cursor.execute(
         """
-        SELECT coalesce(nullif(p.bucket_key, ''), m.profile_id::VARCHAR), m.from_value, m.to_value, m."at", m.cause
+        SELECT m.profile_id, m.from_value, m.to_value, m."at", m.cause
         FROM moved m
-        JOIN profiles p ON p.profile_id = m.profile_id
         ORDER BY m."at" DESC, m.profile_id
         LIMIT ?
         """,
@@ -78,7 +81,7 @@ def moves(
         until,
         recorded,
         tuple(Move(names.get(a, ""), names.get(b, ""), n) for a, b, n in counts),
-        tuple(Mover(p, names.get(a, ""), names.get(b, ""), at, cause) for p, a, b, at, cause in latest),
+        tuple(Mover(p, f"#{p}", names.get(a, ""), names.get(b, ""), at, cause) for p, a, b, at, cause in latest),
     )
 
 

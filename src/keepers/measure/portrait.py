@@ -124,11 +124,14 @@ class _Explainer:
     def __init__(
         self, answerer: Answerer, standing: Standing, kind: Any, profile_id: int, now: datetime, locale: str
     ) -> None:
-        self._ask = lambda condition: answerer.explain(standing, condition, kind, profile_id, now)
+        self._answerer = answerer
+        self._standing = standing
+        self._subject = (kind, profile_id, now)
         self._locale = locale
 
     def __call__(self, condition: ast.Condition) -> Clause:
-        _, leaves = self._ask(condition)
+        kind, profile_id, now = self._subject
+        _, leaves = self._answerer.explain(self._standing, condition, kind, profile_id, now)
         return self._clause(condition, leaves)
 
     def _clause(self, condition: ast.Condition, leaves: dict[ast.Condition, tuple[bool, dict[str, Any]]]) -> Clause:

@@ -148,7 +148,7 @@ def _gather(cursor: duckdb.DuckDBPyConnection, standing: Standing, before: datet
     cursor.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE people_scope AS
-        SELECT w.profile_id, min(w.due) AS now, arg_min(w.kind || ':' || w.name, w.due) AS cause
+        SELECT w.profile_id, min(w.due) AS now, arg_min(CASE WHEN w.kind = 'due' THEN 'time' ELSE w.kind || ':' || w.name END, w.due) AS cause
         FROM waiting w
         GROUP BY w.profile_id
         ORDER BY 2

@@ -59,6 +59,12 @@ class Ticker:
         self._unanswered = frozenset()
         return Ticked(now, identified.events, loaded, done.waves, done.subjects, done.changes)
 
+    @property
+    def standing(self) -> Standing:
+        """The definitions of the last tick."""
+        assert self._standing is not None, "no tick yet"
+        return self._standing
+
     def load(self) -> int:
         """The log's rows past the warehouse's watermark."""
         total = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import duckdb
 import msgspec
@@ -76,7 +77,7 @@ def _forget(cursor: duckdb.DuckDBPyConnection, gone: list[int], now: datetime) -
     cursor.execute(f"DELETE FROM states WHERE ask IN ({listed})")
 
 
-def _one(cursor: duckdb.DuckDBPyConnection, query: str) -> object:
+def _one(cursor: duckdb.DuckDBPyConnection, query: str) -> Any:
     row = cursor.execute(query).fetchone()
     assert row is not None
     return row[0]

@@ -1,0 +1,41 @@
+# Everything a newcomer needs: `make demo` and `make test`. Only git, make and Python 3.11+ are assumed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test install lint check bench clean
+
+demo: install  ## Set up and play a real shop's eighteen months
+	@$(BIN)/keepers demo $(ARGS)
+
+install: $(STAMP)  ## Set up .venv with the keepers command, demo data included
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (once; a few minutes) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Keepers needs Python 3.11 or newer; name one with PYTHON=…"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --constraint constraints.txt --editable '.[demo]'
+	@touch $(STAMP)
+
+$(VENV)/.installed-dev: $(STAMP)
+	@echo "Adding what the tests need …"
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --constraint constraints.txt --editable '.[demo,dev]'
+	@touch $@
+
+lint: $(VENV)/.installed-dev  ## Style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint  ## Everything, on SQLite and PostgreSQL
+	$(BIN)/python -m pytest --numprocesses 2 --durations 15 -rs $(ARGS)
+
+bench: $(VENV)/.installed-dev  ## Measure, each figure beside its yardstick; writes build/bench.json
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:  ## Remove what was made
+	rm -rf $(VENV) build demo-workspace .pytest_cache .ruff_cache .mypy_cache .hypothesis
