@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, field
@@ -44,6 +44,11 @@ class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Port `keepers serve` listens on."""
     tick_every: float = 1.0
     """Seconds between ticks when nothing arrives; what arrives is ticked at once."""
+    page: Literal["auto", "on", "off"] = "auto"
+    """The status page at /, which has no login: `auto` shows it to this machine only, `on` to whoever can reach the
+    server (put a login in front), `off` to nobody."""
+    max_upload_bytes: int = 1_073_741_824
+    """Largest file POST /api/v1/imports takes, in bytes."""
 
 
 class CollectSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +98,8 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
     parse_zone(settings.workspace.zone)
     if not 0 <= settings.server.port <= 65535:
         raise UserError(f"{path}: server.port must lie between 0 and 65535.", code="settings")
+    if not 0.05 <= settings.server.tick_every <= 3600:
+        raise UserError(f"{path}: server.tick_every must lie between 0.05 and 3600 seconds.", code="settings")
     return settings
 
 

@@ -22,7 +22,9 @@ from keepers.store import identities, keys
 from keepers.store.database import Store
 from keepers.store.lock import sequencer
 from keepers.store.migrate import upgrade
+from keepers.turns import Turns
 from keepers.warehouse.answers import Answerer
+from keepers.warehouse.asks import preview_numbers
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.standing import Standing, build
 
@@ -76,6 +78,8 @@ class Workspace:
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder
         self.settings = settings
+        self._turns = Turns()
+        self._is_owner = False
 
     @classmethod
     def open(cls, folder: Path) -> Workspace:
@@ -126,11 +130,7 @@ class Workspace:
     def standing(self) -> Standing:
         """The definitions applied last as standing asks, numbered as the warehouse knows them."""
         live = self.in_force().definitions()
-        rows = self.warehouse.cursor().execute("SELECT definition, ask FROM asks WHERE is_active").fetchall()
-        numbers = dict(rows)
-        # Applied since the last tick: not in the warehouse yet, numbered below zero.
-        fresh = [name for name in live.by_id() if name not in numbers]
-        return build(live, numbers | {name: -n for n, name in enumerate(fresh, start=1)})
+        return build(live, preview_numbers(self.warehouse, live))
 
     def now(self) -> datetime:
         """The moment answers are as of when none is named: the last tick, or the present before the first."""
@@ -138,9 +138,30 @@ class Workspace:
 
     @contextmanager
     def sequencing(self, holder: str) -> Iterator[Ticker]:
-        """Holds the sequencer's lock. Raises ConflictError when another process does."""
+        """Work on the sequence of events: one process, and in it one thread, at a time.
+
+        Threads of this process wait for each other in the order of asking, and a block may stand inside another.
+        Raises ConflictError when another process holds the sequencer's lock.
+        """
+        with self._turns.turn():
+            if self._is_owner:
+                yield self.ticker
+                return
+            with self.owning(holder):
+                yield self.ticker
+
+    @contextmanager
+    def owning(self, holder: str) -> Iterator[None]:
+        """Keeps other processes off the sequence for as long as the block lasts, as a server does for its life.
+
+        Threads of this process still take turns by `sequencing`. Raises ConflictError when another process has it.
+        """
         with sequencer(self.store, holder):
-            yield self.ticker
+            self._is_owner = True
+            try:
+                yield
+            finally:
+                self._is_owner = False
 
     def find_profile(self, name: str) -> int:
         """A profile by user id, anonymous id, group id, or Keepers' own number as `#12`. Raises NotFoundError."""

@@ -30,13 +30,15 @@ def create_app(
     most_waiting: int = 10_000,
     keys: KeyRing | None = None,
     figures: Figures | None = None,
+    notes: Callable[[], dict[str, str]] | None = None,
     **options: Any,
 ) -> Litestar:
     """An ASGI application over a migrated store.
 
     `clock` gives the present as naive UTC. `on_arrival` is called, from a thread, after each commit of events.
     `handlers` are other routers and handlers; `options` go to Litestar as they are (exception handlers, OpenAPI,
-    lifespan …). `app.state` has `store`, `keys`, `figures` and `collector`. At most `most_waiting` requests wait
+    lifespan …). `notes` says what /ready should tell besides, such as that ticks fail. `app.state` has `store`,
+    `keys`, `figures` and `collector`. At most `most_waiting` requests wait
     for the disk; more are answered 429.
     """
     keys = keys or KeyRing(store.read)
@@ -54,7 +56,7 @@ def create_app(
     tracking = Tracking(collector, keys, figures, clock, limits)
     state = {"store": store, "keys": keys, "figures": figures, "collector": collector}
     return Litestar(
-        route_handlers=[tracking.handler(), *health_handlers(store, collector, figures), *handlers],
+        route_handlers=[tracking.handler(), *health_handlers(store, collector, figures, notes), *handlers],
         lifespan=[collecting, *options.pop("lifespan", ())],
         state=State({**options.pop("state", {}), **state}),
         **options,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
@@ -54,8 +55,10 @@ class Figures:
         self.group.observe(requests)
 
 
-def health_handlers(store: Store, collector: Collector, figures: Figures) -> list[HTTPRouteHandler]:
-    """`/health`, `/ready` and `/metrics`; none needs a key."""
+def health_handlers(
+    store: Store, collector: Collector, figures: Figures, notes: Callable[[], dict[str, str]] | None = None
+) -> list[HTTPRouteHandler]:
+    """`/health`, `/ready` and `/metrics`; none needs a key. `notes` are told by /ready besides."""
 
     @get("/health", summary="Whether the process lives", tags=["health"], sync_to_thread=False)
     def health() -> dict[str, str]:
@@ -66,7 +69,8 @@ def health_handlers(store: Store, collector: Collector, figures: Figures) -> lis
         problem = await asyncio.to_thread(_problem, store, collector)
         if problem:
             return Response({"status": "not ready", "reason": problem}, status_code=503)
-        return Response({"status": "ready"})
+        # A tick that fails does not keep events from being taken, so it is told and the answer stays 200.
+        return Response({"status": "ready", **(notes() if notes is not None else {})})
 
     @get("/metrics", summary="Prometheus metrics", tags=["health"], media_type="text/plain")
     async def metrics() -> Response[bytes]:

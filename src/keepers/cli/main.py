@@ -54,6 +54,11 @@ def root(
     _chosen["folder"] = workspace
 
 
+def chosen_folder(folder: Path | None) -> Path:
+    """The workspace's folder: named after the command, before it, by the environment, or the current one."""
+    return find_folder(folder or _chosen["folder"])
+
+
 def run(folder: Path | None, command: str, **arguments: Any) -> Any:
     return ask(folder or _chosen["folder"], command, **arguments)
 

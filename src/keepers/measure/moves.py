@@ -50,19 +50,33 @@ def moves(
     number = standing.asks[f"lifecycle:{lifecycle.id}"].number
     cursor = answerer.warehouse.cursor()
     first = cursor.execute('SELECT min("at") FROM changes WHERE ask = ?', [number]).fetchone()
-    recorded = first is not None and first[0] is not None and first[0] <= since
+    if first is not None and first[0] is not None and first[0] <= since:
+        return recorded(answerer, standing, lifecycle, since, until, limit)
+    _difference(answerer, standing, lifecycle, since, until)
+    return _counted(answerer, lifecycle, since, until, limit, is_recorded=False)
+
+
+def recorded(
+    answerer: Answerer, standing: Standing, lifecycle: Lifecycle, since: datetime, until: datetime, limit: int = 20
+) -> Moves:
+    """The transitions in (since, until] that ticks wrote down, without asking about moments before the first."""
+    answerer.warehouse.cursor().execute(
+        """
+        CREATE OR REPLACE TEMP TABLE moved AS
+        SELECT profile_id, from_value, to_value, "at", cause FROM changes
+        WHERE ask = ? AND "at" > ? AND "at" <= ? AND NOT initial
+        """,
+        [standing.asks[f"lifecycle:{lifecycle.id}"].number, since, until],
+    )
+    return _counted(answerer, lifecycle, since, until, limit, is_recorded=True)
+
+
+def _counted(
+    answerer: Answerer, lifecycle: Lifecycle, since: datetime, until: datetime, limit: int, *, is_recorded: bool
+) -> Moves:
+    """Counts what is in this thread's table `moved`."""
+    cursor = answerer.warehouse.cursor()
     names = {0: "", **{n: s.id for n, s in enumerate(lifecycle.stages, start=1)}}
-    if recorded:
-        cursor.execute(
-            """
-            CREATE OR REPLACE TEMP TABLE moved AS
-            SELECT profile_id, from_value, to_value, "at", cause FROM changes
-            WHERE ask = ? AND "at" > ? AND "at" <= ? AND NOT initial
-            """,
-            [number, since, until],
-        )
-    else:
-        _difference(answerer, standing, lifecycle, since, until)
     counts = cursor.execute(
         "SELECT from_value, to_value, count(*) FROM moved GROUP BY ALL ORDER BY 3 DESC, 1, 2"
     ).fetchall()
@@ -79,7 +93,7 @@ def moves(
         lifecycle.id,
         since,
         until,
-        recorded,
+        is_recorded,
         tuple(Move(names.get(a, ""), names.get(b, ""), n) for a, b, n in counts),
         tuple(Mover(p, f"#{p}", names.get(a, ""), names.get(b, ""), at, cause) for p, a, b, at, cause in latest),
     )

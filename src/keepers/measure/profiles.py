@@ -122,7 +122,8 @@ def current_traits(answerer: Answerer, ids: list[int], now: datetime) -> dict[in
             SELECT coalesce(c.to_id, v.profile_id), v.trait, arg_max(v.raw, (v.time, v.seq))
             FROM trait_values v
             LEFT JOIN canon c ON c.from_id = v.profile_id
-            WHERE list_contains($ids::BIGINT[], coalesce(c.to_id, v.profile_id)) AND v.time <= $now AND v.known_at <= $now
+            WHERE list_contains($ids::BIGINT[], coalesce(c.to_id, v.profile_id))
+              AND v.time <= $now AND v.known_at <= $now
             GROUP BY 1, 2
             ORDER BY 1, 2
             """,
@@ -142,9 +143,7 @@ Position = tuple[datetime, str, int]
 """where a timeline stopped: the time, kind and number of its last entry"""
 
 
-def timeline(
-    answerer: Answerer, profile_id: int, now: datetime, before: Position | None, limit: int
-) -> list[Entry]:
+def timeline(answerer: Answerer, profile_id: int, now: datetime, before: Position | None, limit: int) -> list[Entry]:
     """What a subject did and where it moved, latest first, as known by `now`; up to `limit` entries past `before`."""
     cursor = answerer.prepare_as_of(now)
     time, kind, number = before or (now, "~", 0)

@@ -61,6 +61,13 @@ def current(answerer: Answerer, standing: Standing, lifecycle: Lifecycle) -> lis
     return [StageCount(s.id, found.get(n, 0), s.name) for n, s in enumerate(lifecycle.stages, start=1)]
 
 
+def first_change(answerer: Answerer, standing: Standing, lifecycle: Lifecycle) -> datetime | None:
+    """When the first recorded entry into any stage was."""
+    number = standing.asks[f"lifecycle:{lifecycle.id}"].number
+    row = answerer.warehouse.cursor().execute('SELECT min("at") FROM changes WHERE ask = ?', [number]).fetchone()
+    return row[0] if row else None
+
+
 def history(
     answerer: Answerer, standing: Standing, lifecycle: Lifecycle, since: datetime, until: datetime, step: str = "1 week"
 ) -> list[Point]:

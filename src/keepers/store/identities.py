@@ -50,6 +50,13 @@ def of_profiles(connection: Connection, ids: Sequence[int]) -> dict[int, list[Id
     return owned
 
 
+def search(connection: Connection, text: str, after: int, limit: int) -> list[int]:
+    """Up to `limit` profiles past `after`, by id, one of whose identifiers contains the text, whatever its case."""
+    contains = func.lower(identities.c.value).contains(text.lower(), autoescape=True)
+    query = select(identities.c.profile_id).where(contains, identities.c.profile_id > after)
+    return list(connection.execute(query.distinct().order_by(identities.c.profile_id).limit(limit)).scalars())
+
+
 def count_kinds(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, int]]:
     """How many identifiers of each kind each profile has."""
     query = select(identities.c.profile_id, identities.c.kind, func.count().label("number")).group_by(

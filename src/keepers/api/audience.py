@@ -1,0 +1,88 @@
+"""Conditions over HTTP, before they are in any playbook: how many they hold for, and how they read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Controller, post
+from litestar.openapi.spec import Example
+from litestar.params import Body
+from msgspec import Meta, Struct
+
+from keepers.api.parameters import (
+    AtDesk,
+    Instant,
+    LocaleParameter,
+    NowParameter,
+    json_body_guard,
+    moment,
+    shown,
+)
+from keepers.api.problems import problems
+from keepers.audience.wording import describe
+from keepers.playbook.preview import read_audience, refuse_unknown
+
+CONDITION = {
+    "all": [
+        {"did": "Order Completed", "count": {"gte": 2}},
+        {"did_not": "Order Completed", "within": "60d"},
+    ]
+}
+ConditionBody = Annotated[
+    Any,
+    Body(
+        title="Condition",
+        description=(
+            "A condition exactly as in the playbook, as JSON: `{did: …}`, `{trait: …}`, `{all: […]}`, `anyone`; or a "
+            "segment with `who`, and `of: account` to ask about accounts. Names are checked against what has arrived."
+        ),
+        examples=[
+            Example(summary="Came back, then silent", value=CONDITION),
+            Example(summary="Everybody", value="anyone"),
+        ],
+        schema_extra={
+            "oneOf": [{"type": "object", "minProperties": 1}, {"type": "string", "enum": ["anyone", "nobody"]}]
+        },
+    ),
+]
+
+
+class Counted(Struct, frozen=True):
+    count: Annotated[int, Meta(ge=0, description="How many profiles (or accounts) it holds for.", examples=[2469])]
+    as_of: Instant
+
+
+class Described(Struct, frozen=True):
+    says: Annotated[str, Meta(description="The condition as one sentence.")]
+    of: Annotated[str, Meta(description="`person` or `account`.")]
+
+
+class Audience(Controller):
+    path = "/audience"
+    tags = ["audience"]
+    guards = [json_body_guard]
+
+    @post(
+        "/count",
+        summary="Count who a condition holds for",
+        description="Over what was known by `now`. The condition is compiled once and kept, so asking again is quick.",
+        responses=problems(400, 413, 415, 422),
+        status_code=200,
+        sync_to_thread=True,
+    )
+    def count(self, desk: AtDesk, data: ConditionBody, now: NowParameter = None) -> Counted:
+        at = moment(desk, now)
+        segment = read_audience(data, desk.zone)
+        refuse_unknown(desk.in_force().playbook, segment, desk.answerer.warehouse.schema(at))
+        return Counted(desk.answerer.count(desk.standing(), segment.who, at, segment.of), shown(at) or "")
+
+    @post(
+        "/describe",
+        summary="A condition as a sentence",
+        responses=problems(400, 413, 415, 422),
+        status_code=200,
+        sync_to_thread=True,
+    )
+    def describe_condition(self, desk: AtDesk, data: ConditionBody, locale: LocaleParameter = "en") -> Described:
+        segment = read_audience(data, desk.zone)
+        return Described(describe(segment.who, locale), segment.of)

@@ -1,0 +1,191 @@
+"""Definitions over HTTP: what is in force, in which version; what an edit would change; making it so."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.openapi.spec import Example
+from litestar.params import Body, Parameter
+from msgspec import Meta, Struct
+
+from keepers.api.parameters import AtDesk, Instant, NowParameter, json_body_guard, moment, shown
+from keepers.api.problems import problems
+from keepers.model.errors import NotFoundError
+from keepers.playbook import files as playbook_files
+from keepers.playbook.plan import make_plan
+from keepers.store import definitions as store_definitions
+
+DefinitionKind = Literal["event", "segment", "lifecycle", "rhythm"]
+
+
+class DefinitionSummary(Struct, frozen=True):
+    kind: DefinitionKind
+    id: str
+    version: Annotated[int, Meta(ge=1)]
+    applied_at: Instant
+    body: Annotated[Any, Meta(description="The definition, as plain data.")]
+
+
+class DefinitionList(Struct, frozen=True):
+    items: list[DefinitionSummary]
+
+
+class Version(Struct, frozen=True):
+    version: Annotated[int, Meta(ge=1)]
+    applied_at: Instant
+    is_active: bool
+    body: Any
+
+
+class DefinitionVersions(Struct, frozen=True):
+    """Every version of one definition, oldest first."""
+
+    kind: DefinitionKind
+    id: str
+    versions: list[Version]
+
+
+class PlaybookFiles(Struct, frozen=True, forbid_unknown_fields=True):
+    """Files of the playbook folder, by name. Files that are not named stay as they are."""
+
+    files: Annotated[
+        dict[str, str | None],
+        Meta(
+            max_length=playbook_files.MOST_FILES,
+            description="Name (`vip.yaml`, no folders) → YAML text; null takes the file away.",
+        ),
+    ] = {}
+
+
+class PlannedChange(Struct, frozen=True):
+    key: Annotated[str, Meta(description="Such as `segment/vip`.")]
+    action: Literal["add", "change", "remove"]
+    file: str
+    line: int | None
+    answers_change: Annotated[bool, Meta(description="False for an edit of names and texts alone.")]
+
+
+class Flow(Struct, frozen=True):
+    """A segment (stage `in`) or one stage: how many are in it, would be, would come and go."""
+
+    definition: str
+    stage: str
+    before: int
+    after: int
+    enter: int
+    leave: int
+
+
+class Plan(Struct, frozen=True):
+    now: Instant
+    changes: list[PlannedChange]
+    flows: list[Flow]
+    refits_rhythm: Annotated[bool, Meta(description="Whether the rhythm's figures would be revised.")]
+
+
+class AppliedChange(Struct, frozen=True):
+    key: str
+    action: Literal["add", "change", "remove"]
+
+
+class Applied(Struct, frozen=True):
+    applied: list[AppliedChange]
+    files: Annotated[list[str], Meta(description="Playbook files that were written or taken away.")]
+
+
+_EXAMPLE = "segments:\n  - id: regulars\n    name: Regulars\n    who: {did: Order Completed, count: {gte: 5}}\n"
+FilesBody = Annotated[
+    PlaybookFiles,
+    Body(
+        description="The playbook folder is the truth: what is applied is what is in it, these files included.",
+        examples=[
+            Example(summary="One file", value={"files": {"regulars.yaml": _EXAMPLE}}),
+            Example(summary="The folder as it is", value={"files": {}}),
+        ],
+    ),
+]
+
+
+class Definitions(Controller):
+    path = "/definitions"
+    tags = ["definitions"]
+
+    @get(summary="What is in force", responses=problems(400), sync_to_thread=True)
+    def list_definitions(
+        self,
+        desk: AtDesk,
+        kind: Annotated[DefinitionKind | None, Parameter(query="kind", description="Of this kind alone.")] = None,
+    ) -> DefinitionList:
+        with desk.store.read() as connection:
+            found = store_definitions.active(connection, kind)
+        return DefinitionList(
+            [
+                DefinitionSummary(_kind(d), d.id, d.version, shown(d.applied_at) or "", msgspec.json.decode(d.body))
+                for d in found
+                if d.kind != "fit"
+            ]
+        )
+
+    @get(
+        "/{kind:str}/{id:str}",
+        summary="Every version of one definition",
+        responses=problems(400, 404),
+        sync_to_thread=True,
+    )
+    def versions(
+        self,
+        desk: AtDesk,
+        kind: Annotated[DefinitionKind, Parameter(description="The kind.", examples=[Example(value="lifecycle")])],
+        id: Annotated[str, Parameter(description="The definition's id.", examples=[Example(value="value")])],
+    ) -> DefinitionVersions:
+        with desk.store.read() as connection:
+            found = store_definitions.versions(connection, kind, id)
+        if not found:
+            raise NotFoundError(f"There never was a {kind} “{id}”.")
+        listed = [Version(d.version, shown(d.applied_at) or "", d.active, msgspec.json.decode(d.body)) for d in found]
+        return DefinitionVersions(kind, id, listed)
+
+    @post(
+        "/plan",
+        summary="What applying would change, with the numbers",
+        description="Reads the playbook folder, with the files sent in place of those there. Changes nothing.",
+        responses=problems(400, 413, 415, 422),
+        status_code=200,
+        guards=[json_body_guard],
+        sync_to_thread=True,
+    )
+    def plan(self, desk: AtDesk, data: FilesBody, now: NowParameter = None) -> Plan:
+        at = moment(desk, now)
+        wanted = playbook_files.checked(desk.playbook_folder, desk.zone, data.files)
+        found = make_plan(desk.in_force(), wanted, desk.answerer, at)
+        return Plan(
+            shown(found.now) or "",
+            [PlannedChange(c.key, c.action, c.file, c.line, c.answers_change) for c in found.changes],
+            [Flow(f.definition, f.stage, f.before, f.after, f.enter, f.leave) for f in found.flows],
+            found.fit is not None,
+        )
+
+    @post(
+        "/apply",
+        summary="Make the playbook the one in force",
+        description=(
+            "Writes the files sent into the playbook folder, all of them or none, and applies the folder. What is "
+            "applied takes part in the next tick, without a restart."
+        ),
+        responses=problems(400, 409, 413, 415, 422),
+        status_code=200,
+        guards=[json_body_guard],
+        sync_to_thread=True,
+    )
+    def apply(self, desk: AtDesk, data: FilesBody) -> Applied:
+        playbook_files.checked(desk.playbook_folder, desk.zone, data.files)
+        with playbook_files.written(desk.playbook_folder, data.files):
+            done = desk.run("apply", {})
+        changes = [AppliedChange(c["key"], c["action"]) for c in done["applied"]]
+        return Applied(changes, sorted(data.files))
+
+
+def _kind(found: store_definitions.Applied) -> DefinitionKind:
+    return found.kind  # type: ignore[return-value]
