@@ -119,7 +119,19 @@ class Answerer:
             "CREATE OR REPLACE TEMP TABLE asof_states (ask INTEGER, profile_id BIGINT, value SMALLINT, since TIMESTAMP)"
         )
         cursor.execute("CREATE OR REPLACE TEMP TABLE asof_canon (from_id BIGINT, to_id BIGINT)")
-        links = cursor.execute('SELECT from_id, to_id FROM merge_links WHERE "at" <= ? ORDER BY seq', [now]).fetchall()
+        links = cursor.execute(
+            """
+            SELECT from_id, to_id
+            FROM (
+                SELECT from_id, to_id, seq, "at", NULL AS until FROM merge_links
+                UNION ALL
+                SELECT from_id, to_id, seq, "at", until FROM ended_merges
+            )
+            WHERE "at" <= $now AND (until IS NULL OR until > $now)
+            ORDER BY seq
+            """,
+            {"now": now},
+        ).fetchall()
         pairs = flat(links)
         if pairs:
             cursor.executemany("INSERT INTO asof_canon VALUES (?, ?)", [list(pair) for pair in pairs.items()])

@@ -30,6 +30,7 @@ class Links:
         self._facts: dict[int, dict[str, Fact]] = {}
         self._zones: dict[int, str] = {}
         self._relinked: set[int] = set()
+        self._ended: list[tuple[int, int, int, datetime, datetime]] = []
         self._new_facts: list[tuple[int, str, datetime, int, str | None]] = []
         self._rezoned: set[int] = set()
         cursor.register("wanted", pa.table({"id": pa.array(list(subjects), pa.int64())}))
@@ -79,16 +80,18 @@ class Links:
         previous = self._links.get(source)
         if previous is not None:
             self._sources[previous[0]].discard(source)
+            self._ended.append((source, *previous, at))
         self._links[source] = (target, seq, at)
         self._sources.setdefault(target, set()).add(source)
         self._touch(source)
 
-    def unmerge(self, source: int) -> None:
-        """`source` is its own again, with those that had been merged into it."""
+    def unmerge(self, source: int, at: datetime) -> None:
+        """`source` is its own again from `at`, with those that had been merged into it."""
         self._touch(source)
         link = self._links.pop(source, None)
         if link is not None:
             self._sources[link[0]].discard(source)
+            self._ended.append((source, *link, at))
         self._touch(source)
 
     def write(self, cursor: duckdb.DuckDBPyConnection) -> None:
@@ -102,6 +105,8 @@ class Links:
                 cursor.execute(f"DELETE FROM {table} WHERE from_id IN (SELECT id FROM relinked)")
                 append(cursor, table, arrow(kinds, rows))
             cursor.unregister("relinked")
+        ended = {"from_id": pa.int64(), "to_id": pa.int64(), "seq": pa.int64(), "at": STAMP, "until": STAMP}
+        append(cursor, "ended_merges", arrow(ended, self._ended))
         facts = {"profile_id": pa.int64(), "trait": pa.string(), "time": STAMP, "seq": pa.int64(), "zone": pa.string()}
         append(cursor, "zone_facts", arrow(facts, self._new_facts))
         if self._rezoned:

@@ -155,7 +155,7 @@ class Batch:
         if row.kind == "merge":
             self._links.merge(row.profile_id, target, row.seq, row.time)
         else:
-            self._links.unmerge(row.profile_id)
+            self._links.unmerge(row.profile_id, row.time)
         self._merge_log.append((row.seq, row.kind, row.profile_id, target))
         self._soil(row.profile_id, row.time, "merge")
         self._soil(target, row.time, "merge")

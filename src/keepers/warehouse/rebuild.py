@@ -113,4 +113,4 @@ def _relink(links: Links, row: tuple[int, str, int, int]) -> None:
     if kind == "merge":
         links.merge(source, target, seq, _ANY_TIME)
     else:
-        links.unmerge(source)
+        links.unmerge(source, _ANY_TIME)

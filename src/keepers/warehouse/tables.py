@@ -18,6 +18,8 @@ FIXED = {
     "merge_links": 'from_id BIGINT, to_id BIGINT, seq BIGINT, "at" TIMESTAMP',
     # Every merge and un-merge in the order in which it was made, for the rebuild.
     "merge_log": "seq BIGINT, kind VARCHAR, from_id BIGINT, to_id BIGINT",
+    # Merges that were taken back: an answer as of a moment between still sees them.
+    "ended_merges": 'from_id BIGINT, to_id BIGINT, seq BIGINT, "at" TIMESTAMP, until TIMESTAMP',
     # What the reserved traits said about a subject's zone (NULL: a value that names none).
     "zone_facts": "profile_id BIGINT, trait VARCHAR, time TIMESTAMP, seq BIGINT, zone VARCHAR",
     "states": """
