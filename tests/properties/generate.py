@@ -107,7 +107,7 @@ def _merges(r: Random, found: World, people: int) -> None:
             found.add("unmerge", source, at(time + r.randrange(1, 4)))
 
 
-def tests(r: Random, kind: str = "any") -> Any:
+def comparison(r: Random, kind: str) -> Any:
     """Comparisons for one property or trait, with every operator."""
     number = r.choice(NUMBERS)
     low, high = sorted(r.sample(NUMBERS, 2))
@@ -141,22 +141,24 @@ def where(r: Random, clock: bool = True) -> dict[str, Any]:
     for _ in range(r.choice((1, 1, 2))):
         pick = r.randrange(7)
         if pick == 0:
-            found["total"] = tests(r, "number")
+            found["total"] = comparison(r, "number")
         elif pick == 1:
-            found["category"] = r.choice((tests(r, "text"), ["a", "b"], "abc"))
+            found["category"] = r.choice((comparison(r, "text"), ["a", "b"], "abc"))
         elif pick == 2:
-            found["when"] = tests(r, "any" if clock else "number")
+            found["when"] = comparison(r, "any" if clock else "number")
         elif pick == 3:
             found["order.id"] = r.choice(("x", {"ne": "x"}, {"exists": True}, {"exists": False}))
         elif pick == 4:
             found["tags"] = r.choice(
-                ("vip", {"contains": "vip"}, {"not_contains": "vip"}, {"ne": "new"}, {"exists": True}, {"in": ["vip", 5]},
-                 {"not_in": ["vip"]}, {"exists": False}, {"gt": 4})
+                ("vip", {"contains": "vip"}, {"not_contains": "vip"}, {"ne": "new"}, {"exists": True},
+                 {"in": ["vip", 5]}, {"not_in": ["vip"]}, {"exists": False}, {"gt": 4})
             )  # fmt: skip
         elif pick == 5:
-            found["products"] = {"some": {"price": tests(r, "number"), "sku": tests(r, "text")}}
+            found["products"] = {"some": {"price": comparison(r, "number"), "sku": comparison(r, "text")}}
         else:
-            found["products"] = {"some": {r.choice(("price", "nothing")): tests(r, r.choice(("number", "exists")))}}
+            found["products"] = {
+                "some": {r.choice(("price", "nothing")): comparison(r, r.choice(("number", "exists")))}
+            }
     return found
 
 
@@ -174,13 +176,14 @@ def window(r: Random) -> dict[str, Any]:
 
 def figures(r: Random) -> dict[str, Any]:
     count = r.choice((1, 2, {"gte": 2}, {"lt": 2}, {"between": [1, 2]}, {"eq": 0}, {"in": [1, 3]}, {"ne": 1}))
-    number = tests(r, "number")
+    number = comparison(r, "number")
     return r.choice(
         (
             {"count": count}, {"count": count}, {"sum": {"of": "total", **number}},
             {"avg": {"of": "total", **number}}, {"min": {"of": "total", **number}},
             {"max": {"of": "total", **number}}, {"distinct": {"of": "category", "gte": r.randrange(3)}},
-            {"distinct": {"of": "order.id", "eq": r.randrange(3)}}, {"count": {"gte": 1}, "sum": {"of": "total", "gte": 5}},
+            {"distinct": {"of": "order.id", "eq": r.randrange(3)}},
+            {"count": {"gte": 1}, "sum": {"of": "total", "gte": 5}},
         )
     )  # fmt: skip
 
@@ -216,13 +219,13 @@ def sequence(r: Random, names: tuple[str, ...] = EVENTS) -> dict[str, Any]:
 def trait(r: Random) -> dict[str, Any]:
     pick = r.randrange(5)
     if pick == 0:
-        return {"trait": "birthday", **tests(r, "trait_date")}
+        return {"trait": "birthday", **comparison(r, "trait_date")}
     if pick == 1:
-        return {"trait": "score", **tests(r, "number")}
+        return {"trait": "score", **comparison(r, "number")}
     if pick == 2:
         held = r.choice(({"contains": "vip"}, {"not_contains": "golf"}, {"exists": True}, {"exists": False}))
         return {"trait": "interests", **held}
-    return {"trait": r.choice(("plan", "birthday", "plan", "nothing")), **tests(r)}
+    return {"trait": r.choice(("plan", "birthday", "plan", "nothing")), **comparison(r, "any")}
 
 
 def leaf(r: Random, names: tuple[str, ...] = EVENTS) -> Any:

@@ -75,6 +75,6 @@ def test_every_operator_is_generated() -> None:
     seen = set()
     for _ in range(1500):
         for kind in ("any", "number", "text", "date", "trait_date"):
-            parsed = parse_segment({"id": "x", "who": {"trait": "x", **generate.tests(r, kind)}})
+            parsed = parse_segment({"id": "x", "who": {"trait": "x", **generate.comparison(r, kind)}})
             seen |= {t.op for t in parsed.who.tests}  # type: ignore[union-attr]
     assert seen == {row.id for row in OPERATORS}
