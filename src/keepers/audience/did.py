@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import Any
+
+import ibis
 
 from keepers.audience import ast
 from keepers.audience.comparisons import Clock, Value, moment_column, seconds, sure
@@ -18,7 +22,8 @@ LARGEST_SUMMED = 1e24
 
 def live(rows: Rows, now: Any) -> Any:
     """Rows that count at the moment of asking: happened, and not cancelled since."""
-    holds = rows.table.time <= now
+    # Where no row lies ahead there is nothing to test, on the hottest path of all.
+    holds = rows.table.time <= now if rows.has_future else ibis.literal(True)
     if rows.has_void:
         void = rows.table.void_at
         holds = holds & (void.isnull() | (void > now))
@@ -63,12 +68,15 @@ class _Masks:
         self.reach = start if start is not None and start.is_relative and self.flip is None else None
 
     def counted(self, rows: Rows) -> Any:
+        """Which rows the leaf counts; None for all of them."""
         now = self.features.now_of(rows.table)
-        holds = live(rows, now)
+        masks = [live(rows, now)] if rows.has_future else []
         inside = in_window(rows.table.time, self.leaf.window, now)
         if inside is not None:
-            holds = holds & inside
-        return holds if self.flag is None else holds & rows.table[self.flag]
+            masks.append(inside)
+        if self.flag is not None:
+            masks.append(rows.table[self.flag])
+        return functools.reduce(operator.and_, masks) if masks else None
 
     def figure(self, key: str, build: Any, kind: str | None = "timestamp") -> str:
         """A figure over the leaf's own rows; leaves with the same rows share it."""
@@ -77,7 +85,8 @@ class _Masks:
     def edges(self) -> list[tuple[str, Any]]:
         """(column, offset) of instants at which rows of this leaf come in, are cancelled, or change by themselves."""
         enter = entering(self.leaf.window)
-        found: list[tuple[str, Any]] = [(self.figure("enters", lambda rows: self._enters(rows, enter), None), -enter.offset)]
+        enters = self.figure("enters", lambda rows: self._enters(rows, enter), None)
+        found: list[tuple[str, Any]] = [(enters, -enter.offset)]
         found.append((self.figure("voids", self._voids, None), None))
         if self.flip is not None:
             found.append((self.figure("flips", self._flips, None), None))
@@ -169,7 +178,9 @@ def _number_figure(function: ast.Function, number: Any, counted: Any) -> Any:
         return number.min(where=counted)
     if function == "max":
         return number.max(where=counted)
-    summable = counted & (number.abs() < LARGEST_SUMMED)
+    summable = number.abs() < LARGEST_SUMMED
+    if counted is not None:
+        summable = counted & summable
     total = number.cast(SUM_TYPE).sum(where=summable)
     return total if function == "sum" else total.cast("float64") / number.count(where=summable).nullif(0)
 

@@ -62,8 +62,8 @@ EVENT_COLUMNS = {
 IBIS_KINDS = {"number": "float64", "text": "string", "boolean": "boolean"}
 
 
-@ibis.udf.scalar.builtin(name="getvariable")
-def _variable(variable: str) -> ibis.dtype("timestamp"):  # type: ignore[valid-type, no-untyped-def]
+@ibis.udf.scalar.builtin(name="getvariable")  # type: ignore[untyped-decorator]
+def _variable(variable: str) -> ibis.dtype("timestamp"):  # type: ignore[valid-type]
     """A session variable: folded to a constant by the engine, so that the expression is compiled once."""
 
 

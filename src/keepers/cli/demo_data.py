@@ -54,14 +54,14 @@ def cdnow() -> History:
         f" FROM read_csv({literal(str(path))}, columns = {{'line': 'VARCHAR'}}, header = true, delim = '\\0',"
         f" quote = '', escape = '', auto_detect = false))"
     )
-    first, last, customers, purchases = duckdb.sql(
+    first, last, customers, purchases = duckdb.execute(
         f"SELECT min(date), max(date), count(DISTINCT customer), count(*) FROM ({read})"
     ).fetchall()[0]
 
     def prepare(folder: Path, shift: timedelta) -> list[Mapped]:
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / "cdnow.csv"
-        duckdb.sql(
+        duckdb.execute(
             f"COPY (SELECT customer, strftime(date + INTERVAL {shift.days} DAY, '%Y-%m-%d') AS date, cds, total"
             f" FROM ({read})) TO {literal(str(target))} (HEADER)"
         )
@@ -88,7 +88,7 @@ def online_retail(path: Path) -> History:
     reader = "read_parquet" if path.suffix == ".parquet" else "read_csv"
     table = f"{reader}({literal(str(path))})"
     try:
-        columns = [row[0] for row in duckdb.sql(f"DESCRIBE SELECT * FROM {table}").fetchall()]
+        columns = [row[0] for row in duckdb.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()]
     except duckdb.Error as error:
         raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}", code="file") from None
     missing = [c for c in RETAIL_COLUMNS if c not in columns]

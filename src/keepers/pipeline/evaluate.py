@@ -15,6 +15,7 @@ from msgspec import Struct
 from keepers.model.errors import ConflictError
 from keepers.model.moments import format_instant
 from keepers.warehouse.answers import Answerer
+from keepers.warehouse.circles import hold_back
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.standing import Standing
 from keepers.warehouse.waves import Wave, count_of
@@ -30,6 +31,9 @@ class Evaluated(Struct, frozen=True):
     waves: int = 0
     subjects: int = 0
     changes: int = 0
+
+    def __add__(self, other: Evaluated) -> Evaluated:
+        return Evaluated(self.waves + other.waves, self.subjects + other.subjects, self.changes + other.changes)
 
 
 def last_tick(warehouse: Warehouse) -> datetime | None:
@@ -68,20 +72,24 @@ def evaluate(
     before = refuse_past(warehouse, now)
     resumed = backfill_from(warehouse)
     before = resumed if resumed is not None else before
-    total = _initial(answerer, standing, unanswered, now)
-    while True:
-        done = _wave(answerer, standing, before, now, is_backfill=resumed is not None)
-        total = Evaluated(total.waves + done.waves, total.subjects + done.subjects, total.changes + done.changes)
+    answered = standing.numbers - unanswered
+    total = Evaluated()
+    # What was in force before is brought up to now first: a new rule's first answer is as of now and never older.
+    while answered:
+        done = _wave(answerer, standing, answered, before, now, is_backfill=resumed is not None)
+        total += done
         if progress is not None:
             progress(total.subjects, total.subjects)
         if not done.waves:
-            return total
+            break
+    return total + _initial(answerer, standing, unanswered, now)
 
 
 def _initial(answerer: Answerer, standing: Standing, unanswered: frozenset[int], now: datetime) -> Evaluated:
-    if not unanswered:
-        return Evaluated()
     with answerer.warehouse.transaction() as cursor:
+        if not unanswered:
+            _set_clock(cursor, now)
+            return Evaluated()
         wave = Wave(answerer, cursor, standing)
         for layer in standing.layers:
             for kind in ("account", "person"):
@@ -96,19 +104,24 @@ def _initial(answerer: Answerer, standing: Standing, unanswered: frozenset[int],
 
 
 def _wave(
-    answerer: Answerer, standing: Standing, before: datetime | None, now: datetime, *, is_backfill: bool
+    answerer: Answerer,
+    standing: Standing,
+    answered: frozenset[int],
+    before: datetime | None,
+    now: datetime,
+    *,
+    is_backfill: bool,
 ) -> Evaluated:
     with answerer.warehouse.transaction() as cursor:
         moved = _leave_merged(cursor, now)
-        subjects = _gather(cursor, standing, before, now)
+        subjects = _gather(cursor, standing, answered, before, now)
         if not subjects:
-            _set_clock(cursor, now)
             cursor.execute("DELETE FROM meta WHERE name = ?", [BACKFILL])
             return Evaluated()
         if is_backfill:
             cursor.execute("UPDATE people_scope SET cause = 'backfill'")
         wave = Wave(answerer, cursor, standing)
-        numbers = _asks_of_wave(cursor, standing)
+        numbers = _asks_of_wave(cursor, standing) & answered
         earliest = cursor.execute("SELECT min(now) FROM people_scope").fetchone()
         if standing.has_accounts:
             _add_accounts(cursor)
@@ -125,12 +138,18 @@ def _wave(
         return Evaluated(1, subjects, wave.moved + moved)
 
 
-def _gather(cursor: duckdb.DuckDBPyConnection, standing: Standing, before: datetime | None, now: datetime) -> int:
+def _gather(
+    cursor: duckdb.DuckDBPyConnection,
+    standing: Standing,
+    answered: frozenset[int],
+    before: datetime | None,
+    now: datetime,
+) -> int:
     """Fills `work` (what waits at each subject's earliest instant) and `people_scope`; returns how many subjects.
 
     What arrived late, or lies ahead, is looked at now; the rest at the instant from which it matters.
     """
-    active = ", ".join(map(str, sorted(standing.numbers))) or "-1"
+    active = ", ".join(map(str, sorted(answered)))
     cursor.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE waiting AS
@@ -148,13 +167,16 @@ def _gather(cursor: duckdb.DuckDBPyConnection, standing: Standing, before: datet
     cursor.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE people_scope AS
-        SELECT w.profile_id, min(w.due) AS now, arg_min(CASE WHEN w.kind = 'due' THEN 'time' ELSE w.kind || ':' || w.name END, w.due) AS cause
+        SELECT w.profile_id, min(w.due) AS now,
+               arg_min(CASE WHEN w.kind = 'due' THEN 'time' ELSE w.kind || ':' || w.name END, w.due) AS cause
         FROM waiting w
         GROUP BY w.profile_id
         ORDER BY 2
         LIMIT {WAVE_SIZE}
         """
     )
+    if standing.has_accounts:
+        hold_back(cursor)
     cursor.execute(
         """
         CREATE OR REPLACE TEMP TABLE work AS

@@ -12,6 +12,7 @@ from keepers.playbook.live import InForce, body_text, definitions_of
 from keepers.playbook.load import Playbook
 from keepers.scores.rhythm import ENOUGH_REPEATERS, Fit
 from keepers.warehouse.answers import Answerer
+from keepers.warehouse.asks import preview_numbers
 from keepers.warehouse.fitting import fit_rhythm
 from keepers.warehouse.standing import Definitions, build, signatures
 
@@ -98,7 +99,7 @@ def _flows(answerer: Answerer, before: Definitions, after: Definitions, now: dat
         return ()
     cursor = answerer.prepare_as_of(now)
     for table, definitions in (("plan_before", before), ("plan_after", after)):
-        standing = build(definitions)
+        standing = build(definitions, preview_numbers(answerer.warehouse, definitions))
         ids = [name for name in changed if name in standing.asks]
         answerer.as_of(standing, ids, now)
         _keep(cursor, table, {standing.asks[name].number: name for name in ids}, definitions)

@@ -141,10 +141,14 @@ class Answerer:
         cursor.execute(f"CREATE OR REPLACE TEMP TABLE asof_answers AS {query}")
         for ask in asks:
             cursor.execute(
+                # A changed rule's record is new, but who kept their stage kept its `since` (see waves.py).
                 f"""
                 INSERT INTO asof_states
-                SELECT {ask.number}, a.profile_id, a."v{ask.number}", h.since
+                SELECT {ask.number}, a.profile_id, a."v{ask.number}", coalesce(s.since, h.since)
                 FROM asof_answers a
+                LEFT JOIN states s
+                  ON s.ask = {ask.number} AND s.profile_id = a.profile_id AND s.value = a."v{ask.number}"
+                 AND s.since <= ?
                 LEFT JOIN (
                     SELECT profile_id, max("at") AS since, arg_max(to_value, n) AS value
                     FROM changes
@@ -153,7 +157,7 @@ class Answerer:
                 ) h ON h.profile_id = a.profile_id AND h.value = a."v{ask.number}"
                 WHERE a."v{ask.number}" > 0
                 """,
-                [now],
+                [now, now],
             )
 
 
@@ -163,9 +167,10 @@ def with_segment(standing: Standing, segment: Segment) -> Standing:
     definitions = Definitions(old.events, old.segments | {segment.id: segment}, old.lifecycles, old.rhythm, old.fit)
     numbers = {name: ask.number for name, ask in standing.asks.items()}
     fresh = [name for name in definitions.by_id() if name not in numbers]
-    # Numbers below zero belong to nobody in the warehouse.
-    numbers |= {name: -n for n, name in enumerate(fresh, start=1)}
-    numbers[f"segment:{segment.id}"] = numbers.get(f"segment:{segment.id}", -len(fresh) - 1)
+    # Numbers below zero belong to nobody in the warehouse; the segment's own rule may differ from the one in force.
+    lowest = min([0, *numbers.values()])
+    numbers |= {name: lowest - n for n, name in enumerate(fresh, start=1)}
+    numbers[f"segment:{segment.id}"] = lowest - len(fresh) - 1
     return build(definitions, numbers)
 
 

@@ -43,6 +43,15 @@ def sync(warehouse: Warehouse, definitions: Definitions, now: datetime) -> tuple
     return standing, frozenset(row[0] for row in unanswered)
 
 
+def preview_numbers(warehouse: Warehouse, definitions: Definitions) -> dict[str, int]:
+    """Numbers for asking ahead of a tick: a rule that is in force keeps its own, so that its recorded history still
+    fits; one that is not gets a number below zero, which nothing in the warehouse has."""
+    rows = warehouse.cursor().execute("SELECT definition || ' ' || signature, ask FROM asks WHERE is_active").fetchall()
+    known = dict(rows)
+    wanted = signatures(definitions).items()
+    return {name: known.get(f"{name} {signature}", -n) for n, (name, signature) in enumerate(wanted, start=1)}
+
+
 def _insert(
     cursor: duckdb.DuckDBPyConnection, number: int, name: str, signature: str, definition: Definition, now: datetime
 ) -> None:
