@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from keepers.audience import ast
 from keepers.audience.operands import parse_tests, text_of
-from keepers.model.errors import DefinitionError, UserError, nearest
+from keepers.model.errors import DefinitionError, UserError, nearest, shown
 from keepers.model.moments import Moment, parse_duration, parse_moment
 
 MAX_DEPTH = 24
@@ -44,7 +44,7 @@ class Parser:
             return ast.NOBODY
         if not isinstance(data, dict):
             raise DefinitionError(
-                f"expected a condition such as {{did: Order Completed}} or “anyone”, got {_show(data)}",
+                f"expected a condition such as {{did: Order Completed}} or “anyone”, got {shown(data)}",
                 field=at,
             )
         heads = [k for k in data if k in LEAVES or k in GROUPS]
@@ -101,7 +101,9 @@ class Parser:
         for word in ("first", "last"):
             if data.get(word):
                 if data[word] is not True or occurrence:
-                    raise DefinitionError("write “first: true” or “last: true”, not both", field=f"{at}.{word}")
+                    raise DefinitionError(
+                        "write “first: true” or “last: true”, not both", field=f"{at}.{word}" if at else word
+                    )
                 occurrence = word
         aggregates = tuple(self._aggregate(f, data[f], f"{at}.{f}" if at else f) for f in ast.FUNCTIONS if f in data)
         if occurrence and aggregates:
@@ -169,7 +171,7 @@ class Parser:
                 raise DefinitionError(f"“{test.op}” does not apply to a {function}", field=here)
             for operand in test.operand if isinstance(test.operand, tuple) else (test.operand,):
                 if isinstance(operand, bool) or not isinstance(operand, int | float):
-                    raise DefinitionError(f"a {function} is compared with a number, not {_show(operand)}", field=here)
+                    raise DefinitionError(f"a {function} is compared with a number, not {shown(operand)}", field=here)
         return ast.Aggregate(function, of, tests)
 
     def _window(self, data: dict[str, Any], at: str) -> ast.Window:
@@ -203,7 +205,7 @@ class Parser:
         if not isinstance(steps, list) or len(steps) < 2:
             raise DefinitionError("expected a list of at least two steps", field=here)
         parsed = tuple(self._step(step, f"{here}[{n}]", n, len(steps)) for n, step in enumerate(steps))
-        same = text_of(data["same"], f"{at}.same") if "same" in data else None
+        same = text_of(data["same"], f"{at}.same" if at else "same") if "same" in data else None
         return ast.Sequence(parsed, same, self._window(data, at))
 
     def _step(self, data: Any, here: str, n: int, total: int) -> ast.SequenceStep:
@@ -229,7 +231,7 @@ class Parser:
             raise DefinitionError(error.message, field=here) from None
 
     def _lasting(self, data: dict[str, Any], at: str) -> Any:
-        return self._duration(data.get("for", "0s"), f"{at}.for")
+        return self._duration(data.get("for", "0s"), f"{at}.for" if at else "for")
 
     def _in_segment(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
         self._only(data, ("in_segment", "for"), at)
@@ -258,7 +260,7 @@ class Parser:
                 raise ValueError
         except (ValueError, TypeError):
             raise DefinitionError("expected a share such as 10% or [10%, 20%]", field=here) from None
-        return ast.Sample(text_of(data.get("salt", ""), f"{at}.salt", empty=True), start, end)
+        return ast.Sample(text_of(data.get("salt", ""), f"{at}.salt" if at else "salt", empty=True), start, end)
 
 
 def _share(value: Any) -> float:
@@ -267,11 +269,6 @@ def _share(value: Any) -> float:
     if isinstance(value, bool):
         raise ValueError
     return float(value)
-
-
-def _show(data: Any) -> str:
-    text = repr(data)
-    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def parse_condition(data: Any, zone: ZoneInfo | None = None, at: str = "") -> ast.Condition:

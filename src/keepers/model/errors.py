@@ -51,6 +51,16 @@ class DefinitionError(UserError):
         self.line = line
 
 
+def shown(value: object) -> str:
+    """A value in a sentence: short, and safe for whatever was sent, however deeply it is nested."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list | tuple | set):
+        return "a list"
+    text = str(value)
+    return f"“{text}”" if len(text) <= 60 else f"“{text[:57]}…”"
+
+
 def nearest(name: str, known: object) -> str:
     """A hint sentence with the nearest known names, or an empty text. `known` is any iterable of texts."""
     names = sorted({str(k) for k in known})  # type: ignore[attr-defined]

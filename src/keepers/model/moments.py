@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, shown
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"^\s*((?:\d+(?:\.\d+)?\s*[smhdw]\s*)+)$")
@@ -39,15 +39,17 @@ def parse_duration(text: object) -> timedelta:
         return text
     match = _DURATION.match(text) if isinstance(text, str) else None
     if not match:
-        raise UserError(f"“{text}” is not a duration. Write a number and a unit: 30m, 6h, 14d, 8w.", code="duration")
+        raise UserError(
+            f"{shown(text)} is not a duration. Write a number and a unit: 30m, 6h, 14d, 8w.", code="duration"
+        )
     span = timedelta()
     for number, unit in _PART.findall(match.group(1)):
         seconds = float(number) * _UNITS[unit]
         if seconds > _MAX.total_seconds():
-            raise UserError(f"The duration “{text}” is longer than 100 years.", code="duration")
+            raise UserError(f"The duration {shown(text)} is longer than 100 years.", code="duration")
         span += timedelta(seconds=seconds)
     if span > _MAX:
-        raise UserError(f"The duration “{text}” is longer than 100 years.", code="duration")
+        raise UserError(f"The duration {shown(text)} is longer than 100 years.", code="duration")
     return span
 
 
@@ -76,12 +78,11 @@ def parse_instant(text: object, zone: ZoneInfo | None = None) -> datetime:
     elif isinstance(text, date):
         parsed = datetime(text.year, text.month, text.day)
     else:
-        raw = str(text).strip()
         try:
-            parsed = datetime.fromisoformat(raw)
+            parsed = datetime.fromisoformat(text.strip() if isinstance(text, str) else "")
         except ValueError:
             raise UserError(
-                f"“{raw[:60]}” is not a time. Write ISO 8601, such as 2026-03-01 or 2026-03-01T09:30:00+01:00.",
+                f"{shown(text)} is not a time. Write ISO 8601, such as 2026-03-01 or 2026-03-01T09:30:00+01:00.",
                 code="time",
             ) from None
     try:
@@ -91,7 +92,7 @@ def parse_instant(text: object, zone: ZoneInfo | None = None) -> datetime:
     except OverflowError:
         parsed = datetime.max
     if not EARLIEST <= parsed < LATEST:
-        raise UserError(f"The time “{text}” is outside the years 1900 to 2199.", code="time")
+        raise UserError(f"The time {shown(text)} is outside the years 1900 to 2199.", code="time")
     return parsed
 
 
