@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -62,36 +61,28 @@ def count(workspace: Workspace, progress: Progress, target: str, now: str | None
     live = workspace.in_force().playbook
     path = Path(target)
     if path.suffix.lower() in (".yaml", ".yml", ".json") or path.is_file():
-        segment, file = _segment_of(path, workspace.zone), target
+        segment = _segment_of(workspace, path, at)
     elif target in live.segments:
-        segment, file = live.segments[target], ""
+        segment = live.segments[target]
     else:
         raise NotFoundError(
             f"“{target}” is neither a file nor a segment in force.{nearest(target, live.segments)}", name=target
         )
-    return {"count": counted(workspace, segment, at, file)}
+    return {"count": workspace.answerer.count(workspace.standing(), segment.who, at, segment.of)}
 
 
-def counted(workspace: Workspace, segment: Segment, at: datetime, file: str = "") -> int:
-    """Counts a segment after checking that all it names is known. Raises DefinitionError with the nearest names."""
-    refuse_unknown(workspace, segment, at, file)
-    return workspace.answerer.count(workspace.standing(), segment.who, at, segment.of)
-
-
-def refuse_unknown(workspace: Workspace, segment: Segment, at: datetime, file: str = "") -> None:
-    preview.refuse_unknown(workspace.in_force().playbook, segment, workspace.warehouse.schema(at), file)
-
-
-def _segment_of(path: Path, zone: ZoneInfo) -> Segment:
+def _segment_of(workspace: Workspace, path: Path, at: datetime) -> Segment:
+    """The condition in a file, refused when it names what is not known, with the line."""
     if not path.is_file():
         raise NotFoundError(f"There is no file {path}.")
     document = read_file(path, str(path))
     try:
-        return preview.read_audience(document.data, zone, path.stem.lower().replace(" ", "-"))
+        found = preview.read_preview(document.data, workspace.zone)
+        preview.refuse_unknown(workspace.in_force().playbook, found, workspace.warehouse.schema(at))
     except DefinitionError as error:
-        raise DefinitionError(
-            error.reason, field=error.field, file=str(path), line=document.line(error.field) or 1
-        ) from None
+        line = document.line(error.field) or 1
+        raise DefinitionError(error.reason, field=error.field, file=str(path), line=line) from None
+    return found.segment
 
 
 def stages(workspace: Workspace, progress: Progress, lifecycle: str | None = None, now: str | None = None) -> Any:
@@ -235,6 +226,7 @@ COMMANDS: dict[str, Command] = {
     "apply": apply,
     "import": import_file,
     "doctor": operations.doctor,
+    "rhythm": operations.rhythm,
     "keys": operations.list_keys,
     "create-key": operations.create_key,
     "revoke-key": operations.revoke_key,

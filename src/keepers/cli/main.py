@@ -207,6 +207,12 @@ def doctor(workspace: Folder = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def rhythm(workspace: Folder = None, as_json: Json = False) -> None:
+    """The shop's own cycle: typical gap between purchases, and where the figure comes from."""
+    give(run(workspace, "rhythm"), as_json, present.rhythm)
+
+
+@app.command()
 def rebuild(workspace: Folder = None, as_json: Json = False) -> None:
     """Make the typed tables anew from the record, sorted for fast reads."""
     give(run(workspace, "rebuild", doing="Rebuilding"), as_json, present.done)

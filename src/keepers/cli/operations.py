@@ -20,6 +20,7 @@ from keepers.playbook import catalog
 from keepers.playbook.apply import apply_playbook
 from keepers.playbook.load import Playbook, PlaybookErrors, load
 from keepers.playbook.plan import proposed_fit
+from keepers.scores.rhythm import frozen
 from keepers.store import inbox, keys, log
 from keepers.warehouse.load import WATERMARK
 from keepers.warehouse.rebuild import rebuild as run_rebuild
@@ -88,6 +89,22 @@ def _findings(figures: dict[str, Any], now: datetime, ticked: datetime | None) -
 
 def _number(cursor: Any, query: str) -> int:
     return int(cursor.execute(query).fetchone()[0])
+
+
+def rhythm(workspace: Workspace, progress: Progress) -> Any:
+    """The shop's own cycle: the figures in force, and where they come from."""
+    live = workspace.in_force()
+    settled = frozen(live.playbook.rhythm, live.fit)
+    return {
+        "event": live.playbook.rhythm.event,
+        "typical_gap_s": settled.typical_gap.total_seconds(),
+        "longest_gap_s": settled.longest_gap.total_seconds(),
+        "repeaters": settled.repeaters,
+        "months_of_history": round(settled.months, 1),
+        "is_provisional": settled.is_provisional,
+        "method": settled.method,
+        "fitted_at": format_instant(live.fitted_at) if live.fitted_at else None,
+    }
 
 
 def list_keys(workspace: Workspace, progress: Progress) -> Any:

@@ -221,6 +221,17 @@ def doctor(answer: dict[str, Any]) -> None:
         out.print("[green]Nothing is wrong.[/]")
 
 
+def rhythm(answer: dict[str, Any]) -> None:
+    days = {k: answer[k] / 86400 for k in ("typical_gap_s", "longest_gap_s")}
+    note = " (provisional: under 12 months of history, or too few came back)" if answer["is_provisional"] else ""
+    typical = f"[bold]{days['typical_gap_s']:.1f} days[/]"
+    out.print(f"Typical gap between first and second {answer['event']}: {typical}{note}")
+    out.print(f"Gap that 95 % of all gaps stay below: {days['longest_gap_s']:.1f} days")
+    out.print(
+        f"From {answer['repeaters']:,} who came back, {answer['method']}; frozen {answer['fitted_at'] or 'not yet'}."
+    )
+
+
 def keys(answer: list[dict[str, Any]]) -> None:
     table = Table("id", "kind", "name", "created", "revoked", box=None, pad_edge=False)
     for key in answer:
