@@ -20,7 +20,7 @@ from keepers.api.parameters import (
 )
 from keepers.api.problems import problems
 from keepers.audience.wording import describe
-from keepers.playbook.preview import read_audience, refuse_unknown
+from keepers.playbook.preview import read_preview, refuse_unknown
 
 CONDITION = {
     "all": [
@@ -72,8 +72,9 @@ class Audience(Controller):
     )
     def count(self, desk: AtDesk, data: ConditionBody, now: NowParameter = None) -> Counted:
         at = moment(desk, now)
-        segment = read_audience(data, desk.zone)
-        refuse_unknown(desk.in_force().playbook, segment, desk.answerer.warehouse.schema(at))
+        found = read_preview(data, desk.zone)
+        refuse_unknown(desk.in_force().playbook, found, desk.answerer.warehouse.schema(at))
+        segment = found.segment
         return Counted(desk.answerer.count(desk.standing(), segment.who, at, segment.of), shown(at) or "")
 
     @post(
@@ -84,5 +85,5 @@ class Audience(Controller):
         sync_to_thread=True,
     )
     def describe_condition(self, desk: AtDesk, data: ConditionBody, locale: LocaleParameter = "en") -> Described:
-        segment = read_audience(data, desk.zone)
+        segment = read_preview(data, desk.zone).segment
         return Described(describe(segment.who, locale), segment.of)

@@ -5,34 +5,41 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
+
 from keepers.audience.definitions import Segment
 from keepers.audience.parse import parse_condition
 from keepers.audience.reading import parse_segment
 from keepers.audience.schema import Schema
 from keepers.model.errors import DefinitionError
-from keepers.playbook.check import Finding, check
+from keepers.playbook.check import check
 from keepers.playbook.load import Playbook
 
 PREVIEW = "counted"
+_KEY = f"segment/{PREVIEW}"
 
 
-def read_audience(data: Any, zone: ZoneInfo | None, id: str = PREVIEW) -> Segment:
+class Preview(Struct, frozen=True):
+    """A condition as a segment. `body` is the condition as written; `is_bare` when it came without `who`."""
+
+    segment: Segment
+    body: Any
+    is_bare: bool
+
+
+def read_preview(data: Any, zone: ZoneInfo | None) -> Preview:
     """A bare condition, or a segment (fields `who`, and `of` for accounts). Raises DefinitionError."""
     if isinstance(data, dict) and "who" in data:
-        return parse_segment({"id": id} | data, zone)
-    return Segment(PREVIEW, parse_condition(data, zone))
+        return Preview(parse_segment(data | {"id": PREVIEW}, zone), data["who"], is_bare=False)
+    return Preview(Segment(PREVIEW, parse_condition(data, zone)), data, is_bare=True)
 
 
-def refuse_unknown(live: Playbook, segment: Segment, schema: Schema, file: str = "") -> None:
-    """Raises DefinitionError, with the nearest names, when a segment names what is not known."""
-    others = {k: s for k, s in live.segments.items() if k != segment.id}
-    asked = Playbook(
-        live.events, others | {segment.id: segment}, live.lifecycles, live.rhythm, {f"segment/{segment.id}": (file, 1)}
-    )
-    found = [f for f in check(asked, schema) if f.file == file and _is_about(f, segment)]
-    if found:
-        raise DefinitionError(found[0].message, file=file, field=found[0].field)
-
-
-def _is_about(finding: Finding, segment: Segment) -> bool:
-    return finding.line == 1 or finding.field.startswith(("who", f"segments.{segment.id}"))
+def refuse_unknown(live: Playbook, preview: Preview, schema: Schema) -> None:
+    """Raises DefinitionError, with the nearest names, when a condition names what is not known."""
+    segments = live.segments | {PREVIEW: preview.segment}
+    bodies = live.bodies | {_KEY: {"id": PREVIEW, "who": preview.body}}
+    asked = Playbook(live.events, segments, live.lifecycles, live.rhythm, bodies=bodies)
+    for finding in check(asked, schema):
+        if finding.field.startswith(_KEY):
+            field = finding.field.removeprefix(_KEY).removeprefix(".")
+            raise DefinitionError(finding.message, field=field.removeprefix("who.") if preview.is_bare else field)
