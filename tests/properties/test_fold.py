@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 
 import pytest
@@ -12,7 +12,7 @@ from keepers.warehouse.standing import Definitions
 from properties import generate
 from properties.definitions import playbook
 from properties.oracle import Oracle
-from properties.running import SEEDS, Live, difference, expected, few
+from properties.running import SEEDS, Live, difference, expected, few, segments
 from properties.world import World, at
 
 END = generate.LENGTH + 12
@@ -95,9 +95,20 @@ def test_an_outage_changes_no_transition(accounts: bool, seed: int) -> None:
     world = generate.world(r, accounts=accounts)
     definitions = playbook(r, accounts=accounts, lasting=True)
     often = live(world, definitions, [at(0), *(at(n) for n in range(1, END + 1))])
-    seldom = live(world, definitions, [at(0), *sorted(r.sample([at(n) for n in range(1, END)], 2)), at(END)], like=often)
+    few_moments = [at(0), *(at(n) for n in sorted(r.sample(range(1, END), 2))), at(END)]
+    seldom = live(world, definitions, few_moments, like=often)
     kept, skipped = sorted(often.changes()), sorted(seldom.changes())
     assert kept == skipped, f"only often: {set(kept) - set(skipped)}\nonly seldom: {set(skipped) - set(kept)}"
     for running in (often, seldom):
         in_order(running)
         running.warehouse.close()
+
+
+def test_an_anniversary_moves_with_the_customers_zone() -> None:
+    world = World()
+    world.person(1, at(0))
+    world.add("identify", 1, at(0), data={"birthday": "1990-03-28"})
+    world.add("identify", 1, at(1), data={"timezone": "Pacific/Auckland"})
+    definitions = Definitions(segments=segments([{"trait": "birthday", "anniversary": {"in": "0d"}}]))
+    running = live(world, definitions, [at(0), at(1.5), at(2.5)])
+    assert running.changes() == [("segment:s0", 1, 0, 1, at(1) + timedelta(hours=5))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 from hypothesis import given
 
@@ -78,3 +79,31 @@ def test_every_operator_is_generated() -> None:
             parsed = parse_segment({"id": "x", "who": {"trait": "x", **generate.comparison(r, kind)}})
             seen |= {t.op for t in parsed.who.tests}  # type: ignore[union-attr]
     assert seen == {row.id for row in OPERATORS}
+
+
+def alone(definitions: Definitions, *events: dict[str, Any]) -> dict[str, int]:
+    """One person who did `A` with each of these properties; their answers a day later."""
+    world = World()
+    world.person(1, at(0))
+    for properties in events:
+        world.track(1, "A", at(1), **properties)
+    warehouse, standing = loaded(world), standing_of(definitions)
+    return {name: value for (name, _), (value, _) in answers_at(warehouse, standing, at(5)).items()}
+
+
+def test_a_number_too_large_to_sum_is_left_out() -> None:
+    sums = [{"did": "A", f: {"of": "total", "eq": 5}} for f in ("sum", "avg")]
+    answers = alone(Definitions(segments=segments(sums)), {"total": 1e300}, {"total": -1e33}, {"total": 5})
+    assert set(answers.values()) == {1}
+
+
+def test_a_basket_of_exactly_300_is_at_least_300() -> None:
+    exact = {"did": "A", "sum": {"of": "total", "gte": 300}}
+    parts = [{"total": 0.1}] * 10 + [{"total": 99.7}, {"total": 199.3}]
+    assert alone(Definitions(segments=segments([exact])), *parts) == {"segment:s0": 1}
+
+
+def test_words_that_an_engine_reads_as_times_are_no_dates() -> None:
+    rules = [{"did": "A", "where": {"when": {"after": "now"}}}, {"did": "A", "where": {"when": {"older_than": "1d"}}}]
+    events = [{"when": word} for word in ("infinity", "-infinity", "epoch", "now", "today", "10")]
+    assert set(alone(Definitions(segments=segments(rules)), *events).values()) == {0}

@@ -178,11 +178,10 @@ def _number_figure(function: ast.Function, number: Any, counted: Any) -> Any:
         return number.min(where=counted)
     if function == "max":
         return number.max(where=counted)
-    summable = number.abs() < LARGEST_SUMMED
-    if counted is not None:
-        summable = counted & summable
-    total = number.cast(SUM_TYPE).sum(where=summable)
-    return total if function == "sum" else total.cast("float64") / number.count(where=summable).nullif(0)
+    # Left out before the cast: the engine casts every row, also those that the filter then drops.
+    summable = ibis.cases((number.abs() < LARGEST_SUMMED, number))
+    total = summable.cast(SUM_TYPE).sum(where=counted)
+    return total if function == "sum" else total.cast("float64") / summable.count(where=counted).nullif(0)
 
 
 def _occurrence(leaf: ast.Did, features: Features) -> Finish:

@@ -10,6 +10,8 @@ from keepers.audience import ast
 from keepers.audience.definitions import DerivedEvent, Lifecycle, Segment
 from keepers.model.errors import DefinitionError
 
+ZONE_TRAITS = frozenset({"timezone", "country"})
+"""traits that move a subject's midnight, and with it the day of an anniversary"""
 RHYTHM_TRAITS = frozenset({"due_at", "slipping_at", "lost_at", "rhythm_days"})
 
 
@@ -68,8 +70,10 @@ def reads(condition: ast.Condition, events: Mapping[str, DerivedEvent], rhythm_e
                 names.add(event)
             case ast.Sequence(steps=steps):
                 names.update(step.event for step in steps)
-            case ast.Trait(name=name):
+            case ast.Trait(name=name, tests=tests):
                 traits.add(name)
+                if any(test.op == "anniversary" for test in tests):
+                    traits |= ZONE_TRAITS
                 if name in RHYTHM_TRAITS:
                     names.add(rhythm_event)
             case ast.InSegment(segment=segment):

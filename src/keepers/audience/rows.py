@@ -275,7 +275,7 @@ def _is_negative(test: Test) -> bool:
 def _parts(tests: tuple[Test, ...]) -> list[tuple[Test, ...]]:
     """Tests that one item of a list must pass together; what no item may be stands alone, and so does `exists`."""
     together = tuple(t for t in tests if t.op not in NEGATIVE and t.op != "exists")
-    alone = [(t,) for t in tests if t not in together]
+    alone: list[tuple[Test, ...]] = [(t,) for t in tests if t not in together]
     return [together, *alone] if together else alone
 
 
@@ -308,5 +308,7 @@ def _columns(rows: Any, kinds: dict[str, str]) -> Value:
 def _with_instant(value: Value) -> Value:
     if value.text is None:
         return value
-    instant = value.text.try_cast("timestamp('UTC')").cast("timestamp")
+    # Only what is written like a date: the engine would also read “epoch” and “infinity”.
+    dated = ibis.cases((value.text.substr(4, 1) == "-", value.text))
+    instant = dated.try_cast("timestamp('UTC')").cast("timestamp")
     return Value(value.number, value.text, value.boolean, instant, None)
