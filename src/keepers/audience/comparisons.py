@@ -180,7 +180,9 @@ def contains(value: Value, operand: str, clock: Clock) -> Any:
 
 def exists(value: Value, wanted: bool, clock: Clock) -> Any:
     present = never()
-    for column in (value.number, value.text, value.boolean, value.instant, value.items):
+    # An instant that is read from a text is there only with the text, and reading it is dear.
+    instant = value.instant if value.text is None else None
+    for column in (value.number, value.text, value.boolean, instant, value.items):
         if column is not None:
             present = present | column.notnull()
     return present if wanted else ~present

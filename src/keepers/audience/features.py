@@ -13,12 +13,11 @@ from msgspec import Struct
 
 from keepers.audience.comparisons import Value, later, seconds
 from keepers.audience.definitions import DerivedEvent
+from keepers.audience.latest import LATEST, TRAIT_FIELDS, in_order
 from keepers.audience.rows import Needs, Rows, RowSource
 from keepers.audience.schema import Schema
 from keepers.audience.tables import STATES, TRAIT_VALUES, ZONE_OFFSETS, Asked, Mode, table
 from keepers.model.moments import Moment
-
-TRAIT_FIELDS = ("number", "text", "boolean", "instant", "date", "items")
 
 
 class Term(Struct, frozen=True):
@@ -66,6 +65,7 @@ class Features:
         self.needs_zone = False
         self._needs: dict[str, Needs] = {}
         self._figures: dict[str, dict[Hashable, tuple[str, str | None, Callable[[Rows], Any]]]] = {}
+        self._derived: dict[str, dict[Hashable, tuple[str, str, Callable[[Any], Any]]]] = {}
         self._reach: dict[str, list[Moment | None]] = {}
         self._traits: dict[str, str] = {}
         self._states: dict[str, int] = {}
@@ -98,8 +98,15 @@ class Features:
             figures[key] = (self.name("e"), kind, build)
         return figures[key][0]
 
+    def derived(self, event: str, key: Hashable, build: Callable[[Any], Any], kind: str) -> str:
+        """A column worked out from figures of the same event (a row of them), once and not wherever it is used."""
+        derived = self._derived.setdefault(event, {})
+        if key not in derived:
+            derived[key] = (self.name("d"), kind, build)
+        return derived[key][0]
+
     def trait(self, name: str) -> str:
-        """A column prefix: `<prefix>` is the latest value as a struct, `<prefix>_next` the next future time."""
+        """A column prefix: `<prefix>_<field>` of the latest value, `<prefix>_next` is the next future time."""
         return self._traits.setdefault(name, f"t{len(self._traits)}")
 
     def state(self, definition: str) -> tuple[str, str]:
@@ -130,7 +137,8 @@ class Features:
             if found is not None:
                 base = _join(base, found)
             else:
-                absent |= {name: ibis.null(kind) for name, kind, _ in figures.values() if kind is not None}
+                wanted = [*figures.values(), *self._derived.get(event, {}).values()]
+                absent |= {name: ibis.null(kind) for name, kind, _ in wanted if kind is not None}
         if self._traits:
             base = _join(base, self._trait_figures())
         if self._states:
@@ -150,7 +158,9 @@ class Features:
             rows = Rows(kept, rows.has_void, rows.has_future, rows.per_day)
         built = {name: build(rows) for name, _, build in self._figures[event].values()}
         built = {name: figure for name, figure in built.items() if figure is not None}
-        return rows.table.group_by("profile_id").aggregate(**built)
+        grouped = rows.table.group_by("profile_id").aggregate(**built)
+        derived = {name: build(grouped) for name, _, build in self._derived.get(event, {}).values()}
+        return grouped.mutate(**derived) if derived else grouped
 
     def _trait_figures(self) -> Any:
         values = table("trait_values", TRAIT_VALUES)
@@ -159,12 +169,14 @@ class Features:
         is_list = values.raw.startswith("[") & (values.raw != "[]")
         rows = self.asked.attach_own(values.mutate(items=ibis.cases((is_list, values.raw))).drop("raw"))
         now = self.now_of(rows)
-        known = ibis.struct({f: rows[f] for f in TRAIT_FIELDS})
-        rows = rows.mutate(known_value=known)
+        rows = rows.mutate(known_order=in_order(rows))
         built = {}
         for name, prefix in self._traits.items():
             mine = rows.trait == name
-            built[prefix] = rows.known_value.last(where=mine & (rows.time <= now), order_by=[rows.time, rows.seq])
+            known = mine & (rows.time <= now)
+            # What no condition looks at is left out again by the engine.
+            for kind in TRAIT_FIELDS:
+                built[f"{prefix}_{kind}"] = LATEST[kind](rows[kind], rows.known_order, where=known)
             built[f"{prefix}_next"] = rows.time.min(where=mine & (rows.time > now))
         return rows.group_by("profile_id").aggregate(**built)
 

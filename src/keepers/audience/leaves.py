@@ -13,6 +13,7 @@ from keepers.audience.accounts import account
 from keepers.audience.comparisons import Clock, Value, seconds, sure
 from keepers.audience.did import did
 from keepers.audience.features import Features, Finish, Term
+from keepers.audience.latest import TRAIT_FIELDS
 from keepers.audience.operators import BY_NAME
 from keepers.audience.sequences import sequence
 
@@ -96,8 +97,7 @@ def _trait(leaf: ast.Trait, features: Features) -> Finish:
         prefix = features.trait(leaf.name)
 
         def value_of(row: Any) -> tuple[Value, tuple[Any, ...]]:
-            held = row[prefix]
-            value = Value(held["number"], held["text"], held["boolean"], held["instant"], held["date"], held["items"])
+            value = Value(**{kind: row[f"{prefix}_{kind}"] for kind in TRAIT_FIELDS})
             return value, (row[f"{prefix}_next"],)
 
     def finish(row: Any) -> Term:

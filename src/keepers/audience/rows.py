@@ -121,6 +121,10 @@ class RowSource:
             kept = self._nth(kept, source)
         if void is None:
             return kept
+        if not self._has_future(source):
+            # All that cancels lies in the past: what it cancels never counts, and no edge can come of it.
+            cancelled = [kept.profile_id == void.void_owner, kept.unless_key == void.void_key]
+            return kept.anti_join(void, cancelled).drop("unless_key")
         joined = kept.left_join(void, (kept.profile_id == void.void_owner) & (kept.unless_key == void.void_key))
         return joined.drop("void_owner", "void_key", "unless_key")
 

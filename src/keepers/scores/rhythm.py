@@ -168,23 +168,34 @@ class RhythmTrait:
         first = figure("first", lambda rows, mask: rows.table.time.min(where=mask))
         last = figure("last", lambda rows, mask: rows.table.time.max(where=mask))
         occasions = figure("occasions", lambda rows, mask: rows.table.day.nunique(where=mask), "int64")
-        seasons = figure("seasons", lambda rows, mask: _season(rows).nunique(where=mask), "int64")
-        years = figure("years", lambda rows, mask: _season_year(rows).nunique(where=mask), "int64")
+        first_season = figure("first season", lambda rows, mask: _season(rows).min(where=mask), "int64")
+        last_season = figure("last season", lambda rows, mask: _season(rows).max(where=mask), "int64")
+        first_year = figure("first year", lambda rows, mask: _season_year(rows).min(where=mask), "int64")
+        last_year = figure("last year", lambda rows, mask: _season_year(rows).max(where=mask), "int64")
         upcoming = figure("upcoming", lambda rows, mask: _upcoming(rows, features), None)
         voids = figure("voids", lambda rows, mask: _voids(rows, features), None)
 
-        def value_of(row: Any) -> tuple[Value, tuple[Any, ...]]:
+        def value(row: Any) -> Any:
             span_s = (row[last].epoch_seconds() - row[first].epoch_seconds()).cast("float64")
             own = (2 * self._fit.typical_gap.total_seconds() + span_s) / (2 + row[occasions] - 1)
-            own = own.clip(self._rhythm.least.total_seconds(), self._rhythm.most.total_seconds())
-            is_seasonal = (row[seasons] == 1) & (row[years] >= 2)
-            return self._value(row[last], own, is_seasonal), tuple(instants(row, [(upcoming, None), (voids, None)]))
+            least, most = self._rhythm.least.total_seconds(), self._rhythm.most.total_seconds()
+            own = ibis.least(ibis.greatest(own, least), most)
+            is_seasonal = (row[first_season] == row[last_season]) & (row[first_year] < row[last_year])
+            return self._value(row[last], own, is_seasonal)
+
+        is_number = self.name == "rhythm_days"
+        kind = "float64" if is_number else "timestamp"
+        column = features.derived(self.event, ("rhythm", self.signature), value, kind)
+
+        def value_of(row: Any) -> tuple[Value, tuple[Any, ...]]:
+            found = Value(number=row[column]) if is_number else Value(instant=row[column])
+            return found, tuple(instants(row, [(upcoming, None), (voids, None)]))
 
         return value_of
 
-    def _value(self, last: Any, own_s: Any, is_seasonal: Any) -> Value:
+    def _value(self, last: Any, own_s: Any, is_seasonal: Any) -> Any:
         if self.name == "rhythm_days":
-            return Value(number=own_s / 86400)
+            return own_s / 86400
         longest = self._fit.longest_gap.total_seconds()
         if self.name == "due_at":
             usual, seasonal = own_s, YEAR
@@ -193,7 +204,7 @@ class RhythmTrait:
         else:
             usual, seasonal = ibis.greatest(4 * own_s, longest), YEAR + 2 * SEASON
         plain = last + usual.round().cast("int64").as_interval("s")
-        return Value(instant=ibis.cases((is_seasonal.fill_null(False), last + seconds(seasonal)), else_=plain))
+        return ibis.cases((is_seasonal.fill_null(False), last + seconds(seasonal)), else_=plain)
 
 
 def _season(rows: Rows) -> Any:
