@@ -1,0 +1,47 @@
+"""What each error code means, for the reference. A test holds it against the codes in the source."""
+
+from __future__ import annotations
+
+CODES: dict[str, str] = {
+    "busy": "Too many requests wait for the disk (HTTP 429). Send again after the `Retry-After` seconds.",
+    "clock": "A tick was asked for at a moment before the last one. Ask about the past with `--now` on "
+    "`count`, `stages`, `moves` or `profile` instead.",
+    "command": "A command that the running server does not know: it is of another version than the command line.",
+    "conflict": "The request is right but the present state refuses it, such as undoing a merge that does not stand.",
+    "cursor": "Not a cursor of this listing (HTTP 400). Start again without one.",
+    "definition": "A definition in the playbook, or a condition, cannot be used; the message names file, line, field.",
+    "demo": "The demo's data are not installed, or the file given is not in the form it takes.",
+    "duration": "Not a duration. Write a number and a unit: `30m`, `6h`, `14d`, `8w`.",
+    "encoding": "The request's content encoding is unknown (HTTP 415). Send gzip, or none.",
+    "exists": "There is a workspace at this folder already.",
+    "file": "A file to import is missing, empty, binary or changed while it was read.",
+    "files": "More playbook files in one request than are taken.",
+    "gzip": "The request's body is not valid gzip (HTTP 400).",
+    "incomplete": "The request's body ended early (HTTP 400).",
+    "internal": "A mistake of Keepers'. Details are in `data/errors.log` of the workspace. Exit code 1.",
+    "interrupted": "Interrupted by Ctrl-C. What was committed is kept. Exit code 130.",
+    "invalid": "Something in the request cannot be used; the message says what. Also the code of a `/v1` call none of "
+    "whose items can be used.",
+    "json": "The body is not the JSON that the call expects.",
+    "key": "Not a kind of key, or a token that is too short or not plain text.",
+    "locked": "Another process is already working on this workspace's sequence of events; the message names it.",
+    "mapping": "An import's mapping does not fit: a column that is not there, a time format, a doubled name.",
+    "method": "The method is not the one of this path (HTTP 405). Events are sent by POST.",
+    "not_found": "A profile, definition, file or workspace that is not there; near names are offered.",
+    "path": "Not one of the tracking calls.",
+    "port": "The server's port cannot be used, mostly because another program listens on it.",
+    "revoked": "The key was revoked (HTTP 403).",
+    "server": "A server has this workspace open but does not answer.",
+    "settings": "`keepers.toml` cannot be read, names something unknown, or a value is out of range.",
+    "stopped": "The server is stopping; what was asked for was not begun.",
+    "store": "The operational store cannot be opened or written. Over HTTP 503: the event was not kept, send it again.",
+    "store_newer": "The store was written by a newer Keepers. Install that version.",
+    "time": "Not a time. Write ISO 8601, such as `2026-03-01` or `2026-03-01T09:30:00+01:00`.",
+    "too_large": "An event, a batch or an upload is over the limit (HTTP 413).",
+    "unauthorized": "No key, or an unknown one (HTTP 401).",
+    "warehouse": "The warehouse file cannot be opened: not a DuckDB file, not writable, or made by a newer Keepers.",
+    "warehouse_locked": "Another process has the warehouse file open.",
+    "workspace": "The workspace's folder cannot be written.",
+    "wrong_key": "The key is of another kind than this call needs (HTTP 403).",
+    "zone": "Not a time zone. Use an IANA name such as `Europe/Warsaw`.",
+}

@@ -1,0 +1,267 @@
+"""Writes docs/reference from the code: run it after changing a command, setting, operator, template or endpoint.
+
+`python docs/generate.py` writes the pages, `python docs/generate.py --check` says which are stale (exit code 1).
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import typer
+from error_codes import CODES
+
+import keepers
+from keepers.audience.operators import OPERATORS
+from keepers.cli import demo, importing, keys, serve
+from keepers.cli.main import app
+from keepers.model.definitions import LOCALES, text_in
+from keepers.playbook.catalog import shipped, templates
+from keepers.settings import sections
+
+FOLDER = Path(__file__).parent / "reference"
+MADE = "<!-- Made by docs/generate.py; edit the code instead. -->\n\n"
+LANGUAGES = {"en": "English", "ru": "Russian", "pl": "Polish", "zh": "Chinese", "it": "Italian"}
+_ADD_COMMANDS = (demo, importing, keys, serve)
+"""Modules that add their commands to `app` when imported."""
+
+
+def commands() -> str:
+    """Every command with its arguments and options."""
+    root: Any = typer.main.get_command(app)
+    said = [
+        "# Commands\n",
+        f"{root.help}\n",
+        "Every command answers for people, or with `--json` as JSON on standard output. Exit codes: 0 done, 1 a "
+        "mistake of Keepers' or its surroundings, 2 a mistake in what was asked, 130 interrupted. Errors go to "
+        'standard error, with `--json` to standard output as `{"error": {"code", "message"}}`; the codes are listed '
+        "under [errors](errors.md).\n",
+        "A command that needs a workspace takes the folder named by `-w`, else by the variable `KEEPERS_WORKSPACE`, "
+        "else the current folder. While `keepers serve` has the workspace open, the command asks that server.\n",
+        "## keepers\n",
+        _parameters(root),
+    ]
+    for path, command in all_commands(root):
+        usage = " ".join(map(_usage, _arguments(command)))
+        said += [f"## keepers {path}\n", f"`keepers {path}{' ' + usage if usage else ''}`\n", f"{command.help}\n"]
+        said.append(_parameters(command))
+    return "\n".join(said)
+
+
+def all_commands(command: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """(`keys create`, command) of every command under a group, in the order of their names."""
+    for name, inner in sorted(command.commands.items()):
+        path = f"{before} {name}".strip()
+        if hasattr(inner, "commands"):
+            yield from all_commands(inner, path)
+        elif not inner.hidden:
+            yield path, inner
+
+
+def _arguments(command: Any) -> list[Any]:
+    return [p for p in command.params if p.param_type_name == "argument"]
+
+
+def _usage(argument: Any) -> str:
+    shown = argument.metavar or str(argument.name).upper()
+    return shown if argument.required else f"[{shown}]"
+
+
+def _parameters(command: Any) -> str:
+    rows = []
+    for one in command.params:
+        is_option = one.param_type_name == "option"
+        if is_option and one.name in ("help", "install_completion", "show_completion"):
+            continue
+        shown = ", ".join(f"`{name}`" for name in (*one.opts, *one.secondary_opts)) if is_option else f"`{one.name}`"
+        if is_option and not one.is_flag:
+            shown += f" {one.metavar or _kind(one)}"
+            shown += " …" if one.multiple else ""
+        needed = "needed" if one.required else _default(one.default)
+        rows.append(f"| {shown} | {_cell(one.help or '')} | {needed} |")
+    if not rows:
+        return ""
+    return "\n".join(["| argument or option | meaning | default |", "|---|---|---|", *rows]) + "\n"
+
+
+def _kind(option: Any) -> str:
+    return {int: "NUMBER", float: "NUMBER", Path: "FILE"}.get(option.type_descriptor.annotation, "TEXT")
+
+
+def _default(value: Any) -> str:
+    return "" if value in (None, False, "") else f"`{value}`"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def settings() -> str:
+    """Every setting of keepers.toml with its default."""
+    said = [
+        "# Settings\n",
+        "Settings stand in `keepers.toml` in the workspace's folder. Each may also be given as an environment variable "
+        "`KEEPERS_<SECTION>_<NAME>`, which wins over the file: `KEEPERS_SERVER_PORT=9000`. An unknown section or name "
+        "is refused with the nearest known one. The playbook is not configured here: it stands in `playbook/`.\n",
+    ]
+    for section, struct in sections().items():
+        docs = field_docs(struct)
+        said += [f"## [{section}]\n", "| name | type | default | meaning |", "|---|---|---|---|"]
+        for one in msgspec.structs.fields(struct):
+            shown = msgspec.json.encode(one.default).decode()
+            kind = _type(one.type)
+            said.append(f"| `{one.name}` | {kind} | `{shown}` | {_cell(docs.get(one.name, ''))} |")
+        said.append("")
+    return "\n".join(said)
+
+
+def _type(kind: Any) -> str:
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    return names.get(kind) or " or ".join(f"`{value}`" for value in get_args(kind))
+
+
+def field_docs(struct: type) -> dict[str, str]:
+    """Field → the text under it in the source of its class."""
+    body = ast.parse(inspect.getsource(struct)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found: dict[str, str] = {}
+    for field, text in zip(body.body, body.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            value = text.value if isinstance(text, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                found[field.target.id] = value.value
+    return found
+
+
+OPERANDS = {
+    "scalar": "a text, a number, true or false, a date",
+    "list": "a list of values",
+    "ordered": "a number, a moment or a text",
+    "pair": "two numbers, moments or texts, as `[10, 20]`",
+    "text": "a text",
+    "pattern": "an RE2 pattern",
+    "flag": "true or false",
+    "moment": "a moment: ISO 8601, `now`, `30d ago`, `+7d`",
+    "span": "a duration: `14d`, `6h`",
+    "anniversary": "`{in: 7d}` or `{within: 7d}`",
+}
+
+
+def operators() -> str:
+    """Every comparison operator, with its words."""
+    said = [
+        "# Operators\n",
+        "What a trait or a property may be compared by. Operators never give “unknown”: an absent value is not equal "
+        "to anything, so `not` around a comparison is exact. How they are used: [conditions](conditions.md).\n",
+        "| operator | also written | compared with | meaning |",
+        "|---|---|---|---|",
+    ]
+    for row in OPERATORS:
+        also = ", ".join(f"`{name}`" for name in row.aliases)
+        said.append(f"| `{row.id}` | {also} | {OPERANDS[row.operand]} | {_cell(row.doc)} |")
+    said += ["\n## In words\n", "The sentence shown for a comparison, in each language of the interface.\n"]
+    said += ["| operator | " + " | ".join(LANGUAGES[x] for x in LOCALES) + " |", "|---" * (len(LOCALES) + 1) + "|"]
+    said += [f"| `{row.id}` | " + " | ".join(_cell(row.words[x]) for x in LOCALES) + " |" for row in OPERATORS]
+    return "\n".join(said) + "\n"
+
+
+def errors() -> str:
+    """Every error code."""
+    said = [
+        "# Error codes\n",
+        "Every error has a stable code and a sentence that says what is wrong, where, and what to do. On the command "
+        "line the sentence is printed and, with `--json`, the code too; over HTTP both are in the answer's body.\n",
+        "| code | meaning |",
+        "|---|---|",
+        *(f"| `{code}` | {_cell(text)} |" for code, text in sorted(CODES.items())),
+    ]
+    return "\n".join(said) + "\n"
+
+
+def codes_in_source() -> set[str]:
+    """Every error code that the package can give."""
+    found = set()
+    for path in Path(keepers.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            value: Any = None
+            match node:
+                case ast.keyword(arg="code", value=ast.Constant(value=str(value))):
+                    found.add(value)
+                case ast.Assign(targets=[ast.Name(id="code")], value=ast.Constant(value=str(value))):
+                    found.add(value)
+                case ast.Call(func=ast.Name(id="_Answer"), args=[_, ast.Constant(value=str(value)), *_]):
+                    found.add(value)
+                case ast.Call(func=ast.Name(id="_failed"), args=[ast.Constant(value=str(value)), *_]):
+                    found.add(value)
+    return found
+
+
+def lifecycle_templates() -> str:
+    """The shipped lifecycles: stages, needs, and the words each asks about."""
+    words = shipped().events
+    said = [
+        "# Lifecycle templates\n",
+        "`keepers init DIR --lifecycle ID` copies a template into the playbook, where it is yours to edit. A customer "
+        "is in the **last** stage listed whose rule holds. The *words* are the derived events that its rules ask "
+        "about; map your own event names to them as [this page](../howto/map-event-names.md) describes. "
+        "`keepers templates` lists them with what your own events cannot show yet.\n",
+    ]
+    for one in templates().values():
+        of = "accounts" if one.of == "account" else "people"
+        also = f" Comes with: {', '.join(f'`{x}`' for x in one.lifecycles[1:])}." if len(one.lifecycles) > 1 else ""
+        said += [f"## {one.id}\n", f"**{text_in(one.name)}**, of {of}. {text_in(one.description)}.{also}\n"]
+        said += ["| stage | name | the customer needs |", "|---|---|---|"]
+        for stage in one.stages:
+            needs = "; ".join(text_in(need) for need in stage.needs)
+            said.append(f"| `{stage.id}` | {text_in(stage.name)} | {_cell(needs)} |")
+        said += ["", "| word | events usually mapped to it |", "|---|---|"]
+        said += [f"| `{word}` | {', '.join(f'`{event}`' for event in events)} |" for word, events in one.words.items()]
+        said.append("")
+    said += ["## All words\n", "| word | meaning |", "|---|---|"]
+    said += [f"| `{word.id}` | {_cell(text_in(word.description))} |" for word in words.values()]
+    return "\n".join(said) + "\n"
+
+
+def pages() -> dict[str, str]:
+    """File name under docs/reference → its text."""
+    from endpoints import endpoints
+
+    made: dict[str, Callable[[], str]] = {
+        "commands.md": commands,
+        "settings.md": settings,
+        "operators.md": operators,
+        "errors.md": errors,
+        "templates.md": lifecycle_templates,
+        "endpoints.md": endpoints,
+    }
+    return {name: MADE + make().rstrip() + "\n" for name, make in made.items()}
+
+
+def stale() -> list[str]:
+    """The pages that are not what the code says now."""
+    return [
+        name
+        for name, text in pages().items()
+        if not (FOLDER / name).is_file() or (FOLDER / name).read_text(encoding="utf-8") != text
+    ]
+
+
+def main() -> None:
+    if "--check" in sys.argv[1:]:
+        found = stale()
+        for name in found:
+            print(f"docs/reference/{name} is stale. Run: python docs/generate.py")
+        sys.exit(1 if found else 0)
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+        print(f"docs/reference/{name}")
+
+
+if __name__ == "__main__":
+    main()
