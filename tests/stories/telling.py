@@ -1,0 +1,161 @@
+"""Tells a story to a real workspace: what happens arrives through the inbox, time is skipped from step to step.
+
+A step has `at` (UTC) and one of:
+`did: EVENT` by `who` (a user) or `visitor` (anonymous), with `with:` properties and `time:` when it happened, if not
+then · `has: {trait: value}` · `signs_in_as: USER` (a visitor becomes known) · `joins: ACCOUNT` with `with:` the
+account's traits · `apply: PLAYBOOK` · `tick: now` · `backfill: same_history` · `unmerge: VISITOR`
+· `then:` what is true after a tick: lifecycle → stage → who, or segment → who, everybody who is in it
+· `as_of: {…}` the same as of that moment, without a tick · `since: {definition: {who: time}}`
+· `moves: {definition: [“who: from → to at TIME”]}` all moves so far, in order · `initial: {definition: […]}` likewise.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import workspaces
+from keepers.cli.commands import COMMANDS
+from keepers.model.moments import format_instant, parse_instant
+from keepers.model.profile import IdentityKind, bucket_key
+from keepers.pipeline.identify import unmerge
+from keepers.warehouse.standing import Standing
+from keepers.wire import Workspace
+
+IDENTIFIERS: tuple[tuple[str, str, IdentityKind], ...] = (
+    ("who", "userId", "user_id"),
+    ("visitor", "anonymousId", "anonymous_id"),
+    ("signs_in_as", "userId", "user_id"),
+    ("joins", "groupId", "group_id"),
+)
+
+
+class Telling:
+    """One story under way."""
+
+    def __init__(self, folder: Path, workspace: Workspace) -> None:
+        self._folder = folder
+        self._workspace = workspace
+        self._numbers = count(1)
+        self._names: dict[str, str] = {}
+
+    def step(self, step: dict[str, Any]) -> None:
+        at = parse_instant(step["at"])
+        told = set(step) - {"at"}
+        if told & {"did", "has", "signs_in_as", "joins"}:
+            self._send(at, step)
+        if "apply" in step:
+            workspaces.write_playbook(self._folder, step["apply"])
+            COMMANDS["apply"](self._workspace, workspaces.silent)
+        if "unmerge" in step:
+            key = bucket_key("anonymous_id", step["unmerge"])
+            visitors = self._workspace.warehouse.cursor().execute(
+                "SELECT profile_id FROM profiles WHERE bucket_key = ?", [key]
+            )
+            ((profile_id,),) = visitors.fetchall()
+            unmerge(self._workspace.store, profile_id, at)
+        if told & {"tick", "then", "moves", "initial", "since", "unmerge"}:
+            self._tick(at)
+        if "then" in step:
+            self._expect(step["then"], self._states(), at)
+            self._expect(step["then"], self._as_of(at), at)
+        if "as_of" in step:
+            self._expect(step["as_of"], self._as_of(at), at)
+        for key, is_initial in (("moves", False), ("initial", True)):
+            for definition, wanted in step.get(key, {}).items():
+                assert self._changes(definition, is_initial) == wanted, f"{key} of {definition}"
+        for definition, wanted in step.get("since", {}).items():
+            found = self._since(definition)
+            assert {who: found.get(who) for who in wanted} == {
+                who: format_instant(parse_instant(time)) for who, time in wanted.items()
+            }
+        if "backfill" in step:
+            self._backfill(at)
+
+    def _send(self, at: datetime, step: dict[str, Any]) -> None:
+        call: dict[str, Any] = {"messageId": f"m{next(self._numbers)}"}
+        call["timestamp"] = format_instant(parse_instant(step.get("time", step["at"])))
+        for field, key, kind in IDENTIFIERS:
+            if field in step:
+                call[key] = step[field]
+                self._names[bucket_key(kind, step[field])] = step[field]
+        given = {k: v.isoformat() if isinstance(v, date) else v for k, v in step.get("with", {}).items()}
+        if "did" in step:
+            call |= {"type": "track", "event": step["did"], "properties": given}
+        elif "joins" in step:
+            call |= {"type": "group", "traits": given}
+        else:
+            traits = {k: v.isoformat() if isinstance(v, date) else v for k, v in step.get("has", {}).items()}
+            call |= {"type": "identify", "traits": traits}
+        workspaces.send(self._workspace.store, at, [call])
+
+    def _tick(self, at: datetime) -> None:
+        with self._workspace.sequencing("a story") as ticker:
+            ticker.tick(at)
+
+    def _states(self) -> list[tuple[int, int, int]]:
+        cursor = self._workspace.warehouse.cursor()
+        return cursor.execute("SELECT ask, profile_id, value FROM states WHERE value > 0").fetchall()
+
+    def _as_of(self, at: datetime) -> list[tuple[int, int, int]]:
+        standing = self._workspace.standing()
+        cursor = self._workspace.answerer.as_of(standing, list(standing.asks), at)
+        return cursor.execute("SELECT ask, profile_id, value FROM asof_states WHERE value > 0").fetchall()
+
+    def _expect(self, wanted: dict[str, Any], found: list[tuple[int, int, int]], at: datetime) -> None:
+        standing = self._workspace.standing()
+        for definition, who in wanted.items():
+            number, stages = _number(standing, definition)
+            by_stage = who if isinstance(who, dict) else {"in": who}
+            for stage, names in by_stage.items():
+                value = stages.index(stage) + 1
+                there = {self._name(profile) for ask, profile, v in found if (ask, v) == (number, value)}
+                assert there == set(names or ()), f"{definition} {stage} at {at}"
+
+    def _changes(self, definition: str, is_initial: bool) -> list[str]:
+        cursor = self._workspace.warehouse.cursor()
+        rows = cursor.execute(
+            """
+            SELECT c.profile_id, coalesce(f.stage, '—'), coalesce(t.stage, '—'), c."at"
+            FROM changes c
+            JOIN asks a ON a.ask = c.ask AND split_part(a.definition, ':', 2) = ? AND a.definition NOT LIKE 'account:%'
+            LEFT JOIN ask_values f ON f.ask = c.ask AND f.value = c.from_value
+            LEFT JOIN ask_values t ON t.ask = c.ask AND t.value = c.to_value
+            WHERE c.initial = ?
+            ORDER BY c."at", c.n
+            """,
+            [definition, is_initial],
+        ).fetchall()
+        return [
+            f"{self._name(who)}: {source} → {target} at {time:%Y-%m-%d %H:%M}" for who, source, target, time in rows
+        ]
+
+    def _since(self, definition: str) -> dict[str, str]:
+        number, _ = _number(self._workspace.standing(), definition)
+        cursor = self._workspace.warehouse.cursor()
+        rows = cursor.execute("SELECT profile_id, since FROM states WHERE ask = ? AND value > 0", [number]).fetchall()
+        return {self._name(who): format_instant(since) for who, since in rows}
+
+    def _backfill(self, at: datetime) -> None:
+        self._tick(at)
+        ticked = workspaces.outcome(self._workspace)
+        COMMANDS["backfill"](self._workspace, workspaces.silent)
+        filled = workspaces.outcome(self._workspace)
+        assert filled.fold == ticked.fold
+        assert filled.states == ticked.states
+        assert filled.changes == ticked.changes
+
+    def _name(self, profile_id: int) -> str:
+        """The id by which the story met a subject first."""
+        cursor = self._workspace.warehouse.cursor()
+        ((key,),) = cursor.execute("SELECT bucket_key FROM profiles WHERE profile_id = ?", [profile_id]).fetchall()
+        return self._names[key]
+
+
+def _number(standing: Standing, definition: str) -> tuple[int, list[str]]:
+    lifecycle = standing.definitions.lifecycles.get(definition)
+    if lifecycle is not None:
+        return standing.asks[f"lifecycle:{definition}"].number, [stage.id for stage in lifecycle.stages]
+    return standing.asks[f"segment:{definition}"].number, ["in"]
