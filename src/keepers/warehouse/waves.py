@@ -37,7 +37,7 @@ class Wave:
                 self._cursor.execute(f"INSERT INTO scope SELECT profile_id, now, cause FROM {source}")
                 mode = Mode(scoped=True, subject=asks[0].subject)
                 query = self._answerer.sql(asks, schema, self._standing.vocabulary, mode)
-                self._record(asks, query, initial=False)
+                self._record(asks, query)
                 if kind == "account":
                     self._wake_members(asks)
 
@@ -46,45 +46,61 @@ class Wave:
         schema = self._answerer.warehouse.schema(now)
         self._cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
         query = self._answerer.sql(asks, schema, self._standing.vocabulary, Mode(subject=kind))
-        self._record(asks, query, initial=True)
+        self._record_first(asks, query)
         for ask in asks:
             self._inherit(ask)
             self._cursor.execute("UPDATE asks SET is_answered = true WHERE ask = ?", [ask.number])
 
-    def _record(self, asks: tuple[Ask, ...], query: str, *, initial: bool) -> None:
+    def _record_first(self, asks: tuple[Ask, ...], query: str) -> None:
+        """Writes the first answers of asks. There is nothing to compare with, and the order of `changes` is free."""
+        self._cursor.execute(f"CREATE OR REPLACE TEMP TABLE answers AS {query}")
+        # Sorted by ask, then as the answers lie: a range of rows per ask, which reading one ask makes use of.
+        self._cursor.execute(
+            f"""
+            INSERT INTO states
+            SELECT ask, profile_id, value, CASE WHEN value > 0 THEN now END, changes_at, 'initial'
+            FROM ({_long(asks)})
+            WHERE value > 0 OR changes_at IS NOT NULL
+            """
+        )
+        moved = self._cursor.execute(
+            f"""
+            INSERT INTO changes
+            SELECT (SELECT coalesce(max(n), 0) FROM changes) + row_number() OVER (),
+                   ask, profile_id, 0, value, now, 'initial', true
+            FROM ({_long(asks)})
+            WHERE value > 0
+            """
+        ).fetchone()
+        self.moved += int(moved[0]) if moved else 0
+
+    def _record(self, asks: tuple[Ask, ...], query: str) -> None:
         """Compares answers with states; writes what differs, and changes of value to the log of changes."""
         execute = self._cursor.execute
         execute(f"CREATE OR REPLACE TEMP TABLE answers AS {query}")
         listed = ", ".join(str(a.number) for a in asks)
-        long = "\nUNION ALL ".join(
-            f"SELECT {a.number} AS ask, profile_id, now, v{a.number} AS value, x{a.number} AS changes_at FROM answers"
-            for a in asks
-        )
-        cause = "'initial'" if initial else "s.cause"
-        scope = "" if initial else "JOIN scope s ON s.profile_id = a.profile_id"
         execute(
             f"""
             CREATE OR REPLACE TEMP TABLE differing AS
-            SELECT a.ask, a.profile_id, a.now, a.value, a.changes_at, {cause} AS cause,
+            SELECT a.ask, a.profile_id, a.now, a.value, a.changes_at, s.cause,
                    coalesce(o.value, 0) AS old_value, o.since AS old_since
-            FROM ({long}) a
-            {scope}
+            FROM ({_long(asks)}) a
+            JOIN scope s ON s.profile_id = a.profile_id
             LEFT JOIN (
                 SELECT ask, profile_id, value, since, changes_at
                 FROM states
-                WHERE ask IN ({listed}) {"" if initial else "AND profile_id IN (SELECT profile_id FROM scope)"}
+                WHERE ask IN ({listed}) AND profile_id IN (SELECT profile_id FROM scope)
             ) o ON o.ask = a.ask AND o.profile_id = a.profile_id
             WHERE a.value <> coalesce(o.value, 0) OR a.changes_at IS DISTINCT FROM o.changes_at
             """
         )
-        if not initial:
-            execute(
-                f"""
-                DELETE FROM states
-                WHERE ask IN ({listed}) AND profile_id IN (SELECT profile_id FROM differing)
-                  AND (ask, profile_id) IN (SELECT (ask, profile_id) FROM differing)
-                """
-            )
+        execute(
+            f"""
+            DELETE FROM states
+            WHERE ask IN ({listed}) AND profile_id IN (SELECT profile_id FROM differing)
+              AND (ask, profile_id) IN (SELECT (ask, profile_id) FROM differing)
+            """
+        )
         execute(
             """
             INSERT INTO states
@@ -94,10 +110,10 @@ class Wave:
             """
         )
         moved = execute(
-            f"""
+            """
             INSERT INTO changes
             SELECT (SELECT coalesce(max(n), 0) FROM changes) + row_number() OVER (ORDER BY now, profile_id, ask),
-                   ask, profile_id, old_value, value, now, cause, {"true" if initial else "false"}
+                   ask, profile_id, old_value, value, now, cause, false
             FROM differing
             WHERE value <> old_value
             """
@@ -149,6 +165,14 @@ class Wave:
             GROUP BY profile_id
             """
         )
+
+
+def _long(asks: tuple[Ask, ...]) -> str:
+    """The wide table `answers` as rows: ask, profile_id, now, value, changes_at."""
+    return "\nUNION ALL ".join(
+        f"SELECT {a.number} AS ask, profile_id, now, v{a.number} AS value, x{a.number} AS changes_at FROM answers"
+        for a in asks
+    )
 
 
 def count_of(cursor: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | None = None) -> int:
