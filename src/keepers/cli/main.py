@@ -74,6 +74,7 @@ def give(answer: Any, as_json: bool, show: Any) -> None:
 @app.command()
 def init(
     directory: Annotated[Path, typer.Argument(help="Folder of the new workspace.")],
+    templates: Annotated[list[str] | None, typer.Argument(help="Lifecycle templates, as with --lifecycle.")] = None,
     lifecycle: Annotated[list[str] | None, typer.Option(help="A lifecycle template; may be repeated.")] = None,
     name: Annotated[str | None, typer.Option(help="The business's name.")] = None,
     zone: Annotated[str, typer.Option(help="IANA time zone of the business.")] = "UTC",
@@ -81,7 +82,8 @@ def init(
 ) -> None:
     """Make a workspace: settings, a playbook from templates, keys."""
     parse_zone(zone)
-    written = create(directory.expanduser().absolute(), lifecycle or ["value"], name, zone)
+    chosen = [one for given in (*(lifecycle or ()), *(templates or ())) for one in given.split(",") if one]
+    written = create(directory.expanduser().absolute(), chosen or ["value"], name, zone)
     workspace = Workspace.open(find_folder(directory))
     try:
         tokens = {kind: workspace.ensure_key(kind, f"first {kind} key") for kind in ("write", "server", "secret")}
@@ -141,7 +143,7 @@ def stages(
 
 @app.command()
 def moves(
-    since: Annotated[str, typer.Option(metavar="D", help="A moment: ISO 8601, or back from now as in 7d ago.")],
+    since: Annotated[str, typer.Option(metavar="D", help="A moment in ISO 8601, or how far back: 7d.")],
     lifecycle: Annotated[str | None, typer.Argument(help="Needed when there are several.")] = None,
     now: Now = None,
     workspace: Folder = None,
