@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -18,7 +19,7 @@ from keepers.measure import moves as measure_moves
 from keepers.measure import stages as measure_stages
 from keepers.measure.portrait import portrait
 from keepers.model.errors import DefinitionError, NotFoundError, UserError, nearest
-from keepers.model.moments import format_instant, parse_instant, parse_moment
+from keepers.model.moments import Moment, format_instant, parse_duration, parse_instant, parse_moment
 from keepers.pipeline import importing
 from keepers.pipeline.backfill import backfill as run_backfill
 from keepers.pipeline.imports.mapping import Mapping
@@ -68,7 +69,7 @@ def count(workspace: Workspace, progress: Progress, target: str, now: str | None
         raise NotFoundError(
             f"“{target}” is neither a file nor a segment in force.{nearest(target, live.segments)}", name=target
         )
-    return {"count": workspace.answerer.count(workspace.standing(), segment.who, at, segment.of)}
+    return {"count": workspace.answerer.count(workspace.standing(at), segment.who, at, segment.of)}
 
 
 def _segment_of(workspace: Workspace, path: Path, at: datetime) -> Segment:
@@ -88,7 +89,7 @@ def _segment_of(workspace: Workspace, path: Path, at: datetime) -> Segment:
 def stages(workspace: Workspace, progress: Progress, lifecycle: str | None = None, now: str | None = None) -> Any:
     """Profiles per stage, in order."""
     at = moment(workspace, now)
-    standing = workspace.standing()
+    standing = workspace.standing(at)
     chosen = measure_stages.find_lifecycle(standing, lifecycle)
     found = measure_stages.stages(workspace.answerer, standing, chosen, at)
     return {
@@ -104,8 +105,8 @@ def moves(
 ) -> Any:
     """Who moved since a moment, from where to where."""
     until = moment(workspace, now)
-    start = parse_moment(since, workspace.zone)
-    standing = workspace.standing()
+    start = _back_to(since, workspace.zone)
+    standing = workspace.standing(until)
     chosen = measure_stages.find_lifecycle(standing, lifecycle)
     begin = start.at if start.at is not None else until + start.offset
     if begin > until:
@@ -120,11 +121,19 @@ def moves(
     return shown(msgspec.structs.replace(found, latest=latest))
 
 
+def _back_to(since: str, zone: ZoneInfo) -> Moment:
+    """A moment, or how far back: `30d` is `30d ago`, as a span ahead is never meant here."""
+    try:
+        return Moment(offset=-parse_duration(since))
+    except UserError:
+        return parse_moment(since, zone)
+
+
 def profile(workspace: Workspace, progress: Progress, name: str, now: str | None = None, locale: str = "en") -> Any:
     """All about one profile, and why it stands where it does."""
     at = moment(workspace, now)
     profile_id = workspace.find_profile(name)
-    found = portrait(workspace.answerer, workspace.standing(), profile_id, at, locale)
+    found = portrait(workspace.answerer, workspace.standing(at), profile_id, at, locale)
     if found is None:
         raise NotFoundError(f"“{name}” was not known yet at {format_instant(at)}.")
     with workspace.store.read() as connection:
