@@ -1,0 +1,1 @@
+"""What Keepers' speed is measured by: each figure beside its yardstick, in the same run."""

@@ -1,0 +1,56 @@
+"""`python -m benchmarks [--only NAME] [--scale 1.0] [--quick]`: measures, prints a table, writes build/bench.json."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import evaluating, importing, ingest
+from benchmarks.figures import Figure, Plan, show, write
+
+NAMES = ("ingest_single", "ingest_batch100", "import_1m", "full_evaluation", "live_tick")
+OUTPUT = Path("build/bench.json")
+
+
+def main(
+    only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(NAMES)}; may be repeated.")] = None,
+    scale: Annotated[float, typer.Option(min=0.001, max=10, help="Share of the data.")] = 1.0,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer rounds.")] = False,
+) -> None:
+    chosen = set(only or NAMES)
+    if unknown := sorted(chosen - set(NAMES)):
+        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(NAMES)}")
+    console = Console()
+    figures: list[Figure] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="keepers-bench-") as folder,
+        console.status("…") as status,
+    ):
+
+        def say(text: str) -> None:
+            status.update(text)
+            if not console.is_terminal:
+                console.print(text)
+
+        plan = Plan(Path(folder), scale, quick, say)
+        if "ingest_single" in chosen:
+            figures += ingest.measure_single(plan)
+        if "ingest_batch100" in chosen:
+            figures += ingest.measure_batch(plan)
+        if "import_1m" in chosen:
+            figures += importing.measure(plan)
+        if chosen & {"full_evaluation", "live_tick"}:
+            figures += evaluating.measure(plan, full="full_evaluation" in chosen, live="live_tick" in chosen)
+    show(figures, console)
+    load = os.getloadavg()
+    console.print(f"{os.cpu_count()} cores; load {load[0]:.1f} / {load[1]:.1f} (1 and 5 minutes, this run included)")
+    write(figures, OUTPUT)
+    console.print(f"Written to {OUTPUT}.")
+
+
+typer.run(main)
