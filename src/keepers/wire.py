@@ -16,7 +16,8 @@ from keepers.model.moments import parse_zone
 from keepers.pipeline.evaluate import last_tick
 from keepers.pipeline.tick import Ticker
 from keepers.playbook.install import install
-from keepers.playbook.live import InForce, in_force
+from keepers.playbook.live import InForce, definitions_of, in_force
+from keepers.playbook.plan import proposed_fit
 from keepers.settings import FILE, Settings, initial_toml, load_settings
 from keepers.store import identities, keys
 from keepers.store.database import Store
@@ -127,10 +128,17 @@ class Workspace:
         with self.store.read() as connection:
             return in_force(connection, self.zone)
 
-    def standing(self) -> Standing:
-        """The definitions applied last as standing asks, numbered as the warehouse knows them."""
-        live = self.in_force().definitions()
-        return build(live, preview_numbers(self.warehouse, live))
+    def standing(self, at: datetime | None = None) -> Standing:
+        """The definitions applied last as standing asks, numbered as the warehouse knows them.
+
+        While no tick has frozen the rhythm's figures yet, those are used that one at the moment `at` would freeze.
+        """
+        live = self.in_force()
+        fit = (
+            proposed_fit(live, live.playbook, self.answerer, at) if at is not None and live.fitted_at is None else None
+        )
+        definitions = definitions_of(live.playbook, fit or live.fit)
+        return build(definitions, preview_numbers(self.warehouse, definitions))
 
     def now(self) -> datetime:
         """The moment answers are as of when none is named: the last tick, or the present before the first."""
