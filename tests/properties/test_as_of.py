@@ -30,14 +30,14 @@ def check(world: World, definitions: Definitions, r: Random) -> None:
     running.warehouse.close()
 
 
-@few(2)
+@few(1)
 @given(seed=SEEDS)
 def test_as_of_equals_what_was_answered_then(seed: int) -> None:
     r = Random(seed)
     check(generate.world(r, late=True), playbook(r, lasting=True), r)
 
 
-@few(2)
+@few(1)
 @given(seed=SEEDS)
 def test_as_of_equals_what_was_answered_then_with_merges_and_accounts(seed: int) -> None:
     r = Random(seed)
@@ -45,7 +45,7 @@ def test_as_of_equals_what_was_answered_then_with_merges_and_accounts(seed: int)
     check(world, playbook(r, lasting=True, accounts=True), r)
 
 
-@few(2)
+@few(1)
 @given(seed=SEEDS)
 def test_as_of_knows_history_at_its_own_time(seed: int) -> None:
     """Rows that came more than 72 h late count as if they had been there all along."""
