@@ -15,6 +15,7 @@ import pytest
 
 from keepers.store.database import Store
 from keepers.store.migrate import upgrade
+from serving import Serving, copied, make_shop, serving
 
 ENGINES = ("sqlite", "postgres")
 
@@ -132,3 +133,16 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real data sets (../shared/data) are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small shop's workspace with five months of orders; copy it to change it (`serving.copied`)."""
+    return make_shop(tmp_path_factory.mktemp("shop") / "shop")
+
+
+@pytest.fixture(scope="session")
+def running(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """`keepers serve --no-tick` on a copy of the shop, shared by tests that only read."""
+    with serving(copied(shop, tmp_path_factory.mktemp("running") / "shop"), "--no-tick") as server:
+        yield server

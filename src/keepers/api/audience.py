@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from litestar import Controller, post
 from litestar.openapi.spec import Example
 from litestar.params import Body
 from msgspec import Meta, Struct
 
+from keepers.api import examples
 from keepers.api.parameters import (
     AtDesk,
     Instant,
@@ -18,9 +20,10 @@ from keepers.api.parameters import (
     moment,
     shown,
 )
-from keepers.api.problems import problems
+from keepers.api.problems import answers
 from keepers.audience.wording import describe
-from keepers.playbook.preview import read_preview, refuse_unknown
+from keepers.model.errors import UserError
+from keepers.playbook.preview import Preview, read_preview, refuse_unknown
 
 CONDITION = {
     "all": [
@@ -40,9 +43,7 @@ ConditionBody = Annotated[
             Example(summary="Came back, then silent", value=CONDITION),
             Example(summary="Everybody", value="anyone"),
         ],
-        schema_extra={
-            "oneOf": [{"type": "object", "minProperties": 1}, {"type": "string", "enum": ["anyone", "nobody"]}]
-        },
+        schema_extra={"oneOf": [{"type": "object"}, {"type": "string", "enum": ["anyone", "nobody"]}]},
     ),
 ]
 
@@ -66,13 +67,13 @@ class Audience(Controller):
         "/count",
         summary="Count who a condition holds for",
         description="Over what was known by `now`. The condition is compiled once and kept, so asking again is quick.",
-        responses=problems(400, 413, 415, 422),
+        responses=answers(Counted, examples.COUNTED, 400, 413, 415, 422),
         status_code=200,
         sync_to_thread=True,
     )
     def count(self, desk: AtDesk, data: ConditionBody, now: NowParameter = None) -> Counted:
         at = moment(desk, now)
-        found = read_preview(data, desk.zone)
+        found = _read(data, desk.zone)
         refuse_unknown(desk.in_force().playbook, found, desk.answerer.warehouse.schema(at))
         segment = found.segment
         return Counted(desk.answerer.count(desk.standing(), segment.who, at, segment.of), shown(at) or "")
@@ -80,10 +81,17 @@ class Audience(Controller):
     @post(
         "/describe",
         summary="A condition as a sentence",
-        responses=problems(400, 413, 415, 422),
+        responses=answers(Described, examples.DESCRIBED, 400, 413, 415, 422),
         status_code=200,
         sync_to_thread=True,
     )
     def describe_condition(self, desk: AtDesk, data: ConditionBody, locale: LocaleParameter = "en") -> Described:
-        segment = read_preview(data, desk.zone).segment
+        segment = _read(data, desk.zone).segment
         return Described(describe(segment.who, locale), segment.of)
+
+
+def _read(data: Any, zone: ZoneInfo) -> Preview:
+    # A playbook may leave a condition empty while it is written; a question without one is a mistake.
+    if not isinstance(data, dict | str):
+        raise UserError("A condition is needed, as an object or “anyone”.", code="body")
+    return read_preview(data, zone)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.openapi.spec import Example
-from litestar.params import Body, Parameter
+from litestar.openapi.spec import Example, Schema
+from litestar.openapi.spec.enums import OpenAPIType
+from litestar.params import Body, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
-from keepers.api.parameters import AtDesk, Instant, NowParameter, json_body_guard, moment, shown
-from keepers.api.problems import problems
-from keepers.model.errors import NotFoundError
+from keepers.api import examples
+from keepers.api.parameters import TEXT, AtDesk, Instant, NowParameter, json_body_guard, moment, shown
+from keepers.api.problems import answers
+from keepers.model.errors import NotFoundError, UserError
 from keepers.playbook import files as playbook_files
 from keepers.playbook.plan import make_plan
 from keepers.store import definitions as store_definitions
@@ -50,13 +52,21 @@ class DefinitionVersions(Struct, frozen=True):
 class PlaybookFiles(Struct, frozen=True, forbid_unknown_fields=True):
     """Files of the playbook folder, by name. Files that are not named stay as they are."""
 
-    files: Annotated[
-        dict[str, str | None],
-        Meta(
-            max_length=playbook_files.MOST_FILES,
+    files: dict[str, str | None] = {}
+
+
+_FILES_SCHEMA: dict[str, Any] = {
+    "type": OpenAPIType.OBJECT,
+    "additional_properties": False,
+    "properties": {
+        "files": Schema(
+            type=OpenAPIType.OBJECT,
+            additional_properties=Schema(one_of=[Schema(type=OpenAPIType.STRING), Schema(type=OpenAPIType.NULL)]),
+            max_properties=playbook_files.MOST_FILES,
             description="Name (`vip.yaml`, no folders) → YAML text; null takes the file away.",
-        ),
-    ] = {}
+        )
+    },
+}
 
 
 class PlannedChange(Struct, frozen=True):
@@ -97,13 +107,14 @@ class Applied(Struct, frozen=True):
 
 _EXAMPLE = "segments:\n  - id: regulars\n    name: Regulars\n    who: {did: Order Completed, count: {gte: 5}}\n"
 FilesBody = Annotated[
-    PlaybookFiles,
+    Any,
     Body(
         description="The playbook folder is the truth: what is applied is what is in it, these files included.",
         examples=[
             Example(summary="One file", value={"files": {"regulars.yaml": _EXAMPLE}}),
             Example(summary="The folder as it is", value={"files": {}}),
         ],
+        schema_extra=_FILES_SCHEMA,
     ),
 ]
 
@@ -112,11 +123,22 @@ class Definitions(Controller):
     path = "/definitions"
     tags = ["definitions"]
 
-    @get(summary="What is in force", responses=problems(400), sync_to_thread=True)
+    @get(
+        summary="What is in force",
+        responses=answers(DefinitionList, examples.DEFINITION_LIST, 400),
+        sync_to_thread=True,
+    )
     def list_definitions(
         self,
         desk: AtDesk,
-        kind: Annotated[DefinitionKind | None, Parameter(query="kind", description="Of this kind alone.")] = None,
+        kind: Annotated[
+            DefinitionKind | None,
+            QueryParameter(
+                name="kind",
+                description="Of this kind alone.",
+                schema_extra=TEXT | {"enum": list(get_args(DefinitionKind))},
+            ),
+        ] = None,
     ) -> DefinitionList:
         with desk.store.read() as connection:
             found = store_definitions.active(connection, kind)
@@ -131,14 +153,14 @@ class Definitions(Controller):
     @get(
         "/{kind:str}/{id:str}",
         summary="Every version of one definition",
-        responses=problems(400, 404),
+        responses=answers(DefinitionVersions, examples.DEFINITION_VERSIONS, 400, 404),
         sync_to_thread=True,
     )
     def versions(
         self,
         desk: AtDesk,
-        kind: Annotated[DefinitionKind, Parameter(description="The kind.", examples=[Example(value="lifecycle")])],
-        id: Annotated[str, Parameter(description="The definition's id.", examples=[Example(value="value")])],
+        kind: Annotated[DefinitionKind, PathParameter(description="The kind.", examples=[Example(value="lifecycle")])],
+        id: Annotated[str, PathParameter(description="The definition's id.", examples=[Example(value="value")])],
     ) -> DefinitionVersions:
         with desk.store.read() as connection:
             found = store_definitions.versions(connection, kind, id)
@@ -151,14 +173,14 @@ class Definitions(Controller):
         "/plan",
         summary="What applying would change, with the numbers",
         description="Reads the playbook folder, with the files sent in place of those there. Changes nothing.",
-        responses=problems(400, 413, 415, 422),
+        responses=answers(Plan, examples.PLAN, 400, 413, 415, 422),
         status_code=200,
         guards=[json_body_guard],
         sync_to_thread=True,
     )
     def plan(self, desk: AtDesk, data: FilesBody, now: NowParameter = None) -> Plan:
         at = moment(desk, now)
-        wanted = playbook_files.checked(desk.playbook_folder, desk.zone, data.files)
+        wanted = playbook_files.checked(desk.playbook_folder, desk.zone, _files(data))
         found = make_plan(desk.in_force(), wanted, desk.answerer, at)
         return Plan(
             shown(found.now) or "",
@@ -174,17 +196,25 @@ class Definitions(Controller):
             "Writes the files sent into the playbook folder, all of them or none, and applies the folder. What is "
             "applied takes part in the next tick, without a restart."
         ),
-        responses=problems(400, 409, 413, 415, 422),
+        responses=answers(Applied, examples.APPLIED, 400, 409, 413, 415, 422),
         status_code=200,
         guards=[json_body_guard],
         sync_to_thread=True,
     )
     def apply(self, desk: AtDesk, data: FilesBody) -> Applied:
-        playbook_files.checked(desk.playbook_folder, desk.zone, data.files)
-        with playbook_files.written(desk.playbook_folder, data.files):
+        files = _files(data)
+        playbook_files.checked(desk.playbook_folder, desk.zone, files)
+        with playbook_files.written(desk.playbook_folder, files):
             done = desk.run("apply", {})
         changes = [AppliedChange(c["key"], c["action"]) for c in done["applied"]]
-        return Applied(changes, sorted(data.files))
+        return Applied(changes, sorted(files))
+
+
+def _files(data: Any) -> playbook_files.Files:
+    try:
+        return msgspec.convert(data, PlaybookFiles).files
+    except msgspec.ValidationError as error:
+        raise UserError(f"The body cannot be used: {error}.", code="body", field="files") from None
 
 
 def _kind(found: store_definitions.Applied) -> DefinitionKind:

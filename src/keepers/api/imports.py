@@ -17,12 +17,13 @@ from litestar.datastructures import UploadFile
 from litestar.exceptions import HTTPException
 from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
+from keepers.api import examples
 from keepers.api.desk import Desk
-from keepers.api.parameters import AtDesk, Instant, shown
-from keepers.api.problems import problems
+from keepers.api.parameters import TEXT, AtDesk, Instant, shown
+from keepers.api.problems import answers
 from keepers.model.errors import UserError
 
 RAW = {
@@ -113,7 +114,7 @@ class Imports(Controller):
             "The mapping says which column is the profile, the time, and each property and trait, as `keepers import` "
             "does: `profile`, `event`, `time`, `time_format`, `zone`, `properties`, `traits`, `columns`, `delimiter`."
         ),
-        responses=problems(400, 409, 413, 415, 422),
+        responses=answers(ImportReport, examples.IMPORT_REPORT, 400, 409, 413, 415, 422),
         status_code=200,
         operation_class=UploadOperation,
         request_max_body_size=None,
@@ -124,11 +125,12 @@ class Imports(Controller):
         desk: AtDesk,
         mapping: Annotated[
             str | None,
-            Parameter(
-                query="mapping",
+            QueryParameter(
+                name="mapping",
                 description="The mapping as JSON, where the body is the file itself.",
                 examples=[Example(value=json.dumps(_MAPPING))],
                 max_length=20_000,
+                schema_extra=TEXT,
             ),
         ] = None,
     ) -> ImportReport:
@@ -141,6 +143,8 @@ class Imports(Controller):
             elif kind in RAW:
                 path = Path(place) / f"upload{RAW[kind]}"
                 await _keep(request.stream(), path, desk.max_upload_bytes)
+            elif not kind:
+                raise UserError("Say what the file is: its Content-Type is missing.", code="mapping")
             else:
                 raise HTTPException(f"Send {FORM}, {', '.join(RAW)}.", status_code=415)
             return await anyio.to_thread.run_sync(_import, desk, path, mapping)
@@ -148,7 +152,7 @@ class Imports(Controller):
     @get(
         summary="What was imported",
         description="The ledger: each file and mapping once, latest first. A file is known by its content.",
-        responses=problems(400),
+        responses=answers(Ledger, examples.LEDGER, 400),
         sync_to_thread=True,
     )
     def ledger(self, desk: AtDesk) -> Ledger:

@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal
 
 from litestar import Controller, get
 from litestar.openapi.spec import Example
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
+from keepers.api import examples
 from keepers.api.desk import Desk
 from keepers.api.parameters import AtDesk, Instant, LocaleParameter, NowParameter, moment, shown
-from keepers.api.problems import problems
+from keepers.api.problems import answers
 from keepers.audience.definitions import Lifecycle, Stage
 from keepers.audience.wording import describe
 from keepers.measure import moves as measure_moves
@@ -111,11 +112,11 @@ class Moves(Struct, frozen=True):
     latest: list[Mover]
 
 
-IdParameter = Annotated[str, Parameter(description="The lifecycle's id.", examples=[Example(value="value")])]
+IdParameter = Annotated[str, PathParameter(description="The lifecycle's id.", examples=[Example(value="value")])]
 SinceParameter = Annotated[
     str,
-    Parameter(
-        query="since",
+    QueryParameter(
+        name="since",
         description="From this moment: ISO 8601, or back from `now` as in `-30d`.",
         examples=[Example(value="-30d"), Example(value="2026-01-01")],
         max_length=64,
@@ -127,7 +128,11 @@ class Lifecycles(Controller):
     path = "/lifecycles"
     tags = ["lifecycles"]
 
-    @get(summary="List lifecycles with their counts", responses=problems(400, 422), sync_to_thread=True)
+    @get(
+        summary="List lifecycles with their counts",
+        responses=answers(LifecycleList, examples.LIFECYCLE_LIST, 400, 422),
+        sync_to_thread=True,
+    )
     def list_lifecycles(self, desk: AtDesk, now: NowParameter = None, locale: LocaleParameter = "en") -> LifecycleList:
         known = desk.standing().definitions.lifecycles.values()
         items = [
@@ -147,7 +152,7 @@ class Lifecycles(Controller):
         "/{id:str}",
         summary="One lifecycle",
         description="Its stages in order: count, rule as a sentence, needs, signals, touchpoints, metrics.",
-        responses=problems(400, 404, 422),
+        responses=answers(LifecycleDetail, examples.LIFECYCLE, 400, 404, 422),
         sync_to_thread=True,
     )
     def one_lifecycle(
@@ -171,7 +176,7 @@ class Lifecycles(Controller):
     @get(
         "/{id:str}/history",
         summary="Stages over time",
-        responses=problems(400, 404, 422),
+        responses=answers(History, examples.HISTORY, 400, 404, 422),
         sync_to_thread=True,
     )
     def history(
@@ -181,8 +186,8 @@ class Lifecycles(Controller):
         since: SinceParameter = "-365d",
         step: Annotated[
             str,
-            Parameter(
-                query="step",
+            QueryParameter(
+                name="step",
                 description="Time between two points, `6h`, `1d`, `1w`.",
                 pattern=r"^[0-9]{1,4}[mhdw]$",
             ),
@@ -211,7 +216,7 @@ class Lifecycles(Controller):
         "/{id:str}/moves",
         summary="Who moved, from where to where",
         description="Counts of all moves since a moment, and the latest of them.",
-        responses=problems(400, 404, 422),
+        responses=answers(Moves, examples.MOVES, 400, 404, 422),
         sync_to_thread=True,
     )
     def moves(
@@ -220,7 +225,7 @@ class Lifecycles(Controller):
         id: IdParameter,
         since: SinceParameter = "-7d",
         now: NowParameter = None,
-        limit: Annotated[int, Parameter(query="limit", ge=0, le=200, description="Most latest moves.")] = 20,
+        limit: Annotated[int, QueryParameter(name="limit", ge=0, le=200, description="Most latest moves.")] = 20,
     ) -> Moves:
         standing = desk.standing()
         lifecycle = measure_stages.find_lifecycle(standing, id)

@@ -9,10 +9,12 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 import msgspec
+from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import Example
-from litestar.params import Dependency, Parameter
+from litestar.openapi.spec.enums import OpenAPIType
+from litestar.params import QueryParameter, SkipValidation
 from msgspec import Meta
 
 from keepers.api.auth import Connection
@@ -20,7 +22,7 @@ from keepers.api.desk import Desk
 from keepers.model.errors import UserError
 from keepers.model.moments import format_instant, parse_instant
 
-AtDesk = Annotated[Desk, Dependency(skip_validation=True)]
+AtDesk = NamedDependency[SkipValidation[Desk]]
 Instant = Annotated[
     str, Meta(extra_json_schema={"extra": {"format": "date-time"}, "examples": ["2026-03-01T09:30:00Z"]})
 ]
@@ -29,28 +31,32 @@ Locale = Literal["en", "ru", "pl", "zh", "it"]
 Body = dict[str, Any]
 _TAG_BYTES = 12
 
+TEXT: dict[str, Any] = {"one_of": None, "type": OpenAPIType.STRING}
+"""for `schema_extra` of a parameter that may be left out: in an address there is no null"""
 NowParameter = Annotated[
     str | None,
-    Parameter(
-        query="now",
+    QueryParameter(
+        name="now",
         description="Answer as of this moment, over what was known by then. The last tick when left out.",
         examples=[Example(value="2026-03-01T09:30:00Z")],
-        schema_extra={"format": "date-time"},
+        schema_extra=TEXT | {"format": "date-time"},
         max_length=64,
     ),
 ]
 LimitParameter = Annotated[
-    int, Parameter(query="limit", ge=1, le=200, description="Most items of one answer.", examples=[Example(value=50)])
+    int,
+    QueryParameter(name="limit", ge=1, le=200, description="Most items of one answer.", examples=[Example(value=50)]),
 ]
 CursorParameter = Annotated[
     str | None,
-    Parameter(
-        query="cursor",
+    QueryParameter(
+        name="cursor",
         description="`next` of the answer before, to go on from there; with the same other parameters.",
         max_length=1000,
+        schema_extra=TEXT,
     ),
 ]
-LocaleParameter = Annotated[Locale, Parameter(query="locale", description="Language of names and explanations.")]
+LocaleParameter = Annotated[Locale, QueryParameter(name="locale", description="Language of names and explanations.")]
 Next = Annotated[str | None, Meta(description="Send it as `cursor` for what follows; null at the end.")]
 
 
@@ -105,9 +111,15 @@ def known_parameters_guard(connection: Connection, handler: BaseRouteHandler) ->
     known: frozenset[str] | None = handler.opt.get("known_parameters")
     if known is None:
         fields = handler.parsed_fn_signature.parameters.values()
-        named = (getattr(field.kwarg_definition, "query", None) for field in fields)
-        known = handler.opt["known_parameters"] = frozenset(name for name in named if name)
-    for name in connection.query_params:
+        given = (field.kwarg_definition for field in fields)
+        known = frozenset(one.name for one in given if isinstance(one, QueryParameter) and one.name)
+        handler.opt["known_parameters"] = known
+    for name, values in connection.query_params.dict().items():
+        if len(values) > 1:
+            raise HTTPException(f"The parameter “{name}” is given more than once.", status_code=400)
+        if str(values[0]).lower() == "null":
+            # It would be read as if it had been left out, and a filter that vanishes lists everybody.
+            raise HTTPException(f"“null” is no value; leave “{name}” out.", status_code=400)
         if name not in known:
             listed = ", ".join(sorted(known)) or "none"
             raise HTTPException(f"There is no parameter “{name}” here. Known: {listed}.", status_code=400)

@@ -100,8 +100,20 @@ def exception_handlers() -> ExceptionHandlersMap:
     return {Exception: _answer, HTTPException: _answer}
 
 
-def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """For a handler's `responses`: the problems it may answer with."""
+def answers(answer: type[Struct], example: dict[str, Any], *statuses: int) -> dict[int, ResponseSpec]:
+    """For a handler's `responses`: what it answers, with an example, and the problems it may answer with."""
+    said = (answer.__doc__ or "").strip().partition("\n\n")[0]
+    is_own = bool(said) and not said.startswith(f"{answer.__name__}(")
+    good = ResponseSpec(
+        answer,
+        generate_examples=False,
+        description=said if is_own else "The answer.",
+        examples=[Example(summary="An answer", value=example)],
+    )
+    return {200: good} | _problems(*statuses)
+
+
+def _problems(*statuses: int) -> dict[int, ResponseSpec]:
     return {
         status: ResponseSpec(
             Problem,

@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal
 
 from litestar import Controller, get
 from litestar.openapi.spec import Example
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
+from keepers.api import examples
 from keepers.api.desk import Desk
 from keepers.api.parameters import (
+    TEXT,
     AtDesk,
     CursorParameter,
     Instant,
@@ -24,7 +26,7 @@ from keepers.api.parameters import (
     shown,
     unseal,
 )
-from keepers.api.problems import problems
+from keepers.api.problems import answers
 from keepers.measure import profiles as listings
 from keepers.measure.portrait import Clause as Explained
 from keepers.measure.portrait import Membership as Standing
@@ -114,7 +116,7 @@ class TimelinePage(Struct, frozen=True):
 
 NameParameter = Annotated[
     str,
-    Parameter(
+    PathParameter(
         description="A user id, anonymous id or group id, or `#` and Keepers' number (`%2312`).",
         examples=[Example(value="#1")],
         max_length=512,
@@ -132,38 +134,51 @@ class Profiles(Controller):
             "People and accounts, oldest number first. Filters add up. A profile that was merged into another is not "
             "listed. Segment and stage are as the last tick left them, or as of `now`."
         ),
-        responses=problems(400, 404, 422),
+        responses=answers(ProfilePage, examples.PROFILE_PAGE, 400, 404, 422),
         sync_to_thread=True,
     )
     def list_profiles(
         self,
         desk: AtDesk,
-        id: Annotated[str | None, Parameter(query="id", description="Exactly this identity, or `#12`.")] = None,
+        id: Annotated[
+            str | None, QueryParameter(name="id", description="Exactly this identity, or `#12`.", schema_extra=TEXT)
+        ] = None,
         search: Annotated[
             str | None,
-            Parameter(
-                query="search", description="Part of an identity or of a text trait.", min_length=1, max_length=200
+            QueryParameter(
+                name="search",
+                description="Part of an identity or of a text trait.",
+                min_length=1,
+                max_length=200,
+                schema_extra=TEXT,
             ),
         ] = None,
         trait: Annotated[
             str | None,
-            Parameter(
-                query="trait",
+            QueryParameter(
+                name="trait",
                 description="A trait's present value, `name:value`.",
                 examples=[Example(value="country:PL")],
                 pattern="^[^:]+:",
                 max_length=500,
+                schema_extra=TEXT,
             ),
         ] = None,
-        kind: Annotated[Literal["person", "account"] | None, Parameter(query="kind", description="Whose.")] = None,
-        segment: Annotated[str | None, Parameter(query="segment", description="In this segment.")] = None,
+        kind: Annotated[
+            Literal["person", "account"] | None,
+            QueryParameter(name="kind", description="Whose.", schema_extra=TEXT | {"enum": ["person", "account"]}),
+        ] = None,
+        segment: Annotated[
+            str | None, QueryParameter(name="segment", description="In this segment.", schema_extra=TEXT)
+        ] = None,
         stage: Annotated[
             str | None,
-            Parameter(
-                query="stage",
+            QueryParameter(
+                name="stage",
                 description="In this stage, `lifecycle.stage`.",
                 examples=[Example(value="value.loyal")],
                 pattern=r"^[^.]+\.[^.]+$",
+                schema_extra=TEXT,
             ),
         ] = None,
         now: NowParameter = None,
@@ -186,7 +201,7 @@ class Profiles(Controller):
     @get(
         "/{id:str}",
         summary="One profile, and why it stands where it does",
-        responses=problems(400, 404, 422),
+        responses=answers(Profile, examples.PROFILE, 400, 404, 422),
         sync_to_thread=True,
     )
     def one_profile(
@@ -223,7 +238,7 @@ class Profiles(Controller):
         "/{id:str}/timeline",
         summary="What one profile did and where it moved",
         description="Latest first: events, and entries to and exits from segments and stages.",
-        responses=problems(400, 404, 422),
+        responses=answers(TimelinePage, examples.TIMELINE_PAGE, 400, 404, 422),
         sync_to_thread=True,
     )
     def timeline(

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from litestar import Controller, get
 from litestar.openapi.spec import Example
-from litestar.params import Parameter
+from litestar.params import PathParameter
 from msgspec import Meta, Struct
 
+from keepers.api import examples
 from keepers.api.desk import Desk
 from keepers.api.parameters import (
     AtDesk,
@@ -21,7 +22,7 @@ from keepers.api.parameters import (
     shown,
     unseal,
 )
-from keepers.api.problems import problems
+from keepers.api.problems import answers
 from keepers.api.profiles import ProfilePage, page_of
 from keepers.audience.definitions import Segment
 from keepers.audience.wording import describe
@@ -61,14 +62,18 @@ class SegmentDetail(Struct, frozen=True):
     who: Annotated[Any, Meta(description="The condition, exactly as in the playbook.")]
 
 
-IdParameter = Annotated[str, Parameter(description="The segment's id.", examples=[Example(value="lapsed_vip")])]
+IdParameter = Annotated[str, PathParameter(description="The segment's id.", examples=[Example(value="lapsed_vip")])]
 
 
 class Segments(Controller):
     path = "/segments"
     tags = ["segments"]
 
-    @get(summary="List segments with their counts", responses=problems(400, 422), sync_to_thread=True)
+    @get(
+        summary="List segments with their counts",
+        responses=answers(SegmentList, examples.SEGMENT_LIST, 400, 422),
+        sync_to_thread=True,
+    )
     def list_segments(self, desk: AtDesk, now: NowParameter = None, locale: LocaleParameter = "en") -> SegmentList:
         standing = desk.standing()
         at = moment(desk, now)
@@ -77,7 +82,12 @@ class Segments(Controller):
         items = [_summary(s, numbers[s.id], locale) for s in sorted(chosen, key=lambda s: s.id)]
         return SegmentList(shown(at) or "", items)
 
-    @get("/{id:str}", summary="One segment", responses=problems(400, 404, 422), sync_to_thread=True)
+    @get(
+        "/{id:str}",
+        summary="One segment",
+        responses=answers(SegmentDetail, examples.SEGMENT, 400, 404, 422),
+        sync_to_thread=True,
+    )
     def one_segment(
         self, desk: AtDesk, id: IdParameter, now: NowParameter = None, locale: LocaleParameter = "en"
     ) -> SegmentDetail:
@@ -96,7 +106,7 @@ class Segments(Controller):
         "/{id:str}/members",
         summary="Who is in a segment",
         description="By number, each with the time since which it is in, where that was recorded.",
-        responses=problems(400, 404, 422),
+        responses=answers(ProfilePage, examples.PROFILE_PAGE, 400, 404, 422),
         sync_to_thread=True,
     )
     def members(

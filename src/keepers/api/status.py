@@ -11,7 +11,7 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Struct
 
 from keepers.api.desk import Desk
@@ -105,7 +105,7 @@ def status_handlers(desk: Desk, visible: Visible) -> list[HTTPRouteHandler]:
 
     @get("/", include_in_schema=False, sync_to_thread=False)
     def page(
-        request: Request[Any, Any, Any], lang: Annotated[str | None, Parameter(query="lang")] = None
+        request: Request[Any, Any, Any], lang: Annotated[str | None, QueryParameter(name="lang")] = None
     ) -> Response[str]:
         check(request)
         locale = chosen_locale(lang, request.headers.get("accept-language", ""))
@@ -123,8 +123,8 @@ def status_handlers(desk: Desk, visible: Visible) -> list[HTTPRouteHandler]:
     @get("/status.json", include_in_schema=False, sync_to_thread=True)
     def status(
         request: Request[Any, Any, Any],
-        lifecycle: Annotated[str | None, Parameter(query="lifecycle")] = None,
-        lang: Annotated[str | None, Parameter(query="lang")] = None,
+        lifecycle: Annotated[str | None, QueryParameter(name="lifecycle")] = None,
+        lang: Annotated[str | None, QueryParameter(name="lang")] = None,
     ) -> Response[Status]:
         check(request)
         locale = chosen_locale(lang, request.headers.get("accept-language", ""))

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 from litestar import Controller, get
 from msgspec import Meta, Struct
 
+from keepers.api import examples
 from keepers.api.desk import Desk
 from keepers.api.parameters import AtDesk, Instant, shown
-from keepers.api.problems import problems
+from keepers.api.problems import answers
 from keepers.store import inbox, log
 from keepers.warehouse.load import WATERMARK
 
@@ -34,7 +35,7 @@ class System(Controller):
     path = "/health"
     tags = ["health"]
 
-    @get(summary="Watermarks and lag", responses=problems(400), sync_to_thread=True)
+    @get(summary="Watermarks and lag", responses=answers(Health, examples.HEALTH, 400), sync_to_thread=True)
     def health(self, desk: AtDesk) -> Health:
         return health_of(desk)
 
