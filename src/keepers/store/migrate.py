@@ -10,6 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData, text
+from sqlalchemy.exc import DatabaseError
 
 from keepers.model.errors import UserError
 from keepers.store.database import Store
@@ -37,11 +38,20 @@ PARTS = (
 def upgrade(store: Store) -> None:
     """Applies every revision that is missing. Safe to repeat, and while other processes start.
 
-    Raises UserError when the store was written by a newer Keepers.
+    Raises UserError when the store cannot be read, or was written by a newer Keepers.
     """
     for part in PARTS:
         engine = engine_of(store, part)
-        if _revision(engine, part) == _head(part):
+        try:
+            revision = _revision(engine, part)
+        except DatabaseError as error:
+            where = engine.url.database if store.is_sqlite else store.place
+            raise UserError(
+                f"The store at {where} cannot be read: {error.orig}. Check its address, that it runs and may be read, "
+                "or restore it from a backup.",
+                code="store",
+            ) from error
+        if revision == _head(part):
             continue
         _refuse_newer(engine, part, store.place)
         with engine.begin() as connection:
