@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from hashlib import sha256
 from typing import Any
+from unicodedata import normalize
 
 import msgspec
 from msgspec import Struct, field
 
 from keepers.model.errors import UserError, nearest
+from keepers.model.event import LONGEST_NAME
 from keepers.model.moments import parse_zone
 
 
@@ -38,12 +40,20 @@ class Mapping(Struct, frozen=True, kw_only=True):
         """Itself, when it can be used with any file. Raises UserError."""
         if self.event is not None and not self.event.strip():
             raise UserError("The event's name is empty. Name it with --event.", code="mapping")
+        if self.event is not None and (len(self.event) > LONGEST_NAME or "\0" in self.event):
+            raise UserError(
+                f"The event's name is longer than {LONGEST_NAME} characters or holds a NUL. Name it with --event.",
+                code="mapping",
+            )
         if self.event is not None and self.time is None:
             raise UserError("Events need a time. Name the column that holds it with --time.", code="mapping")
         if self.zone is not None:
             parse_zone(self.zone)
         if len(set(self.columns)) != len(self.columns):
             raise UserError("A column is named twice in --columns.", code="mapping")
+        if self.event is not None:
+            # As the door and the conditions write it.
+            return msgspec.structs.replace(self, event=normalize("NFC", self.event))
         return self
 
     def bound(self, header: list[str], file: str) -> Mapping:
