@@ -5,6 +5,7 @@ The same functions answer on the command line and, beside a running server, insi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -61,7 +62,7 @@ def count(workspace: Workspace, progress: Progress, target: str, now: str | None
     at = moment(workspace, now)
     live = workspace.in_force().playbook
     path = Path(target)
-    if path.suffix.lower() in (".yaml", ".yml", ".json") or path.is_file():
+    if path.suffix.lower() in (".yaml", ".yml", ".json") or os.path.isfile(path):
         segment = _segment_of(workspace, path, at)
     elif target in live.segments:
         segment = live.segments[target]
@@ -74,7 +75,7 @@ def count(workspace: Workspace, progress: Progress, target: str, now: str | None
 
 def _segment_of(workspace: Workspace, path: Path, at: datetime) -> Segment:
     """The condition in a file, refused when it names what is not known, with the line."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise NotFoundError(f"There is no file {path}.")
     document = read_file(path, str(path))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -123,7 +124,7 @@ def count(
 ) -> None:
     """How many a condition or a segment holds for."""
     path = Path(target)
-    target = str(path.absolute()) if path.exists() else target
+    target = str(path.absolute()) if os.path.exists(path) else target
     give(run(workspace, "count", target=target, now=now), as_json, lambda a: print(f"{a['count']:,}"))
 
 

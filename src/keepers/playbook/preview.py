@@ -29,6 +29,8 @@ class Preview(Struct, frozen=True):
 
 def read_preview(data: Any, zone: ZoneInfo | None) -> Preview:
     """A bare condition, or a segment (fields `who`, and `of` for accounts). Raises DefinitionError."""
+    if data is None:
+        raise DefinitionError("there is no condition. Write one, such as {did: purchase, within: 30d}")
     if isinstance(data, dict) and "who" in data:
         return Preview(parse_segment(data | {"id": PREVIEW}, zone), data["who"], is_bare=False)
     return Preview(Segment(PREVIEW, parse_condition(data, zone)), data, is_bare=True)
@@ -40,6 +42,8 @@ def refuse_unknown(live: Playbook, preview: Preview, schema: Schema) -> None:
     bodies = live.bodies | {_KEY: {"id": PREVIEW, "who": preview.body}}
     asked = Playbook(live.events, segments, live.lifecycles, live.rhythm, bodies=bodies)
     for finding in check(asked, schema):
-        if finding.field.startswith(_KEY):
+        # That nobody can be in it, as with an empty condition, is an answer: none.
+        is_empty = finding.field == f"{_KEY}.who" and finding.level == "warning"
+        if finding.field.startswith(_KEY) and not is_empty:
             field = finding.field.removeprefix(_KEY).removeprefix(".")
             raise DefinitionError(finding.message, field=field.removeprefix("who.") if preview.is_bare else field)
