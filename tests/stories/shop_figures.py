@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 DAY = timedelta(days=1)
 Purchases = dict[str, list[datetime]]
@@ -33,7 +34,7 @@ def typical_gap(purchases: Purchases, now: datetime) -> float:
 
 def longest_gap(purchases: Purchases) -> float:
     """The 95th percentile of all gaps, by nearest rank, in days."""
-    gaps = sorted((b - a) / DAY for p in purchases.values() for a, b in zip(p, p[1:], strict=False))
+    gaps = sorted((b - a) / DAY for p in purchases.values() for a, b in pairwise(p))
     return gaps[max(0, -(-len(gaps) * 95 // 100) - 1)]
 
 
