@@ -85,7 +85,10 @@ class Mode(Struct, frozen=True):
 
     @property
     def states(self) -> str:
-        return "asof_states" if self.as_of else "states"
+        if self.as_of:
+            return "asof_states"
+        # A wave brings the states of its scope out of the large table once, for all its layers.
+        return "near_states" if self.scoped else "states"
 
     @property
     def canon(self) -> str:

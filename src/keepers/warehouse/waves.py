@@ -15,6 +15,22 @@ from keepers.warehouse.standing import Standing
 
 SCOPE = "CREATE OR REPLACE TEMP TABLE scope (profile_id BIGINT, now TIMESTAMP, cause VARCHAR)"
 
+_NEAR = "SELECT profile_id FROM people_scope"
+_NEAR_ACCOUNTS = """
+    WITH belonging AS (
+        SELECT m.account_id, coalesce(c.to_id, m.profile_id) AS member_id
+        FROM account_members m
+        LEFT JOIN canon c ON c.from_id = m.profile_id
+    ), people AS (
+        SELECT profile_id FROM people_scope
+        UNION SELECT b.member_id FROM belonging b JOIN account_scope s ON s.profile_id = b.account_id
+    )
+    SELECT profile_id FROM people
+    UNION SELECT profile_id FROM account_scope
+    UNION SELECT b.account_id FROM belonging b JOIN people p ON p.profile_id = b.member_id
+"""
+"""Also the members an account's answer may wake, and all the accounts these belong to."""
+
 
 class Wave:
     """Runs inside one transaction of the caller. `moved` counts recorded changes."""
@@ -28,6 +44,7 @@ class Wave:
     def answer_scope(self, numbers: frozenset[int], earliest: datetime) -> None:
         """Answers asks for the rows of table `people_scope` (and `account_scope`), layer by layer."""
         schema = self._answerer.warehouse.schema(earliest)
+        self._bring_states()
         for layer in self._standing.layers:
             for kind, source in (("account", "account_scope"), ("person", "people_scope")):
                 asks = tuple(a for a in layer if a.number in numbers and a.subject == kind)
@@ -40,6 +57,7 @@ class Wave:
                 self._record(asks, query)
                 if kind == "account":
                     self._wake_members(asks)
+        self._write_states()
 
     def answer_everybody(self, asks: tuple[Ask, ...], kind: Kind, now: datetime) -> None:
         """The first answer of new rules, for everybody: recorded as initial."""
@@ -74,41 +92,64 @@ class Wave:
         ).fetchone()
         self.moved += int(moved[0]) if moved else 0
 
-    def _record(self, asks: tuple[Ask, ...], query: str) -> None:
-        """Compares answers with states; writes what differs, and changes of value to the log of changes."""
-        execute = self._cursor.execute
-        execute(f"CREATE OR REPLACE TEMP TABLE answers AS {query}")
-        listed = ", ".join(str(a.number) for a in asks)
-        execute(
+    def _bring_states(self) -> None:
+        """Makes `near_states`, the states of whoever this wave may look at: the large table is read once.
+
+        `place` is where a state lies in `states`; layers see in `near_states` what those before them answered.
+        """
+        self._cursor.execute(
             f"""
-            CREATE OR REPLACE TEMP TABLE differing AS
-            SELECT a.ask, a.profile_id, a.now, a.value, a.changes_at, s.cause,
-                   coalesce(o.value, 0) AS old_value, o.since AS old_since
-            FROM ({_long(asks)}) a
-            JOIN scope s ON s.profile_id = a.profile_id
-            LEFT JOIN (
-                SELECT ask, profile_id, value, since, changes_at
-                FROM states
-                WHERE ask IN ({listed}) AND profile_id IN (SELECT profile_id FROM scope)
-            ) o ON o.ask = a.ask AND o.profile_id = a.profile_id
-            WHERE a.value <> coalesce(o.value, 0) OR a.changes_at IS DISTINCT FROM o.changes_at
+            CREATE OR REPLACE TEMP TABLE near_states AS
+            SELECT rowid AS place, ask, profile_id, value, since, changes_at
+            FROM states
+            WHERE profile_id IN ({_NEAR_ACCOUNTS if self._standing.has_accounts else _NEAR})
             """
         )
-        execute(
-            f"""
-            DELETE FROM states
-            WHERE ask IN ({listed}) AND profile_id IN (SELECT profile_id FROM differing)
-              AND (ask, profile_id) IN (SELECT (ask, profile_id) FROM differing)
+        self._cursor.execute(
+            """
+            CREATE OR REPLACE TEMP TABLE restated (
+                place BIGINT, ask INTEGER, profile_id BIGINT, value SMALLINT, since TIMESTAMP, changes_at TIMESTAMP,
+                cause VARCHAR
+            )
             """
         )
-        execute(
+
+    def _write_states(self) -> None:
+        """What all layers answered anew takes the place of what `states` held."""
+        self._cursor.execute("DELETE FROM states WHERE rowid IN (SELECT place FROM restated WHERE place IS NOT NULL)")
+        self._cursor.execute(
             """
             INSERT INTO states
-            SELECT ask, profile_id, value, CASE WHEN value = old_value THEN old_since ELSE now END, changes_at, cause
-            FROM differing
+            SELECT ask, profile_id, value, since, changes_at, cause
+            FROM restated
             WHERE value > 0 OR changes_at IS NOT NULL
             """
         )
+
+    def _record(self, asks: tuple[Ask, ...], query: str) -> None:
+        """Compares answers with states; notes what differs, and writes changes of value to the log of changes."""
+        execute = self._cursor.execute
+        execute(f"CREATE OR REPLACE TEMP TABLE answers AS {query}")
+        execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE differing AS
+            SELECT o.place, a.ask, a.profile_id, a.now, a.value, a.changes_at, s.cause,
+                   coalesce(o.value, 0) AS old_value,
+                   CASE WHEN a.value = coalesce(o.value, 0) THEN o.since ELSE a.now END AS since
+            FROM ({_long(asks)}) a
+            JOIN scope s ON s.profile_id = a.profile_id
+            LEFT JOIN near_states o ON o.ask = a.ask AND o.profile_id = a.profile_id
+            WHERE a.value <> coalesce(o.value, 0) OR a.changes_at IS DISTINCT FROM o.changes_at
+            """
+        )
+        execute("INSERT INTO restated SELECT place, ask, profile_id, value, since, changes_at, cause FROM differing")
+        execute(
+            """
+            DELETE FROM near_states USING differing d
+            WHERE near_states.ask = d.ask AND near_states.profile_id = d.profile_id
+            """
+        )
+        execute("INSERT INTO near_states SELECT NULL, ask, profile_id, value, since, changes_at FROM differing")
         moved = execute(
             """
             INSERT INTO changes
