@@ -32,11 +32,16 @@ def value(r: Random) -> Any:
     return r.choice((None, True, False, r.choice(NUMBERS), r.choice(NUMBERS), r.choice(TEXTS), r.choice(DAYS)))
 
 
+def moment(r: Random) -> Any:
+    """Mostly a time on the grid, so that tests on it change their answer within the world's days."""
+    return at(r.randrange(LENGTH)).isoformat() + "Z" if r.random() < 0.7 else value(r)
+
+
 def properties(r: Random) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in ("total", "category", "when"):
         if r.random() < 0.7:
-            found[name] = {"total": r.choice((None, *NUMBERS, "10")), "category": r.choice(TEXTS)}.get(name, value(r))
+            found[name] = {"total": r.choice((None, *NUMBERS, "10")), "category": r.choice(TEXTS)}.get(name, moment(r))
     if r.random() < 0.5:
         found["order"] = {"id": r.choice(("x", "y"))}
     if r.random() < 0.4:
@@ -84,7 +89,7 @@ def _fact(r: Random, found: World, who: int, *, late: bool, future: bool, accoun
         received = max(at(0), time - STEP * r.choice((1, 3, 8)))
     chance = r.random()
     if chance < 0.15:
-        traits = {name: value(r) for name in ("plan", "birthday", "score") if r.random() < 0.6}
+        traits = {name: r.choice((value, moment))(r) for name in ("plan", "birthday", "score") if r.random() < 0.6}
         if r.random() < 0.4:
             traits["interests"] = [r.choice(("vip", "golf")) for _ in range(r.randrange(3))]
         found.add("identify", who, time, received, data=traits)
@@ -145,7 +150,7 @@ def where(r: Random, clock: bool = True) -> dict[str, Any]:
         elif pick == 1:
             found["category"] = r.choice((comparison(r, "text"), ["a", "b"], "abc"))
         elif pick == 2:
-            found["when"] = comparison(r, "any" if clock else "number")
+            found["when"] = comparison(r, r.choice(("any", "date", "date")) if clock else "number")
         elif pick == 3:
             found["order.id"] = r.choice(("x", {"ne": "x"}, {"exists": True}, {"exists": False}))
         elif pick == 4:
@@ -177,6 +182,8 @@ def window(r: Random) -> dict[str, Any]:
 def figures(r: Random) -> dict[str, Any]:
     count = r.choice((1, 2, {"gte": 2}, {"lt": 2}, {"between": [1, 2]}, {"eq": 0}, {"in": [1, 3]}, {"ne": 1}))
     number = comparison(r, "number")
+    if "exists" in number:
+        number = {"ne": 5}
     return r.choice(
         (
             {"count": count}, {"count": count}, {"sum": {"of": "total", **number}},

@@ -16,7 +16,7 @@ from keepers.warehouse.standing import Definitions
 from properties import generate
 from properties.oracle import Oracle
 from properties.running import SEEDS, answers_at, describe, few, loaded, segments, standing_of
-from properties.world import World, at, instants_of
+from properties.world import MICRO, World, at, instants_of
 
 # A relative moment shifts what matters by its own span, either way; anniversaries and dates by whole days.
 SPANS = [parse_duration(s) * sign for s in ("6h", "12h", "1d", "36h", "2d", "3d", "5d") for sign in (1, -1)]
@@ -29,7 +29,8 @@ def check_never_late(world: World, definitions: Definitions, r: Random) -> None:
     warehouse, standing = loaded(world), standing_of(definitions)
     oracle = Oracle(world, definitions)
     now = at(r.randrange(generate.LENGTH))
-    instants = sorted({*instants_of([world], SPANS), *_local_midnights()})
+    grid = {at(n) + d for n in range(generate.LENGTH + 40) for d in (-MICRO, timedelta(0), MICRO)}
+    instants = sorted({*instants_of([world], SPANS), *_local_midnights(), *grid})
     for (name, who), (value, changes_at) in answers_at(warehouse, standing, now).items():
         until = HORIZON if changes_at is None else min(changes_at, HORIZON)
         ahead = instants[bisect_right(instants, now) : bisect_left(instants, until)]
@@ -50,7 +51,18 @@ def _local_midnights() -> list[Any]:
     return [h - d for h in hours for d in (timedelta(0), timedelta(microseconds=1))]
 
 
-@pytest.mark.parametrize("leaf", [generate.did, generate.sequence, generate.condition], ids=["did", "sequence", "all"])
+def dated(r: Random) -> Any:
+    """Events whose own property is compared with the clock."""
+    rule = {"when": generate.comparison(r, "date")}
+    if r.random() < 0.3:
+        return {"sequence": [{"did": "view"}, {"did": "Order Completed", "where": rule}], **generate.window(r)}
+    return {r.choice(("did", "did_not")): r.choice(generate.EVENTS), "where": rule, **generate.window(r)}
+
+
+LEAVES = {"did": generate.did, "dated": dated, "sequence": generate.sequence, "all": generate.condition}
+
+
+@pytest.mark.parametrize("leaf", LEAVES.values(), ids=LEAVES)
 @few(2)
 @given(seed=SEEDS)
 def test_events_change_no_earlier_than_said(leaf: Callable[[Random], Any], seed: int) -> None:
