@@ -18,7 +18,7 @@ START = datetime(2026, 1, 5)
 LINES = 12_000
 BAD_EVERY = 60
 BAD = LINES // BAD_EVERY
-KILLS = 4
+KILLS = 3
 PLAYBOOK: dict[str, Any] = {
     "segments": [
         {"id": "recent", "who": {"did": "Order Completed", "within": "20d"}},

@@ -18,7 +18,7 @@ START = datetime(2026, 1, 5)
 TICKS = (START + timedelta(days=5), START + timedelta(days=10))
 PEOPLE = 40
 A_DAY = 30
-KILLS = 4
+KILLS = 3
 PLAYBOOK: dict[str, Any] = {
     "segments": [
         {"id": "recent", "who": {"did": "Order Completed", "within": "3d"}},
