@@ -78,7 +78,16 @@ def _voids(row: Row, source: Source, rows: list[Row]) -> tuple[datetime, ...]:
     if key is None:
         return ()
     cancels = [r for r in rows if r.event in source.unless.events]
-    return tuple(r.time for r in cancels if r.held(source.unless.same) == key)
+    return tuple(r.time for r in cancels if written(r.held(source.unless.same)) == written(key))
+
+
+def written(value: Any) -> Any:
+    """A value as people write it: the number 5 and the text "5" name the same order."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(int(value)) if value == int(value) else repr(float(value))
+    return value
 
 
 def _is_nth(so_far: list[Row], source: Source) -> bool:
@@ -167,7 +176,7 @@ def _continues(leaf: Sequence, per_step: list[list[Row]], n: int, before: Row, c
         for r in per_step[n]
         if r.place > before.place
         and (step.within is None or r.time <= before.time + step.within)
-        and (leaf.same is None or r.held(leaf.same) == before.held(leaf.same))
+        and (leaf.same is None or written(r.held(leaf.same)) == written(before.held(leaf.same)))
     ]
     if step.negated:
         return not following and (step.within is None or before.time + step.within <= clock.now)

@@ -234,12 +234,13 @@ class BaseRows:
         return Value()
 
     def key(self, rows: Any, path: str) -> Any:
-        """The property as text, whatever its kind, for matching the same value across events."""
+        """The property as text, whatever its kind, for matching the same value across events: order 5 is order "5"."""
         if path == MEMBER and path not in self.event.properties:
             return (rows.member_id if "member_id" in rows.columns else rows.profile_id).cast("string")
         value = self.value(rows, path)
         parts = [value.text] if value.text is not None else []
-        parts += [column.cast("string") for column in (value.number, value.boolean) if column is not None]
+        parts += [_number_text(value.number)] if value.number is not None else []
+        parts += [value.boolean.cast("string")] if value.boolean is not None else []
         return ibis.coalesce(*parts) if parts else ibis.null("string")
 
     def flip(self, rows: Any, wheres: Where, clock: Clock) -> Any:
@@ -295,6 +296,13 @@ def _of_item(path: str, part: tuple[Test, ...]) -> PropertyTest | None:
 
 def _as_item(test: Test) -> Test:
     return Test("eq", test.operand) if test.op == "contains" else test
+
+
+def _number_text(number: Any) -> Any:
+    """A number as it is usually written: 5 and not 5.0."""
+    is_whole = (number == number.round()) & (number.abs() < 1e15)
+    whole = ibis.cases((is_whole, number), else_=ibis.literal(0.0)).cast("int64").cast("string")
+    return ibis.cases((is_whole.fill_null(False), whole), else_=number.cast("string"))
 
 
 def _tests_hold(value: Value, tests: tuple[Test, ...], clock: Clock | None) -> Any:
