@@ -26,7 +26,7 @@ def account(leaf: ast.Account, features: Features) -> Finish:
     features.own_table(lambda: _members(ask, features, name))
 
     def finish(row: Any) -> Term:
-        return Term(sure(row[f"{name}_holds"]), (row[f"{name}_next"],), {"accounts": row[f"{name}_count"]})
+        return Term(sure(row[f"{name}_holds"]), (), (row[f"{name}_next"],), {"accounts": row[f"{name}_count"]})
 
     return finish
 

@@ -60,8 +60,9 @@ def compile_asks(asks: tuple[Ask, ...], schema: Schema, vocabulary: Vocabulary, 
         terms = [finish(row) for finish in parts]
         value = _value(terms, is_lifecycle=isinstance(ask.definition, Lifecycle))
         edges = tuple(edge for term in terms for edge in term.edges)
+        ahead = tuple(instant for term in terms for instant in term.ahead)
         columns[f"v{ask.number}"] = ibis.cases((exists, value), else_=ibis.literal(0)).cast("int16")
-        columns[f"x{ask.number}"] = changes_at((*edges, row.created_at), row.now)
+        columns[f"x{ask.number}"] = changes_at((*edges, row.created_at), ahead, row.now)
     return Compiled(row.select("profile_id", "now", **columns), asks)
 
 

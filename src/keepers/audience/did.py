@@ -133,10 +133,11 @@ def _figures(leaf: ast.Did, features: Features) -> Finish:
             for test in aggregate.tests:
                 passed = sure(BY_NAME[test.op].holds(Value(number=figure), test.operand, clock))
                 holds = passed if holds is None else holds & passed
-        found = instants(row, edges)
+        # All lie after now: rows not in yet come in later, and those in the window leave it later.
+        ahead = instants(row, edges)
         if rolls and span is not None:
-            found.append(row[first or last] + seconds(span))
-        return Term(holds, tuple(found), seen)
+            ahead.append(row[first or last] + seconds(span))
+        return Term(holds, (), tuple(ahead), seen)
 
     return finish
 
@@ -216,9 +217,8 @@ def _occurrence(leaf: ast.Did, features: Features) -> Finish:
             holds = holds & sure(row[passed])
         if inside is not None:
             holds = holds & sure(inside)
-        found = instants(row, edges)
         bounds = [b for b in (leaf.window.start, leaf.window.end) if b is not None and b.is_relative]
-        found += [row[time] - seconds(bound.offset) for bound in bounds]
-        return Term(holds, tuple(found), {leaf.occurrence or "": row[time]})
+        found = tuple(row[time] - seconds(bound.offset) for bound in bounds)
+        return Term(holds, found, tuple(instants(row, edges)), {leaf.occurrence or "": row[time]})
 
     return finish

@@ -21,10 +21,14 @@ from keepers.model.moments import Moment
 
 
 class Term(Struct, frozen=True):
-    """A condition as columns: its answer, the instants at which it may change, and the figures seen."""
+    """A condition as columns: its answer, the instants at which it may change, and the figures seen.
+
+    Of the instants, those in `ahead` lie after now by the way they are found, or are NULL; `edges` may lie anywhere.
+    """
 
     holds: Any
     edges: tuple[Any, ...] = ()
+    ahead: tuple[Any, ...] = ()
     seen: dict[str, Any] = {}
 
 
@@ -41,7 +45,7 @@ class ComputedTrait(Protocol):
     """changes whenever the trait is worked out differently"""
 
     def request(self, features: Features) -> Callable[[Any], tuple[Value, tuple[Any, ...]]]:
-        """Asks for figures; what it returns turns them into a value and its edges."""
+        """Asks for figures; what it returns turns them into a value and the instants after now at which it changes."""
         ...
 
 
@@ -215,9 +219,11 @@ def instants(row: Any, columns: list[tuple[str, Any]]) -> list[Any]:
     return [row[c] + seconds(offset) if offset else row[c] for c, offset in columns if c in row.columns]
 
 
-def changes_at(edges: tuple[Any, ...], now: Any) -> Any:
-    """The earliest edge after now, or NULL."""
-    ahead = [later(edge, now) for edge in {edge.op(): edge for edge in edges}.values()]
+def changes_at(edges: tuple[Any, ...], ahead: tuple[Any, ...], now: Any) -> Any:
+    """The earliest instant after now, or NULL."""
+    known = {instant.op(): instant for instant in ahead}
+    unsure = {edge.op(): edge for edge in edges if edge.op() not in known}
+    ahead = (*known.values(), *(later(edge, now) for edge in unsure.values()))
     if not ahead:
         return ibis.null("timestamp")
     return ibis.least(*ahead) if len(ahead) > 1 else ahead[0]

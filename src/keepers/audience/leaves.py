@@ -51,13 +51,13 @@ def _group(finishers: list[Finish], combine: Any, empty: bool) -> Finish:
         if not terms:
             return Term(ibis.literal(False))
         holds = functools.reduce(combine, [t.holds for t in terms])
-        return Term(holds, tuple(e for t in terms for e in t.edges))
+        return Term(holds, tuple(e for t in terms for e in t.edges), tuple(a for t in terms for a in t.ahead))
 
     return finish
 
 
 def _negated(term: Term) -> Term:
-    return Term(~term.holds, term.edges, term.seen)
+    return Term(~term.holds, term.edges, term.ahead, term.seen)
 
 
 def _leaf(condition: ast.Condition, features: Features) -> Finish:
@@ -101,12 +101,12 @@ def _trait(leaf: ast.Trait, features: Features) -> Finish:
             return value, (row[f"{prefix}_next"],)
 
     def finish(row: Any) -> Term:
-        value, edges = value_of(row)
+        value, ahead = value_of(row)
         clock = _clock(row, features)
         holds = functools.reduce(operator.and_, (BY_NAME[t.op].holds(value, t.operand, clock) for t in leaf.tests))
         flips = tuple(f for t in leaf.tests for f in BY_NAME[t.op].flips(value, t.operand, clock))
         seen = {"number": value.number, "text": value.text, "boolean": value.boolean, "instant": value.instant}
-        return Term(holds, (*edges, *flips), {k: v for k, v in seen.items() if v is not None})
+        return Term(holds, flips, ahead, {k: v for k, v in seen.items() if v is not None})
 
     return finish
 
@@ -130,9 +130,9 @@ def _state(definition: str, wanted: int, lasting: Any, features: Features) -> Fi
         holds = sure(row[value] == wanted)
         seen = {"value": row[value], "since": row[since]}
         if not lasting:
-            return Term(holds, (), seen)
+            return Term(holds, seen=seen)
         ripe = row[since] + seconds(lasting)
-        return Term(holds & sure(ripe <= row.now), (ripe,), seen)
+        return Term(holds & sure(ripe <= row.now), (ripe,), seen=seen)
 
     return finish
 
@@ -144,7 +144,7 @@ def _sample(leaf: ast.Sample, row: Any) -> Term:
         holds = holds & (bucket >= share_bound(leaf.start))
     if leaf.end < 1:
         holds = holds & (bucket < share_bound(leaf.end))
-    return Term(sure(holds), (), {"bucket": bucket})
+    return Term(sure(holds), seen={"bucket": bucket})
 
 
 def share_bound(share: float) -> str:

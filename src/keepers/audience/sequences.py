@@ -21,7 +21,7 @@ def sequence(leaf: ast.Sequence, features: Features) -> Finish:
     features.own_table(lambda: _table(leaf, features, name))
 
     def finish(row: Any) -> Term:
-        return Term(row[f"{name}_last"].notnull(), (row[f"{name}_edge"],), {"last": row[f"{name}_last"]})
+        return Term(row[f"{name}_last"].notnull(), (), (row[f"{name}_edge"],), {"last": row[f"{name}_last"]})
 
     return finish
 

@@ -43,7 +43,7 @@ class Answerer:
             if len(self._compiled) >= _KEPT:
                 self._compiled.pop(next(iter(self._compiled)), None)
             expression = compile_asks(asks, schema, vocabulary, mode).expression
-            found = self._compiled[key] = str(ibis.to_sql(expression, dialect="duckdb"))
+            found = self._compiled[key] = str(ibis.to_sql(expression, dialect="duckdb", pretty=False))
         return found
 
     def as_of(self, standing: Standing, ids: list[str], now: datetime) -> duckdb.DuckDBPyConnection:
@@ -108,7 +108,7 @@ class Answerer:
             if len(self._explained) >= _KEPT:
                 self._explained.pop(next(iter(self._explained)), None)
             expression, named = compile_condition(condition, schema, vocabulary, mode)
-            found = self._explained[key] = (str(ibis.to_sql(expression, dialect="duckdb")), named)
+            found = self._explained[key] = (str(ibis.to_sql(expression, dialect="duckdb", pretty=False)), named)
         return found
 
     def prepare_as_of(self, now: datetime) -> duckdb.DuckDBPyConnection:

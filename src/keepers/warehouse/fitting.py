@@ -22,9 +22,9 @@ def fit_rhythm(answerer: Answerer, definitions: Definitions, now: datetime) -> F
     counts = rhythm.gap_counts(definitions.rhythm, schema, definitions.events, mode)
     if start_query is None or counts is None:
         return Fit()
-    row = cursor.execute(str(ibis.to_sql(start_query, dialect="duckdb"))).fetchone()
+    row = cursor.execute(str(ibis.to_sql(start_query, dialect="duckdb", pretty=False))).fetchone()
     start = row[0] if row else None
     if start is None or start > now:
         return Fit()
-    found = cursor.execute(str(ibis.to_sql(counts, dialect="duckdb"))).fetchall()
+    found = cursor.execute(str(ibis.to_sql(counts, dialect="duckdb", pretty=False))).fetchall()
     return rhythm.fit(found, months=(now - start).days / 30.4375)

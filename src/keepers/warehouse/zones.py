@@ -13,6 +13,8 @@ from itertools import pairwise
 
 import pyarrow as pa
 
+from keepers.model.moments import zone_names
+
 _FIRST = datetime(1970, 1, 1)
 _LAST = datetime(2101, 1, 1)
 _EPOCH = datetime(1970, 1, 1)
@@ -22,13 +24,6 @@ _POSIX = re.compile(
 )
 Offsets = tuple[tuple[datetime, ...], tuple[int, ...]]
 """instants from which an offset holds (UTC, the first is 1970-01-01), and the offsets in seconds"""
-
-
-@cache
-def zone_names() -> frozenset[str]:
-    """Every IANA zone that tzdata knows."""
-    listed = (files("tzdata") / "zones").read_text(encoding="utf-8").split()
-    return frozenset(listed) - {"Factory", "localtime"}
 
 
 @cache
