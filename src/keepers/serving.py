@@ -32,7 +32,6 @@ from keepers.api.status import status_handlers
 from keepers.at_desk import OpenDesk
 from keepers.cli.commands import COMMANDS
 from keepers.model.errors import ConflictError, UserError
-from keepers.model.event import Limits
 from keepers.store.keys import KeyRing
 from keepers.ticking import TickLoop
 from keepers.wire import DATA, SERVER_FILE, Workspace, clock
@@ -56,13 +55,10 @@ def serve(
     `host` and `port` are the settings' unless given; port 0 takes any free one. Raises ConflictError when the
     port or the workspace is taken.
     """
-    other = workspace.server()
-    if other is not None:
-        raise ConflictError(f"This workspace is served already, at {other['address']}. Use that one, or stop it first.")
     with ExitStack() as stack:
+        _own(stack, workspace)
         sockets, address = _listen(stack, workspace, host, port)
         stack.enter_context(_logging(workspace))
-        stack.enter_context(workspace.owning("keepers serve"))
         figures, keys = Figures(), KeyRing(workspace.store.read)
         loop = TickLoop(workspace, figures.registry) if ticking else None
         desk = OpenDesk(workspace, COMMANDS, loop)
@@ -125,6 +121,20 @@ def collect(
         _run(app, sockets, announced, stop)
 
 
+def _own(stack: ExitStack, workspace: Workspace) -> None:
+    """Takes the workspace for the server's life. The lock decides: the file that a killed server left behind may
+    name a process that is another one by now, in a container even this one."""
+    try:
+        stack.enter_context(workspace.owning("keepers serve"))
+    except ConflictError:
+        other = workspace.server()
+        if other is None:
+            raise
+        raise ConflictError(
+            f"This workspace is served already, at {other['address']}. Use that one, or stop it first."
+        ) from None
+
+
 def _app(
     workspace: Workspace,
     figures: Figures,
@@ -138,7 +148,7 @@ def _app(
         clock=clock,
         on_arrival=loop.wake if loop is not None else None,
         handlers=handlers,
-        limits=Limits(event_bytes=chosen.max_event_bytes, batch_bytes=chosen.max_batch_bytes),
+        limits=chosen.limits,
         most_waiting=chosen.max_waiting,
         figures=figures,
         **more,

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct, field
 
 from keepers.model.errors import NotFoundError, UserError, nearest
+from keepers.model.event import Limits
 from keepers.model.moments import parse_zone
 
 FILE = "keepers.toml"
@@ -58,6 +59,11 @@ class CollectSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Largest batch, in bytes, after decompression."""
     max_waiting: int = 10_000
     """Requests waiting for the disk before further ones are answered 429."""
+
+    @property
+    def limits(self) -> Limits:
+        """What the door accepts, and the sequencer reads by."""
+        return Limits(event_bytes=self.max_event_bytes, batch_bytes=self.max_batch_bytes)
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from keepers.model.errors import ConflictError, NotFoundError, UserError, nearest
 from keepers.model.moments import parse_zone
+from keepers.model.profile import IDENTITY_KINDS
 from keepers.pipeline.evaluate import last_tick
 from keepers.pipeline.tick import Ticker
 from keepers.playbook.install import install
@@ -34,7 +36,7 @@ PLAYBOOK = "playbook"
 DATA = "data"
 SERVER_FILE = "server.json"
 GITIGNORE = "data/\n"
-KINDS = ("user_id", "anonymous_id", "group_id")
+_NUMBER = re.compile(r"#[0-9]{1,18}")
 
 
 def clock() -> datetime:
@@ -121,7 +123,7 @@ class Workspace:
 
     @cached_property
     def ticker(self) -> Ticker:
-        return Ticker(self.store, self.answerer, self.zone)
+        return Ticker(self.store, self.answerer, self.zone, self.settings.collect.limits)
 
     def in_force(self) -> InForce:
         """The definitions applied last."""
@@ -174,18 +176,18 @@ class Workspace:
     def find_profile(self, name: str) -> int:
         """A profile by user id, anonymous id, group id, or Keepers' own number as `#12`. Raises NotFoundError."""
         with self.store.read() as connection:
-            found = next((i for k in KINDS if (i := identities.find(connection, k, name)) is not None), None)
+            found = next((i for k in IDENTITY_KINDS if (i := identities.find(connection, k, name)) is not None), None)
         if found is not None:
             return found
-        if name.startswith("#") and name[1:].isdigit():
+        if _NUMBER.fullmatch(name):
             cursor = self.warehouse.cursor()
             row = cursor.execute("SELECT profile_id FROM profiles WHERE profile_id = ?", [int(name[1:])]).fetchone()
             if row:
                 return int(row[0])
-        near = self.warehouse.cursor().execute(
-            "SELECT bucket_key FROM profiles WHERE bucket_key ILIKE ? ESCAPE '!' LIMIT 5", [_like(name)]
-        )
-        raise NotFoundError(f"No profile is known as “{name}”.{nearest(name, [r[0] for r in near.fetchall()])}")
+        with self.store.read() as connection:
+            near = identities.of_profiles(connection, identities.search(connection, name, 0, 5))
+        known = [identity.value for listed in near.values() for identity in listed]
+        raise NotFoundError(f"No profile is known as “{name}”.{nearest(name, known)}")
 
     def server(self) -> dict[str, str] | None:
         """Address and token of the server that has this workspace open, if one does."""
@@ -209,8 +211,3 @@ class Workspace:
             opened = self.__dict__.pop(part, None)
             if opened is not None:
                 opened.close()
-
-
-def _like(name: str) -> str:
-    escaped = name.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return f"%{escaped[:40]}%"

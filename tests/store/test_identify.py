@@ -6,18 +6,23 @@ import json
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keepers.model.errors import ConflictError, NotFoundError
+from keepers.model.event import Limits, parse_request
 from keepers.pipeline import identify as identify_module
 from keepers.pipeline.identify import Identified, identify, unmerge
+from keepers.pipeline.tick import Ticker
 from keepers.store import identities, inbox, log, merges, profiles
 from keepers.store.database import Store
 from keepers.store.inbox import Accepted
 from keepers.store.log import LogRow
+from keepers.warehouse.answers import Answerer
+from keepers.warehouse.database import Warehouse
 
 NOW = datetime(2026, 3, 1, 12)
 NUMBERS = count()
@@ -144,6 +149,35 @@ def test_a_batch_that_was_logged_but_not_removed_is_not_doubled(
     again = identify(sqlite_store, NOW)
     assert (again.events, again.duplicates) == (0, 2)
     assert rows(sqlite_store) == before
+
+
+def test_what_arrives_while_the_inbox_is_worked_off_waits_for_the_next_run(
+    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def arrive() -> None:
+        body = json.dumps({"userId": "u1", "event": "Seen"}).encode()
+        with sqlite_store.begin_inbox() as connection:
+            inbox.append(connection, [Accepted(NOW, "key_1", False, "/v1/track", body)])
+
+    one_batch = identify_module.identify_batch
+
+    def with_an_arrival(*given: Any) -> bool:
+        arrive()
+        return one_batch(*given)
+
+    arrive()
+    monkeypatch.setattr(identify_module, "identify_batch", with_an_arrival)
+    assert identify(sqlite_store, NOW).events == 1
+
+
+def test_what_was_accepted_by_wider_limits_is_kept_by_a_tick(sqlite_store: Store) -> None:
+    wide = Limits(event_bytes=100_000)
+    body = json.dumps({"userId": "u1", "event": "Seen", "properties": {"text": "x" * 50_000}}).encode()
+    assert parse_request("/v1/track", body, NOW, wide).items
+    with sqlite_store.begin_inbox() as connection:
+        inbox.append(connection, [Accepted(NOW, "key_1", False, "/v1/track", body)])
+    ticker = Ticker(sqlite_store, Answerer(Warehouse.open(None)), ZoneInfo("UTC"), wide)
+    assert ticker.tick(NOW).identified == 1
 
 
 def test_late_events_are_history_and_future_ones_are_not(store: Store) -> None:

@@ -45,20 +45,26 @@ class _Arrival(Struct, frozen=True, gc=False):
 
 
 def identify(store: Store, now: datetime, limits: Limits = LIMITS) -> Identified:
-    """Works the inbox off, batch by batch, and says what was done.
+    """Works off, batch by batch, what is in the inbox when it begins, and says what was done.
 
-    The caller holds `store.lock.sequencer`. `limits` are those the requests were accepted with. A crash at any
-    point repeats a batch, whose events are then known as duplicates.
+    What arrives meanwhile is for the next run: under a steady stream the inbox is never empty. The caller holds
+    `store.lock.sequencer`. `limits` are those the requests were accepted with. A crash at any point repeats a
+    batch, whose events are then known as duplicates.
     """
     total = Identified()
-    while identify_batch(store, now, total, limits):
+    with store.read_inbox() as connection:
+        until = inbox.last_id(connection)
+    while identify_batch(store, now, total, until, limits):
         pass
     return total
 
 
-def identify_batch(store: Store, now: datetime, total: Identified, limits: Limits = LIMITS) -> bool:
-    """One batch in one transaction, of about `BATCH_EVENTS`; adds to `total`. False when the inbox was empty."""
-    requests, arrivals, refused = _gather(store, limits)
+def identify_batch(store: Store, now: datetime, total: Identified, until: int, limits: Limits = LIMITS) -> bool:
+    """One batch in one transaction, of about `BATCH_EVENTS`, of requests up to the id `until`; adds to `total`.
+
+    False when none of them is left.
+    """
+    requests, arrivals, refused = _gather(store, until, limits)
     if not requests:
         return False
     ids = [request.id for request in requests]
@@ -76,14 +82,14 @@ def identify_batch(store: Store, now: datetime, total: Identified, limits: Limit
     return True
 
 
-def _gather(store: Store, limits: Limits) -> tuple[list[Waiting], list[_Arrival], int]:
+def _gather(store: Store, until: int, limits: Limits) -> tuple[list[Waiting], list[_Arrival], int]:
     """Whole requests until there are enough events. Parsed before the transaction, which is kept short."""
     requests: list[Waiting] = []
     arrivals: list[_Arrival] = []
     refused = 0
     with store.read_inbox() as connection:
         while len(arrivals) < BATCH_EVENTS:
-            rows = inbox.read(connection, _READ_ROWS, after=requests[-1].id if requests else 0)
+            rows = inbox.read(connection, _READ_ROWS, requests[-1].id if requests else 0, until)
             for row in rows:
                 requests.append(row)
                 try:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from keepers.model.event import LIMITS, Limits
 from keepers.pipeline.evaluate import Progress, evaluate, refuse_past
 from keepers.pipeline.identify import identify
 from keepers.playbook.live import InForce, freeze_fit, in_force
@@ -40,10 +41,11 @@ class Ticked(Struct, frozen=True):
 class Ticker:
     """Runs ticks of one workspace. The caller holds the sequencer's lock."""
 
-    def __init__(self, store: Store, answerer: Answerer, zone: ZoneInfo) -> None:
+    def __init__(self, store: Store, answerer: Answerer, zone: ZoneInfo, limits: Limits = LIMITS) -> None:
         self._store = store
         self._answerer = answerer
         self._zone = zone
+        self._limits = limits
         self._seen_version = -1
         self._standing: Standing | None = None
         self._unanswered: frozenset[int] = frozenset()
@@ -52,7 +54,7 @@ class Ticker:
     def tick(self, now: datetime, progress: Progress | None = None) -> Ticked:
         """Everything there is, up to `now`. Raises ConflictError when that is before the last tick."""
         refuse_past(self._answerer.warehouse, now)
-        identified = identify(self._store, now)
+        identified = identify(self._store, now, self._limits)
         loaded = self.load()
         standing = self._current(now, arrived=bool(loaded))
         done = evaluate(self._answerer, standing, self._unanswered, now, progress)
@@ -83,8 +85,8 @@ class Ticker:
         if self._standing is None or version != self._seen_version:
             with self._store.read() as connection:
                 self._in_force = in_force(connection, self._zone)
-            self._seen_version = version
             self._sync(now)
+            self._seen_version = version
         if self._fit_first_time(now, arrived):
             return self._current(now, arrived=False)
         assert self._standing is not None

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, delete, func, select
 from keepers.store.bulk import chunks, insert_rows
 from keepers.store.tables import inbox
 
+_LAST = 2**63 - 1
+
 
 class Accepted(NamedTuple):
     """One accepted request. `source` is the key's id; `trusted` says it came by a server key."""
@@ -38,9 +40,9 @@ def append(connection: Connection, requests: Sequence[Accepted]) -> None:
     insert_rows(connection, inbox, Accepted._fields, list(requests))
 
 
-def read(connection: Connection, limit: int, after: int = 0) -> list[Waiting]:
-    """Up to `limit` waiting requests with an id past `after`, oldest id first."""
-    query = select(inbox).where(inbox.c.id > after).order_by(inbox.c.id).limit(limit)
+def read(connection: Connection, limit: int, after: int = 0, until: int = _LAST) -> list[Waiting]:
+    """Up to `limit` waiting requests with an id past `after` and not past `until`, oldest id first."""
+    query = select(inbox).where(inbox.c.id > after, inbox.c.id <= until).order_by(inbox.c.id).limit(limit)
     return [Waiting(*row) for row in connection.execute(query)]
 
 
@@ -48,6 +50,11 @@ def remove(connection: Connection, ids: Sequence[int]) -> None:
     """Deletes requests that the log has taken over."""
     for chunk in chunks(ids):
         connection.execute(delete(inbox).where(inbox.c.id.in_(chunk)))
+
+
+def last_id(connection: Connection) -> int:
+    """The greatest id that waits; 0 when none does."""
+    return int(connection.execute(select(func.max(inbox.c.id))).scalar_one() or 0)
 
 
 def depth(connection: Connection) -> int:
