@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from threading import Thread
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
 
 from keepers.model.errors import ConflictError, NotFoundError, UserError
 from keepers.model.profile import bucket_key
@@ -100,6 +102,12 @@ def test_old_message_notes_are_pruned_in_bounded_steps(store: Store) -> None:
         assert log.prune(connection, NOW, limit=10) == 10
         assert log.prune(connection, NOW, limit=100) == 19
         assert len(log.seen(connection, [bytes([i]) * 16 for i in range(60)])) == 31
+
+
+def test_a_key_that_is_there_is_refused_in_the_same_words_on_both_engines(store: Store) -> None:
+    for expected in (nullcontext(), pytest.raises(IntegrityError)):
+        with expected, store.begin() as connection:
+            log.remember(connection, [(b"a", NOW)])
 
 
 def test_keys_are_stored_only_as_hashes(store: Store) -> None:

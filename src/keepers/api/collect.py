@@ -7,8 +7,6 @@ from collections.abc import Callable
 from threading import Condition, Thread
 from time import perf_counter
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from keepers.model.errors import KeepersError
 from keepers.store import inbox
 from keepers.store.database import Store
@@ -85,13 +83,13 @@ class Collector:
 
         Raises QueueFullError at once when too much waits already.
         """
-        if self._stopping or self._loop is None:
-            raise QueueFullError("The server is stopping. Send it again in a moment.")
         size = len(accepted.body)
-        if len(self._waiting) >= self._most_requests or self._bytes + size > self._most_bytes:
-            raise QueueFullError("More arrives than can be written. Send it again in a moment.")
-        future: asyncio.Future[None] = self._loop.create_future()
         with self._condition:
+            if self._stopping or self._loop is None:
+                raise QueueFullError("The server is stopping. Send it again in a moment.")
+            if len(self._waiting) >= self._most_requests or self._bytes + size > self._most_bytes:
+                raise QueueFullError("More arrives than can be written. Send it again in a moment.")
+            future: asyncio.Future[None] = self._loop.create_future()
             self._waiting.append((accepted, future))
             self._bytes += size
             if self._is_asleep:
@@ -117,7 +115,7 @@ class Collector:
         try:
             with self._store.begin_inbox() as connection:
                 inbox.append(connection, [accepted for accepted, _ in taken])
-        except SQLAlchemyError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are told and the thread lives on
             failure = NotKeptError(f"The store did not take the request: {getattr(error, 'orig', error)}")
         assert self._loop is not None
         try:

@@ -21,6 +21,7 @@ from typing import Any, cast
 import msgspec
 from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import HTTPScope, Receive, Scope, Send
+from sqlalchemy.exc import SQLAlchemyError
 
 from keepers.api.collect import Collector, NotKeptError, QueueFullError
 from keepers.api.health import Figures
@@ -141,7 +142,10 @@ class Tracking:
 
     async def _key(self, token: str, now: datetime) -> Key:
         if self._keys.is_stale(now):
-            await asyncio.to_thread(self._keys.refresh, now)
+            try:
+                await asyncio.to_thread(self._keys.refresh, now)
+            except SQLAlchemyError:
+                raise _Answer(503, "store", "The store does not answer. Send it again in a moment.") from None
         key = self._keys.find(token) if token else None
         if key is None:
             what = "The write key is unknown." if token else "A write key is needed."

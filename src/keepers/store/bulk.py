@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+import psycopg
 from sqlalchemy import (
     ARRAY,
     Column,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     literal,
     select,
 )
+from sqlalchemy.exc import DBAPIError
 
 from keepers.store.tables import Instant, to_microseconds
 
@@ -50,10 +52,14 @@ def insert_rows(connection: Connection, table: Table, names: Sequence[str], rows
             f'INSERT INTO "{table.name}" ({listed}) VALUES ({marks})', _with_microseconds(rows, instants)
         )
         return
-    cursor = connection.connection.cursor()
-    with cursor.copy(f'COPY "{table.name}" ({listed}) FROM STDIN') as copy:
-        for row in rows:
-            copy.write_row(row)
+    statement = f'COPY "{table.name}" ({listed}) FROM STDIN'
+    try:
+        with connection.connection.cursor().copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as error:
+        # The driver is spoken to directly; whoever called expects SQLAlchemy's errors all the same.
+        raise DBAPIError.instance(statement, None, error, psycopg.Error, dialect=connection.dialect) from error
 
 
 def _with_microseconds(rows: list[tuple[Any, ...]], instants: list[int]) -> list[tuple[Any, ...]]:
