@@ -91,8 +91,7 @@ class OpenDesk:
 
     def notes(self) -> dict[str, str]:
         """What whoever asks whether the server is ready should know besides."""
-        trouble = self.pulse().trouble
-        return {"tick": f"failing: {trouble}"} if trouble else {}
+        return {"tick": "failing: see /api/v1/health"} if self.pulse().trouble else {}
 
     def knows(self, command: str) -> bool:
         return command in self._commands

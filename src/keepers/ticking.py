@@ -92,7 +92,9 @@ class TickLoop:
             return 0.0
         failures = self.pulse.failures + 1
         pause: float = min(self._every * 2.0 ** min(failures, 10), _LONGEST_PAUSE_S)
-        said = error.message if isinstance(error, KeepersError) else f"{type(error).__name__}: {error}"
+        # Told on pages without a login: an unexpected error's own text may quote what customers sent.
+        unforeseen = f"{type(error).__name__}. Details are in data/errors.log."
+        said = error.message if isinstance(error, KeepersError) else unforeseen
         self._failures.inc()
         self.pulse = msgspec.structs.replace(self.pulse, failures=failures, trouble=said.splitlines()[0])
         unexpected = None if isinstance(error, KeepersError) else error

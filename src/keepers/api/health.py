@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from litestar import Response, get
@@ -16,6 +17,7 @@ from keepers.store import inbox
 from keepers.store.database import Store
 from keepers.store.migrate import is_current
 
+log = logging.getLogger("keepers")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
@@ -88,7 +90,9 @@ def _problem(store: Store, collector: Collector) -> str:
         if not is_current(store):
             return "The store's schema is not this version's. Start the server again, which upgrades it."
     except KeepersError as error:
-        return error.message
+        # Whoever asks here has shown no key, and the error names hosts and folders.
+        log.warning("Not ready: %s", error.message)
+        return "The store does not answer. The server's log says more."
     return "" if collector.is_running else "The collector has stopped. Start the server again."
 
 
