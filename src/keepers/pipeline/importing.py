@@ -69,7 +69,7 @@ def run_import(
         file_sha = file_digest(stream, "sha256").hexdigest()
     run = _Run(store, warehouse, looked, mapping, file_sha, now)
     folder = warehouse.path.parent / "rejects" if warehouse.path is not None else None
-    rejects = Rejects(folder, path.name, file_sha, run.committed_line)
+    rejects = Rejects(folder, path.name, run.key, run.committed_line)
     for number, chunk in enumerate(looked.chunks()):
         found = path.stat()
         if stamp is None or (found.st_size, found.st_mtime_ns) != (stamp.st_size, stamp.st_mtime_ns):
@@ -129,10 +129,10 @@ class _Run:
         # Who was met in this run's chunks: asked of the store once. Should somebody be merged meanwhile, rows of
         # the old id are found through `canon`, like any event of before the merge.
         warehouse.cursor().execute("CREATE OR REPLACE TEMP TABLE resolved (who VARCHAR, profile_id BIGINT)")
-        self._key = (file_sha, mapping.fingerprint(warehouse.zone))
+        self.key = (file_sha, mapping.fingerprint(warehouse.zone))
         ledger = warehouse.cursor().execute(
             "SELECT chunk, last_line, rows, rejected FROM import_chunks WHERE file_sha = ? AND mapping_hash = ?",
-            list(self._key),
+            list(self.key),
         )
         committed = ledger.fetchall()
         self._done = {chunk: (rows, rejected) for chunk, _, rows, rejected in committed}
@@ -180,7 +180,7 @@ class _Run:
                     latest = batch.latest
                 writer.execute(
                     "INSERT INTO import_chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    [*self._key, number, chunk.first_line, chunk.last_line, rows, len(problems), self._now],
+                    [*self.key, number, chunk.first_line, chunk.last_line, rows, len(problems), self._now],
                 )
             warehouse.latest.update(latest)
             cursor.execute("DROP TABLE numbered")

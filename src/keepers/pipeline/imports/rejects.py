@@ -11,8 +11,10 @@ from keepers.pipeline.imports.mapping import Problem
 class Rejects:
     """Appends rejects of a run; what an interrupted run wrote past its last committed line is taken out first."""
 
-    def __init__(self, folder: Path | None, file: str, file_sha: str, committed_line: int) -> None:
-        self.path = folder / f"{file}.{file_sha[:8]}.csv" if folder is not None else None
+    def __init__(self, folder: Path | None, file: str, key: tuple[str, str], committed_line: int) -> None:
+        # One per file and mapping, as the ledger has it: the same file may be imported as events and as traits.
+        mark = "-".join(sha[:8] for sha in key)
+        self.path = folder / f"{file}.{mark}.csv" if folder is not None else None
         self.first: list[Problem] = []
         self.count = 0
         kept = [row for row in self._rows() if row[0].isdigit() and int(row[0]) <= committed_line]
