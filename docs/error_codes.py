@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 CODES: dict[str, str] = {
+    "body": "The body of the request cannot be read as what this address takes; the message says what is expected.",
     "busy": "Too many requests wait for the disk (HTTP 429). Send again after the `Retry-After` seconds.",
     "clock": "A tick was asked for at a moment before the last one. Ask about the past with `--now` on "
     "`count`, `stages`, `moves` or `profile` instead.",

@@ -98,7 +98,7 @@ class Mover(Struct, frozen=True):
     source: str | None
     target: str | None
     at: Instant
-    cause: Annotated[str, Meta(description="What brought the move about, such as `event:Order Completed` or `due:3`.")]
+    cause: Annotated[str, Meta(description="What brought the move about, such as `event:Order Completed` or `time`.")]
 
 
 class Moves(Struct, frozen=True):
