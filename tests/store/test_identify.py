@@ -203,6 +203,18 @@ def test_an_unmerge_gives_the_identifiers_back_and_lasts(store: Store) -> None:
         unmerge(store, 10**9, NOW)
 
 
+def test_who_was_taken_out_stays_apart_from_whoever_took_the_other_in(store: Store) -> None:
+    send(store, {"anonymousId": "a1"})
+    send(store, {"anonymousId": "b1"})
+    first = who(store, "anonymous_id", "a1")
+    send(store, {"type": "alias", "anonymousId": "b1", "previousId": "a1"})
+    send(store, {"userId": "u1"})
+    send(store, {"userId": "u1", "anonymousId": "b1"})
+    unmerge(store, first, NOW)
+    assert send(store, {"userId": "u1", "anonymousId": "a1"}).refused_merges == 1
+    assert who(store, "anonymous_id", "a1") == first
+
+
 def test_a_chain_of_merges_in_one_batch_can_be_taken_apart(store: Store) -> None:
     send(
         store,

@@ -149,7 +149,7 @@ def rebuild(workspace: Workspace, progress: Progress) -> Any:
     """Makes every typed table anew from the record, sorted by profile."""
     with workspace.sequencing("keepers rebuild") as ticker:
         ticker.load()
-        run_rebuild(workspace.warehouse)
+        run_rebuild(workspace.warehouse, progress)
     return {"rebuilt": True}
 
 

@@ -40,7 +40,7 @@ class Resolver:
         self._owners = owners
         self._known: set[int] = set()
         self._sizes: dict[int, int] = {}
-        self._apart: set[frozenset[int]] = set()
+        self._apart: set[tuple[int, int]] = set()
         self._into: dict[int, int] = {}
         self._created: dict[int, Profile] = {}
         self._linked: list[tuple[Name, int]] = []
@@ -188,7 +188,7 @@ class Resolver:
             self.refused_merges += 1
             return person
         survivor, gone = (other, person) if other in self._known and person not in self._known else (person, other)
-        if frozenset((survivor, gone)) in self._apart:
+        if self._are_apart(survivor, gone):
             self.refused_merges += 1
             return person
         if self._sizes[survivor] + self._sizes[gone] > MOST_IDENTITIES:
@@ -202,6 +202,10 @@ class Resolver:
         self._merged.append((gone, survivor, cause, at))
         happened.append(Happened("merge", gone, survivor, msgspec.json.encode({"cause": cause})))
         return survivor
+
+    def _are_apart(self, one: int, other: int) -> bool:
+        pairs = {(source, self._live(target)) for source, target in self._apart}
+        return not pairs.isdisjoint({(one, other), (other, one)})
 
     def write(self, connection: Connection, merge_seqs: list[int], now: datetime) -> None:
         """Writes what was decided. `merge_seqs` are the log's numbers of the merges, in order."""

@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, insert, or_, select, update
 
+from keepers.store import profiles
 from keepers.store.bulk import select_in
 from keepers.store.tables import merges
 
@@ -55,11 +56,14 @@ def standing(connection: Connection, from_id: int) -> Merge | None:
     return None if row is None else _merge(row._mapping)
 
 
-def undone_pairs(connection: Connection, ids: Sequence[int]) -> set[frozenset[int]]:
-    """Pairs of profiles that somebody took apart: they are not merged by themselves again."""
+def undone_pairs(connection: Connection, ids: Sequence[int]) -> set[tuple[int, int]]:
+    """Of those of `ids` that somebody took out of another profile: (it, where the other lives on by now).
+
+    They are not merged by themselves again.
+    """
     query = select(merges.c.from_id, merges.c.to_id).where(merges.c.undone_at.is_not(None))
-    pairs = [tuple(row) for row in select_in(connection, query, merges.c.from_id, ids)]
-    return {frozenset(pair) for pair in pairs}
+    taken_out = select_in(connection, query, merges.c.from_id, ids)
+    return {(source, profiles.survivor(connection, target)) for source, target in taken_out}
 
 
 def mark_undone(connection: Connection, merge_id: int, at: datetime) -> None:
