@@ -93,9 +93,6 @@ class OpenDesk:
         """What whoever asks whether the server is ready should know besides."""
         return {"tick": "failing: see /api/v1/health"} if self.pulse().trouble else {}
 
-    def knows(self, command: str) -> bool:
-        return command in self._commands
-
     def run(self, command: str, arguments: dict[str, Any], progress: Progress | None = None) -> Any:
         """A command's answer as plain data. Raises KeepersError; NotFoundError for an unknown command."""
         if command not in self._commands:

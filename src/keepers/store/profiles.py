@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select, update
 
 from keepers.model.errors import NotFoundError
-from keepers.store.bulk import insert_rows, select_in
+from keepers.store.bulk import insert_rows
 from keepers.store.tables import profiles
 
 
@@ -35,11 +35,6 @@ def get(connection: Connection, profile_id: int) -> Profile:
     if row is None:
         raise NotFoundError(f"There is no profile {profile_id}.", profile_id=profile_id)
     return Profile(*row)
-
-
-def read_many(connection: Connection, ids: Sequence[int]) -> dict[int, Profile]:
-    """Those of `ids` that exist."""
-    return {row.id: Profile(*row) for row in select_in(connection, select(profiles), profiles.c.id, ids)}
 
 
 def survivor(connection: Connection, profile_id: int) -> int:
