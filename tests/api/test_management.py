@@ -239,6 +239,8 @@ def test_a_cursor_is_bound_to_its_listing() -> None:
         ("POST", "/definitions/apply", {"json": {"file": {}}}, 400, "body"),
         ("GET", "/definitions?kind=null", {}, 400, "invalid"),
         ("GET", "/profiles?search=null", {}, 400, "invalid"),
+        ("GET", "/profiles?search=%00", {}, 400, "invalid"),
+        ("GET", "/profiles/%00", {}, 400, "invalid"),
         ("GET", "/definitions?kind=segment&kind=event", {}, 400, "invalid"),
         ("POST", "/imports", {"content": b"a", "headers": {"Content-Type": "image/png"}}, 415, "media_type"),
     ],

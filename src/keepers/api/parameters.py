@@ -114,9 +114,13 @@ def known_parameters_guard(connection: Connection, handler: BaseRouteHandler) ->
         given = (field.kwarg_definition for field in fields)
         known = frozenset(one.name for one in given if isinstance(one, QueryParameter) and one.name)
         handler.opt["known_parameters"] = known
+    if any("\0" in str(value) for value in connection.path_params.values()):
+        raise HTTPException("The address holds a NUL character, which no name has.", status_code=400)
     for name, values in connection.query_params.dict().items():
         if len(values) > 1:
             raise HTTPException(f"The parameter “{name}” is given more than once.", status_code=400)
+        if "\0" in str(values[0]):
+            raise HTTPException(f"“{name}” holds a NUL character, which no value has.", status_code=400)
         if str(values[0]).lower() == "null":
             # It would be read as if it had been left out, and a filter that vanishes lists everybody.
             raise HTTPException(f"“null” is no value; leave “{name}” out.", status_code=400)
