@@ -12,11 +12,15 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from keepers.store.database import Store
 from keepers.store.migrate import upgrade
 from serving import Serving, copied, make_shop, serving
 
+# The same examples in every run: a failure is the change's, and no run meets a search without end.
+settings.register_profile("keepers", derandomize=True, deadline=None)
+settings.load_profile("keepers")
 ENGINES = ("sqlite", "postgres")
 
 

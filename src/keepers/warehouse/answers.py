@@ -180,6 +180,8 @@ def flat(links: list[tuple[int, int]]) -> dict[int, int]:
     for source, target in links:
         while target in final:
             target = final[target]
+        if target == source:
+            continue
         for known, into in final.items():
             if into == source:
                 final[known] = target

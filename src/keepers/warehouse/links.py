@@ -39,9 +39,14 @@ class Links:
 
     def final(self, subject: int) -> int:
         """The survivor a subject lives on in; itself when it was not merged."""
-        while (link := self._links.get(subject)) is not None:
-            subject = link[0]
-        return subject
+        return self._path(subject)[-1]
+
+    def _path(self, subject: int) -> list[int]:
+        """The subject and whom it lives on in, one after another."""
+        path = [subject]
+        while (link := self._links.get(path[-1])) is not None:
+            path.append(link[0])
+        return path
 
     def zone(self, subject: int) -> str:
         """The subject's zone as of the rows applied so far: timezone, else country, else the workspace's."""
@@ -73,8 +78,8 @@ class Links:
         self._forget_zone(subject)
 
     def merge(self, source: int, target: int, seq: int, at: datetime) -> None:
-        """`source` lives on in `target` from here."""
-        if source == self.final(target):
+        """`source` lives on in `target` from here; nothing changes when `target` lives on in `source` already."""
+        if source in self._path(target):
             return
         self._touch(source)
         previous = self._links.get(source)

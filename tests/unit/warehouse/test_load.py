@@ -185,3 +185,15 @@ def test_an_error_inside_a_transaction_leaves_nothing(warehouse: Warehouse) -> N
     with pytest.raises(ZeroDivisionError):
         fail()
     assert fetch(warehouse, "SELECT count(*) FROM trait_names") == [(0,)]
+
+
+def test_a_merge_back_into_whom_it_lives_on_in_changes_nothing_and_ends(warehouse: Warehouse) -> None:
+    merged = [
+        row(1, "merge", 1, other=2),
+        row(2, "merge", 2, other=3),
+        row(3, "merge", 1, other=2),
+        row(4, "merge", 3, other=1),
+        row(5, "merge", 2, other=1),
+    ]
+    load(warehouse, merged)
+    assert fetch(warehouse, "SELECT from_id, to_id FROM canon ORDER BY 1") == [(1, 3), (2, 3)]
