@@ -13,6 +13,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from keepers.model.profile import bucket_key
 from keepers.warehouse.database import Warehouse, set_watermark
 from keepers.warehouse.links import ZONE_TRAITS, Links
 from keepers.warehouse.members import Members
@@ -117,6 +118,7 @@ class Batch:
         self._tracks: list[tuple[Any, ...]] = []
         self._traits: list[TraitRow] = []
         self._profiles: dict[int, tuple[str, str]] = {}
+        self._named: dict[int, tuple[str, str]] = {}
         self._known: dict[int, datetime] = {}
         self._dirty: dict[tuple[int, str, str], datetime] = {}
         self._merge_log: list[tuple[int, str, int, int]] = []
@@ -164,6 +166,7 @@ class Batch:
         raw = row.body.decode()
         message: dict[str, Any] = _decode(raw)
         self._note(row.profile_id, row.known_at)
+        self._name(row.profile_id, message)
         if row.kind == "identify":
             self._add_traits(row, row.profile_id, _object(message, "traits"))
         elif row.kind == "group" and row.other_id is not None:
@@ -207,9 +210,16 @@ class Batch:
         if known is None or at < known:
             self._dirty[key] = at
 
+    def _name(self, subject: int, message: dict[str, Any]) -> None:
+        """Keeps a key for a subject that an import, cut off, made known to the operational store alone."""
+        for kind, given in (("user_id", message.get("userId")), ("anonymous_id", message.get("anonymousId"))):
+            if given is not None and subject not in self._named:
+                self._named[subject] = ("person", bucket_key(kind, str(given)))  # type: ignore[arg-type]
+
     def _write_profiles(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        zone = self._warehouse.zone
         rows = [
-            (subject, *self._profiles.get(subject, ("person", "")), known, self._warehouse.zone)
+            (subject, *(self._profiles.get(subject) or self._named.get(subject) or ("person", "")), known, zone)
             for subject, known in self._known.items()
         ]
         kinds = {

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from keepers.model.errors import UserError
+from keepers.model.profile import bucket_key
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
 from keepers.warehouse.rebuild import rebuild
@@ -197,3 +198,9 @@ def test_a_merge_back_into_whom_it_lives_on_in_changes_nothing_and_ends(warehous
     ]
     load(warehouse, merged)
     assert fetch(warehouse, "SELECT from_id, to_id FROM canon ORDER BY 1") == [(1, 3), (2, 3)]
+
+
+def test_a_subject_known_to_the_store_alone_gets_its_sample_key_with_its_first_event(warehouse: Warehouse) -> None:
+    load(warehouse, [row(1, "track", 7, event="x", userId="u7")])
+    [(key,)] = fetch(warehouse, "SELECT bucket_key FROM profiles WHERE profile_id = 7")
+    assert key == bucket_key("user_id", "u7")
