@@ -59,6 +59,9 @@ CONDITIONS: dict[str, tuple[Any, str]] = {
     "nothing": (None, ""),
     "text compared as a number": ({"trait": "plan", "gt": {"a": 1}}, ""),
     "count of text": ({"did": "Order Completed", "count": {"gte": "many"}}, ""),
+    "too many of anyone": ({"any": ["anyone"] * 5000}, "400"),
+    "too many properties": ({"did": "Order Completed", "where": {f"p{n}": 1 for n in range(2000)}}, "400"),
+    "too many steps": ({"sequence": [{"did": "Order Completed"}] * 350}, "50"),
     "sum of nothing": ({"did": "Order Completed", "sum": {"gte": 3}}, ""),
     "broken expression": ({"trait": "plan", "matches": "(((("}, ""),
     "deep": ({"not": {"not": {"not": {"trait": "pln", "exists": True}}}}, "plan"),
@@ -87,6 +90,9 @@ FILES: dict[str, bytes] = {
     "list.ndjson": b"[1,2,3]\n7\n",
     "no_columns.csv": b"a,b\n1,2\n",
     "page.csv": b"<!doctype html><html></html>",
+    "one_long_line.csv": b"x" * 200_000,
+    "endless_line.csv": b"x" * 3_000_000,
+    "endless_header.csv": b",".join(b"c%d" % n for n in range(100_000)) + b"\n",
     "twice.csv": b"who,who,at\n1,2,2026-01-01\n",
 }
 GOOD_JSON = b'{"who":"u3","at":"2026-01-01"}\n'

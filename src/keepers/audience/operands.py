@@ -146,7 +146,9 @@ def _pattern(data: Any) -> str:
     try:
         re2.compile(pattern, options)
     except re2.error as error:
-        raise UserError(f"“{pattern}” is no RE2 pattern: {error}") from None
+        said = error.args[0] if error.args else error
+        said = said.decode(errors="replace") if isinstance(said, bytes) else said
+        raise UserError(f"“{pattern}” is no RE2 pattern: {said}") from None
     return pattern
 
 

@@ -12,6 +12,8 @@ from keepers.model.moments import Moment, parse_duration, parse_moment
 
 MAX_DEPTH = 24
 MAX_LEAVES = 400
+"""conditions, steps of sequences and tested properties of one definition: each nests the expression once more"""
+MAX_STEPS = 50
 WINDOW_KEYS = ("within", "since", "between", "ever")
 LEAVES: dict[str, tuple[str, ...]] = {
     "trait": (),
@@ -38,10 +40,9 @@ class Parser:
         """A condition. Raises DefinitionError naming the field."""
         if depth > MAX_DEPTH:
             raise DefinitionError(f"conditions are nested deeper than {MAX_DEPTH} levels", field=at)
-        if data == "anyone":
-            return ast.Anyone()
-        if data == "nobody" or data is None or data in ({}, []):
-            return ast.NOBODY
+        if data == "anyone" or data == "nobody" or data is None or data in ({}, []):
+            self._count(at)
+            return ast.Anyone() if data == "anyone" else ast.NOBODY
         if not isinstance(data, dict):
             raise DefinitionError(
                 f"expected a condition such as {{did: Order Completed}} or “anyone”, got {shown(data)}",
@@ -55,10 +56,13 @@ class Parser:
         if head in GROUPS:
             self._only(data, (head,), at)
             return self._group(str(head), data[head], here, depth)
+        self._count(at)
+        return cast(ast.Condition, getattr(self, f"_{head}")(data, at, here, depth))
+
+    def _count(self, at: str) -> None:
         self.leaves += 1
         if self.leaves > MAX_LEAVES:
             raise DefinitionError(f"more than {MAX_LEAVES} conditions in one definition", field=at)
-        return cast(ast.Condition, getattr(self, f"_{head}")(data, at, here, depth))
 
     def _head_error(self, data: dict[Any, Any], heads: list[Any], at: str) -> DefinitionError:
         if len(heads) > 1:
@@ -131,6 +135,7 @@ class Parser:
         found = []
         for path, wanted in data.items():
             here = f"{at}.{path}"
+            self._count(here)
             name = text_of(path, here)
             if isinstance(wanted, dict) and "some" in wanted:
                 if depth:
@@ -204,11 +209,14 @@ class Parser:
         steps = data["sequence"]
         if not isinstance(steps, list) or len(steps) < 2:
             raise DefinitionError("expected a list of at least two steps", field=here)
+        if len(steps) > MAX_STEPS:
+            raise DefinitionError(f"more than {MAX_STEPS} steps in one sequence", field=here)
         parsed = tuple(self._step(step, f"{here}[{n}]", n, len(steps)) for n, step in enumerate(steps))
         same = text_of(data["same"], f"{at}.same" if at else "same") if "same" in data else None
         return ast.Sequence(parsed, same, self._window(data, at))
 
     def _step(self, data: Any, here: str, n: int, total: int) -> ast.SequenceStep:
+        self._count(here)
         if not isinstance(data, dict) or ("did" in data) == ("did_not" in data):
             raise DefinitionError("expected a step such as {did: Order Completed, within: 2h}", field=here)
         self._only(data, ("did", "did_not", "where", "within"), here)

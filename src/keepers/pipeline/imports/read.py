@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -44,8 +45,10 @@ def header_of(path: Path, kind: FileKind, mapping: Mapping) -> list[str]:
     with open_bytes(path, kind.is_gzip) as stream:
         lines = _lines(stream, kind.encoding)
         first = next((line for line in lines if line.strip()), b"").decode("utf-8", "replace")
+    if len(first) > LONGEST_LINE:
+        raise UserError(f"{path}: the first line is longer than 1 MB, so it is no header.", code="file")
     names = [name.strip() for name in _split(first, kind.delimiter)]
-    doubled = sorted({name for name in names if names.count(name) > 1})
+    doubled = sorted(name for name, times in Counter(names).items() if times > 1)
     if doubled:
         raise UserError(
             f"{path}, line 1: the header names “{doubled[0]}” twice. Give names with --columns"
@@ -246,6 +249,7 @@ def _lines(stream: BinaryIO, encoding: str) -> Iterator[bytes]:
 def _split(line: str, delimiter: str) -> list[str]:
     if delimiter == "whitespace":
         return line.split()
+    csv.field_size_limit(LONGEST_LINE)
     return next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), [])
 
 
