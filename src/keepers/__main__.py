@@ -1,6 +1,15 @@
-"""`python -m keepers`."""
+"""`keepers` and `python -m keepers`."""
 
-from keepers.cli.main import main
+from keepers.cli import interrupting
+
+
+def run() -> None:
+    """Loads the command and runs it; Ctrl-C is told in a sentence from the start."""
+    interrupting.watch()
+    from keepers.cli.main import main
+
+    main()
+
 
 if __name__ == "__main__":
-    main()
+    run()

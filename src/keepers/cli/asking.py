@@ -14,6 +14,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from keepers.cli import interrupting
 from keepers.cli.commands import COMMANDS
 from keepers.cli.commands import Progress as Report
 from keepers.model.errors import KeepersError, UserError
@@ -45,12 +46,18 @@ def reporting(doing: str) -> Iterator[Report]:
         columns = (TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=errors, transient=True) as bar:
             task = bar.add_task(doing, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=max(total, done) or None)
+
+            def move(done: int, total: int) -> None:
+                interrupting.check()
+                bar.update(task, completed=done, total=max(total, done) or None)
+
+            yield move
         return
     last = time.monotonic()
 
     def line(done: int, total: int) -> None:
         nonlocal last
+        interrupting.check()
         if time.monotonic() - last >= QUIET_S:
             last = time.monotonic()
             print(f"{doing}: {done:,} of {max(done, total):,}", file=sys.stderr, flush=True)

@@ -6,13 +6,13 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import msgspec
 import typer
 
 from keepers import __version__
-from keepers.cli import present
+from keepers.cli import interrupting, present
 from keepers.cli.asking import ask, errors
 from keepers.cli.commands import shown
 from keepers.cli.operations import templates as list_templates
@@ -235,6 +235,7 @@ def main() -> None:
     """Runs the command: 0 done, 2 for the person's mistake, 1 for ours; never a traceback."""
     from keepers.cli import demo, importing, keys, serve  # noqa: F401 - they add their commands to `app`
 
+    interrupting.begin()
     try:
         app(standalone_mode=True)
     except UserError as error:
@@ -242,17 +243,27 @@ def main() -> None:
     except KeepersError as error:
         _failed(error.code, error.message, 1)
     except KeyboardInterrupt:
-        _failed("interrupted", "Interrupted. What was committed is kept; run the command again to go on.", 130)
+        _interrupted()
+    except SystemExit as ended:
+        if ended.code == 130 and interrupting.is_noted():  # Typer's answer to Ctrl-C, which is silent
+            _interrupted()
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - the last place where a mistake of ours can be told decently
+        if interrupting.is_noted():
+            _interrupted()
         path = _keep_traceback()
         kept = f" Details are in {path}." if path else ""
         _failed("internal", f"Keepers made a mistake: {type(error).__name__}: {error}.{kept}", 1)
 
 
-def _failed(code: str, message: str, status: int) -> None:
+def _interrupted() -> NoReturn:
+    _failed("interrupted", "Interrupted. What was committed is kept; run the command again to go on.", 130)
+
+
+def _failed(code: str, message: str, status: int) -> NoReturn:
     if "--json" in sys.argv:
         print(msgspec.json.encode(shown({"error": {"code": code, "message": message}})).decode())
     else:
