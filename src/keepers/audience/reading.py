@@ -14,6 +14,7 @@ from keepers.model.errors import DefinitionError, UserError, nearest
 from keepers.model.moments import parse_duration
 
 _ID = re.compile(r"^[a-z][a-z0-9_-]{0,63}$")
+MAX_SOURCES = 400
 _SOURCE_KEYS = ("from", "where", "unless", "value", "times", "within")
 _STAGE_TEXTS = ("needs", "signals", "touchpoints", "metrics")
 
@@ -28,6 +29,8 @@ def parse_derived(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Deri
     sources: list[Source] = []
     for n, entry in enumerate(entries):
         sources += _sources(entry, zone, _join(at, f"any[{n}]") if several is not None else at)
+    if len(sources) > MAX_SOURCES:
+        raise DefinitionError(f"made of more than {MAX_SOURCES} events", field=_join(at, "any" if several else "from"))
     if fields.get("per", "day") != "day":
         raise DefinitionError("only “per: day” is known", field=_join(at, "per"))
     return DerivedEvent(
@@ -68,6 +71,8 @@ def _unless(data: Any, at: str) -> Unless:
     fields = _mapping(data, ("did", "same"), at)
     names = fields.get("did")
     events = tuple(text_of(n, _join(at, "did")) for n in (names if isinstance(names, list) else [names]))
+    if len(events) > MAX_SOURCES:
+        raise DefinitionError(f"more than {MAX_SOURCES} events", field=_join(at, "did"))
     return Unless(events, text_of(fields.get("same", ""), _join(at, "same")))
 
 

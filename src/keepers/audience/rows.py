@@ -6,6 +6,7 @@ conditions need (where-flags, numbers, keys) is computed per source, so that uni
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ibis
@@ -61,6 +62,14 @@ class Rows(Struct, frozen=True):
         return ibis.literal(True) if flag is None else self.table[flag]
 
 
+def united(parts: Sequence[Any]) -> Any:
+    """All rows of several tables, united in pairs: one after the other would nest an expression per table."""
+    merged = list(parts)
+    while len(merged) > 1:
+        merged = [a.union(*b) if b else a for a, *b in (merged[n : n + 2] for n in range(0, len(merged), 2))]
+    return merged[0]
+
+
 class RowSource:
     """Gives the rows of any event by its exact name, derived or base."""
 
@@ -85,9 +94,7 @@ class RowSource:
         if has_void:
             parts = [p if "void_at" in p.columns else p.mutate(void_at=ibis.null("timestamp")) for p in parts]
         columns = sorted(parts[0].columns)
-        merged = parts[0].select(columns)
-        for part in parts[1:]:
-            merged = merged.union(part.select(columns))
+        merged = united([part.select(columns) for part in parts])
         future = any(self._has_future(source) for source in sources)
         return Rows(merged, has_void, future, bool(word and word.per_day))
 
@@ -143,9 +150,7 @@ class RowSource:
             )
         if not parts:
             return None
-        merged = parts[0]
-        for part in parts[1:]:
-            merged = merged.union(part)
+        merged = united(parts)
         return merged.group_by("void_owner", "void_key").aggregate(void_at=merged["at"].min())
 
     @staticmethod

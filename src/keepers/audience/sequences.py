@@ -10,7 +10,7 @@ from keepers.audience import ast
 from keepers.audience.comparisons import later, seconds, sure
 from keepers.audience.did import in_window, live
 from keepers.audience.features import Features, Finish, Term
-from keepers.audience.rows import Needs, Rows
+from keepers.audience.rows import Needs, Rows, united
 
 
 def sequence(leaf: ast.Sequence, features: Features) -> Finish:
@@ -127,7 +127,5 @@ def _edges(leaf: ast.Sequence, steps: list[_Step | None]) -> Any:
             found.append(step.rows.table.select("profile_id", edge=step.flip))
     if not found:
         return None
-    merged = found[0]
-    for part in found[1:]:
-        merged = merged.union(part)
+    merged = united(found)
     return merged.filter(merged.edge.notnull())
