@@ -358,3 +358,17 @@ def test_a_compressed_file_is_read_and_half_of_one_is_refused(tmp_path: Path, mi
     fine(keepers("-w", folder, "import", file, *asked))
     file.write_bytes(packed)
     assert keepers("-w", folder, "import", file, *asked).json["loaded"] >= 1
+
+
+def test_a_word_of_very_many_sources_is_still_answered(tmp_path: Path, migrated_folder: Path) -> None:
+    many = [{"from": "Order", "where": {"total": n}} for n in range(150)]
+    folder = workspaces.make(
+        tmp_path / "shop",
+        migrated_folder,
+        playbook={"events": [{"id": "word", "any": many}], "segments": [{"id": "those", "who": {"did": "word"}}]},
+    )
+    file = tmp_path / "orders.csv"
+    file.write_text("who,at,total\nanna,2026-01-01,149\nbob,2026-01-02,150\n")
+    assert keepers("-w", folder, "import", file, "--event", "Order", "--profile", "who", "--time", "at").code == 0
+    assert keepers("-w", folder, "tick", "--now", "2026-02-01").code == 0
+    assert keepers("-w", folder, "count", "those", "--json").json == {"count": 1}
