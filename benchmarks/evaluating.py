@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 
@@ -14,6 +14,7 @@ from benchmarks import handwritten, history
 from benchmarks.definitions import playbook
 from benchmarks.figures import Figure, Plan, median, timed
 from keepers.pipeline.evaluate import evaluate
+from keepers.store.log import LogRow as _Row
 from keepers.warehouse import asks
 from keepers.warehouse.answers import Answerer
 from keepers.warehouse.database import Warehouse
@@ -22,21 +23,6 @@ from keepers.warehouse.standing import Standing
 
 _CHANGED = 500
 _MEMORY = "8GB"
-
-
-class _Row(NamedTuple):
-    """A row of the log, as load reads it."""
-
-    seq: int
-    kind: str
-    profile_id: int
-    other_id: int | None
-    event: str
-    time: datetime
-    received_at: datetime
-    known_at: datetime
-    source: str
-    body: bytes
 
 
 def measure(plan: Plan, *, full: bool, live: bool) -> list[Figure]:

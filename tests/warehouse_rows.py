@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
+from keepers.store.log import LogRow as Row
 from keepers.warehouse.database import Warehouse
 
 START = datetime(2026, 1, 1)
-
-
-class Row(NamedTuple):
-    seq: int
-    kind: str
-    profile_id: int
-    other_id: int | None
-    event: str
-    time: datetime
-    received_at: datetime
-    known_at: datetime
-    source: str
-    body: bytes
-    hops: int = 0
 
 
 def row(

@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
+
+from keepers.store.log import LogRow
 
 T0 = datetime(2026, 3, 27)
 """Two days before the clocks go forward in Europe."""
@@ -18,22 +20,6 @@ HISTORY = timedelta(hours=72)
 def at(step: float) -> datetime:
     """An instant on the grid; all times and windows lie on it, so that edges are hit."""
     return T0 + STEP * step
-
-
-class LogRow(NamedTuple):
-    """A row of the log, as `load` reads it."""
-
-    seq: int
-    kind: str
-    profile_id: int
-    other_id: int | None
-    event: str
-    time: datetime
-    received_at: datetime
-    known_at: datetime
-    source: str
-    body: bytes
-    hops: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 from hashlib import file_digest
 from pathlib import Path
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 import msgspec
@@ -24,6 +24,7 @@ from keepers.pipeline.imports.scan import Scan, scan
 from keepers.pipeline.imports.stage import Plan
 from keepers.store import counters, identities
 from keepers.store.database import Store
+from keepers.store.log import LogRow
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import Batch, collector_paused
 
@@ -31,21 +32,6 @@ __all__ = ["DryRun", "ImportReport", "Mapping", "Problem", "dry_run", "run_impor
 
 _SAMPLE_ROWS = 5
 _SHOWN_PROBLEMS = 20
-
-
-class _Message(NamedTuple):
-    """A row as the log would hold it, for what is not written by SQL alone."""
-
-    seq: int
-    kind: str
-    profile_id: int
-    other_id: int | None
-    event: str
-    time: datetime
-    received_at: datetime
-    known_at: datetime
-    source: str
-    body: bytes
 
 
 def run_import(
@@ -207,15 +193,15 @@ class _Run:
         writing.number_rows(cursor, first, per_row, self._warehouse.zone, has_zones)
         return rows
 
-    def _messages(self, cursor: duckdb.DuckDBPyConnection, chunk: Chunk) -> list[_Message]:
+    def _messages(self, cursor: duckdb.DuckDBPyConnection, chunk: Chunk) -> list[LogRow]:
         """The chunk as rows of the log: nested values and traits that move a zone are read as load reads them."""
-        found: list[_Message] = []
+        found: list[LogRow] = []
         mapping = self._mapping
         for _, seq, profile_id, time, messages in _bodies(cursor, self._plan, mapping, chunk):
             for offset, (kind, body) in enumerate(messages):
                 event = mapping.event or "" if kind == "track" else kind
                 found.append(
-                    _Message(
+                    LogRow(
                         seq + offset, kind, profile_id, None, event, time, self._now, time, mapping.source, body
                     )
                 )  # fmt: skip

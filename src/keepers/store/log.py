@@ -28,7 +28,7 @@ class LogRow(NamedTuple):
     known_at: datetime
     source: str
     body: bytes
-    hops: int
+    hops: int = 0
 
 
 def append(connection: Connection, rows: Sequence[LogRow]) -> None:
