@@ -1,0 +1,74 @@
+"""Who may be written to about what: topics, what somebody agreed to, and addresses never to be written to again."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from keepers.model.definitions import Text
+
+TopicKind = Literal["marketing", "transactional"]
+Basis = Literal["consent", "legitimate_interest", "contract", "legal_obligation"]
+"""the legal basis (GDPR art. 6) messages of a topic rest on"""
+ConsentState = Literal["subscribed", "pending", "unsubscribed"]
+"""`pending`: asked for, and waiting for the second yes of a double opt-in"""
+SuppressionReason = Literal["hard_bounce", "soft_bounces", "complaint", "unsubscribed", "manual", "import", "erased"]
+ALL_TOPICS = "*"
+"""a consent or suppression for every topic of a channel"""
+
+
+class Topic(Struct, frozen=True):
+    """What messages are about, as a customer chooses it on the preference page.
+
+    Marketing needs consent (or another basis and no objection); transactional messages are exempt from it, from caps
+    and from quiet hours, and stop only at an address that does not work (hard bounce) or was suppressed by hand.
+    """
+
+    id: str
+    name: Text = ""
+    description: Text = ""
+    kind: TopicKind = "marketing"
+    basis: Basis = "consent"
+    channels: tuple[str, ...] = ("email",)
+    double_opt_in: bool = False
+
+
+class Consent(Struct, frozen=True):
+    """One statement about a channel and topic (`*` for all). The newest `at` counts."""
+
+    profile_id: int
+    channel: str
+    topic: str
+    state: ConsentState
+    at: datetime
+    source: str
+    """where it was said: `form`, `preference page`, `import list.csv`, `one-click`"""
+    wording: str = ""
+    """the words agreed to"""
+    basis: Basis = "consent"
+
+
+def trait_of(channel: str, topic: str) -> str:
+    """The computed trait a consent is seen as in conditions: `subscribed.email.newsletter`, true or false."""
+    return f"subscribed.{channel}" if topic == ALL_TOPICS else f"subscribed.{channel}.{topic}"
+
+
+def normal_address(channel: str, recipient: str) -> str:
+    """The form under which two spellings of an address are one inbox: domain and, by wide custom, local part in
+    lower case; of telephone numbers the digits."""
+    address = recipient.strip()
+    if channel == "email":
+        return address.casefold()
+    if channel == "sms":
+        return "+" + "".join(c for c in address if c.isdigit())
+    return address
+
+
+def address_hash(secret: bytes, channel: str, recipient: str) -> str:
+    """A keyed hash of an address (HMAC-SHA-256, hex): it outlives the person's erasure and gives nothing away."""
+    text = f"{channel}:{normal_address(channel, recipient)}"
+    return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
