@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, cast, get_args
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from keepers.model.definitions import Text
+from keepers.model.errors import DefinitionError
+from keepers.model.fields import join, mapping, one_of, parse_id, text
 
 TopicKind = Literal["marketing", "transactional"]
 Basis = Literal["consent", "legitimate_interest", "contract", "legal_obligation"]
@@ -35,6 +38,28 @@ class Topic(Struct, frozen=True):
     basis: Basis = "consent"
     channels: tuple[str, ...] = ("email",)
     double_opt_in: bool = False
+
+
+def parse_topic(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Topic:
+    """One entry of `topics:`. Transactional topics rest on a contract unless another basis is written."""
+    fields = mapping(data, ("id", "name", "description", "kind", "basis", "channels", "double_opt_in"), at)
+    kind = one_of(fields.get("kind", "marketing"), get_args(TopicKind), join(at, "kind"))
+    basis = fields.get("basis", "contract" if kind == "transactional" else "consent")
+    channels = fields.get("channels", ["email"])
+    if not isinstance(channels, list) or not channels or not all(isinstance(c, str) for c in channels):
+        raise DefinitionError("expected a list of channels, such as [email, sms]", field=join(at, "channels"))
+    double = fields.get("double_opt_in", False)
+    if not isinstance(double, bool):
+        raise DefinitionError("expected true or false", field=join(at, "double_opt_in"))
+    return Topic(
+        id=parse_id(fields.get("id"), join(at, "id")),
+        name=text(fields.get("name", ""), join(at, "name")),
+        description=text(fields.get("description", ""), join(at, "description")),
+        kind=cast(TopicKind, kind),
+        basis=cast(Basis, one_of(basis, get_args(Basis), join(at, "basis"))),
+        channels=tuple(channels),
+        double_opt_in=double,
+    )
 
 
 class Consent(Struct, frozen=True):
