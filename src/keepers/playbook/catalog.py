@@ -52,8 +52,8 @@ class BlindWord(Struct, frozen=True):
 
 @cache
 def shipped() -> Playbook:
-    """All templates and the vocabulary as one playbook."""
-    return load(FOLDER)
+    """All lifecycle templates and the vocabulary as one playbook; starter journeys, in a folder below, are not in it."""
+    return load(FOLDER, below=False)
 
 
 @cache

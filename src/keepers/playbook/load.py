@@ -63,8 +63,8 @@ class Playbook(Struct, frozen=True):
         return file, Document(None, self.lines.get(key, {})).line(path) or line
 
 
-def load(folder: Path, zone: ZoneInfo | None = None) -> Playbook:
-    """All `*.yaml` and `*.yml` under a playbook folder; `zone` reads dates written without one.
+def load(folder: Path, zone: ZoneInfo | None = None, *, below: bool = True) -> Playbook:
+    """All `*.yaml` and `*.yml` of a playbook folder and `below` it; `zone` reads dates written without one.
 
     Raises PlaybookErrors with every mistake found, NotFoundError when there is no such folder.
     """
@@ -72,6 +72,8 @@ def load(folder: Path, zone: ZoneInfo | None = None) -> Playbook:
         raise NotFoundError(f"There is no playbook folder at {folder}. `keepers init` makes one.")
     gathering = _Gathering(zone)
     for path in _files(folder):
+        if not below and path.parent != folder:
+            continue
         gathering.file(path, str(path.relative_to(folder.parent)))
     return gathering.playbook()
 
