@@ -52,7 +52,7 @@ class BlindWord(Struct, frozen=True):
 
 @cache
 def shipped() -> Playbook:
-    """All lifecycle templates and the vocabulary as one playbook; starter journeys, in a folder below, are not in it."""
+    """All lifecycle templates and the vocabulary as one playbook, without the starter journeys in a folder below."""
     return load(FOLDER, below=False)
 
 
