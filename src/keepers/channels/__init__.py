@@ -1,1 +1,1 @@
-"""One file per channel. Arrives with journeys and messages."""
+"""How messages leave: one file per channel, and the providers that report what became of them."""

@@ -1,0 +1,130 @@
+"""What a channel is: its settings, how it is made, and sending one message, whose outcome is a value."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from keepers.model.delivery import Outcome, Outgoing
+from keepers.model.errors import UserError, nearest
+
+
+class Channel(Protocol):
+    """Sends messages. `open` before the first and `close` after the last; it may be opened again."""
+
+    async def open(self) -> None:
+        """Connects, or prepares to. Raises UserError when the settings cannot work."""
+
+    async def send(self, message: Outgoing) -> Outcome:
+        """One attempt. What the other side does wrong is an outcome, never an exception. Safe to call concurrently."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of connections and threads."""
+
+
+def _nowhere(message: Outgoing) -> None:
+    raise UserError(f"No inbox is connected to put message {message.id} into.", code="settings")
+
+
+def _utc_now() -> datetime:
+    raise UserError("No clock was given to the channel.", code="settings")
+
+
+class Surroundings(Struct, frozen=True):
+    """What a channel may need that is not its own setting; `wire.py` fills it in."""
+
+    now: Callable[[], datetime] = _utc_now
+    """the clock, naive UTC"""
+    put: Callable[[Outgoing], None] = _nowhere
+    """writes an in-app message into its customer's inbox, once per `key`; called in a thread"""
+    public_url: str = ""
+    """where customers reach this server, without a slash at the end"""
+    company: str = ""
+    """the company's name"""
+    secret: bytes = b""
+    """the workspace's key for signing addresses (VERP)"""
+
+
+class ChannelKind(Struct, frozen=True):
+    """One channel as the registry knows it. A module of this package that has a `KIND` is a channel."""
+
+    id: str
+    settings: type[Struct]
+    """each field with a docstring below it: the reference, the form and the JSON Schema derive from it"""
+    make: Callable[[Any, Surroundings], Channel]
+    """(settings, surroundings) → a channel, not opened; opens no connection and raises UserError for settings that
+    cannot work"""
+    address_trait: str = ""
+    """the trait that holds a customer's address: `email`, `phone`; empty where the address is kept elsewhere"""
+    docs: str = ""
+    """one sentence for the reference"""
+
+
+def read_settings(kind: ChannelKind, data: Mapping[str, Any]) -> Any:
+    """The settings struct from a section of keepers.toml. Raises UserError naming section and field."""
+    names = [f.name for f in msgspec.structs.fields(kind.settings)]
+    for name in data:
+        if name not in names:
+            raise UserError(f"[channels.{kind.id}] has no “{name}”.{nearest(str(name), names)}", code="settings")
+    try:
+        return msgspec.convert(data, kind.settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise UserError(f"[channels.{kind.id}]: {error}.", code="settings") from None
+
+
+def field_docs(struct: type[Struct]) -> dict[str, str]:
+    """Field → the text written below it in the source, as one line."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    docs: dict[str, str] = {}
+    for field, after in zip(body.body, body.body[1:], strict=False):
+        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+            continue
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str):
+            docs[field.target.id] = " ".join(after.value.value.split())
+    return docs
+
+
+def settings_schema(struct: type[Struct]) -> dict[str, Any]:
+    """JSON Schema (2020-12) of a settings struct, with each field's text as its description."""
+    schema = msgspec.json.schema(struct)
+    body = schema["$defs"][struct.__name__]
+    for name, text in field_docs(struct).items():
+        body["properties"][name]["description"] = text
+    return schema
+
+
+_BACKOFF = tuple(timedelta(seconds=s) for s in (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400))
+
+
+def backoff(attempts: int, key: str) -> timedelta:
+    """How long to wait after `attempts` (≥ 1) tries in vain, where the other side names no time: 5 s, 5 min, 30 min,
+    2, 5, 10, 14, 20, 24 h (the schedule Standard Webhooks suggests), up to 20 % longer by a stable hash of the
+    message's key, so that what failed together does not come back together."""
+    spread = int.from_bytes(hashlib.md5(f"{key}:{attempts}".encode(), usedforsecurity=False).digest()[:4], "big")
+    return _BACKOFF[min(max(attempts, 1), len(_BACKOFF)) - 1] * (1 + 0.2 * spread / 2**32)
+
+
+def retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """A `Retry-After` header (RFC 9110 §10.2.3: seconds or an HTTP date) as a span from `now`, at most a day; None
+    when absent or unreadable."""
+    text = (value or "").strip()
+    if re.fullmatch(r"\d{1,9}", text):
+        span = timedelta(seconds=int(text))
+    else:
+        try:
+            at = datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+        except ValueError:
+            return None
+        span = at.replace(tzinfo=None) - now
+    return min(max(span, timedelta(0)), timedelta(days=1))

@@ -1,0 +1,46 @@
+"""In-app messages: written into the customer's inbox, which a site or app fetches through the API."""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec import Struct
+
+from keepers.channels.base import ChannelKind, Surroundings
+from keepers.model.delivery import Outcome, Outgoing
+
+
+class InAppSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    max_text: int = 2000
+    """Longest text of an in-app message, in characters; a longer one is not sent."""
+
+
+class InAppChannel:
+    """Puts messages into the inbox kept in the operational store."""
+
+    def __init__(self, settings: InAppSettings, around: Surroundings) -> None:
+        self.settings = settings
+        self.put = around.put
+
+    async def open(self) -> None:
+        pass
+
+    async def send(self, message: Outgoing) -> Outcome:
+        content = message.content
+        if not (content.title or content.text):
+            return Outcome("failed", "The message has neither title nor text.", code="empty")
+        if len(content.text) > self.settings.max_text:
+            return Outcome("failed", f"The text is longer than {self.settings.max_text} characters.", code="too_long")
+        await asyncio.to_thread(self.put, message)
+        return Outcome("sent", provider_id=message.key)
+
+    async def close(self) -> None:
+        pass
+
+
+KIND = ChannelKind(
+    id="in_app",
+    settings=InAppSettings,
+    make=InAppChannel,
+    docs="An inbox on your own site or in your own app, fetched through the API.",
+)
