@@ -20,12 +20,12 @@ from keepers.pipeline.tick import Ticker
 from keepers.playbook.install import install
 from keepers.playbook.live import InForce, definitions_of, in_force
 from keepers.playbook.plan import proposed_fit
+from keepers.running.turns import Turns
 from keepers.settings import FILE, Settings, initial_toml, load_settings
 from keepers.store import identities, keys
 from keepers.store.database import Store
 from keepers.store.lock import sequencer
 from keepers.store.migrate import upgrade
-from keepers.turns import Turns
 from keepers.warehouse.answers import Answerer
 from keepers.warehouse.asks import preview_numbers
 from keepers.warehouse.database import Warehouse

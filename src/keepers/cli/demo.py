@@ -146,7 +146,7 @@ def _example(workspace: Workspace) -> str:
 
 
 def _serve(workspace: Workspace, port: int | None) -> None:
-    from keepers.serving import serve
+    from keepers.running.serving import serve
 
     out.print("\nServing the status page and the API; stop with Ctrl-C.")
     serve(workspace, port=port, on_started=lambda address: out.print(f"Open [bold]{address}/[/]"))

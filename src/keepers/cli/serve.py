@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from keepers import serving
 from keepers.cli.asking import errors
 from keepers.cli.main import Folder, app, chosen_folder
+from keepers.running import serving
 from keepers.wire import Workspace
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; else server.host of keepers.toml.")]

@@ -29,11 +29,11 @@ from keepers.api.commands import command_handler
 from keepers.api.health import Figures
 from keepers.api.management import management, options
 from keepers.api.status import status_handlers
-from keepers.at_desk import OpenDesk
 from keepers.cli.commands import COMMANDS
 from keepers.model.errors import ConflictError, UserError
+from keepers.running.at_desk import OpenDesk
+from keepers.running.ticking import TickLoop
 from keepers.store.keys import KeyRing
-from keepers.ticking import TickLoop
 from keepers.wire import DATA, SERVER_FILE, Workspace, clock
 
 API_THREADS = 8

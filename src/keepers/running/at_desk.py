@@ -18,9 +18,9 @@ from keepers.cli.commands import Command
 from keepers.model.errors import KeepersError, NotFoundError, nearest
 from keepers.pipeline.evaluate import last_tick
 from keepers.playbook.live import InForce
+from keepers.running.ticking import TickLoop
 from keepers.store import definitions, meta
 from keepers.store.database import Store
-from keepers.ticking import TickLoop
 from keepers.warehouse.answers import Answerer
 from keepers.warehouse.standing import Standing
 from keepers.wire import Workspace, clock
