@@ -15,6 +15,7 @@ from keepers.model.event import Limits
 from keepers.model.moments import parse_zone
 
 FILE = "keepers.toml"
+CHANNELS = "channels"
 
 
 class WorkspaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,17 +67,50 @@ class CollectSettings(Struct, frozen=True, forbid_unknown_fields=True):
         return Limits(event_bytes=self.max_event_bytes, batch_bytes=self.max_batch_bytes)
 
 
+class CompanySettings(Struct, frozen=True, forbid_unknown_fields=True):
+    name: str = ""
+    """The name messages are signed with; the workspace's unless told."""
+    address: str = ""
+    """Postal address at the foot of marketing e-mails, which most countries' law asks for."""
+    url: str = ""
+    """The shop's own site."""
+
+
+class PublicSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    url: str = ""
+    """Where customers reach this server (https://mail.shop.example): links, preferences and unsubscribing lead there.
+    Empty stands for the address `keepers serve` listens on, which is good for trying things out alone."""
+
+
+class SendingSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    enabled: bool = True
+    """Whether `keepers serve` sends what is queued; `keepers deliver` does it apart."""
+    per_second: dict[str, float] = field(default_factory=dict)
+    """Most messages a second by channel, as {email = 50}; none given, none kept."""
+    concurrency: int = 32
+    """Messages on their way at once, in one worker."""
+    locale: str = "en"
+    """Locale of customers whose own is not known."""
+    keep_copies_days: int = 396
+    """How long the exact copy each customer got is kept, in days (13 months)."""
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     workspace: WorkspaceSettings = field(default_factory=WorkspaceSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     warehouse: WarehouseSettings = field(default_factory=WarehouseSettings)
     server: ServerSettings = field(default_factory=ServerSettings)
     collect: CollectSettings = field(default_factory=CollectSettings)
+    company: CompanySettings = field(default_factory=CompanySettings)
+    public: PublicSettings = field(default_factory=PublicSettings)
+    sending: SendingSettings = field(default_factory=SendingSettings)
+    channels: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """`[channels.email]` and so on: read by each channel's own settings"""
 
 
 def sections() -> dict[str, type[Struct]]:
     """Section name → its struct, for the reference."""
-    return {f.name: f.type for f in msgspec.structs.fields(Settings)}
+    return {f.name: f.type for f in msgspec.structs.fields(Settings) if f.name != CHANNELS}
 
 
 def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
@@ -97,6 +131,7 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
             value = environment.get(f"KEEPERS_{section.upper()}_{one.name.upper()}")
             if value is not None:
                 data.setdefault(section, {})[one.name] = value
+    _channels_from(environment, data)
     try:
         settings = msgspec.convert(data, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -109,11 +144,25 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
     return settings
 
 
+def _channels_from(environment: Mapping[str, str], data: dict[str, Any]) -> None:
+    """`KEEPERS_CHANNELS_EMAIL_PASSWORD` and the like: the names are checked by the channel itself."""
+    for name, value in environment.items():
+        if name.startswith("KEEPERS_CHANNELS_"):
+            channel, _, setting = name.removeprefix("KEEPERS_CHANNELS_").lower().partition("_")
+            if channel == "in" and setting.startswith("app_"):
+                channel, setting = "in_app", setting.removeprefix("app_")
+            data.setdefault(CHANNELS, {}).setdefault(channel, {})[setting] = value
+
+
 def _check_names(data: dict[str, Any], path: Path) -> None:
     known = sections()
     for section, values in data.items():
+        if section == CHANNELS:
+            continue
         if section not in known:
-            raise UserError(f"{path}: there is no section [{section}].{nearest(section, known)}", code="settings")
+            raise UserError(
+                f"{path}: there is no section [{section}].{nearest(section, [*known, CHANNELS])}", code="settings"
+            )
         names = [f.name for f in msgspec.structs.fields(known[section])]
         for name in values if isinstance(values, dict) else ():
             if name not in names:
