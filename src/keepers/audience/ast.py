@@ -13,8 +13,17 @@ Function = Literal["count", "sum", "avg", "min", "max", "distinct"]
 FUNCTIONS: tuple[Function, ...] = ("count", "sum", "avg", "min", "max", "distinct")
 
 
+class Ref(Struct, frozen=True):
+    """A value of the journey run that asks: `trigger.order_id`, `run.entered_at`, `run.<step>.<path>`.
+
+    A ref without a value is equal to nothing.
+    """
+
+    path: str
+
+
 class Test(Struct, frozen=True):
-    """One comparison: an operator's id (see `operators.py`) and what it compares with."""
+    """One comparison: an operator's id (see `operators.py`) and what it compares with, or Refs to it."""
 
     op: str
     operand: Any
@@ -22,12 +31,21 @@ class Test(Struct, frozen=True):
     __test__ = False  # not a test of pytest's
 
     @property
+    def operands(self) -> tuple[Any, ...]:
+        return self.operand if isinstance(self.operand, tuple) else (self.operand,)
+
+    @property
     def is_relative(self) -> bool:
         """Whether the answer may change as time passes, with no new event."""
-        operands = self.operand if isinstance(self.operand, tuple) else (self.operand,)
         return self.op == "anniversary" or any(
-            isinstance(o, timedelta) or (isinstance(o, Moment) and o.is_relative) for o in operands
+            isinstance(o, timedelta) or (isinstance(o, Moment) and o.is_relative) for o in self.operands
         )
+
+    @property
+    def refs(self) -> frozenset[str]:
+        """The paths of the run's values it compares with."""
+        named = (o.path if isinstance(o, Ref) else o.ref for o in self.operands if isinstance(o, Ref | Moment))
+        return frozenset(path for path in named if path)
 
 
 class PropertyTest(Struct, frozen=True):
@@ -36,6 +54,11 @@ class PropertyTest(Struct, frozen=True):
     path: str
     tests: tuple[Test, ...] = ()
     some: tuple[PropertyTest, ...] = ()
+
+    @property
+    def refs(self) -> frozenset[str]:
+        own = frozenset(path for test in self.tests for path in test.refs)
+        return own.union(*(inner.refs for inner in self.some))
 
 
 class Aggregate(Struct, frozen=True):
@@ -51,6 +74,10 @@ class Window(Struct, frozen=True):
 
     start: Moment | None = None
     end: Moment | None = None
+
+    @property
+    def refs(self) -> frozenset[str]:
+        return frozenset(m.ref for m in (self.start, self.end) if m is not None and m.ref)
 
 
 class AllOf(Struct, frozen=True, tag=True):
@@ -147,3 +174,19 @@ def walk(condition: Condition) -> list[Condition]:
     for child in children(condition):
         found += walk(child)
     return found
+
+
+def refs(condition: Condition) -> frozenset[str]:
+    """The paths of all refs in a condition: what must be known of the run that asks it."""
+    found: set[str] = set()
+    for part in walk(condition):
+        match part:
+            case Trait(tests=tests):
+                found.update(*(t.refs for t in tests))
+            case Did(where=where, aggregates=aggregates, window=window):
+                found.update(window.refs, *(p.refs for p in where), *(t.refs for a in aggregates for t in a.tests))
+            case Sequence(steps=steps, window=window):
+                found.update(window.refs, *(p.refs for step in steps for p in step.where))
+            case _:
+                pass
+    return frozenset(found)

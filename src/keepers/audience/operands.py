@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from datetime import date, datetime
 from typing import Any
@@ -13,15 +14,21 @@ import re2
 from keepers.audience import ast
 from keepers.audience.comparisons import Anniversary
 from keepers.audience.operators import BY_NAME, Operator
-from keepers.model.errors import DefinitionError, UserError, nearest
-from keepers.model.moments import Moment, parse_duration, parse_moment
+from keepers.model.errors import DefinitionError, UserError, nearest, shown
+from keepers.model.moments import Moment, parse_duration, parse_moment, parse_offset
 
 MAX_LIST = 10_000
 MAX_TEXT = 5_000
+_REF = re.compile(r"trigger\..+|run\.(entered_at|step_entered_at)|run\.[a-z][a-z0-9_-]*\..+", re.DOTALL)
+_REFERRING = frozenset({"scalar", "ordered", "pair", "list", "text", "moment"})
+"""kinds of operand that may be a value of the run"""
 
 
-def parse_tests(data: dict[str, Any], at: str, zone: ZoneInfo | None) -> tuple[ast.Test, ...]:
-    """`{gte: 3, lt: 10}` as tests. Raises DefinitionError for an unknown operator or a wrong operand."""
+def parse_tests(data: dict[str, Any], at: str, zone: ZoneInfo | None, refs: bool = False) -> tuple[ast.Test, ...]:
+    """`{gte: 3, lt: 10}` as tests; with `refs`, operands may be `{ref: trigger.order_id}`.
+
+    Raises DefinitionError for an unknown operator or a wrong operand.
+    """
     tests = []
     for name, operand in data.items():
         here = f"{at}.{name}" if at else str(name)
@@ -29,7 +36,7 @@ def parse_tests(data: dict[str, Any], at: str, zone: ZoneInfo | None) -> tuple[a
         if row is None:
             raise DefinitionError(f"“{name}” is no operator.{nearest(str(name), BY_NAME)}", field=at)
         try:
-            tests.append(ast.Test(row.id, parse_operand(row, operand, zone)))
+            tests.append(ast.Test(row.id, parse_operand(row, operand, zone, refs)))
         except DefinitionError:
             raise
         except UserError as error:
@@ -37,21 +44,28 @@ def parse_tests(data: dict[str, Any], at: str, zone: ZoneInfo | None) -> tuple[a
     return tuple(tests)
 
 
-def parse_operand(row: Operator, data: Any, zone: ZoneInfo | None) -> Any:
+def parse_operand(row: Operator, data: Any, zone: ZoneInfo | None, refs: bool = False) -> Any:
     """The operand in the form the operator's expression takes. Raises UserError for any other."""
+    if is_ref(data):
+        if row.operand not in _REFERRING:
+            raise UserError(f"“{row.id}” cannot be compared with a ref")
+        found = parse_ref(data, refs)
+        if row.operand == "list":
+            raise UserError("expected a list of values, as [{ref: trigger.plan}, pro]")
+        return _as_moment(found) if row.operand == "moment" else found
     match row.operand:
         case "scalar":
             return _scalar(data, zone)
         case "ordered":
             return _ordered(data, zone)
         case "pair":
-            return _pair(data, zone)
+            return _pair(data, zone, refs)
         case "list":
             if not isinstance(data, list) or not data:
                 raise UserError("expected a list of values, as [PL, IT]")
             if len(data) > MAX_LIST:
                 raise UserError(f"more than {MAX_LIST} values; import them as a trait instead")
-            return tuple(_scalar(item, zone, dates=False) for item in data)
+            return tuple(parse_ref(i, refs) if is_ref(i) else _scalar(i, zone, dates=False) for i in data)
         case "text":
             return _text(data)
         case "pattern":
@@ -66,6 +80,36 @@ def parse_operand(row: Operator, data: Any, zone: ZoneInfo | None) -> Any:
             return parse_duration(data)
         case "anniversary":
             return _anniversary(data)
+
+
+def is_ref(data: Any) -> bool:
+    return isinstance(data, dict) and "ref" in data
+
+
+def parse_ref(data: dict[str, Any], allowed: bool) -> ast.Ref | Moment:
+    """`{ref: trigger.order_id}`; with an `offset`, the moment so long after the ref's. Raises UserError."""
+    path = data["ref"]
+    if not allowed:
+        raise UserError("a ref stands for a value of a journey's run, and there is none here; write the value")
+    if extra := [key for key in data if key not in ("ref", "offset")]:
+        raise UserError(f"“{extra[0]}” does not belong beside a ref; only “offset” does")
+    if not isinstance(path, str) or not _REF.fullmatch(path):
+        raise UserError(
+            f"{shown(path)} is no ref. Write trigger.<property>, run.entered_at, run.step_entered_at or"
+            " run.<step>.<path>"
+        )
+    if "offset" not in data:
+        return ast.Ref(normal(path))
+    return Moment(ref=normal(path), offset=parse_offset(data["offset"]))
+
+
+def parse_ref_moment(data: dict[str, Any], allowed: bool) -> Moment:
+    """A ref where a moment is wanted. Raises UserError."""
+    return _as_moment(parse_ref(data, allowed))
+
+
+def _as_moment(ref: ast.Ref | Moment) -> Moment:
+    return Moment(ref=ref.path) if isinstance(ref, ast.Ref) else ref
 
 
 def _text(data: Any) -> str:
@@ -124,9 +168,12 @@ def _ordered(data: Any, zone: ZoneInfo | None) -> Any:
     return _scalar(data, zone)
 
 
-def _pair(data: Any, zone: ZoneInfo | None) -> tuple[Any, Any]:
+def _pair(data: Any, zone: ZoneInfo | None, refs: bool) -> tuple[Any, Any]:
     if not isinstance(data, list) or len(data) != 2:
         raise UserError("expected two values, as [10, 20]")
+    if any(is_ref(item) for item in data):
+        first, second = (parse_ref(item, refs) if is_ref(item) else _ordered(item, zone) for item in data)
+        return first, second
     low, high = (_ordered(item, zone) for item in data)
     if isinstance(low, Moment) != isinstance(high, Moment) or isinstance(low, str) != isinstance(high, str):
         raise UserError("both ends must be of one kind: two numbers, two moments or two texts")

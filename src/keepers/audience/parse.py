@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from keepers.audience import ast
-from keepers.audience.operands import parse_tests, text_of
+from keepers.audience import ast, engagement
+from keepers.audience.operands import is_ref, parse_ref_moment, parse_tests, text_of
 from keepers.model.errors import DefinitionError, UserError, nearest, shown
 from keepers.model.moments import Moment, parse_duration, parse_moment
 
@@ -25,15 +25,21 @@ LEAVES: dict[str, tuple[str, ...]] = {
     "in_stage": ("for",),
     "account": (),
     "sample": ("salt",),
+    "subscribed": (),
+    "engaged": (),
 }
 GROUPS = ("all", "any", "not")
 
 
 class Parser:
-    """Reads one document; `zone` is the workspace's, for dates written without one."""
+    """Reads one document; `zone` is the workspace's, for dates written without one.
 
-    def __init__(self, zone: ZoneInfo | None = None) -> None:
+    With `refs` it may compare with values of a journey's run, as {ref: trigger.order_id}.
+    """
+
+    def __init__(self, zone: ZoneInfo | None = None, refs: bool = False) -> None:
         self.zone = zone
+        self.refs = refs
         self.leaves = 0
 
     def condition(self, data: Any, at: str = "", depth: int = 0) -> ast.Condition:
@@ -91,8 +97,7 @@ class Parser:
     def _trait(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
         name = text_of(data["trait"], here)
         rest = {k: v for k, v in data.items() if k != "trait"}
-        tests = parse_tests(rest, at, self.zone) if rest else parse_tests({"exists": True}, at, self.zone)
-        return ast.Trait(name, tests)
+        return ast.Trait(name, parse_tests(rest or {"exists": True}, at, self.zone, self.refs))
 
     def _persona(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
         self._only(data, ("persona",), at)
@@ -112,9 +117,10 @@ class Parser:
         aggregates = tuple(self._aggregate(f, data[f], f"{at}.{f}" if at else f) for f in ast.FUNCTIONS if f in data)
         if occurrence and aggregates:
             raise DefinitionError("one occurrence has no count or sum; leave one of them out", field=at)
+        event = text_of(data[head], here)
         did = ast.Did(
-            event=text_of(data[head], here),
-            where=self.where(data.get("where"), f"{at}.where" if at else "where"),
+            event=event,
+            where=engagement.by_people(event, self.where(data.get("where"), f"{at}.where" if at else "where")),
             aggregates=aggregates,
             window=self._window(data, at),
             occurrence=cast(Any, occurrence),
@@ -151,17 +157,17 @@ class Parser:
         return tuple(found)
 
     def _tests(self, wanted: Any, here: str) -> tuple[ast.Test, ...]:
-        if isinstance(wanted, dict):
+        if isinstance(wanted, dict) and not is_ref(wanted):
             if not wanted:
                 raise DefinitionError("nothing is asked of it", field=here)
-            return parse_tests(wanted, here, self.zone)
+            return parse_tests(wanted, here, self.zone, self.refs)
         if wanted is None:
             raise DefinitionError("an empty value; write {exists: false} for “has none”", field=here)
-        return parse_tests({"in" if isinstance(wanted, list) else "eq": wanted}, here, self.zone)
+        return parse_tests({"in" if isinstance(wanted, list) else "eq": wanted}, here, self.zone, self.refs)
 
     def _aggregate(self, function: ast.Function, data: Any, here: str) -> ast.Aggregate:
         if function == "count":
-            wanted = data if isinstance(data, dict) else {"eq": data}
+            wanted = data if isinstance(data, dict) and not is_ref(data) else {"eq": data}
             of = None
         else:
             if not isinstance(data, dict) or "of" not in data:
@@ -170,12 +176,12 @@ class Parser:
             wanted = {k: v for k, v in data.items() if k != "of"}
             if not wanted:
                 raise DefinitionError("nothing is asked of the figure; add gte, lte, eq or between", field=here)
-        tests = parse_tests(wanted, here, self.zone)
+        tests = parse_tests(wanted, here, self.zone, self.refs)
         for test in tests:
             if test.op not in ("eq", "ne", "lt", "lte", "gt", "gte", "between", "in", "not_in"):
                 raise DefinitionError(f"“{test.op}” does not apply to a {function}", field=here)
-            for operand in test.operand if isinstance(test.operand, tuple) else (test.operand,):
-                if isinstance(operand, bool) or not isinstance(operand, int | float):
+            for operand in test.operands:
+                if isinstance(operand, bool) or not isinstance(operand, int | float | ast.Ref):
                     raise DefinitionError(f"a {function} is compared with a number, not {shown(operand)}", field=here)
         return ast.Aggregate(function, of, tests)
 
@@ -191,18 +197,22 @@ class Parser:
             if key == "within":
                 return ast.Window(start=Moment(offset=-parse_duration(data[key])))
             if key == "since":
-                return ast.Window(start=parse_moment(data[key], self.zone))
+                return ast.Window(start=self._moment(data[key]))
             pair = data[key]
             if not isinstance(pair, list) or len(pair) != 2:
                 raise UserError("expected two moments, as [2026-01-01, 2026-02-01] or [60d ago, 30d ago]")
-            start, end = (parse_moment(m, self.zone) for m in pair)
-            if start.is_relative == end.is_relative and (start.at or start.offset) >= (end.at or end.offset):  # type: ignore[operator]
+            start, end = (self._moment(m) for m in pair)
+            is_known = start.is_relative == end.is_relative and not start.ref and not end.ref
+            if is_known and (start.at or start.offset) >= (end.at or end.offset):  # type: ignore[operator]
                 raise UserError("the window ends before it starts")
             return ast.Window(start=start, end=end)
         except DefinitionError:
             raise
         except UserError as error:
             raise DefinitionError(error.message, field=here) from None
+
+    def _moment(self, data: Any) -> Moment:
+        return parse_ref_moment(data, self.refs) if is_ref(data) else parse_moment(data, self.zone)
 
     def _sequence(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
         self._only(data, ("sequence", *LEAVES["sequence"]), at)
@@ -225,9 +235,10 @@ class Parser:
             raise DefinitionError("only the last step may be “did_not”", field=here)
         if n == 0 and "within" in data:
             raise DefinitionError("the first step has nothing before it; put “within” on the sequence", field=here)
+        event = text_of(data["did_not" if negated else "did"], here)
         return ast.SequenceStep(
-            event=text_of(data["did_not" if negated else "did"], here),
-            where=self.where(data.get("where"), f"{here}.where"),
+            event=event,
+            where=engagement.by_people(event, self.where(data.get("where"), f"{here}.where")),
             within=self._duration(data["within"], f"{here}.within") if "within" in data else None,
             negated=negated,
         )
@@ -255,6 +266,8 @@ class Parser:
     def _account(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
         self._only(data, ("account",), at)
         inner = self.condition(data["account"], here, depth + 1)
+        if ast.refs(inner):
+            raise DefinitionError("an account knows nothing of a run; take the ref out", field=here)
         if any(isinstance(c, ast.Account) for c in ast.walk(inner)):
             raise DefinitionError("an account is no member of an account", field=here)
         return ast.Account(inner)
@@ -270,6 +283,46 @@ class Parser:
             raise DefinitionError("expected a share such as 10% or [10%, 20%]", field=here) from None
         return ast.Sample(text_of(data.get("salt", ""), f"{at}.salt" if at else "salt", empty=True), start, end)
 
+    def _subscribed(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        """`{subscribed: email}` or `{subscribed: {channel: email, topic: newsletter}}`."""
+        self._only(data, ("subscribed",), at)
+        wanted = data["subscribed"]
+        if not isinstance(wanted, dict):
+            return engagement.subscribed(text_of(wanted, here))
+        self._only(wanted, ("channel", "topic"), here)
+        channel = text_of(wanted.get("channel", ""), f"{here}.channel")
+        if "topic" not in wanted:
+            return engagement.subscribed(channel)
+        return engagement.subscribed(channel, text_of(wanted["topic"], f"{here}.topic"))
+
+    def _engaged(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        """`{engaged: {with: clicked, message: welcome_1, within: 30d}}`: the event that says so."""
+        self._only(data, ("engaged",), at)
+        wanted = data["engaged"]
+        if not isinstance(wanted, dict):
+            raise DefinitionError("expected {with: opened, channel: email, within: 30d}", field=here)
+        self._only(wanted, (*engagement.KEYS, *WINDOW_KEYS), here)
+        channel = text_of(wanted.get("channel", "email"), f"{here}.channel")
+        events = engagement.EVENTS.get(channel)
+        if events is None:
+            hint = nearest(channel, engagement.EVENTS)
+            said = f"what becomes of messages by “{channel}” is not seen.{hint}"
+            raise DefinitionError(said, field=f"{here}.channel")
+        with_what = text_of(wanted.get("with", ""), f"{here}.with")
+        if with_what not in events:
+            raise DefinitionError(f"by {channel}, expected {' or '.join(events)}", field=f"{here}.with")
+        event = events[with_what]
+        where = self.where({key: wanted[key] for key in engagement.ABOUT if key in wanted}, here)
+        machine = wanted.get("machine")
+        if machine is not None and machine != "any":
+            where = (*where, *self.where({"machine": machine}, here))
+        return ast.Did(
+            event=event,
+            where=where if machine == "any" else engagement.by_people(event, where),
+            aggregates=(self._aggregate("count", wanted["count"], f"{here}.count"),) if "count" in wanted else (),
+            window=self._window(wanted, here),
+        )
+
 
 def _share(value: Any) -> float:
     if isinstance(value, str):
@@ -279,6 +332,6 @@ def _share(value: Any) -> float:
     return float(value)
 
 
-def parse_condition(data: Any, zone: ZoneInfo | None = None, at: str = "") -> ast.Condition:
+def parse_condition(data: Any, zone: ZoneInfo | None = None, at: str = "", refs: bool = False) -> ast.Condition:
     """One condition. Raises DefinitionError naming the field, what is wrong and the remedy."""
-    return Parser(zone).condition(data, at)
+    return Parser(zone, refs).condition(data, at)

@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from keepers.audience.definitions import DerivedEvent, Lifecycle, Rhythm, Segment, Source, Stage, Unless
+from keepers.audience.engagement import by_people
 from keepers.audience.operands import text_of
 from keepers.audience.parse import Parser
 from keepers.model.definitions import Kind
@@ -51,17 +52,19 @@ def _sources(data: Any, zone: ZoneInfo | None, at: str) -> list[Source]:
     if isinstance(times, bool) or not isinstance(times, int) or not 1 <= times <= 100:
         raise DefinitionError("expected a whole number from 1 to 100", field=join(at, "times"))
     within = duration(fields["within"], join(at, "within")) if "within" in fields else None
+    events = [text_of(name, join(at, "from")) for name in (names if isinstance(names, list) and names else [names])]
+    where = Parser(zone).where(fields.get("where"), join(at, "where"), fixed="what counts as an event")
     return [
         Source(
-            event=text_of(name, join(at, "from")),
-            where=Parser(zone).where(fields.get("where"), join(at, "where"), fixed="what counts as an event"),
+            event=event,
+            where=by_people(event, where),
             unless=_unless(fields["unless"], join(at, "unless")) if "unless" in fields else None,
             value=text_of(value["of"], join(at, "value.of")) if value and "of" in value else None,
             currency=text_of(value["currency"], join(at, "value.currency")) if value and "currency" in value else None,
             times=times,
             within=within,
         )
-        for name in (names if isinstance(names, list) and names else [names])
+        for event in events
     ]
 
 

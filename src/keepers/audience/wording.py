@@ -7,6 +7,7 @@ from typing import Any
 
 from keepers.audience import ast
 from keepers.audience.comparisons import Anniversary
+from keepers.audience.engagement import BY_PEOPLE, SEEN_BY_MACHINES, SUBSCRIBED
 from keepers.audience.operators import BY_NAME
 from keepers.model.moments import Moment, format_duration, format_instant
 
@@ -20,6 +21,20 @@ _PHRASES: dict[str, dict[str, str]] = {
     "first": {"en": "first {0}", "ru": "первое {0}", "pl": "pierwsze {0}", "zh": "首次 {0}", "it": "primo {0}"},
     "last": {"en": "last {0}", "ru": "последнее {0}", "pl": "ostatnie {0}", "zh": "最近一次 {0}", "it": "ultimo {0}"},
     "where": {"en": " where {0}", "ru": ", где {0}", "pl": ", gdzie {0}", "zh": "，其中 {0}", "it": " dove {0}"},
+    "by_people": {
+        "en": " (by people)",
+        "ru": " (людьми)",
+        "pl": " (przez ludzi)",
+        "zh": "（由真人）",
+        "it": " (da persone)",
+    },
+    "subscribed": {
+        "en": "subscribed to {0}",
+        "ru": "есть подписка: {0}",
+        "pl": "subskrybuje {0}",
+        "zh": "已订阅 {0}",
+        "it": "iscritto a {0}",
+    },
     "some": {
         "en": "some item of {0}: {1}",
         "ru": "элемент {0}: {1}",
@@ -113,6 +128,9 @@ def describe(condition: ast.Condition, locale: str = "en") -> str:
             return joiner.join(f"({describe(i, locale)})" if _is_group(i) else describe(i, locale) for i in items)
         case ast.Not(item):
             return _say("not", locale, describe(item, locale))
+        case ast.Trait(name, (ast.Test("eq", True),)) if name.startswith(SUBSCRIBED):
+            channel, _, topic = name.removeprefix(SUBSCRIBED).partition(".")
+            return _say("subscribed", locale, f"{channel}: {topic}" if topic else channel)
         case ast.Trait(name, tests):
             return _say("and", locale).join(f"{name} {comparison_words(t, locale)}" for t in tests)
         case ast.Did():
@@ -151,6 +169,8 @@ def _operand(operand: Any) -> str:
             return format_duration(operand)
         case Moment():
             return _moment(operand)
+        case ast.Ref(path):
+            return path
         case Anniversary(days, within):
             return f"{'≤ ' if within else '+'}{days}d"
         case tuple():
@@ -163,9 +183,18 @@ def _operand(operand: Any) -> str:
 def _moment(moment: Moment) -> str:
     if moment.at is not None:
         return format_instant(moment.at)
+    start = moment.ref or "now"
     if not moment.offset:
-        return "now"
-    return f"now {'−' if moment.offset < timedelta(0) else '+'} {format_duration(abs(moment.offset))}"
+        return start
+    return f"{start} {'−' if moment.offset < timedelta(0) else '+'} {format_duration(abs(moment.offset))}"
+
+
+def _event(phrase: str, event: str, where: tuple[ast.PropertyTest, ...], locale: str) -> str:
+    """The event with its tests; that people did it is said in a word."""
+    if event not in SEEN_BY_MACHINES or BY_PEOPLE not in where:
+        return _say(phrase, locale, event) + _where(where, locale)
+    rest = tuple(test for test in where if test != BY_PEOPLE)
+    return _say(phrase, locale, event) + _say("by_people", locale) + _where(rest, locale)
 
 
 def _where(tests: tuple[ast.PropertyTest, ...], locale: str) -> str:
@@ -192,7 +221,7 @@ def _window(window: ast.Window, locale: str) -> str:
 
 
 def _did(leaf: ast.Did, locale: str) -> str:
-    said = _say(leaf.occurrence or "did", locale, leaf.event) + _where(leaf.where, locale)
+    said = _event(leaf.occurrence or "did", leaf.event, leaf.where, locale)
     for aggregate in leaf.aggregates:
         figure = _say(aggregate.function, locale, aggregate.of or "")
         said += f", {figure} " + _say("and", locale).join(comparison_words(t, locale) for t in aggregate.tests)
@@ -200,9 +229,9 @@ def _did(leaf: ast.Did, locale: str) -> str:
 
 
 def _sequence(leaf: ast.Sequence, locale: str) -> str:
-    said = _say("did", locale, leaf.steps[0].event) + _where(leaf.steps[0].where, locale)
+    said = _event("did", leaf.steps[0].event, leaf.steps[0].where, locale)
     for step in leaf.steps[1:]:
-        said += _say("then_not" if step.negated else "then", locale, step.event) + _where(step.where, locale)
+        said += _event("then_not" if step.negated else "then", step.event, step.where, locale)
         said += _say("span", locale, format_duration(step.within)) if step.within is not None else ""
     said += _say("same", locale, leaf.same) if leaf.same else ""
     return said + _window(leaf.window, locale)

@@ -25,14 +25,17 @@ LATEST = datetime(2200, 1, 1)
 
 
 class Moment(Struct, frozen=True):
-    """A point in time: absolute (`at`) or relative to the moment of asking (`offset`, negative is past)."""
+    """A point in time: absolute (`at`), relative to the moment of asking (`offset`, negative is past), or inside a
+    journey `offset` from the instant that a `ref` stands for."""
 
     at: datetime | None = None
     offset: timedelta = timedelta(0)
+    ref: str = ""
 
     @property
     def is_relative(self) -> bool:
-        return self.at is None
+        """Whether it moves as time passes. What a ref stands for does not."""
+        return self.at is None and not self.ref
 
 
 def parse_duration(text: object) -> timedelta:
@@ -53,6 +56,14 @@ def parse_duration(text: object) -> timedelta:
     if span > _MAX:
         raise UserError(f"The duration {shown(text)} is longer than 100 years.", code="duration")
     return span
+
+
+def parse_offset(text: object) -> timedelta:
+    """A duration with or without a sign: `3d`, `-7d`. Raises UserError."""
+    if isinstance(text, str) and text.strip()[:1] in ("-", "+"):
+        span = parse_duration(text.strip()[1:])
+        return -span if text.strip()[0] == "-" else span
+    return parse_duration(text)
 
 
 def format_duration(span: timedelta) -> str:
