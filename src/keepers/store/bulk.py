@@ -46,10 +46,9 @@ def insert_rows(connection: Connection, table: Table, names: Sequence[str], rows
         return
     listed = ", ".join(f'"{name}"' for name in names)
     if connection.dialect.name == "sqlite":
-        instants = [i for i, name in enumerate(names) if isinstance(table.c[name].type, Instant)]
         marks = ", ".join("?" for _ in names)
         connection.exec_driver_sql(
-            f'INSERT INTO "{table.name}" ({listed}) VALUES ({marks})', _with_microseconds(rows, instants)
+            f'INSERT INTO "{table.name}" ({listed}) VALUES ({marks})', _with_microseconds(rows, _instants(table, names))
         )
         return
     statement = f'COPY "{table.name}" ({listed}) FROM STDIN'
@@ -92,3 +91,80 @@ def _is_one_of(connection: Connection, column: Column[Any], values: list[Any]) -
         return column.in_(values)
     listed = func.json_each(msgspec.json.encode(values).decode()).table_valued("value")
     return column.in_(select(listed.c.value))
+
+
+def insert_new(
+    connection: Connection, table: Table, names: Sequence[str], rows: list[tuple[Any, ...]], told: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """Appends those rows whose keys are not there yet, and says of each that went in the columns `told`.
+
+    The table numbers its rows by itself in `id`. A row that is there already stays as it is.
+    """
+    listed = ", ".join(f'"{name}"' for name in names)
+    asked = ", ".join(f'"{name}"' for name in told)
+    if not rows:
+        return []
+    if connection.dialect.name == "sqlite":
+        # The transaction has the only writer's lock and numbers are not used twice: what is new is past the last.
+        before = connection.exec_driver_sql(f'SELECT max(id) FROM "{table.name}"').scalar_one() or 0
+        marks = ", ".join("?" for _ in names)
+        connection.exec_driver_sql(
+            f'INSERT INTO "{table.name}" ({listed}) VALUES ({marks}) ON CONFLICT DO NOTHING',
+            _with_microseconds(rows, _instants(table, names)),
+        )
+        query = f'SELECT {asked} FROM "{table.name}" WHERE id > ? ORDER BY id'
+        return [tuple(row) for row in connection.exec_driver_sql(query, (before,))]
+    added: list[tuple[Any, ...]] = []
+    for chunk in chunks(rows):
+        statement = (
+            f'INSERT INTO "{table.name}" ({listed}) SELECT * FROM unnest({_arrays(connection, table, names)})'
+            f" ON CONFLICT DO NOTHING RETURNING {asked}"
+        )
+        columns = tuple(list(column) for column in zip(*chunk, strict=True))
+        added += [tuple(row) for row in connection.exec_driver_sql(statement, columns)]
+    return added
+
+
+def update_rows(
+    connection: Connection,
+    table: Table,
+    names: Sequence[str],
+    rows: list[tuple[Any, ...]],
+    key: Sequence[str] = ("id",),
+) -> int:
+    """Sets `names` of many rows at once and returns how many were there.
+
+    Each tuple has the values in the order of `names`, and last those of the `key` that finds the row.
+    """
+    if not rows:
+        return 0
+    if connection.dialect.name == "sqlite":
+        setting = ", ".join(f'"{name}" = ?' for name in names)
+        finding = " AND ".join(f'"{name}" = ?' for name in key)
+        result = connection.exec_driver_sql(
+            f'UPDATE "{table.name}" SET {setting} WHERE {finding}',
+            _with_microseconds(rows, _instants(table, [*names, *key])),
+        )
+        return result.rowcount
+    # A column may be both set and looked for, so those of the key have names of their own.
+    given = ", ".join([*(f'"{name}"' for name in names), *(f'"old_{name}"' for name in key)])
+    setting = ", ".join(f'"{name}" = given."{name}"' for name in names)
+    finding = " AND ".join(f'kept."{name}" = given."old_{name}"' for name in key)
+    statement = (
+        f'UPDATE "{table.name}" AS kept SET {setting}'
+        f" FROM unnest({_arrays(connection, table, [*names, *key])}) AS given({given}) WHERE {finding}"
+    )
+    changed = 0
+    for chunk in chunks(rows):
+        columns = tuple(list(column) for column in zip(*chunk, strict=True))
+        changed += connection.exec_driver_sql(statement, columns).rowcount
+    return changed
+
+
+def _instants(table: Table, names: Sequence[str]) -> list[int]:
+    return [i for i, name in enumerate(names) if isinstance(table.c[name].type, Instant)]
+
+
+def _arrays(connection: Connection, table: Table, names: Sequence[str]) -> str:
+    """A parameter per column, each a whole column of values."""
+    return ", ".join(f"%s::{table.c[name].type.compile(connection.dialect)}[]" for name in names)

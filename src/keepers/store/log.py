@@ -4,15 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, delete, func, select
 
+from keepers.store import counters
 from keepers.store.bulk import chunks, insert_rows, select_in
 from keepers.store.tables import log, message_ids
 
 KINDS = ("profile", "track", "page", "screen", "identify", "group", "alias", "merge", "unmerge")
 DUPLICATE_WINDOW = timedelta(days=30)
+_encode = msgspec.json.Encoder().encode
+
+
+OWN_SOURCE = "keepers"
+"""the source of what Keepers itself says"""
+
+
+class Said(NamedTuple):
+    """Something Keepers itself did or learned of a customer. Of an identify, `properties` are the traits."""
+
+    profile_id: int
+    event: str
+    time: datetime
+    properties: dict[str, Any]
+    kind: Literal["track", "identify"] = "track"
+    hops: int = 0
 
 
 class LogRow(NamedTuple):
@@ -34,6 +52,29 @@ class LogRow(NamedTuple):
 def append(connection: Connection, rows: Sequence[LogRow]) -> None:
     """Adds rows whose `seq` was reserved in the same transaction."""
     insert_rows(connection, log, LogRow._fields, list(rows))
+
+
+def say(connection: Connection, events: Sequence[Said], now: datetime) -> None:
+    """Appends events of Keepers' own, in the caller's transaction and known from `now`.
+
+    The counter of the log stays locked until that transaction ends: say what there is to say last.
+    """
+    if not events:
+        return
+    first = counters.reserve(connection, counters.SEQ, len(events))
+    rows = []
+    for seq, said in enumerate(events, first):
+        if said.kind == "identify":
+            body, event = {"type": "identify", "traits": said.properties}, "identify"
+        else:
+            body, event = {"type": "track", "event": said.event, "properties": said.properties}, said.event
+        rows.append(
+            LogRow(
+                seq, said.kind, said.profile_id, None, event, said.time, now, now, OWN_SOURCE,
+                _encode(body), said.hops,
+            )
+        )  # fmt: skip
+    append(connection, rows)
 
 
 def read(connection: Connection, after: int, limit: int) -> list[LogRow]:

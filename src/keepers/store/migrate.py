@@ -13,6 +13,7 @@ from sqlalchemy import Engine, MetaData, text
 from sqlalchemy.exc import DatabaseError
 
 from keepers.model.errors import UserError
+from keepers.store import journey_tables, message_tables  # noqa: F401 - tables are declared by being imported
 from keepers.store.database import Store
 from keepers.store.tables import inbox_metadata, metadata
 
