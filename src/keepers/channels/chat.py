@@ -1,0 +1,47 @@
+"""Chat messages (Telegram, Slack, Mattermost, Matrix …) through Apprise."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from keepers.channels.base import ChannelKind, Surroundings
+from keepers.channels.through_apprise import AppriseService
+from keepers.model.delivery import Outcome, Outgoing
+
+
+class ChatSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    url: str = ""
+    """The service as an Apprise URL, with {to} where the customer's name in it goes: tgram://BOT_TOKEN/{to}. Without
+    {to} every message goes to the one place the URL names, such as your team's room."""
+    timeout: float = 30.0
+    """Seconds one hand-over to the service may take."""
+
+
+class ChatChannel:
+    """Sends title and text of a message to a chat."""
+
+    def __init__(self, settings: ChatSettings, around: Surroundings) -> None:
+        self._service = AppriseService(settings.url, settings.timeout, "chat", needs_place=False)
+
+    async def open(self) -> None:
+        self._service.open()
+
+    async def send(self, message: Outgoing) -> Outcome:
+        content = message.content
+        if not content.text.strip():
+            return Outcome("failed", "The message has no text.", code="empty")
+        if not message.recipient.strip():
+            return Outcome("bounced", "The customer has no name in this chat.", code="address")
+        return await self._service.send(message, message.recipient.strip(), content.title, content.text)
+
+    async def close(self) -> None:
+        pass
+
+
+KIND = ChannelKind(
+    id="chat",
+    settings=ChatSettings,
+    make=ChatChannel,
+    address_trait="chat",
+    docs="Messages in Telegram, Slack, Mattermost and whatever else Apprise speaks to.",
+)

@@ -1,0 +1,47 @@
+"""Telephone numbers in international form, and what a text costs in SMS parts."""
+
+from __future__ import annotations
+
+import phonenumbers
+
+_GSM7 = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
+    "abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_GSM7_TWICE = frozenset("^{}\\[~]|€\f")
+
+
+def e164(number: str, country: str = "") -> str | None:
+    """`+48600100200` from however it was written; None when it is no number in use anywhere.
+
+    `country` (ISO 3166 alpha-2) is where numbers without + belong.
+    """
+    text = number.strip()
+    if text.startswith("00"):
+        text = "+" + text[2:]
+    try:
+        parsed = phonenumbers.parse(text, country.upper() or None)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(parsed):
+        return None
+    return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+
+
+def sms_parts(text: str) -> int:
+    """How many SMS a text is billed as (3GPP TS 23.038, 23.040): 160 characters of the GSM alphabet or 70 UTF-16 units
+    in one, 153 or 67 in each of several; € and brackets count twice; a pair is not cut in two."""
+    if all(c in _GSM7 or c in _GSM7_TWICE for c in text):
+        return _parts([2 if c in _GSM7_TWICE else 1 for c in text], 160, 153)
+    return _parts([2 if ord(c) > 0xFFFF else 1 for c in text], 70, 67)
+
+
+def _parts(sizes: list[int], alone: int, joined: int) -> int:
+    if sum(sizes) <= alone:
+        return 1
+    parts, room = 1, joined
+    for size in sizes:
+        if size > room:
+            parts, room = parts + 1, joined
+        room -= size
+    return parts

@@ -1,0 +1,59 @@
+"""SMS through any gateway Apprise speaks to (Twilio, Vonage, SMSEagle, BulkSMS …)."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from keepers.channels.base import ChannelKind, Surroundings
+from keepers.channels.phone import e164, sms_parts
+from keepers.channels.through_apprise import AppriseService
+from keepers.model.delivery import Outcome, Outgoing
+from keepers.model.errors import UserError
+
+
+class SmsSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    url: str = ""
+    """The gateway as an Apprise URL with {to} for the number: twilio://SID:TOKEN@+15551234567/{to}."""
+    country: str = ""
+    """Where numbers without + belong, as two letters: PL."""
+    max_parts: int = 3
+    """Most SMS one text may be billed as; a longer one is not sent."""
+    timeout: float = 30.0
+    """Seconds one hand-over to the gateway may take."""
+
+
+class SmsChannel:
+    """Sends the text of a message to a telephone number."""
+
+    def __init__(self, settings: SmsSettings, around: Surroundings) -> None:
+        if settings.country and not (settings.country.isalpha() and len(settings.country) == 2):
+            raise UserError("[channels.sms] country must be two letters, such as PL.", code="settings")
+        self._settings = settings
+        self._service = AppriseService(settings.url, settings.timeout, "sms", needs_place=True)
+
+    async def open(self) -> None:
+        self._service.open()
+
+    async def send(self, message: Outgoing) -> Outcome:
+        number = e164(message.recipient, self._settings.country)
+        if number is None:
+            return Outcome("bounced", "This is not a telephone number in use.", code="invalid_number")
+        text = message.content.text
+        if not text.strip():
+            return Outcome("failed", "The message has no text.", code="empty")
+        if (parts := sms_parts(text)) > self._settings.max_parts:
+            most = self._settings.max_parts
+            return Outcome("failed", f"The text is {parts} SMS long, and at most {most} are allowed.", code="too_long")
+        return await self._service.send(message, number, "", text)
+
+    async def close(self) -> None:
+        pass
+
+
+KIND = ChannelKind(
+    id="sms",
+    settings=SmsSettings,
+    make=SmsChannel,
+    address_trait="phone",
+    docs="Text messages through any SMS gateway that Apprise speaks to.",
+)
