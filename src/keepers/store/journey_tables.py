@@ -59,3 +59,14 @@ journey_states = Table(
     Column("at", Instant, nullable=False),
     Column("reason", String, nullable=False),
 )
+
+entry_refusals = Table(
+    "entry_refusals",
+    metadata,
+    Column("journey", String, primary_key=True),
+    Column("profile_id", BigInteger, primary_key=True, autoincrement=False, index=True),
+    Column("at", Instant, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("times", Integer, nullable=False),
+)
