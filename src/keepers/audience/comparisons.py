@@ -6,6 +6,7 @@ Every expression is two-valued: an absent value is simply not equal, so `not` ar
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import ibis
 from msgspec import Struct
 
+from keepers.audience.ast import Ref
 from keepers.model.moments import Moment
 
 TICK = timedelta(microseconds=1)
@@ -33,12 +35,22 @@ class Value(Struct, frozen=True):
 
 
 class Clock(Struct, frozen=True):
-    """The moment of asking as Ibis columns. `local_date` and `midnight` (date → UTC instant, and the instant
-    until which the zone's present offset holds) exist where a subject's zone is at hand."""
+    """The moment of asking, and the run that asks, as Ibis columns. `local_date` and `midnight` (date → UTC instant,
+    and the instant until which the zone's present offset holds) exist where a subject's zone is at hand."""
 
     now: Any
     local_date: Any = None
     midnight: Callable[[Any], Any] | None = None
+    refs: Callable[[str], Value] | None = None
+
+    def ref(self, path: str) -> Value:
+        """What a ref stands for, every kind being there; all NULL where it has no value."""
+        found = self.refs(path) if self.refs is not None else Value()
+        return found if found.text is not None else Value(**{kind: ibis.null(t) for kind, t in REF_KINDS.items()})
+
+
+REF_KINDS = {"number": "float64", "text": "string", "boolean": "boolean", "instant": "timestamp"}
+"""A ref's value is of one kind; of a text that is a date the instant is there too."""
 
 
 class Anniversary(Struct, frozen=True):
@@ -70,16 +82,31 @@ def never() -> Any:
 
 
 def moment_column(moment: Moment, clock: Clock) -> Any:
-    """The instant a moment stands for when asked now."""
+    """The instant a moment stands for when asked now; NULL of a ref that is no instant."""
     if moment.at is not None:
         return ibis.literal(moment.at)
+    if moment.ref:
+        instant = clock.ref(moment.ref).instant
+        return instant + seconds(moment.offset) if moment.offset else instant
     return clock.now + seconds(moment.offset) if moment.offset else clock.now
 
 
-def equals(value: Value, operand: Any) -> Any:
+def equals(value: Value, operand: Any, clock: Clock) -> Any:
     """Equality within one JSON kind: the number 5 is not the text "5"."""
+    if isinstance(operand, Ref):
+        return _equals_ref(value, clock.ref(operand.path))
     column = _column(value, operand)
     return never() if column is None else sure(column == _literal(operand))
+
+
+def _equals_ref(value: Value, ref: Value) -> Any:
+    holds = never()
+    for mine, theirs in ((value.number, ref.number), (value.text, ref.text), (value.boolean, ref.boolean)):
+        if mine is not None:
+            holds = holds | sure(mine == theirs)
+    if value.instant is not None:
+        holds = holds | sure((value.instant == ref.instant) & ref.text.isnull())
+    return holds
 
 
 def _column(value: Value, operand: Any) -> Any:
@@ -102,6 +129,9 @@ def _literal(operand: Any) -> Any:
 
 def one_of(value: Value, operands: tuple[Any, ...], clock: Clock) -> Any:
     holds = never()
+    for operand in operands:
+        if isinstance(operand, Ref | Moment):
+            holds = holds | equal(value, operand, clock)
     for kind in (bool, str, float):
         same = [o for o in operands if (isinstance(o, bool) if kind is bool else _is_plain(o, kind))]
         column = _column(value, same[0]) if same else None
@@ -115,28 +145,37 @@ def _is_plain(operand: Any, kind: type) -> bool:
 
 
 def compare(symbol: str) -> Callable[[Value, Any, Clock], Any]:
+    passes = getattr(operator, _PYTHON_NAMES[symbol])
+
     def holds(value: Value, operand: Any, clock: Clock) -> Any:
+        if isinstance(operand, Ref):
+            return _compares_ref(passes, value, clock.ref(operand.path))
         column = _column(value, operand)
         if column is None:
             return never()
         other = moment_column(operand, clock) if isinstance(operand, Moment) else _literal(operand)
-        match symbol:
-            case "lt":
-                return sure(column < other)
-            case "lte":
-                return sure(column <= other)
-            case "gt":
-                return sure(column > other)
-            case "gte":
-                return sure(column >= other)
-            case _:
-                return sure(column == other)
+        return sure(passes(column, other))
 
     return holds
 
 
+_PYTHON_NAMES = {"lt": "lt", "lte": "le", "gt": "gt", "gte": "ge", "eq": "eq"}
+
+
+def _compares_ref(passes: Callable[[Any, Any], Any], value: Value, ref: Value) -> Any:
+    """As with what is written down: a text that is a date is compared as an instant, and as nothing else."""
+    holds = never()
+    if value.number is not None:
+        holds = holds | sure(passes(value.number, ref.number))
+    if value.instant is not None:
+        holds = holds | sure(passes(value.instant, ref.instant))
+    if value.text is not None:
+        holds = holds | sure(passes(value.text, ref.text) & ref.instant.isnull())
+    return holds
+
+
 def equal(value: Value, operand: Any, clock: Clock) -> Any:
-    return compare("eq")(value, operand, clock) if isinstance(operand, Moment) else equals(value, operand)
+    return compare("eq")(value, operand, clock) if isinstance(operand, Moment) else equals(value, operand, clock)
 
 
 def both_flips(value: Value, operand: Any, clock: Clock) -> list[Any]:
@@ -163,19 +202,23 @@ def between_flips(value: Value, operand: tuple[Any, Any], clock: Clock) -> list[
 
 
 def textual(method: str) -> Callable[[Value, Any, Clock], Any]:
-    def holds(value: Value, operand: str, clock: Clock) -> Any:
-        return never() if value.text is None else sure(getattr(value.text, method)(operand))
+    def holds(value: Value, operand: str | Ref, clock: Clock) -> Any:
+        if value.text is None:
+            return never()
+        wanted = clock.ref(operand.path).text if isinstance(operand, Ref) else operand
+        return sure(getattr(value.text, method)(wanted))
 
     return holds
 
 
-def contains(value: Value, operand: str, clock: Clock) -> Any:
+def contains(value: Value, operand: str | Ref, clock: Clock) -> Any:
     """A piece of the text, or a text among the items of the list."""
     holds = textual("contains")(value, operand, clock)
     if value.items is None:
         return holds
     texts = value.items.cast("json").array.map(lambda item: item.str)
-    return holds | sure(texts.contains(operand))
+    wanted = clock.ref(operand.path).text if isinstance(operand, Ref) else operand
+    return holds | sure(texts.contains(wanted))
 
 
 def exists(value: Value, wanted: bool, clock: Clock) -> Any:

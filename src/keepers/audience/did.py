@@ -30,10 +30,9 @@ def live(rows: Rows, now: Any) -> Any:
     return holds
 
 
-def in_window(time: Any, window: ast.Window, now: Any) -> Any:
+def in_window(time: Any, window: ast.Window, clock: Clock) -> Any:
     """Whether a time lies in the window; None when the window is unbounded. Relative bounds are half-open
     (start, end], absolute ones [start, end)."""
-    clock = Clock(now=now)
     holds = None
     if window.start is not None:
         bound = moment_column(window.start, clock)
@@ -69,9 +68,9 @@ class _Masks:
 
     def counted(self, rows: Rows) -> Any:
         """Which rows the leaf counts; None for all of them."""
-        now = self.features.now_of(rows.table)
-        masks = [live(rows, now)] if rows.has_future else []
-        inside = in_window(rows.table.time, self.leaf.window, now)
+        clock = self.features.clock_of(rows.table)
+        masks = [live(rows, clock.now)] if rows.has_future else []
+        inside = in_window(rows.table.time, self.leaf.window, clock)
         if inside is not None:
             masks.append(inside)
         if self.flag is not None:
@@ -124,7 +123,7 @@ def _figures(leaf: ast.Did, features: Features) -> Finish:
     edges = masks.edges()
 
     def finish(row: Any) -> Term:
-        clock = Clock(now=row.now)
+        clock = features.clock_of(row)
         seen: dict[str, Any] = {"last": row[last]}
         holds = row[last].notnull() if is_plain else None
         for aggregate, column in tests:
@@ -211,7 +210,7 @@ def _occurrence(leaf: ast.Did, features: Features) -> Finish:
     edges = [*ever.edges(), *masks.edges()]
 
     def finish(row: Any) -> Term:
-        inside = in_window(row[time], leaf.window, row.now)
+        inside = in_window(row[time], leaf.window, features.clock_of(row))
         holds = row[time].notnull()
         if passed is not None:
             holds = holds & sure(row[passed])

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import ibis
 from msgspec import Struct
 
-from keepers.audience.comparisons import Value, later, seconds
+from keepers.audience.comparisons import Clock, Value, later, seconds
 from keepers.audience.definitions import DerivedEvent
 from keepers.audience.latest import LATEST, TRAIT_FIELDS, in_order
 from keepers.audience.rows import Needs, Rows, RowSource
@@ -129,6 +129,9 @@ class Features:
 
     def now_of(self, rows: Any) -> Any:
         return rows.now if self.mode.scoped else self.mode.now()
+
+    def clock_of(self, rows: Any) -> Clock:
+        return self.asked.clock(rows)
 
     def joined(self) -> Any:
         """Subjects asked about, with every figure."""

@@ -112,15 +112,16 @@ def _trait(leaf: ast.Trait, features: Features) -> Finish:
 
 
 def _clock(row: Any, features: Features) -> Clock:
+    asked = features.clock_of(row)
     if not features.needs_zone:
-        return Clock(now=row.now)
+        return asked
     offset = row.offset_s.as_interval("s")
 
     def midnight(date: Any) -> Any:
         instant = date.cast("timestamp") - offset
         return ibis.least(instant, ibis.coalesce(row.offset_until, instant))
 
-    return Clock(now=row.now, local_date=(row.now + offset).date(), midnight=midnight)
+    return Clock(row.now, (row.now + offset).date(), midnight, asked.refs)
 
 
 def _state(definition: str, wanted: int, lasting: Any, features: Features) -> Finish:

@@ -16,7 +16,7 @@ from keepers.audience.ast import PropertyTest, Test
 from keepers.audience.comparisons import Clock, Value, later, never, seconds, sure
 from keepers.audience.definitions import DerivedEvent, Source
 from keepers.audience.operators import BY_NAME
-from keepers.audience.schema import EventTable, Schema
+from keepers.audience.schema import ChildTable, EventTable, Schema
 from keepers.audience.tables import EVENT_COLUMNS, IBIS_KINDS, TRACKS, Asked, table
 
 Where = tuple[PropertyTest, ...]
@@ -24,6 +24,8 @@ VALUE = "value"
 CURRENCY = "currency"
 MEMBER = "profile_id"
 """who did it, where no property has this name: of an account's events the member"""
+SEQ = "$seq"
+"""the event's own number, for asking about one certain event"""
 
 
 class Needs(Struct):
@@ -107,7 +109,9 @@ class RowSource:
         for wheres in (source.where, *needs.wheres):
             base.prepare(_translated(wheres, source))
         rows = self.asked.attach(base.table)
-        clock = Clock(now=rows.now)
+        for wheres in needs.wheres:
+            rows = base.with_referring_items(rows, _translated(wheres, source), self.asked)
+        clock = self.asked.clock(rows)
         if source.where:
             rows = rows.filter(base.flag(rows, source.where, clock))
         columns: dict[str, Any] = {}
@@ -123,7 +127,7 @@ class RowSource:
         void = self._voids(source)
         if void is not None and source.unless is not None:
             columns["unless_key"] = base.key(rows, source.unless.same)
-        kept = rows.select("profile_id", "now", "seq", "time", "day", **columns)
+        kept = rows.select("profile_id", "seq", "time", "day", *self.asked.carried, **columns)
         if source.times > 1:
             kept = self._nth(kept, source)
         if void is None:
@@ -198,26 +202,42 @@ class BaseRows:
     def prepare(self, wheres: Where) -> None:
         """Joins in a flag for each test on list items; called before the rows are attached to subjects."""
         for item_test in (item for test in wheres for item in self._item_tests(test)):
-            if item_test in self._item_flags:
+            if item_test.refs or item_test in self._item_flags:
                 continue
-            name = f"item{len(self._item_flags)}"
-            self._item_flags[item_test] = name
+            name = self._name_item_flag(item_test)
             child = self.event.children.get(item_test.path)
             if child is None:
                 self.table = self.table.mutate(**{name: ibis.literal(False)})
                 continue
-            columns = {"seq": "int64", "position": "int64"}
-            for kinds in child.columns.values():
-                columns |= {physical: IBIS_KINDS[kind] for kind, physical in kinds.items()}
-            items = table(child.table, columns)
-            holds: Any = ibis.literal(True)
-            for inner in item_test.some:
-                holds = holds & _tests_hold(_columns(items, child.columns.get(inner.path, {})), inner.tests, None)
+            items = _items(child)
             # A column first: a field that never arrived gives a bare literal, which cannot be aggregated.
-            tested = items.select(item_seq=items.seq, passes=holds)
+            tested = items.select(item_seq=items.seq, passes=_item_passes(items, child, item_test, None))
             flags = tested.group_by("item_seq").aggregate(**{name: tested.passes.any()})
             joined = self.table.left_join(flags, self.table.seq == flags.item_seq)
             self.table = joined.drop("item_seq").mutate(**{name: sure(joined[name])})
+
+    def with_referring_items(self, rows: Any, wheres: Where, asked: Asked) -> Any:
+        """Attached rows with a flag for each test on list items that looks at the run which asks."""
+        for item_test in (item for test in wheres for item in self._item_tests(test)):
+            if not item_test.refs or item_test in self._item_flags:
+                continue
+            name = self._name_item_flag(item_test)
+            child = self.event.children.get(item_test.path)
+            if child is None:
+                rows = rows.mutate(**{name: ibis.literal(False)})
+                continue
+            items = _items(child).rename(item_seq="seq")
+            asking = rows.select(*asked.mode.ref_columns, item_owner=rows.profile_id, asked_seq=rows.seq).view()
+            joined = items.join(asking, items.item_seq == asking.asked_seq)
+            passes = _item_passes(joined, child, item_test, asked.clock(joined) if asked.mode.scoped else None)
+            tested = joined.select("item_owner", "item_seq", passes=passes)
+            flags = tested.group_by("item_owner", "item_seq").aggregate(**{name: tested.passes.any()})
+            found = rows.left_join(flags, [rows.profile_id == flags.item_owner, rows.seq == flags.item_seq])
+            rows = found.drop("item_owner", "item_seq").mutate(**{name: sure(found[name])})
+        return rows
+
+    def _name_item_flag(self, item_test: PropertyTest) -> str:
+        return self._item_flags.setdefault(item_test, f"item{len(self._item_flags)}")
 
     def _item_tests(self, test: PropertyTest) -> list[PropertyTest]:
         """What a test asks of the items of a list: `some`, or for `{tags: vip}` whether an item is it."""
@@ -229,6 +249,8 @@ class BaseRows:
 
     def value(self, rows: Any, path: str) -> Value:
         """The property's columns on attached rows, one per JSON kind that ever arrived."""
+        if path == SEQ:
+            return Value(number=rows.seq)
         if path in self.event.columns:
             return _columns(rows, self.event.columns[path])
         if not self.event.table or path in self.event.overflow:
@@ -301,6 +323,21 @@ def _of_item(path: str, part: tuple[Test, ...]) -> PropertyTest | None:
 
 def _as_item(test: Test) -> Test:
     return Test("eq", test.operand) if test.op == "contains" else test
+
+
+def _items(child: ChildTable) -> Any:
+    columns = {"seq": "int64", "position": "int64"}
+    for kinds in child.columns.values():
+        columns |= {physical: IBIS_KINDS[kind] for kind, physical in kinds.items()}
+    return table(child.table, columns)
+
+
+def _item_passes(items: Any, child: ChildTable, test: PropertyTest, clock: Clock | None) -> Any:
+    """Whether an item passes all the tests on its fields."""
+    holds: Any = ibis.literal(True)
+    for inner in test.some:
+        holds = holds & _tests_hold(_columns(items, child.columns.get(inner.path, {})), inner.tests, clock)
+    return holds
 
 
 def _number_text(number: Any) -> Any:

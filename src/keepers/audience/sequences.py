@@ -45,7 +45,7 @@ class _Step:
         self.matching = Rows(matching, self.rows.has_void, self.rows.has_future, self.rows.per_day)
         now = features.now_of(matching)
         counted = live(self.matching, now)
-        inside = None if step.negated else in_window(matching.time, leaf.window, now)
+        inside = None if step.negated else in_window(matching.time, leaf.window, features.clock_of(matching))
         if inside is not None:
             counted = counted & inside
         columns = {"profile_id": matching.profile_id, "now": matching.now, "time": matching.time, "seq": matching.seq}

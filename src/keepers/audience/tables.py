@@ -5,6 +5,7 @@ from typing import Any
 import ibis
 from msgspec import Struct
 
+from keepers.audience.comparisons import REF_KINDS, Clock, Value
 from keepers.audience.schema import Schema
 from keepers.model.definitions import Kind
 
@@ -75,13 +76,20 @@ class Mode(Struct, frozen=True):
     """How an expression asks.
 
     `scoped`: the rows of table `scope`, each at its own `now`; otherwise everybody at session variable `now`.
-    `as_of`: only what was known by then. `subject`: whose definitions. The names of the tables that
-    hold earlier answers and merges differ when the past is asked about.
+    `as_of`: only what was known by then. `subject`: whose definitions. `refs`: the paths of runs' values that the
+    scope has columns for (`ref_columns`). The names of the tables that hold earlier answers and merges differ when
+    the past is asked about.
     """
 
     scoped: bool = False
     as_of: bool = False
     subject: Kind = "person"
+    refs: tuple[str, ...] = ()
+
+    @property
+    def ref_columns(self) -> dict[str, str]:
+        """Column → type of what the scope says of runs: one per ref and kind."""
+        return {_ref_column(n, kind): of for n in range(len(self.refs)) for kind, of in REF_KINDS.items()}
 
     @property
     def states(self) -> str:
@@ -99,6 +107,11 @@ class Mode(Struct, frozen=True):
         return _variable("now")
 
 
+def _ref_column(n: int, kind: str) -> str:
+    # A sign that no property's column has.
+    return f"${n}_{kind}"
+
+
 class Asked:
     """Who is asked about and how their rows are found: built once per expression."""
 
@@ -106,7 +119,9 @@ class Asked:
         self.schema = schema
         self.mode = mode
         self.canon = table(mode.canon, CANON)
-        self.scope = table("scope", SCOPE)
+        self.scope = table("scope", SCOPE | mode.ref_columns)
+        self.carried = ("now", *mode.ref_columns)
+        """what every row has from the scope"""
         self._identifiers = self._build_identifiers()
 
     def subjects(self) -> Any:
@@ -115,12 +130,24 @@ class Asked:
         if self.mode.scoped:
             joined = profiles.join(self.scope, "profile_id")
             return joined.filter(joined.kind == self.mode.subject).select(
-                "profile_id", "now", "bucket_key", "created_at", "zone"
+                "profile_id", "bucket_key", "created_at", "zone", *self.carried
             )
         people = profiles.filter(profiles.kind == self.mode.subject)
         if self.schema.has_merges:
             people = people.anti_join(self.canon, people.profile_id == self.canon.from_id)
         return people.select("profile_id", "bucket_key", "created_at", "zone", now=self.mode.now())
+
+    def clock(self, rows: Any) -> Clock:
+        """The moment of asking and the run's values on attached rows."""
+        now = rows.now if self.mode.scoped else self.mode.now()
+
+        def ref(path: str) -> Value:
+            if path not in self.mode.refs:
+                return Value()
+            n = self.mode.refs.index(path)
+            return Value(**{kind: rows[_ref_column(n, kind)] for kind in REF_KINDS})
+
+        return Clock(now=now, refs=ref)
 
     def attach(self, rows: Any) -> Any:
         """Rows keyed by the profile they were identified as → by the subject asked about, with its `now`.
@@ -149,7 +176,8 @@ class Asked:
     def attach_own(self, rows: Any) -> Any:
         """As `attach`, for rows that belong to the subject itself (traits): never through a membership."""
         if self.mode.subject == "account":
-            return Asked(self.schema, Mode(self.mode.scoped, self.mode.as_of, "person")).attach(rows)
+            own = Mode(self.mode.scoped, self.mode.as_of, "person", self.mode.refs)
+            return Asked(self.schema, own).attach(rows)
         return self.attach(rows)
 
     def _build_identifiers(self) -> Any:
@@ -157,11 +185,11 @@ class Asked:
             return self._member_identifiers()
         if not self.mode.scoped:
             return None
-        own = self.scope.select(id=self.scope.profile_id, profile_id=self.scope.profile_id, now=self.scope.now)
+        own = self.scope.select("profile_id", *self.carried, id=self.scope.profile_id)
         if not self.schema.has_merges:
             return own
         merged = self.canon.join(self.scope, self.canon.to_id == self.scope.profile_id)
-        return own.union(merged.select(id=merged.from_id, profile_id=merged.to_id, now=merged.now))
+        return own.union(merged.select("profile_id", *self.carried, id=merged.from_id))
 
     def _member_identifiers(self) -> Any:
         members = self.members()
@@ -178,7 +206,7 @@ class Asked:
             own = own.union(merged)
         if self.mode.scoped:
             scoped = own.join(self.scope, "profile_id")
-            own = scoped.select("id", "member_id", "profile_id", "since", "now")
+            own = scoped.select("id", "member_id", "profile_id", "since", *self.carried)
         return own
 
     def members(self) -> Any:
