@@ -1,0 +1,78 @@
+"""A journey as it is published: how it is entered, when it is left, and its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, field
+
+from keepers.audience import ast
+from keepers.journeys.entries import Entry
+from keepers.journeys.refs import keys_for
+from keepers.journeys.requests import Ask
+from keepers.journeys.run import Run
+from keepers.journeys.steps.base import Step
+from keepers.journeys.written import Duration, Id, When
+from keepers.model.definitions import Text
+
+
+class Goal(Struct, frozen=True, forbid_unknown_fields=True):
+    """Reached at once, also while waiting. With `exit: false` it is only noted."""
+
+    when: When
+    exit: bool = True
+
+
+class Exit(Struct, frozen=True, forbid_unknown_fields=True):
+    """Leaves at once, also while waiting."""
+
+    when: When
+    reason: str = "exit"
+
+
+class Reentry(Struct, frozen=True, forbid_unknown_fields=True):
+    """Exactly one of `after` (since the run before was entered) and `per` (a property of the trigger)."""
+
+    after: Duration | None = None
+    per: str | None = None
+
+
+class Journey(Struct, frozen=True, kw_only=True):
+    """What runs follow. `routes` has the steps' ports resolved: step → port → step, None where the run ends."""
+
+    id: Id
+    version: int = 0
+    name: Text = ""
+    description: Text = ""
+    entries: tuple[Entry, ...] = ()
+    condition: ast.Condition | None = None
+    reentry: str | Reentry = "never"
+    max_age: Duration = "72h"
+    goal: Goal | None = None
+    exits: tuple[Exit, ...] = ()
+    priority: str = "lifecycle"
+    steps: dict[str, Step]
+    routes: dict[str, dict[str, str | None]]
+    conditions: dict[str, ast.Condition] = field(default_factory=dict)
+    refs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """question → refs of the run it is asked with"""
+    bound: frozenset[str] = frozenset()
+    """questions about the time since a step was entered: asked only of a run that stands there"""
+    reachable: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """experiment → messages of all its arms"""
+    standing: tuple[Ask, ...] = ()
+    """the goal and the exits, in the order in which they count"""
+
+    @property
+    def first(self) -> str:
+        return next(iter(self.steps))
+
+    def questions(self) -> dict[str, ast.Condition]:
+        """`entry.0`, `if`, `goal`, `exit.0`, `<step>.until`, `<step>.when.0` … → condition."""
+        return self.conditions
+
+    def keys(self, question: str, run: Run) -> Mapping[str, Any]:
+        """The values of the run that a question is asked with."""
+        paths = self.refs.get(question)
+        return keys_for(run, paths) if paths else {}

@@ -1,0 +1,175 @@
+"""Journeys from plain data. Mistakes name their field and the remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from keepers.audience import ast
+from keepers.audience.parse import Parser
+from keepers.journeys.definition import Exit, Goal, Journey, Reentry
+from keepers.journeys.entries import ENTRIES, Entry, EventEntry
+from keepers.journeys.graph import reachable_messages
+from keepers.journeys.requests import Ask
+from keepers.journeys.steps.base import Step
+from keepers.journeys.steps.registry import STEPS
+from keepers.journeys.written import END, read
+from keepers.model.errors import DefinitionError, nearest, shown
+from keepers.model.fields import duration, join, mapping, one_of, parse_id, text
+
+MAX_STEPS = 500
+FIELDS = (
+    "id", "name", "description", "enter", "if", "reentry", "max_age", "goal", "exits", "priority", "steps",
+)  # fmt: skip
+PRIORITIES = ("service", "cart", "lifecycle", "newsletter")
+REENTRY = ("never", "after_exit")
+
+
+def parse_journey(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Journey:
+    """One entry of `journeys:`. Raises DefinitionError naming the field."""
+    fields = mapping(data, FIELDS, at)
+    steps = _steps(fields.get("steps"), join(at, "steps"))
+    entries = _entries(fields.get("enter"), join(at, "enter"))
+    goal = _goal(fields["goal"], join(at, "goal")) if fields.get("goal") is not None else None
+    exits = _exits(fields.get("exits"), join(at, "exits"))
+    routes = _routes(steps)
+    conditions = _Conditions(zone)
+    for n, entry in enumerate(entries):
+        conditions.entry(f"entry.{n}", entry, f"{join(at, 'enter')}[{n}]")
+    condition = None
+    if fields.get("if") is not None:
+        condition = conditions.add("if", fields["if"], join(at, "if"))
+    if goal:
+        conditions.add("goal", goal.when, join(at, "goal.when"))
+    for n, leaving in enumerate(exits):
+        conditions.add(f"exit.{n}", leaving.when, f"{join(at, 'exits')}[{n}].when")
+    for n, step in enumerate(steps.values()):
+        for name, written, field in step.conditions():
+            conditions.add(f"{step.id}.{name}", written, f"{join(at, 'steps')}[{n}].{field}")
+    refs = {name: tuple(sorted(ast.refs(c))) for name, c in conditions.found.items()}
+    return Journey(
+        id=parse_id(fields.get("id"), join(at, "id")),
+        name=text(fields.get("name", ""), join(at, "name")),
+        description=text(fields.get("description", ""), join(at, "description")),
+        entries=entries,
+        condition=condition,
+        reentry=_reentry(fields.get("reentry", "never"), join(at, "reentry")),
+        max_age=_duration(fields.get("max_age", "72h"), join(at, "max_age")),
+        goal=goal,
+        exits=exits,
+        priority=one_of(fields.get("priority", "lifecycle"), PRIORITIES, join(at, "priority")),
+        steps=steps,
+        routes=routes,
+        conditions=conditions.found,
+        refs={name: paths for name, paths in refs.items() if paths},
+        bound=frozenset(name for name, paths in refs.items() if "run.step_entered_at" in paths),
+        reachable=reachable_messages(steps, routes),
+        standing=tuple(Ask(q) for q in (*(["goal"] if goal else []), *(f"exit.{n}" for n in range(len(exits))))),
+    )
+
+
+def parse_step(data: Any, at: str = "") -> Step:
+    """One step. Raises DefinitionError naming the field."""
+    if not isinstance(data, dict):
+        raise DefinitionError(f"expected a step such as {{id: rest, delay: 3d}}, got {shown(data)}", field=at)
+    heads = [key for key in data if key in STEPS]
+    if len(heads) > 1:
+        raise DefinitionError(
+            f"{' and '.join(map(str, heads))} are two steps; write them one after the other", field=at
+        )
+    if not heads:
+        others = [key for key in data if key not in ("id", "name", "next")]
+        word = str(others[0]) if others else ""
+        raise DefinitionError(f"“{word}” is no kind of step.{nearest(word, STEPS)}", field=at)
+    step = read(data, STEPS[heads[0]], at)
+    if step.id == END:
+        raise DefinitionError("“end” is where a run ends; give the step another id", field=join(at, "id"))
+    return step
+
+
+def _steps(data: Any, at: str) -> dict[str, Step]:
+    if not isinstance(data, list) or not data:
+        raise DefinitionError("expected a list of steps, such as {id: hello, message: welcome}", field=at)
+    if len(data) > MAX_STEPS:
+        raise DefinitionError(f"more than {MAX_STEPS} steps in one journey", field=at)
+    found: dict[str, Step] = {}
+    for n, item in enumerate(data):
+        step = parse_step(item, f"{at}[{n}]")
+        if step.id in found:
+            raise DefinitionError(f"there is already a step “{step.id}”", field=f"{at}[{n}].id")
+        found[step.id] = step
+    return found
+
+
+def _routes(steps: dict[str, Step]) -> dict[str, dict[str, str | None]]:
+    ids = list(steps)
+    routes: dict[str, dict[str, str | None]] = {}
+    for n, step in enumerate(steps.values()):
+        following = ids[n + 1] if n + 1 < len(ids) else None
+        routes[step.id] = {
+            port: None if target == END else target or following for port, target in step.ports().items()
+        }
+    return routes
+
+
+def _entries(data: Any, at: str) -> tuple[Entry, ...]:
+    if not isinstance(data, list) or not data:
+        raise DefinitionError("expected a list of ways in, such as {event: Signed Up} or {api: true}", field=at)
+    return tuple(_entry(item, f"{at}[{n}]") for n, item in enumerate(data))
+
+
+def _entry(data: Any, at: str) -> Entry:
+    # A schedule names the segment it is for, so it is looked for first.
+    heads = [head for head in ("schedule", *ENTRIES) if isinstance(data, dict) and head in data]
+    if not heads:
+        word = str(next(iter(data), "")) if isinstance(data, dict) else str(data)
+        raise DefinitionError(f"“{word}” is no way into a journey.{nearest(word, ENTRIES)}", field=at)
+    return read(data, ENTRIES[heads[0]], at)
+
+
+def _goal(data: Any, at: str) -> Goal:
+    return read(data, Goal, at)
+
+
+def _exits(data: Any, at: str) -> tuple[Exit, ...]:
+    if data is None:
+        return ()
+    if not isinstance(data, list):
+        raise DefinitionError("expected a list such as [{when: …, reason: bought}]", field=at)
+    return tuple(read(item, Exit, f"{at}[{n}]") for n, item in enumerate(data))
+
+
+def _reentry(data: Any, at: str) -> str | Reentry:
+    if isinstance(data, str):
+        return one_of(data, REENTRY, at)
+    found = read(data, Reentry, at)
+    if (found.after is None) == (found.per is None):
+        raise DefinitionError("write never, after_exit, {after: 30d} or {per: a property of the trigger}", field=at)
+    if found.after is not None:
+        _duration(found.after, join(at, "after"))
+    return found
+
+
+def _duration(data: Any, at: str) -> str:
+    duration(data, at)
+    return str(data)
+
+
+class _Conditions:
+    """Reads a journey's conditions by the names they are asked by."""
+
+    def __init__(self, zone: ZoneInfo | None) -> None:
+        self.parser = Parser(zone, refs=True)
+        self.found: dict[str, ast.Condition] = {}
+
+    def add(self, name: str, written: Any, at: str) -> ast.Condition:
+        self.found[name] = self.parser.condition(written, at)
+        return self.found[name]
+
+    def entry(self, name: str, entry: Entry, at: str) -> None:
+        """An event's `where`, as: it came since the trigger, the trigger itself included."""
+        match entry:
+            case EventEntry(event, where) if where:
+                self.add(name, {"did": event, "where": where, "since": {"ref": "trigger.time"}}, at)
+            case _:
+                pass

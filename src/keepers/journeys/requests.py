@@ -1,0 +1,115 @@
+"""What a step yields and returns: questions first, then what it wants done, then where the run goes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct, field
+
+from keepers.journeys.policy import Decision
+
+
+class Ask(Struct, frozen=True, tag=True):
+    """Does the condition hold for the run's customer? The answer is a Reply. See `Journey.questions`."""
+
+    question: str
+
+
+class Look(Struct, frozen=True, tag=True):
+    """The latest value of a trait, None when there is none. A change of it wakes the waiting run."""
+
+    trait: str
+
+
+class Check(Struct, frozen=True, tag=True):
+    """May these messages go to the customer? The answer is a Decision.
+
+    With `is_exposure` nothing is sent: the customer must be one that all of them could reach (`policy.together`).
+    """
+
+    messages: tuple[str, ...]
+    is_exposure: bool = False
+
+
+Question = Ask | Look | Check
+
+
+class Reply(Struct, frozen=True):
+    """An Ask's answer, and the earliest instant after now at which it could change with no new event."""
+
+    holds: bool
+    changes_at: datetime | None = None
+
+
+class Send(Struct, frozen=True, tag=True):
+    """A message was decided on: to be queued, held or kept as skipped. `coupon` names the pool a code is from."""
+
+    message: str
+    decision: Decision
+    coupon: str | None = None
+
+
+class Update(Struct, frozen=True, tag=True):
+    traits: dict[str, Any]
+
+
+class Emit(Struct, frozen=True, tag=True):
+    event: str
+    properties: dict[str, Any]
+
+
+class Call(Struct, frozen=True, tag=True):
+    """A webhook. Its answer is put into `run.vars[step]` as {status, body, visit}, and the run is woken."""
+
+    url: str
+    method: str = "POST"
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Start(Struct, frozen=True, tag=True):
+    """The customer enters another journey, with `data` as its trigger."""
+
+    journey: str
+    data: dict[str, Any]
+
+
+class Expose(Struct, frozen=True, tag=True):
+    """The customer is seen by an experiment from now on, in this arm (`holdout` among them)."""
+
+    experiment: str
+    arm: str
+
+
+Request = Send | Update | Emit | Call | Start | Expose
+
+
+class Keep(Struct, frozen=True):
+    """Remembers the arm this step put the customer in; nothing for the shell to do."""
+
+    arm: str
+
+
+class Go(Struct, frozen=True):
+    """On through a port of the step."""
+
+    port: str = "next"
+    reason: str = ""
+
+
+class Wait(Struct, frozen=True):
+    """Stay, until an instant (UTC) or an answer changes. `state` is what the step will remember."""
+
+    until: datetime | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+class Leave(Struct, frozen=True):
+    """The run ends."""
+
+    reason: str
+
+
+Result = Go | Wait | Leave
+NEXT = Go()
