@@ -66,6 +66,8 @@ class Outcome(Struct, frozen=True):
     retry_after: timedelta | None = None
     answer: Any = None
     """a webhook's reply, usable later in the run"""
+    is_hard: bool = False
+    """of `bounced`: the address does not work and is suppressed"""
 
 
 ReportKind = Literal["delivered", "bounced", "complained", "opened", "clicked", "unsubscribed", "replied"]

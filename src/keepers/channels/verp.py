@@ -1,0 +1,73 @@
+"""Variable envelope return paths: every message bounces to an address of its own, which nobody else can make up."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from base64 import b32decode, b32encode
+from hashlib import sha256
+
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_MAC_LETTERS = 12
+"""60 bits: forging one return path takes 2**59 mails on average"""
+_LOCAL_OCTETS = 64
+"""RFC 5321 section 4.5.3.1.1"""
+
+
+class Verp:
+    """Makes and reads return paths such as `bounces+k.1f3a….q2w4e6r8t0zz@bounce.shop.example`.
+
+    Mail servers on the way may change the case of a local part, so a token is lower case only: a key of
+    `[a-z0-9._-]` travels as it is (`k.`), any other in base 32 (`b.`). Beside the prefix `bounces` there is room
+    for 40 bytes of the former and 25 of the latter; a longer key gets the plain return path, and so does every key
+    where there is no secret to sign with.
+    """
+
+    def __init__(self, secret: bytes, domain: str, prefix: str = "bounces") -> None:
+        self._secret = secret
+        self.domain = domain
+        self.prefix = prefix
+
+    def token(self, key: str) -> str:
+        """The signed token of a message key; empty when it would not fit into a local part."""
+        if not key or not self._secret:
+            return ""
+        if _PLAIN.fullmatch(key) and ".." not in key and not key.endswith("."):
+            body = "k." + key
+        else:
+            body = "b." + b32encode(key.encode()).decode().rstrip("=").lower()
+        token = f"{body}.{self._mac(body)}"
+        return token if len(self.prefix) + 1 + len(token) <= _LOCAL_OCTETS else ""
+
+    def address(self, key: str) -> str:
+        """The envelope sender of the message with this key."""
+        token = self.token(key)
+        return f"{self.prefix}+{token}@{self.domain}" if token else f"{self.prefix}@{self.domain}"
+
+    def read(self, text: str) -> str | None:
+        """The key in a token or return path, or None when it is not one of ours, unchanged."""
+        local = text.strip().strip("<>").partition("@")[0].lower()
+        token = local.partition("+")[2] if "+" in local else local
+        body, dot, mac = token.rpartition(".")
+        if not dot or not token.isascii() or not self._secret or not hmac.compare_digest(mac, self._mac(body)):
+            return None
+        form, _, payload = body.partition(".")
+        if form == "k":
+            return payload
+        try:
+            return b32decode(payload.upper() + "=" * (-len(payload) % 8)).decode()
+        except ValueError:
+            return None
+
+    def find(self, texts: list[str]) -> str | None:
+        """The key of the first of our return paths or tokens among words of a mail."""
+        for text in texts:
+            for word in re.findall(r"[kb]\.[A-Za-z0-9._-]+", text):
+                key = self.read(word)
+                if key is not None:
+                    return key
+        return None
+
+    def _mac(self, body: str) -> str:
+        digest = hmac.new(self._secret, b"verp:" + body.encode(), sha256).digest()
+        return b32encode(digest).decode()[:_MAC_LETTERS].lower()
