@@ -1,0 +1,215 @@
+"""Puts a message together from its text, layout and snippets, and keeps Liquid apart from what surrounds it.
+
+A text is cut into pieces: Liquid, and what lies between. Snippets and the layout are put in place as text, so that
+e-mail markup is compiled as a whole. Then Liquid is swapped for plain words that no markup language minds, and put
+back into what was made of the rest. Every piece knows which text and line it came from.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+
+from msgspec import Struct
+
+from keepers.model.errors import nearest
+from keepers.render.errors import RenderError
+from keepers.render.tags import END_INLINE, INLINE
+
+MOST_WOVEN = 1_000_000
+_LIQUID = re.compile(
+    r"\{%-?\s*(?P<block>raw|doc)\s*-?%\}.*?\{%-?\s*end(?P=block)\s*-?%\}"
+    r"|\{\{.*?\}\}"
+    r"|\{%-?\s*(?P<name>\#|\w+)?(?P<rest>.*?)%\}",
+    re.DOTALL,
+)
+_COMMENT_TAG = re.compile(r"\{%-?\s*(end)?comment\b.*?%\}", re.DOTALL)
+_RENDER = re.compile(r"""\s*(?P<quote>['"])(?P<id>.*?)(?P=quote)""", re.DOTALL)
+_CONTENT = re.compile(r"\{\{-?\s*content\s*-?\}\}")
+
+
+class Piece(Struct, frozen=True):
+    text: str
+    is_liquid: bool
+    part: str
+    """whose text it is: `body`, `layout letter`, `snippet footer`"""
+    line: int
+
+
+class Part(Struct, frozen=True):
+    """A text of a message or snippet, and what to call it."""
+
+    name: str
+    text: str
+
+
+def pieces(part: Part) -> Iterator[Piece]:
+    """A text cut into Liquid and what lies between. A comment is one piece, left out."""
+    text, at = part.text, 0
+    line = 1
+    while True:
+        found = _LIQUID.search(text, at)
+        if found is None:
+            break
+        start, end = found.span()
+        if start > at:
+            yield Piece(text[at:start], False, part.name, line)
+            line += text.count("\n", at, start)
+        if found["name"] == "comment":
+            end = _end_of_comment(text, end)
+        else:
+            yield Piece(text[start:end], True, part.name, line)
+        line += text.count("\n", start, end)
+        at = end
+    if at < len(text):
+        yield Piece(text[at:], False, part.name, line)
+
+
+def _end_of_comment(text: str, at: int) -> int:
+    depth = 1
+    for tag in _COMMENT_TAG.finditer(text, at):
+        depth += -1 if tag[1] else 1
+        if depth == 0:
+            return tag.end()
+    return len(text)
+
+
+def weave(part: Part, layout: Part | None, snippet: Callable[[str], Part | None]) -> list[Piece]:
+    """The pieces of a whole message. Raises RenderError for a snippet that is not there or contains itself."""
+    woven: list[Piece] = []
+    size = 0
+    for piece in _woven(part, layout, snippet, ()):
+        size += len(piece.text)
+        if size > MOST_WOVEN:
+            raise RenderError(f"with its snippets longer than {MOST_WOVEN:,} characters", part=part.name)
+        woven.append(piece)
+    return woven
+
+
+def _woven(
+    part: Part, layout: Part | None, snippet: Callable[[str], Part | None], inside: tuple[str, ...]
+) -> Iterator[Piece]:
+    if layout is not None:
+        for piece in _woven(layout, None, snippet, inside):
+            if piece.is_liquid and piece.part == layout.name and _CONTENT.fullmatch(piece.text):
+                yield from _woven(part, None, snippet, inside)
+            else:
+                yield piece
+        return
+    for piece in pieces(part):
+        if not piece.is_liquid or (id_ := rendered(piece.text)) is None:
+            yield piece
+            continue
+        if id_ in inside:
+            raise RenderError(f"the snippet “{id_}” contains itself", part=piece.part, line=piece.line)
+        found = snippet(id_)
+        if found is None:
+            raise RenderError(f"there is no snippet “{id_}”", part=piece.part, line=piece.line)
+        opening, closing = _inlined(piece.text)
+        yield Piece(opening, True, piece.part, piece.line)
+        yield from _woven(found, None, snippet, (*inside, id_))
+        yield Piece(closing, True, piece.part, piece.line)
+
+
+def rendered(tag: str) -> str | None:
+    """The id in `{% render 'id' %}`; None for other Liquid."""
+    found = _LIQUID.fullmatch(tag)
+    if found is None or found["name"] != "render":
+        return None
+    name = _RENDER.match(found["rest"])
+    return name["id"] if name else None
+
+
+def unknown_snippet(id_: str, known: object) -> str:
+    """The sentence about a snippet that is not there."""
+    return f"there is no snippet “{id_}”.{nearest(id_, known)}"
+
+
+def _inlined(tag: str) -> tuple[str, str]:
+    """The tags that stand around a snippet's text, white space trimmed as the original says."""
+    opening = re.sub(r"^(\{%-?\s*)render\b", rf"\g<1>{INLINE}", tag)
+    ends_trimmed = opening.endswith("-%}")
+    if ends_trimmed:
+        opening = opening[:-3] + "%}"
+    return opening, "{% " + END_INLINE + (" -%}" if ends_trimmed else " %}")
+
+
+class Words:
+    """Liquid swapped for plain words. A word is letters and digits, so it stands anywhere in markup."""
+
+    def __init__(self, woven: list[Piece]) -> None:
+        everything = "".join(p.text for p in woven)
+        self._stem = next(s for n in range(1000) if (s := f"zq{n}q") not in everything)
+        self._pattern = re.compile(rf"{self._stem}(\d+)z")
+        self.liquid: list[Piece] = []
+        self._dropped: set[int] = set()
+        self.text = "".join(self.word(p) if p.is_liquid else p.text for p in woven)
+
+    def word(self, piece: Piece) -> str:
+        """A word for a piece of Liquid."""
+        self.liquid.append(piece)
+        return f"{self._stem}{len(self.liquid) - 1}z"
+
+    def tag(self, text: str, like: Piece | None = None) -> str:
+        """A word for Liquid that nobody wrote."""
+        return self.word(Piece(text, True, like.part if like else "", like.line if like else 0))
+
+    def drop(self, text: str) -> None:
+        """The Liquid in a text is left out on purpose."""
+        self._dropped |= {int(m[1]) for m in self._pattern.finditer(text)}
+
+    def in_(self, text: str) -> list[Piece]:
+        """The Liquid whose words stand in a text, in order."""
+        return [self.liquid[int(m[1])] for m in self._pattern.finditer(text)]
+
+    def without(self, text: str) -> str:
+        return self._pattern.sub("", text)
+
+    def missing(self, text: str) -> list[Piece]:
+        """Liquid whose words a text has lost."""
+        there = {int(m[1]) for m in self._pattern.finditer(text)} | self._dropped
+        return [piece for n, piece in enumerate(self.liquid) if n not in there]
+
+    def put_back(self, text: str) -> Woven:
+        """A text with its Liquid in place again."""
+        out: list[str] = []
+        starts: list[int] = []
+        origins: list[Piece] = []
+        at = length = 0
+        for found in self._pattern.finditer(text):
+            piece = self.liquid[int(found[1])]
+            between = text[at : found.start()]
+            out += (between, piece.text)
+            starts.append(length + len(between))
+            origins.append(piece)
+            length += len(between) + len(piece.text)
+            at = found.end()
+        out.append(text[at:])
+        return Woven("".join(out), starts, origins)
+
+
+class Woven(Struct, frozen=True):
+    """A template's source, and where its Liquid was written."""
+
+    source: str
+    starts: list[int]
+    origins: list[Piece]
+
+    def origin(self, offset: int) -> tuple[str, int | None]:
+        """Part and line of the Liquid at, or last before, an offset."""
+        n = bisect_right(self.starts, offset) - 1
+        if n < 0:
+            return "", None
+        piece = self.origins[n]
+        return piece.part, piece.line or None
+
+
+def plain(woven: list[Piece]) -> Woven:
+    """A template's source where nothing is compiled in between."""
+    starts: list[int] = []
+    length = 0
+    for piece in woven:
+        starts.append(length)
+        length += len(piece.text)
+    return Woven("".join(p.text for p in woven), starts, woven)
