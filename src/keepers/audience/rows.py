@@ -227,9 +227,9 @@ class BaseRows:
                 rows = rows.mutate(**{name: ibis.literal(False)})
                 continue
             items = _items(child).rename(item_seq="seq")
-            asking = rows.select(*asked.mode.ref_columns, item_owner=rows.profile_id, asked_seq=rows.seq).view()
+            asking = rows.select(*asked.carried, item_owner=rows.profile_id, asked_seq=rows.seq).view()
             joined = items.join(asking, items.item_seq == asking.asked_seq)
-            passes = _item_passes(joined, child, item_test, asked.clock(joined) if asked.mode.scoped else None)
+            passes = _item_passes(joined, child, item_test, asked.clock(joined))
             tested = joined.select("item_owner", "item_seq", passes=passes)
             flags = tested.group_by("item_owner", "item_seq").aggregate(**{name: tested.passes.any()})
             found = rows.left_join(flags, [rows.profile_id == flags.item_owner, rows.seq == flags.item_seq])

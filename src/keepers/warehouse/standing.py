@@ -17,19 +17,24 @@ from keepers.scores.rhythm import Fit, computed_traits
 
 
 class Definitions(Struct, frozen=True):
-    """What a playbook defines, read. `fit` is the rhythm's frozen figures."""
+    """What a playbook defines, read. `fit` is the rhythm's frozen figures.
+
+    `questions` are what journeys ask: the accounts they ask about must be answered ahead, like any definition.
+    """
 
     events: dict[str, DerivedEvent] = field(default_factory=dict)
     segments: dict[str, Segment] = field(default_factory=dict)
     lifecycles: dict[str, Lifecycle] = field(default_factory=dict)
     rhythm: Rhythm = field(default_factory=Rhythm)
     fit: Fit = field(default_factory=Fit)
+    questions: tuple[ast.Condition, ...] = ()
 
     def by_id(self) -> dict[str, Definition]:
         """Every segment, lifecycle and hidden account condition by its id (`segment:x`, `lifecycle:y`)."""
         found: dict[str, Definition] = {f"segment:{s.id}": s for s in self.segments.values()}
         found |= {f"lifecycle:{x.id}": x for x in self.lifecycles.values()}
-        return found | hidden_accounts(found.values())
+        asked = [c for definition in found.values() for c in conditions_of(definition)]
+        return found | hidden_accounts((*asked, *self.questions))
 
 
 def conditions_of(definition: Definition) -> list[ast.Condition]:
@@ -38,15 +43,14 @@ def conditions_of(definition: Definition) -> list[ast.Condition]:
     return [stage.when for stage in definition.stages]
 
 
-def hidden_accounts(definitions: Iterable[Definition]) -> dict[str, Definition]:
-    """A hidden segment of accounts for every `account:` condition, so that it is answered like any other."""
+def hidden_accounts(conditions: Iterable[ast.Condition]) -> dict[str, Definition]:
+    """A hidden segment of accounts for every `account:` in conditions, so that it is answered like any other."""
     found: dict[str, Definition] = {}
-    for definition in definitions:
-        for condition in conditions_of(definition):
-            for part in ast.walk(condition):
-                if isinstance(part, ast.Account):
-                    name = account_definition(part)
-                    found[name] = Segment(id=name, who=part.condition, of="account")
+    for condition in conditions:
+        for part in ast.walk(condition):
+            if isinstance(part, ast.Account):
+                name = account_definition(part)
+                found[name] = Segment(id=name, who=part.condition, of="account")
     return found
 
 
