@@ -23,11 +23,21 @@ def sequencer(store: Store, holder: str) -> Iterator[None]:
 
     Raises ConflictError, saying who holds it, when another process or thread does.
     """
+    with alone(store, LOCK_FILE, _ADVISORY_KEY, holder):
+        yield
+
+
+@contextmanager
+def alone(store: Store, file: str, key: int, holder: str) -> Iterator[None]:
+    """Holds a lock of a name for the block: a file of the store's folder, or on PostgreSQL an advisory lock's key.
+
+    Raises ConflictError, saying who holds it, when another process or thread does.
+    """
     if store.folder is not None:
-        with _file_lock(store.folder / LOCK_FILE, holder):
+        with _file_lock(store.folder / file, holder):
             yield
     else:
-        with _advisory_lock(store, holder):
+        with _advisory_lock(store, key, holder):
             yield
 
 
@@ -57,21 +67,21 @@ def _file_lock(file: Path, holder: str) -> Iterator[None]:
 
 
 @contextmanager
-def _advisory_lock(store: Store, holder: str) -> Iterator[None]:
+def _advisory_lock(store: Store, key: int, holder: str) -> Iterator[None]:
     with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         name = f"{holder} (process {os.getpid()})"[:63]
         connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": name})
         try:
-            got = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_KEY}).scalar_one()
+            got = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar_one()
             if not got:
-                raise _taken(_advisory_holder(connection))
+                raise _taken(_advisory_holder(connection, key))
             yield
         finally:
             # A pooled session outlives the block, and so would its lock; closing the session frees it.
             connection.invalidate()
 
 
-def _advisory_holder(connection: Connection) -> str:
+def _advisory_holder(connection: Connection, key: int) -> str:
     row = connection.execute(
         text(
             "SELECT a.application_name, a.pid, host(a.client_addr)"
@@ -79,9 +89,9 @@ def _advisory_holder(connection: Connection) -> str:
             "  JOIN pg_stat_activity AS a ON a.pid = l.pid"
             " WHERE l.locktype = 'advisory' AND l.granted"
             "   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-            "   AND (l.classid::bigint << 32) + l.objid::bigint = :key"
+            "   AND (l.classid::bigint << 32) | l.objid::bigint = :key"
         ),
-        {"key": _ADVISORY_KEY},
+        {"key": key},
     ).first()
     if row is None:
         return "a process that has just ended"

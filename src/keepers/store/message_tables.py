@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text
 
 from keepers.store.tables import Instant, RowNumber, metadata
 
@@ -63,7 +63,7 @@ message_copies = Table(
     metadata,
     Column("message_id", RowNumber, primary_key=True, autoincrement=False),
     Column("subject", Text, nullable=False),
-    Column("html", Text, nullable=False),
+    Column("html", LargeBinary, nullable=False),
     Column("text", Text, nullable=False),
     Column("content", Text, nullable=False),
     Column("kept_until", Instant, nullable=False, index=True),

@@ -50,4 +50,4 @@ def counts(connection: Connection, journey: str) -> dict[str, int]:
     """How many profiles were refused by a journey, by reason."""
     table = entry_refusals
     query = select(table.c.reason, func.count()).where(table.c.journey == journey).group_by(table.c.reason)
-    return {reason: number for reason, number in connection.execute(query)}
+    return {row[0]: row[1] for row in connection.execute(query)}

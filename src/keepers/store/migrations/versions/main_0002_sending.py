@@ -153,7 +153,7 @@ def _messages() -> None:
         "message_copies",
         sa.Column("message_id", RowNumber, autoincrement=False, nullable=False),
         sa.Column("subject", sa.Text, nullable=False),
-        sa.Column("html", sa.Text, nullable=False),
+        sa.Column("html", sa.LargeBinary, nullable=False),
         sa.Column("text", sa.Text, nullable=False),
         sa.Column("content", sa.Text, nullable=False),
         sa.Column("kept_until", Instant, nullable=False),

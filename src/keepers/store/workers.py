@@ -1,0 +1,72 @@
+"""Who delivers: each worker holds a lock for as long as it lives, so that what a dead one had can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from hashlib import blake2b
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, select, text, update
+
+from keepers.store.database import Store
+from keepers.store.lock import alone
+from keepers.store.message_tables import messages, workers
+
+_LOCK_FILE = "delivery.lock"
+
+
+class Worker(NamedTuple):
+    id: str
+    started_at: datetime
+    beat_at: datetime
+
+
+@contextmanager
+def working(store: Store, worker_id: str, now: datetime) -> Iterator[None]:
+    """Is the worker of that id for the block. On SQLite there is one at a time, on PostgreSQL any number.
+
+    Raises ConflictError when the id, or on SQLite the workspace's delivery, is in somebody's hands already.
+    """
+    with alone(store, _LOCK_FILE, _key(worker_id), f"delivery worker {worker_id}"):
+        with store.begin() as connection:
+            connection.execute(delete(workers).where(workers.c.id == worker_id))
+            connection.execute(workers.insert().values(id=worker_id, started_at=now, beat_at=now))
+        yield
+        with store.begin() as connection:
+            connection.execute(delete(workers).where(workers.c.id == worker_id))
+
+
+def beat(connection: Connection, worker_id: str, now: datetime) -> None:
+    """Says that a worker is at work."""
+    connection.execute(update(workers).where(workers.c.id == worker_id).values(beat_at=now))
+
+
+def everything(connection: Connection) -> list[Worker]:
+    """Workers that have begun and not ended, dead ones too, by id."""
+    return [Worker(*row) for row in connection.execute(select(workers).order_by(workers.c.id))]
+
+
+def dead(connection: Connection, own_id: str) -> list[str]:
+    """Ids that have messages in hand and that nobody holds: their worker died, or was this one in an earlier life."""
+    query = select(messages.c.claimed_by).where(messages.c.status.in_(["claimed", "handed_over"])).distinct()
+    found = sorted(set(connection.execute(query).scalars()) - {None})
+    if connection.dialect.name == "sqlite":
+        return found
+    return [worker_id for worker_id in found if worker_id == own_id or not _is_held(connection, worker_id)]
+
+
+def forget(connection: Connection, ids: Sequence[str]) -> None:
+    """Removes the notes of dead workers."""
+    connection.execute(delete(workers).where(workers.c.id.in_(list(ids))))
+
+
+def _is_held(connection: Connection, worker_id: str) -> bool:
+    # Taken for this transaction only, and shared by nobody: whoever lives has it.
+    statement = text("SELECT pg_try_advisory_xact_lock(:key)")
+    return not connection.execute(statement, {"key": _key(worker_id)}).scalar_one()
+
+
+def _key(worker_id: str) -> int:
+    return int.from_bytes(blake2b(f"worker {worker_id}".encode(), digest_size=8).digest(), "big", signed=True)
