@@ -25,13 +25,15 @@ _REFUSED: tuple[Network, ...] = tuple(
     ip_network(network)
     for network in (
         "168.63.129.16/32",  # Azure's metadata and host agent: looks public
+        "192.0.0.0/24",  # protocol assignments, Oracle's metadata among them: partly global to some Pythons
+        "100.64.0.0/10",  # shared between a provider and its customers
         "192.88.99.0/24",  # 6to4 relays
         "::ffff:0:0/96",  # IPv4-mapped
         "::/96",  # IPv4-compatible
         "64:ff9b::/96",  # NAT64: an IPv4 address of the translator's choosing
         "64:ff9b:1::/48",
         "2002::/16",  # 6to4
-        "2001::/32",  # Teredo
+        "2001::/23",  # protocol assignments, Teredo among them
         "fec0::/10",  # site-local
         "5f00::/16",  # segment routing
         "100:0:0:1::/64",

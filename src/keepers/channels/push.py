@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from datetime import UTC, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -160,7 +161,7 @@ def _vapid(private_key: str) -> Any:
     from py_vapid import Vapid
 
     try:
-        if len(base64.urlsafe_b64decode(private_key + "==")) != 32:
+        if not re.fullmatch(r"[\w-]{43}=?", private_key, re.ASCII):
             raise ValueError
         return Vapid.from_raw(private_key.rstrip("=").encode())
     except ValueError:

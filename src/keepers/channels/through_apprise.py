@@ -13,9 +13,7 @@ from keepers.model.errors import UserError
 PLACE = "{to}"
 """where the recipient goes in an Apprise URL"""
 _STATUS = re.compile(r"error[=:]\s*(\d{3})\b")
-_NEVER_SENT = re.compile(
-    r"Connection refused|Max retries exceeded|NewConnectionError|NameResolutionError|ConnectTimeout"
-)
+_NEVER_SENT = re.compile(r"Connection refused|Max retries exceeded")
 
 
 class AppriseService:
@@ -36,6 +34,11 @@ class AppriseService:
 
     def open(self) -> None:
         """Checks that Apprise reads the URL. Raises UserError."""
+        # Apprise tells why a call failed only in its log, and in detail only below warnings: let it, to nobody else.
+        logger = logging.getLogger("apprise")
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+        logger.addHandler(logging.NullHandler())
         if not self._made("+12025550123"):
             raise UserError(
                 f"[channels.{self._section}] url is not one that Apprise reads; its services are listed at "

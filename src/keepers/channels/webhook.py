@@ -31,7 +31,8 @@ _AGAIN = (408, 409, 425, 429)
 
 class WebhookSettings(Struct, frozen=True, forbid_unknown_fields=True):
     secret: str = ""
-    """Signs every call (Standard Webhooks): `whsec_` and 24 to 64 random bytes in base64. Empty sends unsigned calls."""
+    """Signs every call (Standard Webhooks): `whsec_` and 24 to 64 random bytes in base64. Empty leaves calls
+    unsigned."""
     previous_secret: str = ""
     """The secret before, while receivers change over: calls then carry both signatures."""
     timeout: float = 15.0
@@ -141,7 +142,7 @@ def _outcome(answer: Answer, now: datetime) -> Outcome:
 
 
 def _body(answer: Answer) -> Any:
-    """JSON as it is, other short text as text; None where nothing usable came. Without NUL, which PostgreSQL refuses."""
+    """JSON as it is, other short text as text; None where nothing usable came. No NUL: PostgreSQL refuses it."""
     if not answer.body:
         return None
     body = answer.body.replace(b"\\u0000", b"").replace(b"\0", b"")
