@@ -24,7 +24,9 @@ _LIQUID = re.compile(
     r"|\{%-?\s*(?P<name>\#|\w+)?(?P<rest>.*?)%\}",
     re.DOTALL,
 )
-_COMMENT_TAG = re.compile(r"\{%-?\s*(end)?comment\b.*?%\}", re.DOTALL)
+_IN_COMMENT = re.compile(
+    r"\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}|\{%-?\s*(?P<name>(?:end)?comment)\b.*?(?P<trim>-?)%\}", re.DOTALL
+)
 _RENDER = re.compile(r"""\s*(?P<quote>['"])(?P<id>.*?)(?P=quote)""", re.DOTALL)
 _CONTENT = re.compile(r"\{\{-?\s*content\s*-?\}\}")
 
@@ -57,7 +59,9 @@ def pieces(part: Part) -> Iterator[Piece]:
             yield Piece(text[at:start], False, part.name, line)
             line += text.count("\n", at, start)
         if found["name"] == "comment":
-            end = _end_of_comment(text, end)
+            end, trims = _end_of_comment(part, start, end, line)
+            if trims:
+                yield Piece(trims, True, part.name, line)
         else:
             yield Piece(text[start:end], True, part.name, line)
         line += text.count("\n", start, end)
@@ -66,13 +70,16 @@ def pieces(part: Part) -> Iterator[Piece]:
         yield Piece(text[at:], False, part.name, line)
 
 
-def _end_of_comment(text: str, at: int) -> int:
+def _end_of_comment(part: Part, start: int, at: int, line: int) -> tuple[int, str]:
+    """Where a comment ends, and an empty one in its stead if it trims the white space around it."""
     depth = 1
-    for tag in _COMMENT_TAG.finditer(text, at):
-        depth += -1 if tag[1] else 1
+    for tag in _IN_COMMENT.finditer(part.text, at):
+        if tag["name"]:
+            depth += 1 if tag["name"] == "comment" else -1
         if depth == 0:
-            return tag.end()
-    return len(text)
+            before, after = "-" if part.text.startswith("{%-", start) else "", tag["trim"]
+            return tag.end(), f"{{%{before} comment %}}{{% endcomment {after}%}}" if before or after else ""
+    raise RenderError("a comment is not closed by {% endcomment %}", part=part.name, line=line)
 
 
 def weave(part: Part, layout: Part | None, snippet: Callable[[str], Part | None]) -> list[Piece]:
