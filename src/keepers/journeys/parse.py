@@ -9,8 +9,8 @@ from keepers.audience import ast
 from keepers.audience.parse import Parser
 from keepers.journeys.definition import Exit, Goal, Journey, Reentry
 from keepers.journeys.entries import ENTRIES, Entry, EventEntry
-from keepers.journeys.graph import reachable_messages
 from keepers.journeys.requests import Ask
+from keepers.journeys.routes import reachable_messages, resolved
 from keepers.journeys.steps.base import Step
 from keepers.journeys.steps.registry import STEPS
 from keepers.journeys.written import END, read
@@ -32,7 +32,7 @@ def parse_journey(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Jour
     entries = _entries(fields.get("enter"), join(at, "enter"))
     goal = _goal(fields["goal"], join(at, "goal")) if fields.get("goal") is not None else None
     exits = _exits(fields.get("exits"), join(at, "exits"))
-    routes = _routes(steps)
+    routes = resolved(steps)
     conditions = _Conditions(zone)
     for n, entry in enumerate(entries):
         conditions.entry(f"entry.{n}", entry, f"{join(at, 'enter')}[{n}]")
@@ -99,17 +99,6 @@ def _steps(data: Any, at: str) -> dict[str, Step]:
             raise DefinitionError(f"there is already a step “{step.id}”", field=f"{at}[{n}].id")
         found[step.id] = step
     return found
-
-
-def _routes(steps: dict[str, Step]) -> dict[str, dict[str, str | None]]:
-    ids = list(steps)
-    routes: dict[str, dict[str, str | None]] = {}
-    for n, step in enumerate(steps.values()):
-        following = ids[n + 1] if n + 1 < len(ids) else None
-        routes[step.id] = {
-            port: None if target == END else target or following for port, target in step.ports().items()
-        }
-    return routes
 
 
 def _entries(data: Any, at: str) -> tuple[Entry, ...]:

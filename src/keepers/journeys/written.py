@@ -20,12 +20,14 @@ CLOCK = r"^([01]?\d|2[0-3]):[0-5]\d$"
 ID = r"^[a-z][a-z0-9_-]{0,63}$"
 TARGET = r"^[a-z][a-z0-9_-]{0,63}$|^$"
 ZONE = r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$"
+URL = r"^https?://[^\s]+$"
 _SENTENCES = {
     DURATION: "expected a duration: a number and a unit, as 30m, 6h, 14d, 8w",
     OFFSET: "expected a span before or after: -7d, 3d, -36h",
     CLOCK: "expected a time of day from 00:00 to 23:59, in quotes",
     ID: "expected an id: lower-case letters, digits, - and _, starting with a letter",
     TARGET: "expected the id of a step, or “end”",
+    URL: "expected an address that starts with https:// or http://",
     ZONE: "expected “customer” or an IANA zone such as Europe/Warsaw",
 }
 END = "end"

@@ -1,0 +1,71 @@
+"""What happens to runs from outside: a new version, a merge, a pause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+from msgspec.structs import replace
+
+from keepers.journeys.definition import Journey
+from keepers.journeys.run import PASSED, PAUSED, Run
+
+How = Literal["finish", "move", "exit"]
+
+
+def ended(run: Run, reason: str) -> Run:
+    """The run, left from outside."""
+    return replace(run, status="ended", reason=reason, wake_at=None, state={})
+
+
+def move(run: Run, old: Journey, new: Journey, now: datetime, how: How) -> Run:
+    """A run after a new version is published: it finishes on the old one, moves to the new, or leaves.
+
+    Moved runs are mapped by step id; the time they have waited counts, their visits stay. A run whose step is gone
+    leaves, one whose step is of another kind now starts that step.
+    """
+    if run.status != "active" or how == "finish" or run.version == new.version:
+        return run
+    if how == "exit":
+        return ended(run, "new version")
+    if run.step is None:
+        return replace(run, version=new.version, wake_at=now)
+    there = new.steps.get(run.step)
+    if there is None:
+        return ended(replace(run, version=new.version), "the step is gone")
+    before = old.steps.get(run.step)
+    is_same = before is not None and before.head == there.head
+    state = run.state if is_same else {PASSED: []}
+    return replace(run, version=new.version, state=state, wake_at=now)
+
+
+def merge(
+    run: Run,
+    entry_key: str,
+    survivor: int,
+    bucket_key: str,
+    runs: Iterable[tuple[str, str, bool]],
+    is_per: bool = False,
+) -> Run:
+    """An active run of a profile that was merged into another: it goes on as the survivor's, or ends as `merged`.
+
+    `runs` are the survivor's own: (journey, entry key, is active). A customer is in a journey once, unless it is
+    entered once per something (`is_per`): then once for each.
+    """
+    own = [(key, is_active) for journey, key, is_active in runs if journey == run.journey]
+    is_double = any(key == entry_key or (is_active and not is_per) for key, is_active in own)
+    moved = replace(run, profile_id=survivor, bucket_key=bucket_key)
+    return ended(run, "merged") if is_double else moved
+
+
+def resume(run: Run, paused_at: datetime, now: datetime) -> Run:
+    """A run after a pause that began at `paused_at`: the pause counts for no delay, and nothing that came is skipped.
+
+    What happened meanwhile is seen at the wake that follows at once.
+    """
+    if run.status != "active":
+        return run
+    paused = (now - max(paused_at, run.since)).total_seconds()
+    state = {**run.state, PAUSED: run.state.get(PAUSED, 0.0) + max(paused, 0.0)}
+    return replace(run, state=state, wake_at=now)
