@@ -11,16 +11,29 @@ from msgspec import Struct, field
 
 from keepers.audience.definitions import DerivedEvent, Lifecycle, Rhythm, Segment
 from keepers.audience.reading import parse_derived, parse_lifecycle, parse_rhythm, parse_segment
+from keepers.journeys.contact import ContactRules, parse_contact
+from keepers.journeys.definition import Journey
+from keepers.journeys.parse import parse_journey
+from keepers.model.consent import Topic, parse_topic
 from keepers.model.errors import DefinitionError, NotFoundError, UserError, nearest
+from keepers.model.offers import CouponPool, parse_coupon_pool
 from keepers.playbook.yaml_nodes import MAX_BYTES, Document, read_document
+from keepers.render.definition import MessageTemplate, Snippet, parse_message, parse_snippet
 
 Reader = Callable[[Any, ZoneInfo | None, str], Any]
 SECTIONS: dict[str, tuple[str, Reader]] = {
     "events": ("event", parse_derived),
     "segments": ("segment", parse_segment),
     "lifecycles": ("lifecycle", parse_lifecycle),
+    "topics": ("topic", parse_topic),
+    "coupons": ("coupon", parse_coupon_pool),
+    "snippets": ("snippet", parse_snippet),
+    "messages": ("message", parse_message),
+    "journeys": ("journey", parse_journey),
 }
-TOP_KEYS = (*SECTIONS, "rhythm", "template")
+SINGLES: dict[str, Callable[[Any], Any]] = {"rhythm": parse_rhythm, "contact": parse_contact}
+"""what a playbook has once, for all"""
+TOP_KEYS = (*SECTIONS, *SINGLES, "template")
 """`template` tells what a shipped template is; a playbook may keep it and nothing reads it there."""
 MAX_SHOWN = 50
 
@@ -39,12 +52,18 @@ class PlaybookErrors(UserError):  # noqa: N818 - it is several
 
 
 class Playbook(Struct, frozen=True):
-    """All definitions of a workspace. Keys of the last four are `event/purchase`, `segment/vip`, `rhythm`."""
+    """All definitions of a workspace. Keys of the last three are `event/purchase`, `segment/vip`, `rhythm`."""
 
     events: dict[str, DerivedEvent] = field(default_factory=dict)
     segments: dict[str, Segment] = field(default_factory=dict)
     lifecycles: dict[str, Lifecycle] = field(default_factory=dict)
+    topics: dict[str, Topic] = field(default_factory=dict)
+    coupons: dict[str, CouponPool] = field(default_factory=dict)
+    snippets: dict[str, Snippet] = field(default_factory=dict)
+    messages: dict[str, MessageTemplate] = field(default_factory=dict)
+    journeys: dict[str, Journey] = field(default_factory=dict)
     rhythm: Rhythm = Rhythm()
+    contact: ContactRules = ContactRules()
     sources: dict[str, tuple[str, int]] = field(default_factory=dict)
     """where each definition stands: file (relative to the folder's parent) and line"""
     bodies: dict[str, Any] = field(default_factory=dict)
@@ -84,8 +103,8 @@ def load_bodies(bodies: Mapping[str, Any], zone: ZoneInfo | None = None) -> Play
     by_kind = {kind: section for section, (kind, _) in SECTIONS.items()}
     for key, body in bodies.items():
         kind = key.partition("/")[0]
-        if kind == "rhythm":
-            gathering.rhythm_entry(body, "", Document(body, {}))
+        if kind in SINGLES:
+            gathering.single(kind, body, "", Document(body, {}))
         else:
             gathering.entry(by_kind[kind], body, "", "", Document(body, {}))
     return gathering.playbook()
@@ -113,7 +132,7 @@ class _Gathering:
         self.zone = zone
         self.errors: list[DefinitionError] = []
         self.found: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-        self.rhythm: Rhythm | None = None
+        self.singles: dict[str, Any] = {}
         self.sources: dict[str, tuple[str, int]] = {}
         self.bodies: dict[str, Any] = {}
         self.lines: dict[str, dict[str, int]] = {}
@@ -121,15 +140,7 @@ class _Gathering:
     def playbook(self) -> Playbook:
         if self.errors:
             raise PlaybookErrors(self.errors)
-        return Playbook(
-            events=self.found["events"],
-            segments=self.found["segments"],
-            lifecycles=self.found["lifecycles"],
-            rhythm=self.rhythm or Rhythm(),
-            sources=self.sources,
-            bodies=self.bodies,
-            lines=self.lines,
-        )
+        return Playbook(**self.found, **self.singles, sources=self.sources, bodies=self.bodies, lines=self.lines)
 
     def file(self, path: Path, file: str) -> None:
         try:
@@ -143,8 +154,8 @@ class _Gathering:
             self._mistake("expected sections such as segments: or lifecycles: at the top", "", file, document)
             return
         for key, section in document.data.items():
-            if key == "rhythm":
-                self.rhythm_entry(section, file, document)
+            if key in SINGLES:
+                self.single(key, section, file, document)
             elif key in SECTIONS:
                 self._section(key, section, file, document)
             elif key not in TOP_KEYS:
@@ -181,18 +192,18 @@ class _Gathering:
         self.found[section][definition.id] = definition
         self._keep(key, data, at, file, document)
 
-    def rhythm_entry(self, data: Any, file: str, document: Document) -> None:
+    def single(self, name: str, data: Any, file: str, document: Document) -> None:
         try:
-            rhythm = parse_rhythm(data)
+            found = SINGLES[name](data)
         except DefinitionError as error:
             self.errors.append(self._placed(error, file, document))
             return
-        if self.rhythm is not None:
-            there, line = self.sources["rhythm"]
-            self._mistake(f"the rhythm is already defined in {there}:{line}", "rhythm", file, document)
+        if name in self.singles:
+            there, line = self.sources[name]
+            self._mistake(f"“{name}” is already defined in {there}:{line}", name, file, document)
             return
-        self.rhythm = rhythm
-        self._keep("rhythm", data, "rhythm", file, document)
+        self.singles[name] = found
+        self._keep(name, data, name, file, document)
 
     def _keep(self, key: str, data: Any, at: str, file: str, document: Document) -> None:
         self.sources[key] = (file, document.line(at) or 1)
