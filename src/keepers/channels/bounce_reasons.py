@@ -141,7 +141,7 @@ _WORDS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
             r"cannot find your (?:reverse )?hostname|can't find valid mx for sender",
             r"domain of sender address .{0,80}(?:not exist|not resolve)",
             r"(?:sender|from)\S* .{0,40}(?:domain (?:is invalid|not found|does not exist)|not a valid domain)",
-            r"unresolvable (?:sender|address)|purported responsible",
+            r"unresolvable (?:sender|address)|purported responsible|after mail from:",
         ),
     ),
     (
@@ -211,23 +211,6 @@ _WORDS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
         ),
     ),
     (
-        "expired",
-        _words(
-            r"(?:message|delivery|retry|queue|lifetime|time)(?: \S+){0,4} (?:expired|timed? ?out|timeout|too long)",
-            r"(?:exceeded|been in) (?:the )?queue|undeliverable for|unable to deliver .{0,60}(?:minutes|hours|days)",
-            r"(?:giving|gave) up|not (?:yet )?been delivered|could not be delivered for|delay(?:ed)?\b.{0,40}hours",
-        ),
-    ),
-    (
-        "network",
-        _words(
-            r"connection (?:\S+ )?(?:refused|reset|timed out|dropped|lost|closed|failed|died|frequency)",
-            r"(?:could not|couldn't|cannot|can't|unable to|wasn't able to) (?:\S+ ){0,2}(?:connect|establish|reach)",
-            r"timed out|timeout|routing loop|mail loop|loops? back to|hop count|too many hops|network (?:is )?unreach",
-            r"no route to host|temporary (?:lookup )?failure|host .{0,60}not respond|no answer from host",
-        ),
-    ),
-    (
         "unknown_user",
         _words(
             r"(?:no|unknown|invalid|bad|illegal|unrecogni[sz]ed) (?:such )?(?:local |e?-?mail |rcpt )?"
@@ -244,6 +227,23 @@ _WORDS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
             r"recipient (?:name )?(?:\S+ )?(?:is )?not recogni[sz]ed|not listed in|doesn't have an? \S+ account",
             r"(?:undeliverable|unknown|invalid|deleted|terminated|discontinued|closed) (?:address|account|mailbox)",
             r"(?:account|mailbox|user) (?:\S+ ){0,3}(?:deleted|terminated|discontinued|closed|removed)",
+        ),
+    ),
+    (
+        "expired",
+        _words(
+            r"(?:message|delivery|retry|queue|lifetime|time)(?: \S+){0,4} (?:expired|timed? ?out|timeout|too long)",
+            r"(?:exceeded|been in) (?:the )?queue|undeliverable for|unable to deliver .{0,60}(?:minutes|hours|days)",
+            r"(?:giving|gave) up|not (?:yet )?been delivered|could not be delivered for|delay(?:ed)?\b.{0,40}hours",
+        ),
+    ),
+    (
+        "network",
+        _words(
+            r"connection (?:\S+ )?(?:refused|reset|timed out|dropped|lost|closed|failed|died|frequency)",
+            r"(?:could not|couldn't|cannot|can't|unable to|wasn't able to) (?:\S+ ){0,2}(?:connect|establish|reach)",
+            r"timed out|timeout|routing loop|mail loop|loops? back to|hop count|too many hops|network (?:is )?unreach",
+            r"no route to host|temporary (?:lookup )?failure|host .{0,60}not respond|no answer from host",
         ),
     ),
     ("filtered", _words(r"recipient (?:address )?(?:rejected|refused)|user (?:reject|refuse)|whitelist|white list")),

@@ -66,7 +66,8 @@ class EmailSettings(Struct, frozen=True, forbid_unknown_fields=True):
     feedback_id: str = ""
     """The sender's own part of Feedback-ID, 5 to 15 letters; empty for one made of the sender's domain."""
     unsubscribe_mailto: str = ""
-    """An address that takes unsubscribe mails, offered beside the one-click link; empty for none."""
+    """An address whose mail comes back to Keepers, such as unsubscribe@bounce.shop.example, offered beside the
+    one-click link; empty for none."""
     dkim_domain: str = ""
     """Domain to sign for (d=); empty for the sender's."""
     dkim_selector: str = "keepers"

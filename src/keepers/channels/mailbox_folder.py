@@ -44,7 +44,8 @@ class MailboxFolder:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS mails (id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, "
-                "sender TEXT, recipient TEXT, subject TEXT, return_path TEXT, message_id TEXT, size INTEGER, words TEXT)"
+                "sender TEXT, recipient TEXT, subject TEXT, return_path TEXT, message_id TEXT, size INTEGER, "
+                "words TEXT)"
             )
 
     def path(self, number: int) -> Path:

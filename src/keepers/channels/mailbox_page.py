@@ -23,7 +23,8 @@ _STYLE = """
 --accent:#6fc2a9}}
 *{box-sizing:border-box}body{margin:0;background:var(--back);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
 header{display:flex;flex-wrap:wrap;gap:12px 20px;align-items:center;padding:18px 24px;
-border-bottom:1px solid var(--line);background:var(--card)}h1{font-size:18px;margin:0}h1 a{color:inherit;text-decoration:none}
+border-bottom:1px solid var(--line);background:var(--card)}
+h1{font-size:18px;margin:0}h1 a{color:inherit;text-decoration:none}
 header span{color:var(--soft)}form{margin-left:auto;display:flex;gap:8px}
 input{font:inherit;padding:7px 12px;border:1px solid var(--line);border-radius:8px;background:var(--back);color:inherit;
 width:min(300px,60vw)}button{font:inherit;padding:7px 14px;border:0;border-radius:8px;background:var(--accent);

@@ -28,6 +28,8 @@ _ATOM_TEXT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _NOT_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_LINE = 998
 """RFC 5322 section 2.1.1, octets without CRLF"""
+_LONGEST_TAGGED = 16
+"""letters before the + that leave room for a token"""
 
 
 class Identity(NamedTuple):
@@ -42,7 +44,8 @@ class Identity(NamedTuple):
     feedback_id: str = ""
     """the sender's own part of Feedback-ID, 5 to 15 letters; empty for one made of the sender's domain"""
     unsubscribe_mailto: str = ""
-    """an address that takes unsubscribe mails, offered beside the one-click address"""
+    """an address that takes unsubscribe mails, offered beside the one-click address; written with a + and the
+    message's token, so that nobody unsubscribes somebody else"""
 
 
 class Mail(NamedTuple):
@@ -80,7 +83,7 @@ def compose(message: Outgoing, identity: Identity, at: datetime) -> Mail:
     if reply_to:
         reply_name, reply_address = parse_mailbox(reply_to)
         headers.append(("Reply-To", _mailbox(reply_name, reply_address)))
-    headers += _list_headers(message, identity, sender)
+    headers += _list_headers(message, identity, sender, token)
     headers += [
         ("Feedback-ID", _feedback_id(message, identity, sender)),
         ("Auto-Submitted", "auto-generated"),
@@ -123,13 +126,15 @@ def _mailbox(name: str, address: Address) -> str:
     return f"{name} <{address}>"
 
 
-def _list_headers(message: Outgoing, identity: Identity, sender: Address) -> list[tuple[str, str]]:
+def _list_headers(message: Outgoing, identity: Identity, sender: Address, token: str) -> list[tuple[str, str]]:
     """RFC 8058 and RFC 2919, for mail somebody can unsubscribe from."""
     headers: list[tuple[str, str]] = []
     if message.unsubscribe_url:
         ways = [_link(message.unsubscribe_url)]
         if identity.unsubscribe_mailto:
-            ways.append(_link(f"mailto:{identity.unsubscribe_mailto}?subject=unsubscribe"))
+            local, _, domain = identity.unsubscribe_mailto.partition("@")
+            tagged = f"{local}+{token}@{domain}" if token and len(local) <= _LONGEST_TAGGED else None
+            ways.append(_link(f"mailto:{tagged or identity.unsubscribe_mailto}?subject=unsubscribe"))
         headers.append(("List-Unsubscribe", ",\r\n ".join(f"<{way}>" for way in ways)))
         if message.unsubscribe_url.startswith("https:"):
             # One click counts only over HTTPS (RFC 8058 section 3.1); a test server's http link is a plain link.
