@@ -1,0 +1,154 @@
+"""What a customer decides about what they are sent, written down at once: stop this, stop all, choose, confirm."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from keepers.api.public.desk import PublicDesk
+from keepers.api.public.holders import Holder, addresses, hashes, marketing
+from keepers.model.consent import ALL_TOPICS, Consent, ConsentState
+from keepers.store import consents, message_history, suppressions
+from keepers.store.log import Said, say
+from keepers.store.message_history import HistoryRow
+from keepers.store.suppressions import Suppression
+
+REASONS = ("too_often", "not_relevant", "never_asked", "other")
+"""what somebody may give as the reason for leaving"""
+Pair = tuple[str, str]
+"""(channel, topic)"""
+
+
+class Choices(Struct, frozen=True):
+    """How a customer stands: what each (channel, topic) of the playbook is at, and the channels that are closed to
+    them because an address does not work, complained, or was stopped by hand."""
+
+    states: dict[Pair, ConsentState | None]
+    blocked: tuple[str, ...]
+
+    def is_on(self, pair: Pair) -> bool:
+        return self.states.get(pair) == "subscribed"
+
+
+def choices_of(connection: Connection, desk: PublicDesk, holder: Holder, traits: Mapping[str, Any]) -> Choices:
+    """Reads how a customer stands now."""
+    held = consents.current(connection, [holder.profile_id]).get(holder.profile_id, {})
+    stopped = _stopped(connection, hashes(desk, addresses(holder, traits)))
+    blocked = tuple(dict.fromkeys(s.channel for s in stopped if s.reason != "unsubscribed"))
+    left = {s.channel for s in stopped if s.reason == "unsubscribed"}
+    states: dict[Pair, ConsentState | None] = {}
+    for topic in marketing(desk):
+        for channel in topic.channels:
+            said = consents.standing(held, channel, topic.id)
+            unsaid: ConsentState | None = None if topic.basis == "consent" else "subscribed"
+            states[channel, topic.id] = "unsubscribed" if channel in left else said.state if said else unsaid
+    return Choices(states, blocked)
+
+
+def stop_topic(connection: Connection, desk: PublicDesk, holder: Holder, source: str) -> None:
+    """No more of the message's topic on its channel; of all topics where it has none that could be left."""
+    topic = desk.topics().get(holder.topic)
+    named = holder.topic if topic is not None and topic.kind == "marketing" else ALL_TOPICS
+    _record(connection, desk, holder, [((holder.channel, named), "unsubscribed")], source)
+    _note(connection, desk, holder, source, named)
+
+
+def stop_all(connection: Connection, desk: PublicDesk, holder: Holder, traits: Mapping[str, Any], source: str) -> None:
+    """No more marketing on any channel. The addresses are suppressed too, so that it outlives the profile."""
+    now = desk.clock()
+    channels = dict.fromkeys(channel for topic in marketing(desk) for channel in topic.channels)
+    if holder.channel:
+        channels[holder.channel] = None
+    found = hashes(desk, addresses(holder, traits))
+    suppressions.add(connection, [Suppression(channel, h, "unsubscribed", now, source) for channel, h in found])
+    _record(connection, desk, holder, [((c, ALL_TOPICS), "unsubscribed") for c in channels], source)
+    _note(connection, desk, holder, source, ALL_TOPICS)
+
+
+def choose(
+    connection: Connection,
+    desk: PublicDesk,
+    holder: Holder,
+    traits: Mapping[str, Any],
+    shown: Iterable[Pair],
+    on: Collection[Pair],
+    source: str,
+) -> None:
+    """Of what the form showed, subscribes to what is ticked and leaves the rest; only changes are written.
+
+    What the form did not show (a topic that is new since) stays as it is.
+    """
+    before = choices_of(connection, desk, holder, traits)
+    known = [pair for pair in dict.fromkeys(shown) if pair in before.states]
+    changes: list[tuple[Pair, ConsentState]] = []
+    for pair in known:
+        if pair in on and not before.is_on(pair):
+            changes.append((pair, "subscribed"))
+        elif pair not in on and before.states[pair] in ("subscribed", "pending"):
+            changes.append((pair, "unsubscribed"))
+    lift(connection, desk, holder, traits, {pair[0] for pair, state in changes if state == "subscribed"})
+    _record(connection, desk, holder, changes, source)
+
+
+def confirm_topic(
+    connection: Connection, desk: PublicDesk, holder: Holder, traits: Mapping[str, Any], channel: str, topic: str
+) -> bool:
+    """The second yes. Whether the customer is subscribed now, by this yes or an earlier one."""
+    if consents.confirm(connection, holder.profile_id, channel, topic, desk.clock(), "double opt-in"):
+        lift(connection, desk, holder, traits, {channel})
+        return True
+    held = consents.current(connection, [holder.profile_id]).get(holder.profile_id, {})
+    said = consents.standing(held, channel, topic)
+    return said is not None and said.state == "subscribed"
+
+
+def lift(
+    connection: Connection, desk: PublicDesk, holder: Holder, traits: Mapping[str, Any], channels: Collection[str]
+) -> None:
+    """Takes back an earlier “stop everything” on channels somebody now chooses again themselves.
+
+    An address that bounced, complained or was stopped by hand stays stopped: this is for the business to decide.
+    """
+    found = [pair for pair in hashes(desk, addresses(holder, traits)) if pair[0] in channels]
+    for stopped in _stopped(connection, found):
+        if stopped.reason == "unsubscribed":
+            suppressions.lift(connection, stopped.channel, stopped.hash)
+
+
+def speak(connection: Connection, desk: PublicDesk, holder: Holder, locale: str) -> None:
+    """Notes the language a customer wants to be written to in, as the trait `locale`."""
+    now = desk.clock()
+    say(connection, [Said(holder.profile_id, "identify", now, {"locale": locale}, "identify")], now)
+
+
+def _stopped(connection: Connection, found: list[Pair]) -> list[Suppression]:
+    stopped = suppressions.find(connection, [hashed for _, hashed in found])
+    return [stopped[pair] for pair in found if pair in stopped]
+
+
+def _record(
+    connection: Connection,
+    desk: PublicDesk,
+    holder: Holder,
+    changes: Iterable[tuple[Pair, ConsentState]],
+    source: str,
+) -> None:
+    now, topics = desk.clock(), desk.topics()
+    statements = []
+    for (channel, topic), state in changes:
+        basis = topics[topic].basis if topic in topics else "consent"
+        statements.append(Consent(holder.profile_id, channel, topic, state, now, source, basis=basis))
+    consents.record(connection, statements, now)
+
+
+def _note(connection: Connection, desk: PublicDesk, holder: Holder, source: str, topic: str) -> None:
+    """Leaving is part of what became of the message it was done from; once is enough."""
+    if holder.message is None:
+        return
+    noted = message_history.of_messages(connection, [holder.message.id]).get(holder.message.id, [])
+    if not any(row.status == "unsubscribed" and row.detail == topic for row in noted):
+        row = HistoryRow(holder.message.id, desk.clock(), "unsubscribed", source, topic)
+        message_history.append(connection, [row])

@@ -1,0 +1,54 @@
+"""The second yes of a double opt-in: a page with a button. A scanner that follows the link confirms nobody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, route
+from litestar.handlers import HTTPRouteHandler
+
+from keepers.api.public.answering import in_thread
+from keepers.api.public.choices import confirm_topic
+from keepers.api.public.desk import PublicDesk
+from keepers.api.public.holders import addresses, name_of, of_profile, own_locale
+from keepers.api.public.pages import Link, Page, broken, draw, notice
+from keepers.api.public.visits import masked, page_locale
+from keepers.api.public.words import said
+from keepers.render.links import PATHS, Confirm
+
+
+def confirm_handler(desk: PublicDesk) -> HTTPRouteHandler:
+    """`/e/y/<token>`: GET and HEAD ask, POST confirms. Confirming twice is the same as once."""
+
+    @route(f"{PATHS['confirm']}{{token:str}}", http_method=["GET", "HEAD", "POST"], status_code=200)
+    async def confirm(request: Request[Any, Any, Any], token: str) -> Response[bytes]:
+        payload = desk.links.read("confirm", token)
+        assert isinstance(payload, Confirm)
+        return await in_thread(lambda: _answer(desk, payload, request))
+
+    return confirm
+
+
+def _answer(desk: PublicDesk, payload: Confirm, request: Request[Any, Any, Any]) -> Response[bytes]:
+    with desk.store.read() as connection:
+        holder = of_profile(connection, payload.profile_id, "", "")
+    topic = desk.topics().get(payload.topic)
+    if holder is None or topic is None:
+        locale = page_locale(request)
+        return draw(broken(locale, desk.company), locale, desk.company)
+    traits = desk.traits(holder.profile_id)
+    locale = page_locale(request, own_locale(traits, ""))
+    name = name_of(topic, locale)
+    if request.method == "POST":
+        with desk.store.begin() as connection:
+            is_subscribed = confirm_topic(connection, desk, holder, traits, payload.channel, topic.id)
+        more = Link(desk.links.preferences(holder.profile_id, locale), said("manage", locale))
+        if is_subscribed:
+            page = notice("confirmed_title", [said("confirmed_text", locale, name)], is_good=True, more=more)
+        else:
+            # Somebody who left since is not brought back by an old mail; the preference page can.
+            page = notice("broken_title", [said("stale_text", locale)], is_good=False, more=more, status=409)
+        return draw(page, locale, desk.company)
+    found = [masked(channel, to) for channel, to in addresses(holder, traits) if channel == payload.channel]
+    whom = [address for address in found if address][:1]
+    return draw(Page("confirm", "confirm_title", {"topic": name, "whom": whom}), locale, desk.company)

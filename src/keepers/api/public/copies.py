@@ -1,0 +1,43 @@
+"""View in browser: the exact copy a customer got, without scripts and without an origin, for as long as it is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, route
+from litestar.handlers import HTTPRouteHandler
+
+from keepers.api.public.answering import in_thread
+from keepers.api.public.desk import PublicDesk
+from keepers.api.public.pages import ALWAYS, COPY_POLICY, Page, draw, home, notice
+from keepers.api.public.visits import page_locale
+from keepers.api.public.words import said
+from keepers.render.links import PATHS, OfMessage
+from keepers.store import message_copies, messages
+
+
+def copy_handler(desk: PublicDesk) -> HTTPRouteHandler:
+    """`/e/v/<token>`: the copy as it was sent, or that it is no longer kept (410)."""
+
+    @route(f"{PATHS['view']}{{token:str}}", http_method=["GET", "HEAD"], status_code=200)
+    async def copy(request: Request[Any, Any, Any], token: str) -> Response[bytes]:
+        payload = desk.links.read("view", token)
+        assert isinstance(payload, OfMessage)
+        return await in_thread(lambda: _copy(desk, payload.key, request))
+
+    return copy
+
+
+def _copy(desk: PublicDesk, key: str, request: Request[Any, Any, Any]) -> Response[bytes]:
+    with desk.store.read() as connection:
+        message = messages.by_keys(connection, [key]).get(key)
+        kept = message_copies.get(connection, message.id, desk.clock()) if message is not None else None
+    locale = page_locale(request, message.locale if message is not None else "")
+    if kept is None:
+        lines, more = [said("gone_text", locale)], home(locale, desk.company)
+        return draw(notice("gone_title", lines, is_good=False, more=more, status=410), locale, desk.company)
+    if not kept.html:
+        shown = {"title": kept.subject, "text": kept.text}
+        return draw(Page("copy", "copy_title", shown), locale, desk.company)
+    headers = {**ALWAYS, "Content-Security-Policy": COPY_POLICY}
+    return Response(kept.html.encode(), media_type="text/html", headers=headers)

@@ -1,0 +1,86 @@
+"""What the public handlers are given to work with: one workspace as customers meet it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from keepers.api.public.pages import Company
+from keepers.model.consent import Topic
+from keepers.model.delivery import Report
+from keepers.render.links import Links
+from keepers.store.database import Store
+from keepers.store.keys import KeyRing
+
+
+class Confirmation(Struct, frozen=True):
+    """A confirmation mail to be queued: the second yes of a double opt-in is asked for at this address."""
+
+    profile_id: int
+    recipient: str
+    topic: str
+    locale: str
+    """of the form: one of the five, or whatever the form said"""
+    url: str
+    """the signed address of the page with the button"""
+    at: datetime
+
+
+class PublicDesk(Protocol):
+    """One open workspace. All but the properties may block; they are called from threads, never the event loop."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def links(self) -> Links: ...
+
+    @property
+    def keys(self) -> KeyRing: ...
+
+    @property
+    def secret(self) -> bytes:
+        """The workspace's key for hashes of addresses."""
+        ...
+
+    @property
+    def company(self) -> Company: ...
+
+    @property
+    def proxies(self) -> int:
+        """How many proxies of the business's own stand before the server: that many last entries of
+        X-Forwarded-For are believed. With 0 the peer is the client."""
+        ...
+
+    @property
+    def push_key(self) -> str:
+        """The public VAPID key for browsers, URL-safe base64; empty when web push is not set up."""
+        ...
+
+    def clock(self) -> datetime:
+        """The present, naive UTC."""
+        ...
+
+    def topics(self) -> Mapping[str, Topic]:
+        """The topics in force by id, in the playbook's order."""
+        ...
+
+    def traits(self, profile_id: int) -> Mapping[str, Any]:
+        """What is known of a (surviving) profile as of the last tick; empty for one not known yet."""
+        ...
+
+    def reports(self, provider: str, headers: Mapping[str, str], body: bytes) -> Sequence[Report]:
+        """What a provider's webhook says. Header names are in lower case.
+
+        Raises NotFoundError for a provider that is not set up, UserError with code `signature` for a call that is
+        not the provider's, and UserError for a body that cannot be read.
+        """
+        ...
+
+    def queue_confirmation(self, connection: Connection, wanted: Confirmation) -> None:
+        """Queues the confirmation mail in the caller's transaction; it is transactional and sent at once."""
+        ...

@@ -1,0 +1,150 @@
+"""The public pages as HTML: Liquid templates that escape all they are given, under a policy that lets nothing in."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from functools import cache
+from hashlib import sha256
+from importlib import resources
+from typing import Any
+from urllib.parse import urlsplit
+
+from liquid import DictLoader, Environment, StrictUndefined
+from litestar import Response
+from markupsafe import Markup
+from msgspec import Struct
+
+from keepers.api.public.words import NAMES, said
+from keepers.model.definitions import LOCALES
+
+TEMPLATES = ("page", "notice", "unsubscribe", "preferences", "confirm", "copy")
+ALWAYS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+"""sent with everything: these addresses are somebody's own"""
+COPY_POLICY = (
+    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src http: https: data:; "
+    "style-src 'unsafe-inline' https:; font-src https: data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+"""for a message's own HTML: pictures and styles as in a mail program, no scripts, no forms, no origin"""
+
+
+class Company(Struct, frozen=True):
+    """Who is writing: shown at the head and foot of every page. What is empty is left out."""
+
+    name: str = ""
+    address: str = ""
+    url: str = ""
+
+
+class Page(Struct, frozen=True):
+    """A page before it is drawn: one of the templates, the key of its title, and what the template shows.
+
+    Shown under its own `title` where it has one.
+    """
+
+    template: str
+    title: str
+    shown: Mapping[str, Any]
+    status: int = 200
+
+
+class Link(Struct, frozen=True):
+    """A link below a notice. Empty ones are not shown."""
+
+    href: str = ""
+    text: str = ""
+
+
+def notice(title: str, lines: Sequence[str], *, is_good: bool, more: Link | None = None, status: int = 200) -> Page:
+    """A page that says how something went, in lines that are words already."""
+    shown = {"lines": list(lines), "is_good": is_good, "more": _link(more or Link())}
+    return Page("notice", title, shown, status)
+
+
+def broken(locale: str, company: Company) -> Page:
+    """For a link that is forged, cut short or too old."""
+    return notice("broken_title", [said("broken_text", locale)], is_good=False, more=home(locale, company), status=404)
+
+
+def home(locale: str, company: Company) -> Link:
+    """A link to the business's own site, if it is known and safe to follow."""
+    return Link(company.url, said("visit", locale)) if is_web(company.url) else Link()
+
+
+def is_web(url: str) -> bool:
+    """Whether an address is one a browser may be sent to: http or https, with a host, nothing to split a header."""
+    if any(ord(c) < 33 or c == "\x7f" for c in url) or "\\" in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def draw(page: Page, locale: str, company: Company) -> Response[bytes]:
+    """The page as a response. `locale` is one of the five."""
+    environment = _environment(locale)
+    title = str(page.shown.get("title") or said(page.title, locale))
+    body = environment.get_template(page.template).render(**{**page.shown, "title": title})
+    html = environment.get_template("page").render(
+        locale=locale,
+        title=title,
+        body=Markup(body),
+        company={"name": company.name, "address": company.address},
+        initial=company.name.strip()[:1].upper(),
+        languages=[{"locale": one, "name": NAMES[one], "href": f"?lang={one}"} for one in LOCALES],
+        css=Markup(_style()),
+    )
+    return Response(
+        html.encode(),
+        media_type="text/html",
+        status_code=page.status,
+        headers={**ALWAYS, "Content-Security-Policy": policy(), "Content-Language": locale},
+    )
+
+
+@cache
+def policy() -> str:
+    """The content security policy of our own pages: one style sheet by its hash, forms to where they came from."""
+    digest = b64encode(sha256(_style().encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    )
+
+
+def languages() -> list[dict[str, str]]:
+    """The five languages, for a list to choose from."""
+    return [{"locale": locale, "name": NAMES[locale]} for locale in LOCALES]
+
+
+def _link(link: Link) -> dict[str, str]:
+    return {"href": link.href, "text": link.text}
+
+
+def _file(name: str) -> str:
+    return (resources.files("keepers.api.public") / "pages" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _style() -> str:
+    return _file("public.css")
+
+
+@cache
+def _environment(locale: str) -> Environment:
+    loader = DictLoader({name: _file(f"{name}.html") for name in TEMPLATES})
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+
+    def filled(key: str, *values: object) -> str:
+        return said(str(key), locale, *values)
+
+    environment.filters["said"] = filled
+    return environment

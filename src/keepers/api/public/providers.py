@@ -1,0 +1,47 @@
+"""Webhooks of e-mail providers: the call is checked to be theirs, and its news wait in the store to be worked off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+
+from keepers.api.problems import Problem, answer_of, problem_of
+from keepers.api.public.answering import in_thread
+from keepers.api.public.desk import PublicDesk
+from keepers.model.errors import KeepersError
+from keepers.store import reports
+
+MOST_WEBHOOK_BYTES = 5_000_000
+"""a full batch of any of the known providers is under 1 MB"""
+
+
+def provider_handler(desk: PublicDesk) -> HTTPRouteHandler:
+    """`POST /e/in/<provider>`: 200 once its reports are on disk, 401 for a wrong signature, 413 over the limit."""
+
+    @post("/in/{provider:str}", status_code=200, include_in_schema=False, request_max_body_size=MOST_WEBHOOK_BYTES)
+    async def webhook(request: Request[Any, Any, Any], provider: str) -> Response[bytes]:
+        body = await request.body()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+
+        def answer() -> Response[bytes]:
+            try:
+                news = desk.reports(provider, headers, body)
+            except KeepersError as error:
+                return answer_of(_problem(error))
+            if news:
+                with desk.store.begin() as connection:
+                    reports.append(connection, news)
+            return Response(b'{"success":true}', status_code=200, media_type="application/json")
+
+        return await in_thread(answer)
+
+    return webhook
+
+
+def _problem(error: KeepersError) -> Problem:
+    problem = problem_of(error)
+    if error.code != "signature":
+        return problem
+    return Problem(problem.type, "Unauthorized", 401, problem.detail, problem.code)
