@@ -147,6 +147,13 @@ def entries_of(
     return found
 
 
+def versions(connection: Connection) -> list[tuple[str, int]]:
+    """The journeys and versions that active runs are pinned to."""
+    pinned = journey_runs.c.journey, journey_runs.c.version
+    query = select(*pinned).where(journey_runs.c.status == "active").distinct().order_by(*pinned)
+    return [(journey, version) for journey, version in connection.execute(query)]
+
+
 def of_journey(
     connection: Connection, journey: str, *, version: int | None = None, after: int = 0, limit: int = 1000
 ) -> list[RunRow]:
