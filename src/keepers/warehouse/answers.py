@@ -164,7 +164,9 @@ class Answerer:
 def with_segment(standing: Standing, segment: Segment) -> Standing:
     """The standing definitions with one more; those in force keep their numbers, so recorded history still fits."""
     old = standing.definitions
-    definitions = Definitions(old.events, old.segments | {segment.id: segment}, old.lifecycles, old.rhythm, old.fit, old.questions)
+    definitions = Definitions(
+        old.events, old.segments | {segment.id: segment}, old.lifecycles, old.rhythm, old.fit, old.questions
+    )
     numbers = {name: ask.number for name, ask in standing.asks.items()}
     fresh = [name for name in definitions.by_id() if name not in numbers]
     # Numbers below zero belong to nobody in the warehouse; the segment's own rule may differ from the one in force.

@@ -17,6 +17,7 @@ from keepers.audience.tables import Mode
 from keepers.journeys.requests import Reply
 from keepers.warehouse.answers import Answerer
 from keepers.warehouse.database import Warehouse
+from keepers.warehouse.people import survivors
 from keepers.warehouse.standing import Standing
 from keepers.warehouse.typed import STAMP, arrow
 from keepers.warehouse.values import read_date, scalar
@@ -187,7 +188,7 @@ def value_of(value: Any, zone: str) -> Values:
 
 def _turns(warehouse: Warehouse, askings: Sequence[Asking]) -> list[list[Asking]]:
     """The askings in turns in which no profile asks twice; who was merged asks as whom they live on in."""
-    final = _survivors(warehouse, askings) if warehouse.has_merges else {}
+    final = survivors(warehouse, {asking.profile_id for asking in askings})
     turns: list[list[Asking]] = []
     asked: dict[int, int] = {}
     for asking in askings:
@@ -197,14 +198,6 @@ def _turns(warehouse: Warehouse, askings: Sequence[Asking]) -> list[list[Asking]
             turns.append([])
         turns[turn].append(asking if profile_id == asking.profile_id else asking._replace(profile_id=profile_id))
     return turns
-
-
-def _survivors(warehouse: Warehouse, askings: Sequence[Asking]) -> dict[int, int]:
-    cursor = warehouse.cursor()
-    cursor.register("asking", pa.table({"id": pa.array([a.profile_id for a in askings], pa.int64())}))
-    rows = cursor.execute("SELECT from_id, to_id FROM canon WHERE from_id IN (SELECT id FROM asking)").fetchall()
-    cursor.unregister("asking")
-    return dict(rows)
 
 
 def _definitions(conditions: Iterable[ast.Condition], standing: Standing) -> frozenset[int]:

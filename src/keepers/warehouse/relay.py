@@ -1,0 +1,53 @@
+"""The numbered changes of answers as others read them: definitions and stages by name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from msgspec import Struct
+
+from keepers.warehouse.database import Warehouse
+
+
+class Change(Struct, frozen=True):
+    """Somebody moved: in a segment the stage is `in`; an empty one is none. `initial`: a rule's first answer."""
+
+    n: int
+    definition: str
+    """`segment:x` or `lifecycle:y`"""
+    profile_id: int
+    from_stage: str
+    to_stage: str
+    at: datetime
+    cause: str
+    initial: bool
+
+
+def changes_after(warehouse: Warehouse, n: int, limit: int, definitions: Collection[str]) -> list[Change]:
+    """Up to `limit` changes past number `n` of these definitions, by number, whatever version of their rule."""
+    rows = (
+        warehouse.cursor()
+        .execute(
+            """
+            SELECT c.n, a.definition, c.profile_id, coalesce(f.stage, ''), coalesce(t.stage, ''), c."at", c.cause,
+                   c.initial
+            FROM changes c
+            JOIN asks a ON a.ask = c.ask
+            LEFT JOIN ask_values f ON f.ask = c.ask AND f.value = c.from_value
+            LEFT JOIN ask_values t ON t.ask = c.ask AND t.value = c.to_value
+            WHERE c.n > $after AND list_contains($definitions::VARCHAR[], a.definition)
+            ORDER BY c.n
+            LIMIT $limit
+            """,
+            {"after": n, "definitions": sorted(definitions), "limit": limit},
+        )
+        .fetchall()
+    )
+    return [Change(*row) for row in rows]
+
+
+def last_change(warehouse: Warehouse) -> int:
+    """The number of the newest change; 0 before the first."""
+    rows = warehouse.cursor().execute("SELECT max(n) FROM changes").fetchall()
+    return int(rows[0][0] or 0)
