@@ -80,6 +80,8 @@ def parse_step(data: Any, at: str = "") -> Step:
     if not heads:
         others = [key for key in data if key not in ("id", "name", "next")]
         word = str(others[0]) if others else ""
+        if not word:
+            raise DefinitionError(f"the step does nothing; give it one of {', '.join(STEPS)}", field=at)
         raise DefinitionError(f"“{word}” is no kind of step.{nearest(word, STEPS)}", field=at)
     step = read(data, STEPS[heads[0]], at)
     if step.id == END:
