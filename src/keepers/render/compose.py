@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from liquid import BoundTemplate
 from liquid.exceptions import LiquidError
@@ -18,7 +18,7 @@ from keepers.render.locales import choose
 from keepers.render.plain import to_text
 from keepers.render.sandbox import Sandbox
 from keepers.render.tags import END_LINK, LINK, InlineTag, LinkTag
-from keepers.render.weave import Part, Piece, Words, Woven, plain, unknown_snippet, weave
+from keepers.render.weave import Part, Piece, Words, Woven, holds_content, plain, unknown_snippet, weave
 
 _ANCHOR = re.compile(r"""<(?:a|area)\s(?:[^>"']|"[^"]*"|'[^']*')*>""", re.IGNORECASE)
 _HREF = re.compile(r"""(\shref=)(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""", re.IGNORECASE)
@@ -107,6 +107,8 @@ class _Composing:
         part = self._snippet(name, f"layout {name}")
         if part is None:
             raise RenderError(unknown_snippet(name, self.snippets), part="layout")
+        if not holds_content(part):
+            raise RenderError("a layout needs {{ content }} where the body goes", part=part.name)
         return part
 
     def _snippet(self, name: str, called: str = "") -> Part | None:
@@ -190,6 +192,3 @@ def _wrapped(url: str, words: Words, *, is_tracked: bool) -> str:
 def _linked_text(url: str, words: Words) -> str:
     end = len(url.rstrip(_ENDS))
     return _wrapped(url[:end], words, is_tracked=True) + url[end:]
-
-
-Composer = Callable[[MessageTemplate, str], dict[str, Compiled]]

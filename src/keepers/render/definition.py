@@ -144,7 +144,7 @@ def _content(data: Any, channel: MessageChannel, at: str) -> dict[str, Body]:
 def _body(data: Any, channel: MessageChannel, at: str) -> Body:
     parts = fields.mapping(data, _PARTS[channel], at)
     for name in _NEEDED[channel]:
-        if not parts.get(name):
+        if isinstance(parts.get(name, ""), str) and not parts.get(name, "").strip():
             raise DefinitionError(f"{_article(channel)} needs “{name}”", field=join(at, name))
     return Body(**{name: _template(value, join(at, name)) for name, value in parts.items()})
 

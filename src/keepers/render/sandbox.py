@@ -31,7 +31,8 @@ MOST_ROUNDS = 10_000
 """of loops, those inside each other multiplied"""
 MOST_TIME = 1.0
 """seconds of wall time for all parts of a message together"""
-MOST_ITEMS = 100_000
+MOST_ITEMS = 10_000
+"""of a list a filter is given or makes"""
 _MOST_KEPT = 4_000_000
 _MOST_BITS = 1024
 _ROUND_EVERY = 64
@@ -175,7 +176,9 @@ def bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def within(value: Any, *args: Any, **more: Any) -> Any:
-        if isinstance(value, range) and value.stop - value.start > MOST_ITEMS:
+        if (isinstance(value, range) and value.stop - value.start > MOST_ITEMS) or (
+            isinstance(value, list | tuple) and len(value) > MOST_ITEMS
+        ):
             raise _too_large(name)
         if name in _GROWING:
             _refuse_growth(name, value, args)

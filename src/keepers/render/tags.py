@@ -86,6 +86,11 @@ class InlineNode(Node):
             yield self.var
         yield from (arg.value for arg in self.args)
 
+    def given(self) -> set[str]:
+        """The names its text is given."""
+        names = {arg.name for arg in self.args}
+        return names | {self.alias, "forloop"} if self.var is not None else names
+
 
 class InlineTag(Tag):
     """`{% inline 'footer', colour: 'red' %} … {% endinline %}`"""

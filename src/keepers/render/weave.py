@@ -112,11 +112,18 @@ def _woven(
             raise RenderError(f"the snippet “{id_}” contains itself", part=piece.part, line=piece.line)
         found = snippet(id_)
         if found is None:
-            raise RenderError(f"there is no snippet “{id_}”", part=piece.part, line=piece.line)
+            raise RenderError(
+                f"there is no snippet “{id_}”. Write it under snippets:", part=piece.part, line=piece.line
+            )
         opening, closing = _inlined(piece.text)
         yield Piece(opening, True, piece.part, piece.line)
         yield from _woven(found, None, snippet, (*inside, id_))
         yield Piece(closing, True, piece.part, piece.line)
+
+
+def holds_content(layout: Part) -> bool:
+    """Whether {{ content }} stands in a layout."""
+    return any(p.is_liquid and _CONTENT.fullmatch(p.text) for p in pieces(layout))
 
 
 def rendered(tag: str) -> str | None:
@@ -151,7 +158,15 @@ class Words:
         self._pattern = re.compile(rf"{self._stem}(\d+)z")
         self.liquid: list[Piece] = []
         self._dropped: set[int] = set()
-        self.text = "".join(self.word(p) if p.is_liquid else p.text for p in woven)
+        self._woven = woven
+        self._starts: list[int] = []
+        texts: list[str] = []
+        length = 0
+        for piece in woven:
+            texts.append(self.word(piece) if piece.is_liquid else piece.text)
+            self._starts.append(length)
+            length += len(texts[-1])
+        self.text = "".join(texts)
 
     def word(self, piece: Piece) -> str:
         """A word for a piece of Liquid."""
@@ -162,16 +177,26 @@ class Words:
         """A word for Liquid that nobody wrote."""
         return self.word(Piece(text, True, like.part if like else "", like.line if like else 0))
 
+    def origin(self, offset: int) -> tuple[str, int | None]:
+        """Part and line of what stands at an offset of `text`."""
+        n = bisect_right(self._starts, max(offset, 0)) - 1
+        if n < 0:
+            return "body", None
+        piece, start = self._woven[n], self._starts[n]
+        inside = 0 if piece.is_liquid else piece.text.count("\n", 0, offset - start)
+        return piece.part, piece.line + inside
+
     def drop(self, text: str) -> None:
         """The Liquid in a text is left out on purpose."""
         self._dropped |= {int(m[1]) for m in self._pattern.finditer(text)}
 
+    def found_in(self, text: str) -> list[tuple[str, Piece]]:
+        """The words of a text, and the Liquid they stand for."""
+        return [(m[0], self.liquid[int(m[1])]) for m in self._pattern.finditer(text)]
+
     def in_(self, text: str) -> list[Piece]:
         """The Liquid whose words stand in a text, in order."""
         return [self.liquid[int(m[1])] for m in self._pattern.finditer(text)]
-
-    def without(self, text: str) -> str:
-        return self._pattern.sub("", text)
 
     def missing(self, text: str) -> list[Piece]:
         """Liquid whose words a text has lost."""

@@ -1,0 +1,276 @@
+"""What is wrong, or likely wrong, with a message before anybody gets it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Literal
+
+from liquid.exceptions import LiquidError
+
+from keepers.model.consent import Topic
+from keepers.model.errors import nearest
+from keepers.render.compose import HTML, TEXT, Compiled, compose, told
+from keepers.render.definition import MessageTemplate, Snippet
+from keepers.render.errors import RenderError
+from keepers.render.locales import choose
+from keepers.render.outbound import OWN
+from keepers.render.usage import Read, used
+from keepers.render.weave import Part, plain, rendered, weave
+from keepers.render.weave import pieces as cut
+
+Level = Literal["error", "warning"]
+Remark = tuple[str, Level, str]
+"""field, level, sentence. The field is one of the message (`content.en.body`), or, for what is wrong in a snippet,
+starts with its key: `snippet/footer.content.en`. Several messages may say the same of one snippet."""
+
+VARIABLES: dict[str, tuple[str, ...] | None] = {
+    "customer": None,
+    "trigger": None,
+    "run": None,
+    "offer": ("code", "expires_at", "pool"),
+    "account": None,
+    "message": None,
+    "journey": None,
+    "broadcast": None,
+    "topic": None,
+    "company": ("name", "address", "url", "currency", "logo"),
+    "links": OWN,
+    "now": (),
+    "zone": (),
+    "locale": (),
+    "forloop": None,
+    "tablerowloop": None,
+}
+"""what a template may name, and the fields of each; None for any"""
+OF_TRIGGER = ("event", "time", "seq", "id")
+MOST_HTML = 100_000
+"""characters after which Gmail cuts a letter off (102 KB)"""
+_IMAGE = re.compile(r"""<(?:mj-image|mj-carousel-image|img)\b(?:[^>"']|"[^"]*"|'[^']*')*>""", re.IGNORECASE)
+_ALT = re.compile(r"\salt\s*=", re.IGNORECASE)
+_PLAIN_HTTP = re.compile(r"""\s(?:href|src|background-url|background)\s*=\s*["']http://([^"'/\s]*)""", re.IGNORECASE)
+_IDLE = re.compile(r"""\shref\s*=\s*(?:""|''|"#"|'#')""", re.IGNORECASE)
+
+
+def check_message(
+    message: MessageTemplate,
+    snippets: Mapping[str, Snippet],
+    known_traits: Collection[str] | None = None,
+    known_properties: Collection[str] | None = None,
+    *,
+    topics: Mapping[str, Topic] | None = None,
+    locales: Sequence[str] = (),
+    default_locale: str = "en",
+) -> list[Remark]:
+    """Everything to be said about a message, each once.
+
+    `known_traits` and `known_properties` (of the events that start it) are what has arrived; None says nothing of
+    them. `topics` tells marketing from transactional messages, and unknown topics. `locales` are those a workspace
+    writes in.
+    """
+    checking = _Checking(message, snippets, known_traits, known_properties, default_locale)
+    remarks = list(_of_topic(message, topics))
+    for locale in (wanted for wanted in locales if wanted not in message.content):
+        instead = choose((locale,), message.content, default_locale)
+        remarks.append(("content", "warning", f"there is no text in {locale}; those customers get {instead}"))
+    topic = (topics or {}).get(message.topic)
+    is_marketing = topic is None or topic.kind == "marketing"
+    for locale in message.content:
+        remarks += checking.locale(locale, is_marketing=is_marketing)
+    return list(dict.fromkeys(remarks))
+
+
+def check_snippet(snippet: Snippet, snippets: Mapping[str, Snippet], default_locale: str = "en") -> list[Remark]:
+    """What can be said of a snippet alone, whether or not a message uses it. Fields are those of the snippet."""
+    texts = snippet.content if isinstance(snippet.content, dict) else {"": snippet.content}
+    remarks: list[Remark] = []
+    for locale, text in texts.items():
+        field = f"content.{locale}" if locale else "content"
+        part = Part(field, text)
+        remarks += [(field, level, sentence) for level, sentence in _of_markup(text)]
+        try:
+            woven = plain(weave(part, None, partial(_part, snippets, locale, default_locale)))
+        except RenderError as error:
+            remarks.append((field, "error", _sentence(error, field)))
+            continue
+        try:
+            HTML.compiled(woven.source)
+        except LiquidError as error:
+            remarks.append((field, "error", _sentence(told(error, woven, field), field)))
+    return remarks
+
+
+def _part(snippets: Mapping[str, Snippet], locale: str, default: str, id_: str) -> Part | None:
+    snippet = snippets.get(id_)
+    if snippet is None:
+        return None
+    text = snippet.content
+    return Part(f"snippet {id_}", text if isinstance(text, str) else text[choose((locale,), text, default)])
+
+
+class _Checking:
+    def __init__(
+        self,
+        message: MessageTemplate,
+        snippets: Mapping[str, Snippet],
+        traits: Collection[str] | None,
+        properties: Collection[str] | None,
+        default: str,
+    ) -> None:
+        self.message, self.snippets, self.default = message, snippets, default
+        self.known: dict[str, Collection[str] | None] = dict(VARIABLES)
+        if traits is not None:
+            self.known["customer"] = {"id", *traits}
+        if properties is not None:
+            self.known["trigger"] = {*OF_TRIGGER, *properties}
+
+    def locale(self, locale: str, *, is_marketing: bool) -> Iterator[Remark]:
+        try:
+            parts = compose(self.message, locale, self.snippets, self.default)
+        except RenderError as error:
+            field = self._field(locale, error.part)
+            yield field, "error", _sentence(error, error.part)
+            return
+        for name, part in parts.items():
+            if name == "text" and self.message.channel == "email" and not self.message.content[locale].text:
+                continue  # made of the body, which is looked at
+            yield from self._reads(locale, name, part)
+        yield from self._snippets(locale)
+        if self.message.channel != "email":
+            return
+        body = self.message.content[locale].body
+        yield from ((f"content.{locale}.body", level, sentence) for level, sentence in _of_markup(body))
+        page = parts["html"]
+        if len(page.woven.source) > MOST_HTML:
+            yield f"content.{locale}.body", "warning", "longer than 100 KB as HTML: Gmail shows only the beginning"
+        if "www.mailjet.com/images" in page.woven.source:
+            sentence = "the icons of mj-social come from mailjet.com; give each element a src of your own"
+            yield f"content.{locale}.body", "warning", sentence
+        if is_marketing and not any(
+            read.path[:2] in (("links", "unsubscribe"), ("links", "preferences")) for read in used(page.template).reads
+        ):
+            sentence = (
+                "a marketing e-mail needs a way out: {{ links.unsubscribe }}, for instance in a footer snippet. "
+                "If it is none, give its topic kind: transactional"
+            )
+            yield f"content.{locale}.body", "warning", sentence
+
+    def _field(self, locale: str, part: str) -> str:
+        kind, _, name = part.partition(" ")
+        if kind in ("snippet", "layout") and name in self.snippets:
+            content = self.snippets[name].content
+            if isinstance(content, str):
+                return f"snippet/{name}.content"
+            return f"snippet/{name}.content.{choose((locale,), content, self.default)}"
+        return "layout" if kind == "layout" else f"content.{locale}.{part or 'body'}"
+
+    def _reads(self, locale: str, name: str, part: Compiled) -> Iterator[Remark]:
+        found = used(part.template)
+        for read in found.reads:
+            where, line = part.woven.origin(read.offset)
+            for level, sentence in self._read(read):
+                yield self._field(locale, where or name), level, _at(line, sentence)
+        for filter_, offset in found.filters:
+            if filter_ not in TEXT.filters:
+                where, line = part.woven.origin(offset)
+                sentence = f"there is no filter “{filter_}”.{nearest(filter_, TEXT.filters)}"
+                yield self._field(locale, where or name), "error", _at(line, sentence)
+
+    def _read(self, read: Read) -> Iterator[tuple[Level, str]]:
+        root, *rest = read.path
+        if root not in self.known:
+            yield "error", f"there is no variable “{root}”.{nearest(root, self.known)}"
+            return
+        fields = self.known[root]
+        name = ".".join(rest)
+        if rest and fields is not None and rest[0] not in fields and name not in fields:
+            level: Level = "warning" if root in ("customer", "trigger") else "error"
+            what = {"customer": "trait", "trigger": "property"}.get(root, "field")
+            seen = " has arrived so far" if level == "warning" else f" in {root}"
+            yield level, f"no {what} “{rest[0]}”{seen}.{nearest(rest[0], fields)}"
+        elif root == "customer" and rest and rest[0] != "id" and not read.has_fallback:
+            path = ".".join(read.path)
+            yield (
+                "warning",
+                f"{{{{ {path} }}}} leaves a gap for customers without it; write {{{{ {path} | default: '…' }}}} "
+                f"or put {{% if {path} %}} around the sentence",
+            )
+
+    def _snippets(self, locale: str) -> Iterator[Remark]:
+        """Languages a snippet lacks, and markup where it cannot be."""
+        names = _rendered_in(self.message, locale, self.snippets, self.default)
+        for name in names:
+            content = self.snippets[name].content
+            if (
+                isinstance(content, dict)
+                and choose((locale,), content, "").partition("-")[0] != locale.partition("-")[0]
+            ):
+                instead = choose((locale,), content, self.default)
+                yield f"snippet/{name}.content", "warning", f"there is no text in {locale}; {instead} stands in for it"
+            text = content if isinstance(content, str) else "".join(content.values())
+            if "<mj" in text and self.message.channel != "email":
+                sentence = f"the snippet “{name}” is e-mail markup and cannot stand in {self.message.channel}"
+                yield f"content.{locale}", "error", sentence
+
+
+def _rendered_in(
+    message: MessageTemplate, locale: str, snippets: Mapping[str, Snippet], default: str
+) -> dict[str, None]:
+    body = message.content[locale]
+    waiting = [Part("", getattr(body, name)) for name in ("subject", "preheader", "body", "text", "title", "url")]
+    names: dict[str, None] = {}
+    if message.layout in snippets:
+        names[message.layout] = None
+        layout = _part(snippets, locale, default, message.layout)
+        waiting += [layout] if layout else []
+    while waiting:
+        for piece in cut(waiting.pop()):
+            id_ = rendered(piece.text) if piece.is_liquid else None
+            if id_ is not None and id_ in snippets and id_ not in names:
+                names[id_] = None
+                part = _part(snippets, locale, default, id_)
+                waiting += [part] if part else []
+    return names
+
+
+def _of_topic(message: MessageTemplate, topics: Mapping[str, Topic] | None) -> Iterator[Remark]:
+    if topics is None:
+        return
+    topic = topics.get(message.topic)
+    if topic is None:
+        yield "topic", "error", f"there is no topic “{message.topic}”.{nearest(message.topic, topics)}"
+    elif message.channel not in topic.channels:
+        offered = ", ".join(topic.channels)
+        yield "channel", "warning", f"the topic “{topic.id}” is not offered on {message.channel}, but on {offered}"
+
+
+def _of_markup(text: str) -> Iterator[tuple[Level, str]]:
+    """Pictures without words, addresses without encryption, links to nowhere; lines are those of the text."""
+    masked = _masked(text)
+    for image in _IMAGE.finditer(masked):
+        if not _ALT.search(image[0]):
+            line = masked.count("\n", 0, image.start()) + 1
+            yield "warning", _at(line, 'a picture without alt: say what it shows, or alt="" for decoration')
+    for link in _PLAIN_HTTP.finditer(masked):
+        line = masked.count("\n", 0, link.start()) + 1
+        yield "warning", _at(line, f"http://{link[1]} is not encrypted and looks unsafe to mail filters; use https")
+    for link in _IDLE.finditer(masked):
+        line = masked.count("\n", 0, link.start()) + 1
+        yield "warning", _at(line, "a link that leads nowhere; give it an address")
+
+
+def _masked(text: str) -> str:
+    """The text with Liquid covered, of the same length and lines, so that quotes in it end no attribute."""
+    try:
+        return "".join(re.sub(r"[^\n]", "~", p.text) if p.is_liquid else p.text for p in cut(Part("", text)))
+    except RenderError:
+        return text
+
+
+def _at(line: int | None, sentence: str) -> str:
+    return f"line {line}: {sentence}" if line else sentence
+
+
+def _sentence(error: RenderError, part: str) -> str:
+    return _at(error.line, error.reason)
