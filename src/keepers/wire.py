@@ -12,10 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from keepers.channels.registry import CHANNELS
 from keepers.model.errors import ConflictError, NotFoundError, UserError, nearest
 from keepers.model.moments import parse_zone
 from keepers.model.profile import IDENTITY_KINDS
+from keepers.pipeline.advance import Advancer
+from keepers.pipeline.checking import Checker
 from keepers.pipeline.evaluate import last_tick
+from keepers.pipeline.facts import Decider
+from keepers.pipeline.roster import Roster
 from keepers.pipeline.tick import Ticker
 from keepers.playbook.install import install
 from keepers.playbook.live import InForce, definitions_of, in_force
@@ -26,6 +31,7 @@ from keepers.store import identities, keys
 from keepers.store.database import Store
 from keepers.store.lock import sequencer
 from keepers.store.migrate import upgrade
+from keepers.store.secret import workspace_secret
 from keepers.warehouse.answers import Answerer
 from keepers.warehouse.asks import preview_numbers
 from keepers.warehouse.database import Warehouse
@@ -122,8 +128,32 @@ class Workspace:
         return Answerer(self.warehouse)
 
     @cached_property
+    def secret(self) -> bytes:
+        """What addresses are hashed and links signed with."""
+        return workspace_secret(self.store)
+
+    @cached_property
+    def addresses(self) -> dict[str, str]:
+        """Channel → the trait that holds a customer's address on it."""
+        return {name: kind.address_trait for name, kind in CHANNELS.items()}
+
+    @cached_property
+    def advancer(self) -> Advancer:
+        def checker(roster: Roster) -> Checker:
+            playbook = roster.playbook
+            decider = Decider(playbook.contact, playbook.topics, self.secret)
+            return Checker(self.store, roster, decider, self.addresses)
+
+        return Advancer(self.store, self.answerer, self.zone, checker, self.addresses, self.secret)
+
+    @cached_property
     def ticker(self) -> Ticker:
-        return Ticker(self.store, self.answerer, self.zone, self.settings.collect.limits)
+        return Ticker(
+            self.store, self.answerer, self.zone, self.advancer, self._take_news, self.settings.collect.limits
+        )
+
+    def _take_news(self, now: datetime) -> int:
+        return 0
 
     def in_force(self) -> InForce:
         """The definitions applied last."""

@@ -6,7 +6,6 @@ import json
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,13 +15,10 @@ from keepers.model.errors import ConflictError, NotFoundError
 from keepers.model.event import Limits, parse_request
 from keepers.pipeline import identify as identify_module
 from keepers.pipeline.identify import Identified, identify, unmerge
-from keepers.pipeline.tick import Ticker
 from keepers.store import identities, inbox, log, merges, profiles
 from keepers.store.database import Store
 from keepers.store.inbox import Accepted
 from keepers.store.log import LogRow
-from keepers.warehouse.answers import Answerer
-from keepers.warehouse.database import Warehouse
 
 NOW = datetime(2026, 3, 1, 12)
 NUMBERS = count()
@@ -176,8 +172,7 @@ def test_what_was_accepted_by_wider_limits_is_kept_by_a_tick(sqlite_store: Store
     assert parse_request("/v1/track", body, NOW, wide).items
     with sqlite_store.begin_inbox() as connection:
         inbox.append(connection, [Accepted(NOW, "key_1", False, "/v1/track", body)])
-    ticker = Ticker(sqlite_store, Answerer(Warehouse.open(None)), ZoneInfo("UTC"), wide)
-    assert ticker.tick(NOW).identified == 1
+    assert identify(sqlite_store, NOW, wide).events == 1
 
 
 def test_late_events_are_history_and_future_ones_are_not(store: Store) -> None:

@@ -1,13 +1,15 @@
-"""One tick: inbox → log → warehouse → answers, over what is there."""
+"""One tick: news of messages → inbox → log → warehouse → answers → journeys, over what is there."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from keepers.model.event import LIMITS, Limits
+from keepers.pipeline.advance import Advanced, Advancer
 from keepers.pipeline.evaluate import Progress, evaluate, refuse_past
 from keepers.pipeline.identify import identify
 from keepers.playbook.live import InForce, freeze_fit, in_force
@@ -24,7 +26,8 @@ BATCH = 20_000
 
 
 class Ticked(Struct, frozen=True):
-    """What a tick did. `changes` counts entries and exits, and moves between stages."""
+    """What a tick did. `changes` counts entries and exits, and moves between stages; `entered`, `moved` and `ended`
+    runs of journeys; `queued` messages decided on."""
 
     now: datetime
     identified: int = 0
@@ -32,19 +35,38 @@ class Ticked(Struct, frozen=True):
     waves: int = 0
     subjects: int = 0
     changes: int = 0
+    news: int = 0
+    entered: int = 0
+    moved: int = 0
+    ended: int = 0
+    queued: int = 0
 
     @property
     def did_something(self) -> bool:
-        return bool(self.identified or self.loaded or self.subjects or self.changes)
+        return any(getattr(self, name) for name in self.__struct_fields__ if name not in ("now", "waves"))
+
+    def __add__(self, other: Ticked) -> Ticked:
+        names = [name for name in self.__struct_fields__ if name != "now"]
+        return Ticked(other.now, **{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 class Ticker:
     """Runs ticks of one workspace. The caller holds the sequencer's lock."""
 
-    def __init__(self, store: Store, answerer: Answerer, zone: ZoneInfo, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        answerer: Answerer,
+        zone: ZoneInfo,
+        advancer: Advancer,
+        take_news: Callable[[datetime], int],
+        limits: Limits = LIMITS,
+    ) -> None:
         self._store = store
         self._answerer = answerer
         self._zone = zone
+        self._advancer = advancer
+        self._take_news = take_news
         self._limits = limits
         self._seen_version = -1
         self._standing: Standing | None = None
@@ -54,12 +76,24 @@ class Ticker:
     def tick(self, now: datetime, progress: Progress | None = None) -> Ticked:
         """Everything there is, up to `now`. Raises ConflictError when that is before the last tick."""
         refuse_past(self._answerer.warehouse, now)
+        news = self._take_news(now)
         identified = identify(self._store, now, self._limits)
         loaded = self.load()
         standing = self._current(now, arrived=bool(loaded))
         done = evaluate(self._answerer, standing, self._unanswered, now, progress)
         self._unanswered = frozenset()
-        return Ticked(now, identified.events, loaded, done.waves, done.subjects, done.changes)
+        advanced = self._advance(standing, now)
+        return Ticked(
+            now, identified.events, loaded, done.waves, done.subjects, done.changes, news,
+            advanced.entered, advanced.moved, advanced.ended, advanced.queued,
+        )  # fmt: skip
+
+    def _advance(self, standing: Standing, now: datetime) -> Advanced:
+        """Runs move by what is known now: the log rows of relayed changes need no loading, but their place."""
+        assert self._in_force is not None
+        if self._advancer.relay(self._in_force, now):
+            self.load()
+        return self._advancer.advance(self._in_force, standing, now)
 
     @property
     def standing(self) -> Standing:
@@ -119,13 +153,6 @@ def until_idle(ticker: Ticker, now: datetime, progress: Progress | None = None) 
     total = Ticked(now)
     while True:
         done = ticker.tick(now, progress)
-        total = Ticked(
-            now,
-            total.identified + done.identified,
-            total.loaded + done.loaded,
-            total.waves + done.waves,
-            total.subjects + done.subjects,
-            total.changes + done.changes,
-        )
+        total += done
         if not done.did_something:
             return total

@@ -140,7 +140,8 @@ class _Gathering:
     def playbook(self) -> Playbook:
         if self.errors:
             raise PlaybookErrors(self.errors)
-        return Playbook(**self.found, **self.singles, sources=self.sources, bodies=self.bodies, lines=self.lines)
+        given: dict[str, Any] = {**self.found, **self.singles}
+        return Playbook(**given, sources=self.sources, bodies=self.bodies, lines=self.lines)
 
     def file(self, path: Path, file: str) -> None:
         try:

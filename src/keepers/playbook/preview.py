@@ -40,7 +40,7 @@ def refuse_unknown(live: Playbook, preview: Preview, schema: Schema) -> None:
     """Raises DefinitionError, with the nearest names, when a condition names what is not known."""
     segments = live.segments | {PREVIEW: preview.segment}
     bodies = live.bodies | {_KEY: {"id": PREVIEW, "who": preview.body}}
-    asked = Playbook(live.events, segments, live.lifecycles, live.rhythm, bodies=bodies)
+    asked = Playbook(live.events, segments, live.lifecycles, rhythm=live.rhythm, bodies=bodies)
     for finding in check(asked, schema):
         # That nobody can be in it, as with an empty condition, is an answer: none.
         is_empty = finding.field == f"{_KEY}.who" and finding.level == "warning"

@@ -1,0 +1,458 @@
+"""Moves journey runs: what happened and what is due, customer by customer in order of time, in set-based waves.
+
+A wave takes each customer's earliest instant, asks all questions in one query per set of them, and commits the moved
+runs with all they want done. The cursor over the log moves last: a crash repeats what is idempotent.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from keepers.journeys.advance import advance as walk
+from keepers.journeys.definition import Journey
+from keepers.journeys.requests import Ask, Check, Look, Question
+from keepers.journeys.run import Moved, Needs, Run
+from keepers.model.errors import ConflictError
+from keepers.pipeline.agenda import Agenda, Item, agenda, is_read, traits_in
+from keepers.pipeline.calendar import Calendar
+from keepers.pipeline.checking import Checker
+from keepers.pipeline.entering import enter
+from keepers.pipeline.perform import Wishes, request_entries
+from keepers.pipeline.relay import relay
+from keepers.pipeline.roster import Roster
+from keepers.playbook.live import InForce
+from keepers.store import counters, cursors, journey_states, log, messages, meta, refusals, runs, trail
+from keepers.store.database import Store
+from keepers.store.journey_states import JourneyState
+from keepers.store.log import LogRow, Said
+from keepers.store.runs import RunRow
+from keepers.store.trail import TrailRow
+from keepers.warehouse.answers import Answerer
+from keepers.warehouse.load import WATERMARK
+from keepers.warehouse.people import Person, people, survivors
+from keepers.warehouse.questions import Asking, answer
+from keepers.warehouse.standing import Standing
+
+CURSOR = "advance"
+CLOCK = "advanced_to"
+BATCH = 20_000
+CHUNK = 1_000
+"""runs moved in one transaction: some tens of milliseconds"""
+_MOST_TRIES = 5
+
+
+class Advanced(Struct):
+    """What an advance did."""
+
+    entered: int = 0
+    refused: int = 0
+    moved: int = 0
+    ended: int = 0
+    queued: int = 0
+
+    @property
+    def did_something(self) -> bool:
+        return bool(self.entered or self.moved or self.queued)
+
+
+class Job(Struct):
+    """One run at one instant, until it has moved."""
+
+    row: RunRow
+    run: Run
+    journey: Journey
+    at: datetime
+    answers: dict[Question, Any]
+    moved: Moved | None = None
+
+
+class Advancer:
+    """The shell around the pure journeys. The caller holds the sequencer's lock."""
+
+    def __init__(
+        self,
+        store: Store,
+        answerer: Answerer,
+        zone: ZoneInfo,
+        checker: Callable[[Roster], Checker],
+        addresses: Mapping[str, str],
+        secret: bytes,
+        batch: int = BATCH,
+    ) -> None:
+        self._store = store
+        self._answerer = answerer
+        self._zone = zone
+        self._make_checker = checker
+        self._addresses = addresses
+        self._secret = secret
+        self._batch = batch
+        self._calendar = Calendar(answerer.warehouse)
+        self._seen: InForce | None = None
+        self.roster: Roster | None = None
+
+    def relay(self, live: InForce, now: datetime) -> int:
+        """Brings new changes of what journeys listen to into the log; how many."""
+        self._look(live)
+        assert self.roster is not None
+        return relay(self._store, self._answerer.warehouse, self.roster.watched, now)
+
+    def advance(self, live: InForce, standing: Standing, now: datetime) -> Advanced:
+        """Everything up to `now` that the warehouse has seen."""
+        self._look(live)
+        assert self.roster is not None
+        work = _Work(self, self.roster, standing, now)
+        with self._store.read() as connection:
+            position = cursors.get(connection, CURSOR)
+            told = meta.get(connection, CLOCK)
+        last = datetime.fromisoformat(told) if told else None
+        watermark = self._answerer.warehouse.watermark(WATERMARK)
+        if self.roster.is_empty:
+            if position < watermark:
+                self._keep_cursor(watermark, now)
+            return work.done
+        while True:
+            with self._store.read() as connection:
+                rows = [row for row in log.read(connection, position, self._batch) if row.seq <= watermark]
+            is_last = len(rows) < self._batch
+            items = self._agenda(rows, last, now)
+            if is_last:
+                self._add_dated(items, rows, standing, last, now)
+            horizon = now if is_last else min(now, max(max(row.time, row.known_at) for row in rows))
+            work.until(items, horizon, watermark)
+            if rows:
+                position = rows[-1].seq
+            if rows or is_last:
+                self._keep_cursor(position, now if is_last else last)
+            if is_last:
+                return work.done
+
+    def _look(self, live: InForce) -> None:
+        if live is not self._seen:
+            with self._store.read() as connection:
+                self.roster = Roster(connection, live, self._zone)
+            self._seen = live
+
+    def _agenda(self, rows: Sequence[LogRow], last: datetime | None, now: datetime) -> Agenda:
+        assert self.roster is not None
+        canon = survivors(self._answerer.warehouse, sorted({row.profile_id for row in rows}))
+        return agenda(rows, self.roster, canon, last, now)
+
+    def _add_dated(
+        self, items: Agenda, rows: Sequence[LogRow], standing: Standing, last: datetime | None, now: datetime
+    ) -> None:
+        """Who enters by a date or a schedule since the last time."""
+        assert self.roster is not None
+        if last is None or not self.roster.dated:
+            return
+        learned = traits_in(rows)
+        for item in self._calendar.items(self.roster, standing, last, now, learned):
+            insort(items.setdefault(item.profile_id, deque()), item, key=lambda other: other.at)
+
+    def _keep_cursor(self, position: int, clock: datetime | None) -> None:
+        with self._store.begin() as connection:
+            cursors.put(connection, CURSOR, position)
+            if clock is not None:
+                meta.put(connection, CLOCK, clock.isoformat())
+
+    # What the work needs of its surroundings.
+
+    @property
+    def store(self) -> Store:
+        return self._store
+
+    @property
+    def answerer(self) -> Answerer:
+        return self._answerer
+
+    def checker(self) -> Checker:
+        assert self.roster is not None
+        return self._make_checker(self.roster)
+
+    def wishes(self) -> Wishes:
+        assert self.roster is not None
+        return Wishes(self.roster, self._addresses, self._secret)
+
+
+class _Work:
+    """One advance under way."""
+
+    def __init__(self, shell: Advancer, roster: Roster, standing: Standing, now: datetime) -> None:
+        self._shell = shell
+        self._store = shell.store
+        self._warehouse = shell.answerer.warehouse
+        self._roster = roster
+        self._standing = standing
+        self._now = now
+        self._checker = shell.checker()
+        self.done = Advanced()
+
+    def until(self, waiting: Agenda, horizon: datetime, watermark: int) -> None:
+        """Works everything off up to an instant."""
+        while True:
+            with self._store.read() as connection:
+                states = journey_states.everything(connection)
+                due = [run for run in runs.due(connection, horizon, CHUNK) if run.seen_seq <= watermark]
+            items, turn = _earliest(waiting, due, horizon, is_cut=len(due) == CHUNK)
+            if not items and not turn:
+                return
+            self._merge([item for item in items if item.merged is not None])
+            self._enter(items)
+            jobs = [(run, _instant(run, states)) for run in turn] + self._woken(items, states)
+            for start in range(0, len(jobs), CHUNK):
+                self._move(jobs[start : start + CHUNK])
+
+    def _merge(self, items: Sequence[Item]) -> None:
+        if not items:
+            return
+        several = [j.id for j in self._roster.live.values() if not isinstance(j.reentry, str) and j.reentry.per]
+        with self._store.begin() as connection:
+            for item in items:
+                assert item.merged is not None
+                gone, survivor = item.merged
+                self.done.ended += runs.merge(connection, [(gone, survivor)], item.at, several)
+                left = [run.id for run in runs.of_profiles(connection, [survivor]).get(survivor, [])]
+                runs.wake(connection, left, item.at)
+
+    def _enter(self, items: Sequence[Item]) -> None:
+        asking = [item for item in items if item.candidates]
+        for start in range(0, len(asking), CHUNK):
+            chunk = asking[start : start + CHUNK]
+            who = people(self._warehouse, sorted({item.profile_id for item in chunk}))
+            door = enter(self._store, self._shell.answerer, self._standing, who, chunk)
+            if not door.entered and not door.refused:
+                continue
+            with self._store.begin() as connection:
+                begun = runs.enter(connection, door.entered)
+                trail.append(connection, [_first_trail(run) for run in begun])
+                refusals.note(connection, door.refused)
+                log.say(connection, [_entered(run) for run in begun], self._now)
+            self.done.entered += len(begun)
+            self.done.refused += len(door.refused)
+
+    def _woken(self, items: Sequence[Item], states: Mapping[str, JourneyState]) -> list[tuple[RunRow, datetime]]:
+        """The active runs of customers something happened to that they read."""
+        happened = {item.profile_id: item for item in items if item.wakes is not None}
+        if not happened:
+            return []
+        found: list[tuple[RunRow, datetime]] = []
+        resting: list[tuple[int, datetime]] = []
+        with self._store.read() as connection:
+            for profile_id, held in runs.of_profiles(connection, sorted(happened)).items():
+                item = happened[profile_id]
+                for run in held:
+                    journey = self._roster.journey(connection, run.journey, run.version)
+                    assert item.wakes is not None
+                    if run.entered_at > item.at or not is_read(self._roster.reads(journey), item.wakes):
+                        continue
+                    state = states.get(run.journey)
+                    if run.is_paused or (state is not None and state.is_paused):
+                        resting.append((run.id, item.at))
+                    else:
+                        found.append((run, max(item.at, run.since)))
+        if resting:
+            with self._store.begin() as connection:
+                for run_id, at in resting:
+                    runs.wake(connection, [run_id], at)
+        return found
+
+    def _move(self, turn: Sequence[tuple[RunRow, datetime]]) -> None:
+        """Moves runs and commits all that came of it. What somebody else changed meanwhile is read and moved anew."""
+        for _ in range(_MOST_TRIES):
+            jobs = self._decide(turn)
+            try:
+                with self._store.begin() as connection:
+                    self._keep(connection, jobs)
+                return
+            except ConflictError:
+                with self._store.read() as connection:
+                    fresh = runs.get_many(connection, [row.id for row, _ in turn])
+                turn = [(fresh[row.id], at) for row, at in turn if fresh[row.id].status == "active"]
+        raise ConflictError("Runs are changed by somebody else again and again; the next tick goes on.", code="stale")
+
+    def _decide(self, turn: Sequence[tuple[RunRow, datetime]]) -> list[tuple[Job, Person]]:
+        who = people(self._warehouse, sorted({row.profile_id for row, _ in turn}))
+        jobs: list[tuple[Job, Person]] = []
+        with self._store.read() as connection:
+            for row, at in turn:
+                person = who.get(row.profile_id)
+                if person is not None:
+                    journey = self._roster.journey(connection, row.journey, row.version)
+                    jobs.append((Job(row, _run(row, person), journey, at, {}), person))
+        waiting = jobs
+        while waiting:
+            asked: list[tuple[Job, Person, frozenset[Question]]] = []
+            for job, person in waiting:
+                step = walk(job.journey, job.run, job.at, job.answers)
+                if isinstance(step, Needs):
+                    asked.append((job, person, step.questions))
+                else:
+                    job.moved = step
+            self._answer(asked)
+            waiting = [(job, person) for job, person, _ in asked]
+        return jobs
+
+    def _answer(self, asked: Sequence[tuple[Job, Person, frozenset[Question]]]) -> None:
+        """Questions of the same kind together: conditions one query per set of them, policy in one go."""
+        sets: dict[tuple[str, int, frozenset[str]], list[Job]] = {}
+        checks: list[tuple[Job, Person, Check]] = []
+        for job, person, questions in asked:
+            names = []
+            for question in questions:
+                match question:
+                    case Ask(name):
+                        names.append(name)
+                    case Look(trait):
+                        job.answers[question] = person.traits.get(trait)
+                    case Check():
+                        checks.append((job, person, question))
+            if names:
+                sets.setdefault((job.journey.id, job.journey.version, frozenset(names)), []).append(job)
+        for (_, _, wanted), jobs in sets.items():
+            self._ask(sorted(wanted), jobs)
+        if checks:
+            self._checker.check(checks, self._now)
+
+    def _ask(self, names: Sequence[str], jobs: Sequence[Job]) -> None:
+        journey = jobs[0].journey
+        conditions = {name: journey.questions()[name] for name in names}
+        askings = []
+        for job in jobs:
+            keys: dict[str, object] = {}
+            for name in names:
+                keys |= journey.keys(name, job.run)
+            askings.append(Asking(job.run.id, job.run.profile_id, job.at, keys))
+        replies = answer(self._shell.answerer, self._standing, conditions, askings)
+        for job in jobs:
+            for name in names:
+                job.answers[Ask(name)] = replies[name, job.run.id]
+
+    def _keep(self, connection: Connection, jobs: Sequence[tuple[Job, Person]]) -> None:
+        """Writes what came of a chunk: runs, their trail, messages, and what is said to the log."""
+        wishes = self._shell.wishes()
+        told: list[TrailRow] = []
+        said: list[Said] = []
+        for job, person in jobs:
+            assert job.moved is not None
+            wishes.add(job.moved.run, person, job.moved.effects, job.at)
+            for line in job.moved.trail:
+                told.append(
+                    TrailRow(job.row.id, line.at, line.step or "", line.visit, line.what, line.reason, line.data)
+                )
+                if line.what in ("goal", "ended"):
+                    said += _told(job.moved.run, line.what, line.reason, line.at)
+        request_entries(connection, wishes.entries, self._now)
+        log.say(connection, [*wishes.said, *said], self._now)
+        seen = counters.last(connection, counters.SEQ) if wishes.spoke else 0
+        runs.save(connection, [_saved(job, seen if job.row.id in wishes.spoke else 0) for job, _ in jobs])
+        trail.append(connection, [*told, *wishes.trail])
+        self.done.queued += len(messages.queue(connection, wishes.messages))
+        exited = [job.row.id for job, _ in jobs if _was_left(job)]
+        messages.skip_unfinished(connection, "exited", self._now, run_ids=exited)
+        self.done.moved += len(jobs)
+        self.done.ended += sum(job.moved is not None and job.moved.run.status == "ended" for job, _ in jobs)
+
+
+def _earliest(
+    waiting: Agenda, due: Sequence[RunRow], horizon: datetime, *, is_cut: bool
+) -> tuple[list[Item], list[RunRow]]:
+    """Each customer's earliest: an item of the agenda, or the runs due at one instant. What happens comes before
+    what is due at the same instant. When not all that is due was read, nothing later than it is looked at."""
+    if is_cut:
+        horizon = min(horizon, max(run.wake_at for run in due if run.wake_at is not None))
+    by_profile: dict[int, list[RunRow]] = {}
+    for run in due:
+        held = by_profile.setdefault(run.profile_id, [])
+        if not held or run.wake_at == held[0].wake_at:
+            held.append(run)
+    items: list[Item] = []
+    for who in list(waiting):
+        queue: deque[Item] = waiting[who]
+        if queue[0].at > horizon:
+            continue
+        held = by_profile.get(who, [])
+        if held and held[0].wake_at is not None and held[0].wake_at < queue[0].at:
+            continue
+        by_profile.pop(who, None)
+        items.append(queue.popleft())
+        if not queue:
+            del waiting[who]
+    return items, [run for held in by_profile.values() for run in held]
+
+
+def _instant(run: RunRow, states: Mapping[str, JourneyState]) -> datetime:
+    """When a due run looks round: when it was due, or since its journey goes on after a pause."""
+    assert run.wake_at is not None
+    state = states.get(run.journey)
+    at = max(run.wake_at, run.since)
+    return max(at, state.at) if state is not None and not state.is_paused else at
+
+
+def _run(row: RunRow, person: Person) -> Run:
+    return Run(
+        row.id, row.journey, row.version, row.profile_id, person.bucket_key, person.zone, row.entered_at, row.step,
+        row.since, row.visits, row.vars, row.trigger, row.state, row.wake_at, row.status, row.reason, row.hops,
+    )  # fmt: skip
+
+
+def _saved(job: Job, seen_seq: int) -> RunRow:
+    assert job.moved is not None
+    run = job.moved.run
+    return msgspec.structs.replace(
+        job.row,
+        step=run.step,
+        since=run.since,
+        visits=run.visits,
+        vars=run.vars,
+        state=run.state,
+        wake_at=run.wake_at,
+        status=run.status,
+        reason=run.reason,
+        zone=run.zone,
+        seen_seq=max(seen_seq, job.row.seen_seq),
+        ended_at=job.at if run.status == "ended" else None,
+    )
+
+
+def _was_left(job: Job) -> bool:
+    """Whether the run ended by its goal or an exit: what is still queued for it is not sent. Whoever came to the end
+    of the steps gets what was decided on the way."""
+    if job.moved is None or job.moved.run.status != "ended":
+        return False
+    ends = (
+        ask
+        for ask in job.journey.standing
+        if ask.question != "goal" or (job.journey.goal is None or job.journey.goal.exit)
+    )
+    return any(reply.holds for ask in ends if (reply := job.answers.get(ask)) is not None)
+
+
+def _first_trail(run: RunRow) -> TrailRow:
+    told: dict[str, Any] = {name: run.trigger[name] for name in ("event", "seq") if name in run.trigger}
+    return TrailRow(run.id, run.entered_at, run.step or "", 1, "entered", "", told)
+
+
+def _entered(run: RunRow) -> Said:
+    return Said(
+        run.profile_id, "Journey Entered", run.entered_at, {"journey": run.journey, "version": run.version},
+        hops=run.hops,
+    )  # fmt: skip
+
+
+def _told(run: Run, what: str, reason: str, at: datetime) -> list[Said]:
+    """A goal and an end as events. A goal that ends the run is both."""
+    about = {"journey": run.journey, "version": run.version}
+    found = []
+    if what == "goal" or reason == "goal":
+        found.append(Said(run.profile_id, "Journey Goal Reached", at, about, hops=run.hops))
+    if what == "ended":
+        found.append(Said(run.profile_id, "Journey Exited", at, {**about, "reason": reason}, hops=run.hops))
+    return found

@@ -1,0 +1,138 @@
+"""Who enters a journey and who does not: re-entry, age and cause first, then its conditions, set-based."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from keepers.audience import ast
+from keepers.journeys.entry import Refused, may_enter
+from keepers.journeys.refs import keys_for
+from keepers.journeys.run import Run, begin
+from keepers.pipeline.agenda import Candidate, Item
+from keepers.pipeline.roster import Way
+from keepers.store import runs
+from keepers.store.database import Store
+from keepers.store.refusals import Refusal
+from keepers.store.runs import RunRow
+from keepers.warehouse.answers import Answerer
+from keepers.warehouse.people import Person
+from keepers.warehouse.questions import Asking, answer
+from keepers.warehouse.standing import Standing
+
+UNMET = "condition"
+UNLIKE = "another_event"
+
+
+class Hopeful(NamedTuple):
+    """Somebody at the door, with the key under which the run would be the only one."""
+
+    candidate: Candidate
+    item: Item
+    run: Run
+    entry_key: str
+
+
+class Door(NamedTuple):
+    """What came of a wave of candidates."""
+
+    entered: list[RunRow]
+    refused: list[Refusal]
+
+
+def enter(
+    store: Store, answerer: Answerer, standing: Standing, people: Mapping[int, Person], items: Sequence[Item]
+) -> Door:
+    """Decides on the candidates of some items, at most one item of a profile. Nothing is written yet."""
+    hopefuls, refused = _hopefuls(store, people, items)
+    entered: list[RunRow] = []
+    for asked in _by_questions(hopefuls).values():
+        conditions = _conditions(asked[0].candidate.way)
+        askings = [
+            Asking(n, hopeful.run.profile_id, hopeful.item.at, _keys(hopeful.run, conditions))
+            for n, hopeful in enumerate(asked)
+        ]
+        replies = answer(answerer, standing, conditions, askings)
+        for n, hopeful in enumerate(asked):
+            unmet = next((name for name in conditions if not replies[name, n].holds), None)
+            if unmet is None:
+                entered.append(_row(hopeful))
+            else:
+                refused.append(_refusal(hopeful.candidate, hopeful.item, UNMET if unmet == "if" else UNLIKE))
+    # An event that the entry does not ask for is no refusal worth keeping: most events are of that kind.
+    return Door(entered, [r for r in refused if r.reason != UNLIKE])
+
+
+def _hopefuls(store: Store, people: Mapping[int, Person], items: Sequence[Item]) -> tuple[list[Hopeful], list[Refusal]]:
+    by_journey: dict[str, list[tuple[Candidate, Item]]] = {}
+    for item in items:
+        for candidate in item.candidates:
+            by_journey.setdefault(candidate.way.journey.id, []).append((candidate, item))
+    found: list[Hopeful] = []
+    refused: list[Refusal] = []
+    for name, candidates in by_journey.items():
+        with store.read() as connection:
+            earlier = runs.entries_of(connection, name, sorted({item.profile_id for _, item in candidates}))
+        for candidate, item in candidates:
+            person = people.get(item.profile_id)
+            if person is None:
+                continue
+            journey = candidate.way.journey
+            before = earlier.get(item.profile_id, ())
+            key = may_enter(journey, before, candidate.trigger, item.at, cause=candidate.cause, hops=candidate.hops)
+            if isinstance(key, Refused):
+                refused.append(_refusal(candidate, item, key.reason))
+                continue
+            run = begin(
+                journey, profile_id=item.profile_id, bucket_key=person.bucket_key, zone=person.zone, now=item.at,
+                trigger=candidate.trigger, hops=candidate.hops,
+            )  # fmt: skip
+            found.append(Hopeful(candidate, item, run, key))
+    return found, refused
+
+
+def _by_questions(hopefuls: Sequence[Hopeful]) -> dict[tuple[str, int], list[Hopeful]]:
+    found: dict[tuple[str, int], list[Hopeful]] = {}
+    for hopeful in hopefuls:
+        way = hopeful.candidate.way
+        found.setdefault((way.journey.id, way.n), []).append(hopeful)
+    return found
+
+
+def _conditions(way: Way) -> dict[str, ast.Condition]:
+    """What must hold to come in this way; the trigger itself first."""
+    found: dict[str, ast.Condition] = {}
+    if way.condition is not None:
+        found[way.question] = way.condition
+    if way.journey.condition is not None:
+        found["if"] = way.journey.condition
+    return found
+
+
+def _keys(run: Run, conditions: Mapping[str, ast.Condition]) -> dict[str, object]:
+    paths = frozenset[str]().union(*(ast.refs(c) for c in conditions.values()))
+    return dict(keys_for(run, paths))
+
+
+def _row(hopeful: Hopeful) -> RunRow:
+    run = hopeful.run
+    return RunRow(
+        journey=run.journey,
+        version=run.version,
+        profile_id=run.profile_id,
+        entry_key=hopeful.entry_key,
+        entered_at=run.entered_at,
+        since=run.since,
+        step=run.step,
+        wake_at=run.wake_at,
+        visits=run.visits,
+        vars=run.vars,
+        trigger=run.trigger,
+        state=run.state,
+        zone=run.zone,
+        hops=run.hops,
+    )
+
+
+def _refusal(candidate: Candidate, item: Item, reason: str) -> Refusal:
+    return Refusal(candidate.way.journey.id, item.profile_id, item.at, reason, item.seq)

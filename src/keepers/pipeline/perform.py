@@ -1,0 +1,201 @@
+"""What runs want done, as rows: messages to queue, events and traits to say, entries into other journeys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from keepers.journeys.policy import Allow, Hold, Skip
+from keepers.journeys.requests import Call, Emit, Expose, Send, Start, Update
+from keepers.journeys.run import Effect, Run
+from keepers.model.consent import address_hash
+from keepers.pipeline.agenda import ENTER, Enrolment
+from keepers.pipeline.facts import Contact
+from keepers.pipeline.roster import Roster
+from keepers.render.definition import PRIORITIES, MessageTemplate
+from keepers.store import counters, log
+from keepers.store.log import OWN_SOURCE, LogRow, Said
+from keepers.store.messages import MessageRow, key_of
+from keepers.store.trail import TrailRow
+from keepers.warehouse.people import Person
+
+MOST_HOPS = 10
+TOO_MANY_HOPS = f"more than {MOST_HOPS} journeys and events in a chain: they feed each other"
+WEBHOOK = "webhook"
+
+
+class Wishes:
+    """Collects what a chunk of moved runs wants, for one transaction. `addresses`: channel → the trait it is in."""
+
+    def __init__(self, roster: Roster, addresses: Mapping[str, str], secret: bytes) -> None:
+        self._roster = roster
+        self._addresses = addresses
+        self._secret = secret
+        self.messages: list[MessageRow] = []
+        self.said: list[Said] = []
+        self.entries: list[tuple[int, datetime, Enrolment, int]] = []
+        self.trail: list[TrailRow] = []
+        self.spoke: set[int] = set()
+        """runs that said something their own later questions may be about"""
+
+    def add(self, run: Run, person: Person, effects: Sequence[Effect], at: datetime) -> None:
+        for effect in effects:
+            request = effect.request
+            match request:
+                case Send():
+                    self._send(run, person, effect, request, at)
+                case Call():
+                    self._call(run, effect, request, at)
+                case Expose(experiment, arm):
+                    properties = {"experiment_id": experiment, "variation_id": arm, **_origin(run, effect.step)}
+                    self.said.append(Said(run.profile_id, "Experiment Viewed", at, properties, hops=run.hops))
+                case Update() | Emit() | Start():
+                    if run.hops >= MOST_HOPS:
+                        refused = TrailRow(run.id, at, effect.step, effect.visit, "refused", TOO_MANY_HOPS)
+                        self.trail.append(refused)
+                    else:
+                        self._speak(run, effect, request, at)
+
+    def _speak(self, run: Run, effect: Effect, request: Update | Emit | Start, at: datetime) -> None:
+        hops = run.hops + 1
+        match request:
+            case Update(traits):
+                self.said.append(Said(run.profile_id, "identify", at, traits, "identify", hops))
+                self.spoke.add(run.id)
+            case Emit(event, properties):
+                self.said.append(
+                    Said(run.profile_id, event, at, {**_origin(run, effect.step), **properties}, hops=hops)
+                )
+                self.spoke.add(run.id)
+            case Start(journey, data):
+                cause = f"journey {run.journey}"
+                self.entries.append((run.profile_id, at, Enrolment(journey, data, cause), hops))
+
+    def _send(self, run: Run, person: Person, effect: Effect, send: Send, at: datetime) -> None:
+        template = self._roster.playbook.messages.get(send.message)
+        if template is None:
+            # Taken out of the playbook while runs of an older version still send it.
+            gone = TrailRow(run.id, at, effect.step, effect.visit, "refused", f"there is no message “{send.message}”")
+            self.trail.append(gone)
+            return
+        recipient = recipient_of(person, template.channel, self._addresses)
+        data: dict[str, Any] = {"trigger": run.trigger, "run": _told(run), **contact_of(person).data()}
+        if send.coupon:
+            data["coupon"] = send.coupon
+        status, reason, send_after = "queued", "", at
+        match send.decision:
+            case Hold(until, why):
+                status, reason, send_after = "held", why, until
+            case Skip(why):
+                status, reason = "skipped", why
+            case Allow():
+                pass
+        self.messages.append(
+            self._message(run, effect, template.channel, recipient, at).with_(
+                message=template.id,
+                template_version=self._roster.template_versions.get(template.id, 0),
+                topic=template.topic,
+                is_transactional=is_transactional(self._roster, template),
+                priority=PRIORITIES.index(template.priority),
+                status=status,
+                reason=reason,
+                send_after=send_after,
+                expires_at=at + template.expires,
+                data=data,
+            )
+        )
+
+    def _call(self, run: Run, effect: Effect, call: Call, at: datetime) -> None:
+        data = {"url": call.url, "method": call.method, "body": call.body, "headers": call.headers}
+        row = self._message(run, effect, WEBHOOK, call.url, at)
+        self.messages.append(row.with_(message=effect.step, is_transactional=True, priority=0, data={"call": data}))
+
+    def _message(self, run: Run, effect: Effect, channel: str, recipient: str, at: datetime) -> _Draft:
+        hashed = address_hash(self._secret, channel, recipient) if recipient else ""
+        row = MessageRow(
+            key=key_of(run.id, effect.step, effect.visit, channel, hashed),
+            profile_id=run.profile_id,
+            message="",
+            channel=channel,
+            topic="",
+            recipient=recipient,
+            address_hash=hashed,
+            decided_at=at,
+            send_after=at,
+            run_id=run.id,
+            journey=run.journey,
+            version=run.version,
+            step=effect.step,
+            visit=effect.visit,
+            hops=run.hops,
+        )
+        return _Draft(row)
+
+
+def is_transactional(roster: Roster, template: MessageTemplate) -> bool:
+    """Whether a message's topic is one that customers cannot do without."""
+    topic = roster.playbook.topics.get(template.topic)
+    return topic is not None and topic.kind == "transactional"
+
+
+def contact_of(person: Person) -> Contact:
+    """What of a customer decides when they may be written to."""
+    country = person.traits.get("country")
+    code = country.upper() if isinstance(country, str) and len(country) == 2 else None
+    return Contact(person.zone, code, person.last_activity_at)
+
+
+class _Draft(msgspec.Struct, frozen=True):
+    row: MessageRow
+
+    def with_(self, **fields: Any) -> MessageRow:
+        return msgspec.structs.replace(self.row, **fields)
+
+
+def request_entries(
+    connection: Any, entries: Sequence[tuple[int, datetime, Enrolment, int]], now: datetime
+) -> list[int]:
+    """Writes requests to enter journeys into the log, as (profile, at, what, hops); gives their seqs."""
+    if not entries:
+        return []
+    first = counters.reserve(connection, counters.SEQ, len(entries))
+    rows = [
+        LogRow(
+            first + n,
+            ENTER,
+            profile_id,
+            None,
+            asked.journey,
+            at,
+            now,
+            now,
+            OWN_SOURCE,
+            msgspec.json.encode(asked),
+            hops,
+        )
+        for n, (profile_id, at, asked, hops) in enumerate(entries)
+    ]
+    log.append(connection, rows)
+    return [row.seq for row in rows]
+
+
+def recipient_of(person: Person, channel: str, addresses: Mapping[str, str]) -> str:
+    """The address a channel reaches somebody at; empty when there is none."""
+    trait = addresses.get(channel, "")
+    if not trait:
+        # In-app messages go to the customer as such; a push to all of the customer's browsers.
+        return f"#{person.profile_id}"
+    value = person.traits.get(trait)
+    return value.strip() if isinstance(value, str) else str(value) if isinstance(value, int) else ""
+
+
+def _origin(run: Run, step: str) -> dict[str, Any]:
+    return {"journey": run.journey, "step": step}
+
+
+def _told(run: Run) -> dict[str, Any]:
+    """What texts may say of the run: answers of webhooks, not Keepers' own notes."""
+    return {"id": run.id, **{name: value for name, value in run.vars.items() if not name.startswith("_")}}

@@ -1,0 +1,137 @@
+"""The journeys at work: those in force and the older versions that runs are pinned to, by what they listen to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from keepers.audience import ast, graph
+from keepers.audience.definitions import DerivedEvent
+from keepers.audience.entry import this_event
+from keepers.audience.graph import Reads
+from keepers.audience.parse import Parser
+from keepers.journeys.definition import Journey
+from keepers.journeys.entries import DateEntry, Entry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
+from keepers.journeys.parse import parse_journey
+from keepers.journeys.steps.delay import Delay, Until
+from keepers.playbook.live import InForce
+from keepers.store import definitions, runs
+
+KIND = "journey"
+Key = tuple[str, int]
+"""journey and version"""
+
+
+class Way(Struct, frozen=True):
+    """One way into a journey in force. `condition` is what its trigger must be, None where any will do."""
+
+    journey: Journey
+    n: int
+    entry: Entry
+    condition: ast.Condition | None = None
+
+    @property
+    def question(self) -> str:
+        return f"entry.{self.n}"
+
+
+class Roster:
+    """Made anew when something was applied. `events` are the playbook's derived events."""
+
+    def __init__(self, connection: Connection, live: InForce, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self.playbook = live.playbook
+        self.events: Mapping[str, DerivedEvent] = live.playbook.events
+        self.versions = {key.partition("/")[2]: n for key, n in live.versions.items() if key.startswith(f"{KIND}/")}
+        self.template_versions = {
+            key.partition("/")[2]: n for key, n in live.versions.items() if key.startswith("message/")
+        }
+        self.live = {
+            name: msgspec.structs.replace(journey, version=self.versions.get(name, 0))
+            for name, journey in live.playbook.journeys.items()
+        }
+        self._known: dict[Key, Journey] = {(j.id, j.version): j for j in self.live.values()}
+        self._reads: dict[Key, Reads] = {}
+        self.by_event: dict[str, list[Way]] = {}
+        self.by_definition: dict[str, list[Way]] = {}
+        self.dated: list[Way] = []
+        for way in self._ways():
+            self._list(way)
+        for key in runs.versions(connection):
+            self.journey(connection, *key)
+        self.interests = self._interests()
+
+    def journey(self, connection: Connection, name: str, version: int) -> Journey:
+        """A journey as of a version: runs go by the one they were entered with."""
+        found = self._known.get((name, version))
+        if found is None:
+            row = next(v for v in definitions.versions(connection, KIND, name) if v.version == version)
+            parsed = parse_journey(msgspec.json.decode(row.body), self._zone)
+            found = self._known[name, version] = msgspec.structs.replace(parsed, version=version)
+        return found
+
+    def reads(self, journey: Journey) -> Reads:
+        """All that can wake a run of this version: what its conditions read, and the traits its steps look at."""
+        key = (journey.id, journey.version)
+        found = self._reads.get(key)
+        if found is None:
+            found = Reads(traits=frozenset(_looked_at(journey)))
+            for condition in journey.questions().values():
+                found |= graph.reads(condition, self.events, self.playbook.rhythm.event)
+            self._reads[key] = found
+        return found
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """The definitions whose changes journeys listen to: `segment:x`, `lifecycle:y`."""
+        return frozenset(self.by_definition) | self.interests.definitions
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._known
+
+    def _ways(self) -> Iterable[Way]:
+        for journey in self.live.values():
+            for n, entry in enumerate(journey.entries):
+                condition = None
+                if isinstance(entry, EventEntry) and (entry.where or entry.event in self.events):
+                    condition = this_event(entry.event, Parser(self._zone, refs=True).where(entry.where, "where"))
+                yield Way(journey, n, entry, condition)
+
+    def _list(self, way: Way) -> None:
+        match way.entry:
+            case EventEntry(event):
+                for name in graph.base_events(event, self.events):
+                    self.by_event.setdefault(name, []).append(way)
+            case SegmentEntry(segment):
+                self.by_definition.setdefault(f"segment:{segment}", []).append(way)
+            case StageEntry(stage):
+                lifecycle = stage.rpartition(".")[0]
+                self.by_definition.setdefault(f"lifecycle:{lifecycle}", []).append(way)
+            case DateEntry() | ScheduleEntry():
+                self.dated.append(way)
+            case _:
+                pass
+
+    def _interests(self) -> Reads:
+        found = Reads()
+        for journey in self._known.values():
+            found |= self.reads(journey)
+        return found
+
+
+def _looked_at(journey: Journey) -> Iterable[str]:
+    """The date traits a journey's delays wait for."""
+    for step in journey.steps.values():
+        if isinstance(step, Delay) and isinstance(step.delay, Until) and step.delay.until_date:
+            yield step.delay.until_date
+
+
+def trigger_of(event: str, time: str, seq: int, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """What conditions and texts know of a trigger: its properties, and event, time and seq, which win."""
+    return {**properties, "event": event, "time": time, "seq": seq}
