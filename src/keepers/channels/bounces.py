@@ -33,7 +33,7 @@ _ABSENT = re.compile(r"auto-?replied|vacation|out of (?:the )?office|autorespon|
 _DAEMON = re.compile(r"mailer-daemon|postmaster|mail delivery|mailerdaemon|daemon|no-?reply|bounce", re.I)
 _FAILED = re.compile(
     r"undeliver|not be delivered|delivery (?:status|failure|has failed|problem|report)|returned mail|failed|failure"
-    r"|(?:could|can)(?:not|n't| not) (?:be )?deliver|unable to deliver|not reach|rejected|bounce|[45]\.\d\.\d|[45]\d\d ",
+    r"|(?:could|can)(?:not|n.t| not) (?:be )?deliver|unable to deliver|not reach|rejected|bounce|[45]\.\d\.\d|[45]\d\d",
     re.I,
 )
 

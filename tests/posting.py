@@ -1,0 +1,65 @@
+"""A message, a mailbox it goes to, and the channel between: for the tests of e-mail."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from keepers.channels.email import EmailChannel, EmailSettings
+from keepers.channels.mailbox import Mailbox
+from keepers.model.delivery import Content, Outcome, Outgoing
+
+NOW = datetime(2026, 6, 1, 12)
+SECRET = b"s" * 32
+CONTENT = Content(subject="Добро пожаловать", html="<p>Привет, Анна</p>", text="Привет, Анна")
+
+
+def message(number: int = 1, **changes: Any) -> Outgoing:
+    """A marketing message for anna@example.com."""
+    fields: dict[str, Any] = {
+        "id": number,
+        "key": f"{number:032x}",
+        "channel": "email",
+        "recipient": "anna@example.com",
+        "profile_id": 1,
+        "content": CONTENT,
+        "topic": "newsletter",
+        "campaign": "welcome",
+        "unsubscribe_url": "https://shop.example/u/opaque-part",
+    }
+    return Outgoing(**(fields | changes))
+
+
+class Post:
+    """A running mailbox and channels that lead to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mailboxes: list[Mailbox] = []
+
+    def mailbox(self, **options: Any) -> Mailbox:
+        options = {"smtp_port": 0, "http_port": None, "now": lambda: NOW} | options
+        made = Mailbox(self.folder / f"mailbox{len(self.mailboxes)}", **options)
+        made.start()
+        self.mailboxes.append(made)
+        return made
+
+    def settings(self, mailbox: Mailbox, **changes: Any) -> EmailSettings:
+        fields = {"port": mailbox.smtp_port, "tls": "none", "sender": "Shop <hello@shop.example>", "timeout": 10.0}
+        return EmailSettings(**(fields | changes))
+
+    def send(self, settings: EmailSettings, *messages: Outgoing) -> list[Outcome]:
+        """Sends one after the other over one opened channel."""
+
+        async def run() -> list[Outcome]:
+            channel = EmailChannel(settings, lambda: NOW, SECRET)
+            await channel.open()
+            try:
+                async with asyncio.timeout(30):
+                    return [await channel.send(one) for one in messages]
+            finally:
+                await channel.close()
+
+        return asyncio.run(run())
