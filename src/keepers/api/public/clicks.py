@@ -8,6 +8,7 @@ from typing import Any
 from httpx import URL, InvalidURL
 from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from keepers.api.public.desk import PublicDesk
 from keepers.api.public.hits import Hit, HitKeeper
@@ -25,7 +26,7 @@ def click_handlers(desk: PublicDesk) -> list[HTTPRouteHandler]:
     keeper = HitKeeper(desk.store)
 
     @route(f"{PATHS['open']}{{token:str}}", http_method=["GET", "HEAD"], status_code=200)
-    async def opened(request: Request[Any, Any, Any], token: str) -> Response[bytes]:
+    async def opened(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
         """The pixel, whatever the token says: a broken picture in a mail helps nobody."""
         try:
             payload = desk.links.read("open", token)
@@ -36,7 +37,7 @@ def click_handlers(desk: PublicDesk) -> list[HTTPRouteHandler]:
         return Response(GIF, media_type="image/gif", headers=ALWAYS)
 
     @route(f"{PATHS['click']}{{token:str}}", http_method=["GET", "HEAD"], status_code=302)
-    async def clicked(request: Request[Any, Any, Any], token: str) -> Response[bytes]:
+    async def clicked(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
         try:
             payload = desk.links.read("click", token)
         except UserError:

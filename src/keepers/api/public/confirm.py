@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from keepers.api.public.answering import in_thread
 from keepers.api.public.choices import confirm_topic
@@ -21,7 +22,7 @@ def confirm_handler(desk: PublicDesk) -> HTTPRouteHandler:
     """`/e/y/<token>`: GET and HEAD ask, POST confirms. Confirming twice is the same as once."""
 
     @route(f"{PATHS['confirm']}{{token:str}}", http_method=["GET", "HEAD", "POST"], status_code=200)
-    async def confirm(request: Request[Any, Any, Any], token: str) -> Response[bytes]:
+    async def confirm(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
         payload = desk.links.read("confirm", token)
         assert isinstance(payload, Confirm)
         return await in_thread(lambda: _answer(desk, payload, request))
@@ -44,10 +45,13 @@ def _answer(desk: PublicDesk, payload: Confirm, request: Request[Any, Any, Any])
             is_subscribed = confirm_topic(connection, desk, holder, traits, payload.channel, topic.id)
         more = Link(desk.links.preferences(holder.profile_id, locale), said("manage", locale))
         if is_subscribed:
-            page = notice("confirmed_title", [said("confirmed_text", locale, name)], is_good=True, more=more)
+            lines = [said("confirmed_text", locale, name)]
+            page = notice("confirmed_title", lines, is_good=True, more=more, is_answer=True)
         else:
             # Somebody who left since is not brought back by an old mail; the preference page can.
-            page = notice("broken_title", [said("stale_text", locale)], is_good=False, more=more, status=409)
+            page = notice(
+                "broken_title", [said("stale_text", locale)], is_good=False, more=more, status=409, is_answer=True
+            )
         return draw(page, locale, desk.company)
     found = [masked(channel, to) for channel, to in addresses(holder, traits) if channel == payload.channel]
     whom = [address for address in found if address][:1]

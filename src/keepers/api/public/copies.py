@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from keepers.api.public.answering import in_thread
 from keepers.api.public.desk import PublicDesk
@@ -20,7 +21,7 @@ def copy_handler(desk: PublicDesk) -> HTTPRouteHandler:
     """`/e/v/<token>`: the copy as it was sent, or that it is no longer kept (410)."""
 
     @route(f"{PATHS['view']}{{token:str}}", http_method=["GET", "HEAD"], status_code=200)
-    async def copy(request: Request[Any, Any, Any], token: str) -> Response[bytes]:
+    async def copy(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
         payload = desk.links.read("view", token)
         assert isinstance(payload, OfMessage)
         return await in_thread(lambda: _copy(desk, payload.key, request))

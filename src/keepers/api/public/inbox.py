@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct
 
 from keepers.api.parameters import shown
@@ -79,7 +79,7 @@ def inbox_handlers(desk: PublicDesk) -> list[HTTPRouteHandler]:
         return await in_thread(answer)
 
     @post("/inbox/{message:str}/read", status_code=200, include_in_schema=False)
-    async def read(request: Request[Any, Any, Any], message: str) -> Response[bytes]:
+    async def read(request: Request[Any, Any, Any], message: FromPath[str]) -> Response[bytes]:
         who = await body_of(request, ReadBy)
 
         def answer() -> Response[bytes]:

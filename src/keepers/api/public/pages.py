@@ -45,13 +45,15 @@ class Company(Struct, frozen=True):
 class Page(Struct, frozen=True):
     """A page before it is drawn: one of the templates, the key of its title, and what the template shows.
 
-    Shown under its own `title` where it has one.
+    Shown under its own `title` where it has one. One that `is_answer` to a form has no links to other languages:
+    they would lead back to the form.
     """
 
     template: str
     title: str
     shown: Mapping[str, Any]
     status: int = 200
+    is_answer: bool = False
 
 
 class Link(Struct, frozen=True):
@@ -61,10 +63,18 @@ class Link(Struct, frozen=True):
     text: str = ""
 
 
-def notice(title: str, lines: Sequence[str], *, is_good: bool, more: Link | None = None, status: int = 200) -> Page:
+def notice(
+    title: str,
+    lines: Sequence[str],
+    *,
+    is_good: bool,
+    more: Link | None = None,
+    status: int = 200,
+    is_answer: bool = False,
+) -> Page:
     """A page that says how something went, in lines that are words already."""
     shown = {"lines": list(lines), "is_good": is_good, "more": _link(more or Link())}
-    return Page("notice", title, shown, status)
+    return Page("notice", title, shown, status, is_answer)
 
 
 def broken(locale: str, company: Company) -> Page:
@@ -99,7 +109,7 @@ def draw(page: Page, locale: str, company: Company) -> Response[bytes]:
         body=Markup(body),
         company={"name": company.name, "address": company.address},
         initial=company.name.strip()[:1].upper(),
-        languages=[{"locale": one, "name": NAMES[one], "href": f"?lang={one}"} for one in LOCALES],
+        languages=[] if page.is_answer else languages(),
         css=Markup(_style()),
     )
     return Response(
@@ -122,7 +132,7 @@ def policy() -> str:
 
 def languages() -> list[dict[str, str]]:
     """The five languages, for a list to choose from."""
-    return [{"locale": locale, "name": NAMES[locale]} for locale in LOCALES]
+    return [{"locale": locale, "name": NAMES[locale], "href": f"?lang={locale}"} for locale in LOCALES]
 
 
 def _link(link: Link) -> dict[str, str]:

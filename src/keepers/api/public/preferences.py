@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 from msgspec import Struct
 
 from keepers.api.public.answering import in_thread
@@ -33,7 +34,7 @@ def preferences_handler(desk: PublicDesk) -> HTTPRouteHandler:
     """`/e/p/<token>`: GET and HEAD show the page, POST saves and shows it again."""
 
     @route(f"{PATHS['preferences']}{{token:str}}", http_method=["GET", "HEAD", "POST"], status_code=200)
-    async def preferences(request: Request[Any, Any, Any], token: str) -> Response[bytes]:
+    async def preferences(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
         payload = desk.links.read("preferences", token)
         assert isinstance(payload, Preferences)
         form = await form_of(request) if request.method == "POST" else None

@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from keepers.api.problems import Problem, answer_of, problem_of
 from keepers.api.public.answering import in_thread
@@ -21,7 +22,7 @@ def provider_handler(desk: PublicDesk) -> HTTPRouteHandler:
     """`POST /e/in/<provider>`: 200 once its reports are on disk, 401 for a wrong signature, 413 over the limit."""
 
     @post("/in/{provider:str}", status_code=200, include_in_schema=False, request_max_body_size=MOST_WEBHOOK_BYTES)
-    async def webhook(request: Request[Any, Any, Any], provider: str) -> Response[bytes]:
+    async def webhook(request: Request[Any, Any, Any], provider: FromPath[str]) -> Response[bytes]:
         body = await request.body()
         headers = {name.lower(): value for name, value in request.headers.items()}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from keepers.api.public.answering import in_thread
 from keepers.api.public.choices import REASONS, stop_all, stop_topic
@@ -14,7 +15,7 @@ from keepers.api.public.desk import PublicDesk
 from keepers.api.public.holders import Holder, always_sent, marketing, name_of, of_message, own_locale
 from keepers.api.public.pages import ALWAYS, Link, Page, broken, draw, notice
 from keepers.api.public.visits import form_of, page_locale
-from keepers.api.public.words import channel_name, said
+from keepers.api.public.words import channel_name, listed, said
 from keepers.render.links import PATHS, OfMessage
 
 SOURCE = "unsubscribe page"
@@ -26,7 +27,7 @@ def unsubscribe_handler(desk: PublicDesk) -> HTTPRouteHandler:
     """`/e/u/<token>`: GET and HEAD show the page, POST unsubscribes."""
 
     @route(f"{PATHS['unsubscribe']}{{token:str}}", http_method=["GET", "HEAD", "POST"], status_code=200)
-    async def unsubscribe(request: Request[Any, Any, Any], token: str) -> Response[bytes]:
+    async def unsubscribe(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
         payload = desk.links.read("unsubscribe", token)
         assert isinstance(payload, OfMessage)
         if request.method != "POST":
@@ -74,7 +75,7 @@ def _done(desk: PublicDesk, key: str, scope: str, reason: str, request: Request[
     stopped = said("done_topic", locale, topic) if scope == "topic" and topic else said("done_all", locale)
     lines = [stopped, said("done_way", locale)]
     more = Link(_preferences(desk, holder, locale), said("changed_mind", locale))
-    return draw(notice("done_title", lines, is_good=True, more=more), locale, desk.company)
+    return draw(notice("done_title", lines, is_good=True, more=more, is_answer=True), locale, desk.company)
 
 
 def _holder(
@@ -93,9 +94,9 @@ def _page(desk: PublicDesk, holder: Holder, locale: str) -> Page:
     shown = {
         "whom": [holder.whom] if holder.whom else [],
         "topic": _topic_of(desk, holder, locale),
-        "channels": ", ".join(channel_name(channel, locale) for channel in channels),
+        "channels": listed((channel_name(channel, locale) for channel in channels), locale),
         "reasons": [{"value": r, "text": said(f"reason_{r}", locale)} for r in REASONS],
-        "still": ", ".join(always_sent(desk, locale)),
+        "still": listed(always_sent(desk, locale), locale),
         "preferences": _preferences(desk, holder, locale),
     }
     return Page("unsubscribe", "unsubscribe_title", shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
 
@@ -30,6 +30,11 @@ def channel_name(channel: str, locale: str) -> str:
     """A channel in words; one the catalogue does not know goes by its id."""
     known = catalogue().get(f"channel_{channel}")
     return known[locale] if known else channel
+
+
+def listed(names: Iterable[str], locale: str) -> str:
+    """Names one after the other, as the language has it."""
+    return ("、" if locale == "zh" else ", ").join(names)
 
 
 def spoken(asked: str | None, own: str, accepted: str) -> str:
