@@ -9,13 +9,14 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from keepers.audience.definitions import Segment
 from keepers.cli import operations
+from keepers.journeys.moving import How
 from keepers.measure import moves as measure_moves
 from keepers.measure import stages as measure_stages
 from keepers.measure.portrait import portrait
@@ -179,12 +180,17 @@ def plan(workspace: Workspace, progress: Progress, now: str | None = None) -> An
     """What applying the playbook would change, with the numbers."""
     at = moment(workspace, now)
     workspace.ticker.load()
-    return shown(make_plan(workspace.in_force(), wanted_playbook(workspace), workspace.answerer, at))
+    live = workspace.in_force()
+    found = make_plan(live, wanted_playbook(workspace), workspace.answerer, at)
+    changed = [c.key.removeprefix("journey/") for c in found.changes if c.key.startswith("journey/")]
+    return shown(found) | {"runs": operations.active_runs(workspace, changed)}
 
 
-def apply(workspace: Workspace, progress: Progress) -> Any:
-    """Makes the playbook the one in force; takes part in the next tick."""
-    return operations.apply(workspace, wanted_playbook(workspace))
+def apply(workspace: Workspace, progress: Progress, running: str = "finish") -> Any:
+    """Makes the playbook the one in force; takes part in the next tick. `running`: finish, move or exit."""
+    if running not in get_args(How):
+        raise UserError(f"“{running}” is no choice for runs on older versions: finish, move or exit.", code="running")
+    return operations.apply(workspace, wanted_playbook(workspace), cast(How, running))
 
 
 def import_file(

@@ -182,9 +182,19 @@ def plan(now: Now = None, workspace: Folder = None, as_json: Json = False) -> No
 
 
 @app.command()
-def apply(workspace: Folder = None, as_json: Json = False) -> None:
+def apply(
+    running: Annotated[
+        str,
+        typer.Option(
+            help="What becomes of customers in older versions of changed journeys: finish on theirs, move to the new "
+            "one step for step, or exit."
+        ),
+    ] = "finish",
+    workspace: Folder = None,
+    as_json: Json = False,
+) -> None:
     """Make the playbook the one in force."""
-    give(run(workspace, "apply"), as_json, present.applied)
+    give(run(workspace, "apply", running=running), as_json, present.applied)
 
 
 @app.command()

@@ -12,16 +12,18 @@ from typing import Any
 import msgspec
 
 from keepers import __version__
+from keepers.journeys.moving import How
 from keepers.model.definitions import text_in
 from keepers.model.moments import format_instant
 from keepers.pipeline.evaluate import last_tick
 from keepers.pipeline.identify import unmerge as run_unmerge
+from keepers.pipeline.publishing import publish
 from keepers.playbook import catalog
 from keepers.playbook.apply import apply_playbook
 from keepers.playbook.load import Playbook, PlaybookErrors, load
 from keepers.playbook.plan import proposed_fit
 from keepers.scores.rhythm import frozen
-from keepers.store import inbox, keys, log
+from keepers.store import inbox, keys, log, runs
 from keepers.warehouse.load import WATERMARK
 from keepers.warehouse.rebuild import rebuild as run_rebuild
 from keepers.wire import Workspace, clock
@@ -30,15 +32,30 @@ Progress = Callable[[int, int], None]
 LIBRARIES = ("duckdb", "ibis-framework", "sqlalchemy", "litestar", "msgspec", "uvicorn", "psycopg")
 
 
-def apply(workspace: Workspace, playbook: Playbook) -> dict[str, Any]:
-    """Applies a checked playbook, with the rhythm's figures revised when a month has gone by."""
+def apply(workspace: Workspace, playbook: Playbook, running: How = "finish") -> dict[str, Any]:
+    """Applies a checked playbook, with the rhythm's figures revised when a month has gone by.
+
+    `running` says what becomes of runs on older versions of the journeys that changed.
+    """
     now = clock()
     fit = proposed_fit(workspace.in_force(), playbook, workspace.answerer, workspace.now())
-    done = apply_playbook(workspace.store, playbook, now, fit, workspace.zone)
+    with workspace.sequencing("keepers apply"):
+        done = apply_playbook(workspace.store, playbook, now, fit, workspace.zone)
+        live = workspace.in_force()
+        journeys = [c.key.removeprefix("journey/") for c in done if c.key.startswith("journey/") and c.action != "add"]
+        moved = {name: publish(workspace.store, live, workspace.zone, name, running, now) for name in journeys}
     return {
         "applied": [{"key": c.key, "action": c.action} for c in done],
         "fit": msgspec.to_builtins(fit) if fit is not None else None,
+        "runs": {name: number for name, number in moved.items() if number},
     }
+
+
+def active_runs(workspace: Workspace, journeys: list[str]) -> dict[str, int]:
+    """How many customers are in each of some journeys: whom an edit touches."""
+    with workspace.store.read() as connection:
+        counted = {name: runs.counts(connection, name).active for name in journeys}
+    return {name: number for name, number in counted.items() if number}
 
 
 def doctor(workspace: Workspace, progress: Progress) -> Any:

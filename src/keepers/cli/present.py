@@ -148,6 +148,11 @@ def plan(answer: dict[str, Any]) -> None:
             figures = [f"{flow[k]:,}" for k in ("before", "after", "enter", "leave")]
             table.add_row(flow["definition"], flow["stage"], *figures)
         out.print(table)
+    for name, number in answer["runs"].items():
+        out.print(
+            f"  {number:,} customers are in the journey {escape(name)}: they finish on their version, unless "
+            "`keepers apply --running move` or `exit` says otherwise."
+        )
     out.print("`keepers apply` makes it live.")
 
 
@@ -156,6 +161,8 @@ def applied(answer: dict[str, Any]) -> None:
         out.print(f"{change['action']:>7}  {escape(change['key'])}")
     if answer["fit"]:
         out.print("The rhythm's figures were revised and frozen.")
+    for name, number in answer["runs"].items():
+        out.print(f"{number:,} runs of the journey {escape(name)} were moved or ended.")
     out.print(f"{len(answer['applied'])} definitions applied. They take part in the next tick.")
 
 

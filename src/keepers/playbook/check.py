@@ -12,6 +12,7 @@ from keepers.audience.definitions import Lifecycle, Source
 from keepers.audience.schema import Schema
 from keepers.model.definitions import Kind
 from keepers.model.errors import nearest
+from keepers.playbook import check_sending
 from keepers.playbook.load import Playbook
 from keepers.playbook.reach import always, never
 from keepers.playbook.references import Reference, holds_account, references
@@ -68,6 +69,11 @@ class _Check:
                 for inside in holds_account(condition, field):
                     message = "an account is no member of an account; ask about it directly"
                     yield self._finding("error", key, inside, message)
+        for journey in self.playbook.journeys.values():
+            for reference in check_sending.entries(journey):
+                yield from self._reference(f"journey/{journey.id}", reference)
+        for remark in check_sending.remarks(self.playbook, self.schema):
+            yield self._finding(remark.level, remark.key, remark.field, remark.sentence)
         yield from self._unseen_words()
         yield from self._unreachable()
         yield from self._rhythm()
@@ -86,6 +92,7 @@ class _Check:
             key = f"lifecycle/{lifecycle.id}"
             for n, stage in enumerate(bodies[key]["stages"]):
                 yield key, lifecycle.of, f"stages[{n}].when", stage["when"]
+        yield from check_sending.conditions(self.playbook)
 
     def _circles(self) -> Iterator[Finding]:
         for path in graph.cycles(_dependencies(self.playbook)):

@@ -1,0 +1,101 @@
+"""What is wrong with a playbook's journeys, messages and topics, and the conditions that stand in journeys."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any, Literal, NamedTuple
+
+from keepers.audience.schema import Schema
+from keepers.journeys import graph
+from keepers.journeys.definition import Journey
+from keepers.journeys.entries import DateEntry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
+from keepers.model.definitions import Kind
+from keepers.playbook.load import Playbook
+from keepers.playbook.references import Reference
+from keepers.render.check import check_message
+
+
+class Remark(NamedTuple):
+    """About a field of a definition, such as `journey/welcome`."""
+
+    key: str
+    field: str
+    level: Literal["error", "warning"]
+    sentence: str
+
+
+def conditions(playbook: Playbook) -> Iterator[tuple[str, Kind, str, Any]]:
+    """Every condition in a journey as it is written: (definition, whose, field, condition)."""
+    for journey in playbook.journeys.values():
+        key = f"journey/{journey.id}"
+        body = playbook.bodies[key]
+        if body.get("if") is not None:
+            yield key, "person", "if", body["if"]
+        if journey.goal is not None:
+            yield key, "person", "goal.when", journey.goal.when
+        for n, leaving in enumerate(journey.exits):
+            yield key, "person", f"exits[{n}].when", leaving.when
+        for n, step in enumerate(journey.steps.values()):
+            for _, written, field in step.conditions():
+                yield key, "person", f"steps[{n}].{field}", written
+
+
+def entries(journey: Journey) -> Iterator[Reference]:
+    """What a journey's ways in name."""
+    for n, entry in enumerate(journey.entries):
+        at = f"enter[{n}]"
+        match entry:
+            case EventEntry(event):
+                yield Reference("event", event, f"{at}.event", "person")
+            case SegmentEntry(segment):
+                yield Reference("segment", segment, f"{at}.segment", "person")
+            case ScheduleEntry():
+                yield Reference("segment", entry.segment, f"{at}.segment", "person")
+            case StageEntry(stage):
+                yield Reference("stage", stage, f"{at}.stage", "person")
+            case DateEntry(date):
+                yield Reference("trait", date, f"{at}.date", "person")
+            case _:
+                pass
+
+
+def remarks(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
+    """Everything there is to say about journeys, messages and topics, but for their conditions."""
+    for journey in playbook.journeys.values():
+        key = f"journey/{journey.id}"
+        for found in graph.check(journey, playbook.messages, playbook.journeys, playbook.coupons):
+            yield Remark(key, found.field, found.level, found.sentence)
+    yield from _messages(playbook, schema)
+    yield from _unsent(playbook)
+
+
+def _messages(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
+    traits = schema.traits if schema is not None else None
+    said: set[Remark] = set()
+    for template in playbook.messages.values():
+        key = f"message/{template.id}"
+        topic = playbook.topics.get(template.topic)
+        if topic is not None and template.channel not in topic.channels:
+            known = ", ".join(topic.channels)
+            sentence = f"the topic “{topic.id}” is for {known}; add {template.channel} to it, or nobody can agree to it"
+            yield Remark(key, "channel", "warning", sentence)
+        for field, level, sentence in check_message(template, playbook.snippets, traits, topics=playbook.topics):
+            remark = Remark(key, field, level, sentence)
+            if field.startswith("snippet/"):
+                # Of a snippet's field, said once however many messages use it.
+                snippet, _, inside = field.partition(".")
+                remark = Remark(snippet, inside, level, sentence)
+            if remark not in said:
+                said.add(remark)
+                yield remark
+
+
+def _unsent(playbook: Playbook) -> Iterator[Remark]:
+    """Messages no journey sends: likely forgotten."""
+    sent = _sent(playbook.journeys.values())
+    for name in playbook.messages.keys() - sent:
+        yield Remark(f"message/{name}", "", "warning", "nothing sends this message yet")
+
+
+def _sent(journeys: Collection[Journey]) -> set[str]:
+    return {name for journey in journeys for step in journey.steps.values() for name in step.messages()}
