@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from keepers.channels.machine import BURST, GMAIL_PREFETCH_AGENT, Hit, Verdict, classify, classify_all, network_of
 
 SENT = datetime(2026, 6, 1, 12)
-CHROME = (
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/125.0.0.0 Safari/537.36"
-)
+WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
+CHROME = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {WEBKIT} Chrome/125.0.0.0 Safari/537.36"
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Version/17.4.1 Mobile/15E148 Safari/604.1"
