@@ -27,8 +27,16 @@ def track(seq: int, profile_id: int, event: str, at: float = 0, /, **properties:
     return row(seq, "track", profile_id, event=event, at=at, properties=properties)
 
 
+def profile(seq: int, profile_id: int, bucket_key: str, kind: str = "person") -> Row:
+    body = msgspec.json.encode({"kind": kind, "bucket_key": bucket_key})
+    return Row(seq, "profile", profile_id, None, "profile", START, START, START, "key", body)
+
+
 def contents(warehouse: Warehouse, *without: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Every table's rows as a sorted list; column order does not matter, `dirty` is folded to its earliest."""
+    """Every table's rows as a sorted list; column order does not matter.
+
+    `dirty` is folded to its earliest, `imported` to its latest.
+    """
     cursor = warehouse.cursor()
     names = [
         name for (name,) in cursor.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall()
@@ -44,5 +52,7 @@ def contents(warehouse: Warehouse, *without: str) -> dict[str, list[tuple[Any, .
         query = f'SELECT {listed} FROM "{name}"'
         if name == "dirty":
             query = 'SELECT profile_id, kind, name, min("at") FROM dirty GROUP BY ALL'
+        if name == "imported":
+            query = 'SELECT profile_id, max("at") FROM imported GROUP BY ALL'
         found[name] = sorted(cursor.execute(query).fetchall(), key=repr)
     return found

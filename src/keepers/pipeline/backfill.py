@@ -10,6 +10,7 @@ from datetime import datetime
 from keepers.model.moments import EARLIEST
 from keepers.pipeline.evaluate import BACKFILL, Evaluated, Progress, evaluate
 from keepers.warehouse.answers import Answerer
+from keepers.warehouse.relay import keep_number
 from keepers.warehouse.standing import Standing
 
 
@@ -22,8 +23,10 @@ def backfill(answerer: Answerer, standing: Standing, now: datetime, progress: Pr
     listed = ", ".join(map(str, sorted(standing.numbers))) or "-1"
     with answerer.warehouse.transaction() as cursor:
         cursor.execute(f"DELETE FROM states WHERE ask IN ({listed})")
+        keep_number(cursor)
         cursor.execute(f"DELETE FROM changes WHERE ask IN ({listed})")
         cursor.execute("DELETE FROM dirty")
+        cursor.execute("DELETE FROM imported")
         cursor.execute(
             """
             INSERT INTO dirty

@@ -17,7 +17,8 @@ from keepers.model.moments import format_instant
 from keepers.warehouse.answers import Answerer
 from keepers.warehouse.circles import hold_back
 from keepers.warehouse.database import Warehouse
-from keepers.warehouse.standing import Standing
+from keepers.warehouse.relay import LAST_NUMBER
+from keepers.warehouse.standing import IMPORT, Standing
 from keepers.warehouse.waves import Wave, count_of
 
 CLOCK = "last_tick"
@@ -164,17 +165,23 @@ def _gather(
         """,
         [before or datetime.min.replace(year=1900), now, now, now],
     )
+    # What somebody did stands before a merge of the same instant: signing up often makes one by the way.
     cursor.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE people_scope AS
         SELECT w.profile_id, min(w.due) AS now,
-               arg_min(CASE WHEN w.kind = 'due' THEN 'time' ELSE w.kind || ':' || w.name END, w.due) AS cause
+               arg_min(
+                   CASE WHEN w.kind = 'due' THEN 'time' ELSE w.kind || ':' || w.name END,
+                   (w.due, w.kind = 'merge')
+               ) AS cause
         FROM waiting w
         GROUP BY w.profile_id
         ORDER BY 2
         LIMIT {WAVE_SIZE}
         """
     )
+    if count_of(cursor, "SELECT count(*) FROM imported"):
+        _name_imports(cursor)
     if standing.has_accounts:
         hold_back(cursor)
     cursor.execute(
@@ -186,6 +193,27 @@ def _gather(
         """
     )
     return count_of(cursor, "SELECT count(*) FROM people_scope")
+
+
+def _name_imports(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Says of whoever history was brought for that it was an import: while any of it waits to be looked at, and at
+    all instants up to its arrival, at which what it brought may change by itself."""
+    cursor.execute(
+        f"""
+        UPDATE people_scope SET cause = '{IMPORT}' || people_scope.cause
+        FROM (
+            SELECT coalesce(c.to_id, i.profile_id) AS profile_id, max(i."at") AS arrived_at
+            FROM imported i
+            LEFT JOIN canon c ON c.from_id = i.profile_id
+            GROUP BY 1
+        ) i
+        WHERE people_scope.profile_id = i.profile_id AND NOT starts_with(people_scope.cause, '{IMPORT}')
+          AND (
+              people_scope.now <= i.arrived_at
+              OR people_scope.profile_id IN (SELECT profile_id FROM waiting WHERE starts_with(kind, '{IMPORT}'))
+          )
+        """
+    )
 
 
 def _asks_of_wave(cursor: duckdb.DuckDBPyConnection, standing: Standing) -> frozenset[int]:
@@ -224,9 +252,9 @@ def _leave_merged(cursor: duckdb.DuckDBPyConnection, now: datetime) -> int:
     if not count_of(cursor, "SELECT count(*) FROM dirty WHERE kind = 'merge'"):
         return 0
     left = cursor.execute(
-        """
+        f"""
         INSERT INTO changes
-        SELECT (SELECT coalesce(max(n), 0) FROM changes) + row_number() OVER (ORDER BY ask, profile_id),
+        SELECT {LAST_NUMBER} + row_number() OVER (ORDER BY ask, profile_id),
                ask, profile_id, value, 0, ?, 'merge', false
         FROM states
         WHERE value > 0 AND profile_id IN (SELECT from_id FROM canon)
@@ -238,5 +266,6 @@ def _leave_merged(cursor: duckdb.DuckDBPyConnection, now: datetime) -> int:
 
 
 def _set_clock(cursor: duckdb.DuckDBPyConnection, now: datetime) -> None:
+    cursor.execute('DELETE FROM imported WHERE "at" <= ?', [now])
     cursor.execute("DELETE FROM meta WHERE name = ?", [CLOCK])
     cursor.execute("INSERT INTO meta VALUES (?, ?)", [CLOCK, now.isoformat()])

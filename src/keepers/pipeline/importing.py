@@ -157,7 +157,7 @@ class _Run:
                 with warehouse.transaction() as writer:
                     warehouse.registry.save(writer)
             with warehouse.transaction() as writer:
-                writing.write_profiles(writer, warehouse.zone)
+                writing.write_profiles(writer, warehouse.zone, self._now)
                 if batch is None:
                     writing.write_traits(writer, plan, mapping, self._now)
                     latest = writing.write_events(warehouse, writer, plan, mapping, self._now)

@@ -10,6 +10,7 @@ import msgspec
 
 from keepers.audience.definitions import Definition, Lifecycle
 from keepers.warehouse.database import Warehouse
+from keepers.warehouse.relay import LAST_NUMBER
 from keepers.warehouse.standing import Definitions, Standing, build, signatures
 
 
@@ -77,7 +78,7 @@ def _forget(cursor: duckdb.DuckDBPyConnection, gone: list[int], now: datetime) -
     cursor.execute(
         f"""
         INSERT INTO changes
-        SELECT (SELECT coalesce(max(n), 0) FROM changes) + row_number() OVER (ORDER BY ask, profile_id),
+        SELECT {LAST_NUMBER} + row_number() OVER (ORDER BY ask, profile_id),
                ask, profile_id, value, 0, ?, 'definition removed', true
         FROM states WHERE ask IN ({listed}) AND value > 0
         """,

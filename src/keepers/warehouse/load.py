@@ -17,6 +17,7 @@ from keepers.model.profile import bucket_key
 from keepers.warehouse.database import Warehouse, set_watermark
 from keepers.warehouse.links import ZONE_TRAITS, Links
 from keepers.warehouse.members import Members
+from keepers.warehouse.standing import IMPORT
 from keepers.warehouse.typed import STAMP, TypedRows, append, arrow
 from keepers.warehouse.values import leaves, read_date, scalar
 from keepers.warehouse.zones import local_day, zone_of
@@ -121,6 +122,7 @@ class Batch:
         self._named: dict[int, tuple[str, str]] = {}
         self._known: dict[int, datetime] = {}
         self._dirty: dict[tuple[int, str, str], datetime] = {}
+        self._imported: dict[int, datetime] = {}
         self._merge_log: list[tuple[int, str, int, int]] = []
         self._has_account = False
         self.latest = dict[str, datetime]()
@@ -139,6 +141,7 @@ class Batch:
         self._warehouse.note_first(cursor, merge=bool(self._merge_log), account=self._has_account)
         dirty = [(subject, at, kind, name) for (subject, kind, name), at in self._dirty.items()]
         append(cursor, "dirty", arrow(_DIRTY, dirty))
+        append(cursor, "imported", arrow({"profile_id": pa.int64(), "at": STAMP}, self._imported.items()))
 
     def _add(self, row: LogRow) -> None:
         match row.kind:
@@ -146,11 +149,14 @@ class Batch:
                 body = _decode(row.body)
                 self._profiles[row.profile_id] = (body.get("kind", "person"), body.get("bucket_key", ""))
                 self._note(row.profile_id, row.known_at)
-                self._soil(row.profile_id, row.known_at, "profile")
+                self._soil(row, row.profile_id, row.known_at, "profile")
             case "merge" | "unmerge":
                 self._relink(row)
-            case _:
+            case "track" | "page" | "screen" | "identify" | "group" | "alias":
                 self._add_message(row)
+            case _:
+                # A change of an answer, an enrolment: for journeys alone, which read the log themselves.
+                pass
 
     def _relink(self, row: LogRow) -> None:
         target = row.other_id if row.other_id is not None else row.profile_id
@@ -159,8 +165,8 @@ class Batch:
         else:
             self._links.unmerge(row.profile_id, row.time)
         self._merge_log.append((row.seq, row.kind, row.profile_id, target))
-        self._soil(row.profile_id, row.time, "merge")
-        self._soil(target, row.time, "merge")
+        self._soil(row, row.profile_id, row.time, "merge")
+        self._soil(row, target, row.time, "merge")
 
     def _add_message(self, row: LogRow) -> None:
         raw = row.body.decode()
@@ -173,8 +179,8 @@ class Batch:
             self._note(row.other_id, row.known_at)
             self._members.join(row.other_id, row.profile_id, row.time, row.known_at)
             self._has_account = True
-            self._soil(row.profile_id, row.time, "account")
-            self._soil(row.other_id, row.time, "account")
+            self._soil(row, row.profile_id, row.time, "account")
+            self._soil(row, row.other_id, row.time, "account")
             self._add_traits(row, row.other_id, _object(message, "traits"))
         day = local_day(self._links.zone(row.profile_id), row.time)
         self._tracks.append(
@@ -187,7 +193,7 @@ class Batch:
             properties = event_properties(row.kind, message)
             self._typed.add(row.event, row.seq, row.profile_id, row.time, row.known_at, day, properties)
             self.latest[row.event] = max(row.time, self.latest.get(row.event, row.time))
-            self._soil(row.profile_id, max(row.time, row.known_at), "event", row.event)
+            self._soil(row, row.profile_id, max(row.time, row.known_at), "event", row.event)
 
     def _add_traits(self, row: LogRow, subject: int, traits: dict[str, Any]) -> None:
         for trait in ZONE_TRAITS:
@@ -197,14 +203,17 @@ class Batch:
         for trait, held in trait_values(traits, zone):
             self._warehouse.registry.trait(trait)
             self._traits.append((subject, trait, row.time, row.seq, row.known_at, *held))
-            self._soil(subject, max(row.time, row.known_at), "trait", trait)
+            self._soil(row, subject, max(row.time, row.known_at), "trait", trait)
 
     def _note(self, subject: int, known_at: datetime) -> None:
         known = self._known.get(subject)
         if known is None or known_at < known:
             self._known[subject] = known_at
 
-    def _soil(self, subject: int, at: datetime, kind: str, name: str = "") -> None:
+    def _soil(self, row: LogRow, subject: int, at: datetime, kind: str, name: str = "") -> None:
+        if row.known_at != row.received_at and kind != "merge":
+            kind = IMPORT + kind
+            self._imported[subject] = max(row.received_at, self._imported.get(subject, row.received_at))
         key = (subject, kind, name)
         known = self._dirty.get(key)
         if known is None or at < known:

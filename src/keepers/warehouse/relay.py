@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
+import duckdb
 from msgspec import Struct
 
 from keepers.warehouse.database import Warehouse
+from keepers.warehouse.registry import set_meta
+
+NUMBERED = "numbered_changes"
+LAST_NUMBER = f"""(
+    SELECT greatest(
+        coalesce(max(n), 0), coalesce((SELECT value::BIGINT FROM meta WHERE name = '{NUMBERED}'), 0)
+    ) FROM changes
+)"""
+"""SQL of the number of the newest change, those of before a backfill included: numbers are never used again"""
 
 
 class Change(Struct, frozen=True):
@@ -49,5 +59,9 @@ def changes_after(warehouse: Warehouse, n: int, limit: int, definitions: Collect
 
 def last_change(warehouse: Warehouse) -> int:
     """The number of the newest change; 0 before the first."""
-    rows = warehouse.cursor().execute("SELECT max(n) FROM changes").fetchall()
-    return int(rows[0][0] or 0)
+    return int(warehouse.cursor().execute(f"SELECT {LAST_NUMBER}").fetchall()[0][0])
+
+
+def keep_number(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Remembers the newest number, before changes are taken out. Inside the caller's transaction."""
+    set_meta(cursor, NUMBERED, str(cursor.execute(f"SELECT {LAST_NUMBER}").fetchall()[0][0]))

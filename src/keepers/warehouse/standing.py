@@ -15,6 +15,9 @@ from keepers.audience.compile import Ask, Vocabulary
 from keepers.audience.definitions import Definition, DerivedEvent, Lifecycle, Rhythm, Segment
 from keepers.scores.rhythm import Fit, computed_traits
 
+IMPORT = "import "
+"""before the kind of what was brought as history: by a file, by /v1/import, or more than 72 hours late"""
+
 
 class Definitions(Struct, frozen=True):
     """What a playbook defines, read. `fit` is the rhythm's frozen figures.
@@ -75,7 +78,7 @@ class Standing(Struct, frozen=True):
 
     def reading(self, kind: str, name: str) -> frozenset[int]:
         """The asks to answer anew when something of this kind and name arrived, dependents included."""
-        match kind:
+        match kind.removeprefix(IMPORT):
             case "event":
                 direct = {n for n, r in self.reads.items() if name in r.events}
             case "trait":

@@ -33,6 +33,8 @@ FIXED = {
         is_answered BOOLEAN, applied_at TIMESTAMP, retired_at TIMESTAMP""",
     "ask_values": "ask INTEGER, value SMALLINT, stage VARCHAR",
     "dirty": 'profile_id BIGINT, "at" TIMESTAMP, kind VARCHAR, name VARCHAR',
+    # Whose history was brought, and when it arrived: until then, nothing that comes of it is news.
+    "imported": 'profile_id BIGINT, "at" TIMESTAMP',
     "watermarks": "name VARCHAR, position BIGINT",
     "import_chunks": """
         file_sha VARCHAR, mapping_hash VARCHAR, chunk INTEGER, first_line BIGINT, last_line BIGINT,

@@ -11,6 +11,7 @@ from keepers.audience.compile import Ask
 from keepers.audience.tables import Mode
 from keepers.model.definitions import Kind
 from keepers.warehouse.answers import Answerer
+from keepers.warehouse.relay import LAST_NUMBER
 from keepers.warehouse.standing import Standing
 
 SCOPE = "CREATE OR REPLACE TEMP TABLE scope (profile_id BIGINT, now TIMESTAMP, cause VARCHAR)"
@@ -84,7 +85,7 @@ class Wave:
         moved = self._cursor.execute(
             f"""
             INSERT INTO changes
-            SELECT (SELECT coalesce(max(n), 0) FROM changes) + row_number() OVER (),
+            SELECT {LAST_NUMBER} + row_number() OVER (),
                    ask, profile_id, 0, value, now, 'initial', true
             FROM ({_long(asks)})
             WHERE value > 0
@@ -151,9 +152,9 @@ class Wave:
         )
         execute("INSERT INTO near_states SELECT NULL, ask, profile_id, value, since, changes_at FROM differing")
         moved = execute(
-            """
+            f"""
             INSERT INTO changes
-            SELECT (SELECT coalesce(max(n), 0) FROM changes) + row_number() OVER (ORDER BY now, profile_id, ask),
+            SELECT {LAST_NUMBER} + row_number() OVER (ORDER BY now, profile_id, ask),
                    ask, profile_id, old_value, value, now, cause, false
             FROM differing
             WHERE value <> old_value
@@ -194,9 +195,11 @@ class Wave:
         self._cursor.execute(
             """
             INSERT INTO people_scope
-            SELECT profile_id, max(now), 'account'
+            SELECT profile_id, max(now), coalesce(min(handed_on), 'account')
             FROM (
-                SELECT coalesce(c.to_id, m.profile_id) AS profile_id, d.now
+                SELECT coalesce(c.to_id, m.profile_id) AS profile_id, d.now,
+                       CASE WHEN starts_with(d.cause, 'import') THEN 'import account'
+                            WHEN starts_with(d.cause, 'backfill') THEN 'backfill' END AS handed_on
                 FROM differing d
                 JOIN account_members m ON m.account_id = d.profile_id
                 LEFT JOIN canon c ON c.from_id = m.profile_id

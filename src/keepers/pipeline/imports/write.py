@@ -14,6 +14,7 @@ from keepers.pipeline.imports.stage import Plan, Value
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import upsert_profiles, write_latest
 from keepers.warehouse.names import literal, quoted
+from keepers.warehouse.standing import IMPORT
 from keepers.warehouse.values import read_date
 
 _SQL_TYPES = {"number": "DOUBLE", "text": "VARCHAR", "boolean": "BOOLEAN"}
@@ -97,8 +98,8 @@ def number_rows(cursor: duckdb.DuckDBPyConnection, first_seq: int, per_row: int,
     )
 
 
-def write_profiles(cursor: duckdb.DuckDBPyConnection, zone: str) -> None:
-    """Adds the chunk's people. `bucket_key` is what `model.profile.bucket_key` makes of a user id."""
+def write_profiles(cursor: duckdb.DuckDBPyConnection, zone: str, received_at: datetime) -> None:
+    """Adds the chunk's people, noted as imported. `bucket_key` is `model.profile.bucket_key` of a user id."""
     cursor.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE chunk_profiles AS
@@ -106,6 +107,12 @@ def write_profiles(cursor: duckdb.DuckDBPyConnection, zone: str) -> None:
                min(time) AS created_at, {literal(zone)} AS zone
         FROM numbered GROUP BY profile_id"""
     )
+    cursor.execute(
+        f"""
+        INSERT INTO dirty SELECT profile_id, created_at, '{IMPORT}profile', '' FROM chunk_profiles
+        WHERE profile_id NOT IN (SELECT profile_id FROM profiles)"""
+    )
+    cursor.execute("INSERT INTO imported SELECT profile_id, ? FROM chunk_profiles", [received_at])
     upsert_profiles(cursor, "chunk_profiles")
     cursor.execute("DROP TABLE chunk_profiles")
 
@@ -136,7 +143,7 @@ def write_events(
         values = ", ".join([seq, "profile_id", "time", "time", "day", *held.values()])
         cursor.execute(f"INSERT INTO {quoted(layout.table)} ({columns}) SELECT {values} FROM numbered")
     cursor.execute(
-        f"INSERT INTO dirty SELECT profile_id, min(time), 'event', {event} FROM numbered GROUP BY profile_id"
+        f"INSERT INTO dirty SELECT profile_id, min(time), '{IMPORT}event', {event} FROM numbered GROUP BY profile_id"
     )
     found = cursor.execute("SELECT max(time) FROM numbered").fetchall()[0][0]
     latest = {mapping.event: found} if found is not None else {}
@@ -171,7 +178,7 @@ def write_traits(cursor: duckdb.DuckDBPyConnection, plan: Plan, mapping: Mapping
         )
         cursor.execute(
             f"""
-            INSERT INTO dirty SELECT profile_id, min(time), 'trait', {name} FROM numbered
+            INSERT INTO dirty SELECT profile_id, min(time), '{IMPORT}trait', {name} FROM numbered
             WHERE {json_of(value)} IS NOT NULL GROUP BY profile_id"""
         )
         if join:
