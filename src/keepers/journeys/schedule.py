@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from dateutil.rrule import DAILY, rrule, rrulestr
@@ -15,8 +17,8 @@ _HORIZON = timedelta(days=366 * 9)  # a 29 February on a given weekday is rarer,
 def days_between(rule: str, start: date, first: date, last: date) -> tuple[date, ...]:
     """The rule's days from `first` to `last`, both included."""
     until = datetime.combine(last, time(0))
-    bounded = _bounded(_read(rule, start), until)
-    return tuple(dict.fromkeys(d.date() for d in bounded.between(datetime.combine(first, time(0)), until, inc=True)))
+    found = (day.date() for day in _until(_read(rule, start), until))
+    return tuple(dict.fromkeys(day for day in found if day >= first))
 
 
 def require_rule(rule: str, start: date) -> None:
@@ -28,7 +30,7 @@ def require_rule(rule: str, start: date) -> None:
     if days._freq > DAILY or any((rule_part in rule.upper()) for rule_part in ("BYHOUR", "BYMINUTE", "BYSECOND")):
         raise ValueError("a schedule names days (FREQ=DAILY, WEEKLY, MONTHLY or YEARLY); write the time as “at”")
     horizon = datetime.combine(start, time(0)) + _HORIZON
-    if next(iter(_bounded(days, horizon)), None) is None:
+    if next(_until(days, horizon), None) is None:
         raise ValueError(f"“{rule[:60]}” has no day")
 
 
@@ -43,7 +45,8 @@ def _read(rule: str, start: date) -> Any:
     return found
 
 
-def _bounded(days: Any, until: datetime) -> Any:
-    """The same rule that gives up searching at an instant: some rules have no day for thousands of years."""
+def _until(days: Any, until: datetime) -> Iterator[datetime]:
+    """The rule's days, searched no further than an instant: some rules have none for thousands of years."""
     written = days._until
-    return days.replace(until=until if written is None else min(written, until))
+    bounded = days.replace(count=None, until=until if written is None else min(written, until))
+    return islice(bounded, days._count)

@@ -17,7 +17,7 @@ from keepers.model.moments import parse_duration, parse_zone
 DURATION = r"^\s*(\d+(\.\d+)?\s*[smhdw]\s*)+$"
 OFFSET = r"^\s*[+-]?\s*(\d+(\.\d+)?\s*[smhdw]\s*)+$"
 CLOCK = r"^([01]?\d|2[0-3]):[0-5]\d$"
-ID = r"^[a-z][a-z0-9_-]{0,63}$"
+ID = r"^[a-z][a-z0-9_-]{0,63}$(?!\n)"
 TARGET = r"^[a-z][a-z0-9_-]{0,63}$|^$"
 ZONE = r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$"
 URL = r"^https?://[^\s]+$"
@@ -49,7 +49,7 @@ Values = Annotated[
     Meta(description="values, or {ref: trigger.…}", extra_json_schema={"x-keepers": "values"}),
 ]
 
-_SHAPE = re.compile(r"^(?P<said>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+_SHAPE = re.compile(r"^(?P<said>.*?)(?: - at (?:`key` in )?`(?P<path>[^`]*)`)?$", re.DOTALL)
 _WORDS = {
     "str": "a text",
     "int": "a whole number",
