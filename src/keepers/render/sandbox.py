@@ -6,7 +6,6 @@ every round of a loop and before every filter), and single filters whose result 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import wraps
@@ -14,16 +13,12 @@ from typing import Any, TextIO, cast
 from zoneinfo import ZoneInfo
 
 from liquid import BoundTemplate, Environment, Mode, RenderContext
-from liquid.ast import BlockNode, Node
-from liquid.builtin.output import Output as OutputTag
-from liquid.builtin.output import OutputNode
-from liquid.exceptions import LiquidError, OutputStreamLimitError
-from liquid.stringify import to_liquid_string
+from liquid.exceptions import LiquidError, LiquidInterrupt, LiquidSyntaxError, OutputStreamLimitError
 from liquid.token import Token
 from liquid.undefined import UNDEFINED
-from liquid.utils import ReadOnlyChainMap
 
 from keepers.render.outbound import Outbound
+from keepers.render.tree import PrintTag, make_ready
 
 MOST_OUTPUT = 1_000_000
 """characters of one part of a message"""
@@ -35,9 +30,8 @@ MOST_ITEMS = 10_000
 """of a list a filter is given or makes"""
 _MOST_KEPT = 4_000_000
 _MOST_BITS = 1024
-_ROUND_EVERY = 64
 _MOST_DIGITS = 100
-_SPECIAL = re.compile("[&<>\"']")
+_SPECIAL_NAMES = frozenset({"size", "first", "last"})
 
 
 class LimitError(LiquidError):
@@ -92,25 +86,104 @@ class Output:
         return "".join(self.parts)
 
 
+class Scope:
+    """Names by where they are looked for, the innermost first. Misses are common, and cost no exception here."""
+
+    __slots__ = ("maps",)
+
+    def __init__(self, *maps: Mapping[Any, Any]) -> None:
+        self.maps = list(maps)
+
+    def get(self, name: object, default: object = None) -> object:
+        for names in self.maps:
+            found = names.get(name, UNDEFINED)
+            if found is not UNDEFINED:
+                return found
+        return default
+
+    def __getitem__(self, name: object) -> object:
+        found = self.get(name, UNDEFINED)
+        if found is UNDEFINED:
+            raise KeyError(name)
+        return found
+
+    def size(self) -> int:
+        return len(self.maps)
+
+    def push(self, names: Mapping[Any, Any]) -> None:
+        self.maps.insert(0, names)
+
+    def pop(self) -> Mapping[Any, Any]:
+        return self.maps.pop(0)
+
+
 class Context(RenderContext):
-    """A render context that knows its letter, and whose variables are those given: python-liquid's own clock
-    (`now`, `today`) is left out."""
+    """What a template sees while it is rendered. Its variables are those given: python-liquid's own clock (`now`,
+    `today`) is left out."""
 
     __slots__ = ("letter",)
 
-    def __init__(self, template: BoundTemplate, *, letter: Letter | None = None, **rest: Any) -> None:
-        super().__init__(template, **rest)
-        self.scope = ReadOnlyChainMap(self.locals, self.globals, self.counters)
-        parent = self.parent_context
-        self.letter: Letter = letter or cast(Context, parent).letter
+    def __init__(
+        self,
+        template: BoundTemplate,
+        names: Mapping[str, Any],
+        letter: Letter,
+        *,
+        outer: Context | None = None,
+        carried_rounds: int = 1,
+        carried_size: int = 0,
+    ) -> None:
+        # All of the original's fields, without what only tags need that are not offered here.
+        self.env = template.env
+        self.template = template
+        self.locals = {}
+        self.globals = names
+        self.counters = {}
+        self.scope = Scope(self.locals, names, self.counters)  # type: ignore[assignment]
+        self.tag_namespace = {"cycles": {}, "ifchanged": "", "stopindex": {}}
+        self.loops = []
+        self.disabled_tags = []
+        self.autoescape = self.env.autoescape
+        self._copy_depth = 0 if outer is None else outer._copy_depth + 1
+        self.parent_context = outer
+        self.loop_iteration_carry = carried_rounds
+        self.local_namespace_size_carry = carried_size
+        self.letter = letter
+
+    def inner(self, given: dict[str, Any]) -> Context:
+        """The context of a snippet: what is given to it and to the whole letter, no variables assigned around it.
+
+        `given` may change afterwards, as it does from round to round of `{% render … for … %}`.
+        """
+        if self._copy_depth > self.env.context_depth_limit:
+            raise LimitError("snippets are nested too deeply", token=None)
+        rounds = self.loop_iteration_carry
+        for loop in self.loops:
+            rounds *= loop.length
+        names = self.globals
+        inside = Context(
+            self.template,
+            names,
+            self.letter,
+            outer=self,
+            carried_rounds=rounds,
+            carried_size=self.get_size_of_locals(),
+        )
+        if given:
+            cast(Scope, inside.scope).maps.insert(1, given)
+            inside.globals = Scope(given, names)  # type: ignore[assignment]
+        return inside
 
     def get(self, path: list[object], *, token: Token | None, default: object = UNDEFINED) -> object:
         """As the original, with a short way for names in plain data."""
         found: Any = self.scope.get(cast(str, path[0]), UNDEFINED)
         for name in path[1:]:
-            if type(found) is not dict or type(name) is not str or (found := found.get(name, UNDEFINED)) is UNDEFINED:
+            if type(found) is not dict or type(name) is not str or name in _SPECIAL_NAMES:
                 return super().get(path, token=token, default=default)
-        return super().get(path, token=token, default=default) if found is UNDEFINED else found
+            found = found.get(name, UNDEFINED)
+        if found is not UNDEFINED:
+            return found
+        return default if default is not UNDEFINED else self.env.undefined(str(path[0]), token=token)
 
     def filter(self, name: str, token: Token | None) -> Callable[..., object]:
         self.letter.tick()
@@ -118,22 +191,6 @@ class Context(RenderContext):
 
     def get_buffer(self, buf: TextIO | None = None) -> Any:
         return Output(buf.room if isinstance(buf, Output) else MOST_OUTPUT)
-
-
-class _OutputNode(OutputNode):
-    """As the original, with a short way for texts that need no escaping."""
-
-    __slots__ = ()
-
-    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        value = self.expression.evaluate(context)
-        if type(value) is str and not (context.autoescape and _SPECIAL.search(value)):
-            return buffer.write(value)
-        return buffer.write(to_liquid_string(value, context.autoescape))
-
-
-class _OutputTag(OutputTag):
-    node_class = _OutputNode
 
 
 class Sandbox(Environment):
@@ -150,24 +207,29 @@ class Sandbox(Environment):
         del self.tags["include"]  # its names are dynamic, and {% render %} does what it is for
         del self.filters["safe"]  # nothing a customer's data holds is HTML
         del self.filters["escapejs"]
-        self.add_tag(_OutputTag)
+        self.add_tag(PrintTag)
         for name, function in self.filters.items():
             self.filters[name] = bounded(name, function)
 
     def compiled(self, source: str, name: str = "") -> BoundTemplate:
         """A template that asks for the time in its loops. Raises LiquidError."""
         template = self.from_string(source, name=name)
-        static = RenderContext(template)
-        for node in template.nodes:
-            _add_ticks(node, static, in_loop=False)
+        make_ready(template.nodes, RenderContext(template))
         return template
 
 
 def run(template: BoundTemplate, variables: Mapping[str, object], letter: Letter) -> str:
     """The text of a template. Raises LiquidError."""
     output = Output()
-    context = Context(template, globals=variables, letter=letter)
-    template.render_with_context(context, cast(TextIO, output))
+    context = Context(template, variables, letter)
+    for node in template.nodes:
+        try:
+            node.render(context, cast(TextIO, output))
+        except LiquidInterrupt as error:
+            raise LiquidSyntaxError(f"unexpected '{error}'", token=node.token) from None
+        except LiquidError as error:
+            error.token = error.token or node.token
+            raise
     return output.getvalue()
 
 
@@ -219,29 +281,3 @@ def _refuse_growth(name: str, value: Any, args: tuple[Any, ...]) -> None:
 
 def _too_large(name: str) -> LimitError:
     return LimitError(f"{name}: the result would be too large", token=None)
-
-
-class _Tick(Node):
-    """Asks for the time left."""
-
-    __slots__ = ()
-
-    def render(self, context: RenderContext, buffer: TextIO) -> int:
-        cast(Context, context).letter.tick()
-        return 0
-
-    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        return self.render(context, buffer)
-
-
-def _add_ticks(node: Node, static: RenderContext, *, in_loop: bool) -> None:
-    inside = in_loop or node.token.value in ("for", "tablerow", "inline")
-    if isinstance(node, BlockNode) and in_loop:
-        spread: list[Node] = []
-        for n, child in enumerate(node.nodes):
-            if n % _ROUND_EVERY == 0:
-                spread.append(_Tick(node.token))
-            spread.append(child)
-        node.nodes = spread
-    for child in node.children(static, include_partials=False):
-        _add_ticks(child, static, in_loop=inside)

@@ -54,21 +54,19 @@ class InlineNode(Node):
         self.blank = False
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        args: dict[str, Any] = {arg.name: arg.value.evaluate(context) for arg in self.args}
-        inside = context.copy(args, carry_loop_iterations=True, template=context.template)
-        cast(Context, context).letter.tick()
+        given: dict[str, Any] = {arg.name: arg.value.evaluate(context) for arg in self.args}
         if self.var is None:
-            return self._once(inside, buffer)
-        value = self.var.evaluate(context)
+            return self._once(cast(Context, context).inner(given), buffer)
+        value = given[self.alias] = self.var.evaluate(context)
+        inside = cast(Context, context).inner(given)
         if not (self.is_loop and isinstance(value, list | tuple)):
-            args[self.alias] = value
             return self._once(inside, buffer)
         inside.raise_for_loop_limit(len(value))
-        loop = ForLoop(self.alias, iter(value), len(value), context.env.undefined("parentloop", token=self.token))
-        args["forloop"] = loop
+        undefined = context.env.undefined("parentloop", token=self.token)
+        loop = given["forloop"] = ForLoop(self.alias, iter(value), len(value), undefined)
         written = 0
         for item in loop:
-            args[self.alias] = item
+            given[self.alias] = item
             written += self._once(inside, buffer)
         return written
 
