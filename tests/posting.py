@@ -9,10 +9,13 @@ from typing import Any
 
 from keepers.channels.email import EmailChannel, EmailSettings
 from keepers.channels.mailbox import Mailbox
+from keepers.channels.verp import Verp
 from keepers.model.delivery import Content, Outcome, Outgoing
 
 NOW = datetime(2026, 6, 1, 12)
 SECRET = b"s" * 32
+VERP = Verp(SECRET, "bounce.shop.example")
+KEY = "0f" * 16
 CONTENT = Content(subject="Добро пожаловать", html="<p>Привет, Анна</p>", text="Привет, Анна")
 
 
@@ -30,6 +33,44 @@ def message(number: int = 1, **changes: Any) -> Outgoing:
         "unsubscribe_url": "https://shop.example/u/opaque-part",
     }
     return Outgoing(**(fields | changes))
+
+
+def dsn(
+    status: str = "5.1.1", action: str = "failed", diagnostic: str = "smtp; 550 5.1.1 User unknown", to: str = ""
+) -> bytes:
+    """A notification as RFC 3464 section 6 shows them."""
+    return f"""\
+From: Mail Delivery System <MAILER-DAEMON@mx.example>
+To: {to or VERP.address(KEY)}
+Subject: Undelivered Mail Returned to Sender
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: text/plain
+
+I'm sorry to have to inform you that your message could not be delivered.
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example
+
+Original-Recipient: rfc822;anna@example.com
+Final-Recipient: rfc822; anna@forwarded.example
+Action: {action}
+Status: {status}
+Diagnostic-Code: {diagnostic}
+
+--b
+Content-Type: text/rfc822-headers
+
+From: Shop <hello@shop.example>
+Message-ID: <1234@shop.example>
+X-Keepers-Message: {VERP.token(KEY)}
+
+--b--
+""".replace("\n", "\r\n").encode()
 
 
 class Post:

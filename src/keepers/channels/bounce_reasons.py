@@ -50,6 +50,8 @@ def judge(text: str, status: str = "", reply: int = 0) -> Verdict:
     is_temporary = code.startswith("4") or (not code and 400 <= reply < 500)
     lowered = " ".join(text.lower().split())
     for reason, pattern in _WORDS:
+        if reason in ("filtered", "system") and code.partition(".")[2] in _STATUS:
+            break
         if pattern.search(lowered):
             return Verdict(_tempered(reason, is_temporary), shown)
     if code:
@@ -147,7 +149,8 @@ _WORDS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
     (
         "spam",
         _words(
-            r"\bspam|\bjunk|\buce\b|bulk mail|unsolicited|content (?:filter|reject|restriction)|mail rejete",
+            r"\bspam(?!haus|cop)|\bjunk|\buce\b|bulk mail|unsolicited|content (?:filter|reject|restriction)",
+            r"mail rejete",
             r"\bvirus|malware|phish|trojan|infected",
         ),
     ),

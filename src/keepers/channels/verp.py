@@ -62,7 +62,7 @@ class Verp:
     def find(self, texts: list[str]) -> str | None:
         """The key of the first of our return paths or tokens among words of a mail."""
         for text in texts:
-            for word in re.findall(r"[kb]\.[A-Za-z0-9._-]+", text):
+            for word in re.findall(r"[kKbB]\.[A-Za-z0-9._-]+", text):
                 key = self.read(word)
                 if key is not None:
                     return key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -77,10 +78,8 @@ def test_dkimpy_accepts_the_signature_and_no_changed_mail(key: bytes) -> None:
         (b"0J", b"0K"),
     ):
         changed = data.replace(old, new)
-        try:
+        with suppress(dkim.ValidationError):
             assert changed == data or not verified(changed, signer)
-        except dkim.ValidationError:
-            pass
 
 
 @pytest.mark.parametrize(

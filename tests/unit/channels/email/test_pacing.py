@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ def test_no_second_has_more_than_the_rate(gaps: list[float]) -> None:
     for gap in gaps:
         now += gap
         sent.append(now + pacing.reserve("example.com", now, 60))
-    assert all(later - earlier > 0.199 for earlier, later in zip(sent, sent[1:], strict=False))
+    assert all(later - earlier > 0.199 for earlier, later in pairwise(sent))
 
 
 def test_a_place_too_far_away_is_not_taken() -> None:

@@ -1,0 +1,140 @@
+"""Where bounces come in: committed first, marked afterwards, nothing lost in between."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from keepers.channels.bounce_sources import BounceListener, read_maildir, read_mbox
+from keepers.model.delivery import Report
+from keepers.model.errors import NotFoundError
+from posting import KEY, NOW, VERP, dsn
+
+
+class Desk:
+    """Takes reports, and refuses as often as it is told."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.reports: list[Report] = []
+        self.refusals = refusals
+
+    def take(self, reports: Sequence[Report]) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise RuntimeError("the database is away")
+        self.reports.extend(reports)
+
+
+def about(number: int) -> bytes:
+    return dsn().replace(VERP.token(KEY).encode(), VERP.token(f"{number:032x}").encode())
+
+
+def keys(desk: Desk) -> list[int]:
+    return [int(report.key, 16) for report in desk.reports]
+
+
+def test_the_listener_takes_bounces_and_is_no_relay() -> None:
+    desk = Desk()
+    listener = BounceListener("127.0.0.1", 0, VERP, desk.take, lambda: NOW)
+    listener.start()
+    try:
+        with smtplib.SMTP("127.0.0.1", listener.port, timeout=20) as client:
+            client.sendmail("", [VERP.address(KEY)], dsn())
+            with pytest.raises(smtplib.SMTPRecipientsRefused, match="Relaying denied"):
+                client.sendmail("", ["anna@elsewhere.example"], dsn())
+    finally:
+        listener.stop()
+    assert [(r.key, r.is_hard) for r in desk.reports] == [(KEY, True)]
+
+
+def test_the_listener_lets_the_sender_keep_what_could_not_be_committed() -> None:
+    desk = Desk(refusals=1)
+    listener = BounceListener("127.0.0.1", 0, VERP, desk.take, lambda: NOW)
+    listener.start()
+    try:
+        with smtplib.SMTP("127.0.0.1", listener.port, timeout=20) as client:
+            with pytest.raises(smtplib.SMTPDataError, match="451"):
+                client.sendmail("", [VERP.address(KEY)], dsn())
+            client.sendmail("", [VERP.address(KEY)], dsn())
+    finally:
+        listener.stop()
+    assert len(desk.reports) == 1
+
+
+@pytest.fixture
+def maildir(tmp_path: Path) -> Path:
+    for name in ("new", "cur", "tmp"):
+        (tmp_path / name).mkdir()
+    for number in range(5):
+        (tmp_path / "new" / f"1700000000.M{number}.host").write_bytes(about(number))
+    return tmp_path
+
+
+def test_a_maildir_is_read_and_what_was_read_moves_on(maildir: Path) -> None:
+    desk = Desk()
+    assert read_maildir(maildir, VERP, desk.take, lambda: NOW, most=3) == 3
+    assert read_maildir(maildir, VERP, desk.take, lambda: NOW) == 2
+    assert read_maildir(maildir, VERP, desk.take, lambda: NOW) == 0
+    assert keys(desk) == [0, 1, 2, 3, 4]
+    assert sorted(p.name for p in (maildir / "cur").iterdir())[0] == "1700000000.M0.host:2,S"
+
+
+def test_a_maildir_interrupted_goes_on_where_it_was(maildir: Path) -> None:
+    desk = Desk()
+    read_maildir(maildir, VERP, desk.take, lambda: NOW, most=2)
+    desk.refusals = 1
+    with pytest.raises(RuntimeError):
+        read_maildir(maildir, VERP, desk.take, lambda: NOW)
+    assert len(list((maildir / "new").iterdir())) == 3
+    assert read_maildir(maildir, VERP, desk.take, lambda: NOW) == 3
+    assert keys(desk) == [0, 1, 2, 3, 4]
+
+
+def test_a_folder_that_is_no_maildir_is_told(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="Maildir"):
+        read_maildir(tmp_path, VERP, Desk().take, lambda: NOW)
+
+
+def mbox(*numbers: int) -> bytes:
+    mails = (
+        b"From MAILER-DAEMON Mon Jun  1 12:00:00 2026\n" + about(n).replace(b"\r\n", b"\n") + b"\n" for n in numbers
+    )
+    return b"".join(mails)
+
+
+def test_an_mbox_is_read_from_where_it_was_left(tmp_path: Path) -> None:
+    path, desk = tmp_path / "bounces", Desk()
+    path.write_bytes(mbox(1, 2, 3))
+    before = path.read_bytes()
+    assert read_mbox(path, VERP, desk.take, lambda: NOW, most=2) == 2
+    desk.refusals = 1
+    with pytest.raises(RuntimeError):
+        read_mbox(path, VERP, desk.take, lambda: NOW)
+    assert read_mbox(path, VERP, desk.take, lambda: NOW) == 1
+    assert path.read_bytes() == before, "the mailbox is left as it is"
+    with path.open("ab") as file:
+        file.write(mbox(4, 5))
+    assert read_mbox(path, VERP, desk.take, lambda: NOW) == 2
+    assert read_mbox(path, VERP, desk.take, lambda: NOW) == 0
+    assert keys(desk) == [1, 2, 3, 4, 5]
+
+
+def test_an_mbox_that_was_emptied_is_read_from_its_beginning(tmp_path: Path) -> None:
+    path, desk = tmp_path / "bounces", Desk()
+    path.write_bytes(mbox(1, 2))
+    read_mbox(path, VERP, desk.take, lambda: NOW)
+    path.write_bytes(mbox(3))
+    assert read_mbox(path, VERP, desk.take, lambda: NOW) == 1
+    assert keys(desk) == [1, 2, 3]
+    with pytest.raises(NotFoundError):
+        read_mbox(tmp_path / "none", VERP, desk.take, lambda: NOW)
+
+
+def test_other_mail_in_the_box_is_passed_over(tmp_path: Path) -> None:
+    path, desk = tmp_path / "bounces", Desk()
+    path.write_bytes(b"From anna Mon Jun  1 12:00:00 2026\nSubject: hi\n\n>From here\n\n" + mbox(7))
+    assert read_mbox(path, VERP, desk.take, lambda: NOW) == 2
+    assert keys(desk) == [7]

@@ -1,0 +1,134 @@
+"""Bounces as servers write them, read into reports."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keepers.channels.bounce_reasons import judge
+from keepers.channels.bounces import bounce_reports, read_bounce
+from posting import KEY, NOW, VERP, dsn
+
+
+def test_a_dead_address_is_a_hard_bounce_of_our_message() -> None:
+    (report,) = bounce_reports(dsn(), VERP, NOW)
+    assert report.kind == "bounced"
+    assert report.is_hard
+    assert (report.key, report.message_id) == (KEY, "<1234@shop.example>")
+    assert report.recipient == "anna@example.com", "as we wrote to it, not where it was forwarded"
+    assert (report.code, report.at, report.channel, report.source) == ("5.1.1", NOW, "email", "dsn")
+    assert "User unknown" in report.detail
+
+
+def test_the_message_is_known_by_its_headers_when_the_return_path_is_lost() -> None:
+    (report,) = bounce_reports(dsn(to="hello@shop.example"), VERP, NOW)
+    assert report.key == KEY
+    assert report.is_hard
+
+
+def test_the_envelope_tells_the_message_when_nothing_was_returned() -> None:
+    data = b"From: mailer-daemon@mx.example\r\nSubject: failure notice\r\n\r\nNo such user here.\r\n"
+    (report,) = bounce_reports(data, VERP, NOW, [VERP.address(KEY).upper()])
+    assert (report.key, report.is_hard, report.recipient) == (KEY, True, "")
+
+
+def test_a_full_mailbox_is_soft() -> None:
+    (report,) = bounce_reports(dsn("5.2.2", diagnostic="smtp; 552 5.2.2 Over quota"), VERP, NOW)
+    assert report.kind == "bounced"
+    assert not report.is_hard
+    assert report.detail.startswith("full:")
+
+
+def test_a_delay_is_no_bounce_and_a_delivery_is_told() -> None:
+    assert bounce_reports(dsn("4.4.1", "delayed", "smtp; 451 4.4.1 Timeout"), VERP, NOW) == ()
+    (report,) = bounce_reports(dsn("2.0.0", "delivered", "smtp; 250 ok"), VERP, NOW)
+    assert report.kind == "delivered"
+
+
+def test_a_forged_bounce_suppresses_nobody() -> None:
+    forged = (
+        dsn(to="bounces@bounce.shop.example")
+        .replace(VERP.token(KEY).encode(), b"k.guess.aaaaaaaaaaaa")
+        .replace(b"Message-ID: <1234@shop.example>\r\n", b"")
+    )
+    (report,) = bounce_reports(forged, VERP, NOW)
+    assert (report.key, report.message_id) == ("", "")
+    assert not report.is_hard, "without our token or Message-ID a hard bounce is not believed"
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        b"",
+        b"\x00\xff\xfe",
+        b"From: anna@example.com\r\nSubject: Thanks!\r\n\r\nLovely shoes.\r\n",
+        b"From: anna@example.com\r\nAuto-Submitted: auto-replied\r\nSubject: Out of office\r\n\r\nBack on Monday.\r\n",
+        b"From: anna@example.com\r\nSubject: Re: welcome\r\n\r\nbounce@x.example is my other address\r\n",
+    ],
+)
+def test_other_mail_reports_nothing(mail: bytes) -> None:
+    assert bounce_reports(mail, VERP, NOW, [VERP.address(KEY)]) == ()
+
+
+@given(st.binary(max_size=400), st.integers(0, 1200), st.integers(0, 400))
+def test_broken_mail_raises_nothing(junk: bytes, start: int, length: int) -> None:
+    data = dsn()
+    bounce_reports(data[:start] + junk + data[start + length :], VERP, NOW)
+
+
+def test_exim_s_own_format_is_read() -> None:
+    data = b"""\
+X-Failed-Recipients: anna@example.com
+Auto-Submitted: auto-replied
+From: Mail Delivery System <Mailer-Daemon@mx.example>
+Subject: Mail delivery failed: returning message to sender
+
+A message that you sent could not be delivered to one or more of its recipients.
+
+  anna@example.com
+    host mx.example.com [192.0.2.1]
+    SMTP error from remote mail server after RCPT TO:<anna@example.com>:
+    550 5.1.1 <anna@example.com>: Recipient address rejected: User unknown
+
+------ This is a copy of the message, including all the headers. ------
+
+Message-ID: <77@shop.example>
+"""
+    (report,) = bounce_reports(data, VERP, NOW)
+    assert (report.recipient, report.is_hard, report.message_id) == ("anna@example.com", True, "<77@shop.example>")
+
+
+def test_a_mail_too_large_is_read_within_bounds() -> None:
+    failures = read_bounce(dsn() + b"x" * 3_000_000)
+    assert len(failures) == 1
+    assert len(failures[0].diagnostic) <= 400
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("550 5.1.1 The email account that you tried to reach does not exist", "unknown_user"),
+        ("550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup", "unknown_user"),
+        ("550 5.4.1 Recipient address rejected: Access denied", "blocked"),
+        ("Host or domain name not found. Name service error for name=nowhere.example type=A", "unknown_host"),
+        ("556 5.1.10 Domain does not accept mail (nullMX)", "no_mail"),
+        ("452 4.2.2 The email account that you tried to reach is over quota", "full"),
+        ("552 5.3.4 Message size exceeds fixed limit", "too_big"),
+        ("550 5.7.26 This message fails to pass SPF checks", "authentication"),
+        ("554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org", "blocked"),
+        ("421 4.7.0 Our system has detected an unusual rate of unsolicited mail", "spam"),
+        ("450 4.2.0 Greylisted, please try again later", "rate"),
+        ("550 5.2.1 The email account that you tried to reach is disabled", "inactive"),
+        ("connect to mx.example[192.0.2.1]:25: Connection refused", "network"),
+        ("", "unknown"),
+    ],
+)
+def test_the_words_of_large_providers_are_understood(text: str, reason: str) -> None:
+    assert judge(text).reason == reason
+
+
+def test_what_is_called_temporary_is_never_hard() -> None:
+    assert not judge("450 4.1.1 User unknown in virtual alias table").is_hard
+    assert not judge("451 4.1.8 Domain of sender address does not resolve").is_hard
+    assert judge("550 User unknown").is_hard
