@@ -70,6 +70,24 @@ class ChannelKind(Struct, frozen=True):
     """one sentence for the reference"""
 
 
+UNCERTAIN = "uncertain"
+OUTCOME_CODES = {
+    "address": "The customer's address cannot be used with this service.",
+    "definition": "What was written in the webhook cannot be called; the message says why.",
+    "empty": "There is nothing in the message that the channel could show.",
+    "invalid_number": "Not a telephone number in use.",
+    "refused": "An address inside this network or otherwise not public, which the channel's `allow` does not name.",
+    "smtputf8": "The mail server takes no addresses beyond ASCII.",
+    "subscription": "The browser's keys cannot be used.",
+    "too_long": "Longer than the channel takes, or than its settings allow.",
+    "unanswered": "No answer came in time. It is tried again; receivers know a repeated message by its id.",
+    UNCERTAIN: "The connection broke after the message was out: it may have arrived. Not sent again unless it has to "
+    "arrive.",
+    "unreachable": "No connection was made; nothing was sent.",
+}
+"""codes of outcomes that are Keepers' own; others are the other side's, such as an HTTP status or an SMTP reply"""
+
+
 def read_settings(kind: ChannelKind, data: Mapping[str, Any]) -> Any:
     """The settings struct from a section of keepers.toml. Raises UserError naming section and field."""
     names = [f.name for f in msgspec.structs.fields(kind.settings)]

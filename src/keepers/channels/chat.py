@@ -29,10 +29,10 @@ class ChatChannel:
     async def send(self, message: Outgoing) -> Outcome:
         content = message.content
         if not content.text.strip():
-            return Outcome("failed", "The message has no text.", code="empty")
+            return Outcome("failed", "The message has no text.", "empty")
         if not message.recipient.strip():
-            return Outcome("bounced", "The customer has no name in this chat.", code="address")
-        return await self._service.send(message, message.recipient.strip(), content.title, content.text)
+            return Outcome("bounced", "The customer has no name in this chat.", "address")
+        return await self._service.send(message.recipient.strip(), content.title, content.text)
 
     async def close(self) -> None:
         pass

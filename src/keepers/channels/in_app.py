@@ -28,9 +28,9 @@ class InAppChannel:
     async def send(self, message: Outgoing) -> Outcome:
         content = message.content
         if not (content.title or content.text):
-            return Outcome("failed", "The message has neither title nor text.", code="empty")
+            return Outcome("failed", "The message has neither title nor text.", "empty")
         if len(content.text) > self.settings.max_text:
-            return Outcome("failed", f"The text is longer than {self.settings.max_text} characters.", code="too_long")
+            return Outcome("failed", f"The text is longer than {self.settings.max_text} characters.", "too_long")
         await asyncio.to_thread(self.put, message)
         return Outcome("sent", provider_id=message.key)
 

@@ -82,23 +82,23 @@ class PushChannel:
         payload = _payload(message)
         if len(payload) > MOST_PAYLOAD_BYTES:
             detail = f"The notification is {len(payload)} bytes long; browsers take {MOST_PAYLOAD_BYTES}."
-            return Outcome("failed", detail, code="too_long")
+            return Outcome("failed", detail, "too_long")
         try:
             self._guard.check_url(message.recipient)
             body = _encrypted(message, payload)
             headers = self._headers(message)
             answer = await self._caller.call("POST", message.recipient, headers, body, 4096)
         except RefusedError as error:
-            return Outcome("bounced", error.message, code="refused")
+            return Outcome("bounced", error.message, "refused", is_hard=True)
         except UserError as error:
-            return Outcome("bounced", error.message, code="subscription")
+            return Outcome("bounced", error.message, "subscription", is_hard=True)
         except UnansweredError as error:
-            return Outcome("deferred", str(error), code="unanswered")
+            return Outcome("deferred", str(error), "unanswered")
         code = str(answer.status)
         if 200 <= answer.status < 300:
             return Outcome("sent", code=code, provider_id=answer.headers.get("location", ""))
         if answer.status in (404, 410):
-            return Outcome("bounced", "The browser's subscription is gone.", code=code)
+            return Outcome("bounced", "The browser's subscription is gone.", code, is_hard=True)
         if answer.status in (408, 425, 429) or answer.status >= 500:
             wait = retry_after(answer.headers.get("retry-after"), self._now())
             return Outcome("deferred", f"Answered {code}.", code=code, retry_after=wait)

@@ -37,14 +37,14 @@ class SmsChannel:
     async def send(self, message: Outgoing) -> Outcome:
         number = e164(message.recipient, self._settings.country)
         if number is None:
-            return Outcome("bounced", "This is not a telephone number in use.", code="invalid_number")
+            return Outcome("bounced", "This is not a telephone number in use.", "invalid_number", is_hard=True)
         text = message.content.text
         if not text.strip():
-            return Outcome("failed", "The message has no text.", code="empty")
+            return Outcome("failed", "The message has no text.", "empty")
         if (parts := sms_parts(text)) > self._settings.max_parts:
             most = self._settings.max_parts
-            return Outcome("failed", f"The text is {parts} SMS long, and at most {most} are allowed.", code="too_long")
-        return await self._service.send(message, number, "", text)
+            return Outcome("failed", f"The text is {parts} SMS long, and at most {most} are allowed.", "too_long")
+        return await self._service.send(number, "", text)
 
     async def close(self) -> None:
         pass

@@ -7,7 +7,8 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from keepers.model.delivery import Outcome, Outgoing
+from keepers.channels.base import UNCERTAIN
+from keepers.model.delivery import Outcome
 from keepers.model.errors import UserError
 
 PLACE = "{to}"
@@ -46,14 +47,13 @@ class AppriseService:
                 code="settings",
             )
 
-    async def send(self, message: Outgoing, recipient: str, title: str, text: str) -> Outcome:
-        """One attempt. An answer that was lost on the way is not asked for again unless the message is transactional:
-        the message may have arrived."""
+    async def send(self, recipient: str, title: str, text: str) -> Outcome:
+        """One attempt. When the answer is lost on the way the message may have arrived: `failed`, `uncertain`."""
         import apprise
 
         service = self._made(recipient)
         if service is None:
-            return Outcome("bounced", "The recipient's address cannot be used with this service.", code="address")
+            return Outcome("bounced", "The recipient's address cannot be used with this service.", "address")
         result = await service.async_notify(
             body=text,
             title=title,
@@ -65,11 +65,11 @@ class AppriseService:
             return Outcome("sent")
         entries = [entry for one in result for entry in one.logs()]
         if not any(one.attempts for one in result):
-            return Outcome("failed", "The service took nothing to send.", code="refused")
+            return Outcome("failed", "The service took nothing to send.", "refused")
         said = [entry.message for entry in entries if entry.level in ("WARNING", "ERROR")]
         detail = "; ".join(said)[:500] or "The service gave no reason."
         timed_out = result.status == apprise.AppriseResultStatus.TIMEOUT
-        return _outcome(detail, [entry.message for entry in entries], timed_out, message.is_transactional)
+        return _outcome(detail, [entry.message for entry in entries], timed_out)
 
     def _made(self, recipient: str) -> Any:
         import apprise
@@ -87,12 +87,11 @@ class AppriseService:
         return made if made.add(self._url.replace(PLACE, quote(recipient, safe=""))) else None
 
 
-def _outcome(detail: str, log: list[str], timed_out: bool, is_transactional: bool) -> Outcome:
+def _outcome(detail: str, log: list[str], timed_out: bool) -> Outcome:
     status = next((found.group(1) for line in log if (found := _STATUS.search(line))), "")
     if status:
         is_passing = status in ("408", "425", "429") or status >= "500"
-        return Outcome("deferred" if is_passing else "failed", detail, code=status)
-    is_unsent = not timed_out and any(_NEVER_SENT.search(line) for line in log)
-    if is_unsent or is_transactional:
-        return Outcome("deferred", detail, code="unanswered")
-    return Outcome("failed", detail + " It may have arrived, so it is not sent again.", code="unanswered")
+        return Outcome("deferred" if is_passing else "failed", detail, status)
+    if not timed_out and any(_NEVER_SENT.search(line) for line in log):
+        return Outcome("deferred", detail, "unreachable")
+    return Outcome("failed", detail, UNCERTAIN)

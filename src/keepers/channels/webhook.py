@@ -64,10 +64,9 @@ class WebhookChannel:
             headers |= self._signed(message.key, body, now)
             answer = await self._caller.call(method, url, headers, body.encode() or None, MOST_ANSWER_BYTES)
         except UserError as error:
-            code = "refused" if isinstance(error, RefusedError) else "definition"
-            return Outcome("failed", error.message, code=code)
+            return Outcome("failed", error.message, "refused" if isinstance(error, RefusedError) else "definition")
         except UnansweredError as error:
-            return Outcome("deferred", str(error), code="unanswered")
+            return Outcome("deferred", str(error), "unanswered")
         return _outcome(answer, now)
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
@@ -13,7 +14,15 @@ import pytest
 
 import keepers.channels
 from channel_trials import TEXT, ChannelTrial, Mood, trial
-from keepers.channels.base import Channel, Surroundings, field_docs, read_settings, settings_schema
+from keepers.channels.base import (
+    OUTCOME_CODES,
+    UNCERTAIN,
+    Channel,
+    Surroundings,
+    field_docs,
+    read_settings,
+    settings_schema,
+)
 from keepers.channels.registry import CHANNELS
 from keepers.model.delivery import Outcome
 from keepers.model.errors import UserError
@@ -92,7 +101,7 @@ def test_nobody_listening_is_tried_again_later(channel_id: str, other_side: Chan
 @each_channel
 def test_silence_ends_within_the_timeout(channel_id: str, other_side: ChannelTrial) -> None:
     outcome = sent_once(channel_id, other_side, "silent")
-    assert outcome.status == "deferred" or outcome.code == "unanswered", outcome
+    assert outcome.status == "deferred" or outcome.code == UNCERTAIN, outcome
     assert outcome.detail
 
 
@@ -148,3 +157,14 @@ def test_no_channel_is_left_out_of_the_registry() -> None:
     folder = Path(keepers.channels.__path__[0])
     named = {path.stem for path in folder.glob("*.py") if "\nKIND = ChannelKind(" in path.read_text(encoding="utf-8")}
     assert named == set(CHANNELS)
+
+
+def test_every_code_of_an_outcome_is_described() -> None:
+    used = set()
+    for path in Path(keepers.channels.__path__[0]).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Outcome":
+                codes = [k.value for k in node.keywords if k.arg == "code"] + node.args[2:3]
+                used |= {c.value for c in codes if isinstance(c, ast.Constant) and isinstance(c.value, str)}
+    assert used <= set(OUTCOME_CODES)
+    assert all(text.endswith(".") for text in OUTCOME_CODES.values())

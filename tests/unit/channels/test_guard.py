@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from channel_trials.loopback import Loopback, Says
 from keepers.channels.calling import Answer, Caller, UnansweredError
@@ -169,3 +171,21 @@ def test_a_compressed_answer_is_not_unpacked() -> None:
         assert call(f"http://127.0.0.1:{other_side.port}/", Guard(["127.0.0.1"])).body is None
     finally:
         other_side.stop()
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_no_address_of_the_old_internet_passes_in_the_dress_of_the_new(number: int) -> None:
+    forms = [
+        0xFFFF << 32 | number,  # ::ffff:a.b.c.d
+        number,  # ::a.b.c.d
+        0x64_FF9B << 96 | number,  # 64:ff9b::a.b.c.d
+        0x2002 << 112 | number << 80,  # 2002:ab:cd::
+        0x2001 << 112 | (number ^ 0xFFFFFFFF),  # 2001:0:…, Teredo
+    ]
+    for form in forms:
+        assert not is_public(IPv6Address(form))
+
+
+@given(st.ip_addresses())
+def test_whatever_is_public_python_calls_global(address: IPv4Address | IPv6Address) -> None:
+    assert not is_public(address) or (address.is_global and not address.is_multicast)

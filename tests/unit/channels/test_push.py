@@ -99,7 +99,7 @@ def test_what_a_status_means(service: Trial, status: int, becomes: str) -> None:
         outcome = send(settings, msgspec.structs.replace(service.message(), recipient=endpoint))
     finally:
         other.stop()
-    assert (outcome.status, outcome.code) == (becomes, str(status))
+    assert (outcome.status, outcome.code, outcome.is_hard) == (becomes, str(status), becomes == "bounced")
     assert outcome.retry_after == (timedelta(minutes=1) if becomes == "deferred" else None)
 
 

@@ -27,7 +27,7 @@ def reports_of(event: Any) -> list[Report]:
         case "Reject":
             at = instant(text(event, "mail", "timestamp"))
             detail = text(event, "reject", "reason")
-            return [_of(event, "bounced", at, who, detail=detail, code="reject") for who in _recipients(event)]
+            return [_of(event, "bounced", at, who, detail=detail) for who in _recipients(event)]
         case "Open":
             return [_of(event, "opened", instant(text(event, "open", "timestamp")), who) for who in _recipients(event)]
         case "Click":
