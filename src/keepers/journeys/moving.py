@@ -23,7 +23,7 @@ def move(run: Run, old: Journey, new: Journey, now: datetime, how: How) -> Run:
     """A run after a new version is published: it finishes on the old one, moves to the new, or leaves.
 
     Moved runs are mapped by step id; the time they have waited counts, their visits stay. A run whose step is gone
-    leaves, one whose step is of another kind now starts that step.
+    leaves; one whose step is of another kind now starts that step, as a visit of its own.
     """
     if run.status != "active" or how == "finish" or run.version == new.version:
         return run
@@ -35,9 +35,10 @@ def move(run: Run, old: Journey, new: Journey, now: datetime, how: How) -> Run:
     if there is None:
         return ended(replace(run, version=new.version), "the step is gone")
     before = old.steps.get(run.step)
-    is_same = before is not None and before.head == there.head
-    state = run.state if is_same else {PASSED: []}
-    return replace(run, version=new.version, state=state, wake_at=now)
+    if before is not None and before.head == there.head:
+        return replace(run, version=new.version, wake_at=now)
+    visits = {**run.visits, run.step: run.visits.get(run.step, 0) + 1}
+    return replace(run, version=new.version, visits=visits, since=now, state={PASSED: []}, wake_at=now)
 
 
 def merge(

@@ -11,6 +11,7 @@ from typing import Any
 from dateutil.rrule import DAILY, rrule, rrulestr
 
 _HORIZON = timedelta(days=366 * 9)  # a 29 February on a given weekday is rarer, and no marketing plan
+_CYCLES = 19 * 400
 
 
 @lru_cache(maxsize=512)
@@ -27,10 +28,14 @@ def require_rule(rule: str, start: date) -> None:
         days = _read(rule, start)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         raise ValueError(f"“{rule[:60]}” is no RRULE. Write one such as FREQ=WEEKLY;BYDAY=MO,TH.") from None
-    if days._freq > DAILY or any((rule_part in rule.upper()) for rule_part in ("BYHOUR", "BYMINUTE", "BYSECOND")):
+    if days._freq > DAILY or any(
+        (rule_part in rule.upper()) for rule_part in ("BYHOUR", "BYMINUTE", "BYSECOND", "BYEASTER")
+    ):
         raise ValueError("a schedule names days (FREQ=DAILY, WEEKLY, MONTHLY or YEARLY); write the time as “at”")
-    horizon = datetime.combine(start, time(0)) + _HORIZON
-    if next(_until(days, horizon), None) is None:
+    if not 1970 <= start.year <= 2200:
+        raise ValueError("“start” lies between 1970 and 2200")
+    first = _first(days, start)
+    if first is None or first - start > _HORIZON or (days._until is not None and first > days._until.date()):
         raise ValueError(f"“{rule[:60]}” has no day")
 
 
@@ -45,8 +50,18 @@ def _read(rule: str, start: date) -> Any:
     return found
 
 
+def _first(days: Any, start: date) -> date | None:
+    """The first day of all, looked for 19 cycles of the calendar (400 years) later.
+
+    dateutil gives up a search without result in the year 9999 only; from there that is soon.
+    """
+    far = days.replace(dtstart=datetime(start.year + _CYCLES, start.month, start.day), count=None, until=None)
+    found: datetime | None = next(iter(far), None)
+    return None if found is None else found.replace(year=found.year - _CYCLES).date()
+
+
 def _until(days: Any, until: datetime) -> Iterator[datetime]:
-    """The rule's days, searched no further than an instant: some rules have none for thousands of years."""
+    """The rule's days up to an instant."""
     written = days._until
     bounded = days.replace(count=None, until=until if written is None else min(written, until))
     return islice(bounded, days._count)

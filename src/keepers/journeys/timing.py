@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 DAY = timedelta(days=1)
@@ -16,7 +17,9 @@ _ALL = frozenset(range(7))
 
 @cache
 def zone_of(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+    """A zone by the tzdata that the warehouse's offsets are from; the system's own may be of another year."""
+    with (files("tzdata") / "zoneinfo").joinpath(*name.split("/")).open("rb") as data:
+        return ZoneInfo.from_file(data, key=name)
 
 
 def to_local(instant: datetime, zone: str) -> datetime:

@@ -10,6 +10,7 @@ from keepers.journeys.refs import resolve
 from keepers.journeys.requests import NEXT, Call, Go, Wait
 from keepers.journeys.steps.base import Passing, Seen, Step
 from keepers.journeys.written import URL, Duration, Target, require_spans, span
+from keepers.model.moments import format_instant, parse_instant
 
 _CALLED = "called"
 
@@ -45,16 +46,16 @@ class Webhook(Step, frozen=True, kw_only=True):
         require_spans(self.timeout)
 
     def run(self, seen: Seen) -> Passing:
-        deadline = seen.begun + span(self.timeout)
         if _CALLED not in seen.state:
             request = self.webhook
             yield Call(request.url, request.method, resolve(request.body, seen.lookup), request.headers)
-            return Wait(deadline, {_CALLED: True})
+            return Wait(seen.now + span(self.timeout), {_CALLED: format_instant(seen.now)})
         answer = seen.vars.get(self.id)
         if isinstance(answer, dict) and answer.get("visit", seen.visit) == seen.visit:
             status = answer.get("status")
             is_fine = isinstance(status, int) and 200 <= status < 300
             return NEXT if is_fine else Go("failure", f"answered {status}" if status else "no answer")
+        deadline = parse_instant(seen.state[_CALLED]) + span(self.timeout) + (seen.begun - seen.since)
         return Go("failure", "no answer in time") if seen.now >= deadline else Wait(deadline, seen.state)
 
     def ports(self) -> dict[str, str]:
