@@ -39,7 +39,8 @@ class Provider(Protocol):
         ...
 
     def confirmation(self, body: bytes) -> str | None:
-        """The URL to fetch once so that the provider begins to send; None for ordinary bodies."""
+        """The URL to fetch once (`ses.fetch_from_amazon`) so that the provider begins to send; None for ordinary
+        bodies."""
         ...
 
 

@@ -53,7 +53,7 @@ class Ses:
     settings = SesSettings
 
     def __init__(self, fetch: Fetch | None = None) -> None:
-        self._fetch = fetch or fetch_certificate
+        self._fetch = fetch or fetch_from_amazon
         self._certificates: dict[str, x509.Certificate] = {}
 
     def verify(self, headers: Mapping[str, str], body: bytes, settings: SesSettings, now: datetime) -> None:
@@ -109,20 +109,25 @@ class Ses:
         return found
 
 
-def fetch_certificate(url: str) -> bytes:
-    """Fetches Amazon's signing certificate over TLS, at most 64 KB, within 10 seconds."""
+def fetch_from_amazon(url: str) -> bytes:
+    """Fetches a certificate, or the URL of a confirmation, over TLS: at most 64 KB, within 10 seconds.
+
+    Raises UserError(code="signature").
+    """
+    if not _is_amazons(url):
+        raise refused("SES", "its address is not Amazon's")
     try:
         with httpx.stream("GET", url, timeout=10, follow_redirects=False) as answer:
             if answer.status_code != 200:
-                raise refused("SES", f"its certificate could not be fetched (Amazon answered {answer.status_code})")
+                raise refused("SES", f"Amazon answered {answer.status_code} when asked for what it names")
             content = b""
             for part in answer.iter_bytes():
                 content += part
                 if len(content) > 65_536:
-                    raise refused("SES", "its certificate is too long")
+                    raise refused("SES", "what it names at Amazon's is too long")
             return content
     except httpx.HTTPError as error:
-        raise refused("SES", f"its certificate could not be fetched ({error})") from None
+        raise refused("SES", f"what it names could not be fetched from Amazon ({error})") from None
 
 
 def _is_amazons(url: str) -> bool:

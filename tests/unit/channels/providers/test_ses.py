@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
-from keepers.channels.providers.ses import Ses, SesSettings
+from keepers.channels.providers.ses import Ses, SesSettings, fetch_from_amazon
 from keepers.model.delivery import Report
 from keepers.model.errors import UserError
 
@@ -245,6 +245,11 @@ def test_what_is_no_news_is_left_out(kind: str) -> None:
 @pytest.mark.parametrize("message", ["Successfully validated SNS topic", "[]", "3", '{"eventType": "Bounce"}'])
 def test_what_is_no_event_tells_nothing(message: str) -> None:
     assert ses().reports(signed(envelope(message))) == []
+
+
+def test_nothing_is_fetched_from_anywhere_else() -> None:
+    with pytest.raises(UserError, match="not Amazon"):
+        fetch_from_amazon("https://127.0.0.1/x.pem")
 
 
 def test_the_certificate_is_valid_in_this_test_only_around_now() -> None:
