@@ -15,7 +15,7 @@ from keepers.store.log import Said
 from keepers.store.message_tables import consents
 
 Held = dict[tuple[str, str], Consent]
-"""the newest statement by (channel, topic), `*` among the topics"""
+"""the newest statement by (channel, topic), `*` among the topics; of one instant the later said comes later"""
 _FIELDS = Consent.__struct_fields__
 _columns = select(*(consents.c[name] for name in _FIELDS))
 
@@ -104,12 +104,15 @@ def standing(held: Held, channel: str, topic: str) -> Consent | None:
     own, all_topics = held.get((channel, topic)), held.get((channel, ALL_TOPICS))
     if own is None or all_topics is None:
         return own or all_topics
+    if all_topics.at == own.at:
+        return next(said for said in reversed(held.values()) if said is own or said is all_topics)
     return all_topics if all_topics.at > own.at else own
 
 
 def _hold(held: Held, consent: Consent) -> None:
     known = held.get((consent.channel, consent.topic))
     if known is None or consent.at >= known.at:
+        held.pop((consent.channel, consent.topic), None)
         held[consent.channel, consent.topic] = consent
 
 

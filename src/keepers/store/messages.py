@@ -157,11 +157,16 @@ def with_status(
     return [message_of(row) for row in connection.execute(query.order_by(messages.c.id).limit(limit))]
 
 
+def set_status(connection: Connection, changes: Sequence[tuple[int, MessageStatus, str]]) -> None:
+    """Moves messages, as (id, status, reason), on in their life; whoever calls writes their history."""
+    update_rows(connection, messages, ("status", "reason"), [(status, reason, id) for id, status, reason in changes])
+
+
 def put_status(
     connection: Connection, changes: Sequence[tuple[int, MessageStatus, str]], now: datetime, detail: str = ""
 ) -> None:
     """Moves messages, as (id, status, reason), on in their life, and notes it in their history."""
-    update_rows(connection, messages, ("status", "reason"), [(status, reason, id) for id, status, reason in changes])
+    set_status(connection, changes)
     message_history.append(connection, [HistoryRow(id, now, status, reason, detail) for id, status, reason in changes])
 
 

@@ -253,6 +253,12 @@ def merge(
     return ended
 
 
+def ended_as(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    """Those of these runs that have ended, with the reason."""
+    query = select(journey_runs.c.id, journey_runs.c.reason).where(journey_runs.c.status == "ended")
+    return {row.id: row.reason for row in select_in(connection, query, journey_runs.c.id, ids)}
+
+
 class StepCounts(Struct, frozen=True):
     """Figures of a journey: runs entered and active, who waits at which step, and why runs ended."""
 

@@ -1,0 +1,181 @@
+"""The delivery worker: sends what is due, one call at a time; holds the worker's lock, channels and rates."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from types import TracebackType
+
+from msgspec import Struct
+
+from keepers.channels.base import Channel
+from keepers.pipeline.deliver_claim import Preparer, Render, one_by_one
+from keepers.pipeline.deliver_flow import Flow
+from keepers.pipeline.deliver_outcome import Delivered, Done, record, recover
+from keepers.pipeline.deliver_rates import Rates
+from keepers.pipeline.facts import Decider
+from keepers.store import message_copies, messages, workers
+from keepers.store.bulk import chunks
+from keepers.store.database import Store
+from keepers.store.messages import MessageRow
+
+__all__ = ["Delivered", "Deliverer", "Options", "Render", "one_by_one"]
+ORPHANS_EVERY = timedelta(minutes=1)
+_RECORDED = 200
+log = logging.getLogger("keepers")
+
+
+class Options(Struct, frozen=True):
+    """How a worker works. `concurrency` messages are on their way at once; copies are kept for `kept`."""
+
+    concurrency: int = 32
+    coupon_once_per: timedelta | None = timedelta(days=90)
+    kept: timedelta = message_copies.KEPT
+
+
+class Deliverer:
+    """One delivery worker. Use it as a context: it holds the worker's lock, and opens channels when first needed.
+
+    `rates` are messages per second by channel; what is not named is not limited. `clock` tells the time while a
+    call lasts; without it all of a call happens at its `now`. Calls come from one thread, which runs no event loop.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        decider: Decider,
+        render: Render,
+        channels: Mapping[str, Channel],
+        rates: Mapping[str, float],
+        clock: Callable[[], datetime] | None,
+        worker_id: str,
+        options: Options | None = None,
+    ) -> None:
+        self._store = store
+        self._decider = decider
+        self._channels = channels
+        self._rates = Rates(rates)
+        self._clock = clock
+        self._worker_id = worker_id
+        self._options = options or Options()
+        self._preparer = Preparer(
+            store,
+            decider,
+            render,
+            worker_id,
+            coupon_once_per=self._options.coupon_once_per,
+            kept=self._options.kept,
+        )
+        self._desk = ThreadPoolExecutor(1, thread_name_prefix="deliver")
+        self._runner: asyncio.Runner | None = None
+        self._working: AbstractContextManager[None] | None = None
+        self._recovered_at: datetime | None = None
+        self._unrecorded: list[Done] = []
+        self._flow: Flow | None = None
+
+    def open(self, now: datetime) -> None:
+        """Becomes the worker of its id. Raises ConflictError when somebody else is, or on SQLite delivers already."""
+        working = workers.working(self._store, self._worker_id, now)
+        working.__enter__()
+        self._working = working
+
+    def close(self) -> None:
+        """Closes the channels and lets go of the lock."""
+        if self._runner is not None:
+            self._runner.run(self._close_channels())
+            self._runner.close()
+            self._runner = None
+        self._desk.shutdown()
+        if self._working is not None:
+            self._working.__exit__(None, None, None)
+            self._working = None
+
+    def __enter__(self) -> Deliverer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def stop(self) -> None:
+        """From any thread: what has not gone out yet waits again, and the call that is under way returns soon."""
+        flow = self._flow
+        if flow is not None:
+            flow.halt()
+
+    def run_once(self, now: datetime, limit: int = 10_000) -> Delivered:
+        """Sends what is due at `now`, up to `limit` messages, and returns what became of them."""
+        if self._working is None:
+            self.open(now)
+        total = Delivered()
+        self._record_again(total)
+        self._recover(now, total)
+        known = self._preparer.slots()
+        if not known:
+            return total
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+            self._runner.run(self._open_channels())
+        self._flow = Flow(
+            self._store, self._decider.rules.brakes, self._preparer, self._channels, self._rates, self._desk, total
+        )
+        try:
+            self._runner.run(self._flow.run(now, self._clock, limit, known, self._options.concurrency))
+        except BaseException:
+            # What was under way is in nobody's hands now: the next call settles it.
+            self._recovered_at = None
+            raise
+        finally:
+            self._unrecorded = self._flow.unrecorded
+            self._flow = None
+        return total
+
+    def retry(self, message_ids: list[int], now: datetime) -> int:
+        """Queues dead letters and uncertain messages again; returns how many."""
+        with self._store.begin() as connection:
+            return messages.retry(connection, message_ids, now)
+
+    def dead_letters(self, after: int = 0, limit: int = 100) -> list[MessageRow]:
+        """Messages that could not be sent, past the id `after`."""
+        with self._store.read() as connection:
+            return messages.with_status(connection, "failed", after=after, limit=limit)
+
+    def _record_again(self, total: Delivered) -> None:
+        """Outcomes the store did not take, before anything else."""
+        for some in chunks(list(self._unrecorded), _RECORDED):
+            with self._store.begin() as connection:
+                record(connection, self._decider.rules.brakes, some, total)
+            self._unrecorded = self._unrecorded[len(some) :]
+
+    def _recover(self, now: datetime, total: Delivered) -> None:
+        """Settles what dead workers had in hand: at start, and on PostgreSQL every minute."""
+        is_first = self._recovered_at is None
+        if self._recovered_at is not None and now - self._recovered_at < ORPHANS_EVERY:
+            return
+        own = self._worker_id if is_first else ""
+        with self._store.begin() as connection:
+            workers.beat(connection, self._worker_id, now)
+            dead = workers.dead(connection, own) if is_first or not self._store.is_sqlite else []
+        while dead:
+            with self._store.begin() as connection:
+                # Asked again: a worker of that id may have come back, and the answer holds for this transaction.
+                dead = [worker_id for worker_id in workers.dead(connection, own) if worker_id in dead]
+                again, lost = recover(connection, dead, now) if dead else (0, 0)
+                workers.forget(connection, [worker_id for worker_id in dead if worker_id != self._worker_id])
+            if again or lost:
+                log.warning("Of messages of workers that died %d wait again and %d are uncertain.", again, lost)
+            total.uncertain += lost
+        self._recovered_at = now
+
+    async def _open_channels(self) -> None:
+        for channel in self._channels.values():
+            await channel.open()
+
+    async def _close_channels(self) -> None:
+        for channel in self._channels.values():
+            await channel.close()

@@ -1,0 +1,190 @@
+"""One call's stream of messages: prepared and recorded by one thread, sent by many tasks in between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+from keepers.channels.base import Channel
+from keepers.journeys.contact import Brakes
+from keepers.model.delivery import Outcome, Outgoing
+from keepers.pipeline.deliver_claim import Preparer
+from keepers.pipeline.deliver_outcome import UNCERTAIN, Delivered, Done, record
+from keepers.pipeline.deliver_rates import Rates
+from keepers.store import claims, switches
+from keepers.store.claims import Slot
+from keepers.store.database import Store
+from keepers.store.messages import MessageRow
+
+CHUNK = 64
+"""messages handed over at once; twice as many, and those on their way, are the most a crash leaves uncertain"""
+_RECORDED = 200
+_WATCHED_S = 0.5
+log = logging.getLogger("keepers")
+Item = tuple[MessageRow, Outgoing]
+T = TypeVar("T")
+
+
+class Flow:
+    """Made for one call. `halt` may be called from any thread; `total` is added to as outcomes are recorded."""
+
+    def __init__(
+        self,
+        store: Store,
+        brakes: Brakes,
+        preparer: Preparer,
+        channels: Mapping[str, Channel],
+        rates: Rates,
+        desk: Executor,
+        total: Delivered,
+    ) -> None:
+        self._store = store
+        self._brakes = brakes
+        self._preparer = preparer
+        self._channels = channels
+        self._rates = rates
+        self._desk = desk
+        self._total = total
+        self._is_halted = False
+        self._braked: frozenset[str] = frozenset()
+        self._unsent: list[int] = []
+        self._failure: Exception | None = None
+        self.unrecorded: list[Done] = []
+        """outcomes the store did not take"""
+
+    def halt(self) -> None:
+        """What has not gone out yet is put back."""
+        self._is_halted = True
+
+    async def run(
+        self,
+        now: datetime,
+        clock: Callable[[], datetime] | None,
+        limit: int,
+        known: Sequence[Slot],
+        concurrency: int,
+    ) -> None:
+        """Until nothing is due, `limit` messages were claimed, or sending is stopped. Raises what the store raises."""
+
+        def time() -> datetime:
+            return now if clock is None else max(now, clock())
+
+        waiting: asyncio.Queue[Item | None] = asyncio.Queue(CHUNK)
+        done: asyncio.Queue[Done | None] = asyncio.Queue()
+        senders = [asyncio.create_task(self._send(waiting, done, time)) for _ in range(concurrency)]
+        recorder = asyncio.create_task(self._record(done))
+        watcher = asyncio.create_task(self._watch())
+        try:
+            await self._produce(waiting, time, limit, known)
+        finally:
+            for _ in senders:
+                await waiting.put(None)
+            await asyncio.gather(*senders)
+            done.put_nowait(None)
+            await recorder
+            watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watcher
+            if self._unsent and self._failure is None:
+                await self._at_desk(partial(self._take_back, time()))
+        if self._failure is not None:
+            raise self._failure
+
+    async def _produce(
+        self, waiting: asyncio.Queue[Item | None], time: Callable[[], datetime], limit: int, known: Sequence[Slot]
+    ) -> None:
+        left = limit
+        while left > 0 and not self._is_halted:
+            now = time()
+            most = self._rates.most(now)
+            prepared = await self._at_desk(partial(self._preparer.prepare, now, min(CHUNK, left), known, most))
+            if not prepared.claimed:
+                return
+            left -= prepared.claimed
+            self._total.held += prepared.held
+            self._total.skipped += prepared.skipped
+            self._total.failed += prepared.failed
+            self._rates.used(message.channel for message, _ in prepared.ready)
+            for item in prepared.ready:
+                await waiting.put(item)
+
+    async def _send(
+        self, waiting: asyncio.Queue[Item | None], done: asyncio.Queue[Done | None], time: Callable[[], datetime]
+    ) -> None:
+        while (item := await waiting.get()) is not None:
+            message, outgoing = item
+            stream = switches.stream_of(message.channel, message.is_transactional)
+            if self._is_halted or stream in self._braked:
+                self._unsent.append(message.id)
+                continue
+            done.put_nowait(Done(message, await self._attempt(message, outgoing), time()))
+
+    async def _attempt(self, message: MessageRow, outgoing: Outgoing) -> Outcome:
+        channel = self._channels.get(message.channel)
+        if channel is None:
+            return Outcome("failed", f"The channel {message.channel} is not set up in keepers.toml.", code="no_channel")
+        try:
+            return await channel.send(outgoing)
+        except Exception as error:
+            # A channel's own fault: nobody knows how far it came.
+            log.exception("The channel %s failed at message %d.", message.channel, message.id)
+            return Outcome("failed", f"{type(error).__name__} in the channel.", code=UNCERTAIN)
+
+    async def _record(self, done: asyncio.Queue[Done | None]) -> None:
+        is_open = True
+        while is_open:
+            batch: list[Done] = []
+            while (one := await done.get()) is not None:
+                batch.append(one)
+                if done.empty() or len(batch) >= _RECORDED:
+                    break
+            is_open = one is not None
+            if batch:
+                await self._write_down(batch)
+
+    async def _write_down(self, batch: list[Done]) -> None:
+        try:
+            if self._failure is None:
+                await self._at_desk(partial(self._written, batch))
+                return
+        except Exception as error:  # noqa: BLE001 - raised at the end, when what is on its way has come back
+            self._failure = error
+            self._is_halted = True
+        self.unrecorded += batch
+
+    def _written(self, batch: list[Done]) -> None:
+        counted = Delivered()
+        with self._store.begin() as connection:
+            record(connection, self._brakes, batch, counted)
+        for name in counted.__struct_fields__:
+            setattr(self._total, name, getattr(self._total, name) + getattr(counted, name))
+
+    async def _watch(self) -> None:
+        """Looks at the switches while messages wait: one that is off stops what has not gone out."""
+        while True:
+            await asyncio.sleep(_WATCHED_S)
+            try:
+                known = await self._at_desk(self._switches)
+            except Exception as error:  # noqa: BLE001 - whoever prepares or records meets it too and tells
+                log.warning("The switches could not be read: %s", error)
+                continue
+            self._is_halted = self._is_halted or not switches.is_sending(known)
+            self._braked = switches.braked(known)
+
+    def _switches(self) -> dict[str, switches.Switch]:
+        with self._store.read() as connection:
+            return switches.everything(connection)
+
+    def _take_back(self, now: datetime) -> None:
+        with self._store.begin() as connection:
+            claims.take_back(connection, self._unsent, now)
+
+    async def _at_desk(self, work: Callable[[], T]) -> T:
+        """In the one thread that speaks with the store, so that claiming and recording never wait for each other."""
+        return await asyncio.get_running_loop().run_in_executor(self._desk, work)

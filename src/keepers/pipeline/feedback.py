@@ -1,0 +1,280 @@
+"""What comes of sent messages, back into the loop: reports and hits become statuses, events and consequences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from keepers.journeys.contact import ContactRules
+from keepers.model.consent import Consent, address_hash
+from keepers.model.delivery import MessageStatus, Report
+from keepers.pipeline import consequences
+from keepers.pipeline.consequences import COMPLAINED, HARD, SOFT, Bounce
+from keepers.pipeline.said import said_of
+from keepers.store import consents, cursors, hits, log, message_history, messages, reports, suppressions
+from keepers.store.database import Store
+from keepers.store.hits import HitRow
+from keepers.store.log import Said
+from keepers.store.message_history import HistoryRow
+from keepers.store.messages import MessageRow
+from keepers.store.suppressions import Suppression
+
+CURSOR = "feedback.hits"
+CHUNK = 500
+PATIENCE = timedelta(seconds=15)
+"""how long hits wait to be judged: a scanner opens all of a message's links within seconds"""
+_UNSUBSCRIBED = "unsubscribed"
+_OUT: frozenset[MessageStatus] = frozenset({"handed_over", "sent", "uncertain"})
+"""statuses after which a message may yet be said to be delivered"""
+IsMachine = Callable[[HitRow, MessageRow, Sequence[HitRow]], str | None]
+"""(a hit, its message, all hits of that message by time) → the rule by which it is a machine's, or None"""
+
+
+class Feedback(Struct):
+    """What one run did. `unmatched` reports name no message that is known."""
+
+    reports: int = 0
+    hits: int = 0
+    unmatched: int = 0
+
+
+class _News(NamedTuple):
+    """A report and the message it is about."""
+
+    report: Report
+    message: MessageRow
+
+
+def take_feedback(
+    store: Store,
+    rules: ContactRules,
+    secret: bytes,
+    is_machine: IsMachine,
+    now: datetime,
+    patience: timedelta = PATIENCE,
+    limit: int = 20_000,
+) -> Feedback:
+    """Works off what waits, chunk by chunk, each in one transaction with its cursor; at most `limit` of each kind.
+
+    `secret` is the workspace's, with which addresses are hashed. Hits younger than `patience` wait for the next run.
+    """
+    total = Feedback()
+    while total.reports < limit and _take_reports(store, rules, secret, now, total):
+        pass
+    while total.hits < limit and _take_hits(store, is_machine, now - patience, now, total):
+        pass
+    return total
+
+
+def judge_again(store: Store, is_machine: IsMachine, now: datetime, after: int = 0) -> int:
+    """Asks the rules again about every hit judged so far past the id `after`; returns how many are judged otherwise.
+
+    A hit that turns out to be a person's is told as an event of its own time. What was told as a person's stays in
+    the history: events are not taken back; the figures made of hits themselves follow the new rules.
+    """
+    changed = 0
+    with store.read() as connection:
+        until = cursors.get(connection, CURSOR)
+    while after < until:
+        with store.begin() as connection:
+            batch = [hit for hit in hits.read(connection, after, CHUNK) if hit.id <= until]
+            if not batch:
+                break
+            after = batch[-1].id
+            judged = _judge(connection, batch, is_machine)
+            other = [(hit, m, rule) for hit, m, rule in judged if (rule is not None, rule or "") != hit[6:8]]
+            hits.put_rules(connection, [(hit.id, rule) for hit, _, rule in other])
+            people = [(hit, m, rule) for hit, m, rule in other if hit.is_machine and rule is None]
+            log.say(connection, [_said(hit, message, rule) for hit, message, rule in people], now)
+            changed += len(other)
+    return changed
+
+
+def _take_hits(store: Store, is_machine: IsMachine, until: datetime, now: datetime, total: Feedback) -> bool:
+    with store.read() as connection:
+        waiting = hits.read(connection, cursors.get(connection, CURSOR), CHUNK)
+    if not waiting or waiting[0].at > until:
+        return False
+    with store.begin() as connection:
+        batch: list[HitRow] = []
+        for hit in hits.read(connection, cursors.get(connection, CURSOR), CHUNK):
+            # In the order they were kept: the cursor goes no further than the first that is too young.
+            if hit.at > until:
+                break
+            batch.append(hit)
+        if not batch:
+            return False
+        judged = _judge(connection, batch, is_machine)
+        hits.put_rules(connection, [(hit.id, rule) for hit, _, rule in judged])
+        cursors.put(connection, CURSOR, batch[-1].id)
+        log.say(connection, [_said(hit, message, rule) for hit, message, rule in judged], now)
+    total.hits += len(batch)
+    return True
+
+
+def _judge(
+    connection: Connection, batch: Sequence[HitRow], is_machine: IsMachine
+) -> list[tuple[HitRow, MessageRow, str | None]]:
+    ids = sorted({hit.message_id for hit in batch})
+    about = messages.get_many(connection, ids)
+    all_hits = hits.of_messages(connection, ids)
+    return [
+        (hit, about[hit.message_id], is_machine(hit, about[hit.message_id], all_hits[hit.message_id]))
+        for hit in batch
+        if hit.message_id in about
+    ]
+
+
+def _said(hit: HitRow, message: MessageRow, rule: str | None) -> Said:
+    if hit.is_click:
+        return said_of(message, "Link Clicked", hit.at, url=hit.url, machine=rule is not None)
+    return said_of(message, "Opened", hit.at, machine=rule is not None)
+
+
+def _take_reports(store: Store, rules: ContactRules, secret: bytes, now: datetime, total: Feedback) -> bool:
+    with store.read() as connection:
+        if not reports.depth(connection):
+            return False
+    with store.begin() as connection:
+        waiting = reports.read(connection, CHUNK)
+        if not waiting:
+            return False
+        news = _matched(connection, secret, [report for _, report in waiting])
+        total.unmatched += len(waiting) - len(news)
+        _strangers(connection, secret, [r for _, r in waiting if id(r) not in {id(n.report) for n in news}])
+        _Telling(connection, rules, secret, now).tell(news)
+        reports.remove(connection, [report_id for report_id, _ in waiting])
+    total.reports += len(waiting)
+    return True
+
+
+def _matched(connection: Connection, secret: bytes, told: Sequence[Report]) -> list[_News]:
+    """By key, else by Message-ID, else by the provider's name, else the newest message to the recipient."""
+    by_key = messages.by_keys(connection, sorted({r.key for r in told if r.key}))
+    by_id = messages.by_message_ids(connection, sorted({r.message_id for r in told if r.message_id}))
+    by_provider: dict[tuple[str, str], MessageRow] = {}
+    for channel in sorted({r.channel for r in told if r.provider_id}):
+        ids = sorted({r.provider_id for r in told if r.provider_id and r.channel == channel})
+        found = messages.by_provider_ids(connection, channel, ids)
+        by_provider.update({(channel, provider_id): message for provider_id, message in found.items()})
+    hashes = {id(r): address_hash(secret, r.channel, r.recipient) for r in told if r.recipient}
+    newest = messages.newest_to(connection, sorted(set(hashes.values())))
+    news = []
+    for report in told:
+        message = (
+            by_key.get(report.key)
+            or by_id.get(report.message_id)
+            or by_provider.get((report.channel, report.provider_id))
+            or newest.get(hashes.get(id(report), ""))
+        )
+        if message is not None:
+            news.append(_News(report, message))
+    return news
+
+
+def _strangers(connection: Connection, secret: bytes, told: Sequence[Report]) -> None:
+    """A report on no message of ours still says that an address does not work or complains."""
+    reasons = {"complained": "complaint", "bounced": "hard_bounce"}
+    stops = [
+        Suppression(
+            r.channel, address_hash(secret, r.channel, r.recipient), reasons[r.kind], r.at, r.source, r.detail  # type: ignore[arg-type]
+        )
+        for r in told
+        if r.recipient and (r.kind == "complained" or (r.kind == "bounced" and r.is_hard))
+    ]  # fmt: skip
+    suppressions.add(connection, stops)
+
+
+class _Telling:
+    """One chunk of news being written down. What was told before is known from the messages' history."""
+
+    def __init__(self, connection: Connection, rules: ContactRules, secret: bytes, now: datetime) -> None:
+        self._connection = connection
+        self._rules = rules
+        self._secret = secret
+        self._now = now
+        self._known: set[tuple[int, str, str]] = set()
+        self._status: dict[int, MessageStatus] = {}
+        self._changes: dict[int, tuple[int, MessageStatus, str]] = {}
+        self._history: list[HistoryRow] = []
+        self._said: list[Said] = []
+        self._hits: list[HitRow] = []
+        self._bounces: list[Bounce] = []
+        self._complaints: list[tuple[MessageRow, datetime, str]] = []
+        self._left: list[Consent] = []
+
+    def tell(self, news: Sequence[_News]) -> None:
+        ids = sorted({n.message.id for n in news})
+        for message_id, listed in message_history.of_messages(self._connection, ids).items():
+            self._known |= {(message_id, row.status, row.reason) for row in listed}
+        self._status = {n.message.id: n.message.status for n in news}
+        for one in sorted(news, key=lambda n: n.report.at):
+            self._take(one)
+        self._write()
+
+    def _take(self, news: _News) -> None:
+        report, message = news
+        match report.kind:
+            case "delivered":
+                if self._status[message.id] in _OUT and self._is_new(news, "delivered"):
+                    self._change(message, "delivered", "")
+                    self._said.append(said_of(message, "Delivered", report.at))
+            case "bounced":
+                how = HARD if report.is_hard else SOFT
+                if self._is_new(news, "bounced", how):
+                    self._change(message, "bounced", how)
+                    self._bounces.append(Bounce(message, report.is_hard, report.at, report.source, report.detail))
+                    self._said.append(said_of(message, "Bounced", report.at, hard=report.is_hard, code=report.code))
+            case "complained":
+                if self._is_new(news, COMPLAINED):
+                    self._complaints.append((message, report.at, report.source))
+                    self._said.append(said_of(message, "Marked as Spam", report.at))
+            case "unsubscribed":
+                if self._is_new(news, _UNSUBSCRIBED):
+                    self._left.append(
+                        Consent(
+                            message.profile_id, message.channel, message.topic, "unsubscribed", report.at,
+                            report.source or "report",
+                        )
+                    )  # fmt: skip
+            case "opened" | "clicked":
+                self._hits.append(self._hit(news))
+            case "replied":
+                self._is_new(news, "replied")
+
+    def _is_new(self, news: _News, status: str, reason: str = "") -> bool:
+        """Whether this was not told before; then it is noted. A bounce that turned hard is new."""
+        mark = (news.message.id, status, reason)
+        if mark in self._known:
+            return False
+        self._known.add(mark)
+        detail = " ".join(part for part in (news.report.code, news.report.detail) if part)
+        self._history.append(HistoryRow(news.message.id, news.report.at, status, reason, detail))
+        return True
+
+    def _change(self, message: MessageRow, status: MessageStatus, reason: str) -> None:
+        self._status[message.id] = status
+        self._changes[message.id] = (message.id, status, reason)
+
+    def _hit(self, news: _News) -> HitRow:
+        report = news.report
+        known_by = address_hash(self._secret, "ip", report.ip) if report.ip else ""
+        url = (report.url or "?") if report.kind == "clicked" else ""
+        return HitRow(news.message.id, report.at, url, report.user_agent, known_by, "GET")
+
+    def _write(self) -> None:
+        connection, brakes = self._connection, self._rules.brakes
+        messages.set_status(connection, list(self._changes.values()))
+        message_history.append(connection, self._history)
+        hits.append(connection, self._hits)
+        if self._bounces:
+            consequences.bounced(connection, brakes, self._bounces, self._now)
+        if self._complaints:
+            consequences.complained(connection, brakes, self._complaints, self._now)
+        if self._left:
+            consents.record(connection, self._left, self._now)
+        log.say(connection, self._said, self._now)

@@ -1,0 +1,166 @@
+"""Which messages are due, and in whose hands they are: the claims of delivery workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
+
+from keepers.model.delivery import MessageStatus
+from keepers.store import message_history, messages
+from keepers.store.bulk import select_in, update_rows
+from keepers.store.journey_tables import journey_runs, journey_states
+from keepers.store.message_history import HistoryRow
+from keepers.store.message_tables import messages as table
+from keepers.store.messages import MessageRow, message_of
+
+WAITING: tuple[MessageStatus, ...] = ("queued", "held")
+
+
+class Slot(NamedTuple):
+    """A kind of waiting message: the index finds those of one that are due without looking at the others."""
+
+    priority: int
+    channel: str
+    status: str
+
+
+def slots(connection: Connection) -> list[Slot]:
+    """The kinds of messages that wait, best priority first. A few look-ups each, however many messages wait."""
+    found = []
+    for status in WAITING:
+        channel: str | None = ""
+        while (channel := _least(connection, table.c.channel, table.c.status == status, channel)) is not None:
+            of_channel = (table.c.status == status) & (table.c.channel == channel)
+            priority: int | None = -(2**31)
+            while (priority := _least(connection, table.c.priority, of_channel, priority)) is not None:
+                found.append(Slot(priority, channel, status))
+    return sorted(found)
+
+
+def _least(connection: Connection, column, condition: ColumnElement[bool], after):  # type: ignore[no-untyped-def]
+    return connection.execute(select(func.min(column)).where(condition, column > after)).scalar_one()
+
+
+def due(
+    connection: Connection, now: datetime, limit: int, known: Sequence[Slot], most: Mapping[str, int]
+) -> list[MessageRow]:
+    """Up to `limit` messages whose time has come, best priority and longest waiting first; of a channel in `most`
+    at most so many. Those of paused journeys and runs wait on.
+
+    On PostgreSQL the rows are locked, and passed over by other workers, until the transaction ends.
+    """
+    found: list[MessageRow] = []
+    left = dict(most)
+    for slot in known:
+        number = min(limit - len(found), left.get(slot.channel, limit))
+        if number <= 0:
+            continue
+        query = (
+            messages.columns.where(
+                table.c.status == slot.status,
+                table.c.channel == slot.channel,
+                table.c.priority == slot.priority,
+                table.c.send_after <= now,
+                _is_not_paused(),
+            )
+            .order_by(table.c.send_after)
+            .limit(number)
+        )
+        if connection.dialect.name == "postgresql":
+            query = query.with_for_update(skip_locked=True, of=table)
+        rows = [message_of(row) for row in connection.execute(query).all()]
+        found += rows
+        if slot.channel in left:
+            left[slot.channel] -= len(rows)
+    return found
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """When the next message that waits is due."""
+    instants = []
+    for slot in slots(connection):
+        query = select(func.min(table.c.send_after)).where(
+            table.c.status == slot.status, table.c.channel == slot.channel, table.c.priority == slot.priority
+        )
+        instants.append(connection.execute(query).scalar_one())
+    return min(instants, default=None)
+
+
+def _is_not_paused() -> ColumnElement[bool]:
+    paused = select(journey_states.c.journey).where(journey_states.c.is_paused)
+    run_is_paused = exists().where(journey_runs.c.id == table.c.run_id, journey_runs.c.is_paused)
+    return table.c.journey.not_in(paused) & or_(table.c.run_id.is_(None), ~run_is_paused)
+
+
+def take(connection: Connection, worker_id: str, taken: Sequence[MessageRow], now: datetime) -> None:
+    """Claims messages: they have their place under the caps (`counted_at`) from now on, unless transactional."""
+    rows = [("claimed", "", worker_id, now, m.counted_at or (None if m.is_transactional else now), m.id) for m in taken]
+    update_rows(connection, table, ("status", "reason", "claimed_by", "claimed_at", "counted_at"), rows)
+
+
+def put_off(
+    connection: Connection, status: MessageStatus, put: Sequence[tuple[MessageRow, str, datetime]], now: datetime
+) -> None:
+    """Messages that wait, as (message, reason, until), are `held` or `queued` until then."""
+    # One that waits before and after for the same reason has nothing new to tell.
+    fresh = [(m, reason) for m, reason, _ in put if (m.status, m.reason) != (status, reason)]
+    rows = [(status, reason, until, None, m.id) for m, reason, until in put]
+    update_rows(connection, table, ("status", "reason", "send_after", "claimed_by"), rows)
+    message_history.append(connection, [HistoryRow(m.id, now, status, reason) for m, reason in fresh])
+
+
+def give_up(connection: Connection, skipped: Sequence[tuple[MessageRow, str]], now: datetime, detail: str = "") -> None:
+    """Messages that will not be sent, with the reason; their place under the caps is free again."""
+    rows = [("skipped", reason, None, None, m.id) for m, reason in skipped]
+    update_rows(connection, table, ("status", "reason", "claimed_by", "counted_at"), rows)
+    message_history.append(connection, [HistoryRow(m.id, now, "skipped", reason, detail) for m, reason in skipped])
+
+
+def hand_over(
+    connection: Connection, worker_id: str, ready: Sequence[tuple[int, str, str, int]], now: datetime
+) -> frozenset[int]:
+    """Notes, as (message, Message-ID, locale, attempts so far), what goes out as soon as this is committed.
+
+    Returns those that are still this worker's to send: others were stopped since they were claimed.
+    """
+    query = select(table.c.id).where(table.c.status == "claimed", table.c.claimed_by == worker_id)
+    if connection.dialect.name == "postgresql":
+        query = query.with_for_update()
+    mine = frozenset(row.id for row in select_in(connection, query, table.c.id, [id for id, *_ in ready]))
+    rows = [
+        ("handed_over", now, message_id or None, locale, attempts + 1, id)
+        for id, message_id, locale, attempts in ready
+        if id in mine
+    ]
+    update_rows(connection, table, ("status", "handed_over_at", "message_id", "locale", "attempts"), rows)
+    return mine
+
+
+def take_back(connection: Connection, ids: Sequence[int], now: datetime) -> None:
+    """What was handed over and has demonstrably not gone out waits again, as if it had not been claimed."""
+    query = select(table.c.id, table.c.attempts).where(table.c.status.in_(["claimed", "handed_over"]))
+    rows = [
+        ("queued", "", now, None, None, None, max(row.attempts - 1, 0), row.id)
+        for row in select_in(connection, query, table.c.id, ids)
+    ]
+    names = ("status", "reason", "send_after", "claimed_by", "handed_over_at", "counted_at", "attempts")
+    update_rows(connection, table, names, rows)
+
+
+def in_hands_of(connection: Connection, worker_ids: Sequence[str], limit: int) -> list[MessageRow]:
+    """Messages that workers of these ids have claimed or handed over and said nothing more of."""
+    query = messages.columns.where(
+        table.c.status.in_(["claimed", "handed_over"]), table.c.claimed_by.in_(list(worker_ids))
+    )
+    return [message_of(row) for row in connection.execute(query.order_by(table.c.id).limit(limit)).all()]
+
+
+def statuses(connection: Connection, ids: Sequence[int]) -> dict[int, MessageStatus]:
+    """The status of each message, locked on PostgreSQL until the transaction ends."""
+    query = select(table.c.id, table.c.status)
+    if connection.dialect.name == "postgresql":
+        query = query.with_for_update()
+    return {row.id: row.status for row in select_in(connection, query, table.c.id, ids)}
