@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,9 +14,9 @@ from keepers.api.management import options
 from keepers.api.public.desk import Confirmation
 from keepers.api.public.handlers import public_handlers
 from keepers.api.public.pages import Company
+from keepers.channels.providers.postmark import PostmarkSettings
 from keepers.model.consent import Topic, address_hash
-from keepers.model.delivery import Content, Report
-from keepers.model.errors import NotFoundError, UserError
+from keepers.model.delivery import Content
 from keepers.render.links import Links
 from keepers.store import identities, keys, message_copies, messages
 from keepers.store.database import Store
@@ -101,7 +101,8 @@ class ShopDesk:
         self.known: dict[int, dict[str, Any]] = {}
         self.wanted: list[Confirmation] = []
         self.tokens: dict[str, str] = {}
-        self.called: list[tuple[str, Mapping[str, str], bytes]] = []
+        self.providers: dict[str, Any] = {"postmark": PostmarkSettings(token="of these tests")}
+        self.visited: list[str] = []
         self.topics_now = {topic.id: topic for topic in TOPICS}
 
     def clock(self) -> datetime:
@@ -113,13 +114,11 @@ class ShopDesk:
     def traits(self, profile_id: int) -> Mapping[str, Any]:
         return self.known.get(profile_id, {})
 
-    def reports(self, provider: str, headers: Mapping[str, str], body: bytes) -> Sequence[Report]:
-        self.called.append((provider, headers, body))
-        if provider != "postmark":
-            raise NotFoundError(f"The provider “{provider}” is not set up.")
-        if headers.get("x-signature") != "right":
-            raise UserError("The signature is not the provider's.", code="signature")
-        return [Report("delivered", "email", self.now, message_id=body.decode(), source=provider)]
+    def provider_settings(self, provider: str) -> Any | None:
+        return self.providers.get(provider)
+
+    def visit(self, url: str) -> None:
+        self.visited.append(url)
 
     def queue_confirmation(self, connection: Connection, wanted: Confirmation) -> None:
         self.wanted.append(wanted)

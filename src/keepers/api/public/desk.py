@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from keepers.api.public.pages import Company
 from keepers.model.consent import Topic
-from keepers.model.delivery import Report
 from keepers.render.links import Links
 from keepers.store.database import Store
 from keepers.store.keys import KeyRing
@@ -73,12 +72,13 @@ class PublicDesk(Protocol):
         """What is known of a (surviving) profile as of the last tick; empty for one not known yet."""
         ...
 
-    def reports(self, provider: str, headers: Mapping[str, str], body: bytes) -> Sequence[Report]:
-        """What a provider's webhook says. Header names are in lower case.
+    def provider_settings(self, provider: str) -> Any | None:
+        """The settings of a provider's webhook, as the struct its `settings` names; None when it is not set up."""
+        ...
 
-        Raises NotFoundError for a provider that is not set up, UserError with code `signature` for a call that is
-        not the provider's, and UserError for a body that cannot be read.
-        """
+    def visit(self, url: str) -> None:
+        """Fetches an address of a provider's once, by which it learns that its webhook is wanted. Blocks; raises
+        UserError when it does not answer."""
         ...
 
     def queue_confirmation(self, connection: Connection, wanted: Confirmation) -> None:

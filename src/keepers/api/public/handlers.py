@@ -44,10 +44,10 @@ def public_handlers(desk: PublicDesk) -> list[ControllerRouterHandler]:
     calls = Router(
         "/v1",
         route_handlers=[
+            preflight("/subscribe", "/inbox", "/inbox/{message:str}/read", "/push/key", "/push/subscriptions"),
             subscribe_handler(desk),
             *inbox_handlers(desk),
             *push_handlers(desk),
-            preflight("/subscribe", "/inbox", "/inbox/{message:str}/read", "/push/key", "/push/subscriptions"),
         ],
         exception_handlers=call_errors(),
         request_max_body_size=MOST_BODY_BYTES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from litestar import Request, Response, post
@@ -11,7 +12,8 @@ from litestar.params import FromPath
 from keepers.api.problems import Problem, answer_of, problem_of
 from keepers.api.public.answering import in_thread
 from keepers.api.public.desk import PublicDesk
-from keepers.model.errors import KeepersError
+from keepers.channels.providers import PROVIDERS
+from keepers.model.errors import KeepersError, NotFoundError, nearest, shown
 from keepers.store import reports
 
 MOST_WEBHOOK_BYTES = 5_000_000
@@ -28,17 +30,29 @@ def provider_handler(desk: PublicDesk) -> HTTPRouteHandler:
 
         def answer() -> Response[bytes]:
             try:
-                news = desk.reports(provider, headers, body)
+                _take(desk, provider, headers, body)
             except KeepersError as error:
                 return answer_of(_problem(error))
-            if news:
-                with desk.store.begin() as connection:
-                    reports.append(connection, news)
             return Response(b'{"success":true}', status_code=200, media_type="application/json")
 
         return await in_thread(answer)
 
     return webhook
+
+
+def _take(desk: PublicDesk, name: str, headers: Mapping[str, str], body: bytes) -> None:
+    provider, settings = PROVIDERS.get(name), desk.provider_settings(name)
+    if provider is None or settings is None:
+        raise NotFoundError(f"The webhook of {shown(name)} is not set up.{nearest(name, PROVIDERS)}")
+    provider.verify(headers, body, settings, desk.clock())
+    wanted = provider.confirmation(body)
+    if wanted is not None:
+        desk.visit(wanted)
+        return
+    news = provider.reports(body)
+    if news:
+        with desk.store.begin() as connection:
+            reports.append(connection, news)
 
 
 def _problem(error: KeepersError) -> Problem:
