@@ -6,6 +6,7 @@ conditions need (where-flags, numbers, keys) is computed per source, so that uni
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -186,10 +187,7 @@ class BaseRows:
     def __init__(self, schema: Schema, event: str) -> None:
         self.event: EventTable = schema.events.get(event, EventTable(event))
         if self.event.table:
-            columns = dict(EVENT_COLUMNS)
-            for kinds in self.event.columns.values():
-                columns |= {physical: IBIS_KINDS[kind] for kind, physical in kinds.items()}
-            self.table = table(self.event.table, columns)
+            self.table = _typed(self.event.table, EVENT_COLUMNS, self.event.columns)
         else:
             tracks = table("tracks", TRACKS)
             self.table = tracks.filter(tracks.event == event)
@@ -326,10 +324,25 @@ def _as_item(test: Test) -> Test:
 
 
 def _items(child: ChildTable) -> Any:
-    columns = {"seq": "int64", "position": "int64"}
-    for kinds in child.columns.values():
+    return _typed(child.table, {"seq": "int64", "position": "int64"}, child.columns)
+
+
+def _typed(name: str, fixed: dict[str, str], properties: dict[str, dict[str, str]]) -> Any:
+    """A typed table; properties that are called as something here is called stand under another name."""
+    columns = dict(fixed)
+    for kinds in properties.values():
         columns |= {physical: IBIS_KINDS[kind] for kind, physical in kinds.items()}
-    return table(child.table, columns)
+    renamed = {_own(c): c for c in columns if c not in fixed and _own(c) != c}
+    found = table(name, columns)
+    return found.rename(renamed) if renamed else found
+
+
+_CALLED = re.compile(r"id|now|since|raw|raw_seq|(from|to|member|identified|account)_id|item.*|asked_seq|passes|void_.*")
+"""names that columns have here besides those of the properties"""
+
+
+def _own(physical: str) -> str:
+    return f"${physical}" if _CALLED.fullmatch(physical) else physical
 
 
 def _item_passes(items: Any, child: ChildTable, test: PropertyTest, clock: Clock | None) -> Any:
@@ -355,7 +368,7 @@ def _tests_hold(value: Value, tests: tuple[Test, ...], clock: Clock | None) -> A
 
 
 def _columns(rows: Any, kinds: dict[str, str]) -> Value:
-    picked = {kind: rows[physical] for kind, physical in kinds.items()}
+    picked = {kind: rows[_own(physical)] for kind, physical in kinds.items()}
     return _with_instant(Value(picked.get("number"), picked.get("text"), picked.get("boolean")))
 
 
