@@ -138,7 +138,7 @@ class _Walk:
             self._trail("passed", result.reason, {"port": result.port})
             target = self.journey.routes[step.id].get(result.port)
             if target is None:
-                return self.ended(result.reason or FINISHED)
+                return self.ended(FINISHED if result.port == "next" else result.reason or FINISHED)
             self._enter(target)
         return self._short(standing)
 

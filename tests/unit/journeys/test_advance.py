@@ -146,6 +146,15 @@ def test_a_held_message_goes_on_as_if_it_were_sent() -> None:
     assert anna.effects[0].request == Send("one", Hold(MONDAY + HOUR, "quiet_hours"), "pool")
 
 
+def test_a_run_that_ends_after_a_held_message_has_finished() -> None:
+    anna = Customer(journey({"id": "a", "message": "one", "otherwise": "end"}))
+    anna.decisions["one"] = Hold(MONDAY + HOUR, "quiet_hours")
+    assert anna.wake().reason == "finished"
+    boris = Customer(anna.journey)
+    boris.decisions["one"] = Skip("no_consent")
+    assert boris.wake().reason == "no_consent"
+
+
 def test_visits_are_counted_and_each_sends_once() -> None:
     definition = journey(
         {"id": "a", "message": "one"}, {"id": "b", "delay": "1d"},
