@@ -52,6 +52,6 @@ class Trial(HttpTrial, ChannelTrial):
         return [self.browser.read(asked.body)["body"] for asked in self.asked]
 
     def message(self, number: int = 1) -> Outgoing:
-        content = Content(title="Hello", text=TEXT, url="https://shop.example/", data={"keys": self.browser.keys})
+        content = Content(title="Hello", text=TEXT, url="https://shop.example/", data=dict(self.browser.keys))
         endpoint = f"http://127.0.0.1:{self.port}/push/{number}"
         return msgspec.structs.replace(super().message(number), channel="push", recipient=endpoint, content=content)

@@ -143,8 +143,8 @@ def _encrypted(message: Outgoing, payload: bytes) -> bytes:
     """The payload for this browser alone. Raises UserError for keys that are none."""
     from pywebpush import WebPusher
 
-    keys = message.content.data.get("keys")
-    if not isinstance(keys, dict) or not all(isinstance(keys.get(k), str) for k in ("p256dh", "auth")):
+    keys = {name: message.content.data.get(name) for name in ("p256dh", "auth")}
+    if not all(isinstance(key, str) for key in keys.values()):
         raise UserError("The subscription has no keys p256dh and auth.")
     try:
         encoded: Any = WebPusher({"endpoint": message.recipient, "keys": keys}).encode(payload, "aes128gcm")
