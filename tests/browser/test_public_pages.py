@@ -1,0 +1,176 @@
+"""The pages customers see, in a real browser with its rules: headless Chromium, driven by its command line."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from keepers.api.public.choices import REASONS
+from keepers.api.public.words import catalogue, listed, spoken
+from keepers.model.consent import Consent
+from keepers.model.definitions import LOCALES
+from keepers.model.delivery import Content
+from keepers.store import consents
+from keepers.store.database import Store
+from public_desk import BEGAN, ShopDesk, app_of
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
+needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed (apt-get install chromium)")
+PACKAGE = Path(__file__).resolve().parents[2] / "src" / "keepers" / "api" / "public"
+
+
+class Shop:
+    """A served desk with one customer who reads Polish and has a letter."""
+
+    def __init__(self, desk: ShopDesk, address: str) -> None:
+        self.desk = desk
+        self.address = address
+        self.anna = desk.add_customer("anna", email="anna@example.com", phone="+48123456789", locale="pl")
+        html = "<html><body><h1>Letter</h1><script>document.body.innerHTML = 'taken over'</script></body></html>"
+        self.key = desk.add_message(self.anna, "anna@example.com", Content(subject="Hi", html=html), locale="pl")
+        with desk.store.begin() as connection:
+            wish = Consent(self.anna, "email", "newsletter", "subscribed", BEGAN, "form")
+            consents.record(connection, [wish], BEGAN)
+
+
+@pytest.fixture
+def shop(sqlite_store: Store) -> Iterator[Shop]:
+    listening = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    desk = ShopDesk(sqlite_store, address)
+    server = uvicorn.Server(uvicorn.Config(app_of(desk, desk.clock), log_level="warning"))
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    yield Shop(desk, address)
+    server.should_exit = True
+    thread.join(20)
+
+
+def seen(address: str, profile: Path, *options: str) -> tuple[str, str]:
+    """The document as the browser has it, and what its console says."""
+    done = subprocess.run(
+        [
+            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+            "--disable-background-networking", f"--user-data-dir={profile}", "--enable-logging=stderr", *options,
+            "--virtual-time-budget=3000", "--dump-dom", address,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=True,
+    )  # fmt: skip
+    return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+
+
+@needs_chromium
+@pytest.mark.parametrize("locale", LOCALES)
+def test_pages_are_drawn_under_their_own_policy(shop: Shop, tmp_path: Path, locale: str) -> None:
+    words = catalogue()
+    html, console = seen(f"{shop.desk.links.preferences(shop.anna)}?lang={locale}", tmp_path / "a")
+    assert console == ""
+    assert f'<html lang="{locale}">' in html
+    for key in ("preferences_title", "save", "none_button", "language_title", "always_title"):
+        assert f">{words[key][locale]}<" in html
+    html, console = seen(f"{shop.desk.links.unsubscribe(shop.key)}?lang={locale}", tmp_path / "b")
+    assert console == ""
+    assert f">{words['unsubscribe_button'][locale]}<" in html
+
+
+@needs_chromium
+def test_a_letters_script_does_not_run_in_its_copy(shop: Shop, tmp_path: Path) -> None:
+    html, console = seen(shop.desk.links.view(shop.key), tmp_path)
+    assert "<h1>Letter</h1>" in html
+    assert "Blocked script execution" in console
+
+
+@needs_chromium
+def test_a_browser_posts_the_form_and_is_shown_what_was_saved(shop: Shop, tmp_path: Path) -> None:
+    where = shop.desk.links.preferences(shop.anna)
+    fields = [("shown", "email:newsletter"), ("shown", "email:offers"), ("on", "email:offers"), ("action", "save")]
+    inputs = "".join(f'<input name="{name}" value="{value}">' for name, value in fields)
+    page = tmp_path / "post.html"
+    page.write_text(f'<form method="post" action="{where}">{inputs}</form><script>document.forms[0].submit()</script>')
+    html, _ = seen(page.as_uri(), tmp_path / "profile")
+    assert "Zapisano." in html
+    assert re.search(r'value="email:offers" checked', html)
+    assert not re.search(r'value="email:newsletter" checked', html)
+
+
+def test_pages_are_small_and_ask_for_nothing_else(shop: Shop) -> None:
+    for url in (shop.desk.links.preferences(shop.anna), shop.desk.links.unsubscribe(shop.key), f"{shop.address}/e/u/x"):
+        page = httpx.get(url)
+        assert len(page.content) < 16_000
+        assert not re.search(r"<(script|img|iframe|object|video)|@import|url\(", page.text)
+
+
+def test_forms_can_be_used_by_keyboard_and_by_screen_readers(shop: Shop) -> None:
+    for url in (shop.desk.links.preferences(shop.anna), shop.desk.links.unsubscribe(shop.key)):
+        html = httpx.get(url).text
+        controls = re.findall(r"<(?:input|select)[^>]*>", html)
+        shown = [control for control in controls if 'type="hidden"' not in control]
+        assert shown
+        labelled = set(re.findall(r'<label[^>]* for="(\w+)"', html))
+        for control in shown:
+            named = re.search(r' id="(\w+)"', control)
+            wrapped = re.search(r"<label[^>]*>" + re.escape(control), html)
+            assert wrapped or (named and named[1] in labelled), control
+        assert "tabindex" not in html
+        assert html.count("<h1>") == 1
+        assert html.count("<main>") == 1
+    style = (PACKAGE / "pages" / "public.css").read_text(encoding="utf-8")
+    assert ":focus-visible" in style
+    assert "prefers-color-scheme: dark" in style
+    assert "outline: 0" not in style
+
+
+def test_every_word_is_there_in_every_language() -> None:
+    words = catalogue()
+    code = "\n".join(path.read_text(encoding="utf-8") for path in PACKAGE.glob("*.py"))
+    templates = "\n".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "pages").glob("*.html"))
+    used = set(re.findall(r'"(\w+)" \| said', templates)) | set(re.findall(r'said\("(\w+)"', code))
+    used |= set(re.findall(r'(?:notice|Page)\((?:"\w+", )?"(\w+_title)"', code)) | {f"reason_{r}" for r in REASONS}
+    assert used <= words.keys()
+    assert words.keys() - used <= {key for key in words if key.startswith("channel_")}
+    for key, said in words.items():
+        assert list(said) == list(LOCALES), key
+        assert len({json.dumps(sorted(re.findall(r"\{\d\}", text))) for text in said.values()}) == 1, key
+        assert all(text == text.strip() and text for text in said.values()), key
+        for locale in ("en", "pl", "it"):
+            assert not re.search(r"[Ѐ-ӿ一-鿿]", said[locale]), (key, locale)
+        assert not re.search(r"[A-Za-z]", said["ru"].replace("SMS", "")), key
+        assert not re.search(r"[A-Za-z]", said["zh"]), key
+
+
+@pytest.mark.parametrize(
+    ("asked", "own", "accepted", "expected"),
+    [
+        ("ru", "pl", "it", "ru"),
+        (None, "pl_PL", "it", "pl"),
+        ("xx", "zh-Hans-CN", "", "zh"),
+        (None, "de", "fr, it;q=0.4, ru;q=0.6", "ru"),
+        (None, "", "en;q=0, it;q=0.1", "it"),
+        (None, "", ";;,,q=;" * 1000, "en"),
+    ],
+)
+def test_the_language_is_chosen(asked: str | None, own: str, accepted: str, expected: str) -> None:
+    assert spoken(asked, own, accepted) == expected
+
+
+def test_lists_read_as_the_language_has_it() -> None:
+    assert listed(["短信", "电子邮件"], "zh") == "短信、电子邮件"
+    assert listed(["SMS", "E-mail"], "pl") == "SMS, E-mail"
