@@ -1,1 +1,1 @@
-"""WHAT NEXT, pure. Arrives with journeys and messages."""
+"""WHAT NEXT, pure: how journeys are written, entered and moved through, and what may be sent."""

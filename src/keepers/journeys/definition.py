@@ -24,7 +24,7 @@ class Goal(Struct, frozen=True, forbid_unknown_fields=True):
     exit: bool = True
 
 
-class Exit(Struct, frozen=True, forbid_unknown_fields=True):
+class Leaving(Struct, frozen=True, forbid_unknown_fields=True):
     """Leaves at once, also while waiting."""
 
     when: When
@@ -50,7 +50,7 @@ class Journey(Struct, frozen=True, kw_only=True):
     reentry: str | Reentry = "never"
     max_age: Duration = "72h"
     goal: Goal | None = None
-    exits: tuple[Exit, ...] = ()
+    exits: tuple[Leaving, ...] = ()
     priority: str = "lifecycle"
     steps: dict[str, Step]
     routes: dict[str, dict[str, str | None]]

@@ -37,9 +37,10 @@ def check(
 ) -> list[Finding]:
     """What is wrong with a journey, by its fields. Names are looked up in the collections that are given."""
     places = {step: f"steps[{n}]" for n, step in enumerate(journey.steps)}
-    found = [*_targets(journey, places), *_names(journey, places, messages, journeys, pools), *_refs(journey, places)]
-    if any(finding.level == "error" and "no step" in finding.sentence for finding in found):
-        return found
+    astray = list(_targets(journey, places))
+    found = [*astray, *_names(journey, places, messages, journeys, pools), *_refs(journey, places)]
+    if astray:
+        return found  # where its ways lead is not yet known
     return [*found, *_loops(journey, places), *_unreached(journey, places), *_stuck(journey, places), *_once(journey)]
 
 

@@ -7,13 +7,14 @@ from zoneinfo import ZoneInfo
 
 from keepers.audience import ast
 from keepers.audience.parse import Parser
-from keepers.journeys.definition import Exit, Goal, Journey, Reentry
+from keepers.journeys.contact import PRIORITIES
+from keepers.journeys.definition import Goal, Journey, Leaving, Reentry
 from keepers.journeys.entries import ENTRIES, Entry, EventEntry
 from keepers.journeys.requests import Ask
 from keepers.journeys.routes import reachable_messages, resolved
 from keepers.journeys.steps.base import Step
 from keepers.journeys.steps.registry import STEPS
-from keepers.journeys.written import END, read
+from keepers.journeys.written import END, JUST_AFTER, read
 from keepers.model.errors import DefinitionError, nearest, shown
 from keepers.model.fields import duration, join, mapping, one_of, parse_id, text
 
@@ -21,7 +22,6 @@ MAX_STEPS = 500
 FIELDS = (
     "id", "name", "description", "enter", "if", "reentry", "max_age", "goal", "exits", "priority", "steps",
 )  # fmt: skip
-PRIORITIES = ("service", "cart", "lifecycle", "newsletter")
 REENTRY = ("never", "after_exit")
 
 
@@ -122,12 +122,12 @@ def _goal(data: Any, at: str) -> Goal:
     return read(data, Goal, at)
 
 
-def _exits(data: Any, at: str) -> tuple[Exit, ...]:
+def _exits(data: Any, at: str) -> tuple[Leaving, ...]:
     if data is None:
         return ()
     if not isinstance(data, list):
         raise DefinitionError("expected a list such as [{when: …, reason: bought}]", field=at)
-    return tuple(read(item, Exit, f"{at}[{n}]") for n, item in enumerate(data))
+    return tuple(read(item, Leaving, f"{at}[{n}]") for n, item in enumerate(data))
 
 
 def _reentry(data: Any, at: str) -> str | Reentry:
@@ -158,9 +158,10 @@ class _Conditions:
         return self.found[name]
 
     def entry(self, name: str, entry: Entry, at: str) -> None:
-        """An event's `where`, as: it came since the trigger, the trigger itself included."""
+        """An event's `where`, asked of the trigger itself: of what came at its very instant."""
         match entry:
             case EventEntry(event, where) if where:
-                self.add(name, {"did": event, "where": where, "since": {"ref": "trigger.time"}}, at)
+                instant = [{"ref": "trigger.time"}, {"ref": "trigger.time", "offset": JUST_AFTER}]
+                self.add(name, {"did": event, "where": where, "between": instant}, at)
             case _:
                 pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
@@ -120,8 +120,3 @@ def begin(
         wake_at=now,
         hops=hops,
     )
-
-
-def paused_for(run: Run) -> timedelta:
-    """How long the run was paused at its step: delays and timeouts do not count it."""
-    return timedelta(seconds=run.state.get(PAUSED, 0.0))

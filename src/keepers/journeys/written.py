@@ -33,10 +33,20 @@ _SENTENCES = {
 END = "end"
 """written where a step goes: the run ends"""
 
+JUST_AFTER = "0.000001s"
+"""the least that instants differ by: from here on, without what happened at the very instant"""
+
 Weekday = Literal["mo", "tu", "we", "th", "fr", "sa", "su"]
 WEEKDAYS: tuple[Weekday, ...] = ("mo", "tu", "we", "th", "fr", "sa", "su")
 Id = Annotated[str, Meta(pattern=ID)]
-Target = Annotated[str, Meta(pattern=TARGET, description="the id of a step, or “end”; empty for the following step")]
+Target = Annotated[
+    str,
+    Meta(
+        pattern=TARGET,
+        description="the id of a step, or “end”; empty for the following step",
+        extra_json_schema={"x-keepers": "step"},
+    ),
+]
 Duration = Annotated[str, Meta(pattern=DURATION, description="a duration such as 30m, 6h, 14d, 8w")]
 Offset = Annotated[str, Meta(pattern=OFFSET, description="a span before or after, such as -7d")]
 Clock = Annotated[str, Meta(pattern=CLOCK, description="a local time of day, such as 09:00")]

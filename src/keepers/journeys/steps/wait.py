@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from keepers.journeys.requests import NEXT, Ask, Go, Wait
 from keepers.journeys.steps.base import Passing, Seen, Step
-from keepers.journeys.written import Duration, Target, When, require_spans, span
+from keepers.journeys.written import JUST_AFTER, Duration, Target, When, require_spans, span
 
 
 class Happening(Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,5 +62,5 @@ class WaitUntil(Step, frozen=True, kw_only=True):
         if wait.event is None:
             yield "until", wait.when, "wait.when"
             return
-        did = {"did": wait.event, "since": {"ref": "run.step_entered_at"}}
+        did = {"did": wait.event, "since": {"ref": "run.step_entered_at", "offset": JUST_AFTER}}
         yield "until", did | ({"where": wait.where} if wait.where else {}), "wait"
