@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from keepers.model.errors import ConflictError
 from keepers.store.database import Store
@@ -77,7 +78,10 @@ def _advisory_lock(store: Store, key: int, holder: str) -> Iterator[None]:
                 raise _taken(_advisory_holder(connection, key))
             yield
         finally:
-            # A pooled session outlives the block, and so would its lock; closing the session frees it.
+            # Closing the session frees the lock too, but not at once; a session that is lost has none to free.
+            with suppress(DBAPIError):
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+            # A pooled session outlives the block, and so would its name.
             connection.invalidate()
 
 
