@@ -25,6 +25,7 @@ from keepers.pipeline.tick import Ticker
 from keepers.playbook.install import install
 from keepers.playbook.live import InForce, definitions_of, in_force
 from keepers.playbook.plan import proposed_fit
+from keepers.running.sending import Sending
 from keepers.running.turns import Turns
 from keepers.settings import FILE, Settings, initial_toml, load_settings
 from keepers.store import identities, keys
@@ -152,8 +153,13 @@ class Workspace:
             self.store, self.answerer, self.zone, self.advancer, self._take_news, self.settings.collect.limits
         )
 
+    @cached_property
+    def sending(self) -> Sending:
+        """Channels, letters and links, for whoever sends or previews."""
+        return Sending(self, clock)
+
     def _take_news(self, now: datetime) -> int:
-        return 0
+        return self.sending.take_news(now)
 
     def in_force(self) -> InForce:
         """The definitions applied last."""

@@ -7,6 +7,7 @@ account's traits · `apply: PLAYBOOK` · `tick: now` · `backfill: same_history`
 · `then:` what is true after a tick: lifecycle → stage → who, or segment → who, everybody who is in it
 · `as_of: {…}` the same as of that moment, without a tick · `since: {definition: {who: time}}`
 · `moves: {definition: [“who: from → to at TIME”]}` all moves so far, in order · `initial: {definition: […]}` likewise.
+More, about journeys and messages, in `telling_sending.py`.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import workspaces
+from keepers.channels.mailbox import Mailbox
 from keepers.cli.commands import COMMANDS
 from keepers.model.moments import format_instant, parse_instant
 from keepers.model.profile import IdentityKind, bucket_key
 from keepers.pipeline.identify import unmerge
+from keepers.pipeline.tick import until_idle
 from keepers.warehouse.standing import Standing
 from keepers.wire import Workspace
+from stories import telling_sending
 
 IDENTIFIERS: tuple[tuple[str, str, IdentityKind], ...] = (
     ("who", "userId", "user_id"),
@@ -35,9 +39,10 @@ IDENTIFIERS: tuple[tuple[str, str, IdentityKind], ...] = (
 class Telling:
     """One story under way."""
 
-    def __init__(self, folder: Path, workspace: Workspace) -> None:
+    def __init__(self, folder: Path, workspace: Workspace, mailbox: Mailbox | None = None) -> None:
         self._folder = folder
         self._workspace = workspace
+        self._sending = telling_sending.Sending(workspace, mailbox, self._name, self._profile)
         self._numbers = count(1)
         self._names: dict[str, str] = {}
 
@@ -48,7 +53,8 @@ class Telling:
             self._send(at, step)
         if "apply" in step:
             workspaces.write_playbook(self._folder, step["apply"])
-            COMMANDS["apply"](self._workspace, workspaces.silent)
+            self._sending.apply(step.get("running", "finish"))
+        self._sending.act(at, step)
         if "unmerge" in step:
             key = bucket_key("anonymous_id", step["unmerge"])
             visitors = self._workspace.warehouse.cursor().execute(
@@ -56,8 +62,12 @@ class Telling:
             )
             ((profile_id,),) = visitors.fetchall()
             unmerge(self._workspace.store, profile_id, at)
-        if told & {"tick", "then", "moves", "initial", "since", "unmerge"}:
+        if told & {"tick", "then", "moves", "initial", "since", "unmerge", *telling_sending.KEYS}:
             self._tick(at)
+        if "deliver" in step:
+            self._sending.deliver(at)
+            self._tick(at)
+        self._sending.see(step)
         if "then" in step:
             self._expect(step["then"], self._states(), at)
             self._expect(step["then"], self._as_of(at), at)
@@ -73,6 +83,13 @@ class Telling:
             }
         if "backfill" in step:
             self._backfill(at)
+
+    def close(self) -> None:
+        self._sending.close()
+
+    def _profile(self, name: str) -> int:
+        """Whom a name of the story means by now."""
+        return self._workspace.find_profile(name)
 
     def _send(self, at: datetime, step: dict[str, Any]) -> None:
         call: dict[str, Any] = {"messageId": f"m{next(self._numbers)}"}
@@ -93,7 +110,7 @@ class Telling:
 
     def _tick(self, at: datetime) -> None:
         with self._workspace.sequencing("a story") as ticker:
-            ticker.tick(at)
+            until_idle(ticker, at)
 
     def _states(self) -> list[tuple[int, int, int]]:
         cursor = self._workspace.warehouse.cursor()

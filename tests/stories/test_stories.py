@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 
 import workspaces
 from stories.telling import Telling
+from stories.telling_sending import mailbox_for
 
 STORIES: dict[str, dict[str, Any]] = {
     story["story"]: story
@@ -28,13 +30,18 @@ def test_story(name: str, tmp_path: Path, migrated_folder: Path) -> None:
         playbook=story.get("playbook"),
         zone=story.get("zone", "UTC"),
     )
+    is_mailed = any("deliver" in step for step in story["steps"])
+    mailbox = mailbox_for(folder, datetime(2026, 1, 1)) if is_mailed else None
     with workspaces.opened(folder) as workspace:
-        telling = Telling(folder, workspace)
-        for number, step in enumerate(story["steps"], start=1):
-            try:
-                telling.step(step)
-            except AssertionError as wrong:
-                raise AssertionError(f"step {number}, {step}: {wrong}") from wrong
+        telling = Telling(folder, workspace, mailbox)
+        try:
+            for number, step in enumerate(story["steps"], start=1):
+                try:
+                    telling.step(step)
+                except AssertionError as wrong:
+                    raise AssertionError(f"step {number}, {step}: {wrong}") from wrong
+        finally:
+            telling.close()
 
 
 def test_there_are_stories_enough() -> None:

@@ -14,6 +14,7 @@ from keepers.journeys.run import Effect, Run
 from keepers.model.consent import address_hash
 from keepers.pipeline.agenda import ENTER, Enrolment
 from keepers.pipeline.facts import Contact
+from keepers.pipeline.letters import nested
 from keepers.pipeline.roster import Roster
 from keepers.render.definition import PRIORITIES, MessageTemplate
 from keepers.store import counters, log
@@ -82,7 +83,12 @@ class Wishes:
             self.trail.append(gone)
             return
         recipient = recipient_of(person, template.channel, self._addresses)
-        data: dict[str, Any] = {"trigger": run.trigger, "run": _told(run), **contact_of(person).data()}
+        data: dict[str, Any] = {
+            "trigger": run.trigger,
+            "run": _told(run),
+            "customer": customer_of(person, self._roster.traits_told(template.id)),
+            **contact_of(person).data(),
+        }
         if send.coupon:
             data["coupon"] = send.coupon
         status, reason, send_after = "queued", "", at
@@ -139,6 +145,12 @@ def is_transactional(roster: Roster, template: MessageTemplate) -> bool:
     """Whether a message's topic is one that customers cannot do without."""
     topic = roster.playbook.topics.get(template.topic)
     return topic is not None and topic.kind == "transactional"
+
+
+def customer_of(person: Person, told: frozenset[str] | None) -> dict[str, Any]:
+    """What a message's texts may say of its customer, kept with it for workers without a warehouse."""
+    traits = person.traits if told is None else {n: v for n, v in person.traits.items() if n.partition(".")[0] in told}
+    return nested(traits) | {"id": person.profile_id}
 
 
 def contact_of(person: Person) -> Contact:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,10 +20,12 @@ from keepers.journeys.definition import Journey
 from keepers.journeys.entries import DateEntry, Entry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
 from keepers.journeys.parse import parse_journey
 from keepers.journeys.steps.delay import Delay, Until
+from keepers.pipeline.letters import LOCALE_TRAITS
 from keepers.playbook.live import InForce
 from keepers.store import definitions, runs
 
 KIND = "journey"
+_NAMED = re.compile(r"customer\s*\.\s*([A-Za-z_][\w-]*)")
 Key = tuple[str, int]
 """journey and version"""
 
@@ -57,6 +60,7 @@ class Roster:
         }
         self._known: dict[Key, Journey] = {(j.id, j.version): j for j in self.live.values()}
         self._reads: dict[Key, Reads] = {}
+        self._told: dict[str, frozenset[str] | None] = {}
         self.by_event: dict[str, list[Way]] = {}
         self.by_definition: dict[str, list[Way]] = {}
         self.dated: list[Way] = []
@@ -85,6 +89,18 @@ class Roster:
                 found |= graph.reads(condition, self.events, self.playbook.rhythm.event)
             self._reads[key] = found
         return found
+
+    def traits_told(self, message: str) -> frozenset[str] | None:
+        """The traits a message's texts name, by their first part: what it needs to know of a customer. None for all."""
+        if message not in self._told:
+            template = self.playbook.messages[message]
+            texts = [text for body in template.content.values() for text in msgspec.structs.astuple(body)]
+            for snippet in self.playbook.snippets.values():
+                texts += [snippet.content] if isinstance(snippet.content, str) else snippet.content.values()
+            whole = "\n".join(texts)
+            is_open = any(word in whole for word in ("customer[", "customer |", "= customer %"))
+            self._told[message] = None if is_open else frozenset((*_NAMED.findall(whole), *LOCALE_TRAITS))
+        return self._told[message]
 
     @property
     def watched(self) -> frozenset[str]:

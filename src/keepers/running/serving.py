@@ -32,6 +32,7 @@ from keepers.api.status import status_handlers
 from keepers.cli.commands import COMMANDS
 from keepers.model.errors import ConflictError, UserError
 from keepers.running.at_desk import OpenDesk
+from keepers.running.delivering import DeliveryLoop
 from keepers.running.ticking import TickLoop
 from keepers.store.keys import KeyRing
 from keepers.wire import DATA, SERVER_FILE, Workspace, clock
@@ -61,6 +62,10 @@ def serve(
         stack.enter_context(_logging(workspace))
         figures, keys = Figures(), KeyRing(workspace.store.read)
         loop = TickLoop(workspace, figures.registry) if ticking else None
+        sends = ticking and workspace.settings.sending.enabled
+        delivery = DeliveryLoop(workspace, figures.registry) if sends else None
+        if loop is not None and delivery is not None:
+            loop.on_queued = delivery.wake
         desk = OpenDesk(workspace, COMMANDS, loop)
         token = secrets.token_urlsafe(32)
         handlers: list[ControllerRouterHandler] = [
@@ -73,6 +78,8 @@ def serve(
         async def ticked(_app: Litestar) -> AsyncGenerator[None, None]:
             if loop is not None:
                 loop.start()
+            if delivery is not None:
+                delivery.start()
             yield
 
         app = _app(
@@ -92,6 +99,8 @@ def serve(
         try:
             _run(app, sockets, announced, stop)
         finally:
+            if delivery is not None:
+                delivery.stop()
             if loop is not None:
                 loop.stop()
             desk.interrupt()

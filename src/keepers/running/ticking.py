@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from threading import Event, Thread
 from time import monotonic
 
@@ -30,6 +31,8 @@ class TickLoop:
         self._cursor: duckdb.DuckDBPyConnection | None = None
         self._thread = Thread(target=self._run, name="ticker", daemon=True)
         self.pulse = Pulse(is_ticking=True)
+        self.on_queued: Callable[[], None] | None = None
+        """told when a tick decided on messages"""
         self._seconds = Histogram(
             "keepers_tick_seconds", "Time of one tick that did something.", buckets=_SECONDS, registry=registry
         )
@@ -76,6 +79,8 @@ class TickLoop:
                 began = monotonic()
                 done = ticker.tick(clock())
                 took = monotonic() - began
+            if done.queued and self.on_queued is not None:
+                self.on_queued()
         except Exception as error:  # noqa: BLE001 - whatever stops a tick, the next one is tried, and it is said
             return self._failed(error)
         if self.pulse.failures:

@@ -1,0 +1,188 @@
+"""The parts of one workspace that send: channels, letters and rules in force, links, and news of messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parseaddr
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from keepers.channels.base import Channel, Surroundings, read_settings
+from keepers.channels.machine import Hit, classify
+from keepers.channels.registry import CHANNELS
+from keepers.model.delivery import Outcome, Outgoing
+from keepers.model.errors import UserError, nearest
+from keepers.pipeline.deliver import Deliverer, Options
+from keepers.pipeline.facts import Decider
+from keepers.pipeline.feedback import take_feedback
+from keepers.pipeline.letters import Letters
+from keepers.pipeline.perform import contact_of
+from keepers.render.links import Links
+from keepers.store import definitions, in_app, message_copies, push_subscriptions
+from keepers.store.hits import HitRow
+from keepers.store.in_app import InAppRow
+from keepers.store.messages import MessageRow
+from keepers.warehouse.people import people
+
+if TYPE_CHECKING:
+    from keepers.wire import Workspace
+
+_TRACKED = re.compile(r"/e/c/([\w-]+)")
+_MOST_COUNTED = 10_000
+ALWAYS = ("in_app", "webhook")
+"""channels that work without settings"""
+
+
+class Sending:
+    """What sends for a workspace. `clock` tells the present; `address` is where the server listens, if it does."""
+
+    def __init__(self, workspace: Workspace, clock: Callable[[], datetime], address: str = "") -> None:
+        self._workspace = workspace
+        self._clock = clock
+        self.url = workspace.settings.public.url or address or _own_address(workspace)
+        self.links = Links(workspace.secret, self.url)
+        live = workspace.in_force().playbook
+        self.decider = Decider(live.contact, live.topics, workspace.secret, self._contacts)
+        self._version = -1
+        self._counted: dict[int, int] = {}
+        self.refresh()
+
+    @property
+    def company(self) -> dict[str, str]:
+        """What templates know as `company`."""
+        chosen = self._workspace.settings.company
+        name = chosen.name or self._workspace.settings.workspace.name
+        return {"name": name, "address": chosen.address, "url": chosen.url}
+
+    def refresh(self) -> None:
+        """Takes up what was applied since."""
+        with self._workspace.store.read() as connection:
+            version = definitions.newest_version(connection)
+        if version == self._version:
+            return
+        self._version = version
+        live = self._workspace.in_force().playbook
+        self.decider.rules, self.decider.topics = live.contact, live.topics
+        self.letters = Letters(
+            live, self.links, self.company, locale=self._workspace.settings.sending.locale, domain=self._domain(),
+            people=lambda ids: people(self._workspace.warehouse, ids),
+        )  # fmt: skip
+
+    def channels(self) -> dict[str, Channel]:
+        """Every channel that is set up, not opened. Raises UserError for settings that cannot work."""
+        given = self._workspace.settings.channels
+        for name in given:
+            if name not in CHANNELS:
+                raise UserError(f"There is no channel [channels.{name}].{nearest(name, CHANNELS)}", code="settings")
+        around = Surroundings(
+            now=self._clock, put=self._put_in_app, public_url=self.url, company=self.company["name"],
+            secret=self._workspace.secret,
+        )  # fmt: skip
+        made: dict[str, Channel] = {}
+        for name in dict.fromkeys((*ALWAYS, *given)):
+            kind = CHANNELS[name]
+            channel = kind.make(read_settings(kind, given.get(name, {})), around)
+            made[name] = EveryBrowser(channel, self._workspace) if name == "push" else channel
+        return made
+
+    def deliverer(self, worker_id: str, clock: Callable[[], datetime] | None = None) -> Deliverer:
+        """A delivery worker. Without `clock` all of a call happens at its `now`, as in stories."""
+        chosen = self._workspace.settings.sending
+        options = Options(concurrency=chosen.concurrency, kept=timedelta(days=chosen.keep_copies_days))
+        return Deliverer(
+            self._workspace.store, self.decider, self._make, self.channels(), chosen.per_second, clock, worker_id,
+            options,
+        )  # fmt: skip
+
+    def take_news(self, now: datetime) -> int:
+        """Works off what was reported of messages; how much it was."""
+        self.refresh()
+        done = take_feedback(self._workspace.store, self.decider.rules, self._workspace.secret, self.is_machine, now)
+        return done.reports + done.hits
+
+    def is_machine(self, hit: HitRow, message: MessageRow, hits: Sequence[HitRow]) -> str | None:
+        """The rule by which a hit is a machine's, or None."""
+        verdict = classify(
+            _hit(hit), [_hit(other) for other in hits], self._links_in(message.id, hit.at), message.sent_at
+        )
+        return verdict.rule if verdict.is_machine else None
+
+    def _links_in(self, message_id: int, at: datetime) -> int:
+        """How many different links a customer saw in the copy they got."""
+        if message_id not in self._counted:
+            if len(self._counted) >= _MOST_COUNTED:
+                self._counted.clear()
+            with self._workspace.store.read() as connection:
+                copy = message_copies.get(connection, message_id, at)
+            self._counted[message_id] = len(set(_TRACKED.findall(copy.html))) if copy is not None else 1
+        return self._counted[message_id]
+
+    def _make(self, rows: Sequence[MessageRow], now: datetime) -> Sequence[Outgoing | UserError]:
+        return self.letters.make(rows, now)
+
+    def _contacts(self, ids: Sequence[int]) -> Mapping[int, Any]:
+        found = people(self._workspace.warehouse, ids)
+        return {i: contact_of(person) for i, person in found.items()}
+
+    def _put_in_app(self, message: Outgoing) -> None:
+        content = message.content
+        now = self._clock()
+        row = InAppRow(message.profile_id, message.id, content.title, content.text, content.url, now)
+        with self._workspace.store.begin() as connection:
+            in_app.put(connection, [row])
+
+    def _domain(self) -> str:
+        """The domain of Message-IDs: the sender's."""
+        sender = parseaddr(str(self._workspace.settings.channels.get("email", {}).get("sender", "")))[1]
+        domain = sender.rpartition("@")[2] or urlsplit(self.url).hostname or ""
+        return domain.encode("idna").decode() if domain and not domain.isascii() else domain or "keepers.invalid"
+
+
+@dataclass
+class EveryBrowser:
+    """Web push to a customer: to each browser of theirs. Sent when one took it; those that are gone are forgotten."""
+
+    channel: Channel
+    workspace: Workspace
+
+    async def open(self) -> None:
+        await self.channel.open()
+
+    async def send(self, message: Outgoing) -> Outcome:
+        with self.workspace.store.read() as connection:
+            browsers = push_subscriptions.of_profiles(connection, [message.profile_id]).get(message.profile_id, [])
+        outcomes: list[Outcome] = []
+        gone: list[str] = []
+        for browser in browsers:
+            content = msgspec.structs.replace(message.content, data={**message.content.data, **browser.keys})
+            one = msgspec.structs.replace(message, recipient=browser.endpoint, content=content)
+            outcome = await self.channel.send(one)
+            outcomes.append(outcome)
+            if outcome.status == "bounced":
+                gone.append(browser.endpoint)
+        if gone:
+            with self.workspace.store.begin() as connection:
+                push_subscriptions.remove(connection, gone)
+        if not outcomes:
+            return Outcome("failed", "The customer has no browser that takes notifications.", "no_subscription")
+        return min(outcomes, key=lambda o: ("sent", "deferred", "failed", "bounced").index(o.status))
+
+    async def close(self) -> None:
+        await self.channel.close()
+
+
+def _own_address(workspace: Workspace) -> str:
+    """Where `keepers serve` would listen: good for trying things out on one machine."""
+    server = workspace.settings.server
+    return f"http://{server.host}:{server.port}"
+
+
+def _hit(row: HitRow) -> Hit:
+    return Hit(
+        kind="click" if row.is_click else "open", at=row.at, url=row.url, user_agent=row.user_agent, method=row.method
+    )
