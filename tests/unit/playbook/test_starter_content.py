@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from keepers.audience.graph import RHYTHM_TRAITS
 from keepers.audience.reading import parse_segment
 from keepers.journeys.contact import parse_contact
 from keepers.journeys.definition import Journey
@@ -237,7 +238,7 @@ def test_the_journeys_of_the_demo_work_with_purchases_alone() -> None:
     for name in OF_THE_DEMO:
         assert _asked(name, "segment") <= {"active", "slipping", "lost"}
         assert _asked(name, "event") <= {"purchase", "complaint", "Signed Up", "Email Link Clicked"}
-        assert _asked(name, "trait") == set()
+        assert _asked(name, "trait") <= RHYTHM_TRAITS
         assert any("segment" in way for _, e in _entries("journeys") if e["id"] == name for way in e["enter"])
 
 
@@ -246,7 +247,11 @@ def test_own_segments_read_and_ask_about_what_ships() -> None:
     for where, entry in _entries("segments"):
         assert parse_segment(entry, None, where).id not in vocabulary.segments
         for reference in references(entry["who"], "person", "who"):
-            known = {"event": {*vocabulary.events, *ARRIVES_BY_ITSELF}, "segment": {*vocabulary.segments}}
+            known: dict[str, set[str]] = {
+                "event": {*vocabulary.events, *ARRIVES_BY_ITSELF},
+                "segment": {*vocabulary.segments},
+                "trait": {*RHYTHM_TRAITS},
+            }
             assert reference.name in known[reference.role], where
 
 
