@@ -63,17 +63,15 @@ def refs_in(written: Any) -> list[str]:
 
 
 def _inside(data: Any, path: str) -> Any:
-    """A value by its whole name, else by name after name."""
-    while isinstance(data, dict):
-        if path in data:
-            return data[path]
-        head, dot, path = path.partition(".")
-        if not dot:
-            return None
-        data = data.get(head)
-    if isinstance(data, list) and path.isdigit() and int(path) < len(data):
-        return data[int(path)]
-    return None
+    """A value by its whole name, else by name after name; of a list by number."""
+    if isinstance(data, dict) and path in data:
+        return data[path]
+    head, dot, rest = path.partition(".")
+    if isinstance(data, list):
+        found = data[int(head)] if head.isdigit() and int(head) < len(data) else None
+    else:
+        found = data.get(head) if isinstance(data, dict) and dot else None
+    return _inside(found, rest) if dot and found is not None else found
 
 
 def _instant(value: Any) -> datetime | None:
