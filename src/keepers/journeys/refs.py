@@ -68,7 +68,7 @@ def _inside(data: Any, path: str) -> Any:
         return data[path]
     head, dot, rest = path.partition(".")
     if isinstance(data, list):
-        found = data[int(head)] if head.isdigit() and int(head) < len(data) else None
+        found = data[int(head)] if head.isdecimal() and int(head) < len(data) else None
     else:
         found = data.get(head) if isinstance(data, dict) and dot else None
     return _inside(found, rest) if dot and found is not None else found
