@@ -14,7 +14,7 @@ from keepers.model.errors import nearest
 from keepers.render.compose import HTML, TEXT, Compiled, compose, told
 from keepers.render.definition import MessageTemplate, Snippet
 from keepers.render.errors import RenderError
-from keepers.render.locales import choose
+from keepers.render.locales import choose, language
 from keepers.render.outbound import OWN
 from keepers.render.usage import Read, used
 from keepers.render.weave import Part, plain, rendered, weave
@@ -71,8 +71,10 @@ def check_message(
     """
     checking = _Checking(message, snippets, known_traits, known_properties, default_locale)
     remarks = list(_of_topic(message, topics))
-    for locale in (wanted for wanted in locales if wanted not in message.content):
+    for locale in locales:
         instead = choose((locale,), message.content, default_locale)
+        if language(instead) == language(locale):
+            continue
         remarks.append(("content", "warning", f"there is no text in {locale}; those customers get {instead}"))
     topic = (topics or {}).get(message.topic)
     is_marketing = topic is None or topic.kind == "marketing"
@@ -202,10 +204,7 @@ class _Checking:
         names = _rendered_in(self.message, locale, self.snippets, self.default)
         for name in names:
             content = self.snippets[name].content
-            if (
-                isinstance(content, dict)
-                and choose((locale,), content, "").partition("-")[0] != locale.partition("-")[0]
-            ):
+            if isinstance(content, dict) and language(choose((locale,), content, "")) != language(locale):
                 instead = choose((locale,), content, self.default)
                 yield f"snippet/{name}.content", "warning", f"there is no text in {locale}; {instead} stands in for it"
             text = content if isinstance(content, str) else "".join(content.values())

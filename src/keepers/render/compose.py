@@ -92,12 +92,11 @@ class _Composing:
         else:
             page = mjml.without_comments(words)
         page = _with_links(page, words)
-        if not self.body.text:
-            found["text"] = self._compiled(TEXT, words.put_back(to_text(page)), "text")
-        else:
+        found["html"] = self._compiled(HTML, words.put_back(self._with_preheader(page, words)), "body")
+        if self.body.text:
             found["text"] = self._text("text", has_links=True)
-        page = self._with_preheader(page, words)
-        found["html"] = self._compiled(HTML, words.put_back(page), "body")
+        else:
+            found["text"] = self._compiled(TEXT, words.put_back(to_text(page, words.silent())), "body")
         return found
 
     def _layout(self) -> Part | None:
@@ -150,14 +149,26 @@ class _Composing:
         try:
             return Compiled(sandbox.compiled(woven.source, part), woven)
         except LiquidError as error:
-            raise told(error, woven, part) from None
+            raise told(error, woven, part, sandbox) from None
 
 
-def told(error: LiquidError, woven: Woven, part: str) -> RenderError:
+def told(error: LiquidError, woven: Woven, part: str, sandbox: Sandbox = TEXT) -> RenderError:
     """A Liquid error as a sentence with the part and line it was written in."""
     offset = error.token.start_index if error.token is not None else -1
-    where, line = woven.origin(offset)
+    where, line = woven.origin(offset) if offset >= 0 else woven.unclosed()
+    if not where:
+        where, line = _culprit(woven, sandbox)
     return RenderError(str(error.message or type(error).__name__), part=where or part, line=line)
+
+
+def _culprit(woven: Woven, sandbox: Sandbox) -> tuple[str, int | None]:
+    """The first piece of Liquid that is wrong by itself: the parser does not place an end that comes too soon."""
+    for source, piece in woven.alone():
+        try:
+            sandbox.from_string(source)
+        except LiquidError:
+            return piece.part, piece.line or None
+    return "", None
 
 
 def _with_links(page: str, words: Words) -> str:

@@ -18,6 +18,8 @@ _COMMENT = re.compile(r"<!--(?!\[if\b|<!\[endif).*?-->", re.DOTALL)
 _ROOT = re.compile(r"<mjml\b([^>]*)>")
 _PLACE = re.compile(r"position (\d+):(\d+)")
 _ELEMENT = re.compile(r"""<(/?)(mj-?[a-z-]*)((?:[^<>"']|"[^"]*"|'[^']*')*?)(/?)>""")
+_TAG = re.compile(r"""<[a-zA-Z][a-zA-Z0-9-]*\s(?:[^<>"']|"[^"]*"|'[^']*')*>""")
+_QUOTED = re.compile(r"""("[^"]*"|'[^']*')""")
 _TRACK_OFF = re.compile(r"""\sdata-keepers-track=(["'])off\1""")
 _HREF = re.compile(r"""\shref=(["'])""")
 _TAG_NAME = re.compile(r"\{%-?\s*(\w+)\s*(.*?)-?%\}", re.DOTALL)
@@ -72,7 +74,8 @@ def compile_mjml(words: Words, locale: str) -> str:
         before, after = ("<mjml>", "</mjml>") if "<mj-body" in text else ("<mjml><mj-body>", "</mj-body></mjml>")
     base = before + text + after
     told = _ROOT.sub(lambda m: f"<mjml{_told(m[1], locale)}>", base, count=1)
-    made = lifted + _made(_ELEMENT.sub(_untracked, told), base, len(before), words)
+    told = _ELEMENT.sub(_untracked, _TAG.sub(lambda m: _apart(m, words), told))
+    made = lifted + _made(told, base, len(before), words)
     for piece in words.missing(made):
         raise RenderError(
             f"{piece.text[:60]} stands where MJML drops it; put it in a text, in the value of an attribute, "
@@ -127,6 +130,8 @@ def _arranged(text: str, words: Words) -> tuple[str, str]:
         parent = open_[-1][0] if open_ else ""
         if parent in _NO_TEXT and (open_ or _ROOT.search(text)):
             between = _cleared(between, parent, words, lifted)
+            if not between.strip():
+                between = "\n" * len(between)  # the engine takes no other white space here
         out.append(between)
         if element is None:
             break
@@ -170,6 +175,18 @@ def _untracked(element: re.Match[str]) -> str:
     if not _TRACK_OFF.search(element[3]):
         return element[0]
     return _HREF.sub(lambda m: m[0] + UNTRACKED, _TRACK_OFF.sub("", element[0]), count=1)
+
+
+def _apart(tag: re.Match[str], words: Words) -> str:
+    """An element's tag with blanks around Liquid that stands among its attributes: {% if x %}class="y"{% endif %}."""
+    if not words.found_in(tag[0]):
+        return tag[0]
+    parts = _QUOTED.split(tag[0])
+    for n in range(0, len(parts), 2):
+        for word, _ in words.found_in(parts[n]):
+            if not parts[n].rstrip().endswith("="):
+                parts[n] = parts[n].replace(word, f" {word} ")
+    return "".join(parts)
 
 
 def _told(attributes: str, locale: str) -> str:

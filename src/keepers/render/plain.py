@@ -18,12 +18,13 @@ _LINES = re.compile(r"[ \t]*\n(?:[ \t]*\n)*")
 _PLAIN_SCHEMES = ("mailto:", "tel:", "sms:")
 
 
-def to_text(html: str) -> str:
+def to_text(html: str, silent: re.Pattern[str] | None = None) -> str:
     """HTML as text: paragraphs, lists, cells side by side, links as “label (address)”, pictures as their alt text.
 
-    What is hidden (preheaders) is left out. Words that stand for Liquid pass through, in addresses too.
+    What is hidden (preheaders) is left out. `silent` finds words that print nothing, such as those standing for
+    {% if %}: they pass through, and no blank is written for their sake.
     """
-    reading = _Reading()
+    reading = _Reading(silent)
     reading.feed(html)
     reading.close()
     return tidy("".join(reading.out))
@@ -35,14 +36,15 @@ def tidy(text: str) -> str:
 
 
 class _Reading(HTMLParser):
-    def __init__(self) -> None:
+    def __init__(self, silent_words: re.Pattern[str] | None) -> None:
         super().__init__(convert_charrefs=True)
+        self.silent_words = silent_words
         self.out: list[str] = []
         self.silent: list[str] = []
         """open elements from the outermost that is not shown"""
         self.links: list[tuple[str, int]] = []
         """address, and where in `out` its label begins"""
-        self.ends_blank = True
+        self.ends_blank = self.ends_line = True
         self.numbers: list[int | None] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -94,8 +96,17 @@ class _Reading(HTMLParser):
             self._line()
 
     def handle_data(self, data: str) -> None:
-        if not self.silent:
+        if self.silent:
+            return
+        if self.silent_words is None:
             self._say(data)
+            return
+        at = 0
+        for word in self.silent_words.finditer(data):
+            self._say(data[at : word.start()])
+            self.out.append(word[0])
+            at = word.end()
+        self._say(data[at:])
 
     def _say(self, data: str) -> None:
         text = _SPACE.sub(" ", data)
@@ -107,9 +118,10 @@ class _Reading(HTMLParser):
     def _raw(self, text: str) -> None:
         self.out.append(text)
         self.ends_blank = text.endswith((" ", "\n"))
+        self.ends_line = text.endswith("\n")
 
     def _line(self) -> None:
-        if self.out and not self.out[-1].endswith("\n"):
+        if self.out and not self.ends_line:
             self._raw("\n")
 
     def _break(self) -> None:

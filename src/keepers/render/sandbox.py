@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any, TextIO, cast
 from zoneinfo import ZoneInfo
 
-from liquid import BoundTemplate, Environment, Mode, RenderContext
+from liquid import BoundTemplate, Environment, Markup, Mode, RenderContext
 from liquid.exceptions import LiquidError, LiquidInterrupt, LiquidSyntaxError, OutputStreamLimitError
 from liquid.token import Token
 from liquid.undefined import UNDEFINED
@@ -244,6 +244,9 @@ def bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             raise _too_large(name)
         if name in _GROWING:
             _refuse_growth(name, value, args)
+        if name in _REPLACING:
+            # What an author writes counts as HTML, except here: `replace: '&lt;', '<'` would undo the escaping.
+            args = tuple(str.__str__(a) if isinstance(a, Markup) else a for a in args)
         result = function(value, *args, **more)
         kind = type(result)
         if kind is int:
@@ -256,6 +259,7 @@ def bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return within
 
 
+_REPLACING = frozenset({"replace", "replace_first", "replace_last"})
 _GROWING = frozenset({"replace", "join", "round", "plus", "minus", "times", "divided_by", "modulo"})
 
 

@@ -27,6 +27,7 @@ _LIQUID = re.compile(
 _IN_COMMENT = re.compile(
     r"\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}|\{%-?\s*(?P<name>(?:end)?comment)\b.*?(?P<trim>-?)%\}", re.DOTALL
 )
+_BLOCKS = frozenset({"if", "unless", "case", "for", "tablerow", "capture", "ifchanged"})
 _RENDER = re.compile(r"""\s*(?P<quote>['"])(?P<id>.*?)(?P=quote)""", re.DOTALL)
 _CONTENT = re.compile(r"\{\{-?\s*content\s*-?\}\}")
 
@@ -198,6 +199,11 @@ class Words:
         """The Liquid whose words stand in a text, in order."""
         return [self.liquid[int(m[1])] for m in self._pattern.finditer(text)]
 
+    def silent(self) -> re.Pattern[str]:
+        """Finds the words of Liquid that prints nothing itself: tags, not {{ values }}."""
+        numbers = "|".join(str(n) for n, piece in enumerate(self.liquid) if piece.text.startswith("{%"))
+        return re.compile(rf"{self._stem}(?:{numbers or 'none'})z")
+
     def missing(self, text: str) -> list[Piece]:
         """Liquid whose words a text has lost."""
         there = {int(m[1]) for m in self._pattern.finditer(text)} | self._dropped
@@ -235,6 +241,26 @@ class Woven(Struct, frozen=True):
             return "", None
         piece = self.origins[n]
         return piece.part, piece.line or None
+
+    def unclosed(self) -> tuple[str, int | None]:
+        """Part and line of the innermost block that has no end."""
+        open_: list[tuple[str, Piece]] = []
+        for piece in self.origins:
+            tag = _LIQUID.fullmatch(piece.text)
+            name = (tag["name"] if tag else None) or ""
+            if name in _BLOCKS:
+                open_.append((name, piece))
+            elif name.startswith("end") and open_ and open_[-1][0] == name[3:]:
+                open_.pop()
+        return (open_[-1][1].part, open_[-1][1].line) if open_ else ("", None)
+
+    def alone(self) -> Iterator[tuple[str, Piece]]:
+        """Each piece of Liquid as a template of its own, its block closed; parts of a block are left out."""
+        for piece in self.origins:
+            tag = _LIQUID.fullmatch(piece.text)
+            name = (tag["name"] if tag else None) or ""
+            if not name.startswith("end") and name not in ("else", "elsif", "when", INLINE):
+                yield piece.text + (f"{{% end{name} %}}" if name in _BLOCKS else ""), piece
 
 
 def plain(woven: list[Piece]) -> Woven:
