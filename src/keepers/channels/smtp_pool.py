@@ -148,17 +148,18 @@ class SmtpPool:
 
     async def _open(self) -> _Connection:
         server = self.server
-        client = SMTP(
-            hostname=server.host,
-            port=server.port,
-            use_tls=server.tls == "tls",
-            start_tls=False,
-            tls_context=server.context,
-            local_hostname=server.hello,
-            timeout=server.timeout,
-        )
+        client: SMTP | None = None
         stage = "connect"
         try:
+            client = SMTP(
+                hostname=server.host,
+                port=server.port,
+                use_tls=server.tls == "tls",
+                start_tls=False,
+                tls_context=server.context,
+                local_hostname=server.hello,
+                timeout=server.timeout,
+            )
             await client.connect()
             await client.ehlo()
             if server.tls == "starttls":
@@ -170,13 +171,13 @@ class SmtpPool:
                 stage = "auth"
                 await client.login(server.user, server.password)
         except SMTPResponseException as error:
-            client.close()
+            _drop(client)
             raise Refused(stage, error.code, error.message) from None
         except (SMTPException, OSError, ValueError) as error:
-            client.close()
+            _drop(client)
             raise Unreachable(f"{server.host}:{server.port}: {error or type(error).__name__}") from None
         except BaseException:
-            client.close()
+            _drop(client)
             raise
         self.opened += 1
         return _Connection(client, asyncio.get_running_loop().time())
@@ -220,6 +221,11 @@ async def _transaction(client: SMTP, mail: Mail, server: Server) -> str:
     if answer.code // 100 != 2:
         raise Refused(stage, answer.code, answer.message)
     return answer.message
+
+
+def _drop(client: SMTP | None) -> None:
+    if client is not None:
+        client.close()
 
 
 async def _reset(client: SMTP) -> bool:
