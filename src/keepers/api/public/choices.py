@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection
 
 from keepers.api.public.desk import PublicDesk
-from keepers.api.public.holders import Holder, addresses, hashes, marketing
-from keepers.model.consent import ALL_TOPICS, Consent, ConsentState
+from keepers.api.public.holders import Holder, addresses, channels_of, hashes, marketing
+from keepers.model.consent import ALL_TOPICS, Consent, ConsentState, Topic
 from keepers.store import consents, message_history, suppressions
 from keepers.store.log import Said, say
 from keepers.store.message_history import HistoryRow
@@ -20,6 +21,19 @@ REASONS = ("too_often", "not_relevant", "never_asked", "other")
 """what somebody may give as the reason for leaving"""
 Pair = tuple[str, str]
 """(channel, topic)"""
+
+
+class Given(Struct, frozen=True):
+    """What a decision is made with. Read before the transaction that writes it down, which is kept short."""
+
+    secret: bytes
+    topics: Mapping[str, Topic]
+    now: datetime
+
+    @classmethod
+    def at(cls, desk: PublicDesk) -> Given:
+        """As things are at this moment. Blocks."""
+        return cls(desk.secret, desk.topics(), desk.clock())
 
 
 class Choices(Struct, frozen=True):
@@ -33,14 +47,14 @@ class Choices(Struct, frozen=True):
         return self.states.get(pair) == "subscribed"
 
 
-def choices_of(connection: Connection, desk: PublicDesk, holder: Holder, traits: Mapping[str, Any]) -> Choices:
+def choices_of(connection: Connection, given: Given, holder: Holder, traits: Mapping[str, Any]) -> Choices:
     """Reads how a customer stands now."""
     held = consents.current(connection, [holder.profile_id]).get(holder.profile_id, {})
-    stopped = _stopped(connection, hashes(desk, addresses(holder, traits)))
+    stopped = _stopped(connection, hashes(given.secret, addresses(holder, traits)))
     blocked = tuple(dict.fromkeys(s.channel for s in stopped if s.reason != "unsubscribed"))
     left = {s.channel for s in stopped if s.reason == "unsubscribed"}
     states: dict[Pair, ConsentState | None] = {}
-    for topic in marketing(desk):
+    for topic in marketing(given.topics):
         for channel in topic.channels:
             said = consents.standing(held, channel, topic.id)
             unsaid: ConsentState | None = None if topic.basis == "consent" else "subscribed"
@@ -48,29 +62,27 @@ def choices_of(connection: Connection, desk: PublicDesk, holder: Holder, traits:
     return Choices(states, blocked)
 
 
-def stop_topic(connection: Connection, desk: PublicDesk, holder: Holder, source: str) -> None:
+def stop_topic(connection: Connection, given: Given, holder: Holder, source: str) -> None:
     """No more of the message's topic on its channel; of all topics where it has none that could be left."""
-    topic = desk.topics().get(holder.topic)
+    topic = given.topics.get(holder.topic)
     named = holder.topic if topic is not None and topic.kind == "marketing" else ALL_TOPICS
-    _record(connection, desk, holder, [((holder.channel, named), "unsubscribed")], source)
-    _note(connection, desk, holder, source, named)
+    _record(connection, given, holder, [((holder.channel, named), "unsubscribed")], source)
+    _note(connection, given, holder, source, named)
 
 
-def stop_all(connection: Connection, desk: PublicDesk, holder: Holder, traits: Mapping[str, Any], source: str) -> None:
+def stop_all(connection: Connection, given: Given, holder: Holder, traits: Mapping[str, Any], source: str) -> None:
     """No more marketing on any channel. The addresses are suppressed too, so that it outlives the profile."""
-    now = desk.clock()
-    channels = dict.fromkeys(channel for topic in marketing(desk) for channel in topic.channels)
-    if holder.channel:
-        channels[holder.channel] = None
-    found = hashes(desk, addresses(holder, traits))
+    now = given.now
+    channels = dict.fromkeys([*channels_of(given.topics), *filter(None, [holder.channel])])
+    found = hashes(given.secret, addresses(holder, traits))
     suppressions.add(connection, [Suppression(channel, h, "unsubscribed", now, source) for channel, h in found])
-    _record(connection, desk, holder, [((c, ALL_TOPICS), "unsubscribed") for c in channels], source)
-    _note(connection, desk, holder, source, ALL_TOPICS)
+    _record(connection, given, holder, [((c, ALL_TOPICS), "unsubscribed") for c in channels], source)
+    _note(connection, given, holder, source, ALL_TOPICS)
 
 
 def choose(
     connection: Connection,
-    desk: PublicDesk,
+    given: Given,
     holder: Holder,
     traits: Mapping[str, Any],
     shown: Iterable[Pair],
@@ -81,7 +93,7 @@ def choose(
 
     What the form did not show (a topic that is new since) stays as it is.
     """
-    before = choices_of(connection, desk, holder, traits)
+    before = choices_of(connection, given, holder, traits)
     known = [pair for pair in dict.fromkeys(shown) if pair in before.states]
     changes: list[tuple[Pair, ConsentState]] = []
     for pair in known:
@@ -89,16 +101,16 @@ def choose(
             changes.append((pair, "subscribed"))
         elif pair not in on and before.states[pair] in ("subscribed", "pending"):
             changes.append((pair, "unsubscribed"))
-    lift(connection, desk, holder, traits, {pair[0] for pair, state in changes if state == "subscribed"})
-    _record(connection, desk, holder, changes, source)
+    lift(connection, given, holder, traits, {pair[0] for pair, state in changes if state == "subscribed"})
+    _record(connection, given, holder, changes, source)
 
 
 def confirm_topic(
-    connection: Connection, desk: PublicDesk, holder: Holder, traits: Mapping[str, Any], channel: str, topic: str
+    connection: Connection, given: Given, holder: Holder, traits: Mapping[str, Any], channel: str, topic: str
 ) -> bool:
     """The second yes. Whether the customer is subscribed now, by this yes or an earlier one."""
-    if consents.confirm(connection, holder.profile_id, channel, topic, desk.clock(), "double opt-in"):
-        lift(connection, desk, holder, traits, {channel})
+    if consents.confirm(connection, holder.profile_id, channel, topic, given.now, "double opt-in"):
+        lift(connection, given, holder, traits, {channel})
         return True
     held = consents.current(connection, [holder.profile_id]).get(holder.profile_id, {})
     said = consents.standing(held, channel, topic)
@@ -106,21 +118,21 @@ def confirm_topic(
 
 
 def lift(
-    connection: Connection, desk: PublicDesk, holder: Holder, traits: Mapping[str, Any], channels: Collection[str]
+    connection: Connection, given: Given, holder: Holder, traits: Mapping[str, Any], channels: Collection[str]
 ) -> None:
     """Takes back an earlier “stop everything” on channels somebody now chooses again themselves.
 
     An address that bounced, complained or was stopped by hand stays stopped: this is for the business to decide.
     """
-    found = [pair for pair in hashes(desk, addresses(holder, traits)) if pair[0] in channels]
+    found = [pair for pair in hashes(given.secret, addresses(holder, traits)) if pair[0] in channels]
     for stopped in _stopped(connection, found):
         if stopped.reason == "unsubscribed":
             suppressions.lift(connection, stopped.channel, stopped.hash)
 
 
-def speak(connection: Connection, desk: PublicDesk, holder: Holder, locale: str) -> None:
+def speak(connection: Connection, given: Given, holder: Holder, locale: str) -> None:
     """Notes the language a customer wants to be written to in, as the trait `locale`."""
-    now = desk.clock()
+    now = given.now
     say(connection, [Said(holder.profile_id, "identify", now, {"locale": locale}, "identify")], now)
 
 
@@ -131,12 +143,12 @@ def _stopped(connection: Connection, found: list[Pair]) -> list[Suppression]:
 
 def _record(
     connection: Connection,
-    desk: PublicDesk,
+    given: Given,
     holder: Holder,
     changes: Iterable[tuple[Pair, ConsentState]],
     source: str,
 ) -> None:
-    now, topics = desk.clock(), desk.topics()
+    now, topics = given.now, given.topics
     statements = []
     for (channel, topic), state in changes:
         basis = topics[topic].basis if topic in topics else "consent"
@@ -144,11 +156,11 @@ def _record(
     consents.record(connection, statements, now)
 
 
-def _note(connection: Connection, desk: PublicDesk, holder: Holder, source: str, topic: str) -> None:
+def _note(connection: Connection, given: Given, holder: Holder, source: str, topic: str) -> None:
     """Leaving is part of what became of the message it was done from; once is enough."""
     if holder.message is None:
         return
     noted = message_history.of_messages(connection, [holder.message.id]).get(holder.message.id, [])
     if not any(row.status == "unsubscribed" and row.detail == topic for row in noted):
-        row = HistoryRow(holder.message.id, desk.clock(), "unsubscribed", source, topic)
+        row = HistoryRow(holder.message.id, given.now, "unsubscribed", source, topic)
         message_history.append(connection, [row])

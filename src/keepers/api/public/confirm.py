@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from keepers.api.public.answering import in_thread
-from keepers.api.public.choices import confirm_topic
+from keepers.api.public.choices import Given, confirm_topic
 from keepers.api.public.desk import PublicDesk
 from keepers.api.public.holders import addresses, name_of, of_profile, own_locale
 from keepers.api.public.pages import Link, Page, broken, draw, notice
@@ -33,7 +33,8 @@ def confirm_handler(desk: PublicDesk) -> HTTPRouteHandler:
 def _answer(desk: PublicDesk, payload: Confirm, request: Request[Any, Any, Any]) -> Response[bytes]:
     with desk.store.read() as connection:
         holder = of_profile(connection, payload.profile_id, "", "")
-    topic = desk.topics().get(payload.topic)
+    given = Given.at(desk)
+    topic = given.topics.get(payload.topic)
     if holder is None or topic is None:
         locale = page_locale(request)
         return draw(broken(locale, desk.company), locale, desk.company)
@@ -42,7 +43,7 @@ def _answer(desk: PublicDesk, payload: Confirm, request: Request[Any, Any, Any])
     name = name_of(topic, locale)
     if request.method == "POST":
         with desk.store.begin() as connection:
-            is_subscribed = confirm_topic(connection, desk, holder, traits, payload.channel, topic.id)
+            is_subscribed = confirm_topic(connection, given, holder, traits, payload.channel, topic.id)
         more = Link(desk.links.preferences(holder.profile_id, locale), said("manage", locale))
         if is_subscribed:
             lines = [said("confirmed_text", locale, name)]

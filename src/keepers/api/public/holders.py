@@ -8,7 +8,6 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from keepers.api.public.desk import PublicDesk
 from keepers.api.public.visits import masked
 from keepers.channels.registry import CHANNELS
 from keepers.model.consent import Topic, address_hash
@@ -78,19 +77,24 @@ def addresses(holder: Holder, traits: Mapping[str, Any]) -> list[tuple[str, str]
     return list(found)
 
 
-def hashes(desk: PublicDesk, found: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+def hashes(secret: bytes, found: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """The same as (channel, keyed hash), as suppressions know them; spellings of one inbox fall together."""
-    return list(dict.fromkeys((channel, address_hash(desk.secret, channel, to)) for channel, to in found))
+    return list(dict.fromkeys((channel, address_hash(secret, channel, to)) for channel, to in found))
 
 
-def marketing(desk: PublicDesk) -> list[Topic]:
+def marketing(topics: Mapping[str, Topic]) -> list[Topic]:
     """The topics a customer may choose, in the playbook's order."""
-    return [topic for topic in desk.topics().values() if topic.kind == "marketing"]
+    return [topic for topic in topics.values() if topic.kind == "marketing"]
 
 
-def always_sent(desk: PublicDesk, locale: str) -> list[str]:
+def channels_of(topics: Mapping[str, Topic]) -> list[str]:
+    """The channels marketing goes out on, in the order they are named."""
+    return list(dict.fromkeys(channel for topic in marketing(topics) for channel in topic.channels))
+
+
+def always_sent(topics: Mapping[str, Topic], locale: str) -> list[str]:
     """The names of the topics nobody chooses: what is needed for orders and contracts."""
-    return [name_of(topic, locale) for topic in desk.topics().values() if topic.kind == "transactional"]
+    return [name_of(topic, locale) for topic in topics.values() if topic.kind == "transactional"]
 
 
 def name_of(topic: Topic, locale: str) -> str:

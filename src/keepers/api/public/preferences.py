@@ -11,12 +11,13 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from keepers.api.public.answering import in_thread
-from keepers.api.public.choices import Choices, choices_of, choose, speak, stop_all
+from keepers.api.public.choices import Choices, Given, choices_of, choose, speak, stop_all
 from keepers.api.public.desk import PublicDesk
 from keepers.api.public.holders import Holder, addresses, always_sent, marketing, name_of, of_profile, own_locale
 from keepers.api.public.pages import ALWAYS, Page, broken, draw, languages
 from keepers.api.public.visits import form_of, masked, page_locale
 from keepers.api.public.words import channel_name, said, spoken
+from keepers.model.consent import Topic
 from keepers.model.definitions import LOCALES, text_in
 from keepers.render.links import PATHS, Preferences
 
@@ -70,13 +71,14 @@ def _saved(desk: PublicDesk, opened: _Opened, form: Mapping[str, list[str]], loc
         for name in ("shown", "on")
     )
     language = form.get("language", [""])[0]
+    given = Given.at(desk)
     with desk.store.begin() as connection:
         if is_leaving:
-            stop_all(connection, desk, holder, opened.traits, SOURCE)
+            stop_all(connection, given, holder, opened.traits, SOURCE)
         else:
-            choose(connection, desk, holder, opened.traits, shown, set(on), SOURCE)
+            choose(connection, given, holder, opened.traits, shown, set(on), SOURCE)
             if language in LOCALES and language != spoken(None, opened.own, ""):
-                speak(connection, desk, holder, language)
+                speak(connection, given, holder, language)
                 locale = language
     # Shown by GET, so that reloading the page saves nothing twice.
     where = f"?lang={locale}&done={'none' if is_leaving else 'saved'}&in={language if language in LOCALES else ''}"
@@ -85,8 +87,9 @@ def _saved(desk: PublicDesk, opened: _Opened, form: Mapping[str, list[str]], loc
 
 def _page(desk: PublicDesk, opened: _Opened, locale: str, asked: Mapping[str, list[str]]) -> Page:
     holder = opened.holder
+    given = Given.at(desk)
     with desk.store.read() as connection:
-        choices = choices_of(connection, desk, holder, opened.traits)
+        choices = choices_of(connection, given, holder, opened.traits)
     found = addresses(holder, opened.traits)
     whom = list(dict.fromkeys(m for channel, to in found if (m := masked(channel, to))))
     blocked = [
@@ -99,15 +102,15 @@ def _page(desk: PublicDesk, opened: _Opened, locale: str, asked: Mapping[str, li
         "whom": whom,
         "note": notes.get((asked.get("done") or [""])[0], ""),
         "blocked": list(dict.fromkeys(blocked)),
-        "topics": _topics(desk, choices, locale),
+        "topics": _topics(given.topics, choices, locale),
         "languages": languages(),
         "spoken": spoken(written, opened.own, locale),
-        "always": always_sent(desk, locale),
+        "always": always_sent(given.topics, locale),
     }
     return Page("preferences", "preferences_title", shown)
 
 
-def _topics(desk: PublicDesk, choices: Choices, locale: str) -> list[dict[str, Any]]:
+def _topics(topics: Mapping[str, Topic], choices: Choices, locale: str) -> list[dict[str, Any]]:
     return [
         {
             "name": name_of(topic, locale),
@@ -122,5 +125,5 @@ def _topics(desk: PublicDesk, choices: Choices, locale: str) -> list[dict[str, A
                 for channel in topic.channels
             ],
         }
-        for topic in marketing(desk)
+        for topic in marketing(topics)
     ]

@@ -10,12 +10,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from keepers.api.public.answering import in_thread
-from keepers.api.public.choices import REASONS, stop_all, stop_topic
+from keepers.api.public.choices import REASONS, Given, stop_all, stop_topic
 from keepers.api.public.desk import PublicDesk
-from keepers.api.public.holders import Holder, always_sent, marketing, name_of, of_message, own_locale
+from keepers.api.public.holders import Holder, always_sent, channels_of, name_of, of_message, own_locale
 from keepers.api.public.pages import ALWAYS, Link, Page, broken, draw, notice
 from keepers.api.public.visits import form_of, page_locale
 from keepers.api.public.words import channel_name, listed, said
+from keepers.model.consent import Topic
 from keepers.render.links import PATHS, OfMessage
 
 SOURCE = "unsubscribe page"
@@ -48,10 +49,11 @@ def unsubscribe_handler(desk: PublicDesk) -> HTTPRouteHandler:
 
 
 def _one_click(desk: PublicDesk, key: str) -> None:
+    given = Given.at(desk)
     with desk.store.begin() as connection:
         holder = of_message(connection, key)
         if holder is not None:
-            stop_topic(connection, desk, holder, "one-click")
+            stop_topic(connection, given, holder, "one-click")
 
 
 def _asked(desk: PublicDesk, key: str, request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -65,13 +67,14 @@ def _done(desk: PublicDesk, key: str, scope: str, reason: str, request: Request[
     holder, traits, locale = _holder(desk, key, request)
     if holder is None:
         return draw(broken(locale, desk.company), locale, desk.company)
-    topic = _topic_of(desk, holder, locale)
+    given = Given.at(desk)
+    topic = _topic_of(given.topics, holder, locale)
     source = f"{SOURCE}: {reason}" if reason else SOURCE
     with desk.store.begin() as connection:
         if scope == "topic":
-            stop_topic(connection, desk, holder, source)
+            stop_topic(connection, given, holder, source)
         else:
-            stop_all(connection, desk, holder, traits, source)
+            stop_all(connection, given, holder, traits, source)
     stopped = said("done_topic", locale, topic) if scope == "topic" and topic else said("done_all", locale)
     lines = [stopped, said("done_way", locale)]
     more = Link(_preferences(desk, holder, locale), said("changed_mind", locale))
@@ -90,21 +93,21 @@ def _holder(
 
 
 def _page(desk: PublicDesk, holder: Holder, locale: str) -> Page:
-    channels = dict.fromkeys(channel for topic in marketing(desk) for channel in topic.channels)
+    topics = desk.topics()
     shown = {
         "whom": [holder.whom] if holder.whom else [],
-        "topic": _topic_of(desk, holder, locale),
-        "channels": listed((channel_name(channel, locale) for channel in channels), locale),
+        "topic": _topic_of(topics, holder, locale),
+        "channels": listed((channel_name(channel, locale) for channel in channels_of(topics)), locale),
         "reasons": [{"value": r, "text": said(f"reason_{r}", locale)} for r in REASONS],
-        "still": listed(always_sent(desk, locale), locale),
+        "still": listed(always_sent(topics, locale), locale),
         "preferences": _preferences(desk, holder, locale),
     }
     return Page("unsubscribe", "unsubscribe_title", shown)
 
 
-def _topic_of(desk: PublicDesk, holder: Holder, locale: str) -> str:
+def _topic_of(topics: Mapping[str, Topic], holder: Holder, locale: str) -> str:
     """The name of the topic that can be left; empty where the message has none."""
-    topic = desk.topics().get(holder.topic)
+    topic = topics.get(holder.topic)
     return name_of(topic, locale) if topic is not None and topic.kind == "marketing" else ""
 
 
