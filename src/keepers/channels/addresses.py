@@ -67,6 +67,7 @@ def parse_address(text: str) -> Address:
     return Address(local, ascii_domain(domain))
 
 
+@lru_cache(maxsize=1024)
 def parse_mailbox(text: str) -> tuple[str, Address]:
     """`Shop <hello@shop.example>` or a bare address as (name, address). Raises UserError for anything else."""
     if _CONTROL.search(text):

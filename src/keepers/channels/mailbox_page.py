@@ -47,6 +47,8 @@ pre{margin:0;padding:20px;white-space:pre-wrap;overflow-wrap:anywhere;font:13px/
 iframe{display:block;width:100%;height:75vh;border:0;background:#fff}.pages{display:flex;gap:16px;
 justify-content:center;padding:18px}.pages a,.note a{color:var(--accent)}.note{padding:10px 20px;color:var(--soft);
 font-size:13px;margin:0}
+@media(max-width:720px){thead{display:none}tr,td{display:block}tr{padding:10px 0;border-bottom:1px solid var(--line)}
+td{border:0;padding:1px 16px}form{margin-left:0;width:100%}input{flex:1;width:auto}}
 """
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import binascii
 import re
-from base64 import encodebytes
 from datetime import UTC, datetime
 from email.header import Header
 from email.utils import format_datetime
@@ -96,7 +95,7 @@ def compose(message: Outgoing, identity: Identity, at: datetime) -> Mail:
     if any(len(line) > _LONGEST_LINE for line in head.encode().split(b"\r\n")):
         raise UserError(f"A header of message {shown(message.key)} is longer than 998 bytes.", code="invalid_message")
     needs_utf8 = recipient.needs_utf8 or not head.isascii()
-    return Mail(identity.verp.address(message.key), recipient, data, needs_utf8, message_id)
+    return Mail(identity.verp.return_path(token), recipient, data, needs_utf8, message_id)
 
 
 def encoded_text(text: str, already: int) -> str:
@@ -187,7 +186,8 @@ def _part(subtype: str, text: str) -> bytes:
     # A byte beyond ASCII takes three letters in quoted-printable, any byte 4/3 in base 64.
     if len(raw.translate(None, _ASCII)) * 6 > len(raw):
         encoding = "base64"
-        data = encodebytes(raw).replace(b"\n", b"\r\n")
+        letters = binascii.b2a_base64(raw, newline=False)
+        data = b"".join([letters[i : i + 76] + b"\r\n" for i in range(0, len(letters), 76)])
     else:
         encoding = "quoted-printable"
         data = binascii.b2a_qp(raw, istext=True)

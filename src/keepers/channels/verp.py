@@ -41,7 +41,10 @@ class Verp:
 
     def address(self, key: str) -> str:
         """The envelope sender of the message with this key."""
-        token = self.token(key)
+        return self.return_path(self.token(key))
+
+    def return_path(self, token: str) -> str:
+        """The envelope sender with a token of `token`, or the plain one for an empty token."""
         return f"{self.prefix}+{token}@{self.domain}" if token else f"{self.prefix}@{self.domain}"
 
     def read(self, text: str) -> str | None:

@@ -210,6 +210,11 @@ def test_nobody_listening_defers_and_pauses(post: Post) -> None:
     assert first.retry_after is not None
 
 
+def test_a_name_that_cannot_be_said_is_an_outcome(post: Post) -> None:
+    (outcome,) = post.send(post.settings(post.mailbox(), hello="shop\r\nQUIT"), message())
+    assert outcome.status == "deferred", outcome
+
+
 def test_an_address_beyond_ascii_goes_to_a_server_that_takes_it(post: Post) -> None:
     mailbox = post.mailbox()
     (outcome,) = post.send(post.settings(mailbox), message(recipient="анна@пример.рф"))
