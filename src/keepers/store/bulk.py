@@ -83,6 +83,20 @@ def select_in(
     return rows
 
 
+def distinct(connection: Connection, column: Column[Any], condition: ColumnElement[bool] | None = None) -> list[Any]:
+    """The values of a column that has few of them, where an index leads with what is asked: one step per value.
+
+    `SELECT DISTINCT` would read the whole index.
+    """
+    found: list[Any] = []
+    query = select(func.min(column)) if condition is None else select(func.min(column)).where(condition)
+    value = connection.execute(query).scalar_one()
+    while value is not None:
+        found.append(value)
+        value = connection.execute(query.where(column > value)).scalar_one()
+    return found
+
+
 def _is_one_of(connection: Connection, column: Column[Any], values: list[Any]) -> ColumnElement[bool]:
     """The list as a single parameter: a statement with thousands of them takes longer to build than to run."""
     if connection.dialect.name == "postgresql":

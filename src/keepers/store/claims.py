@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 
 from keepers.model.delivery import MessageStatus
 from keepers.store import message_history, messages
-from keepers.store.bulk import select_in, update_rows
+from keepers.store.bulk import distinct, select_in, update_rows
 from keepers.store.journey_tables import journey_runs, journey_states
 from keepers.store.message_history import HistoryRow
 from keepers.store.message_tables import messages as table
@@ -31,17 +31,12 @@ def slots(connection: Connection) -> list[Slot]:
     """The kinds of messages that wait, best priority first. A few look-ups each, however many messages wait."""
     found = []
     for status in WAITING:
-        channel: str | None = ""
-        while (channel := _least(connection, table.c.channel, table.c.status == status, channel)) is not None:
+        for channel in distinct(connection, table.c.channel, table.c.status == status):
             of_channel = (table.c.status == status) & (table.c.channel == channel)
-            priority: int | None = -(2**31)
-            while (priority := _least(connection, table.c.priority, of_channel, priority)) is not None:
-                found.append(Slot(priority, channel, status))
+            found += [
+                Slot(priority, channel, status) for priority in distinct(connection, table.c.priority, of_channel)
+            ]
     return sorted(found)
-
-
-def _least(connection: Connection, column, condition: ColumnElement[bool], after):  # type: ignore[no-untyped-def]
-    return connection.execute(select(func.min(column)).where(condition, column > after)).scalar_one()
 
 
 def due(
@@ -126,10 +121,12 @@ def hand_over(
 
     Returns those that are still this worker's to send: others were stopped since they were claimed.
     """
-    query = select(table.c.id).where(table.c.status == "claimed", table.c.claimed_by == worker_id)
+    # Asked for by id alone, here and below: SQLite would rather read all that are in that status.
+    query = select(table.c.id, table.c.status, table.c.claimed_by)
     if connection.dialect.name == "postgresql":
         query = query.with_for_update()
-    mine = frozenset(row.id for row in select_in(connection, query, table.c.id, [id for id, *_ in ready]))
+    found = select_in(connection, query, table.c.id, [id for id, *_ in ready])
+    mine = frozenset(row.id for row in found if row.status == "claimed" and row.claimed_by == worker_id)
     rows = [
         ("handed_over", now, message_id or None, locale, attempts + 1, id)
         for id, message_id, locale, attempts in ready
@@ -141,10 +138,11 @@ def hand_over(
 
 def take_back(connection: Connection, ids: Sequence[int], now: datetime) -> None:
     """What was handed over and has demonstrably not gone out waits again, as if it had not been claimed."""
-    query = select(table.c.id, table.c.attempts).where(table.c.status.in_(["claimed", "handed_over"]))
+    query = select(table.c.id, table.c.status, table.c.attempts)
     rows = [
-        ("queued", "", now, None, None, None, max(row.attempts - 1, 0), row.id)
+        ("queued", "", now, None, None, None, max(row.attempts - (row.status == "handed_over"), 0), row.id)
         for row in select_in(connection, query, table.c.id, ids)
+        if row.status in ("claimed", "handed_over")
     ]
     names = ("status", "reason", "send_after", "claimed_by", "handed_over_at", "counted_at", "attempts")
     update_rows(connection, table, names, rows)

@@ -159,7 +159,10 @@ def of_journey(
 ) -> list[RunRow]:
     """Active runs of a journey past the id `after`, for moving them to a new version chunk by chunk."""
     query = _columns.where(
-        journey_runs.c.journey == journey, journey_runs.c.status == "active", journey_runs.c.id > after
+        # Not by the index of what is active: in the order of ids all chunks together read the table once.
+        journey_runs.c.journey == journey,
+        journey_runs.c.status.concat("") == "active",
+        journey_runs.c.id > after,
     )
     if version is not None:
         query = query.where(journey_runs.c.version == version)
@@ -188,25 +191,13 @@ def save(connection: Connection, runs: Sequence[RunRow]) -> None:
 
 def wake(connection: Connection, ids: Sequence[int], at: datetime) -> None:
     """Active runs are due at `at`, unless they are due before: what they watch may have changed."""
-    rows = select_in(
-        connection,
-        select(journey_runs.c.id, journey_runs.c.revision).where(
-            journey_runs.c.status == "active",
-            (journey_runs.c.wake_at > at) | journey_runs.c.wake_at.is_(None),
-        ),
-        journey_runs.c.id,
-        ids,
-    )
-    update_rows(connection, journey_runs, ("wake_at", "revision"), [(at, row.revision + 1, row.id) for row in rows])
+    found = [run for run in _active(connection, ids) if run.wake_at is None or run.wake_at > at]
+    update_rows(connection, journey_runs, ("wake_at", "revision"), [(at, run.revision + 1, run.id) for run in found])
 
 
 def note_answers(connection: Connection, answers: Sequence[tuple[int, str, Any]], now: datetime) -> None:
     """Puts webhooks' answers into the vars of active runs, as (run, step, answer), and wakes them now."""
-    query = _columns.where(journey_runs.c.status == "active")
-    if connection.dialect.name == "postgresql":
-        query = query.with_for_update()
-    found = select_in(connection, query, journey_runs.c.id, sorted({run_id for run_id, _, _ in answers}))
-    held = {run.id: run for run in map(_run, found)}
+    held = {run.id: run for run in _active(connection, sorted({run_id for run_id, _, _ in answers}), for_update=True)}
     told = {id: dict(run.vars) for id, run in held.items()}
     for run_id, step, answer in answers:
         if run_id in told:
@@ -255,8 +246,9 @@ def merge(
 
 def ended_as(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
     """Those of these runs that have ended, with the reason."""
-    query = select(journey_runs.c.id, journey_runs.c.reason).where(journey_runs.c.status == "ended")
-    return {row.id: row.reason for row in select_in(connection, query, journey_runs.c.id, ids)}
+    query = select(journey_runs.c.id, journey_runs.c.status, journey_runs.c.reason)
+    found = select_in(connection, query, journey_runs.c.id, ids)
+    return {row.id: row.reason for row in found if row.status == "ended"}
 
 
 class StepCounts(Struct, frozen=True):
@@ -286,6 +278,12 @@ def counts(connection: Connection, journey: str, version: int | None = None) -> 
             ended[reason] = ended.get(reason, 0) + number
     active = sum(waiting.values())
     return StepCounts(active + sum(ended.values()), active, waiting, ended)
+
+
+def _active(connection: Connection, ids: Sequence[int], *, for_update: bool = False) -> list[RunRow]:
+    """Of these runs the active ones. Asked for by id alone: SQLite would rather read all that are active."""
+    query = _columns.with_for_update() if for_update and connection.dialect.name == "postgresql" else _columns
+    return [run for run in map(_run, select_in(connection, query, journey_runs.c.id, ids)) if run.status == "active"]
 
 
 def _written(value: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, delete, select, text, tuple_
 
 from keepers.model.consent import SuppressionReason
-from keepers.store.bulk import select_in
+from keepers.store.bulk import distinct, select_in
 from keepers.store.message_tables import suppressions
 from keepers.store.tables import Instant
 
@@ -56,8 +56,8 @@ def lift(connection: Connection, channel: str, hashed: str) -> bool:
 
 def find(connection: Connection, hashes: Sequence[str]) -> dict[tuple[str, str], Suppression]:
     """Those of these hashes that are suppressed, by (channel, hash)."""
-    # A hash is of one channel, so it alone finds the row; the key begins with the channel.
-    channels = connection.execute(select(suppressions.c.channel).distinct()).scalars().all() if hashes else []
+    # A hash is of one channel, but the key begins with the channel.
+    channels = distinct(connection, suppressions.c.channel) if hashes else []
     found: dict[tuple[str, str], Suppression] = {}
     for channel in channels:
         query = select(suppressions).where(suppressions.c.channel == channel)

@@ -1,0 +1,201 @@
+"""News of sent messages become statuses, events and consequences, once, however often they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from keepers.model.delivery import Outcome, Report
+from keepers.pipeline.feedback import Feedback, judge_again, take_feedback
+from keepers.store import consents, hits, reports, suppressions, switches
+from keepers.store.database import Store
+from keepers.store.hits import HitRow
+from keepers.store.messages import MessageRow
+from unit.deliver.posting import LOOSE, NOW, Post, Wire, hours
+
+LATER = NOW + hours(1)
+
+
+def rule(hit: HitRow, message: MessageRow, others: Sequence[HitRow]) -> str | None:
+    """All links within ten seconds, or HEAD."""
+    if hit.method == "HEAD":
+        return "head"
+    near = {other.url for other in others if other.is_click and abs(other.at - hit.at) <= timedelta(seconds=10)}
+    return "all_links" if len(near) >= 3 else None
+
+
+def tell(post: Post, *news: Report, at=LATER) -> Feedback:
+    with post.store.begin() as connection:
+        reports.append(connection, news)
+    return take(post, at)
+
+
+def take(post: Post, at=LATER, is_machine=rule) -> Feedback:
+    return take_feedback(post.store, post.rules, post.secret, is_machine, at)
+
+
+def sent(post: Post, *new: MessageRow) -> list[int]:
+    ids = post.queue(*new)
+    post.deliver(Wire())
+    return ids
+
+
+def report(kind: Any, key: str = "m1", **given: Any) -> Report:
+    return Report(kind, "email", given.pop("at", NOW + timedelta(minutes=5)), key, **given)
+
+
+def names(post: Post) -> list[str]:
+    return [event for event, _ in post.events()]
+
+
+def test_a_delivery_is_told_once(store: Store) -> None:
+    post = Post(store)
+    (message_id,) = sent(post, post.message(1))
+    assert tell(post, report("delivered"), report("delivered")).reports == 2
+    tell(post, report("delivered"))
+    assert post.statuses([message_id]) == ["delivered"]
+    assert post.history(message_id) == ["sent", "delivered"]
+    assert names(post) == ["Email Sent", "Email Delivered"]
+    assert not tell(post).reports
+
+
+def test_news_find_their_message_by_whatever_they_name(store: Store) -> None:
+    post = Post(store, LOOSE)
+    ids = post.queue(*(post.message(n) for n in range(1, 5)))
+    post.deliver(Wire(lambda outgoing: Outcome("sent", provider_id=f"p{outgoing.profile_id}")))
+    done = tell(
+        post,
+        report("delivered"),
+        report("delivered", "", message_id="<m2@shop.example>"),
+        report("delivered", "", provider_id="p3"),
+        report("delivered", "", recipient="P4@Example.com"),
+        report("delivered", "nobody", recipient="stranger@example.com"),
+    )
+    assert (done.reports, done.unmatched) == (5, 1)
+    assert post.statuses(ids) == ["delivered"] * 4
+
+
+def test_a_hard_bounce_suppresses_even_an_address_nobody_knows(store: Store) -> None:
+    post = Post(store)
+    (message_id,) = sent(post, post.message(1))
+    tell(post, report("delivered"))
+    hard = report("bounced", is_hard=True, code="5.1.1", detail="no such user", source="dsn")
+    tell(post, hard, report("bounced", "", recipient="other@example.com", is_hard=True))
+    tell(post, hard)
+    assert post.statuses([message_id]) == ["bounced(hard)"]
+    bounced = [properties for event, properties in post.events() if event == "Email Bounced"]
+    assert [(p["hard"], p["code"]) for p in bounced] == [(True, "5.1.1")]
+    with store.read() as connection:
+        found = {s.hash for s in suppressions.everything(connection)}
+    assert found == {post.decider.hash("email", a) for a in ("p1@example.com", "other@example.com")}
+
+
+def test_a_complaint_ends_consent_and_suppresses(store: Store) -> None:
+    post = Post(store)
+    sent(post, post.message(1))
+    tell(post, report("complained", source="arf"), report("complained", source="arf"))
+    assert names(post) == ["Email Sent", "Unsubscribed", "Email Marked as Spam"]
+    with store.read() as connection:
+        held = consents.current(connection, [1])[1]
+        assert consents.standing(held, "email", "news").state == "unsubscribed"
+        assert [s.reason for s in suppressions.everything(connection)] == ["complaint"]
+    (again,) = post.queue(post.message(1, "n"), consenting=False)
+    post.deliver(Wire(), NOW + timedelta(days=2))
+    assert post.statuses([again]) == ["skipped(suppressed.complaint)"]
+
+
+def test_leaving_by_the_provider_leaves_the_message_s_topic(store: Store) -> None:
+    post = Post(store)
+    sent(post, post.message(1))
+    tell(post, report("unsubscribed", source="sendgrid"), report("unsubscribed"), report("replied"))
+    with store.read() as connection:
+        held = consents.current(connection, [1])[1]
+        assert held["email", "news"].state == "unsubscribed"
+        assert list(suppressions.everything(connection)) == []
+    assert names(post) == ["Email Sent", "Unsubscribed"]
+
+
+def test_three_complaints_in_a_thousand_stop_marketing(store: Store) -> None:
+    post = Post(store, LOOSE)
+    sent(post, *(post.message(n) for n in range(1, 5)))
+    tell(post, report("complained", "m1"))
+    with store.read() as connection:
+        known = switches.everything(connection)
+    assert switches.warning(known, "email.marketing").on
+    assert switches.braked(known) == frozenset()
+    tell(post, report("complained", "m2"), report("complained", "m3"))
+    with store.read() as connection:
+        assert switches.braked(switches.everything(connection)) == {"email.marketing"}
+
+
+def test_clicks_and_opens_become_events_with_machines_marked(store: Store) -> None:
+    post = Post(store, LOOSE)
+    person, scanned = sent(post, post.message(1), post.message(2))
+    with store.begin() as connection:
+        hits.append(
+            connection,
+            [
+                HitRow(person, NOW, "", "Mail", "", "GET"), HitRow(person, NOW, "https://a", "Mail", "", "GET"),
+                *(HitRow(scanned, NOW + timedelta(seconds=n), f"https://{n}", "S", "", "GET") for n in range(3)),
+                HitRow(scanned, NOW + hours(1), "https://1", "Mail", "", "GET"),
+                HitRow(scanned, NOW + hours(1), "https://1", "Mail", "", "HEAD"),
+                HitRow(99, NOW, "https://1", "Mail", "", "GET"),
+            ],
+        )  # fmt: skip
+    # The first scanner's hits could still be a person's: nobody is judged before the others could have come.
+    assert take(post, NOW + timedelta(seconds=10)).hits == 0
+    assert take(post, NOW + timedelta(seconds=20)).hits == 5
+    assert take(post, NOW + hours(2)).hits == 3
+    assert take(post, NOW + hours(2)).hits == 0
+    told = [(event, p["message_key"], p.get("url"), p["machine"]) for event, p in post.events() if "machine" in p]
+    assert told == [
+        ("Email Opened", "m1", None, False),
+        ("Email Link Clicked", "m1", "https://a", False),
+        *(("Email Link Clicked", "m2", f"https://{n}", True) for n in range(3)),
+        ("Email Link Clicked", "m2", "https://1", False),
+        ("Email Link Clicked", "m2", "https://1", True),
+    ]
+
+
+def test_a_provider_s_clicks_are_judged_like_our_own(store: Store) -> None:
+    post = Post(store)
+    (message_id,) = sent(post, post.message(1))
+    tell(post, report("clicked", url="https://a", user_agent="Mail", ip="192.0.2.1"), report("opened"))
+    assert names(post)[1:] == ["Email Link Clicked", "Email Opened"]
+    with store.read() as connection:
+        kept = hits.of_messages(connection, [message_id])[message_id]
+    assert "192.0.2.1" not in repr(kept)
+    assert kept[0].ip_hash
+
+
+def test_rules_are_asked_again_over_what_was_judged(store: Store) -> None:
+    post = Post(store)
+    (message_id,) = sent(post, post.message(1))
+    with store.begin() as connection:
+        rows = [HitRow(message_id, NOW, f"https://{n}", "Mail", "", "GET" if n else "HEAD") for n in range(2)]
+        hits.append(connection, rows)
+    take(post)
+    assert judge_again(store, rule, LATER) == 0
+    assert judge_again(store, lambda *_: None, LATER) == 1
+    with store.read() as connection:
+        assert [hit.is_machine for hit in hits.read(connection, 0, 9)] == [False, False]
+    told = [(p["url"], p["machine"]) for event, p in post.events() if event == "Email Link Clicked"]
+    assert told == [("https://0", True), ("https://1", False), ("https://0", False)]
+
+
+def test_a_chunk_that_fails_is_taken_again_and_tells_nothing_twice(store: Store) -> None:
+    post = Post(store)
+    (message_id,) = sent(post, post.message(1))
+    with store.begin() as connection:
+        hits.append(connection, [HitRow(message_id, NOW, "https://a", "Mail", "", "GET")])
+
+    def broken(*_: object) -> str | None:
+        raise RuntimeError("a bug in a rule")
+
+    with pytest.raises(RuntimeError):
+        take(post, is_machine=broken)
+    take(post)
+    assert names(post) == ["Email Sent", "Email Link Clicked"]
