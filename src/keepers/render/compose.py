@@ -202,4 +202,8 @@ def _wrapped(url: str, words: Words, *, is_tracked: bool) -> str:
 
 def _linked_text(url: str, words: Words) -> str:
     end = len(url.rstrip(_ENDS))
+    if not words.closes_itself(url):
+        # {% if x %}https://… {% endif %} with nothing between: the address ends where the block does.
+        silent = words.silent().search(url)
+        end = min(end, silent.start() if silent else end)
     return _wrapped(url[:end], words, is_tracked=True) + url[end:]

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from liquid import escape
 from liquid.exceptions import LiquidError
-from markupsafe import escape
 
 from keepers.model.delivery import Content
 from keepers.model.errors import NotFoundError, UserError, nearest

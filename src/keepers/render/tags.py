@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable
 from typing import Any, TextIO, cast
 
-from liquid import RenderContext
+from liquid import RenderContext, escape
 from liquid.ast import BlockNode, Node
 from liquid.builtin.content import ContentNode
 from liquid.builtin.expressions import (
@@ -23,7 +23,6 @@ from liquid.parser import get_parser
 from liquid.stream import TokenStream
 from liquid.tag import Tag
 from liquid.token import TOKEN_AS, TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_FOR, TOKEN_TAG, TOKEN_WITH, TOKEN_WORD, Token
-from markupsafe import escape
 
 from keepers.render.sandbox import Context
 

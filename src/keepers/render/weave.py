@@ -204,6 +204,17 @@ class Words:
         numbers = "|".join(str(n) for n, piece in enumerate(self.liquid) if piece.text.startswith("{%"))
         return re.compile(rf"{self._stem}(?:{numbers or 'none'})z")
 
+    def closes_itself(self, text: str) -> bool:
+        """Whether every block begun in a text ends in it."""
+        depth = 0
+        for _, piece in self.found_in(text):
+            tag = _LIQUID.fullmatch(piece.text)
+            name = (tag["name"] if tag else None) or ""
+            depth += (name in _BLOCKS or name == INLINE) - name.startswith("end")
+            if depth < 0 or (depth == 0 and name in ("else", "elsif", "when")):
+                return False
+        return depth == 0
+
     def missing(self, text: str) -> list[Piece]:
         """Liquid whose words a text has lost."""
         there = {int(m[1]) for m in self._pattern.finditer(text)} | self._dropped

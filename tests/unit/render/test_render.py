@@ -269,6 +269,22 @@ def test_links_in_push_and_chat_are_tracked_and_those_of_an_sms_are_not() -> Non
         assert text == f"See {written.replace('{{ 5 }}', '5')}.\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("{% if on %}https://a.example/x{% endif %}", "https://a.example/x"),
+        ("{% if on %}See https://a.example/x{% else %}no{% endif %}", "https://a.example/x"),
+        ("https://a.example/{% if on %}on{% else %}off{% endif %}/x", "https://a.example/on/x"),
+        ("(https://a.example/{{ id }}).", "https://a.example/5"),
+    ],
+)
+def test_an_address_in_a_text_ends_where_its_block_does(text: str, target: str) -> None:
+    message = parse_message(
+        {"id": "m", "channel": "chat", "topic": "t", "utm": False, "content": {"en": {"text": text}}}
+    )
+    assert LINKS.click(KEY, target) in renderer(message).render("m", {"on": True, "id": 5}, [], LINKS.of(KEY, 7)).text
+
+
 HOSTILE = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
