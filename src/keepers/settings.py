@@ -15,7 +15,8 @@ from keepers.model.event import Limits
 from keepers.model.moments import parse_zone
 
 FILE = "keepers.toml"
-CHANNELS = "channels"
+FREE = ("channels", "providers")
+"""sections whose own sections are checked by what they set up"""
 
 
 class WorkspaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,6 +50,8 @@ class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     page: Literal["auto", "on", "off"] = "auto"
     """The status page at /, which has no login: `auto` shows it to this machine only, `on` to whoever can reach the
     server (put a login in front), `off` to nobody."""
+    proxies: int = 0
+    """How many proxies of your own stand before the server: that many last entries of X-Forwarded-For are believed."""
     max_upload_bytes: int = 1_073_741_824
     """Largest file POST /api/v1/imports takes, in bytes."""
 
@@ -106,11 +109,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     sending: SendingSettings = field(default_factory=SendingSettings)
     channels: dict[str, dict[str, Any]] = field(default_factory=dict)
     """`[channels.email]` and so on: read by each channel's own settings"""
+    providers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """`[providers.ses]` and so on: how each provider's webhook is known to be theirs"""
 
 
 def sections() -> dict[str, type[Struct]]:
     """Section name → its struct, for the reference."""
-    return {f.name: f.type for f in msgspec.structs.fields(Settings) if f.name != CHANNELS}
+    return {f.name: f.type for f in msgspec.structs.fields(Settings) if f.name not in FREE}
 
 
 def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
@@ -131,7 +136,7 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
             value = environment.get(f"KEEPERS_{section.upper()}_{one.name.upper()}")
             if value is not None:
                 data.setdefault(section, {})[one.name] = value
-    _channels_from(environment, data)
+    _freely_named(environment, data)
     try:
         settings = msgspec.convert(data, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -144,24 +149,23 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _channels_from(environment: Mapping[str, str], data: dict[str, Any]) -> None:
-    """`KEEPERS_CHANNELS_EMAIL_PASSWORD` and the like: the names are checked by the channel itself."""
+def _freely_named(environment: Mapping[str, str], data: dict[str, Any]) -> None:
+    """`KEEPERS_CHANNELS_EMAIL_PASSWORD` and the like: the names are checked by the channel or provider itself."""
     for name, value in environment.items():
-        if name.startswith("KEEPERS_CHANNELS_"):
-            channel, _, setting = name.removeprefix("KEEPERS_CHANNELS_").lower().partition("_")
-            if channel == "in" and setting.startswith("app_"):
-                channel, setting = "in_app", setting.removeprefix("app_")
-            data.setdefault(CHANNELS, {}).setdefault(channel, {})[setting] = value
+        section, _, rest = name.removeprefix("KEEPERS_").lower().partition("_")
+        if name.startswith("KEEPERS_") and section in FREE:
+            which = "in_app" if rest.startswith("in_app_") else rest.partition("_")[0]
+            data.setdefault(section, {}).setdefault(which, {})[rest.removeprefix(f"{which}_")] = value
 
 
 def _check_names(data: dict[str, Any], path: Path) -> None:
     known = sections()
     for section, values in data.items():
-        if section == CHANNELS:
+        if section in FREE:
             continue
         if section not in known:
             raise UserError(
-                f"{path}: there is no section [{section}].{nearest(section, [*known, CHANNELS])}", code="settings"
+                f"{path}: there is no section [{section}].{nearest(section, [*known, *FREE])}", code="settings"
             )
         names = [f.name for f in msgspec.structs.fields(known[section])]
         for name in values if isinstance(values, dict) else ():

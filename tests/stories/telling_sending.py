@@ -31,22 +31,10 @@ from keepers.store.tables import log
 from keepers.wire import Workspace
 
 KEYS = frozenset(
-    [
-        "agrees",
-        "objects",
-        "running",
-        "pause",
-        "resume",
-        "enrol",
-        "report",
-        "switch",
-        "deliver",
-        "runs",
-        "refused",
-        "decided",
-        "mail",
-        "events",
-    ]
+    {
+        *("agrees", "objects", "running", "pause", "resume", "enrol", "report", "switch", "deliver"),
+        *("runs", "refused", "decided", "mail", "events"),
+    }
 )
 
 

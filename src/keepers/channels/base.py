@@ -90,14 +90,19 @@ OUTCOME_CODES = {
 
 def read_settings(kind: ChannelKind, data: Mapping[str, Any]) -> Any:
     """The settings struct from a section of keepers.toml. Raises UserError naming section and field."""
-    names = [f.name for f in msgspec.structs.fields(kind.settings)]
+    return read_fields(kind.settings, data, f"[channels.{kind.id}]")
+
+
+def read_fields(struct: type[Struct], data: Mapping[str, Any], section: str) -> Any:
+    """A settings struct from the fields of a section. Raises UserError naming section and field."""
+    names = [f.name for f in msgspec.structs.fields(struct)]
     for name in data:
         if name not in names:
-            raise UserError(f"[channels.{kind.id}] has no “{name}”.{nearest(str(name), names)}", code="settings")
+            raise UserError(f"{section} has no “{name}”.{nearest(str(name), names)}", code="settings")
     try:
-        return msgspec.convert(data, kind.settings, strict=False)
+        return msgspec.convert(data, struct, strict=False)
     except msgspec.ValidationError as error:
-        raise UserError(f"[channels.{kind.id}]: {error}.", code="settings") from None
+        raise UserError(f"{section}: {error}.", code="settings") from None
 
 
 def field_docs(struct: type[Struct]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from keepers.channels.phone import e164
 from keepers.journeys.policy import Allow, Hold, Skip
 from keepers.journeys.requests import Call, Emit, Expose, Send, Start, Update
 from keepers.journeys.run import Effect, Run
@@ -201,7 +202,11 @@ def recipient_of(person: Person, channel: str, addresses: Mapping[str, str]) -> 
         # In-app messages go to the customer as such; a push to all of the customer's browsers.
         return f"#{person.profile_id}"
     value = person.traits.get(trait)
-    return value.strip() if isinstance(value, str) else str(value) if isinstance(value, int) else ""
+    address = value.strip() if isinstance(value, str) else str(value) if isinstance(value, int) else ""
+    if channel == "sms" and address:
+        # One number has many spellings, and is one inbox to caps and suppression.
+        return e164(address, contact_of(person).country or "") or address
+    return address
 
 
 def _origin(run: Run, step: str) -> dict[str, Any]:

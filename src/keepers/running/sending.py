@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _TRACKED = re.compile(r"/e/c/([\w-]+)")
 _MOST_COUNTED = 10_000
+PREFIX = "/e"
+"""what links begin with behind the public address, as `api/public` serves them"""
 ALWAYS = ("in_app", "webhook")
 """channels that work without settings"""
 
@@ -45,7 +47,7 @@ class Sending:
         self._workspace = workspace
         self._clock = clock
         self.url = workspace.settings.public.url or address or _own_address(workspace)
-        self.links = Links(workspace.secret, self.url)
+        self.links = Links(workspace.secret, f"{self.url}{PREFIX}")
         live = workspace.in_force().playbook
         self.decider = Decider(live.contact, live.topics, workspace.secret, self._contacts)
         self._version = -1
@@ -170,7 +172,9 @@ class EveryBrowser:
                 push_subscriptions.remove(connection, gone)
         if not outcomes:
             return Outcome("failed", "The customer has no browser that takes notifications.", "no_subscription")
-        return min(outcomes, key=lambda o: ("sent", "deferred", "failed", "bounced").index(o.status))
+        best = min(outcomes, key=lambda o: ("sent", "deferred", "failed", "bounced").index(o.status))
+        # One browser that is gone says nothing against the customer, who may come back with another.
+        return msgspec.structs.replace(best, is_hard=False)
 
     async def close(self) -> None:
         await self.channel.close()

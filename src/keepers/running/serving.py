@@ -28,11 +28,13 @@ from keepers.api.app import create_app
 from keepers.api.commands import command_handler
 from keepers.api.health import Figures
 from keepers.api.management import management, options
+from keepers.api.public.handlers import public_handlers
 from keepers.api.status import status_handlers
 from keepers.cli.commands import COMMANDS
 from keepers.model.errors import ConflictError, UserError
 from keepers.running.at_desk import OpenDesk
 from keepers.running.delivering import DeliveryLoop
+from keepers.running.public_desk import OpenPublicDesk
 from keepers.running.ticking import TickLoop
 from keepers.store.keys import KeyRing
 from keepers.wire import DATA, SERVER_FILE, Workspace, clock
@@ -72,6 +74,7 @@ def serve(
             management(desk, keys),
             command_handler(desk, token),
             *status_handlers(desk, workspace.settings.server.page),
+            *public_handlers(OpenPublicDesk(workspace, keys)),
         ]
 
         @asynccontextmanager
