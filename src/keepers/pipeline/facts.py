@@ -11,9 +11,11 @@ from msgspec import Struct
 from sqlalchemy import Connection, case, select, text
 
 from keepers.journeys.contact import ContactRules
-from keepers.journeys.policy import Allow, Decision, Facts, Hold, decide
+from keepers.journeys.policy import Allow, Decision, Facts, Hold, Skip, decide
 from keepers.model.consent import Topic, address_hash
 from keepers.model.delivery import UNFINISHED
+from keepers.pipeline import warm_up
+from keepers.pipeline.warm_up import WarmUp
 from keepers.store import consents, suppressions, switches
 from keepers.store.bulk import select_in
 from keepers.store.consents import Held
@@ -127,12 +129,17 @@ class Decider:
         if reserving:
             _lock(connection, known)
         gathered = _Gathered(self, connection, known, now)
+        ramp = WarmUp(connection, self.rules, now) if reserving and self.rules.warm_up else None
         decisions = []
         for candidate in known:
             decision = decide(self.rules, gathered.facts(candidate))
+            if ramp is not None:
+                decision = _on_ramp(ramp, candidate, decision)
             if reserving:
                 gathered.note(candidate, decision)
             decisions.append(decision)
+        if ramp is not None:
+            ramp.save()
         return decisions
 
     def _with_hash(self, candidate: Candidate) -> Candidate:
@@ -220,6 +227,17 @@ class _Gathered:
             ):
                 ahead[other.channel] = ahead.get(other.channel, 0) + 1
         return sent, ahead
+
+
+def _on_ramp(ramp: WarmUp, candidate: Candidate, decision: Decision) -> Decision:
+    if candidate.channel != warm_up.CHANNEL or candidate.is_transactional or not isinstance(decision, Allow):
+        return decision
+    if not ramp.is_full():
+        ramp.note()
+        return decision
+    if candidate.expires_at is not None and candidate.expires_at <= ramp.tomorrow:
+        return Skip("expired")
+    return Hold(ramp.tomorrow, warm_up.REASON)
 
 
 def _others(

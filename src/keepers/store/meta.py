@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from keepers.store.tables import meta
 
 
-def get(connection: Connection, name: str) -> str | None:
-    """The value, or None."""
+def get(connection: Connection, name: str, *, for_update: bool = False) -> str | None:
+    """The value, or None. With `for_update` nobody else gets it so until the transaction ends."""
+    if for_update and connection.dialect.name == "postgresql":
+        # A lock on the name: the row may not be there yet.
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"meta {name}", 0))))
     return connection.execute(select(meta.c.value).where(meta.c.name == name)).scalar_one_or_none()
 
 

@@ -211,3 +211,38 @@ def test_a_candidate_s_hash_is_made_where_it_is_missing(sqlite_store: Store) -> 
         asked = Candidate(1, "email", "orders", "A@b.c ", is_transactional=True)
         assert post.decider.decide(connection, [asked], NOW) == [Skip("suppressed.manual")]
         assert post.decider.decide(connection, [msgspec.structs.replace(asked, recipient="x@b.c")], NOW) == [ALLOW]
+
+
+def test_a_new_domain_sends_by_its_ramp_and_the_rest_waits_for_the_next_day(store: Store) -> None:
+    ramp = {**LOOSE, "quiet": {"email": {}}, "warm_up": [{"day": 1, "most": 3}, {"day": 2, "most": 5}]}
+    post, wire = Post(store, ramp), Wire()
+    post.queue(*(post.message(n) for n in range(12)))
+    ids = post.queue(
+        post.message(20, "order", topic="orders", is_transactional=True), post.message(21, expires_at=NOW + hours(3))
+    )
+    counts = []
+    for n in range(4):
+        for _ in range(2):
+            post.deliver(wire, NOW + timedelta(days=n))
+        counts.append(len(wire.given))
+    # Three and the order; five more; on the third day the ramp is over.
+    assert counts == [4, 9, 13, 13]
+    assert post.statuses(ids) == ["sent", "skipped(expired)"]
+    assert post.history(1) == ["sent"]
+    assert post.history(12) == ["held", "sent"]
+
+
+def test_what_a_dead_worker_handed_over_is_uncertain_or_sent_again(store: Store) -> None:
+    post, wire = Post(store, LOOSE), Wire()
+    given = {"status": "handed_over", "claimed_by": "dead", "counted_at": NOW, "message_id": "<kept@x>"}
+    ids = post.queue(
+        post.message(1, **given), post.message(2, topic="orders", is_transactional=True, **given),
+        post.message(3, **{**given, "status": "claimed"}),
+    )  # fmt: skip
+    done = post.deliver(wire)
+    assert post.statuses(ids) == ["uncertain(worker_died)", "sent", "sent"]
+    assert done.uncertain == 1
+    assert {outgoing.message_id for outgoing in wire.given} == {"<kept@x>"}
+    assert post.history(ids[0]) == ["uncertain"]
+    with post.worker(("email", wire)) as worker:
+        assert worker.retry(ids, NOW) == 1

@@ -1,0 +1,50 @@
+"""A new sending domain's ramp: so many marketing e-mails a day, counted in days since the first one."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from keepers.journeys.contact import ContactRules
+from keepers.store import meta
+
+CHANNEL = "email"
+REASON = "warm_up"
+_NAME = "warm_up"
+
+
+class _Counted(Struct):
+    """The day (UTC) of the first e-mail under a ramp, and how many the present day has had."""
+
+    began: date
+    day: date
+    number: int = 0
+
+
+class WarmUp:
+    """The ramp within one transaction that reserves places; everybody else who reserves one waits meanwhile."""
+
+    def __init__(self, connection: Connection, rules: ContactRules, now: datetime) -> None:
+        self._connection = connection
+        today = now.date()
+        kept = meta.get(connection, _NAME, for_update=True)
+        self._counted = msgspec.json.decode(kept, type=_Counted) if kept else _Counted(today, today)
+        if self._counted.day != today:
+            self._counted = _Counted(self._counted.began, today)
+        self._most = rules.allowance((today - self._counted.began).days + 1)
+        self.tomorrow = datetime.combine(today + timedelta(days=1), time())
+
+    def is_full(self) -> bool:
+        """Whether the day has had its messages."""
+        return self._most is not None and self._counted.number >= self._most
+
+    def note(self) -> None:
+        """One more goes out today."""
+        self._counted.number += 1
+
+    def save(self) -> None:
+        """Keeps the count, in the same transaction."""
+        meta.put(self._connection, _NAME, msgspec.json.encode(self._counted).decode())
