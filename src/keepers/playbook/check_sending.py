@@ -7,9 +7,11 @@ from typing import Any, Literal, NamedTuple
 
 from keepers.audience.schema import Schema
 from keepers.journeys import graph
+from keepers.journeys.broadcast import written_audiences
 from keepers.journeys.definition import Journey
 from keepers.journeys.entries import DateEntry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
 from keepers.model.definitions import Kind
+from keepers.model.errors import nearest
 from keepers.playbook.load import Playbook
 from keepers.playbook.references import Reference
 from keepers.render.check import check_message
@@ -25,7 +27,11 @@ class Remark(NamedTuple):
 
 
 def conditions(playbook: Playbook) -> Iterator[tuple[str, Kind, str, Any]]:
-    """Every condition in a journey as it is written: (definition, whose, field, condition)."""
+    """Every condition in journeys and broadcasts as it is written: (definition, whose, field, condition)."""
+    for broadcast in playbook.broadcasts.values():
+        key = f"broadcast/{broadcast.id}"
+        for field, written in written_audiences(playbook.bodies[key]):
+            yield key, "person", field, written
     for journey in playbook.journeys.values():
         key = f"journey/{journey.id}"
         body = playbook.bodies[key]
@@ -65,8 +71,30 @@ def remarks(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
         key = f"journey/{journey.id}"
         for found in graph.check(journey, playbook.messages, playbook.journeys, playbook.coupons):
             yield Remark(key, found.field, found.level, found.sentence)
+    yield from _broadcasts(playbook)
     yield from _messages(playbook, schema)
     yield from _unsent(playbook)
+
+
+def _broadcasts(playbook: Playbook) -> Iterator[Remark]:
+    """Messages and pools that broadcasts name; variants go out on one channel and topic, or nothing compares."""
+    for broadcast in playbook.broadcasts.values():
+        key = f"broadcast/{broadcast.id}"
+        own = playbook.messages.get(broadcast.message)
+        for field, name in broadcast.messages().items():
+            found = playbook.messages.get(name)
+            if found is None:
+                yield Remark(key, field, "error", f"there is no message “{name}”.{nearest(name, playbook.messages)}")
+            elif own is not None and (found.channel, found.topic) != (own.channel, own.topic):
+                sentence = f"“{name}” is not of the channel and topic of “{own.id}”: the same people must get either"
+                yield Remark(key, field, "error", sentence)
+        for n, variant in enumerate(broadcast.test.variants if broadcast.test else ()):
+            if variant.subject and own is not None and own.channel != "email":
+                field = f"test.variants[{n}].subject"
+                yield Remark(key, field, "error", "only e-mails have a subject; give the variant a message of its own")
+        if broadcast.coupon and broadcast.coupon not in playbook.coupons:
+            hint = nearest(broadcast.coupon, playbook.coupons)
+            yield Remark(key, "coupon", "error", f"there is no pool of coupons “{broadcast.coupon}”.{hint}")
 
 
 def _messages(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
@@ -91,8 +119,9 @@ def _messages(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
 
 
 def _unsent(playbook: Playbook) -> Iterator[Remark]:
-    """Messages no journey sends: likely forgotten."""
+    """Messages no journey or broadcast sends: likely forgotten."""
     sent = _sent(playbook.journeys.values())
+    sent |= {name for broadcast in playbook.broadcasts.values() for name in broadcast.messages().values()}
     for name in playbook.messages.keys() - sent:
         yield Remark(f"message/{name}", "", "warning", "nothing sends this message yet")
 

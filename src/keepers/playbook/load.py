@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from keepers.audience.definitions import DerivedEvent, Lifecycle, Rhythm, Segment
 from keepers.audience.reading import parse_derived, parse_lifecycle, parse_rhythm, parse_segment
+from keepers.journeys.broadcast import Broadcast, parse_broadcast
 from keepers.journeys.contact import ContactRules, parse_contact
 from keepers.journeys.definition import Journey
 from keepers.journeys.parse import parse_journey
@@ -30,6 +31,7 @@ SECTIONS: dict[str, tuple[str, Reader]] = {
     "snippets": ("snippet", parse_snippet),
     "messages": ("message", parse_message),
     "journeys": ("journey", parse_journey),
+    "broadcasts": ("broadcast", parse_broadcast),
 }
 SINGLES: dict[str, Callable[[Any], Any]] = {"rhythm": parse_rhythm, "contact": parse_contact}
 """what a playbook has once, for all"""
@@ -62,6 +64,7 @@ class Playbook(Struct, frozen=True):
     snippets: dict[str, Snippet] = field(default_factory=dict)
     messages: dict[str, MessageTemplate] = field(default_factory=dict)
     journeys: dict[str, Journey] = field(default_factory=dict)
+    broadcasts: dict[str, Broadcast] = field(default_factory=dict)
     rhythm: Rhythm = Rhythm()
     contact: ContactRules = ContactRules()
     sources: dict[str, tuple[str, int]] = field(default_factory=dict)
