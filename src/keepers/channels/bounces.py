@@ -56,14 +56,16 @@ def read_bounce(data: bytes) -> tuple[Failure, ...]:
 def bounce_reports(data: bytes, verp: Verp, at: datetime, recipients: Sequence[str] = ()) -> tuple[Report, ...]:
     """Reports of a bounce mail that came in at `at` for `recipients` (of the envelope, when known).
 
-    A delay is no report: the server still tries. Anybody may write to a bounce address, so a hard bounce is believed
-    only with our signed token or with the Message-ID of a message (which the reader of the report has to know);
-    otherwise it is reported as soft.
+    A delay is no report: the server still tries. Anybody may write to a bounce address, so the recipient is told only
+    with our signed token; with a Message-ID alone the report is about that message, if there is one, and nobody else.
+    A bounce with neither is not believed, unless there is no secret to sign with: then it is reported as soft.
     """
     returned = read_returned(data)
     failures = [f for f in _failures(returned) if f.action != "delayed"]
     key = returned.key(verp, recipients)
     message_id = returned.message_id()
+    if not key and not message_id and verp.can_sign:
+        return ()
     if key:
         # One message has one recipient: what else is named is where it was forwarded to.
         failures = failures[:1]
@@ -74,7 +76,7 @@ def bounce_reports(data: bytes, verp: Verp, at: datetime, recipients: Sequence[s
             at=at,
             key=key,
             message_id=message_id,
-            recipient=failure.recipient,
+            recipient=failure.recipient if key or not message_id else "",
             is_hard=failure.action == "failed" and failure.verdict.is_hard and bool(key or message_id),
             detail=f"{failure.verdict.reason}: {failure.diagnostic}"[:500],
             code=failure.verdict.code,

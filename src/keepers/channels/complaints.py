@@ -28,8 +28,8 @@ _SUBJECT = re.compile(r"\bunsubscribe\b", re.I)
 def complaint_reports(data: bytes, verp: Verp, at: datetime, recipients: Sequence[str] = ()) -> tuple[Report, ...]:
     """Reports of an abuse report that came in at `at`; empty for any other mail.
 
-    Without our token and the Message-ID (providers redact much) the report has only the recipient, if that. Whoever
-    believes those lets anybody suppress anybody, so nothing is reported without one of the two.
+    Anybody may send one, so nothing is reported without our signed token or a Message-ID, and the recipient only with
+    the token: a made-up Message-ID is about no message and stops mail to nobody.
     """
     returned = read_returned(data)
     status = next((text for text in returned.statuses if "feedback-type" in text.lower()), "")
@@ -49,7 +49,7 @@ def complaint_reports(data: bytes, verp: Verp, at: datetime, recipients: Sequenc
             at=at,
             key=key,
             message_id=message_id,
-            recipient=_recipient(fields, returned),
+            recipient=_recipient(fields, returned) if key else "",
             detail=f"{fields['feedback-type']} {fields.get('source-ip', '')}".strip(),
             user_agent=agent[:200],
             source="arf",

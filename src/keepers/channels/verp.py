@@ -28,6 +28,11 @@ class Verp:
         self.domain = domain
         self.prefix = prefix
 
+    @property
+    def can_sign(self) -> bool:
+        """Whether there is a secret, so that every message has a return path of its own."""
+        return bool(self._secret)
+
     def token(self, key: str) -> str:
         """The signed token of a message key; empty when it would not fit into a local part."""
         if not key or not self._secret:

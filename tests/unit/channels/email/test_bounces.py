@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from keepers.channels.bounce_reasons import judge
 from keepers.channels.bounces import bounce_reports, read_bounce
+from keepers.channels.verp import Verp
 from posting import KEY, NOW, VERP, dsn
 
 
@@ -47,14 +48,18 @@ def test_a_delay_is_no_bounce_and_a_delivery_is_told() -> None:
 
 
 def test_a_forged_bounce_suppresses_nobody() -> None:
-    forged = (
-        dsn(to="bounces@bounce.shop.example")
-        .replace(VERP.token(KEY).encode(), b"k.guess.aaaaaaaaaaaa")
-        .replace(b"Message-ID: <1234@shop.example>\r\n", b"")
-    )
-    (report,) = bounce_reports(forged, VERP, NOW)
-    assert (report.key, report.message_id) == ("", "")
-    assert not report.is_hard, "without our token or Message-ID a hard bounce is not believed"
+    guessed = dsn(to="bounces@bounce.shop.example").replace(VERP.token(KEY).encode(), b"k.guess.aaaaaaaaaaaa")
+    (report,) = bounce_reports(guessed, VERP, NOW)
+    assert (report.key, report.message_id) == ("", "<1234@shop.example>")
+    assert report.recipient == "", "a made-up Message-ID is about no message, and so about nobody"
+    bare = guessed.replace(b"Message-ID: <1234@shop.example>\r\n", b"")
+    assert bounce_reports(bare, VERP, NOW) == ()
+
+
+def test_without_a_secret_a_bounce_is_known_by_its_recipient_and_soft() -> None:
+    data = dsn(to="bounces@bounce.shop.example").replace(b"Message-ID: <1234@shop.example>\r\n", b"")
+    (report,) = bounce_reports(data, Verp(b"", "bounce.shop.example"), NOW)
+    assert (report.key, report.recipient, report.is_hard) == ("", "anna@example.com", False)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +101,8 @@ A message that you sent could not be delivered to one or more of its recipients.
 Message-ID: <77@shop.example>
 """
     (report,) = bounce_reports(data, VERP, NOW)
-    assert (report.recipient, report.is_hard, report.message_id) == ("anna@example.com", True, "<77@shop.example>")
+    assert (report.recipient, report.is_hard, report.message_id) == ("", True, "<77@shop.example>")
+    assert [f.recipient for f in read_bounce(data)] == ["anna@example.com"]
 
 
 def test_a_mail_too_large_is_read_within_bounds() -> None:

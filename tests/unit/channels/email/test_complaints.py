@@ -65,6 +65,8 @@ def test_a_complaint_is_about_our_message(kind: str, reported: str | None) -> No
 
 def test_a_complaint_about_no_message_of_ours_is_not_believed() -> None:
     assert complaint_reports(arf(original="To: anna@example.com"), VERP, NOW) == ()
+    (report,) = complaint_reports(arf(original="Message-ID: <made@up.example>\nTo: anna@example.com"), VERP, NOW)
+    assert (report.key, report.recipient) == ("", "")
 
 
 def test_a_complaint_is_not_taken_for_a_bounce() -> None:
