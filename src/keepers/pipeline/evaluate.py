@@ -29,12 +29,16 @@ Progress = Callable[[int, int], None]
 
 
 class Evaluated(Struct, frozen=True):
+    """What was done. `is_done`: nothing was left waiting at the end."""
+
     waves: int = 0
     subjects: int = 0
     changes: int = 0
+    is_done: bool = False
 
     def __add__(self, other: Evaluated) -> Evaluated:
-        return Evaluated(self.waves + other.waves, self.subjects + other.subjects, self.changes + other.changes)
+        waves, subjects = self.waves + other.waves, self.subjects + other.subjects
+        return Evaluated(waves, subjects, self.changes + other.changes, other.is_done)
 
 
 def last_tick(warehouse: Warehouse) -> datetime | None:
@@ -81,7 +85,7 @@ def evaluate(
         total += done
         if progress is not None:
             progress(total.subjects, total.subjects)
-        if not done.waves:
+        if done.is_done:
             break
     return total + _initial(answerer, standing, unanswered, now)
 
@@ -118,7 +122,7 @@ def _wave(
         subjects = _gather(cursor, standing, answered, before, now)
         if not subjects:
             cursor.execute("DELETE FROM meta WHERE name = ?", [BACKFILL])
-            return Evaluated()
+            return Evaluated(is_done=True)
         if is_backfill:
             cursor.execute("UPDATE people_scope SET cause = 'backfill'")
         wave = Wave(answerer, cursor, standing)
@@ -136,7 +140,17 @@ def _wave(
               AND dirty.kind = work.kind AND dirty.name = work.name
             """
         )
-        return Evaluated(1, subjects, wave.moved + moved)
+        # Looking for what waits means reading all states: not again when it is known that nothing can.
+        is_done = not is_backfill and not moved and not _leaves_waiting(cursor, now, has_answers=bool(numbers))
+        return Evaluated(1, subjects, wave.moved + moved, is_done)
+
+
+def _leaves_waiting(cursor: duckdb.DuckDBPyConnection, now: datetime, *, has_answers: bool) -> bool:
+    """Whether a wave left something to be looked at by `now`: what waited later, or came due by the answers."""
+    work, waiting = (count_of(cursor, f"SELECT count(*) FROM {table}") for table in ("work", "waiting"))
+    if work < waiting:
+        return True
+    return has_answers and count_of(cursor, "SELECT count(*) FROM restated WHERE changes_at <= ?", [now]) > 0
 
 
 def _gather(

@@ -23,6 +23,8 @@ from keepers.warehouse.values import leaves, read_date, scalar
 from keepers.warehouse.zones import local_day, zone_of
 
 WATERMARK = "load"
+KINDS = frozenset({"profile", "merge", "unmerge", "track", "page", "screen", "identify", "group", "alias"})
+"""kinds of log rows that the warehouse holds; the others are passed over"""
 _decode = msgspec.json.Decoder().decode
 _TRACKS = {
     "seq": pa.int64(),
@@ -91,8 +93,14 @@ def load(warehouse: Warehouse, rows: Sequence[LogRow]) -> int:
         new = [row for row in rows if row.seq > done]
         if not new:
             return 0
+        # A change of an answer, an enrolment: for journeys alone, which read the log themselves.
+        held = [row for row in new if row.kind in KINDS]
+        if not held:
+            with warehouse.transaction() as cursor:
+                set_watermark(cursor, WATERMARK, new[-1].seq)
+            return len(new)
         with collector_paused():
-            batch = Batch(warehouse, new)
+            batch = Batch(warehouse, held)
         if warehouse.registry.is_changed:
             with warehouse.transaction() as cursor:
                 warehouse.registry.save(cursor)
@@ -152,11 +160,8 @@ class Batch:
                 self._soil(row, row.profile_id, row.known_at, "profile")
             case "merge" | "unmerge":
                 self._relink(row)
-            case "track" | "page" | "screen" | "identify" | "group" | "alias":
-                self._add_message(row)
             case _:
-                # A change of an answer, an enrolment: for journeys alone, which read the log themselves.
-                pass
+                self._add_message(row)
 
     def _relink(self, row: LogRow) -> None:
         target = row.other_id if row.other_id is not None else row.profile_id

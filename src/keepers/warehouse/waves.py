@@ -110,13 +110,13 @@ class Wave:
             """
             CREATE OR REPLACE TEMP TABLE restated (
                 place BIGINT, ask INTEGER, profile_id BIGINT, value SMALLINT, since TIMESTAMP, changes_at TIMESTAMP,
-                cause VARCHAR
+                cause VARCHAR, old_value SMALLINT, now TIMESTAMP
             )
             """
         )
 
     def _write_states(self) -> None:
-        """What all layers answered anew takes the place of what `states` held."""
+        """What all layers answered anew takes the place of what `states` held; moves go to the log of changes."""
         self._cursor.execute("DELETE FROM states WHERE rowid IN (SELECT place FROM restated WHERE place IS NOT NULL)")
         self._cursor.execute(
             """
@@ -126,9 +126,19 @@ class Wave:
             WHERE value > 0 OR changes_at IS NOT NULL
             """
         )
+        moved = self._cursor.execute(
+            f"""
+            INSERT INTO changes
+            SELECT {LAST_NUMBER} + row_number() OVER (ORDER BY now, profile_id, ask),
+                   ask, profile_id, old_value, value, now, cause, false
+            FROM restated
+            WHERE value <> old_value
+            """
+        ).fetchone()
+        self.moved += int(moved[0]) if moved else 0
 
     def _record(self, asks: tuple[Ask, ...], query: str) -> None:
-        """Compares answers with states; notes what differs, and writes changes of value to the log of changes."""
+        """Compares answers with states and notes what differs."""
         execute = self._cursor.execute
         execute(f"CREATE OR REPLACE TEMP TABLE answers AS {query}")
         execute(
@@ -143,7 +153,13 @@ class Wave:
             WHERE a.value <> coalesce(o.value, 0) OR a.changes_at IS DISTINCT FROM o.changes_at
             """
         )
-        execute("INSERT INTO restated SELECT place, ask, profile_id, value, since, changes_at, cause FROM differing")
+        execute(
+            """
+            INSERT INTO restated
+            SELECT place, ask, profile_id, value, since, changes_at, cause, old_value, now
+            FROM differing
+            """
+        )
         execute(
             """
             DELETE FROM near_states USING differing d
@@ -151,16 +167,6 @@ class Wave:
             """
         )
         execute("INSERT INTO near_states SELECT NULL, ask, profile_id, value, since, changes_at FROM differing")
-        moved = execute(
-            f"""
-            INSERT INTO changes
-            SELECT {LAST_NUMBER} + row_number() OVER (ORDER BY now, profile_id, ask),
-                   ask, profile_id, old_value, value, now, cause, false
-            FROM differing
-            WHERE value <> old_value
-            """
-        ).fetchone()
-        self.moved += int(moved[0]) if moved else 0
 
     def _inherit(self, ask: Ask) -> None:
         """Who is in the same stage under the new rule stays there since the time they entered it under the old."""
