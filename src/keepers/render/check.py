@@ -47,7 +47,7 @@ VARIABLES: dict[str, tuple[str, ...] | None] = {
 OF_TRIGGER = ("event", "time", "seq", "id")
 MOST_HTML = 100_000
 """characters after which Gmail cuts a letter off (102 KB)"""
-_IMAGE = re.compile(r"""<(?:mj-image|mj-carousel-image|img)\b(?:[^>"']|"[^"]*"|'[^']*')*>""", re.IGNORECASE)
+_IMAGE = re.compile(r"""<(?:mj-image|mj-carousel-image|img)\b(?:[^<>"']|"[^"<]*"|'[^'<]*')*>""", re.IGNORECASE)
 _ALT = re.compile(r"\salt\s*=", re.IGNORECASE)
 _PLAIN_HTTP = re.compile(r"""\s(?:href|src|background-url|background)\s*=\s*["']http://([^"'/\s]*)""", re.IGNORECASE)
 _IDLE = re.compile(r"""\shref\s*=\s*(?:""|''|"#"|'#')""", re.IGNORECASE)

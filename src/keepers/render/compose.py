@@ -20,7 +20,8 @@ from keepers.render.sandbox import Sandbox
 from keepers.render.tags import END_LINK, LINK, InlineTag, LinkTag
 from keepers.render.weave import Part, Piece, Words, Woven, holds_content, plain, unknown_snippet, weave
 
-_ANCHOR = re.compile(r"""<(?:a|area)\s(?:[^>"']|"[^"]*"|'[^']*')*>""", re.IGNORECASE)
+# No < inside a value: what is never closed would be read to the end from every place.
+_ANCHOR = re.compile(r"""<(?:a|area)\s(?:[^<>"']|"[^"<]*"|'[^'<]*')*>""", re.IGNORECASE)
 _HREF = re.compile(r"""(\shref=)(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""", re.IGNORECASE)
 _TRACK_OFF = re.compile(r"""\sdata-keepers-track=(?:"off"|'off'|off\b)""", re.IGNORECASE)
 _UNTOUCHED = ("#", "mailto:", "tel:", "sms:")

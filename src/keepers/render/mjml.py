@@ -18,7 +18,7 @@ _COMMENT = re.compile(r"<!--(?!\[if\b|<!\[endif).*?-->", re.DOTALL)
 _ROOT = re.compile(r"<mjml\b([^>]*)>")
 _PLACE = re.compile(r"position (\d+):(\d+)")
 _ELEMENT = re.compile(r"""<(/?)(mj-?[a-z-]*)((?:[^<>"']|"[^"]*"|'[^']*')*?)(/?)>""")
-_TAG = re.compile(r"""<[a-zA-Z][a-zA-Z0-9-]*\s(?:[^<>"']|"[^"]*"|'[^']*')*>""")
+_TAG = re.compile(r"""<[a-zA-Z][a-zA-Z0-9-]*\s(?:[^<>"']|"[^"<]*"|'[^'<]*')*>""")
 _QUOTED = re.compile(r"""("[^"]*"|'[^']*')""")
 _TRACK_OFF = re.compile(r"""\sdata-keepers-track=(["'])off\1""")
 _HREF = re.compile(r"""\shref=(["'])""")
@@ -55,6 +55,10 @@ def is_mjml(text: str) -> bool:
 
 def without_comments(words: Words) -> str:
     """The text without what its authors told each other, blanks in its stead; comments for Outlook stay."""
+
+    unclosed = words.text.find("<!--", words.text.rfind("-->") + 1)
+    if unclosed >= 0:
+        raise _fault("<!-- is not closed by -->", words, unclosed)
 
     def blank(found: re.Match[str]) -> str:
         words.drop(found[0])

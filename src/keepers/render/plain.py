@@ -25,7 +25,9 @@ def to_text(html: str, silent: re.Pattern[str] | None = None) -> str:
     {% if %}: they pass through, and no blank is written for their sake.
     """
     reading = _Reading(silent)
-    reading.feed(html)
+    end = html.rfind(">") + 1
+    unclosed = html.find("<", end)  # the parser would look for its end again and again
+    reading.feed(html if unclosed < 0 else html[:unclosed])
     reading.close()
     return tidy("".join(reading.out))
 

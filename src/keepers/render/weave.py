@@ -27,6 +27,8 @@ _LIQUID = re.compile(
 _IN_COMMENT = re.compile(
     r"\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}|\{%-?\s*(?P<name>(?:end)?comment)\b.*?(?P<trim>-?)%\}", re.DOTALL
 )
+_VERBATIM = re.compile(r"\{%-?\s*(?:raw|doc)\b")
+_MOST_VERBATIM = 200
 _BLOCKS = frozenset({"if", "unless", "case", "for", "tablerow", "capture", "ifchanged"})
 _RENDER = re.compile(r"""\s*(?P<quote>['"])(?P<id>.*?)(?P=quote)""", re.DOTALL)
 _CONTENT = re.compile(r"\{\{-?\s*content\s*-?\}\}")
@@ -51,6 +53,7 @@ def pieces(part: Part) -> Iterator[Piece]:
     """A text cut into Liquid and what lies between. A comment is one piece, left out."""
     text, at = part.text, 0
     line = 1
+    _refuse_unclosed(part)
     while True:
         found = _LIQUID.search(text, at)
         if found is None:
@@ -69,6 +72,17 @@ def pieces(part: Part) -> Iterator[Piece]:
         at = end
     if at < len(text):
         yield Piece(text[at:], False, part.name, line)
+
+
+def _refuse_unclosed(part: Part) -> None:
+    """What is never closed would be looked for again from every place; so it is found first. Raises RenderError."""
+    for opening, closing in (("{{", "}}"), ("{%", "%}")):
+        at = part.text.find(opening, part.text.rfind(closing) + 1)
+        if at >= 0:
+            line = part.text.count("\n", 0, at) + 1
+            raise RenderError(f"{opening} is not closed by {closing}", part=part.name, line=line)
+    if len(_VERBATIM.findall(part.text)) > _MOST_VERBATIM:
+        raise RenderError(f"more than {_MOST_VERBATIM} blocks of {{% raw %}}", part=part.name)
 
 
 def _end_of_comment(part: Part, start: int, at: int, line: int) -> tuple[int, str]:
