@@ -6,11 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 from types import TracebackType
 
 from msgspec import Struct
+from sqlalchemy.exc import SQLAlchemyError
 
 from keepers.channels.base import Channel
 from keepers.pipeline.deliver_claim import Preparer, Render, one_by_one
@@ -90,6 +91,9 @@ class Deliverer:
             self._runner.close()
             self._runner = None
         self._desk.shutdown()
+        with suppress(SQLAlchemyError, OSError):
+            # A last time: what is not written down is in doubt from now on.
+            self._record_again(Delivered())
         if self._working is not None:
             self._working.__exit__(None, None, None)
             self._working = None

@@ -11,7 +11,7 @@ from msgspec import Struct
 from keepers.journeys.policy import Allow, Hold
 from keepers.model.delivery import Content, Outgoing
 from keepers.model.errors import UserError
-from keepers.pipeline.facts import Decider, candidate_of
+from keepers.pipeline.facts import Contact, Decider, candidate_of
 from keepers.store import claims, coupons, message_copies, messages, runs, switches
 from keepers.store.bulk import update_rows
 from keepers.store.claims import Slot
@@ -75,6 +75,7 @@ class Preparer:
     def _claim(
         self, now: datetime, number: int, known: Sequence[Slot], most: Mapping[str, int], prepared: Prepared
     ) -> list[MessageRow]:
+        contacts = self._look_up(now, number, known, most)
         with self._store.begin() as connection:
             if not switches.is_sending(switches.everything(connection)):
                 return []
@@ -86,7 +87,7 @@ class Preparer:
             candidates = [
                 candidate_of(m, is_run_alive=m.run_id is None or ended.get(m.run_id) not in CUT_OFF) for m in due
             ]
-            decisions = self._decider.decide(connection, candidates, now, reserving=True)
+            decisions = self._decider.decide(connection, candidates, now, reserving=True, contacts=contacts)
             allowed: list[MessageRow] = []
             held: list[tuple[MessageRow, str, datetime]] = []
             skipped: list[tuple[MessageRow, str]] = []
@@ -110,6 +111,16 @@ class Preparer:
             prepared.held += len(held)
             prepared.skipped += len(skipped)
         return taken
+
+    def _look_up(
+        self, now: datetime, number: int, known: Sequence[Slot], most: Mapping[str, int]
+    ) -> Mapping[int, Contact]:
+        """The customers who come next, asked for before the store is locked. Who comes in between is as they were."""
+        if self._decider.contacts is None:
+            return {}
+        with self._store.read() as connection:
+            next_ones = claims.due(connection, now, number, known, most, for_update=False)
+        return self._decider.contacts(sorted({m.profile_id for m in next_ones})) if next_ones else {}
 
     def _want(self, message: MessageRow) -> Want | None:
         pool = message.data.get("coupon")

@@ -22,8 +22,9 @@ from keepers.store.claims import Slot
 from keepers.store.database import Store
 from keepers.store.messages import MessageRow
 
-CHUNK = 64
-"""messages handed over at once; twice as many, and those on their way, are the most a crash leaves uncertain"""
+LEAST, MOST = 32, 256
+"""messages handed over at once: about what goes out in a second, so that a crash leaves no more than that in doubt"""
+_FAST_S, _SLOW_S = 0.5, 2.0
 _RECORDED = 200
 _WATCHED_S = 0.5
 log = logging.getLogger("keepers")
@@ -75,7 +76,7 @@ class Flow:
         def time() -> datetime:
             return now if clock is None else max(now, clock())
 
-        waiting: asyncio.Queue[Item | None] = asyncio.Queue(CHUNK)
+        waiting: asyncio.Queue[Item | None] = asyncio.Queue(LEAST)
         done: asyncio.Queue[Done | None] = asyncio.Queue()
         senders = [asyncio.create_task(self._send(waiting, done, time)) for _ in range(concurrency)]
         recorder = asyncio.create_task(self._record(done))
@@ -99,11 +100,12 @@ class Flow:
     async def _produce(
         self, waiting: asyncio.Queue[Item | None], time: Callable[[], datetime], limit: int, known: Sequence[Slot]
     ) -> None:
-        left = limit
+        left, size = limit, LEAST
+        loop = asyncio.get_running_loop()
         while left > 0 and not self._is_halted:
-            now = time()
+            now, began = time(), loop.time()
             most = self._rates.most(now)
-            prepared = await self._at_desk(partial(self._preparer.prepare, now, min(CHUNK, left), known, most))
+            prepared = await self._at_desk(partial(self._preparer.prepare, now, min(size, left), known, most))
             if not prepared.claimed:
                 return
             left -= prepared.claimed
@@ -113,6 +115,8 @@ class Flow:
             self._rates.used(message.channel for message, _ in prepared.ready)
             for item in prepared.ready:
                 await waiting.put(item)
+            took = loop.time() - began
+            size = min(size * 2, MOST) if took < _FAST_S else max(size // 2, LEAST) if took > _SLOW_S else size
 
     async def _send(
         self, waiting: asyncio.Queue[Item | None], done: asyncio.Queue[Done | None], time: Callable[[], datetime]

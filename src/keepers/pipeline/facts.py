@@ -118,9 +118,15 @@ class Decider:
         return address_hash(self.secret, channel, recipient) if recipient else ""
 
     def decide(
-        self, connection: Connection, candidates: Sequence[Candidate], now: datetime, *, reserving: bool = False
+        self,
+        connection: Connection,
+        candidates: Sequence[Candidate],
+        now: datetime,
+        *,
+        reserving: bool = False,
+        contacts: Mapping[int, Contact] | None = None,
     ) -> list[Decision]:
-        """One decision per candidate, in their order.
+        """One decision per candidate, in their order. `contacts`, when given, are not asked for again.
 
         With `reserving` each that is allowed takes its place under the caps for those after it: the caller writes
         `counted_at` in the same transaction, in which nobody else decides about the same addresses.
@@ -128,7 +134,10 @@ class Decider:
         known = [self._with_hash(candidate) for candidate in candidates]
         if reserving:
             _lock(connection, known)
-        gathered = _Gathered(self, connection, known, now)
+        if contacts is None:
+            asked = sorted({candidate.profile_id for candidate in known if candidate.contact is None})
+            contacts = self.contacts(asked) if self.contacts is not None and asked else {}
+        gathered = _Gathered(self, connection, known, now, contacts)
         ramp = WarmUp(connection, self.rules, now) if reserving and self.rules.warm_up else None
         decisions = []
         for candidate in known:
@@ -152,7 +161,12 @@ class _Gathered:
     """What the store says of some candidates, kept up while they are decided on one after the other."""
 
     def __init__(
-        self, decider: Decider, connection: Connection, candidates: Sequence[Candidate], now: datetime
+        self,
+        decider: Decider,
+        connection: Connection,
+        candidates: Sequence[Candidate],
+        now: datetime,
+        contacts: Mapping[int, Contact],
     ) -> None:
         self._decider = decider
         self._now = now
@@ -161,7 +175,7 @@ class _Gathered:
         self._suppressed: dict[tuple[str, str], Suppression] = suppressions.find(connection, hashes)
         self._consents: dict[int, Held] = consents.current(connection, people)
         self._switches: dict[str, Switch] = switches.everything(connection)
-        self._contacts = decider.contacts(people) if decider.contacts is not None else {}
+        self._contacts = contacts
         self._to_address: dict[str, dict[int, _Other]] = {}
         self._to_person: dict[int, dict[int, _Other]] = {}
         for other in _others(connection, people, hashes, now, decider.rules.longest):

@@ -20,6 +20,10 @@ def event_name(channel: str, what: str) -> str:
 
 
 def said_of(message: MessageRow, what: str, at: datetime, **properties: Any) -> Said:
-    """An event about a message: `what` is Sent, Delivered, Bounced, Marked as Spam, Opened or Link Clicked."""
+    """An event about a message: `what` is Sent, Delivered, Bounced, Marked as Spam, Opened or Link Clicked.
+
+    What a message causes by itself is a hop further from where it all began; what a person does begins anew.
+    """
     told = {**event_properties(message), **properties}
-    return Said(message.profile_id, event_name(message.channel, what), at, told, hops=message.hops)
+    hops = 0 if properties.get("machine") is False else message.hops + 1
+    return Said(message.profile_id, event_name(message.channel, what), at, told, hops=hops)

@@ -40,12 +40,19 @@ def slots(connection: Connection) -> list[Slot]:
 
 
 def due(
-    connection: Connection, now: datetime, limit: int, known: Sequence[Slot], most: Mapping[str, int]
+    connection: Connection,
+    now: datetime,
+    limit: int,
+    known: Sequence[Slot],
+    most: Mapping[str, int],
+    *,
+    for_update: bool = True,
 ) -> list[MessageRow]:
     """Up to `limit` messages whose time has come, best priority and longest waiting first; of a channel in `most`
     at most so many. Those of paused journeys and runs wait on.
 
-    On PostgreSQL the rows are locked, and passed over by other workers, until the transaction ends.
+    On PostgreSQL the rows are locked, and passed over by other workers, until the transaction ends, unless it is
+    only to look.
     """
     found: list[MessageRow] = []
     left = dict(most)
@@ -64,7 +71,7 @@ def due(
             .order_by(table.c.send_after)
             .limit(number)
         )
-        if connection.dialect.name == "postgresql":
+        if for_update and connection.dialect.name == "postgresql":
             query = query.with_for_update(skip_locked=True, of=table)
         rows = [message_of(row) for row in connection.execute(query).all()]
         found += rows
