@@ -137,6 +137,9 @@ class Preparer:
             else:
                 made.append((message, outgoing))
         with self._store.begin() as connection:
+            if not switches.is_sending(switches.everything(connection)):
+                claims.take_back(connection, [message.id for message in taken], now)
+                return
             for message, error in broken:
                 messages.put_status(connection, [(message.id, "failed", error.code)], now, error.message)
             update_rows(connection, table, ("counted_at",), [(None, message.id) for message, _ in broken])

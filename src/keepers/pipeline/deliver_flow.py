@@ -26,6 +26,7 @@ LEAST, MOST = 32, 256
 """messages handed over at once: about what goes out in a second, so that a crash leaves no more than that in doubt"""
 _FAST_S, _SLOW_S = 0.5, 2.0
 _RECORDED = 200
+_GATHERED_S = 0.05
 _WATCHED_S = 0.5
 log = logging.getLogger("keepers")
 Item = tuple[MessageRow, Outgoing]
@@ -53,6 +54,7 @@ class Flow:
         self._desk = desk
         self._total = total
         self._is_halted = False
+        self._is_ending = False
         self._braked: frozenset[str] = frozenset()
         self._unsent: list[int] = []
         self._failure: Exception | None = None
@@ -84,6 +86,7 @@ class Flow:
         try:
             await self._produce(waiting, time, limit, known)
         finally:
+            self._is_ending = True
             for _ in senders:
                 await waiting.put(None)
             await asyncio.gather(*senders)
@@ -141,16 +144,24 @@ class Flow:
             return Outcome("failed", f"{type(error).__name__} in the channel.", code=UNCERTAIN)
 
     async def _record(self, done: asyncio.Queue[Done | None]) -> None:
-        is_open = True
-        while is_open:
-            batch: list[Done] = []
-            while (one := await done.get()) is not None:
-                batch.append(one)
-                if done.empty() or len(batch) >= _RECORDED:
-                    break
-            is_open = one is not None
-            if batch:
-                await self._write_down(batch)
+        first = await done.get()
+        while first is not None:
+            batch = [first]
+            await self._gathered(done)
+            following: Done | None = first
+            while following is not None and len(batch) < _RECORDED and not done.empty():
+                following = done.get_nowait()
+                if following is not None:
+                    batch.append(following)
+            await self._write_down(batch)
+            first = None if following is None else await done.get()
+
+    async def _gathered(self, done: asyncio.Queue[Done | None]) -> None:
+        """Outcomes are written down together, but none waits long for others."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _GATHERED_S
+        while not self._is_ending and done.qsize() < _RECORDED and loop.time() < until:
+            await asyncio.sleep(_GATHERED_S / 10)
 
     async def _write_down(self, batch: list[Done]) -> None:
         try:

@@ -225,6 +225,24 @@ def test_a_message_stopped_between_claim_and_hand_over_does_not_go(store: Store)
     assert wire.keys == ["m2"]
 
 
+def test_the_kill_switch_works_on_what_is_claimed_too(store: Store) -> None:
+    post, wire = Post(store), Wire()
+    ids = post.queue(post.message(1))
+
+    def many(rows, _now):
+        with store.begin() as connection:
+            switches.put(connection, switches.SENDING, False, "a wrong price", NOW)
+        return [render(row) for row in rows]
+
+    post.deliver(wire, render=many)
+    assert (post.statuses(ids), wire.keys) == (["queued"], [])
+    assert post.at(ids[0]).counted_at is None
+    with store.begin() as connection:
+        switches.put(connection, switches.SENDING, True, "put right", NOW)
+    post.deliver(wire, NOW + hours(1))
+    assert post.statuses(ids) == ["sent"]
+
+
 def test_news_that_comes_faster_than_the_outcome_stays(store: Store) -> None:
     post = Post(store)
     (message_id,) = post.queue(post.message(1))
