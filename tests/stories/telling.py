@@ -3,7 +3,8 @@
 A step has `at` (UTC) and one of:
 `did: EVENT` by `who` (a user) or `visitor` (anonymous), with `with:` properties and `time:` when it happened, if not
 then · `has: {trait: value}` · `signs_in_as: USER` (a visitor becomes known) · `joins: ACCOUNT` with `with:` the
-account's traits · `apply: PLAYBOOK` · `tick: now` · `backfill: same_history` · `unmerge: VISITOR`
+account's traits; any of them `imported: true`, as a platform's history · `apply: PLAYBOOK` · `tick: now`
+· `backfill: same_history` · `unmerge: VISITOR`
 · `then:` what is true after a tick: lifecycle → stage → who, or segment → who, everybody who is in it
 · `as_of: {…}` the same as of that moment, without a tick · `since: {definition: {who: time}}`
 · `moves: {definition: [“who: from → to at TIME”]}` all moves so far, in order · `initial: {definition: […]}` likewise.
@@ -27,6 +28,9 @@ from keepers.pipeline.tick import until_idle
 from keepers.warehouse.standing import Standing
 from keepers.wire import Workspace
 from stories import telling_sending
+from stories.answering import Answers
+from stories.telling_sending import mailbox_for
+from stories.writing import completed
 
 IDENTIFIERS: tuple[tuple[str, str, IdentityKind], ...] = (
     ("who", "userId", "user_id"),
@@ -39,10 +43,13 @@ IDENTIFIERS: tuple[tuple[str, str, IdentityKind], ...] = (
 class Telling:
     """One story under way."""
 
-    def __init__(self, folder: Path, workspace: Workspace, mailbox: Mailbox | None = None) -> None:
+    def __init__(
+        self, folder: Path, workspace: Workspace, mailbox: Mailbox | None = None, answers: Answers | None = None
+    ) -> None:
         self._folder = folder
+        self._answers = answers
         self._workspace = workspace
-        self._sending = telling_sending.Sending(workspace, mailbox, self._name, self._profile)
+        self._sending = telling_sending.Sending(workspace, mailbox, self._name, self._profile, answers)
         self._numbers = count(1)
         self._names: dict[str, str] = {}
 
@@ -52,8 +59,8 @@ class Telling:
         if told & {"did", "has", "signs_in_as", "joins"}:
             self._send(at, step)
         if "apply" in step:
-            workspaces.write_playbook(self._folder, step["apply"])
-            self._sending.apply(step.get("running", "finish"))
+            workspaces.write_playbook(self._folder, completed(step["apply"], self._answers))
+            self._sending.apply(at, step.get("running", "finish"))
         self._sending.act(at, step)
         if "unmerge" in step:
             key = bucket_key("anonymous_id", step["unmerge"])
@@ -106,7 +113,8 @@ class Telling:
         else:
             traits = {k: v.isoformat() if isinstance(v, date) else v for k, v in step.get("has", {}).items()}
             call |= {"type": "identify", "traits": traits}
-        workspaces.send(self._workspace.store, at, [call])
+        path = "/v1/import" if step.get("imported") else "/v1/batch"
+        workspaces.send(self._workspace.store, at, [call], path)
 
     def _tick(self, at: datetime) -> None:
         with self._workspace.sequencing("a story") as ticker:
@@ -169,6 +177,33 @@ class Telling:
         cursor = self._workspace.warehouse.cursor()
         ((key,),) = cursor.execute("SELECT bucket_key FROM profiles WHERE profile_id = ?", [profile_id]).fetchall()
         return self._names[key]
+
+
+def tell(story: dict[str, Any], folder: Path, migrated: Path, address: str | None = None) -> None:
+    """A whole story in a new workspace. Raises AssertionError naming the step at which it goes another way."""
+    answers = Answers(story["answers"]) if "answers" in story else None
+    workspaces.make(
+        folder,
+        migrated,
+        lifecycles=story.get("lifecycles", ()),
+        playbook=completed(story.get("playbook"), answers),
+        zone=story.get("zone", "UTC"),
+        address=address,
+    )
+    is_mailed = any("deliver" in step for step in story["steps"])
+    mailbox = mailbox_for(folder, datetime(2026, 1, 1)) if is_mailed else None
+    with workspaces.opened(folder) as workspace:
+        telling = Telling(folder, workspace, mailbox, answers)
+        try:
+            for number, step in enumerate(story["steps"], start=1):
+                try:
+                    telling.step(step)
+                except AssertionError as wrong:
+                    raise AssertionError(f"step {number}, {step}: {wrong}") from wrong
+        finally:
+            telling.close()
+            if answers is not None:
+                answers.stop()
 
 
 def _number(standing: Standing, definition: str) -> tuple[int, list[str]]:

@@ -2,50 +2,66 @@
 
 A step has `at` (UTC) and any of:
 `agrees: {WHO: TOPIC or [TOPICS]}` / `objects:` consent to e-mail by topic (`*` for all), given or taken back ·
-`apply: PLAYBOOK` with `running: move` · `pause: JOURNEY` · `resume: JOURNEY` · `enrol: {JOURNEY: [WHO]}` ·
+`apply: PLAYBOOK` with `running: move` · `pause: JOURNEY` · `resume: JOURNEY` · `leave: {JOURNEY: [WHO]}` ·
+`enrol: {JOURNEY: [WHO]}` with `data: {…}` · `suppress: {ADDRESS: REASON}` ·
 `report: {kind: bounced, message: TEMPLATE, who: WHO, is_hard: true}` news of the newest such message ·
 `switch: {sending: false}` · `deliver: now` sends what is due, after a tick.
-Then, after a tick: `runs: {JOURNEY: {WHO: “at STEP” or “ended: REASON”}}` · `refused: {JOURNEY: {WHO: REASON}}` ·
-`decided: [“WHO: TEMPLATE STATUS REASON”]` all messages so far · `mail: [“ADDRESS: SUBJECT”]` all that arrived so far ·
-`events: {WHO: [NAMES]}` what Keepers said of them so far, in order.
+Then, after a tick: `runs: {JOURNEY: {WHO: “at STEP” or “ended: REASON”}}` · `entered: {JOURNEY: {WHO: TIMES}}` runs
+so far · `wakes: {JOURNEY: {WHO: WHEN}}` · `refused: {JOURNEY: {WHO: REASON}}` · `passed: {JOURNEY: {WHO: [“STEP
+REASON”]}}` what they came through, in order · `decided: [“WHO: TEMPLATE STATUS REASON”]` all messages so far, of held
+ones until when · `mail: [“ADDRESS: SUBJECT”]` all that arrived so far · `events: {WHO: [NAMES]}` what Keepers said of
+them so far, in order · `arms: {WHO: [ARM]}` what they were exposed to · `traits: {WHO: {…}}` · `called: [BODY]` all
+calls of webhooks so far.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import msgspec
 from sqlalchemy import select
 
 import workspaces
 from keepers.channels.mailbox import Mailbox
+from keepers.cli import operations
 from keepers.cli.commands import COMMANDS
-from keepers.model.consent import Consent
+from keepers.model.consent import Consent, address_hash
 from keepers.model.delivery import Report
+from keepers.model.moments import parse_instant
 from keepers.pipeline import publishing
-from keepers.store import consents, messages, refusals, reports, runs, switches
+from keepers.store import consents, messages, refusals, reports, runs, suppressions, switches, trail
 from keepers.store.journey_tables import entry_refusals
 from keepers.store.message_tables import messages as message_table
+from keepers.store.runs import RunRow
+from keepers.store.suppressions import Suppression
 from keepers.store.tables import log
+from keepers.warehouse.people import people
 from keepers.wire import Workspace
+from stories.answering import Answers
 
 KEYS = frozenset(
     {
-        *("agrees", "objects", "running", "pause", "resume", "enrol", "report", "switch", "deliver"),
-        *("runs", "refused", "decided", "mail", "events"),
+        *("agrees", "objects", "running", "pause", "resume", "leave", "enrol", "suppress", "report", "switch"),
+        *("deliver", "runs", "entered", "wakes", "refused", "passed", "decided", "mail", "events", "arms", "traits"),
+        "called",
     }
 )
 
 
 def mailbox_for(folder: Path, at: datetime) -> Mailbox:
-    """A mailbox for a story's workspace, which is told to send there."""
+    """A mailbox for a story's workspace, which is told to send there. Webhooks may call this machine."""
     mailbox = Mailbox(folder / "mailbox", smtp_port=0, http_port=None, now=lambda: at)
     mailbox.start()
     with (folder / "keepers.toml").open("a", encoding="utf-8") as settings:
         settings.write(
             f'[channels.email]\nhost = "127.0.0.1"\nport = {mailbox.smtp_port}\ntls = "none"\n'
             'sender = "Test shop <hello@shop.example>"\n[public]\nurl = "https://mail.shop.example"\n'
+            '[channels.webhook]\nallow = ["127.0.0.0/8"]\n'
         )
     return mailbox
 
@@ -53,8 +69,16 @@ def mailbox_for(folder: Path, at: datetime) -> Mailbox:
 class Sending:
     """What a story does and sees of journeys and messages."""
 
-    def __init__(self, workspace: Workspace, mailbox: Mailbox | None, name: Any, number: Any) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        mailbox: Mailbox | None,
+        name: Callable[[int], str],
+        number: Callable[[str], int],
+        answers: Answers | None,
+    ) -> None:
         self._workspace = workspace
+        self._answers = answers
         self._store = workspace.store
         self._mailbox = mailbox
         self._name = name
@@ -72,15 +96,25 @@ class Sending:
             publishing.resume(self._store, self._workspace.in_force(), step["resume"], at)
         for journey, who in step.get("enrol", {}).items():
             ids = [self._number(one) for one in who]
-            publishing.enrol(self._store, self._workspace.in_force(), journey, ids, at, step.get("with"))
+            publishing.enrol(self._store, self._workspace.in_force(), journey, ids, at, step.get("data"))
+        for journey, who in step.get("leave", {}).items():
+            with self._store.read() as connection:
+                held = runs.of_profiles(connection, [self._number(one) for one in who])
+            for run in (run for listed in held.values() for run in listed if run.journey == journey):
+                publishing.leave(self._store, run.id, at)
+        for address, reason in step.get("suppress", {}).items():
+            hashed = address_hash(self._workspace.secret, "email", address)
+            with self._store.begin() as connection:
+                suppressions.add(connection, [Suppression("email", hashed, reason, at, "story")])
         for name, is_on in step.get("switch", {}).items():
             with self._store.begin() as connection:
                 switches.put(connection, name, is_on, "told by the story", at)
         if "report" in step:
             self._report(step["report"], at)
 
-    def apply(self, running: str) -> None:
-        COMMANDS["apply"](self._workspace, workspaces.silent, running=running)
+    def apply(self, at: datetime, running: str) -> None:
+        with patch.object(operations, "clock", lambda: at):
+            COMMANDS["apply"](self._workspace, workspaces.silent, running=running)
 
     def deliver(self, at: datetime) -> None:
         self._workspace.sending.refresh()
@@ -97,17 +131,35 @@ class Sending:
     def see(self, step: dict[str, Any]) -> None:
         """What is true after the tick."""
         for journey, who in step.get("runs", {}).items():
-            assert self._runs(journey) == who, f"runs of {journey}"
+            assert (where := self._runs(journey)) == who, f"runs of {journey}: {where}"
         for journey, who in step.get("refused", {}).items():
-            assert self._refused(journey) == who, f"refused by {journey}"
+            assert (why := self._refused(journey)) == who, f"refused by {journey}: {why}"
+        for journey, who in step.get("entered", {}).items():
+            assert (found := self._entered(journey)) == who, f"runs so far of {journey}: {found}"
+        for journey, who in step.get("wakes", {}).items():
+            wanted = {name: parse_instant(at) if at else None for name, at in who.items()}
+            waking = {name: self._newest(journey, name).wake_at for name in who}
+            assert waking == wanted, f"{journey} wakes {waking}"
+        for journey, who in step.get("passed", {}).items():
+            for name, lines in who.items():
+                assert (way := self._passed(journey, name)) == lines, f"way of {name} through {journey}: {way}"
         if "decided" in step:
-            assert self._decided() == step["decided"]
+            assert (decided := self._decided()) == step["decided"], f"decided: {decided}"
         if "mail" in step:
             assert self._mailbox is not None
             arrived = reversed(self._mailbox.messages(limit=1000))
             assert [f"{mail.recipient}: {mail.subject}" for mail in arrived] == step["mail"]
         for who, names in step.get("events", {}).items():
-            assert self._events(who) == names, f"events of {who}"
+            assert (events := self._events(who)) == names, f"events of {who}: {events}"
+        for who, arms in step.get("arms", {}).items():
+            told = self._said(who, "Experiment Viewed")
+            assert [properties["variation_id"] for properties in told] == arms, f"arms of {who}"
+        for who, traits in step.get("traits", {}).items():
+            person = people(self._workspace.warehouse, [self._number(who)])[self._number(who)]
+            assert {name: person.traits.get(name) for name in traits} == traits, f"traits of {who}"
+        if "called" in step:
+            assert self._answers is not None
+            assert self._answers.called == step["called"]
 
     def _consent(self, who: str, topics: Any, state: Any, at: datetime) -> None:
         said = [
@@ -127,14 +179,37 @@ class Sending:
     def _runs(self, journey: str) -> dict[str, str]:
         """Everybody's newest run of a journey."""
         found: dict[str, str] = {}
-        with self._store.read() as connection:
-            everybody = connection.execute(select(runs.journey_runs.c.profile_id).distinct()).scalars().all()
-            for listed in runs.of_profiles(connection, everybody, only_active=False).values():
-                for run in listed:
-                    if run.journey == journey:
-                        where = f"at {run.step}" if run.status == "active" else f"ended: {run.reason}"
-                        found[self._name(run.profile_id)] = where
+        for run in self._all_runs(journey):
+            where = f"at {run.step}" if run.status == "active" else f"ended: {run.reason}"
+            found[self._name(run.profile_id)] = where
         return found
+
+    def _entered(self, journey: str) -> dict[str, int]:
+        return dict(Counter(self._name(run.profile_id) for run in self._all_runs(journey)))
+
+    def _newest(self, journey: str, who: str) -> RunRow:
+        return next(run for run in reversed(self._all_runs(journey)) if self._name(run.profile_id) == who)
+
+    def _all_runs(self, journey: str) -> list[RunRow]:
+        """By id, so in the order they were begun."""
+        table = runs.journey_runs.c
+        with self._store.read() as connection:
+            ids = connection.execute(select(table.id).where(table.journey == journey)).scalars().all()
+            return sorted(runs.get_many(connection, ids).values(), key=lambda run: run.id)
+
+    def _passed(self, journey: str, who: str) -> list[str]:
+        """The way of somebody's newest run: steps with the port they were left by or the reason, if there is one."""
+        run = self._newest(journey, who)
+        with self._store.read() as connection:
+            lines = trail.of_runs(connection, [run.id])[run.id]
+        told = []
+        for line in lines:
+            if line.what == "passed":
+                port = line.data.get("port", "next")
+                told.append(f"{line.step} {line.reason or ('' if port == 'next' else port)}".rstrip())
+            elif line.what in ("goal", "refused"):
+                told.append(f"{line.step} {line.what} {line.reason}".rstrip())
+        return told
 
     def _refused(self, journey: str) -> dict[str, str]:
         with self._store.read() as connection:
@@ -144,13 +219,23 @@ class Sending:
 
     def _decided(self) -> list[str]:
         table = message_table.c
-        query = select(table.profile_id, table.message, table.status, table.reason).order_by(table.id)
+        query = select(table.profile_id, table.message, table.status, table.reason, table.send_after)
         with self._store.read() as connection:
-            rows = connection.execute(query).all()
-        return [f"{self._name(row[0])}: {row[1]} {row[2]} {row[3]}".rstrip() for row in rows]
+            rows = connection.execute(query.order_by(table.id)).all()
+        told = []
+        for who, message, status, reason, send_after in rows:
+            until = f" until {send_after:%Y-%m-%d %H:%M}" if status == "held" else ""
+            told.append(f"{self._name(who)}: {message} {status} {reason}".rstrip() + until)
+        return told
 
     def _events(self, who: str) -> list[str]:
-        query = select(log.c.event).where(log.c.source == "keepers", log.c.profile_id == self._number(who))
+        return [event for event, _ in self._tracks(who)]
+
+    def _said(self, who: str, event: str) -> list[dict[str, Any]]:
+        """The properties of each such event."""
+        return [msgspec.json.decode(body)["properties"] for name, body in self._tracks(who) if name == event]
+
+    def _tracks(self, who: str) -> list[Any]:
+        query = select(log.c.event, log.c.body).where(log.c.source == "keepers", log.c.profile_id == self._number(who))
         with self._store.read() as connection:
-            rows = connection.execute(query.where(log.c.kind == "track").order_by(log.c.seq)).scalars().all()
-        return list(rows)
+            return list(connection.execute(query.where(log.c.kind == "track").order_by(log.c.seq)).all())

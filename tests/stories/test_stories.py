@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-import workspaces
-from stories.telling import Telling
-from stories.telling_sending import mailbox_for
+from conftest import Postgres
+from stories.telling import tell
 
 STORIES: dict[str, dict[str, Any]] = {
     story["story"]: story
@@ -20,28 +18,20 @@ STORIES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", STORIES)
-def test_story(name: str, tmp_path: Path, migrated_folder: Path) -> None:
-    story = STORIES[name]
-    folder = workspaces.make(
-        tmp_path / "shop",
-        migrated_folder,
-        lifecycles=story.get("lifecycles", ()),
-        playbook=story.get("playbook"),
-        zone=story.get("zone", "UTC"),
-    )
-    is_mailed = any("deliver" in step for step in story["steps"])
-    mailbox = mailbox_for(folder, datetime(2026, 1, 1)) if is_mailed else None
-    with workspaces.opened(folder) as workspace:
-        telling = Telling(folder, workspace, mailbox)
-        try:
-            for number, step in enumerate(story["steps"], start=1):
-                try:
-                    telling.step(step)
-                except AssertionError as wrong:
-                    raise AssertionError(f"step {number}, {step}: {wrong}") from wrong
-        finally:
-            telling.close()
+EVERY = [pytest.param(name, "sqlite", id=name) for name in STORIES] + [
+    pytest.param(name, "postgres", id=f"{name}, on PostgreSQL")
+    for name, story in STORIES.items()
+    if story.get("stores") == "both"
+]
+
+
+@pytest.mark.parametrize(("name", "engine"), EVERY)
+def test_story(name: str, engine: str, tmp_path: Path, migrated_folder: Path, request: pytest.FixtureRequest) -> None:
+    postgres: Postgres | None = request.getfixturevalue("postgres") if engine == "postgres" else None
+    address = postgres.migrated() if postgres else None
+    tell(STORIES[name], tmp_path / "shop", migrated_folder, address)
+    if postgres and address:
+        postgres.drop(address)
 
 
 def test_there_are_stories_enough() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -119,13 +119,15 @@ class Advancer:
             if position < watermark:
                 self._keep_cursor(watermark, now)
             return work.done
+        learned: set[str] = set()
         while True:
             with self._store.read() as connection:
                 rows = [row for row in log.read(connection, position, self._batch) if row.seq <= watermark]
             is_last = len(rows) < self._batch
             items = self._agenda(rows, last, now)
+            learned |= traits_in(rows)
             if is_last:
-                self._add_dated(items, rows, standing, last, now)
+                self._add_dated(items, learned, standing, last, now)
             horizon = now if is_last else min(now, max(max(row.time, row.known_at) for row in rows))
             work.until(items, horizon, watermark)
             if rows:
@@ -147,13 +149,12 @@ class Advancer:
         return agenda(rows, self.roster, canon, last, now)
 
     def _add_dated(
-        self, items: Agenda, rows: Sequence[LogRow], standing: Standing, last: datetime | None, now: datetime
+        self, items: Agenda, learned: Collection[str], standing: Standing, last: datetime | None, now: datetime
     ) -> None:
         """Who enters by a date or a schedule since the last time."""
         assert self.roster is not None
         if last is None or not self.roster.dated:
             return
-        learned = traits_in(rows)
         for item in self._calendar.items(self.roster, standing, last, now, learned):
             insort(items.setdefault(item.profile_id, deque()), item, key=lambda other: other.at)
 

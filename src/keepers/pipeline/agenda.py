@@ -179,9 +179,11 @@ def is_read(reads: Reads, wakes: tuple[str, str]) -> bool:
 
 
 def traits_in(rows: Sequence[LogRow]) -> frozenset[str]:
-    """The traits that some rows change."""
+    """The traits that some rows change; `*` among them when somebody was merged."""
     found: set[str] = set()
     for row in rows:
+        if row.kind == "merge":
+            found.add("*")
         if row.kind in ("identify", "group"):
             traits = _decode(row.body).get("traits")
             found |= traits.keys() if isinstance(traits, dict) else set()

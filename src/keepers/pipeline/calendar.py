@@ -15,6 +15,8 @@ from keepers.warehouse.database import Warehouse
 from keepers.warehouse.standing import Standing
 
 _AHEAD = timedelta(hours=1)
+MERGED = "*"
+"""among what was learned: somebody was merged, so that any trait may be another's now"""
 _ZONES = frozenset({"timezone", "country"})
 
 
@@ -34,9 +36,9 @@ class Calendar:
         for way in roster.dated:
             key = (way.journey.id, way.journey.version, way.n)
             known = self._looked.get(key)
-            if known is None or known[0] < until or not _ZONES.isdisjoint(learned) or _trait(way) in learned:
+            if known is None or known[0] < until or MERGED in learned or not _watched(way).isdisjoint(learned):
                 ahead = until + _AHEAD
-                known = self._looked[key] = (ahead, self._find(way, standing, after, ahead))
+                known = self._looked[key] = (ahead, self._find(way, standing, after, ahead, is_ahead=True))
             due = [item for item in known[1] if after < item.at <= until]
             if due and isinstance(way.entry, ScheduleEntry):
                 # Who is a member is told when the time has come.
@@ -44,10 +46,14 @@ class Calendar:
             found += due
         return found
 
-    def _find(self, way: Way, standing: Standing, after: datetime, until: datetime) -> list[Item]:
+    def _find(
+        self, way: Way, standing: Standing, after: datetime, until: datetime, *, is_ahead: bool = False
+    ) -> list[Item]:
         match way.entry:
             case DateEntry():
                 return list(self._dates(way, way.entry, after, until))
+            case ScheduleEntry() if is_ahead:
+                return [_item(way, way.entry, 0, at) for _, at in self._instants(way.entry, after, until)]
             case ScheduleEntry():
                 return list(self._schedule(way, way.entry, standing, after, until))
             case _:
@@ -68,14 +74,14 @@ class Calendar:
             self._warehouse.cursor()
             .execute(
                 f"""
-                SELECT v.profile_id, p.zone, v.raw
+                SELECT v.profile_id, p.zone, v.raw, v.time, v.until
                 FROM (
-                    SELECT coalesce(c.to_id, t.profile_id) AS profile_id, arg_max(t.date, (t.time, t.seq)) AS date,
-                           arg_max(t.raw, (t.time, t.seq)) AS raw
+                    SELECT coalesce(c.to_id, t.profile_id) AS profile_id, t.date, t.raw, t.time,
+                           lead(t.time) OVER (PARTITION BY coalesce(c.to_id, t.profile_id) ORDER BY t.time, t.seq)
+                               AS until
                     FROM trait_values t
                     LEFT JOIN canon c ON c.from_id = t.profile_id
                     WHERE t.trait = $trait AND t.time <= $until
-                    GROUP BY 1
                 ) v
                 JOIN profiles p ON p.profile_id = v.profile_id AND p.kind = 'person'
                 WHERE v.date IS NOT NULL AND {days} AND ($first IS NOT NULL AND $last IS NOT NULL)
@@ -84,9 +90,11 @@ class Calendar:
             )
             .fetchall()
         )
-        for profile_id, zone, raw in rows:
+        for profile_id, zone, raw, since, changed_at in rows:
             for at in date_occurrences(entry, msgspec.json.decode(raw), zone, after, until):
-                yield _item(way, entry, profile_id, at)
+                # A date counts as it was known at that instant, however late the tick.
+                if since <= at and (changed_at is None or at < changed_at):
+                    yield _item(way, entry, profile_id, at)
 
     def _schedule(
         self, way: Way, entry: ScheduleEntry, standing: Standing, after: datetime, until: datetime
@@ -95,19 +103,41 @@ class Calendar:
         if ask is None:
             return
         cursor = self._warehouse.cursor()
-        members = "FROM states s JOIN profiles p ON p.profile_id = s.profile_id WHERE s.ask = ? AND s.value = 1"
-        for (zone,) in cursor.execute(f"SELECT DISTINCT p.zone {members}", [ask.number]).fetchall():
-            instants = schedule_occurrences(entry, zone, after, until)
-            if not instants:
-                continue
-            rows = cursor.execute(f"SELECT s.profile_id {members} AND p.zone = ?", [ask.number, zone]).fetchall()
-            for at in instants:
-                yield from (_item(way, entry, profile_id, at) for (profile_id,) in rows)
+        for zone, at in self._instants(entry, after, until):
+            # Members are those of that instant: what changed since is taken back.
+            rows = cursor.execute(
+                """
+                WITH since AS (
+                    SELECT profile_id, arg_min(from_value, n) AS value
+                    FROM changes
+                    WHERE ask = $ask AND "at" > $at AND NOT initial
+                    GROUP BY 1
+                )
+                SELECT p.profile_id
+                FROM (
+                    SELECT profile_id, value FROM states
+                    WHERE ask = $ask AND profile_id NOT IN (SELECT profile_id FROM since)
+                    UNION ALL
+                    SELECT profile_id, value FROM since
+                ) m
+                JOIN profiles p ON p.profile_id = m.profile_id
+                WHERE m.value = 1 AND p.zone = $zone AND p.profile_id NOT IN (SELECT from_id FROM canon)
+                """,
+                {"ask": ask.number, "at": at, "zone": zone},
+            ).fetchall()
+            yield from (_item(way, entry, profile_id, at) for (profile_id,) in rows)
+
+    def _instants(self, entry: ScheduleEntry, after: datetime, until: datetime) -> list[tuple[str, datetime]]:
+        """(zone, instant) of every zone that a customer is in, or a first one would be."""
+        rows = self._warehouse.cursor().execute("SELECT DISTINCT zone FROM profiles").fetchall()
+        zones = {self._warehouse.zone, *(zone for (zone,) in rows)}
+        return [(zone, at) for zone in sorted(zones) for at in schedule_occurrences(entry, zone, after, until)]
 
 
 def _item(way: Way, entry: DateEntry | ScheduleEntry, profile_id: int, at: datetime) -> Item:
     return Item(at, 0, profile_id, (Candidate(way, trigger_at(entry, at)),))
 
 
-def _trait(way: Way) -> str | None:
-    return way.entry.date if isinstance(way.entry, DateEntry) else None
+def _watched(way: Way) -> frozenset[str]:
+    """The traits by which the instants of a way change."""
+    return _ZONES | {way.entry.date} if isinstance(way.entry, DateEntry) else _ZONES
