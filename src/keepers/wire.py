@@ -17,6 +17,7 @@ from keepers.model.errors import ConflictError, NotFoundError, UserError, neares
 from keepers.model.moments import parse_zone
 from keepers.model.profile import IDENTITY_KINDS
 from keepers.pipeline.advance import Advancer
+from keepers.pipeline.broadcast import Broadcaster
 from keepers.pipeline.checking import Checker
 from keepers.pipeline.evaluate import last_tick
 from keepers.pipeline.facts import Decider
@@ -89,6 +90,8 @@ class Workspace:
         self.folder = folder
         self.settings = settings
         self._turns = Turns()
+        self.listening_at = ""
+        """where this process serves the workspace, if it does"""
         self._is_owner = False
 
     @classmethod
@@ -149,9 +152,11 @@ class Workspace:
 
     @cached_property
     def ticker(self) -> Ticker:
+        broadcaster = Broadcaster(self.store, self.answerer, self.addresses, self.secret)
         return Ticker(
-            self.store, self.answerer, self.zone, self.advancer, self._take_news, self.settings.collect.limits
-        )
+            self.store, self.answerer, self.zone, self.advancer, broadcaster, self._take_news,
+            self.settings.collect.limits,
+        )  # fmt: skip
 
     @cached_property
     def sending(self) -> Sending:

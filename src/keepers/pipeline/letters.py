@@ -6,11 +6,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from keepers.model.consent import Topic
 from keepers.model.definitions import text_in
 from keepers.model.delivery import Content, Outgoing
 from keepers.model.errors import UserError
 from keepers.playbook.load import Playbook
+from keepers.render.definition import MessageTemplate
 from keepers.render.links import Links
 from keepers.render.render import Renderer
 from keepers.store.messages import MessageRow
@@ -42,7 +45,8 @@ class Letters:
         self._domain = domain
         self._people = people
         self._locale = locale
-        self.renderer = Renderer(playbook.messages, playbook.snippets, locale, {"company": dict(company)})
+        templates = {**playbook.messages, **variants_of(playbook)}
+        self.renderer = Renderer(templates, playbook.snippets, locale, {"company": dict(company)})
 
     def make(self, rows: Sequence[MessageRow], now: datetime) -> list[Outgoing | UserError]:
         """What goes out for each message, in order, or why it cannot. The shape `Deliverer` wants."""
@@ -87,7 +91,7 @@ class Letters:
         context = self._context(topic, row.message, person, data, now)
         locales = _locales(context["customer"], row.locale)
         links = self._links.of(row.key, row.profile_id, locales[0] if locales else "")
-        content = self.renderer.render(row.message, context, locales, links)
+        content = self.renderer.render(self._template_of(row), context, locales, links)
         is_marketing = not row.is_transactional and row.channel == "email"
         return Outgoing(
             id=row.id,
@@ -132,6 +136,27 @@ class Letters:
 
     def _message_id(self, key: str) -> str:
         return f"<{key}@{self._domain}>"
+
+    def _template_of(self, row: MessageRow) -> str:
+        """The message, or what a broadcast's variant makes of it."""
+        name = f"{row.broadcast}/{row.step}"
+        return name if row.broadcast and row.step and name in self.renderer.messages else row.message
+
+
+def variants_of(playbook: Playbook) -> dict[str, MessageTemplate]:
+    """The variants of broadcasts that say the same under another subject, as messages named `broadcast/variant`."""
+    found = {}
+    for broadcast in playbook.broadcasts.values():
+        template = playbook.messages.get(broadcast.message)
+        for variant in broadcast.test.variants if broadcast.test is not None and template is not None else ():
+            if variant.subject and template is not None:
+                content = {
+                    locale: msgspec.structs.replace(body, subject=text_in(variant.subject, locale) or body.subject)
+                    for locale, body in template.content.items()
+                }
+                name = f"{broadcast.id}/{variant.id}"
+                found[name] = msgspec.structs.replace(template, id=name, content=content)
+    return found
 
 
 def nested(traits: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from keepers.journeys.parse import parse_journey
 from keepers.journeys.steps.delay import Delay, Until
 from keepers.pipeline.letters import LOCALE_TRAITS
 from keepers.playbook.live import InForce
+from keepers.playbook.load import Playbook
 from keepers.store import definitions, runs
 
 KIND = "journey"
@@ -93,13 +94,7 @@ class Roster:
     def traits_told(self, message: str) -> frozenset[str] | None:
         """The traits a message's texts name, by their first part: what it needs to know of a customer. None for all."""
         if message not in self._told:
-            template = self.playbook.messages[message]
-            texts = [text for body in template.content.values() for text in msgspec.structs.astuple(body)]
-            for snippet in self.playbook.snippets.values():
-                texts += [snippet.content] if isinstance(snippet.content, str) else snippet.content.values()
-            whole = "\n".join(texts)
-            is_open = any(word in whole for word in ("customer[", "customer |", "= customer %"))
-            self._told[message] = None if is_open else frozenset((*_NAMED.findall(whole), *LOCALE_TRAITS))
+            self._told[message] = traits_named(self.playbook, message)
         return self._told[message]
 
     @property
@@ -139,6 +134,17 @@ class Roster:
         for journey in self._known.values():
             found |= self.reads(journey)
         return found
+
+
+def traits_named(playbook: Playbook, message: str) -> frozenset[str] | None:
+    """The traits a message's texts name, by their first part. None for all."""
+    template = playbook.messages[message]
+    texts = [text for body in template.content.values() for text in msgspec.structs.astuple(body)]
+    for snippet in playbook.snippets.values():
+        texts += [snippet.content] if isinstance(snippet.content, str) else snippet.content.values()
+    whole = "\n".join(texts)
+    is_open = any(word in whole for word in ("customer[", "customer |", "= customer %"))
+    return None if is_open else frozenset((*_NAMED.findall(whole), *LOCALE_TRAITS))
 
 
 def _looked_at(journey: Journey) -> Iterable[str]:

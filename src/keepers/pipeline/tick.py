@@ -1,4 +1,4 @@
-"""One tick: news of messages → inbox → log → warehouse → answers → journeys, over what is there."""
+"""One tick: news of messages → inbox → log → warehouse → answers → journeys → broadcasts, over what is there."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from keepers.model.event import LIMITS, Limits
 from keepers.pipeline.advance import Advanced, Advancer
+from keepers.pipeline.broadcast import Broadcaster
 from keepers.pipeline.evaluate import Progress, evaluate, refuse_past
 from keepers.pipeline.identify import identify
 from keepers.playbook.live import InForce, freeze_fit, in_force
@@ -59,6 +60,7 @@ class Ticker:
         answerer: Answerer,
         zone: ZoneInfo,
         advancer: Advancer,
+        broadcaster: Broadcaster,
         take_news: Callable[[datetime], int],
         limits: Limits = LIMITS,
     ) -> None:
@@ -68,6 +70,7 @@ class Ticker:
         self._advancer = advancer
         self._take_news = take_news
         self._limits = limits
+        self._broadcaster = broadcaster
         self._seen_version = -1
         self._standing: Standing | None = None
         self._unanswered: frozenset[int] = frozenset()
@@ -83,9 +86,10 @@ class Ticker:
         done = evaluate(self._answerer, standing, self._unanswered, now, progress)
         self._unanswered = frozenset()
         advanced = self._advance(standing, now)
+        broadcast = self._broadcast(standing, now)
         return Ticked(
             now, identified.events, loaded, done.waves, done.subjects, done.changes, news,
-            advanced.entered, advanced.moved, advanced.ended, advanced.queued,
+            advanced.entered, advanced.moved, advanced.ended, advanced.queued + broadcast,
         )  # fmt: skip
 
     def _advance(self, standing: Standing, now: datetime) -> Advanced:
@@ -94,6 +98,10 @@ class Ticker:
         if self._advancer.relay(self._in_force, now):
             self.load()
         return self._advancer.advance(self._in_force, standing, now)
+
+    def _broadcast(self, standing: Standing, now: datetime) -> int:
+        assert self._in_force is not None
+        return self._broadcaster.advance(self._in_force, standing, now)
 
     @property
     def standing(self) -> Standing:

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, text, update
 
+from keepers.model.consent import ALL_TOPICS, ConsentState
+from keepers.model.delivery import UNFINISHED
 from keepers.model.errors import NotFoundError
-from keepers.store.message_tables import broadcast_sends
+from keepers.store.bulk import insert_new, select_in, update_rows
+from keepers.store.database import Store
+from keepers.store.message_tables import broadcast_sends, consents, link_hits, message_history
+from keepers.store.message_tables import messages as table
 
-SendStatus = Literal["scheduled", "queueing", "testing", "sending", "finished", "stopped"]
+SendStatus = Literal["scheduled", "queueing", "testing", "releasing", "sending", "finished", "stopping", "stopped"]
+"""`testing`: the variants are out and the rest waits for the winner; `releasing`: the rest is let go"""
+STOPPED = "stopped"
+TESTED = "test"
+"""why a message is held: it waits for the variant that does best"""
+OUT = ("sent", "delivered")
+CHUNK = 20_000
 
 
 class BroadcastSend(Struct, frozen=True):
-    """One sending. `position` is the last profile queued; `data` is the sender's memory, such as the arms of a test."""
+    """One sending. `position` is the last profile queued, or the last message released; `data` the sender's memory."""
 
     broadcast: str
     version: int
@@ -71,3 +83,197 @@ def _values(send: BroadcastSend) -> dict[str, Any]:
 
 def _send(row: Any) -> BroadcastSend:
     return BroadcastSend(**{**row._mapping, "data": msgspec.json.decode(row.data)})
+
+
+def newest(connection: Connection) -> dict[str, BroadcastSend]:
+    """The last sending of every broadcast that was ever sent, by broadcast."""
+    return {row.broadcast: _send(row) for row in connection.execute(_columns.order_by(broadcast_sends.c.id))}
+
+
+def lock(connection: Connection, send_id: int) -> BroadcastSend:
+    """A sending that nobody else changes until the transaction ends. Raises NotFoundError."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(broadcast_sends.c.id).where(broadcast_sends.c.id == send_id).with_for_update())
+    return get(connection, send_id)
+
+
+class Tally(NamedTuple):
+    """How many messages of a sending stand so. `variant` is empty outside of a test."""
+
+    variant: str
+    status: str
+    reason: str
+    number: int
+
+
+def tally(connection: Connection, send: BroadcastSend) -> list[Tally]:
+    """The messages of a sending by variant, status and reason."""
+    named = (table.c.step, table.c.status, table.c.reason)
+    query = select(*named, func.count()).where(_of(send)).group_by(*named).order_by(*named)
+    return [Tally(*row) for row in connection.execute(query)]
+
+
+def is_waiting(connection: Connection, send: BroadcastSend, *, tested: bool = False) -> bool:
+    """Whether any message of a sending is not with the outside world yet; with `tested` only those of variants."""
+    for status in UNFINISHED:
+        query = select(table.c.id).where(_of(send), table.c.status == status)
+        if tested:
+            query = query.where(table.c.step != "")
+        if connection.execute(query.limit(1)).first() is not None:
+            return True
+    return False
+
+
+def queue(connection: Connection, names: Sequence[str], rows: list[tuple[Any, ...]]) -> int:
+    """Adds messages as tuples in the order of `names`; those that are there already stay. How many were new."""
+    return len(insert_new(connection, table, names, rows, ("id",)))
+
+
+def consent_states(connection: Connection, channel: str, topic: str, first: int, last: int) -> dict[int, ConsentState]:
+    """What counts for a topic for the profiles from `first` to `last`; who never said anything is absent."""
+    place = func.row_number().over(
+        partition_by=consents.c.profile_id, order_by=(consents.c.at.desc(), consents.c.id.desc())
+    )
+    ranked = (
+        select(consents.c.profile_id, consents.c.state, place.label("place"))
+        .where(
+            consents.c.profile_id.between(first, last),
+            consents.c.channel == channel,
+            consents.c.topic.in_([topic, ALL_TOPICS]),
+        )
+        .subquery()
+    )
+    query = select(ranked.c.profile_id, ranked.c.state).where(ranked.c.place == 1)
+    return {row[0]: row[1] for row in connection.execute(query).all()}
+
+
+def addressed(connection: Connection, send: BroadcastSend, hashes: Sequence[str]) -> set[str]:
+    """Those of these addresses that the sending has a message for."""
+    query = select(table.c.address_hash, table.c.broadcast, table.c.visit, table.c.status)
+    rows = select_in(connection, query, table.c.address_hash, hashes)
+    mine = (send.broadcast, send.id)
+    return {row.address_hash for row in rows if (row.broadcast, row.visit) == mine and row.status != "skipped"}
+
+
+def held_back(connection: Connection, send: BroadcastSend, after: int, limit: int = CHUNK) -> list[tuple[int, str]]:
+    """Messages past an id that wait for the winner, as (id, data as JSON)."""
+    query = select(table.c.id, table.c.data).where(
+        _of(send), table.c.status == "held", table.c.reason == TESTED, table.c.id > after
+    )
+    return [(row[0], row[1]) for row in connection.execute(query.order_by(table.c.id).limit(limit)).all()]
+
+
+def release(connection: Connection, names: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
+    """Lets messages go; tuples in the order of `names`, last the id."""
+    update_rows(connection, table, names, rows)
+
+
+def slots_taken(connection: Connection, send: BroadcastSend) -> dict[datetime, int]:
+    """How many messages of a sending go, or went, when: its throttle after a restart."""
+    query = select(table.c.send_after, func.count()).where(_of(send), table.c.status != "skipped")
+    return {row[0]: row[1] for row in connection.execute(query.group_by(table.c.send_after))}
+
+
+def sweep(store: Store, send: BroadcastSend, now: datetime) -> int:
+    """Skips, as stopped, what of a sending waits: what a worker has in hand first, then the rest in chunks."""
+    return sum(_in_chunks(store, send, status, "skipped", STOPPED, "", now) for status in ("claimed", "queued", "held"))
+
+
+def unsweep(store: Store, send: BroadcastSend, now: datetime) -> int:
+    """Queues again what was skipped because the sending was stopped."""
+    return _in_chunks(store, send, "skipped", "queued", "", STOPPED, now)
+
+
+def _in_chunks(
+    store: Store, send: BroadcastSend, was: str, status: str, reason: str, was_for: str, now: datetime
+) -> int:
+    """Moves messages from one status to another with their history, a chunk and a transaction at a time."""
+    done = 0
+    while True:
+        with store.begin() as connection:
+            query = select(table.c.id, table.c.reason, table.c.step).where(_of(send), table.c.status == was)
+            if was_for:
+                query = query.where(table.c.reason == was_for)
+            found = connection.execute(query.order_by(table.c.id).limit(CHUNK)).all()
+            if not found:
+                return done
+            # Who waited for the winner of a test waits for it again when the sending goes on.
+            waits = status == "queued" and bool(send.data.get("rest"))
+            rows = [
+                (
+                    "held" if waits and not row.step else status,
+                    TESTED if waits and not row.step else reason,
+                    None,
+                    None,
+                    row.id,
+                )
+                for row in found
+            ]
+            update_rows(connection, table, ("status", "reason", "claimed_by", "counted_at"), rows)
+            chunk = (found[0].id, found[-1].id)
+            listed = text(
+                "INSERT INTO message_history (message_id, at, status, reason, detail)"
+                " SELECT id, :at, status, reason, '' FROM messages"
+                " WHERE broadcast = :broadcast AND visit = :send AND id BETWEEN :first AND :last"
+                " AND status = :status AND reason = :reason"
+            ).bindparams(
+                bindparam("at", now, type_=message_history.c.at.type),
+                broadcast=send.broadcast, send=send.id, first=chunk[0], last=chunk[1], status=status, reason=reason,
+            )  # fmt: skip
+            connection.execute(listed)
+        done += len(found)
+
+
+class Result(NamedTuple):
+    """How a variant did: messages sent, and to how many people's clicks or opens they came."""
+
+    variant: str
+    sent: int
+    opened: int
+    clicked: int
+
+
+def results(connection: Connection, send: BroadcastSend) -> dict[str, Result]:
+    """The variants of a sending by what people did with them; machines' hits count for nothing."""
+    people = link_hits.c.is_machine.is_(False)
+    numbers: dict[str, list[int]] = {}
+    query = select(table.c.step, func.count()).where(_of(send), table.c.step != "", table.c.sent_at.is_not(None))
+    for variant, sent in connection.execute(query.group_by(table.c.step)):
+        numbers[variant] = [sent, 0, 0]
+    for place, condition in ((1, None), (2, link_hits.c.url != "")):
+        hits = (
+            select(table.c.step, func.count(table.c.id.distinct()))
+            .join(link_hits, link_hits.c.message_id == table.c.id)
+            .where(_of(send), table.c.step != "", people)
+        )
+        if condition is not None:
+            hits = hits.where(condition)
+        for variant, number in connection.execute(hits.group_by(table.c.step)):
+            numbers.setdefault(variant, [0, 0, 0])[place] = number
+    return {variant: Result(variant, *counted) for variant, counted in numbers.items()}
+
+
+def arms(connection: Connection, send: BroadcastSend) -> Iterator[list[tuple[int, str]]]:
+    """Whoever was sent a variant, as (profile, variant), chunk by chunk."""
+    query = select(table.c.id, table.c.profile_id, table.c.step)
+    yield from _paged(connection, query.where(_of(send), table.c.step != "", table.c.sent_at.is_not(None)))
+
+
+def not_opened(connection: Connection, send: BroadcastSend) -> Iterator[list[int]]:
+    """Profiles who were sent a message of a sending that nobody opened or clicked, machines apart, chunk by chunk."""
+    hit = select(link_hits.c.id).where(link_hits.c.message_id == table.c.id, link_hits.c.is_machine.is_(False))
+    query = select(table.c.id, table.c.profile_id).where(_of(send), table.c.status.in_(OUT), ~hit.exists())
+    for rows in _paged(connection, query):
+        yield [row[0] for row in rows]
+
+
+def _paged(connection: Connection, query: Any) -> Iterator[list[Any]]:
+    after = 0
+    while rows := connection.execute(query.where(table.c.id > after).order_by(table.c.id).limit(CHUNK)).all():
+        yield [tuple(row[1:]) for row in rows]
+        after = rows[-1].id
+
+
+def _of(send: BroadcastSend) -> ColumnElement[bool]:
+    """Its messages: the number of the sending stands where a run's messages have the visit."""
+    return (table.c.broadcast == send.broadcast) & (table.c.visit == send.id)

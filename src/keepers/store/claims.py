@@ -13,6 +13,7 @@ from keepers.store import message_history, messages
 from keepers.store.bulk import distinct, select_in, update_rows
 from keepers.store.journey_tables import journey_runs, journey_states
 from keepers.store.message_history import HistoryRow
+from keepers.store.message_tables import broadcast_sends
 from keepers.store.message_tables import messages as table
 from keepers.store.messages import MessageRow, message_of
 
@@ -94,7 +95,10 @@ def next_due(connection: Connection) -> datetime | None:
 def _is_not_paused() -> ColumnElement[bool]:
     paused = select(journey_states.c.journey).where(journey_states.c.is_paused)
     run_is_paused = exists().where(journey_runs.c.id == table.c.run_id, journey_runs.c.is_paused)
-    return table.c.journey.not_in(paused) & or_(table.c.run_id.is_(None), ~run_is_paused)
+    # A sending that was stopped: its messages are skipped one by one, and none goes out meanwhile.
+    stopped = select(broadcast_sends.c.id).where(broadcast_sends.c.status.in_(["stopping", "stopped"]))
+    is_going_on = or_(table.c.broadcast.is_(None), table.c.visit.not_in(stopped))
+    return table.c.journey.not_in(paused) & or_(table.c.run_id.is_(None), ~run_is_paused) & is_going_on
 
 
 def take(connection: Connection, worker_id: str, taken: Sequence[MessageRow], now: datetime) -> None:

@@ -1,0 +1,212 @@
+"""Broadcasts at work: each tick takes every sending a step further, from its audience to its last message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from keepers.journeys.broadcast import Broadcast
+from keepers.journeys.written import span
+from keepers.model.moments import format_instant, parse_instant
+from keepers.pipeline import broadcast_winner
+from keepers.pipeline.broadcast_queue import NAMES, Judge, Sheet, Verdict, rows_of
+from keepers.pipeline.broadcast_winner import sheet_of, told_of
+from keepers.playbook.live import InForce
+from keepers.store import broadcast_sends, log, switches
+from keepers.store.broadcast_sends import BroadcastSend
+from keepers.store.database import Store
+from keepers.store.log import Said
+from keepers.warehouse.answers import Answerer
+from keepers.warehouse.audiences import CHUNK, Audience
+from keepers.warehouse.standing import Standing
+
+PER_TICK = 100_000
+"""customers taken up in one tick, so that journeys go on beside a large broadcast"""
+EXPOSED = "Experiment Viewed"
+NO_BROADCAST = "the broadcast was taken out of the playbook"
+
+
+class Broadcaster:
+    """Takes sendings on, tick by tick. `addresses`: channel → the trait it is in. The caller holds the sequence."""
+
+    def __init__(self, store: Store, answerer: Answerer, addresses: Mapping[str, str], secret: bytes) -> None:
+        self._store = store
+        self._answerer = answerer
+        self._addresses = addresses
+        self._secret = secret
+        self._judges: dict[int, tuple[int, Judge]] = {}
+
+    def advance(self, live: InForce, standing: Standing, now: datetime) -> int:
+        """Whatever sendings have to do by now; how many messages were queued or let go."""
+        with self._store.read() as connection:
+            waiting = broadcast_sends.unfinished(connection)
+            braked = switches.braked(switches.everything(connection)) if waiting else frozenset()
+        done = 0
+        for send in waiting:
+            if send.status == "stopping":
+                # Whoever stopped it did not come to the end.
+                broadcast_sends.sweep(self._store, send, now)
+                self._keep(send, now, status="stopped", finished_at=now)
+                continue
+            sheet = sheet_of(live, send.broadcast, send.data.get("message", ""))
+            if sheet is None:
+                self._keep(send, now, status="stopped", finished_at=now, why=NO_BROADCAST)
+                broadcast_sends.sweep(self._store, send, now)
+                continue
+            stream = switches.stream_of(sheet.template.channel, sheet.is_transactional)
+            if stream in braked:
+                # Queueing would skip everybody for a reason that may be gone in an hour.
+                continue
+            done += self._step(sheet, send, standing, now)
+        return done
+
+    def _step(self, sheet: Sheet, send: BroadcastSend, standing: Standing, now: datetime) -> int:
+        match send.status:
+            case "scheduled" if now >= parse_instant(send.data["begins"]):
+                return self._queue(sheet, self._begin(sheet, send, standing, now), standing, now)
+            case "queueing":
+                return self._queue(sheet, send, standing, now)
+            case "testing":
+                return self._test(sheet, send, standing, now)
+            case "releasing":
+                return self._release(sheet, send, now)
+            case "sending":
+                self._finish(send, now)
+        return 0
+
+    def _begin(self, sheet: Sheet, send: BroadcastSend, standing: Standing, now: datetime) -> BroadcastSend:
+        """Takes down the audience as of now; from here on nobody enters or leaves it."""
+        size = self._freeze(sheet, send, standing, now)
+        return self._keep(send, now, status="queueing", begun=format_instant(now), audience=size, queued=0, skipped={})
+
+    def _freeze(
+        self, sheet: Sheet, send: BroadcastSend, standing: Standing, at: datetime, *, again: bool = False
+    ) -> int:
+        trait = self._addresses.get(sheet.template.channel, "")
+        told = told_of(sheet)
+        audience = self._audience(send)
+        of = send.data.get("of")
+        if of is None:
+            return audience.freeze(standing, sheet.broadcast.who, at, trait, told, as_of=again)
+        with self._store.read() as connection:
+            named = broadcast_sends.not_opened(connection, broadcast_sends.get(connection, of))
+            return audience.freeze_these(named, trait, told)
+
+    def _queue(self, sheet: Sheet, send: BroadcastSend, standing: Standing, now: datetime) -> int:
+        audience = self._audience(send)
+        begun = parse_instant(send.data["begun"])
+        if not audience.exists():
+            # The warehouse was made anew meanwhile: the same audience, worked out as of the same moment.
+            self._freeze(sheet, send, standing, begun, again=True)
+        judge = self._judge(sheet, send, begun)
+        queued = taken = 0
+        while taken < PER_TICK:
+            members = audience.chunk(send.position, CHUNK)
+            if not members:
+                audience.drop()
+                self._judges.pop(send.id, None)
+                self._keep(send, now, status="testing" if send.data.get("rest") else "sending")
+                break
+            taken += len(members)
+            with self._store.begin() as connection:
+                if broadcast_sends.lock(connection, send.id).status != send.status:
+                    return queued
+                verdicts = judge.judge(connection, members, now)
+                broadcast_sends.queue(connection, NAMES, rows_of(sheet, send, verdicts, now))
+                send = _counted(sheet, send, verdicts)
+                broadcast_sends.save(connection, send)
+                log.say(connection, list(_exposures(sheet.broadcast, send, verdicts, now)), now)
+            queued += sum(not v.reason for v in verdicts)
+        return queued
+
+    def _test(self, sheet: Sheet, send: BroadcastSend, standing: Standing, now: datetime) -> int:
+        """Waits for the sample's answers, then lets the rest go with the variant that did best."""
+        if now < parse_instant(send.data["test_until"]):
+            return 0
+        with self._store.read() as connection:
+            if broadcast_sends.is_waiting(connection, send, tested=True):
+                # Delivery is behind, or stopped: the sample has not been asked yet.
+                return 0
+            found = broadcast_winner.judge(connection, self._answerer, standing, sheet, send, now)
+        send = self._keep(send, now, status="releasing", position=0, **found)
+        return self._release(sheet, send, now)
+
+    def _release(self, sheet: Sheet, send: BroadcastSend, now: datetime) -> int:
+        released = 0
+        slots = broadcast_winner.slots_of(self._store, sheet, send)
+        while released < PER_TICK:
+            with self._store.begin() as connection:
+                if broadcast_sends.lock(connection, send.id).status != send.status:
+                    return released
+                chunk = broadcast_sends.held_back(connection, send, send.position)
+                if not chunk:
+                    break
+                broadcast_winner.release(connection, sheet, send, slots, chunk, now)
+                send = msgspec.structs.replace(send, position=chunk[-1][0])
+                broadcast_sends.save(connection, send)
+            released += len(chunk)
+        else:
+            return released
+        self._keep(send, now, status="sending")
+        return released
+
+    def _finish(self, send: BroadcastSend, now: datetime) -> None:
+        with self._store.read() as connection:
+            if broadcast_sends.is_waiting(connection, send):
+                return
+        self._keep(send, now, status="finished", finished_at=now)
+
+    def _judge(self, sheet: Sheet, send: BroadcastSend, begun: datetime) -> Judge:
+        """One for as long as the sending is queued by the same definitions: the throttle goes on where it was."""
+        known = self._judges.get(send.id)
+        if known is not None and known[0] == sheet.version:
+            return known[1]
+        judge = Judge(sheet, self._secret, begun, send)
+        if sheet.broadcast.per_hour is not None and send.position:
+            with self._store.read() as connection:
+                judge.slots.restore(broadcast_sends.slots_taken(connection, send))
+        self._judges[send.id] = (sheet.version, judge)
+        return judge
+
+    def _audience(self, send: BroadcastSend) -> Audience:
+        return Audience(self._answerer, f"broadcast_audience_{send.id}")
+
+    def _keep(self, send: BroadcastSend, now: datetime, **changes: Any) -> BroadcastSend:
+        """Writes a sending down, unless somebody stopped it meanwhile. What is no column goes into its memory."""
+        columns = {name: changes.pop(name) for name in ("status", "finished_at", "position") if name in changes}
+        fresh = msgspec.structs.replace(send, data={**send.data, **changes}, **columns)
+        with self._store.begin() as connection:
+            if broadcast_sends.lock(connection, send.id).status == send.status:
+                broadcast_sends.save(connection, fresh)
+        return fresh
+
+
+def _counted(sheet: Sheet, send: BroadcastSend, verdicts: Sequence[Verdict]) -> BroadcastSend:
+    """A sending that is a chunk further, with its progress."""
+    data = dict(send.data)
+    skipped = dict(data["skipped"])
+    for verdict in verdicts:
+        if verdict.reason:
+            skipped[verdict.reason] = skipped.get(verdict.reason, 0) + 1
+    data["skipped"] = skipped
+    data["queued"] += sum(not v.reason for v in verdicts)
+    test = sheet.broadcast.test
+    if test is not None:
+        data["rest"] = data.get("rest", 0) + sum(v.waits for v in verdicts)
+        last = max((v.at for v in verdicts if v.variant), default=None)
+        if last is not None:
+            until = last + span(test.wait)
+            known = data.get("test_until")
+            data["test_until"] = format_instant(max(until, parse_instant(known)) if known else until)
+    return msgspec.structs.replace(send, position=verdicts[-1].member.profile_id, data=data)
+
+
+def _exposures(broadcast: Broadcast, send: BroadcastSend, verdicts: Sequence[Verdict], now: datetime) -> Iterator[Said]:
+    """Who takes part in the test, and with which variant."""
+    for verdict in verdicts:
+        if verdict.variant and not verdict.reason:
+            told = {"experiment_id": broadcast.id, "variation_id": verdict.variant, "broadcast": broadcast.id}
+            yield Said(verdict.member.profile_id, EXPOSED, now, told)

@@ -1,0 +1,71 @@
+"""When customers last did something that says they still want to hear from us: a click, a visit, an order, a yes."""
+
+from __future__ import annotations
+
+import duckdb
+
+from keepers.warehouse.database import Warehouse, set_watermark
+
+WATERMARK = "engaged"
+_TABLE = 'CREATE TABLE IF NOT EXISTS engaged (profile_id BIGINT, "at" TIMESTAMP)'
+_SAID = """
+    t.source = 'keepers' AND (
+        t.event IN ('Subscribed', 'In-App Read')
+        OR (t.event = 'Email Link Clicked' AND t.raw NOT LIKE '%"machine":true%')
+    )
+"""
+"""what Keepers itself says of customers; clicks by machines are nobody's"""
+_OWN = """
+    t.source <> 'keepers'
+    AND t.kind IN ('track', 'page', 'screen')
+    AND NOT regexp_matches(t.event, '^(Email|SMS|Push|In-App) ')
+"""
+"""what customers do; that another sender wrote to them, or they opened it, is no engagement"""
+
+
+def refresh(warehouse: Warehouse) -> int:
+    """Brings table `engaged` (profile_id as it was told, at) up to what is loaded; how many customers it was.
+
+    Costs a look at the rows that came since the last call alone.
+    """
+    cursor = warehouse.cursor()
+    cursor.execute(_TABLE)
+    after = warehouse.watermark(WATERMARK)
+    row = cursor.execute("SELECT max(seq) FROM tracks WHERE seq > ?", [after]).fetchone()
+    newest = int(row[0]) if row and row[0] is not None else after
+    if newest == after:
+        return 0
+    with warehouse.transaction() as writing:
+        done = _take(writing, after, newest)
+        set_watermark(writing, WATERMARK, newest)
+    return done
+
+
+def _take(cursor: duckdb.DuckDBPyConnection, after: int, newest: int) -> int:
+    cursor.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE engaged_now AS
+        SELECT profile_id, max("at") AS "at"
+        FROM (
+            SELECT t.profile_id, t.time AS "at"
+            FROM tracks t
+            WHERE t.seq > $after AND t.seq <= $newest AND (({_SAID}) OR ({_OWN}))
+            UNION ALL
+            SELECT v.profile_id, v.time
+            FROM trait_values v
+            WHERE v.seq > $after AND v.seq <= $newest AND starts_with(v.trait, 'subscribed.') AND v.boolean
+        )
+        GROUP BY 1
+        """,
+        {"after": after, "newest": newest},
+    )
+    # History may arrive late: the newest counts, whichever came first.
+    cursor.execute(
+        """
+        UPDATE engaged_now SET "at" = greatest(engaged_now."at", e."at")
+        FROM engaged e WHERE e.profile_id = engaged_now.profile_id
+        """
+    )
+    cursor.execute("DELETE FROM engaged WHERE profile_id IN (SELECT profile_id FROM engaged_now)")
+    found = cursor.execute('INSERT INTO engaged SELECT profile_id, "at" FROM engaged_now').fetchone()
+    return int(found[0]) if found else 0
