@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from keepers.audience.definitions import Segment
-from keepers.cli import operations
+from keepers.cli import journey_commands, operations
+from keepers.cli.answers import moment, shown
 from keepers.journeys.moving import How
 from keepers.measure import moves as measure_moves
 from keepers.measure import stages as measure_stages
@@ -35,11 +36,6 @@ from keepers.wire import Workspace, clock
 
 Progress = Callable[[int, int], None]
 Command = Callable[..., Any]
-
-
-def moment(workspace: Workspace, text: str | None) -> datetime:
-    """`--now`: ISO 8601 in the workspace's zone, or the workspace's present."""
-    return workspace.now() if text is None else parse_instant(text, workspace.zone)
 
 
 def tick(workspace: Workspace, progress: Progress, now: str | None = None, idle: bool = False) -> Any:
@@ -212,24 +208,6 @@ def import_file(
         return shown(importing.run_import(workspace.store, workspace.warehouse, file, given, at, progress))
 
 
-def shown(value: Any) -> Any:
-    """A struct as plain data with instants in ISO 8601 UTC."""
-    return msgspec.to_builtins(_with_instants(value))
-
-
-def _with_instants(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return format_instant(value)
-    if isinstance(value, msgspec.Struct):
-        fields = msgspec.structs.fields(value)
-        return {f.encode_name: _with_instants(getattr(value, f.name)) for f in fields}
-    if isinstance(value, dict):
-        return {k: _with_instants(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_with_instants(v) for v in value]
-    return value
-
-
 COMMANDS: dict[str, Command] = {
     "tick": tick,
     "backfill": backfill,
@@ -249,5 +227,6 @@ COMMANDS: dict[str, Command] = {
     "unmerge": operations.unmerge,
     "rebuild": operations.rebuild,
     "templates": operations.templates,
+    **journey_commands.COMMANDS,
 }
 """Every command that needs a workspace, by name."""

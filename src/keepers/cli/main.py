@@ -12,13 +12,15 @@ import msgspec
 import typer
 
 from keepers import __version__
-from keepers.cli import interrupting, present
+from keepers.cli import interrupting, present, present_sending
+from keepers.cli.answers import shown
 from keepers.cli.asking import ask, errors
-from keepers.cli.commands import shown
+from keepers.cli.operations import starters
 from keepers.cli.operations import templates as list_templates
 from keepers.model.errors import KeepersError, UserError
 from keepers.model.moments import parse_zone
-from keepers.wire import Workspace, create, find_folder
+from keepers.playbook.starters import install_journeys, require_starters
+from keepers.wire import PLAYBOOK, Workspace, create, find_folder
 
 app = typer.Typer(
     name="keepers",
@@ -77,14 +79,18 @@ def init(
     directory: Annotated[Path, typer.Argument(help="Folder of the new workspace.")],
     templates: Annotated[list[str] | None, typer.Argument(help="Lifecycle templates, as with --lifecycle.")] = None,
     lifecycle: Annotated[list[str] | None, typer.Option(help="A lifecycle template; may be repeated.")] = None,
+    journeys: Annotated[list[str] | None, typer.Option(help="A starter journey; may be repeated.")] = None,
     name: Annotated[str | None, typer.Option(help="The business's name.")] = None,
     zone: Annotated[str, typer.Option(help="IANA time zone of the business.")] = "UTC",
     as_json: Json = False,
 ) -> None:
     """Make a workspace: settings, a playbook from templates, keys."""
     parse_zone(zone)
+    starting = [one for given in journeys or () for one in given.split(",") if one]
+    require_starters(starting)
     chosen = [one for given in (*(lifecycle or ()), *(templates or ())) for one in given.split(",") if one]
     written = create(directory.expanduser().absolute(), chosen or ["value"], name, zone)
+    written += install_journeys(directory.expanduser().absolute() / PLAYBOOK, starting)
     workspace = Workspace.open(find_folder(directory))
     try:
         tokens = {kind: workspace.ensure_key(kind, f"first {kind} key") for kind in ("write", "server", "secret")}
@@ -199,11 +205,15 @@ def apply(
 
 @app.command()
 def templates(
+    journeys: Annotated[bool, typer.Option("--journeys", help="Starter journeys alone.")] = False,
     locale: Annotated[str, typer.Option(help="Language of the names: en, ru, pl, zh, it.")] = "en",
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """The lifecycle models that ship, and what each needs to see."""
+    """The lifecycle models that ship, what each needs to see, and the starter journeys."""
+    if journeys:
+        give(starters(locale), as_json, present_sending.starters)
+        return
     folder = find_folder(workspace or _chosen["folder"])
     named = workspace or _chosen["folder"]
     if named or (folder / "keepers.toml").is_file():
@@ -211,6 +221,8 @@ def templates(
     else:
         answer = list_templates(None, lambda done, total: None, locale)
     give(answer, as_json, present.templates)
+    if not as_json:
+        present_sending.starters(starters(locale))
 
 
 @app.command()
@@ -243,7 +255,7 @@ def unmerge(
 
 def main() -> None:
     """Runs the command: 0 done, 2 for the person's mistake, 1 for ours; never a traceback."""
-    from keepers.cli import demo, importing, keys, serve  # noqa: F401 - they add their commands to `app`
+    from keepers.cli import demo, importing, journeys, keys, serve  # noqa: F401 - they add their commands to `app`
 
     interrupting.begin()
     try:

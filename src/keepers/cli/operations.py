@@ -22,6 +22,7 @@ from keepers.playbook import catalog
 from keepers.playbook.apply import apply_playbook
 from keepers.playbook.load import Playbook, PlaybookErrors, load
 from keepers.playbook.plan import proposed_fit
+from keepers.playbook.starters import starters as shipped_starters
 from keepers.scores.rhythm import frozen
 from keepers.store import inbox, keys, log, runs
 from keepers.warehouse.load import WATERMARK
@@ -199,3 +200,16 @@ def templates(workspace: Workspace | None, progress: Progress, locale: str = "en
             }
         )
     return found
+
+
+def starters(locale: str = "en") -> list[dict[str, Any]]:
+    """Starter journeys: what each does, and the words and segments it asks about."""
+    return [
+        {
+            "id": one.id,
+            "name": text_in(one.name, locale),
+            "description": text_in(one.description, locale),
+            "needs": sorted(one.needs),
+        }
+        for one in shipped_starters().values()
+    ]

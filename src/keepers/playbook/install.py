@@ -31,7 +31,7 @@ def install(folder: Path, lifecycles: Iterable[str]) -> list[Path]:
     texts: dict[Path, str] = {}
     words = {node for node in missing if not node.startswith("lifecycle:")}
     if words:
-        texts[_vocabulary(folder, chosen[0].id if chosen else "more")] = _only(FOLDER / VOCABULARY, words)
+        texts[vocabulary_file(folder, chosen[0].id if chosen else "more")] = only(FOLDER / VOCABULARY, words)
     for name in sorted(node.removeprefix("lifecycle:") for node in missing - words):
         source = Path(shipped().place(f"lifecycle/{name}")[0]).name
         texts[folder / source] = _without_about(FOLDER / source)
@@ -44,13 +44,13 @@ def install(folder: Path, lifecycles: Iterable[str]) -> list[Path]:
     return list(texts)
 
 
-def _vocabulary(folder: Path, reason: str) -> Path:
+def vocabulary_file(folder: Path, reason: str) -> Path:
     """The vocabulary's file, or one beside it: what a marketer has edited is never written over."""
     first = folder / VOCABULARY
     return folder / f"vocabulary-{reason}.yaml" if first.exists() else first
 
 
-def _only(path: Path, kept: set[str]) -> str:
+def only(path: Path, kept: set[str]) -> str:
     """The vocabulary's text with only some definitions, each with the comment above it."""
     whole = path.read_text(encoding="utf-8")
     lines = whole.splitlines()
