@@ -90,8 +90,8 @@ def record(connection: Connection, brakes: Brakes, done: Sequence[Done], total: 
         answer = _answer(one, verdict)
         if answer is not None:
             answers.append(answer)
-        if standing.get(message.id) != "handed_over":
-            # News of it came faster than this.
+        if standing.get(message.id) not in ("handed_over", UNCERTAIN):
+            # News of it came faster than this. Doubt, raised by others when this worker's lock was lost, is settled.
             continue
         standings.append((verdict.status, verdict.reason, verdict.send_after or message.send_after, None, message.id))
         if not verdict.keeps_place:
