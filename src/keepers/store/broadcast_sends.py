@@ -97,7 +97,7 @@ def lock(connection: Connection, send_id: int) -> BroadcastSend:
     return get(connection, send_id)
 
 
-class Tally(NamedTuple):
+class Tally(Struct, frozen=True):
     """How many messages of a sending stand so. `variant` is empty outside of a test."""
 
     variant: str
