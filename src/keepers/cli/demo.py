@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,11 +14,17 @@ import typer
 from msgspec import Struct
 from rich.console import Console
 
-from keepers.cli import commands, demo_data, present
+from keepers.channels.mailbox import Mailbox
+from keepers.cli import commands, demo_data, demo_mail, demo_report, present
 from keepers.cli.asking import reporting
 from keepers.cli.main import app
 from keepers.cli.timelapse import play
 from keepers.model.errors import ConflictError
+from keepers.model.moments import format_instant
+from keepers.pipeline.identify import identify
+from keepers.pipeline.tick import Ticker
+from keepers.playbook.starters import install_journeys
+from keepers.settings import FILE
 from keepers.wire import Workspace, clock, create
 
 MARK = ".keepers-demo"
@@ -51,19 +57,33 @@ def demo(
     timings = Timings()
     history = demo_data.online_retail(data) if data is not None else demo_data.cdnow()
     workspace = _fresh(directory.absolute(), history.shop)
+    mailbox = demo_mail.start_mailbox(workspace) if history.sample else None
+    if mailbox is not None:
+        workspace = _with_mail(workspace, mailbox)
+    post: demo_mail.Post | None = None
     try:
         first, last = _import(workspace, history, timings)
         commands.apply(workspace, _no_progress)
+        if mailbox is not None:
+            played = demo_mail.purchases(workspace.data_folder / "history" / history.sample)
+            post = demo_mail.Post(workspace, mailbox, played, first)
+            out.print(demo_mail.ABOUT.format(customers=len({p.customer for p in played})))
         with workspace.sequencing("keepers demo") as ticker:
-            out.print("\n[bold]The time-lapse[/]: one tick a week, as if you had been there.\n")
+            out.print("\n[bold]The time-lapse[/]: week by week, as if you had been there.\n")
             with timings.timed("time-lapse"):
-                play(workspace, ticker, first, last, out)
+                play(workspace, ticker, first, last, out, _days(post, timings) if post is not None else None)
         _report(workspace, last, timings)
+        if post is not None:
+            demo_report.letters(workspace, post, out)
         if no_serve:
             out.print(f"\nThe workspace stays in {directory}; try `keepers -w {directory} stages value`.")
             return
-        _serve(workspace, port)
+        _serve(workspace, port, mailbox)
     finally:
+        if post is not None:
+            post.close()
+        if mailbox is not None:
+            mailbox.stop()
         workspace.close()
 
 
@@ -84,6 +104,30 @@ def _fresh(folder: Path, shop: str) -> Workspace:
     return workspace
 
 
+def _with_mail(workspace: Workspace, mailbox: Mailbox) -> Workspace:
+    """The workspace with three starter journeys, sending to the mailbox."""
+    with (workspace.folder / FILE).open("a", encoding="utf-8") as settings:
+        settings.write(demo_mail.SETTINGS.format(port=mailbox.smtp_port))
+    for path in install_journeys(workspace.playbook_folder, demo_mail.JOURNEYS):
+        path.write_text(demo_mail.for_the_sample(path.read_text(encoding="utf-8")), encoding="utf-8")
+    workspace.close()
+    return Workspace.open(workspace.folder)
+
+
+def _days(post: demo_mail.Post, timings: Timings) -> Callable[[Ticker, datetime], None]:
+    """A day of the sample: they buy, journeys move, letters go out."""
+
+    def day(ticker: Ticker, at: datetime) -> None:
+        new = post.arrive(at)
+        identify(post.store, at)
+        post.agree(new, at)
+        ticker.tick(at)
+        with timings.timed("letters"):
+            post.deliver(at)
+
+    return day
+
+
 def _import(workspace: Workspace, history: demo_data.History, timings: Timings) -> tuple[datetime, datetime]:
     out.print(f"[bold]{history.shop}[/]: {history.about}")
     weeks = demo_data.weeks_to_shift(history.last, clock())
@@ -96,14 +140,17 @@ def _import(workspace: Workspace, history: demo_data.History, timings: Timings) 
     )
     for note in history.notes:
         out.print(f"  {note}")
+    shift = timedelta(weeks=weeks)
     for file, mapping in files:
         with timings.timed("import"), reporting(f"Importing {file.name}") as report:
-            done = commands.import_file(workspace, report, str(file), mapping)
+            # As if it had been sent in when the time-lapse begins: what comes later than that is no import's doing.
+            done = commands.import_file(
+                workspace, report, str(file), mapping, now=format_instant(history.first + shift)
+            )
         out.print(
             f"{file.name}: {done['loaded']:,} rows imported in {done['seconds']:.1f} s"
             + (f", {done['rejected']:,} rejected" if done["rejected"] else "")
         )
-    shift = timedelta(weeks=weeks)
     return history.first + shift, min(history.last + shift + timedelta(days=1), clock())
 
 
@@ -145,9 +192,11 @@ def _example(workspace: Workspace) -> str:
     return f"#{row[0]}" if row else "#1"
 
 
-def _serve(workspace: Workspace, port: int | None) -> None:
+def _serve(workspace: Workspace, port: int | None, mailbox: Mailbox | None) -> None:
     from keepers.running.serving import serve
 
+    if mailbox is not None:
+        out.print(f"\nRead what was sent: [bold]{mailbox.url}[/]")
     out.print("\nServing the status page and the API; stop with Ctrl-C.")
     serve(workspace, port=port, on_started=lambda address: out.print(f"Open [bold]{address}/[/]"))
 

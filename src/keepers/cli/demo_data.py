@@ -11,9 +11,11 @@ from typing import Any
 import duckdb
 from msgspec import Struct
 
+from keepers.cli.demo_mail import is_sampled
 from keepers.model.errors import NotFoundError, UserError
 from keepers.warehouse.names import literal
 
+SAMPLE = "sample.csv"
 Mapped = tuple[Path, dict[str, Any]]
 STAMP = "'%Y-%m-%d %H:%M:%S'"
 RETAIL_COLUMNS = ("InvoiceNo", "StockCode", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID")
@@ -28,6 +30,8 @@ class History(Struct, frozen=True):
     last: datetime
     prepare: Callable[[Path, timedelta], list[Mapped]]
     notes: tuple[str, ...] = ()
+    sample: str = ""
+    """the file `prepare` writes of customers whose days are played one by one, with letters"""
 
 
 def weeks_to_shift(last: datetime, now: datetime) -> int:
@@ -61,10 +65,16 @@ def cdnow() -> History:
     def prepare(folder: Path, shift: timedelta) -> list[Mapped]:
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / "cdnow.csv"
-        duckdb.execute(
-            f"COPY (SELECT customer, strftime(date + INTERVAL {shift.days} DAY, '%Y-%m-%d') AS date, cds, total"
-            f" FROM ({read})) TO {literal(str(target))} (HEADER)"
+        sampled = ", ".join(
+            literal(name)
+            for (name,) in duckdb.execute(f"SELECT DISTINCT customer FROM ({read})").fetchall()
+            if is_sampled(name)
         )
+        for file, part in ((target, "NOT IN"), (folder / SAMPLE, "IN")):
+            duckdb.execute(
+                f"COPY (SELECT customer, strftime(date + INTERVAL {shift.days} DAY, '%Y-%m-%d') AS date, cds, total"
+                f" FROM ({read}) WHERE customer {part} ({sampled})) TO {literal(str(file))} (HEADER)"
+            )
         properties = {"total": "total", "cds": "cds"}
         return [(target, {"event": "Order Completed", "profile": "customer", "time": "date", "properties": properties})]
 
@@ -75,6 +85,7 @@ def cdnow() -> History:
         first,
         last,
         prepare,
+        sample=SAMPLE,
     )
 
 

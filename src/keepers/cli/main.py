@@ -255,7 +255,15 @@ def unmerge(
 
 def main() -> None:
     """Runs the command: 0 done, 2 for the person's mistake, 1 for ours; never a traceback."""
-    from keepers.cli import demo, importing, journeys, keys, serve  # noqa: F401 - they add their commands to `app`
+    from keepers.cli import (  # noqa: F401 - they add their commands to `app`
+        broadcasts,
+        demo,
+        importing,
+        journeys,
+        keys,
+        mailbox,
+        serve,
+    )
 
     interrupting.begin()
     try:

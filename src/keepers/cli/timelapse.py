@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from keepers.wire import Workspace
 
 WEEK = timedelta(days=7)
 QUIET_S = 4.0
+LETTERS_AT = 10
 Counts = dict[str, list[StageCount]]
 
 
@@ -33,13 +34,37 @@ def weeks(first: datetime, last: datetime) -> Iterator[datetime]:
     yield last
 
 
-def play(workspace: Workspace, ticker: Ticker, first: datetime, last: datetime, console: Console) -> Counts:
-    """Ticks week by week and draws the stages as bars; where there is no terminal, a line now and then."""
+def days(after: datetime, until: datetime) -> Iterator[datetime]:
+    """The days after a moment and before another, each at the hour at which letters go out."""
+    at = after.replace(hour=LETTERS_AT, minute=0, second=0, microsecond=0)
+    while at < until:
+        if at > after:
+            yield at
+        at += timedelta(days=1)
+
+
+def play(
+    workspace: Workspace,
+    ticker: Ticker,
+    first: datetime,
+    last: datetime,
+    console: Console,
+    day: Callable[[Ticker, datetime], None] | None = None,
+) -> Counts:
+    """Ticks week by week and draws the stages as bars; where there is no terminal, a line now and then.
+
+    With `day`, that plays each day of a week before the week's own tick.
+    """
     moments = list(weeks(first, last))
     counts: Counts = {}
     drawn = time.monotonic()
+    before = first
     with Live(console=console, auto_refresh=False, transient=False) as live:
         for n, at in enumerate(moments, start=1):
+            if day is not None:
+                for noon in days(before, at):
+                    day(ticker, noon)
+                before = at
             done = ticker.tick(at)
             counts = _counts(workspace)
             if console.is_terminal:

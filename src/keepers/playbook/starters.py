@@ -95,8 +95,7 @@ def _needs(starters_: Playbook, journeys: Iterable[Journey]) -> frozenset[str]:
     base = shipped()
     waiting: list[str] = []
     for journey in journeys:
-        for reference in check_sending.entries(journey):
-            waiting.append(f"{reference.role}:{reference.name}")
+        waiting += [f"{reference.role}:{reference.name}" for reference in check_sending.entries(journey)]
         for condition in journey.questions().values():
             reads = graph.reads(condition, base.events)
             waiting += [*reads.definitions, *(f"event:{word}" for word in reads.words)]

@@ -62,7 +62,7 @@ class OpenPublicDesk:
         ses.fetch_from_amazon(url)
 
     def queue_confirmation(self, connection: Connection, wanted: Confirmation) -> None:
-        template = self._workspace.in_force().playbook.messages.get(CONFIRMATION)
+        template = self._workspace.sending.playbook.messages.get(CONFIRMATION)
         if template is None:
             raise UserError(
                 f"The playbook has no message “{CONFIRMATION}”, which asks for the second yes. `keepers init` with any "

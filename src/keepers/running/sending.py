@@ -41,12 +41,12 @@ ALWAYS = ("in_app", "webhook")
 
 
 class Sending:
-    """What sends for a workspace. `clock` tells the present; `address` is where the server listens, if it does."""
+    """What sends for a workspace. `clock` tells the present."""
 
-    def __init__(self, workspace: Workspace, clock: Callable[[], datetime], address: str = "") -> None:
+    def __init__(self, workspace: Workspace, clock: Callable[[], datetime]) -> None:
         self._workspace = workspace
         self._clock = clock
-        self.url = workspace.settings.public.url or address or _own_address(workspace)
+        self.url = workspace.settings.public.url or workspace.listening_at or _own_address(workspace)
         self.links = Links(workspace.secret, f"{self.url}{PREFIX}")
         live = workspace.in_force().playbook
         self.decider = Decider(live.contact, live.topics, workspace.secret, self._contacts)
@@ -68,7 +68,7 @@ class Sending:
         if version == self._version:
             return
         self._version = version
-        live = self._workspace.in_force().playbook
+        live = self.playbook = self._workspace.in_force().playbook
         self.decider.rules, self.decider.topics = live.contact, live.topics
         self.letters = Letters(
             live, self.links, self.company, locale=self._workspace.settings.sending.locale, domain=self._domain(),

@@ -61,6 +61,7 @@ def serve(
     with ExitStack() as stack:
         _own(stack, workspace)
         sockets, address = _listen(stack, workspace, host, port)
+        workspace.listening_at = address
         stack.enter_context(_logging(workspace))
         figures, keys = Figures(), KeyRing(workspace.store.read)
         loop = TickLoop(workspace, figures.registry) if ticking else None
