@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from keepers.audience.definitions import Segment
-from keepers.cli import journey_commands, operations
+from keepers.cli import broadcast_commands, consent_commands, journey_commands, message_commands, operations
 from keepers.cli.answers import moment, shown
 from keepers.journeys.moving import How
 from keepers.measure import moves as measure_moves
@@ -227,6 +227,9 @@ COMMANDS: dict[str, Command] = {
     "unmerge": operations.unmerge,
     "rebuild": operations.rebuild,
     "templates": operations.templates,
+    **broadcast_commands.COMMANDS,
     **journey_commands.COMMANDS,
+    **message_commands.COMMANDS,
+    **consent_commands.COMMANDS,
 }
 """Every command that needs a workspace, by name."""

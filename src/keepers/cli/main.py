@@ -257,11 +257,14 @@ def main() -> None:
     """Runs the command: 0 done, 2 for the person's mistake, 1 for ours; never a traceback."""
     from keepers.cli import (  # noqa: F401 - they add their commands to `app`
         broadcasts,
+        consent,
+        delivering,
         demo,
         importing,
         journeys,
         keys,
         mailbox,
+        messages,
         serve,
     )
 

@@ -121,6 +121,11 @@ def why(
     return Why(profile_id, tuple(waiting), tuple(sorted(told, key=lambda one: one.at)))
 
 
+def never_came(journey: str, locale: str = "en") -> str:
+    """What is said of somebody whom nothing has brought to a journey."""
+    return joined(line("never_came", locale, journey=journey))
+
+
 def of_messages(connection: Connection, rows: Sequence[MessageRow], locale: str = "en") -> list[Told]:
     """What was decided about messages, and what became of them."""
     changes = message_history.of_messages(connection, [row.id for row in rows])

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from keepers.channels.base import Channel, Surroundings, read_settings
+from keepers.channels.email import EmailChannel
 from keepers.channels.machine import Hit, classify
 from keepers.channels.registry import CHANNELS
 from keepers.model.delivery import Outcome, Outgoing
@@ -41,15 +42,17 @@ ALWAYS = ("in_app", "webhook")
 
 
 class Sending:
-    """What sends for a workspace. `clock` tells the present."""
+    """What sends for a workspace. `clock` tells the present. One that is apart never opens the warehouse: customers
+    are as they were when their messages were decided on."""
 
-    def __init__(self, workspace: Workspace, clock: Callable[[], datetime]) -> None:
+    def __init__(self, workspace: Workspace, clock: Callable[[], datetime], *, is_apart: bool = False) -> None:
         self._workspace = workspace
         self._clock = clock
+        self._is_apart = is_apart
         self.url = workspace.settings.public.url or workspace.listening_at or _own_address(workspace)
         self.links = Links(workspace.secret, f"{self.url}{PREFIX}")
         live = workspace.in_force().playbook
-        self.decider = Decider(live.contact, live.topics, workspace.secret, self._contacts)
+        self.decider = Decider(live.contact, live.topics, workspace.secret, None if is_apart else self._contacts)
         self._version = -1
         self._counted: dict[int, int] = {}
         self.refresh()
@@ -72,7 +75,7 @@ class Sending:
         self.decider.rules, self.decider.topics = live.contact, live.topics
         self.letters = Letters(
             live, self.links, self.company, locale=self._workspace.settings.sending.locale, domain=self._domain(),
-            people=lambda ids: people(self._workspace.warehouse, ids),
+            people=None if self._is_apart else lambda ids: people(self._workspace.warehouse, ids),
         )  # fmt: skip
 
     def channels(self) -> dict[str, Channel]:
@@ -88,9 +91,14 @@ class Sending:
         made: dict[str, Channel] = {}
         for name in dict.fromkeys((*ALWAYS, *given)):
             kind = CHANNELS[name]
-            channel = kind.make(read_settings(kind, given.get(name, {})), around)
+            channel = kind.make(read_settings(kind, self._with_files(given.get(name, {}))), around)
             made[name] = EveryBrowser(channel, self._workspace) if name == "push" else channel
         return made
+
+    def email(self) -> EmailChannel | None:
+        """The e-mail channel, not opened; None where none is set up. Raises UserError for settings that cannot work."""
+        channel = self.channels().get("email") if "email" in self._workspace.settings.channels else None
+        return channel if isinstance(channel, EmailChannel) else None
 
     def deliverer(self, worker_id: str, clock: Callable[[], datetime] | None = None) -> Deliverer:
         """A delivery worker. Without `clock` all of a call happens at its `now`, as in stories."""
@@ -123,6 +131,14 @@ class Sending:
                 copy = message_copies.get(connection, message_id, at)
             self._counted[message_id] = len(set(_TRACKED.findall(copy.html))) if copy is not None else 1
         return self._counted[message_id]
+
+    def _with_files(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """A channel's settings, files relative to the workspace's folder: a server is started from anywhere."""
+        folder = self._workspace.folder
+        return {
+            name: str(folder / value) if name.endswith("_file") and value and isinstance(value, str) else value
+            for name, value in given.items()
+        }
 
     def _make(self, rows: Sequence[MessageRow], now: datetime) -> Sequence[Outgoing | UserError]:
         return self.letters.make(rows, now)
