@@ -98,6 +98,33 @@ class SendingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How long the exact copy each customer got is kept, in days (13 months)."""
 
 
+class BounceSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    listen_host: str = "127.0.0.1"
+    """Address `keepers serve` takes bounces on by SMTP: where the bounce domain's MX, or a mail server, leads."""
+    listen_port: int = 0
+    """Port of the same, usually 25 or 2525; 0 for none."""
+    maildir: str = ""
+    """A Maildir that mail to the bounce domain is put into, relative to the workspace."""
+    mbox: str = ""
+    """An mbox file that mail to the bounce domain is put into, relative to the workspace."""
+    imap_host: str = ""
+    """An IMAP server with a mailbox for the bounce domain; empty for none."""
+    imap_port: int = 993
+    """Its port: TLS from the first byte."""
+    imap_user: str = ""
+    """User name there."""
+    imap_password: str = ""
+    """Password. Better given as KEEPERS_BOUNCES_IMAP_PASSWORD than in the file."""
+    imap_folder: str = "INBOX"
+    """The folder that is read."""
+    imap_move_to: str = ""
+    """A folder what was read is moved to; empty to leave it, marked as seen."""
+    imap_ca_file: str = ""
+    """Certificates to trust (PEM) in place of the system's, relative to the workspace."""
+    every: float = 60.0
+    """Seconds between looks into the Maildir, the mbox file and the IMAP folder."""
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     workspace: WorkspaceSettings = field(default_factory=WorkspaceSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
@@ -107,6 +134,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     company: CompanySettings = field(default_factory=CompanySettings)
     public: PublicSettings = field(default_factory=PublicSettings)
     sending: SendingSettings = field(default_factory=SendingSettings)
+    bounces: BounceSettings = field(default_factory=BounceSettings)
     channels: dict[str, dict[str, Any]] = field(default_factory=dict)
     """`[channels.email]` and so on: read by each channel's own settings"""
     providers: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -144,6 +172,10 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
     parse_zone(settings.workspace.zone)
     if not 0 <= settings.server.port <= 65535:
         raise UserError(f"{path}: server.port must lie between 0 and 65535.", code="settings")
+    if not 0 <= settings.bounces.listen_port <= 65535:
+        raise UserError(f"{path}: bounces.listen_port must lie between 0 and 65535.", code="settings")
+    if not 1 <= settings.bounces.every <= 86_400:
+        raise UserError(f"{path}: bounces.every must lie between 1 and 86400 seconds.", code="settings")
     if not 0.05 <= settings.server.tick_every <= 3600:
         raise UserError(f"{path}: server.tick_every must lie between 0.05 and 3600 seconds.", code="settings")
     return settings

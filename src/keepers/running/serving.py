@@ -33,6 +33,7 @@ from keepers.api.status import status_handlers
 from keepers.cli.commands import COMMANDS
 from keepers.model.errors import ConflictError, UserError
 from keepers.running.at_desk import OpenDesk
+from keepers.running.bounces import BounceReading
 from keepers.running.delivering import DeliveryLoop
 from keepers.running.public_desk import OpenPublicDesk
 from keepers.running.ticking import TickLoop
@@ -69,6 +70,9 @@ def serve(
         delivery = DeliveryLoop(workspace, figures.registry) if sends else None
         if loop is not None and delivery is not None:
             loop.on_queued = delivery.wake
+        bounces = BounceReading(workspace, loop.wake if loop is not None else None)
+        stack.callback(bounces.stop)
+        bounces.start()
         desk = OpenDesk(workspace, COMMANDS, loop)
         token = secrets.token_urlsafe(32)
         handlers: list[ControllerRouterHandler] = [
@@ -103,6 +107,7 @@ def serve(
         try:
             _run(app, sockets, announced, stop)
         finally:
+            bounces.stop()
             if delivery is not None:
                 delivery.stop()
             if loop is not None:
