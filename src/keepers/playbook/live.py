@@ -10,9 +10,12 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from keepers.audience import ast
+from keepers.journeys.definition import Journey
+from keepers.journeys.parse import parse_journey
 from keepers.playbook.load import Playbook, load_bodies
 from keepers.scores.rhythm import Fit
-from keepers.store import definitions
+from keepers.store import definitions, runs
 from keepers.warehouse.standing import Definitions
 
 FIT = ("fit", "rhythm")
@@ -25,14 +28,19 @@ class InForce(Struct, frozen=True):
     fit: Fit
     versions: dict[str, int]
     fitted_at: datetime | None = None
+    pinned: tuple[ast.Condition, ...] = ()
+    """what older versions of journeys that are still walked ask about accounts"""
 
     def definitions(self) -> Definitions:
-        return definitions_of(self.playbook, self.fit)
+        return definitions_of(self.playbook, self.fit, self.pinned)
 
 
-def definitions_of(playbook: Playbook, fit: Fit) -> Definitions:
-    """A playbook as the evaluator takes it."""
-    return Definitions(playbook.events, playbook.segments, playbook.lifecycles, playbook.rhythm, fit)
+def definitions_of(playbook: Playbook, fit: Fit, pinned: tuple[ast.Condition, ...] = ()) -> Definitions:
+    """A playbook as the evaluator takes it. What journeys ask about accounts is answered like segments."""
+    asked = tuple(c for journey in playbook.journeys.values() for c in _about_accounts(journey))
+    return Definitions(
+        playbook.events, playbook.segments, playbook.lifecycles, playbook.rhythm, fit, questions=(*asked, *pinned)
+    )
 
 
 def in_force(connection: Connection, zone: ZoneInfo | None = None) -> InForce:
@@ -47,7 +55,22 @@ def in_force(connection: Connection, zone: ZoneInfo | None = None) -> InForce:
         key = row.kind if row.kind == "rhythm" else f"{row.kind}/{row.id}"
         bodies[key] = msgspec.json.decode(row.body)
         versions[key] = row.version
-    return InForce(load_bodies(bodies, zone), fit, versions, fitted_at)
+    return InForce(load_bodies(bodies, zone), fit, versions, fitted_at, _pinned(connection, versions, zone))
+
+
+def _pinned(connection: Connection, versions: dict[str, int], zone: ZoneInfo | None) -> tuple[ast.Condition, ...]:
+    found: list[ast.Condition] = []
+    for name, version in runs.versions(connection):
+        if versions.get(f"journey/{name}") != version:
+            rows = definitions.versions(connection, "journey", name)
+            body = next((row.body for row in rows if row.version == version), None)
+            if body is not None:
+                found += _about_accounts(parse_journey(msgspec.json.decode(body), zone))
+    return tuple(found)
+
+
+def _about_accounts(journey: Journey) -> list[ast.Condition]:
+    return [c for c in journey.questions().values() if any(isinstance(part, ast.Account) for part in ast.walk(c))]
 
 
 def freeze_fit(connection: Connection, fit: Fit, now: datetime) -> None:
