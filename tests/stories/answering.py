@@ -19,7 +19,7 @@ class Answers:
         told = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802 - the library's name
+            def do_POST(self) -> None:
                 told._take(self)
 
             def log_message(self, *_: Any) -> None:

@@ -9,7 +9,8 @@ from stories.answering import Answers
 
 HOOK = "http://hook/"
 """in a story's playbook: the server that answers its webhooks"""
-_BODY = "<mj-section><mj-column><mj-text>Hello <a href='{{ links.unsubscribe }}'>stop</a></mj-text></mj-column></mj-section>"
+_TEXT = "<mj-text>Hello <a href='{{ links.unsubscribe }}'>stop</a></mj-text>"
+_BODY = f"<mj-section><mj-column>{_TEXT}</mj-column></mj-section>"
 
 
 def completed(playbook: dict[str, Any] | None, answers: Answers | None = None) -> dict[str, Any] | None:

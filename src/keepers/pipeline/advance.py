@@ -19,10 +19,11 @@ from sqlalchemy import Connection
 
 from keepers.journeys.advance import advance as walk
 from keepers.journeys.definition import Journey
+from keepers.journeys.refs import keys_for
 from keepers.journeys.requests import Ask, Check, Look, Question
 from keepers.journeys.run import Moved, Needs, Run
 from keepers.model.errors import ConflictError
-from keepers.pipeline.agenda import Agenda, Item, agenda, is_read, traits_in
+from keepers.pipeline.agenda import Agenda, Item, agenda, instant_of, is_read, traits_in
 from keepers.pipeline.calendar import Calendar
 from keepers.pipeline.checking import Checker
 from keepers.pipeline.entering import enter
@@ -31,13 +32,14 @@ from keepers.pipeline.relay import relay
 from keepers.pipeline.roster import Roster
 from keepers.playbook.live import InForce
 from keepers.store import counters, cursors, journey_states, log, messages, meta, refusals, runs, trail
+from keepers.store.bulk import chunks
 from keepers.store.database import Store
 from keepers.store.journey_states import JourneyState
 from keepers.store.log import LogRow, Said
 from keepers.store.runs import RunRow
 from keepers.store.trail import TrailRow
 from keepers.warehouse.answers import Answerer
-from keepers.warehouse.load import WATERMARK
+from keepers.warehouse.load import WATERMARK, collector_paused
 from keepers.warehouse.people import Person, people, survivors
 from keepers.warehouse.questions import Asking, answer
 from keepers.warehouse.standing import Standing
@@ -45,6 +47,8 @@ from keepers.warehouse.standing import Standing
 CURSOR = "advance"
 CLOCK = "advanced_to"
 BATCH = 20_000
+TURN = 10_000
+"""runs decided on at once: asking about them costs hardly more than asking about one"""
 CHUNK = 1_000
 """runs moved in one transaction: some tens of milliseconds"""
 _MOST_TRIES = 5
@@ -72,6 +76,9 @@ class Job(Struct):
     journey: Journey
     at: datetime
     answers: dict[Question, Any]
+    person: Person
+    is_whole: bool = False
+    """whether the person has traits and activity: asked for when a step wants to know, or to send"""
     moved: Moved | None = None
 
 
@@ -128,7 +135,7 @@ class Advancer:
             learned |= traits_in(rows)
             if is_last:
                 self._add_dated(items, learned, standing, last, now)
-            horizon = now if is_last else min(now, max(max(row.time, row.known_at) for row in rows))
+            horizon = now if is_last else min(now, max(map(instant_of, rows)))
             work.until(items, horizon, watermark)
             if rows:
                 position = rows[-1].seq
@@ -198,18 +205,24 @@ class _Work:
 
     def until(self, waiting: Agenda, horizon: datetime, watermark: int) -> None:
         """Works everything off up to an instant."""
-        while True:
-            with self._store.read() as connection:
-                states = journey_states.everything(connection)
-                due = [run for run in runs.due(connection, horizon, CHUNK) if run.seen_seq <= watermark]
-            items, turn = _earliest(waiting, due, horizon, is_cut=len(due) == CHUNK)
-            if not items and not turn:
-                return
-            self._merge([item for item in items if item.merged is not None])
-            self._enter(items)
-            jobs = [(run, _instant(run, states)) for run in turn] + self._woken(items, states)
-            for start in range(0, len(jobs), CHUNK):
-                self._move(jobs[start : start + CHUNK])
+        is_more = True
+        while is_more:
+            with collector_paused():
+                is_more = self._wave(waiting, horizon, watermark)
+
+    def _wave(self, waiting: Agenda, horizon: datetime, watermark: int) -> bool:
+        """Each customer's earliest instant; whether there may be more."""
+        with self._store.read() as connection:
+            states = journey_states.everything(connection)
+            due = runs.due(connection, horizon, TURN, seen=watermark)
+        items, turn = _earliest(waiting, due, horizon, is_cut=len(due) == TURN)
+        if not items and not turn:
+            return False
+        self._merge([item for item in items if item.merged is not None])
+        self._enter(items)
+        jobs = [(run, _instant(run, states)) for run in turn] + self._woken(items, states)
+        moved = sum(self._move(some) for some in chunks(jobs, TURN))
+        return bool(items) or moved > 0
 
     def _merge(self, items: Sequence[Item]) -> None:
         if not items:
@@ -225,9 +238,8 @@ class _Work:
 
     def _enter(self, items: Sequence[Item]) -> None:
         asking = [item for item in items if item.candidates]
-        for start in range(0, len(asking), CHUNK):
-            chunk = asking[start : start + CHUNK]
-            who = people(self._warehouse, sorted({item.profile_id for item in chunk}))
+        for chunk in chunks(asking, CHUNK):
+            who = people(self._warehouse, sorted({item.profile_id for item in chunk}), whole=False)
             door = enter(self._store, self._shell.answerer, self._standing, who, chunk)
             if not door.entered and not door.refused:
                 continue
@@ -265,85 +277,101 @@ class _Work:
                     runs.wake(connection, [run_id], at)
         return found
 
-    def _move(self, turn: Sequence[tuple[RunRow, datetime]]) -> None:
-        """Moves runs and commits all that came of it. What somebody else changed meanwhile is read and moved anew."""
+    def _move(self, turn: Sequence[tuple[RunRow, datetime]]) -> int:
+        """Moves runs and commits all that came of it; how many."""
+        jobs = self._decide(turn)
+        for some in chunks(jobs, CHUNK):
+            self._commit(some)
+        return len(jobs)
+
+    def _commit(self, jobs: Sequence[Job]) -> None:
+        """What somebody else changed meanwhile is read and decided anew."""
         for _ in range(_MOST_TRIES):
-            jobs = self._decide(turn)
             try:
                 with self._store.begin() as connection:
                     self._keep(connection, jobs)
                 return
             except ConflictError:
                 with self._store.read() as connection:
-                    fresh = runs.get_many(connection, [row.id for row, _ in turn])
-                turn = [(fresh[row.id], at) for row, at in turn if fresh[row.id].status == "active"]
+                    fresh = runs.get_many(connection, [job.row.id for job in jobs])
+                again = [(fresh[job.row.id], job.at) for job in jobs if fresh[job.row.id].status == "active"]
+                jobs = self._decide(again)
         raise ConflictError("Runs are changed by somebody else again and again; the next tick goes on.", code="stale")
 
-    def _decide(self, turn: Sequence[tuple[RunRow, datetime]]) -> list[tuple[Job, Person]]:
-        who = people(self._warehouse, sorted({row.profile_id for row, _ in turn}))
-        jobs: list[tuple[Job, Person]] = []
+    def _decide(self, turn: Sequence[tuple[RunRow, datetime]]) -> list[Job]:
+        who = people(self._warehouse, {row.profile_id for row, _ in turn}, whole=False)
+        jobs: list[Job] = []
         with self._store.read() as connection:
             for row, at in turn:
                 person = who.get(row.profile_id)
                 if person is not None:
                     journey = self._roster.journey(connection, row.journey, row.version)
-                    jobs.append((Job(row, _run(row, person), journey, at, {}), person))
+                    jobs.append(Job(row, _run(row, person), journey, at, {}, person))
         waiting = jobs
         while waiting:
-            asked: list[tuple[Job, Person, frozenset[Question]]] = []
-            for job, person in waiting:
+            asked: list[tuple[Job, frozenset[Question]]] = []
+            for job in waiting:
                 step = walk(job.journey, job.run, job.at, job.answers)
                 if isinstance(step, Needs):
-                    asked.append((job, person, step.questions))
+                    asked.append((job, step.questions))
                 else:
                     job.moved = step
             self._answer(asked)
-            waiting = [(job, person) for job, person, _ in asked]
+            waiting = [job for job, _ in asked]
         return jobs
 
-    def _answer(self, asked: Sequence[tuple[Job, Person, frozenset[Question]]]) -> None:
+    def _answer(self, asked: Sequence[tuple[Job, frozenset[Question]]]) -> None:
         """Questions of the same kind together: conditions one query per set of them, policy in one go."""
-        sets: dict[tuple[str, int, frozenset[str]], list[Job]] = {}
-        checks: list[tuple[Job, Person, Check]] = []
-        for job, person, questions in asked:
-            names = []
+        sets: dict[tuple[str, int, frozenset[Question]], list[Job]] = {}
+        looks: list[tuple[Job, Look]] = []
+        checks: list[tuple[Job, Check]] = []
+        for job, questions in asked:
+            asks = frozenset(question for question in questions if type(question) is Ask)
+            if asks:
+                sets.setdefault((job.journey.id, job.journey.version, asks), []).append(job)
+            if len(asks) == len(questions):
+                continue
             for question in questions:
-                match question:
-                    case Ask(name):
-                        names.append(name)
-                    case Look(trait):
-                        job.answers[question] = person.traits.get(trait)
-                    case Check():
-                        checks.append((job, person, question))
-            if names:
-                sets.setdefault((job.journey.id, job.journey.version, frozenset(names)), []).append(job)
+                if isinstance(question, Look):
+                    looks.append((job, question))
+                elif isinstance(question, Check):
+                    checks.append((job, question))
         for (_, _, wanted), jobs in sets.items():
-            self._ask(sorted(wanted), jobs)
+            self._ask(sorted(ask.question for ask in wanted if isinstance(ask, Ask)), jobs)
+        self._complete([job for job, _ in (*looks, *checks) if not job.is_whole])
+        for job, look in looks:
+            job.answers[look] = job.person.traits.get(look.trait)
         if checks:
-            self._checker.check(checks, self._now)
+            self._checker.check([(job, job.person, check) for job, check in checks], self._now)
+
+    def _complete(self, jobs: Sequence[Job]) -> None:
+        """Those who are looked at closer, with all that is known of them."""
+        who = people(self._warehouse, {job.row.profile_id for job in jobs})
+        for job in jobs:
+            job.person = who.get(job.row.profile_id, job.person)
+            job.is_whole = True
 
     def _ask(self, names: Sequence[str], jobs: Sequence[Job]) -> None:
         journey = jobs[0].journey
         conditions = {name: journey.questions()[name] for name in names}
-        askings = []
-        for job in jobs:
-            keys: dict[str, object] = {}
-            for name in names:
-                keys |= journey.keys(name, job.run)
-            askings.append(Asking(job.run.id, job.run.profile_id, job.at, keys))
+        paths = {path for name in names for path in journey.refs.get(name, ())}
+        askings = [
+            Asking(job.run.id, job.run.profile_id, job.at, keys_for(job.run, paths) if paths else {}) for job in jobs
+        ]
         replies = answer(self._shell.answerer, self._standing, conditions, askings)
-        for job in jobs:
-            for name in names:
-                job.answers[Ask(name)] = replies[name, job.run.id]
+        for name in names:
+            ask = Ask(name)
+            for job in jobs:
+                job.answers[ask] = replies[name, job.run.id]
 
-    def _keep(self, connection: Connection, jobs: Sequence[tuple[Job, Person]]) -> None:
+    def _keep(self, connection: Connection, jobs: Sequence[Job]) -> None:
         """Writes what came of a chunk: runs, their trail, messages, and what is said to the log."""
         wishes = self._shell.wishes()
         told: list[TrailRow] = []
         said: list[Said] = []
-        for job, person in jobs:
+        for job in jobs:
             assert job.moved is not None
-            wishes.add(job.moved.run, person, job.moved.effects, job.at)
+            wishes.add(job.moved.run, job.person, job.moved.effects, job.at)
             for line in job.moved.trail:
                 told.append(
                     TrailRow(job.row.id, line.at, line.step or "", line.visit, line.what, line.reason, line.data)
@@ -353,13 +381,13 @@ class _Work:
         request_entries(connection, wishes.entries, self._now)
         log.say(connection, [*wishes.said, *said], self._now)
         seen = counters.last(connection, counters.SEQ) if wishes.spoke else 0
-        runs.save(connection, [_saved(job, seen if job.row.id in wishes.spoke else 0) for job, _ in jobs])
+        runs.save(connection, [_saved(job, seen if job.row.id in wishes.spoke else 0) for job in jobs])
         trail.append(connection, [*told, *wishes.trail])
         self.done.queued += len(messages.queue(connection, wishes.messages))
-        exited = [job.row.id for job, _ in jobs if _was_left(job)]
+        exited = [job.row.id for job in jobs if _was_left(job)]
         messages.skip_unfinished(connection, "exited", self._now, run_ids=exited)
         self.done.moved += len(jobs)
-        self.done.ended += sum(job.moved is not None and job.moved.run.status == "ended" for job, _ in jobs)
+        self.done.ended += sum(job.moved is not None and job.moved.run.status == "ended" for job in jobs)
 
 
 def _earliest(

@@ -17,7 +17,7 @@ from keepers.pipeline.identify import LATE
 from keepers.pipeline.relay import KIND as CHANGE
 from keepers.pipeline.relay import ChangeBody
 from keepers.pipeline.roster import Roster, Way, trigger_of
-from keepers.store.log import LogRow
+from keepers.store.log import OWN_SOURCE, LogRow
 from keepers.warehouse.load import TYPED_KINDS, event_properties
 
 ENTER = "enter"
@@ -70,7 +70,7 @@ def agenda(
     """
     found: dict[int, list[Item]] = {}
     for row in rows:
-        at = max(row.time, row.known_at)
+        at = instant_of(row)
         if at > now or (last is not None and at <= last):
             at = now
         who = canon.get(row.profile_id, row.profile_id)
@@ -78,6 +78,12 @@ def agenda(
             found.setdefault(item.profile_id, []).append(item)
     # A merge comes before what else is of its instant: what follows is the survivor's.
     return {who: deque(sorted(items, key=lambda i: (i.at, i.merged is None, i.seq))) for who, items in found.items()}
+
+
+def instant_of(row: LogRow) -> datetime:
+    """From when a row matters to journeys: history that is filled in comes when it arrives, not when it was."""
+    has_arrived = row.source != OWN_SOURCE and row.kind != "merge"
+    return max(row.time, row.received_at if has_arrived else row.known_at)
 
 
 def _items(row: LogRow, at: datetime, who: int, roster: Roster) -> Iterable[Item]:

@@ -10,14 +10,14 @@ import msgspec
 from keepers.journeys.entries import DateEntry, ScheduleEntry
 from keepers.journeys.entry import candidate_days, date_occurrences, schedule_occurrences, trigger_at
 from keepers.pipeline.agenda import Candidate, Item
-from keepers.pipeline.roster import Roster, Way
+from keepers.pipeline.roster import ZONE_TRAITS, Roster, Way
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.standing import Standing
 
 _AHEAD = timedelta(hours=1)
 MERGED = "*"
 """among what was learned: somebody was merged, so that any trait may be another's now"""
-_ZONES = frozenset({"timezone", "country"})
+_ZONES = frozenset(ZONE_TRAITS)
 
 
 class Calendar:

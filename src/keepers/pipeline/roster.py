@@ -20,12 +20,15 @@ from keepers.journeys.definition import Journey
 from keepers.journeys.entries import DateEntry, Entry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
 from keepers.journeys.parse import parse_journey
 from keepers.journeys.steps.delay import Delay, Until
+from keepers.journeys.steps.window import Window
 from keepers.pipeline.letters import LOCALE_TRAITS
 from keepers.playbook.live import InForce
 from keepers.playbook.load import Playbook
 from keepers.store import definitions, runs
 
 KIND = "journey"
+ZONE_TRAITS = ("timezone", "country")
+"""what a customer's zone comes from"""
 _NAMED = re.compile(r"customer\s*\.\s*([A-Za-z_][\w-]*)")
 Key = tuple[str, int]
 """journey and version"""
@@ -148,10 +151,15 @@ def traits_named(playbook: Playbook, message: str) -> frozenset[str] | None:
 
 
 def _looked_at(journey: Journey) -> Iterable[str]:
-    """The date traits a journey's delays wait for."""
+    """The date traits a journey's delays wait for, and those that say where a customer is, when local time matters."""
     for step in journey.steps.values():
-        if isinstance(step, Delay) and isinstance(step.delay, Until) and step.delay.until_date:
-            yield step.delay.until_date
+        if isinstance(step, Delay) and isinstance(step.delay, Until):
+            if step.delay.until_date:
+                yield step.delay.until_date
+            if step.delay.zone == "customer":
+                yield from ZONE_TRAITS
+        elif isinstance(step, Window) and step.window.zone == "customer":
+            yield from ZONE_TRAITS
 
 
 def trigger_of(event: str, time: str, seq: int, properties: Mapping[str, Any]) -> dict[str, Any]:
