@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from base64 import b32encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -236,14 +235,13 @@ def rows_of(sheet: Sheet, send: BroadcastSend, verdicts: Sequence[Verdict], now:
 
 def _key(broadcast: str, send_id: int, profile_id: int, channel: str, hashed: str) -> str:
     """A message's key: of this sending and customer for ever. Neighbours begin alike, so that they are kept close."""
-    own = blake2b(f"{broadcast}\0{send_id}\0{profile_id}\0{channel}\0{hashed}".encode(), digest_size=10).digest()
-    return _neighbourhood(broadcast, send_id, profile_id // _BUCKET) + b32encode(own).decode().lower()
+    own = blake2b(f"{broadcast}\0{send_id}\0{profile_id}\0{channel}\0{hashed}".encode(), digest_size=8)
+    return _neighbourhood(broadcast, send_id, profile_id // _BUCKET) + own.hexdigest()
 
 
 @lru_cache(maxsize=64)
 def _neighbourhood(broadcast: str, send_id: int, bucket: int) -> str:
-    digest = blake2b(f"{broadcast}\0{send_id}\0{bucket}".encode(), digest_size=5).digest()
-    return b32encode(digest).decode().lower()
+    return blake2b(f"{broadcast}\0{send_id}\0{bucket}".encode(), digest_size=4).hexdigest()
 
 
 @lru_cache(maxsize=4096)

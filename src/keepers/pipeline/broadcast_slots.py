@@ -68,9 +68,9 @@ class Slots:
         return self._quiet[key]
 
     def _most(self, minute: int) -> int:
-        """How many may go in a minute: whole numbers that add up to the hour's."""
+        """How many may go in a minute: whole numbers that add up to the hour's, the first at the full hour."""
         assert self._per_hour is not None
-        return (minute + 1) * self._per_hour // 60 - minute * self._per_hour // 60
+        return minute * -self._per_hour // 60 - (minute + 1) * -self._per_hour // 60
 
 
 def _minute(at: datetime) -> int:
