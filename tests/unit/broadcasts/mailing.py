@@ -24,6 +24,7 @@ from keepers.store.tables import log
 from keepers.wire import Workspace
 from unit.deliver.posting import Wire
 
+MIDNIGHT = datetime(2026, 3, 2)
 NOW = datetime(2026, 3, 2, 12)
 """a Monday at noon"""
 BODY = (
@@ -57,7 +58,7 @@ class Shop:
         self.wire = Wire()
 
     def customers(
-        self, *given: dict[str, Any], size: int = 0, agree: bool = True, at: datetime = NOW.replace(hour=0)
+        self, *given: dict[str, Any], size: int = 0, agree: bool = True, at: datetime = MIDNIGHT
     ) -> list[int]:
         """Makes customers of these traits, and `size` of none, who sign up at an instant."""
         listed = [*given, *({} for _ in range(size))]
@@ -135,6 +136,14 @@ class Shop:
                     HitRow(connection.execute(query).scalars().first() or 0, at, url, "", "", "GET", is_machine)
                 )
             hits.append(connection, rows)
+
+    def did(self, event: str, who: Sequence[str], at: datetime) -> None:
+        calls = [
+            {"type": "track", "event": event, "userId": one, "messageId": f"{event}{one}{at}", "timestamp": f"{at}Z"}
+            for one in who
+        ]
+        workspaces.send(self.workspace.store, at, calls)
+        self.tick(at)
 
     def rows(self, *names: str, status: str | None = None) -> list[Any]:
         """Columns of all messages, by profile."""
