@@ -10,7 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import msgspec
 import typer
@@ -113,7 +113,8 @@ def settings() -> str:
         docs = field_docs(struct)
         said += [f"## [{section}]\n", "| name | type | default | meaning |", "|---|---|---|---|"]
         for one in msgspec.structs.fields(struct):
-            shown = msgspec.json.encode(one.default).decode()
+            default = one.default if one.default is not msgspec.NODEFAULT else one.default_factory()
+            shown = msgspec.json.encode(default).decode()
             kind = _type(one.type)
             said.append(f"| `{one.name}` | {kind} | `{shown}` | {_cell(docs.get(one.name, ''))} |")
         said.append("")
@@ -122,6 +123,8 @@ def settings() -> str:
 
 def _type(kind: Any) -> str:
     names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    if get_origin(kind) is dict:
+        return "table"
     return names.get(kind) or " or ".join(f"`{value}`" for value in get_args(kind))
 
 

@@ -22,6 +22,8 @@ ConsentState = Literal["subscribed", "pending", "unsubscribed"]
 SuppressionReason = Literal["hard_bounce", "soft_bounces", "complaint", "unsubscribed", "manual", "import", "erased"]
 ALL_TOPICS = "*"
 """a consent or suppression for every topic of a channel"""
+CONFIRMATION = "confirm_subscription"
+"""the message of the playbook that asks for the second yes; {{ trigger.url }} is the page with the button"""
 
 
 class Topic(Struct, frozen=True):

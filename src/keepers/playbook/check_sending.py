@@ -10,6 +10,7 @@ from keepers.journeys import graph
 from keepers.journeys.broadcast import written_audiences
 from keepers.journeys.definition import Journey
 from keepers.journeys.entries import DateEntry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
+from keepers.model.consent import CONFIRMATION
 from keepers.model.definitions import Kind
 from keepers.model.errors import nearest
 from keepers.playbook.load import Playbook
@@ -73,6 +74,7 @@ def remarks(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
             yield Remark(key, found.field, found.level, found.sentence)
     yield from _broadcasts(playbook)
     yield from _messages(playbook, schema)
+    yield from _confirmations(playbook)
     yield from _unsent(playbook)
 
 
@@ -118,11 +120,24 @@ def _messages(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
                 yield remark
 
 
+def _confirmations(playbook: Playbook) -> Iterator[Remark]:
+    """Topics that ask for a second yes, without the message that asks."""
+    if CONFIRMATION in playbook.messages:
+        return
+    for topic in playbook.topics.values():
+        if topic.double_opt_in and topic.kind == "marketing":
+            sentence = (
+                f"forms ask for a second yes by the message “{CONFIRMATION}”, which is missing: `keepers init` with a "
+                "starter journey shows one, in contact.yaml"
+            )
+            yield Remark(f"topic/{topic.id}", "double_opt_in", "warning", sentence)
+
+
 def _unsent(playbook: Playbook) -> Iterator[Remark]:
     """Messages no journey or broadcast sends: likely forgotten."""
     sent = _sent(playbook.journeys.values())
     sent |= {name for broadcast in playbook.broadcasts.values() for name in broadcast.messages().values()}
-    for name in playbook.messages.keys() - sent:
+    for name in playbook.messages.keys() - sent - {CONFIRMATION}:
         yield Remark(f"message/{name}", "", "warning", "nothing sends this message yet")
 
 

@@ -13,7 +13,8 @@ from keepers.api.public.pages import Company
 from keepers.channels.base import read_fields
 from keepers.channels.providers import PROVIDERS, ses
 from keepers.channels.push import public_key
-from keepers.model.consent import Topic
+from keepers.model.consent import CONFIRMATION, Topic
+from keepers.model.definitions import text_in
 from keepers.model.errors import UserError
 from keepers.render.links import Links
 from keepers.store import messages
@@ -22,9 +23,6 @@ from keepers.store.keys import KeyRing
 from keepers.store.messages import MessageRow, key_of
 from keepers.warehouse.people import people
 from keepers.wire import Workspace, clock
-
-CONFIRMATION = "confirm_subscription"
-"""the message of the playbook that asks for the second yes; {{ trigger.url }} is the page with the button"""
 
 
 class OpenPublicDesk:
@@ -61,6 +59,12 @@ class OpenPublicDesk:
     def visit(self, url: str) -> None:
         ses.fetch_from_amazon(url)
 
+    def _name(self, wanted: Confirmation) -> str:
+        """The topic as its customer reads it."""
+        topic = self._workspace.sending.decider.topics.get(wanted.topic)
+        locale = wanted.locale or self._workspace.settings.sending.locale
+        return (text_in(topic.name, locale) if topic is not None else "") or wanted.topic
+
     def queue_confirmation(self, connection: Connection, wanted: Confirmation) -> None:
         template = self._workspace.sending.playbook.messages.get(CONFIRMATION)
         if template is None:
@@ -84,6 +88,6 @@ class OpenPublicDesk:
             priority=0,
             expires_at=wanted.at + template.expires,
             locale=wanted.locale,
-            data={"trigger": {"url": wanted.url, "topic": wanted.topic}},
+            data={"trigger": {"url": wanted.url, "topic": self._name(wanted), "topic_id": wanted.topic}},
         )
         messages.queue(connection, [row])
