@@ -384,6 +384,39 @@ REASONS: dict[str, Words] = {
 """Code → meaning. What follows the code after a dot is {0}: `cap.email.1d`. Marketers' own reasons are told as such."""
 
 
+STARTS: dict[str, Words] = {
+    "answered ": (
+        "the webhook answered {0}",
+        "вебхук ответил {0}",
+        "webhook odpowiedział {0}",
+        "Webhook 返回 {0}",
+        "il webhook ha risposto {0}",
+    ),
+    "no date in ": (
+        "the customer has no date in {0}",
+        "у клиента нет даты в {0}",
+        "klient nie ma daty w {0}",
+        "客户的 {0} 中没有日期",
+        "il cliente non ha una data in {0}",
+    ),
+    "there is no message ": (
+        "the message {0} is no longer in the playbook",
+        "сообщения {0} больше нет в плейбуке",
+        "wiadomości {0} nie ma już w playbooku",
+        "消息 {0} 已不在方案中",
+        "il messaggio {0} non è più nel playbook",
+    ),
+    "more than 10 journeys and events": (
+        "journeys and events feed each other: the chain is too long",
+        "сценарии и события запускают друг друга: цепочка слишком длинная",
+        "ścieżki i zdarzenia napędzają się nawzajem: łańcuch jest za długi",
+        "旅程与事件相互触发，连锁过长",
+        "percorsi ed eventi si alimentano a vicenda: catena troppo lunga",
+    ),
+}
+"""Reasons that name something: how they begin → meaning, with what follows as {0}"""
+
+
 def reason(code: str, locale: str = "en") -> str:
     """A reason in words. What is no code of Keepers', such as a journey's own `exits` reason, is told as it is."""
     known = REASONS.get(code)
@@ -392,12 +425,15 @@ def reason(code: str, locale: str = "en") -> str:
     family, _, rest = code.partition(".")
     if rest and family in REASONS:
         return REASONS[family][place_of(locale)].format(rest)
+    for start, words in STARTS.items():
+        if code.startswith(start):
+            return words[place_of(locale)].format(code.removeprefix(start))
     return code
 
 
 def is_known(code: str) -> bool:
     """Whether a code has words of its own."""
-    return code in REASONS or code.partition(".")[0] in REASONS
+    return code in REASONS or code.partition(".")[0] in REASONS or code.startswith(tuple(STARTS))
 
 
 def place_of(locale: str) -> int:

@@ -1,0 +1,287 @@
+"""The commands about journeys, messages and consent: from a customer's entry to why, where mail really goes out."""
+
+from __future__ import annotations
+
+import csv
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import workspaces
+from conftest import ENGINES
+from keepers.channels.mailbox import Mailbox
+from keepers.cli import delivering
+from keepers.measure.reasons import REASONS
+from keepers.model.errors import ConflictError
+from stories.telling_sending import mailbox_for
+from workspaces import keepers
+
+TEXT = "Hello <a href='{{ links.unsubscribe }}'>stop</a>"
+BODY = f"<mj-section><mj-column><mj-text>{TEXT}</mj-text></mj-column></mj-section>"
+PLAYBOOK: dict[str, Any] = {
+    "topics": [{"id": "tips", "name": {"en": "Tips", "ru": "Советы"}}],
+    "coupons": [{"id": "gift", "low": 2}],
+    "contact": {"quiet": {}},
+    "segments": [{"id": "readers", "who": {"trait": "plan", "eq": "pro"}}],
+    "messages": [
+        {"id": "hello", "channel": "email", "topic": "tips", "expires": "30d",
+         "content": {"en": {"subject": "Welcome, {{ customer.name }}", "body": BODY}}},
+    ],
+    "journeys": [
+        {
+            "id": "welcome",
+            "name": {"en": "Welcome"},
+            "enter": [{"event": "Signed Up"}],
+            "goal": {"when": {"did": "Order Completed", "since": {"ref": "run.entered_at"}}},
+            "steps": [
+                {"id": "hello", "message": "hello"},
+                {"id": "rest", "wait": {"event": "Order Shipped"}, "timeout": "3d"},
+            ],
+        }
+    ],
+}  # fmt: skip
+
+
+class Shop:
+    """A workspace with a mailbox, asked by its commands alone."""
+
+    def __init__(self, folder: Path, mailbox: Mailbox) -> None:
+        self.folder = folder
+        self.mailbox = mailbox
+
+    def ask(self, *arguments: object) -> Any:
+        ran = keepers("-w", self.folder, *arguments, "--json")
+        assert ran.code == 0, ran
+        return ran.json
+
+    def shown(self, *arguments: object) -> str:
+        ran = keepers("-w", self.folder, *arguments)
+        assert ran.code == 0, ran
+        return ran.out
+
+    def refused(self, *arguments: object) -> str:
+        ran = keepers("-w", self.folder, *arguments, "--json")
+        assert ran.code == 2, ran
+        return str(ran.json["error"]["message"])
+
+    def mail(self) -> list[str]:
+        return [f"{mail.recipient}: {mail.subject}" for mail in reversed(self.mailbox.messages(limit=100))]
+
+
+def present() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+@pytest.fixture(params=ENGINES)
+def shop(request: pytest.FixtureRequest, tmp_path: Path, migrated_folder: Path) -> Iterator[Shop]:
+    """Ann, who has agreed, and Bob, who has not, sign up."""
+    address = request.getfixturevalue("postgres").migrated() if request.param == "postgres" else None
+    folder = workspaces.make(tmp_path / "shop", migrated_folder, playbook=PLAYBOOK, address=address)
+    mailbox = mailbox_for(folder, present())
+    at = present() - timedelta(hours=1)
+    try:
+        with workspaces.opened(folder) as workspace:
+            people = [
+                {
+                    "type": "identify",
+                    "userId": who,
+                    "traits": {"email": f"{who}@example.com", "name": who, "plan": "pro"},
+                }
+                for who in ("ann", "bob")
+            ]
+            workspaces.send(workspace.store, at, people)
+        opened = Shop(folder, mailbox)
+        opened.ask("tick")
+        opened.ask("consent", "set", "ann", "email", "tips", "subscribed", "--source", "checkout")
+        with workspaces.opened(folder) as workspace:
+            ups = [{"type": "track", "userId": who, "event": "Signed Up"} for who in ("ann", "bob")]
+            workspaces.send(workspace.store, present(), ups)
+        opened.ask("tick", "--until-idle")
+        yield opened
+    finally:
+        mailbox.stop()
+
+
+def test_from_entry_to_mail_and_why(shop: Shop) -> None:
+    (journey,) = shop.ask("journeys")
+    assert (journey["entered"], journey["active"], journey["is_paused"]) == (2, 2, False)
+    assert shop.ask("deliver", "--once")["sent"] == 1
+    assert shop.mail() == ["ann@example.com: Welcome, ann"]
+
+    detail = shop.ask("journey", "show", "welcome")
+    hello, rest = detail["steps"]
+    assert (hello["entered"], hello["passed"], hello["messages"]) == (2, 2, {"sent": 1, "skipped": 1})
+    assert [(s["reason"], s["number"]) for s in hello["skipped"]] == [("no_consent", 1)]
+    assert (rest["entered"], rest["waiting"], rest["passed"]) == (2, 2, 0)
+
+    sent, skipped = sorted(shop.ask("messages"), key=lambda one: one["profile"])
+    assert (sent["status"], skipped["status"], skipped["reason"]) == ("sent", "skipped", "no_consent")
+    assert [m["profile"] for m in shop.ask("messages", "--status", "skipped")] == ["bob"]
+    assert [m["id"] for m in shop.ask("messages", "--profile", "ann", "--journey", "welcome")] == [sent["id"]]
+    whole = shop.ask("message", "show", sent["id"])
+    assert whole["copy"]["subject"] == "Welcome, ann"
+    assert [one["code"] for one in whole["timeline"]] == ["decided", "sent"]
+    page = shop.folder / "copy.html"
+    assert "Welcome, ann" in shop.shown("message", "show", sent["id"], "--html", page)
+    assert "<html" in page.read_text()
+
+    why = shop.ask("why", "bob")
+    assert [(one["kind"], one["code"], one["reason"]) for one in why["lines"]][:2] == [
+        ("run", "entered", ""),
+        ("run", "passed", "no_consent"),
+    ]
+    (message,) = [one for one in why["lines"] if one["kind"] == "message"]
+    assert message["says"] == "“hello” was not sent; the customer has not agreed to this topic."
+    (waiting,) = why["waiting"]
+    assert (waiting["step"], waiting["is_paused"]) == ("rest", False)
+    assert "Order Shipped" in waiting["waits_for"]
+    assert waiting["until"] is not None
+    assert "Order Completed" in waiting["leaves"][0]
+    assert "клиент не давал согласия" in shop.shown("why", "bob", "--locale", "ru")
+    consent = [one["says"] for one in shop.ask("why", "ann")["lines"] if one["kind"] == "consent"]
+    assert consent == ["Agreed to “Tips” by email (checkout)."]
+
+
+def test_pausing_leaving_and_entering_by_hand(shop: Shop) -> None:
+    assert shop.ask("journey", "pause", "welcome", "--reason", "wrong price")["is_paused"]
+    assert "paused" in shop.refused("journey", "pause", "welcome")
+    assert shop.ask("journeys")[0]["is_paused"]
+    assert shop.ask("deliver", "--once")["sent"] == 0
+    assert shop.ask("journey", "resume", "welcome")["runs"] == 2
+    assert shop.ask("deliver", "--once")["sent"] == 1
+
+    counted = shop.ask("enroll", "welcome", "--segment", "readers")
+    assert (counted["count"], counted["enrolled"]) == (2, 0)
+    assert "--yes" in shop.shown("enroll", "welcome", "--segment", "readers")
+    assert shop.ask("enroll", "welcome", "--segment", "readers", "--yes")["enrolled"] == 2
+    shop.ask("tick")
+    (refused,) = shop.ask("journey", "show", "welcome")["refused"]
+    assert (refused["reason"], refused["number"]) == ("already_entered", 2)
+    (entry,) = [one for one in shop.ask("why", "ann", "--journey", "welcome")["lines"] if one["kind"] == "entry"]
+    assert entry["says"].startswith("Did not enter the journey “welcome”")
+
+    (waiting,) = shop.ask("why", "ann")["waiting"]
+    assert shop.ask("leave", waiting["run"])["status"] == "ended"
+    assert "ended already" in shop.refused("leave", waiting["run"])
+    assert shop.ask("why", "ann")["waiting"] == []
+    assert "no journey" in shop.refused("journey", "show", "welcom")
+
+
+def test_nothing_goes_out_while_sending_is_stopped(shop: Shop) -> None:
+    shop.ask("stop-sending", "--reason", "wrong price")
+    assert shop.ask("brakes")["is_sending"] is False
+    assert "wrong price" in shop.shown("brakes")
+    assert shop.ask("deliver", "--once")["sent"] == 0
+    shop.ask("start-sending")
+    assert shop.ask("deliver", "--once")["sent"] == 1
+    assert "No brake" in shop.refused("brakes", "release", "email.marketing")
+
+
+def test_preview_test_send_and_dead_letters(shop: Shop) -> None:
+    page = shop.folder / "page.html"
+    seen = shop.ask("message", "preview", "hello", "--profile", "bob", "--html", page)
+    assert seen["content"]["subject"] == "Welcome, bob"
+    assert "<html" in page.read_text()
+    assert "Welcome, bob" in shop.shown("message", "preview", "hello", "--profile", "bob")
+    assert shop.ask("message", "test", "hello", "--to", "me@shop.example", "--profile", "bob")["status"] == "sent"
+    assert shop.mail() == ["me@shop.example: Welcome, bob"]
+    assert shop.ask("dead-letters") == []
+    assert "no dead letters" in shop.shown("dead-letters")
+    sent = shop.ask("messages", "--profile", "ann")[0]["id"]
+    assert shop.ask("message", "retry", sent) == {"asked": 1, "queued": 0}
+    assert "no message" in shop.refused("message", "retry", 999)
+    assert shop.ask("machine-rules", "rerun") == {"judged_otherwise": 0}
+
+
+def test_consent_is_shown_imported_and_exported(shop: Shop, tmp_path: Path) -> None:
+    seen = shop.ask("consent", "show", "bob")
+    assert [(t["topic"], t["state"], t["may_be_written_to"]) for t in seen["topics"]] == [("tips", None, False)]
+    file = tmp_path / "consent.csv"
+    file.write_text(
+        "profile,channel,topic,state,at\nbob,email,tips,subscribed,2026-01-05\nnobody,email,tips,subscribed,\n"
+        "bob,email,tip,subscribed,\nbob,email,tips,maybe,\n"
+    )
+    report = shop.ask("consent", "import", file)
+    assert (report["taken"], [p["line"] for p in report["problems"]]) == (1, [3, 4, 5])
+    (topic,) = shop.ask("consent", "show", "bob")["topics"]
+    assert (topic["state"], topic["since"], topic["may_be_written_to"]) == ("subscribed", "2026-01-05T00:00:00Z", True)
+    out = tmp_path / "out.csv"
+    assert shop.ask("consent", "export", out)["written"] == 2
+    rows = list(csv.DictReader(out.open()))
+    assert {(r["profile"], r["state"], r["source"]) for r in rows} == {
+        ("ann", "subscribed", "checkout"),
+        ("bob", "subscribed", "import consent.csv"),
+    }
+    assert shop.ask("consent", "import", out)["rejected"] == 0
+    assert "no topic" in shop.refused("consent", "set", "bob", "email", "tip", "subscribed")
+    assert "cannot be read" in shop.refused("consent", "import", tmp_path / "none.csv")
+
+
+def test_suppression_by_hand_and_by_file_keeps_hashes_alone(shop: Shop, tmp_path: Path) -> None:
+    assert shop.ask("suppress", "add", "email", "Ann@Example.com", "--detail", "asked by phone")["suppressed"] == 1
+    assert shop.ask("deliver", "--once")["skipped"] == 1
+    (one,) = shop.ask("suppress", "list", "--channel", "email", "--address", "ann@example.com")
+    assert (one["reason"], one["detail"]) == ("manual", "asked by phone")
+    told = [line["says"] for line in shop.ask("why", "ann")["lines"] if line["kind"] == "suppression"]
+    assert told == ["The email address was suppressed: the address was suppressed by hand; asked by phone."]
+    file = tmp_path / "suppressed.csv"
+    assert shop.ask("suppress", "export", file)["written"] == 1
+    assert "example.com" not in file.read_text()
+    assert shop.ask("suppress", "lift", "email", "ann@example.com")["lifted"]
+    assert "not suppressed" in shop.refused("suppress", "lift", "email", "ann@example.com")
+    assert shop.ask("suppress", "import", file)["taken"] == 1
+    file.write_text("email,reason\nbob@example.com,complaint\nx@example.com,whim\n,\n")
+    report = shop.ask("suppress", "import", file)
+    assert (report["taken"], report["rejected"]) == (1, 2)
+    assert {one["reason"] for one in shop.ask("suppress", "list")} == {"manual", "complaint"}
+
+
+def test_coupons_are_counted_and_taken_in_once(shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "codes.csv"
+    file.write_text("code\nA1\nB2\nA1\n\nC3\n")
+    assert shop.ask("coupons", "import", "gift", file) == {"pool": "gift", "read": 3, "added": 3, "known_already": 0}
+    assert shop.ask("coupons", "import", "gift", file)["added"] == 0
+    (pool,) = shop.ask("coupons", "status")
+    assert (pool["left"], pool["taken"], pool["is_low"]) == (3, 0, False)
+    assert "no pool" in shop.refused("coupons", "import", "gifts", file)
+
+
+def test_a_second_worker_on_sqlite_is_refused(tmp_path: Path, migrated_folder: Path) -> None:
+    folder = workspaces.make(tmp_path / "shop", migrated_folder, playbook={})
+    with workspaces.opened(folder) as first, workspaces.opened(folder) as second:
+        deliverer = first.sending.deliverer("serve")
+        with deliverer:
+            deliverer.open(present())
+            with pytest.raises(ConflictError, match="serve"):
+                delivering.work(second, "another", once=True, stopping=threading.Event())
+
+
+def test_secrets_are_made_and_kept_nowhere() -> None:
+    assert keepers("new-secret", "webhook", "--json").json["secret"].startswith("whsec_")
+    assert set(keepers("new-secret", "push", "--json").json) == {"private_key", "public_key"}
+    assert keepers("new-secret", "fax").code == 2
+
+
+def test_a_workspace_begins_with_journeys_and_takes_more(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    made = keepers("init", folder, "--journeys", "welcome,win-back", "--json")
+    assert made.code == 0, made
+    assert keepers("-w", folder, "check", "--json").json["errors"] == 0
+    assert [one["id"] for one in keepers("-w", folder, "journeys", "--json").json] == ["welcome", "win-back"]
+    added = keepers("-w", folder, "journey", "add", "cart-abandonment", "--json")
+    assert "playbook/cart-abandonment.yaml" in added.json["files"]
+    assert keepers("-w", folder, "journey", "add", "welcome").code == 2
+    assert keepers("-w", folder, "check", "--json").json["errors"] == 0
+    assert "welcome" in {one["id"] for one in keepers("templates", "--journeys", "--json").json}
+    assert keepers("init", tmp_path / "other", "--journeys", "wellcome").code == 2
+    assert not (tmp_path / "other").exists()
+
+
+def test_every_reason_has_words_in_every_language() -> None:
+    for code, words in REASONS.items():
+        assert len(words) == 5, code
+        assert all(words), code
