@@ -131,11 +131,12 @@ class Advancer:
             with self._store.read() as connection:
                 rows = [row for row in log.read(connection, position, self._batch) if row.seq <= watermark]
             is_last = len(rows) < self._batch
-            items = self._agenda(rows, last, now)
+            # Never back before the last time: what came late, or lies ahead, is looked at then and is not left behind.
+            horizon = now if is_last else min(now, max([last or datetime.min, *map(instant_of, rows)]))
+            items = self._agenda(rows, last, horizon)
             learned |= traits_in(rows)
             if is_last:
                 self._add_dated(items, learned, standing, last, now)
-            horizon = now if is_last else min(now, max(map(instant_of, rows)))
             work.until(items, horizon, watermark)
             if rows:
                 position = rows[-1].seq

@@ -79,9 +79,12 @@ def enter(connection: Connection, runs: Sequence[RunRow]) -> list[RunRow]:
     return begun
 
 
-def due(connection: Connection, now: datetime, limit: int, after: Collection[int] = ()) -> list[RunRow]:
+def due(
+    connection: Connection, now: datetime, limit: int, after: Collection[int] = (), seen: int | None = None
+) -> list[RunRow]:
     """Up to `limit` active runs whose time has come, the longest waiting first; paused ones wait on.
 
+    With `seen`, the seq up to which all is known, runs that said something past it wait on too.
     On PostgreSQL the rows stay locked, and are passed over by others, until the transaction ends. On SQLite ask
     in a read. Either way `save` refuses what somebody else has changed. Runs in `after` are passed over.
     """
@@ -98,6 +101,8 @@ def due(connection: Connection, now: datetime, limit: int, after: Collection[int
     )
     if after:
         query = query.where(journey_runs.c.id.not_in(list(after)))
+    if seen is not None:
+        query = query.where(journey_runs.c.seen_seq <= seen)
     if connection.dialect.name == "postgresql":
         query = query.with_for_update(skip_locked=True)
     return [_run(row) for row in connection.execute(query).all()]

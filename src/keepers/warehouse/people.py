@@ -33,8 +33,11 @@ class Person(Struct, frozen=True):
     """the newest event of theirs, None when the last days saw none"""
 
 
-def people(warehouse: Warehouse, profile_ids: Collection[int]) -> dict[int, Person]:
-    """Whoever of them is known to the warehouse, by the id asked for. Uses this thread's cursor."""
+def people(warehouse: Warehouse, profile_ids: Collection[int], *, whole: bool = True) -> dict[int, Person]:
+    """Whoever of them is known to the warehouse, by the id asked for. Uses this thread's cursor.
+
+    Without `whole` their traits and activity are left out, which are most of the work.
+    """
     if not profile_ids:
         return {}
     cursor = warehouse.cursor()
@@ -43,8 +46,8 @@ def people(warehouse: Warehouse, profile_ids: Collection[int]) -> dict[int, Pers
         known = cursor.execute(
             "SELECT profile_id, bucket_key, zone FROM profiles WHERE profile_id IN (SELECT id FROM wanted)"
         ).fetchall()
-        traits = _traits(cursor)
-        active = dict(_activity(cursor))
+        traits = _traits(cursor) if whole else {}
+        active = dict(_activity(cursor)) if whole else {}
     found = {i: Person(i, key, zone, traits.get(i, {}), active.get(i)) for i, key, zone in known}
     named = ((i, found.get(final.get(i, i))) for i in profile_ids)
     return {i: person for i, person in named if person is not None}
