@@ -5,6 +5,7 @@ A step has `at` (UTC) and any of:
 `apply: PLAYBOOK` with `running: move` · `pause: JOURNEY` · `resume: JOURNEY` · `leave: {JOURNEY: [WHO]}` ·
 `enrol: {JOURNEY: [WHO]}` with `data: {…}` · `suppress: {ADDRESS: REASON}` ·
 `report: {kind: bounced, message: TEMPLATE, who: WHO, is_hard: true}` news of the newest such message ·
+`broadcast: {start: ID}`, or stop, resume, resend · `codes: {POOL: [CODE]}` imported ·
 `switch: {sending: false}` · `deliver: now` sends what is due, after a tick.
 Then, after a tick: `runs: {JOURNEY: {WHO: “at STEP” or “ended: REASON”}}` · `entered: {JOURNEY: {WHO: TIMES}}` runs
 so far · `wakes: {JOURNEY: {WHO: WHEN}}` · `refused: {JOURNEY: {WHO: REASON}}` · `passed: {JOURNEY: {WHO: [“STEP
@@ -33,8 +34,8 @@ from keepers.cli.commands import COMMANDS
 from keepers.model.consent import Consent, address_hash
 from keepers.model.delivery import Report
 from keepers.model.moments import parse_instant
-from keepers.pipeline import publishing
-from keepers.store import consents, messages, refusals, reports, runs, suppressions, switches, trail
+from keepers.pipeline import broadcast_control, publishing
+from keepers.store import consents, coupons, messages, refusals, reports, runs, suppressions, switches, trail
 from keepers.store.journey_tables import entry_refusals
 from keepers.store.message_tables import messages as message_table
 from keepers.store.runs import RunRow
@@ -48,7 +49,7 @@ KEYS = frozenset(
     {
         *("agrees", "objects", "running", "pause", "resume", "leave", "enrol", "suppress", "report", "switch"),
         *("deliver", "runs", "entered", "wakes", "refused", "passed", "decided", "mail", "events", "arms", "traits"),
-        "called",
+        *("called", "codes"),
     }
 )
 
@@ -106,9 +107,14 @@ class Sending:
             hashed = address_hash(self._workspace.secret, "email", address)
             with self._store.begin() as connection:
                 suppressions.add(connection, [Suppression("email", hashed, reason, at, "story")])
+        for verb, name in step.get("broadcast", {}).items():
+            self._broadcast(verb, name, at)
         for name, is_on in step.get("switch", {}).items():
             with self._store.begin() as connection:
                 switches.put(connection, name, is_on, "told by the story", at)
+        for pool, codes in step.get("codes", {}).items():
+            with self._store.begin() as connection:
+                coupons.put(connection, pool, codes, at)
         if "report" in step:
             self._report(step["report"], at)
 
@@ -168,6 +174,20 @@ class Sending:
         ]
         with self._store.begin() as connection:
             consents.record(connection, said, at)
+
+    def _broadcast(self, verb: str, name: str, at: datetime) -> None:
+        store, live = self._store, self._workspace.in_force()
+        match verb:
+            case "start":
+                broadcast_control.start(store, live, name, at)
+            case "stop":
+                broadcast_control.stop(store, name, at)
+            case "resume":
+                broadcast_control.resume(store, live, name, at)
+            case "resend":
+                broadcast_control.resend(store, live, name, at)
+            case _:
+                raise AssertionError(f"“{verb}” is nothing that is done to a broadcast")
 
     def _report(self, told: dict[str, Any], at: datetime) -> None:
         with self._store.begin() as connection:

@@ -12,7 +12,7 @@ from keepers.journeys.broadcast import Broadcast
 from keepers.journeys.written import span
 from keepers.model.moments import format_instant, parse_instant
 from keepers.pipeline import broadcast_winner
-from keepers.pipeline.broadcast_queue import NAMES, Judge, Sheet, Verdict, rows_of
+from keepers.pipeline.broadcast_queue import NAMES, Judge, Sheet, Verdict, rows_of, shared_of
 from keepers.pipeline.broadcast_winner import sheet_of, told_of
 from keepers.playbook.live import InForce
 from keepers.store import broadcast_sends, log, switches
@@ -20,9 +20,11 @@ from keepers.store.broadcast_sends import BroadcastSend
 from keepers.store.database import Store
 from keepers.store.log import Said
 from keepers.warehouse.answers import Answerer
-from keepers.warehouse.audiences import CHUNK, Audience
+from keepers.warehouse.audiences import Audience
 from keepers.warehouse.standing import Standing
 
+CHUNK = 50_000
+"""customers decided on in one transaction"""
 PER_TICK = 100_000
 """customers taken up in one tick, so that journeys go on beside a large broadcast"""
 EXPOSED = "Experiment Viewed"
@@ -108,6 +110,8 @@ class Broadcaster:
             if not members:
                 audience.drop()
                 self._judges.pop(send.id, None)
+                with self._store.read() as connection:
+                    broadcast_sends.calm(connection)
                 self._keep(send, now, status="testing" if send.data.get("rest") else "sending")
                 break
             taken += len(members)
@@ -115,7 +119,9 @@ class Broadcaster:
                 if broadcast_sends.lock(connection, send.id).status != send.status:
                     return queued
                 verdicts = judge.judge(connection, members, now)
-                broadcast_sends.queue(connection, NAMES, rows_of(sheet, send, verdicts, now))
+                broadcast_sends.queue(
+                    connection, NAMES, rows_of(connection, sheet, send, verdicts), shared_of(sheet, send, now)
+                )
                 send = _counted(sheet, send, verdicts)
                 broadcast_sends.save(connection, send)
                 log.say(connection, list(_exposures(sheet.broadcast, send, verdicts, now)), now)

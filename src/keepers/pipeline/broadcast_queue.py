@@ -30,11 +30,9 @@ from keepers.warehouse.audiences import Member
 SAME_ADDRESS = "same_address"
 NEWSLETTER = "newsletter"
 _BUCKET = 8192
-_CONSTANT = ("broadcast", "journey", "version", "visit", "channel", "topic", "is_transactional", "priority",
-             "decided_at", "attempts", "locale", "hops")  # fmt: skip
 NAMES = (
     "key", "profile_id", "recipient", "address_hash", "step", "message", "template_version", "status", "reason",
-    "send_after", "expires_at", "data", *_CONSTANT,
+    "send_after", "expires_at", "data",
 )  # fmt: skip
 
 
@@ -196,20 +194,23 @@ class Judge:
         return hmac.digest(self._secret, f"{channel}:{normal_address(channel, address)}".encode(), "sha256").hex()
 
 
-def rows_of(sheet: Sheet, send: BroadcastSend, verdicts: Sequence[Verdict], now: datetime) -> list[tuple[Any, ...]]:
+def rows_of(
+    connection: Connection, sheet: Sheet, send: BroadcastSend, verdicts: Sequence[Verdict]
+) -> list[tuple[Any, ...]]:
     """Messages as tuples in the order of NAMES, sorted by address so that the index is written from end to end."""
     broadcast, template = sheet.broadcast, sheet.template
     expires = broadcast.expires or template.expires
-    constant = (
-        broadcast.id, "", sheet.version, send.id, template.channel, template.topic, sheet.is_transactional,
-        sheet.priority, now, 0, "", 0,
-    )  # fmt: skip
     extra = f',"coupon":{msgspec.json.encode(broadcast.coupon).decode()}' if broadcast.coupon else ""
     of_variant = {
         variant: (name, sheet.versions.get(name, 0))
         for variant in ("", *(v.id for v in (broadcast.test.variants if broadcast.test else ())))
         for name in (send.data.get("message") or broadcast.message_of(variant),)
     }
+    times: dict[datetime, tuple[Any, Any]] = {}
+    for at in {verdict.at for verdict in verdicts}:
+        # What waits for the winner has no end yet.
+        end = broadcast_sends.stamp(connection, at + expires) if at < LATEST else None
+        times[at] = (broadcast_sends.stamp(connection, at), end)
     rows = []
     for verdict in verdicts:
         member = verdict.member
@@ -225,12 +226,30 @@ def rows_of(sheet: Sheet, send: BroadcastSend, verdicts: Sequence[Verdict], now:
         rows.append(
             (
                 _key(broadcast.id, send.id, member.profile_id, template.channel, verdict.hash), member.profile_id,
-                verdict.address, verdict.hash, verdict.variant, message, version, status, reason, verdict.at,
-                None if verdict.waits else verdict.at + expires, data, *constant,
+                verdict.address, verdict.hash, verdict.variant, message, version, status, reason,
+                *times[verdict.at], data,
             )
         )  # fmt: skip
     rows.sort(key=lambda row: row[3])
     return rows
+
+
+def shared_of(sheet: Sheet, send: BroadcastSend, now: datetime) -> dict[str, Any]:
+    """What all messages of a sending have in common."""
+    return {
+        "broadcast": send.broadcast,
+        "journey": "",
+        "version": sheet.version,
+        "visit": send.id,
+        "channel": sheet.template.channel,
+        "topic": sheet.template.topic,
+        "is_transactional": sheet.is_transactional,
+        "priority": sheet.priority,
+        "decided_at": now,
+        "attempts": 0,
+        "locale": "",
+        "hops": 0,
+    }
 
 
 def _key(broadcast: str, send_id: int, profile_id: int, channel: str, hashed: str) -> str:

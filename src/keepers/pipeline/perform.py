@@ -158,7 +158,7 @@ def contact_of(person: Person) -> Contact:
     """What of a customer decides when they may be written to."""
     country = person.traits.get("country")
     code = country.upper() if isinstance(country, str) and len(country) == 2 else None
-    return Contact(person.zone, code, person.last_activity_at)
+    return Contact(person.zone, code, person.last_activity_at, person.engaged_at)
 
 
 class _Draft(msgspec.Struct, frozen=True):

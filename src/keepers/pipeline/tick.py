@@ -17,7 +17,7 @@ from keepers.playbook.live import InForce, freeze_fit, in_force
 from keepers.scores.rhythm import ENOUGH_REPEATERS
 from keepers.store import definitions, log
 from keepers.store.database import Store
-from keepers.warehouse import asks
+from keepers.warehouse import asks, engaged
 from keepers.warehouse.answers import Answerer
 from keepers.warehouse.fitting import fit_rhythm
 from keepers.warehouse.load import WATERMARK, load
@@ -82,6 +82,7 @@ class Ticker:
         news = self._take_news(now)
         identified = identify(self._store, now, self._limits)
         loaded = self.load()
+        engaged.refresh(self._answerer.warehouse)
         standing = self._current(now, arrived=bool(loaded))
         done = evaluate(self._answerer, standing, self._unanswered, now, progress)
         self._unanswered = frozenset()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +17,7 @@ from keepers.store.bulk import insert_new, select_in, update_rows
 from keepers.store.database import Store
 from keepers.store.message_tables import broadcast_sends, consents, link_hits, message_history
 from keepers.store.message_tables import messages as table
+from keepers.store.tables import to_microseconds
 
 SendStatus = Literal["scheduled", "queueing", "testing", "releasing", "sending", "finished", "stopping", "stopped"]
 """`testing`: the variants are out and the rest waits for the winner; `releasing`: the rest is let go"""
@@ -124,9 +125,41 @@ def is_waiting(connection: Connection, send: BroadcastSend, *, tested: bool = Fa
     return False
 
 
-def queue(connection: Connection, names: Sequence[str], rows: list[tuple[Any, ...]]) -> int:
-    """Adds messages as tuples in the order of `names`; those that are there already stay. How many were new."""
-    return len(insert_new(connection, table, names, rows, ("id",)))
+def queue(connection: Connection, names: Sequence[str], rows: list[tuple[Any, ...]], shared: Mapping[str, Any]) -> None:
+    """Adds messages as tuples in the order of `names`, all with the `shared` values; those that are there stay.
+
+    Instants in rows are stamps.
+    """
+    if connection.dialect.name != "sqlite":
+        constant = tuple(shared.values())
+        insert_new(connection, table, (*names, *shared), [(*row, *constant) for row in rows], ("id",))
+        return
+    # Indexes of addresses are written all over: with room for them a page is written once, not once per chunk.
+    connection.exec_driver_sql("PRAGMA cache_size = -262144")
+    listed = ", ".join(f'"{name}"' for name in (*names, *shared))
+    marks = ", ".join(["?"] * len(names) + [_literal(connection, name, value) for name, value in shared.items()])
+    statement = f"INSERT INTO messages ({listed}) VALUES ({marks}) ON CONFLICT DO NOTHING"
+    connection.exec_driver_sql(statement, rows)
+
+
+def stamp(connection: Connection, at: datetime) -> datetime | int:
+    """An instant as `queue` takes it: few are worked out for many rows."""
+    return to_microseconds(at) if connection.dialect.name == "sqlite" else at
+
+
+def _literal(connection: Connection, name: str, value: Any) -> str:
+    """A value as SQL, the same for every row."""
+    if isinstance(value, datetime):
+        return str(to_microseconds(value))
+    processor = table.c[name].type.literal_processor(connection.dialect)
+    assert processor is not None
+    return processor(value)
+
+
+def calm(connection: Connection) -> None:
+    """After the last chunk: the memory that `queue` took is given back."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA cache_size = -65536")
 
 
 def consent_states(connection: Connection, channel: str, topic: str, first: int, last: int) -> dict[int, ConsentState]:

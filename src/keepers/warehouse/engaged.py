@@ -7,7 +7,6 @@ import duckdb
 from keepers.warehouse.database import Warehouse, set_watermark
 
 WATERMARK = "engaged"
-_TABLE = 'CREATE TABLE IF NOT EXISTS engaged (profile_id BIGINT, "at" TIMESTAMP)'
 _SAID = """
     t.source = 'keepers' AND (
         t.event IN ('Subscribed', 'In-App Read')
@@ -29,7 +28,6 @@ def refresh(warehouse: Warehouse) -> int:
     Costs a look at the rows that came since the last call alone.
     """
     cursor = warehouse.cursor()
-    cursor.execute(_TABLE)
     after = warehouse.watermark(WATERMARK)
     row = cursor.execute("SELECT max(seq) FROM tracks WHERE seq > ?", [after]).fetchone()
     newest = int(row[0]) if row and row[0] is not None else after

@@ -31,6 +31,8 @@ class Person(Struct, frozen=True):
     traits: dict[str, Any]
     last_activity_at: datetime | None = None
     """the newest event of theirs, None when the last days saw none"""
+    engaged_at: datetime | None = None
+    """when they last clicked, visited, ordered or agreed; None when never that is known"""
 
 
 def people(warehouse: Warehouse, profile_ids: Collection[int], *, whole: bool = True) -> dict[int, Person]:
@@ -48,7 +50,8 @@ def people(warehouse: Warehouse, profile_ids: Collection[int], *, whole: bool = 
         ).fetchall()
         traits = _traits(cursor) if whole else {}
         active = dict(_activity(cursor)) if whole else {}
-    found = {i: Person(i, key, zone, traits.get(i, {}), active.get(i)) for i, key, zone in known}
+        engaged = dict(_engagement(cursor)) if whole else {}
+    found = {i: Person(i, key, zone, traits.get(i, {}), active.get(i), engaged.get(i)) for i, key, zone in known}
     named = ((i, found.get(final.get(i, i))) for i in profile_ids)
     return {i: person for i, person in named if person is not None}
 
@@ -108,6 +111,12 @@ def _traits(cursor: duckdb.DuckDBPyConnection) -> dict[int, dict[str, Any]]:
         if value is not None:
             found.setdefault(owner, {})[trait] = value
     return found
+
+
+def _engagement(cursor: duckdb.DuckDBPyConnection) -> list[tuple[int, datetime]]:
+    return cursor.execute(
+        'SELECT w.owner, max(e."at") FROM engaged e JOIN wanted_ids w ON w.id = e.profile_id GROUP BY 1'
+    ).fetchall()
 
 
 def _activity(cursor: duckdb.DuckDBPyConnection) -> list[tuple[int, datetime]]:

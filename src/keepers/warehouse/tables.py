@@ -33,6 +33,8 @@ FIXED = {
         is_answered BOOLEAN, applied_at TIMESTAMP, retired_at TIMESTAMP""",
     "ask_values": "ask INTEGER, value SMALLINT, stage VARCHAR",
     "dirty": 'profile_id BIGINT, "at" TIMESTAMP, kind VARCHAR, name VARCHAR',
+    # When each last clicked, visited, ordered or agreed (see engaged.py).
+    "engaged": 'profile_id BIGINT, "at" TIMESTAMP',
     # Whose history was brought, and when it arrived: until then, nothing that comes of it is news.
     "imported": 'profile_id BIGINT, "at" TIMESTAMP',
     "watermarks": "name VARCHAR, position BIGINT",

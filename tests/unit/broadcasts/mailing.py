@@ -31,6 +31,7 @@ BODY = (
     "<mj-section><mj-column><mj-text>Hello {{ customer.first_name | default: 'you' }} {{ offer.code }}"
     " <a href='{{ links.unsubscribe }}'>stop</a></mj-text></mj-column></mj-section>"
 )
+BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 Safari/537.36"
 LOOSE = {"caps": {"email": {}, "sms": {}, "push": {}, "all": {}}, "quiet": {"email": {}}}
 
 
@@ -132,9 +133,9 @@ class Shop:
             rows = []
             for profile in profiles:
                 query = select(messages.c.id).where(messages.c.profile_id == profile).order_by(messages.c.id.desc())
-                rows.append(
-                    HitRow(connection.execute(query).scalars().first() or 0, at, url, "", "", "GET", is_machine)
-                )
+                message_id = connection.execute(query).scalars().first() or 0
+                agent = "Barracuda Sentinel (EE)" if is_machine else BROWSER
+                rows.append(HitRow(message_id, at, url, agent, f"ip{profile}", "HEAD" if is_machine else "GET"))
             hits.append(connection, rows)
 
     def did(self, event: str, who: Sequence[str], at: datetime) -> None:
