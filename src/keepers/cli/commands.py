@@ -15,7 +15,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from keepers.audience.definitions import Segment
-from keepers.cli import broadcast_commands, consent_commands, journey_commands, message_commands, operations
+from keepers.cli import (
+    broadcast_commands,
+    consent_commands,
+    journey_commands,
+    message_commands,
+    operations,
+    replay_commands,
+)
 from keepers.cli.answers import moment, shown
 from keepers.journeys.moving import How
 from keepers.measure import moves as measure_moves
@@ -231,5 +238,6 @@ COMMANDS: dict[str, Command] = {
     **journey_commands.COMMANDS,
     **message_commands.COMMANDS,
     **consent_commands.COMMANDS,
+    **replay_commands.COMMANDS,
 }
 """Every command that needs a workspace, by name."""

@@ -265,6 +265,7 @@ def main() -> None:
         keys,
         mailbox,
         messages,
+        replaying,
         serve,
     )
 

@@ -31,7 +31,7 @@ from keepers.pipeline.perform import Wishes, request_entries
 from keepers.pipeline.relay import relay
 from keepers.pipeline.roster import Roster
 from keepers.playbook.live import InForce
-from keepers.store import counters, cursors, journey_states, log, messages, meta, refusals, runs, trail
+from keepers.store import counters, cursors, journey_states, log, merging, messages, meta, refusals, runs, trail
 from keepers.store.bulk import chunks
 from keepers.store.database import Store
 from keepers.store.journey_states import JourneyState
@@ -116,7 +116,7 @@ class Advancer:
         """Everything up to `now` that the warehouse has seen."""
         self._look(live)
         assert self.roster is not None
-        work = _Work(self, self.roster, standing, now)
+        work = Work(self, self.roster, standing, now)
         with self._store.read() as connection:
             position = cursors.get(connection, CURSOR)
             told = meta.get(connection, CLOCK)
@@ -191,7 +191,7 @@ class Advancer:
         return Wishes(self.roster, self._addresses, self._secret)
 
 
-class _Work:
+class Work:
     """One advance under way."""
 
     def __init__(self, shell: Advancer, roster: Roster, standing: Standing, now: datetime) -> None:
@@ -233,7 +233,7 @@ class _Work:
             for item in items:
                 assert item.merged is not None
                 gone, survivor = item.merged
-                self.done.ended += runs.merge(connection, [(gone, survivor)], item.at, several)
+                self.done.ended += merging.merge(connection, [(gone, survivor)], item.at, several)
                 left = [run.id for run in runs.of_profiles(connection, [survivor]).get(survivor, [])]
                 runs.wake(connection, left, item.at)
 
@@ -343,7 +343,7 @@ class _Work:
         for job, look in looks:
             job.answers[look] = job.person.traits.get(look.trait)
         if checks:
-            self._checker.check([(job, job.person, check) for job, check in checks], self._now)
+            self._check(checks)
 
     def _complete(self, jobs: Sequence[Job]) -> None:
         """Those who are looked at closer, with all that is known of them."""
@@ -351,6 +351,15 @@ class _Work:
         for job in jobs:
             job.person = who.get(job.row.profile_id, job.person)
             job.is_whole = True
+
+    def _check(self, checks: Sequence[tuple[Job, Check]]) -> None:
+        """Policy, as of the instants decisions are made at: of what is caught up with, hour by hour."""
+        hours: dict[datetime, list[tuple[Job, Person, Check]]] = {}
+        for job, check in checks:
+            hour = job.at.replace(minute=0, second=0, microsecond=0)
+            hours.setdefault(hour, []).append((job, job.person, check))
+        for asked in hours.values():
+            self._checker.check(asked, max(job.at for job, _, _ in asked))
 
     def _ask(self, names: Sequence[str], jobs: Sequence[Job]) -> None:
         journey = jobs[0].journey
@@ -482,7 +491,7 @@ def _told(run: Run, what: str, reason: str, at: datetime) -> list[Said]:
     about = {"journey": run.journey, "version": run.version}
     found = []
     if what == "goal" or reason == "goal":
-        found.append(Said(run.profile_id, "Journey Goal Reached", at, about, hops=run.hops))
+        found.append(Said(run.profile_id, "Journey Goal Reached", at, about, hops=run.hops + 1))
     if what == "ended":
-        found.append(Said(run.profile_id, "Journey Exited", at, {**about, "reason": reason}, hops=run.hops))
+        found.append(Said(run.profile_id, "Journey Exited", at, {**about, "reason": reason}, hops=run.hops + 1))
     return found
