@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import evaluating, importing, ingest
+from benchmarks import broadcast, evaluating, importing, ingest
 from benchmarks.figures import Figure, Plan, show, write
 
-NAMES = ("ingest_single", "ingest_batch100", "import_1m", "full_evaluation", "live_tick")
+NAMES = ("ingest_single", "ingest_batch100", "import_1m", "full_evaluation", "live_tick", "broadcast_1m")
 OUTPUT = Path("build/bench.json")
 
 
@@ -46,6 +46,8 @@ def main(
             figures += importing.measure(plan)
         if chosen & {"full_evaluation", "live_tick"}:
             figures += evaluating.measure(plan, full="full_evaluation" in chosen, live="live_tick" in chosen)
+        if "broadcast_1m" in chosen:
+            figures += broadcast.measure(plan)
     show(figures, console)
     load = os.getloadavg()
     console.print(f"{os.cpu_count()} cores; load {load[0]:.1f} / {load[1]:.1f} (1 and 5 minutes, this run included)")
