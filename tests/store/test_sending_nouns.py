@@ -64,6 +64,17 @@ def test_a_customer_who_had_a_code_not_long_ago_gets_none(store: Store) -> None:
         assert list(coupons.take(connection, [wants[1]], NOW + timedelta(days=90))) == ["m2"]
 
 
+def test_whoever_asks_for_a_code_beforehand_hears_what_sending_would_say(store: Store) -> None:
+    with store.begin() as connection:
+        coupons.put(connection, "ten", ["A", "B"], NOW)
+        had = Want("ten", "m0", 1, run_id=1, once_per=timedelta(days=90))
+        coupons.take(connection, [had], NOW)
+        again = Want("ten", "m1", 1, run_id=2, once_per=timedelta(days=90))
+        others = [Want("ten", f"m{n}", n, run_id=n) for n in (3, 4)]
+        assert coupons.available(connection, [had, again, *others], NOW) == {"m0", "m3"}
+        assert coupons.stock(connection, NOW) == {"ten": ("ten", 1, 1)}
+
+
 def test_workers_that_take_codes_at_once_take_different_ones(store: Store) -> None:
     with store.begin() as connection:
         coupons.put(connection, "ten", [f"{n:03}" for n in range(100)], NOW)

@@ -26,10 +26,12 @@ class Check(Struct, frozen=True, tag=True):
     """May these messages go to the customer? The answer is a Decision.
 
     With `is_exposure` nothing is sent: the customer must be one that all of them could reach (`policy.together`).
+    With `coupon` there must be a code of that pool for the customer, else the decision is Skip("no_coupon").
     """
 
     messages: tuple[str, ...]
     is_exposure: bool = False
+    coupon: str | None = None
 
 
 Question = Ask | Look | Check

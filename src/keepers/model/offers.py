@@ -12,6 +12,9 @@ from keepers.model.definitions import Text
 from keepers.model.errors import DefinitionError
 from keepers.model.fields import duration, join, mapping, parse_id, text
 
+NO_CODE = "no_coupon"
+"""why a message that needs a code is skipped"""
+
 
 class CouponPool(Struct, frozen=True):
     """Imported codes, of which a run takes one. `low` left is warned about; a customer gets one per `every`."""

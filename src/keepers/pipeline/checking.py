@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from keepers.journeys.policy import Decision, together
+from keepers.journeys.policy import Decision, Skip, together
 from keepers.journeys.requests import Check, Question
+from keepers.journeys.run import Run
+from keepers.model.offers import NO_CODE
 from keepers.pipeline.facts import Candidate, Contact, Decider
 from keepers.pipeline.perform import contact_of, is_transactional, recipient_of
 from keepers.pipeline.roster import Roster
 from keepers.render.definition import PRIORITIES
+from keepers.store import coupons
+from keepers.store.coupons import Want
 from keepers.store.database import Store
 from keepers.warehouse.people import Person
 
@@ -21,6 +25,7 @@ class Asker(Protocol):
 
     answers: dict[Question, object]
     at: datetime
+    run: Run
 
 
 class Checker:
@@ -40,9 +45,25 @@ class Checker:
             candidates += [self._candidate(name, person, contact, asker.at) for name in question.messages]
         with self._store.read() as connection:
             decisions = iter(self._decider.decide(connection, candidates, now))
-        for asker, _, question in asked:
-            own: list[Decision] = [next(decisions) for _ in question.messages]
-            asker.answers[question] = together(own) if question.is_exposure else own[0]
+            answers: list[Decision] = []
+            for _, _, question in asked:
+                own: list[Decision] = [next(decisions) for _ in question.messages]
+                answers.append(together(own) if question.is_exposure else own[0])
+            wants = {
+                n: self._want(question.coupon, asker)
+                for n, (asker, _, question) in enumerate(asked)
+                if question.coupon and not isinstance(answers[n], Skip)
+            }
+            has_code = coupons.available(connection, list(wants.values()), now) if wants else frozenset()
+        for n, (asker, _, question) in enumerate(asked):
+            is_without = n in wants and wants[n].message_key not in has_code
+            asker.answers[question] = Skip(NO_CODE) if is_without else answers[n]
+
+    def _want(self, pool: str, asker: Asker) -> Want:
+        """What delivery will ask for: a run that has a code of the pool gets the same again."""
+        known = self._roster.playbook.coupons.get(pool)
+        once_per = known.every if known is not None else None
+        return Want(pool, f"run {asker.run.id}", asker.run.profile_id, asker.run.id, once_per)
 
     def _candidate(self, name: str, person: Person, contact: Contact, at: datetime) -> Candidate:
         template = self._roster.playbook.messages.get(name)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from keepers.journeys.policy import Allow, Hold
 from keepers.model.delivery import Content, Outgoing
 from keepers.model.errors import UserError
+from keepers.model.offers import NO_CODE
 from keepers.pipeline.facts import Contact, Decider, candidate_of
 from keepers.store import claims, coupons, message_copies, messages, runs, switches
 from keepers.store.bulk import update_rows
@@ -24,7 +25,6 @@ Render = Callable[[Sequence[MessageRow], datetime], Sequence[Outgoing | UserErro
 """messages → what goes out, or why it cannot, in their order; many at once, so that customers are looked up at once"""
 CUT_OFF = frozenset({"goal", runs.MERGED})
 """reasons for which a run's end takes along what it has decided; exits skip their messages themselves"""
-NO_CODE = "no_coupon"
 
 
 class Prepared(Struct):
@@ -126,7 +126,9 @@ class Preparer:
         pool = message.data.get("coupon")
         if not pool:
             return None
-        return Want(pool, message.key, message.profile_id, message.run_id, self._once_per)
+        known = self._decider.coupons.get(pool)
+        once_per = known.every if known is not None else self._once_per
+        return Want(pool, message.key, message.profile_id, message.run_id, once_per)
 
     def _hand_over(self, taken: list[MessageRow], now: datetime, prepared: Prepared) -> None:
         made: list[tuple[MessageRow, Outgoing]] = []

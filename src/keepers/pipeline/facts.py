@@ -14,6 +14,7 @@ from keepers.journeys.contact import ContactRules
 from keepers.journeys.policy import Allow, Decision, Facts, Hold, Skip, decide
 from keepers.model.consent import Topic, address_hash
 from keepers.model.delivery import UNFINISHED
+from keepers.model.offers import CouponPool
 from keepers.pipeline import warm_up
 from keepers.pipeline.warm_up import WarmUp
 from keepers.store import consents, suppressions, switches
@@ -112,6 +113,8 @@ class Decider:
         self.topics = topics
         self.secret = secret
         self.contacts = contacts
+        self.coupons: Mapping[str, CouponPool] = {}
+        """pools by id, where they are known"""
 
     def hash(self, channel: str, recipient: str | None) -> str:
         """An address as messages and suppressions know it; empty for none."""

@@ -72,7 +72,7 @@ class Sending:
             return
         self._version = version
         live = self.playbook = self._workspace.in_force().playbook
-        self.decider.rules, self.decider.topics = live.contact, live.topics
+        self.decider.rules, self.decider.topics, self.decider.coupons = live.contact, live.topics, live.coupons
         self.letters = Letters(
             live, self.links, self.company, locale=self._workspace.settings.sending.locale, domain=self._domain(),
             people=None if self._is_apart else lambda ids: people(self._workspace.warehouse, ids),

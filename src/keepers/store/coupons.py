@@ -52,14 +52,29 @@ def take(connection: Connection, wants: Sequence[Want], now: datetime) -> dict[s
 
     Idempotent. On PostgreSQL codes that another worker is taking are passed over.
     """
+    taken, rows = _deal(connection, wants, now, for_update=True)
+    update_rows(connection, coupons, ("profile_id", "run_id", "message_key", "taken_at"), rows, key=("pool", "code"))
+    return taken
+
+
+def available(connection: Connection, wants: Sequence[Want], now: datetime) -> frozenset[str]:
+    """Keys of the messages that would get a code if all were taken now. Takes none: by the time one is sent, others
+    may have had it."""
+    return frozenset(_deal(connection, wants, now, for_update=False)[0])
+
+
+def _deal(
+    connection: Connection, wants: Sequence[Want], now: datetime, *, for_update: bool
+) -> tuple[dict[str, str], list[tuple[object, ...]]]:
+    """Codes by message key, and the rows that say who took them."""
     taken: dict[str, str] = {}
     _add_own(connection, wants, taken)
     open_wants = [want for want in wants if want.message_key not in taken]
     recent = _last_taken(connection, sorted({w.profile_id for w in open_wants if w.once_per is not None}))
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for pool in sorted({want.pool for want in open_wants}):
         asked = [want for want in open_wants if want.pool == pool]
-        free = _free(connection, pool, len(asked), now)
+        free = _free(connection, pool, len(asked), now, for_update)
         by_run: dict[int, str] = {}
         for want in asked:
             if want.run_id is not None and want.run_id in by_run:
@@ -74,8 +89,7 @@ def take(connection: Connection, wants: Sequence[Want], now: datetime) -> dict[s
             if want.run_id is not None:
                 by_run[want.run_id] = code
             rows.append((want.profile_id, want.run_id, want.message_key, now, pool, code))
-    update_rows(connection, coupons, ("profile_id", "run_id", "message_key", "taken_at"), rows, key=("pool", "code"))
-    return taken
+    return taken, rows
 
 
 def stock(connection: Connection, now: datetime) -> dict[str, Stock]:
@@ -110,13 +124,13 @@ def _last_taken(connection: Connection, profile_ids: Sequence[int]) -> dict[int,
     return {row[0]: row[1] for row in select_in(connection, query, coupons.c.profile_id, profile_ids) if row[1]}
 
 
-def _free(connection: Connection, pool: str, number: int, now: datetime) -> list[str]:
+def _free(connection: Connection, pool: str, number: int, now: datetime, for_update: bool) -> list[str]:
     query = (
         select(coupons.c.code)
         .where(coupons.c.pool == pool, coupons.c.taken_at.is_(None), _unexpired(now))
         .limit(number)
     )
-    if connection.dialect.name == "postgresql":
+    if for_update and connection.dialect.name == "postgresql":
         query = query.with_for_update(skip_locked=True)
     return list(connection.execute(query).scalars())
 

@@ -28,6 +28,12 @@ def test_every_step_says_what_it_is_in_every_language_and_has_a_schema(head: str
     assert head in schema["$defs"][step.__name__]["properties"]
 
 
+def test_a_message_with_a_code_is_asked_about_together_with_its_pool() -> None:
+    anna = Customer(journey({"id": "a", "message": "one", "coupon": "gift"}))
+    anna.wake()
+    assert [q for q in anna.asked if isinstance(q, Check)] == [Check(("one",), coupon="gift")]
+
+
 def test_a_delay_is_exact_seconds_from_entering_the_step() -> None:
     anna = Customer(journey({"id": "a", "delay": "1d12h"}), zone="Europe/Warsaw", now=at("2026-03-28 12:00"))
     assert anna.wake().wake_at == at("2026-03-30 00:00")  # over the change of clocks on 29 March

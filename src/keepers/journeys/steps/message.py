@@ -28,7 +28,7 @@ class Message(Step, frozen=True, kw_only=True):
     """where a skipped message leads"""
 
     def run(self, seen: Seen) -> Passing:
-        decision = yield Check((self.message,))
+        decision = yield Check((self.message,), coupon=self.coupon)
         yield Send(self.message, decision, self.coupon)
         if isinstance(decision, Skip):
             return Go("otherwise", decision.reason)
