@@ -185,14 +185,15 @@ def resume(store: Store, live: InForce, name: str, now: datetime) -> int:
 
     Raises NotFoundError, ConflictError when the last sending is not stopped.
     """
-    _sheet(live, name)
+    broadcast = _sheet(live, name).broadcast
     with store.read() as connection:
         earlier = broadcast_sends.of_broadcast(connection, name)
     if not earlier or earlier[-1].status != "stopped":
         raise ConflictError(f"No sending of “{name}” is stopped.", code="not_stopped")
     send = earlier[-1]
     was = send.data.get("was", "sending")
-    done = broadcast_sends.unsweep(store, send, now)
+    is_spread = broadcast.per_hour is not None and broadcast.local is None
+    done = broadcast_sends.unsweep(store, send, now, is_spread=is_spread)
     goes_on = msgspec.structs.replace(
         send, status=was, finished_at=None, position=0 if was == "releasing" else send.position
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -212,49 +212,67 @@ def sweep(store: Store, send: BroadcastSend, now: datetime) -> int:
     return sum(_in_chunks(store, send, status, "skipped", STOPPED, "", now) for status in ("claimed", "queued", "held"))
 
 
-def unsweep(store: Store, send: BroadcastSend, now: datetime) -> int:
-    """Queues again what was skipped because the sending was stopped."""
-    return _in_chunks(store, send, "skipped", "queued", "", STOPPED, now)
+def unsweep(store: Store, send: BroadcastSend, now: datetime, *, is_spread: bool = False) -> int:
+    """Queues again what was skipped because the sending was stopped; it expires as much later as the stop was long.
+
+    With `is_spread`, as for a throttle, it goes as much later too: what would have gone meanwhile does not go at once.
+    """
+    return _in_chunks(store, send, "skipped", "queued", "", STOPPED, now, is_spread=is_spread)
 
 
 def _in_chunks(
-    store: Store, send: BroadcastSend, was: str, status: str, reason: str, was_for: str, now: datetime
+    store: Store,
+    send: BroadcastSend,
+    was: str,
+    status: str,
+    reason: str,
+    was_for: str,
+    now: datetime,
+    *,
+    is_spread: bool = False,
 ) -> int:
     """Moves messages from one status to another with their history, a chunk and a transaction at a time."""
+    late = now - send.finished_at if status == "queued" and send.finished_at is not None else timedelta(0)
     done = 0
     while True:
         with store.begin() as connection:
-            query = select(table.c.id, table.c.reason, table.c.step).where(_of(send), table.c.status == was)
+            names = (table.c.id, table.c.step, table.c.send_after, table.c.expires_at)
+            query = select(*names).where(_of(send), table.c.status == was).order_by(table.c.id).limit(CHUNK)
             if was_for:
                 query = query.where(table.c.reason == was_for)
-            found = connection.execute(query.order_by(table.c.id).limit(CHUNK)).all()
+            if connection.dialect.name == "postgresql":
+                query = query.with_for_update()
+            found = connection.execute(query).all()
             if not found:
                 return done
-            # Who waited for the winner of a test waits for it again when the sending goes on.
-            waits = status == "queued" and bool(send.data.get("rest"))
-            rows = [
-                (
-                    "held" if waits and not row.step else status,
-                    TESTED if waits and not row.step else reason,
-                    None,
-                    None,
-                    row.id,
-                )
-                for row in found
-            ]
-            update_rows(connection, table, ("status", "reason", "claimed_by", "counted_at"), rows)
-            chunk = (found[0].id, found[-1].id)
-            listed = text(
-                "INSERT INTO message_history (message_id, at, status, reason, detail)"
-                " SELECT id, :at, status, reason, '' FROM messages"
-                " WHERE broadcast = :broadcast AND visit = :send AND id BETWEEN :first AND :last"
-                " AND status = :status AND reason = :reason"
-            ).bindparams(
-                bindparam("at", now, type_=message_history.c.at.type),
-                broadcast=send.broadcast, send=send.id, first=chunk[0], last=chunk[1], status=status, reason=reason,
-            )  # fmt: skip
-            connection.execute(listed)
+            rows = []
+            for row in found:
+                # Who waited for the winner of a test waits for it again when the sending goes on.
+                waits = status == "queued" and bool(send.data.get("rest")) and not row.step
+                moved = row.send_after + late if is_spread and not waits else row.send_after
+                end = row.expires_at + late if row.expires_at is not None else None
+                new = ("held", TESTED) if waits else (status, reason)
+                rows.append((*new, moved, end, None, None, row.id))
+            changed = ("status", "reason", "send_after", "expires_at", "claimed_by", "counted_at")
+            update_rows(connection, table, changed, rows)
+            _note(connection, send, (found[0].id, found[-1].id), status, reason, now)
         done += len(found)
+
+
+def _note(
+    connection: Connection, send: BroadcastSend, between: tuple[int, int], status: str, reason: str, now: datetime
+) -> None:
+    """The history of messages that were moved together."""
+    listed = text(
+        "INSERT INTO message_history (message_id, at, status, reason, detail)"
+        " SELECT id, :at, status, reason, '' FROM messages"
+        " WHERE broadcast = :broadcast AND visit = :send AND id BETWEEN :first AND :last"
+        " AND status = :status AND reason = :reason"
+    ).bindparams(
+        bindparam("at", now, type_=message_history.c.at.type),
+        broadcast=send.broadcast, send=send.id, first=between[0], last=between[1], status=status, reason=reason,
+    )  # fmt: skip
+    connection.execute(listed)
 
 
 class Result(NamedTuple):

@@ -32,7 +32,7 @@ BODY = (
     " <a href='{{ links.unsubscribe }}'>stop</a></mj-text></mj-column></mj-section>"
 )
 BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 Safari/537.36"
-LOOSE = {"caps": {"email": {}, "sms": {}, "push": {}, "all": {}}, "quiet": {"email": {}}}
+LOOSE: dict[str, Any] = {"caps": {"email": {}, "sms": {}, "push": {}, "all": {}}, "quiet": {"email": {}}}
 
 
 def playbook(*broadcasts: dict[str, Any], **sections: Any) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Shop:
     ) -> list[int]:
         """Makes customers of these traits, and `size` of none, who sign up at an instant."""
         listed = [*given, *({} for _ in range(size))]
-        first = len(self._known())
+        first = self._number()
         calls = []
         for n, traits in enumerate(listed, start=first):
             told = {"email": f"u{n}@example.com", "first_name": f"N{n}", **traits}
@@ -172,9 +172,9 @@ class Shop:
     def close(self) -> None:
         self.workspace.close()
 
-    def _known(self) -> list[int]:
+    def _number(self) -> int:
         cursor = self.workspace.warehouse.cursor()
-        return cursor.execute("SELECT profile_id FROM profiles").fetchall()
+        return len(cursor.execute("SELECT profile_id FROM profiles").fetchall())
 
 
 def hours(number: float) -> timedelta:

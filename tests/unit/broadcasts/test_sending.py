@@ -152,8 +152,10 @@ def test_a_stop_ends_it_at_once_and_it_goes_on_where_it_was(shop: Make, engine: 
     assert len(one.wire.given) == sent
     assert one.reasons() == {"sent": sent, "skipped(stopped)": 30 - sent}
     assert one.status().status == "stopped"
-    assert one.resume() == 30 - sent
+    assert one.resume(NOW + hours(6)) == 30 - sent
     one.send(NOW + hours(6))
+    assert len(one.wire.given) < 30, "the throttle goes on where it was"
+    one.send(NOW + hours(7))
     assert len(one.wire.given) == 30 == len(set(one.wire.keys))
     assert one.status().status == "finished"
 
