@@ -124,6 +124,7 @@ class Advancer:
         watermark = self._answerer.warehouse.watermark(WATERMARK)
         if self.roster.is_empty:
             if position < watermark:
+                self._merge_alone(position, watermark)
                 self._keep_cursor(watermark, now)
             return work.done
         learned: set[str] = set()
@@ -144,6 +145,13 @@ class Advancer:
                 self._keep_cursor(position, now if is_last else last)
             if is_last:
                 return work.done
+
+    def _merge_alone(self, after: int, until: int) -> None:
+        """Where there are no journeys: what consents, messages and the like of merged profiles belong to."""
+        with self._store.begin() as connection:
+            for row in log.of_kind(connection, "merge", after, until):
+                if row.other_id is not None:
+                    merging.merge(connection, [(row.profile_id, row.other_id)], row.time)
 
     def _look(self, live: InForce) -> None:
         if live is not self._seen:

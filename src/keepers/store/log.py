@@ -83,6 +83,12 @@ def read(connection: Connection, after: int, limit: int) -> list[LogRow]:
     return [LogRow(*row) for row in connection.execute(query)]
 
 
+def of_kind(connection: Connection, kind: str, after: int, until: int) -> list[LogRow]:
+    """The rows of one kind past `after` and not past `until`, by seq."""
+    query = select(log).where(log.c.seq > after, log.c.seq <= until, log.c.kind == kind).order_by(log.c.seq)
+    return [LogRow(*row) for row in connection.execute(query)]
+
+
 def last_seq(connection: Connection) -> int:
     """The highest seq written; 0 for an empty log."""
     return int(connection.execute(select(func.max(log.c.seq))).scalar_one() or 0)
