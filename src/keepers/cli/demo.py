@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,8 +21,6 @@ from keepers.cli.main import app
 from keepers.cli.timelapse import play
 from keepers.model.errors import ConflictError
 from keepers.model.moments import format_instant
-from keepers.pipeline.identify import identify
-from keepers.pipeline.tick import Ticker
 from keepers.playbook.starters import install_journeys
 from keepers.settings import FILE
 from keepers.wire import Workspace, clock, create
@@ -71,7 +69,7 @@ def demo(
         with workspace.sequencing("keepers demo") as ticker:
             out.print("\n[bold]The time-lapse[/]: week by week, as if you had been there.\n")
             with timings.timed("time-lapse"):
-                play(workspace, ticker, first, last, out, _days(post, timings) if post is not None else None)
+                play(workspace, ticker, first, last, out, post)
         _report(workspace, last, timings)
         if post is not None:
             demo_report.letters(workspace, post, out)
@@ -112,20 +110,6 @@ def _with_mail(workspace: Workspace, mailbox: Mailbox) -> Workspace:
         path.write_text(demo_mail.for_the_sample(path.read_text(encoding="utf-8")), encoding="utf-8")
     workspace.close()
     return Workspace.open(workspace.folder)
-
-
-def _days(post: demo_mail.Post, timings: Timings) -> Callable[[Ticker, datetime], None]:
-    """A day of the sample: they buy, journeys move, letters go out."""
-
-    def day(ticker: Ticker, at: datetime) -> None:
-        new = post.arrive(at)
-        identify(post.store, at)
-        post.agree(new, at)
-        ticker.tick(at)
-        with timings.timed("letters"):
-            post.deliver(at)
-
-    return day
 
 
 def _import(workspace: Workspace, history: demo_data.History, timings: Timings) -> tuple[datetime, datetime]:

@@ -18,10 +18,10 @@ from keepers.channels.mailbox import Mailbox
 from keepers.model.consent import ALL_TOPICS, Consent
 from keepers.model.definitions import LOCALES
 from keepers.model.moments import format_instant
-from keepers.pipeline.deliver import Delivered, Deliverer
+from keepers.pipeline.deliver import Deliverer
+from keepers.pipeline.identify import identify
 from keepers.running.sending import Sending
 from keepers.store import consents, coupons, identities, inbox
-from keepers.store.database import Store
 from keepers.store.inbox import Accepted
 from keepers.wire import Workspace
 
@@ -34,6 +34,8 @@ SOURCE = "demo: made up"
 WORDING = "Made up for the demo: CDNOW's history knows neither addresses nor consent."
 DOMAIN = "customers.example"
 CODES = 2000
+LETTERS_AT = 10
+ARRIVES = timedelta(hours=9)
 MAILBOX = "mailbox"
 _IF = re.compile(r"(?m)^(    if: )(.+)$")
 ABOUT = """
@@ -77,7 +79,7 @@ def purchases(path: Path) -> deque[Purchase]:
 
 
 class Post:
-    """Plays the sample's days: purchases come in as they would have, letters go out to the mailbox."""
+    """The sample's customers (`timelapse.Mail`): they buy as they did, and letters go out to the mailbox."""
 
     def __init__(self, workspace: Workspace, mailbox: Mailbox, history: deque[Purchase], first: datetime) -> None:
         self._workspace = workspace
@@ -87,41 +89,56 @@ class Post:
         self.mailbox = mailbox
         self.sending = Sending(workspace, lambda: self._now)
         self._deliverer: Deliverer | None = None
-        self.total = Delivered()
         with workspace.store.begin() as connection:
             coupons.put(connection, "gift", [f"DEMO-{n:04d}" for n in range(1, CODES + 1)], first)
 
-    @property
-    def store(self) -> Store:
-        return self._workspace.store
-
-    def arrive(self, at: datetime) -> list[str]:
-        """What customers did up to a moment, into the inbox; the customers who are new."""
-        calls: list[dict[str, Any]] = []
-        new: list[str] = []
-        while self._history and self._history[0].day <= at:
-            bought = self._history.popleft()
-            if bought.customer not in self._known:
-                self._known.add(bought.customer)
-                new.append(bought.customer)
-                calls.append({"type": "identify", "userId": bought.customer, "traits": traits_of(bought.customer)})
-            calls.append(
-                {
-                    "type": "track",
-                    "event": "Order Completed",
-                    "userId": bought.customer,
-                    "messageId": f"{bought.customer}-{bought.day.date()}-{len(calls)}",
-                    "timestamp": format_instant(bought.day),
-                    "properties": {"total": bought.total, "cds": bought.cds},
-                }
-            )
-        if calls:
-            body = msgspec.json.encode({"batch": calls})
+    def arrive(self, after: datetime, until: datetime) -> None:
+        """What customers did up to a moment, into the inbox as each day would have brought it; who is new agrees."""
+        while self._history and self._history[0].day <= until:
+            day = self._history[0].day
+            calls: list[dict[str, Any]] = []
+            new: list[str] = []
+            while self._history and self._history[0].day == day:
+                self._take(self._history.popleft(), calls, new)
+            # In the morning of the day; what is of the very last moment comes in at it.
+            at = min(day + ARRIVES, until)
             with self._workspace.store.begin_inbox() as connection:
+                body = msgspec.json.encode({"batch": calls})
                 inbox.append(connection, [Accepted(at, "demo", True, "/v1/batch", body)])
-        return new
+            identify(self._workspace.store, at)
+            self._agree(new, at)
 
-    def agree(self, customers: Sequence[str], at: datetime) -> None:
+    def deliver(self, after: datetime, until: datetime) -> None:
+        """What is due goes out, every day at the hour of letters."""
+        self.sending.refresh()
+        if self._deliverer is None:
+            self._deliverer = self.sending.deliverer("demo")
+        at = after.replace(hour=LETTERS_AT, minute=0)
+        while at <= until:
+            if at > after:
+                self._now = at
+                self._deliverer.run_once(at)
+            at += timedelta(days=1)
+        self.sending.take_news(until)
+
+    def _take(self, bought: Purchase, calls: list[dict[str, Any]], new: list[str]) -> None:
+        who = bought.customer
+        if who not in self._known:
+            self._known.add(who)
+            new.append(who)
+            calls.append({"type": "identify", "userId": who, "traits": traits_of(who)})
+        calls.append(
+            {
+                "type": "track",
+                "event": "Order Completed",
+                "userId": who,
+                "messageId": f"{who}-{bought.day.date()}-{len(calls)}",
+                "timestamp": format_instant(bought.day),
+                "properties": {"total": bought.total, "cds": bought.cds},
+            }
+        )
+
+    def _agree(self, customers: Sequence[str], at: datetime) -> None:
         """Made-up consent of new customers: most agree to be written to."""
         agreeing = [name for name in customers if _percent("consent", name) < AGREED]
         with self._workspace.store.begin() as connection:
@@ -131,16 +148,6 @@ class Post:
                 for profile_id in owners.values()
             ]
             consents.record(connection, said, at, is_import=True)
-
-    def deliver(self, at: datetime) -> Delivered:
-        """What is due goes out."""
-        self._now = at
-        self.sending.refresh()
-        if self._deliverer is None:
-            self._deliverer = self.sending.deliverer("demo")
-        done = self._deliverer.run_once(at)
-        self.sending.take_news(at + timedelta(minutes=1))
-        return done
 
     def close(self) -> None:
         if self._deliverer is not None:

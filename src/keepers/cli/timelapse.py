@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -21,7 +21,6 @@ from keepers.wire import Workspace
 
 WEEK = timedelta(days=7)
 QUIET_S = 4.0
-LETTERS_AT = 10
 Counts = dict[str, list[StageCount]]
 
 
@@ -34,13 +33,12 @@ def weeks(first: datetime, last: datetime) -> Iterator[datetime]:
     yield last
 
 
-def days(after: datetime, until: datetime) -> Iterator[datetime]:
-    """The days after a moment and before another, each at the hour at which letters go out."""
-    at = after.replace(hour=LETTERS_AT, minute=0, second=0, microsecond=0)
-    while at < until:
-        if at > after:
-            yield at
-        at += timedelta(days=1)
+class Mail(Protocol):
+    """What customers who are written to do in the days after a moment and up to another, and what they get."""
+
+    def arrive(self, after: datetime, until: datetime) -> None: ...
+
+    def deliver(self, after: datetime, until: datetime) -> None: ...
 
 
 def play(
@@ -49,11 +47,11 @@ def play(
     first: datetime,
     last: datetime,
     console: Console,
-    day: Callable[[Ticker, datetime], None] | None = None,
+    mail: Mail | None = None,
 ) -> Counts:
     """Ticks week by week and draws the stages as bars; where there is no terminal, a line now and then.
 
-    With `day`, that plays each day of a week before the week's own tick.
+    With `mail`, customers do what they did in the week before its tick, and are written to day by day after it.
     """
     moments = list(weeks(first, last))
     counts: Counts = {}
@@ -61,11 +59,12 @@ def play(
     before = first
     with Live(console=console, auto_refresh=False, transient=False) as live:
         for n, at in enumerate(moments, start=1):
-            if day is not None:
-                for noon in days(before, at):
-                    day(ticker, noon)
-                before = at
+            if mail is not None:
+                mail.arrive(before, at)
             done = ticker.tick(at)
+            if mail is not None:
+                mail.deliver(before, at)
+            before = at
             counts = _counts(workspace)
             if console.is_terminal:
                 live.update(_picture(workspace, counts, at, n, len(moments), done), refresh=True)
