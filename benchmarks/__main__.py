@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from benchmarks import broadcast, evaluating, importing, ingest
+from benchmarks import broadcast, delivering, evaluating, importing, ingest, moving, reacting, rendering, smtp
 from benchmarks.figures import Figure, Plan, show, write
 
-NAMES = ("ingest_single", "ingest_batch100", "import_1m", "full_evaluation", "live_tick", "broadcast_1m")
+ALONE: dict[str, Callable[[Plan], list[Figure]]] = {
+    "ingest_single": ingest.measure_single,
+    "ingest_batch100": ingest.measure_batch,
+    "import_1m": importing.measure,
+    "journeys": moving.measure,
+    "event_to_message": reacting.measure,
+    "email": smtp.measure,
+    "deliver": delivering.measure,
+    "renders": rendering.measure,
+    "broadcast_1m": broadcast.measure,
+}
+NAMES = (*ALONE, "full_evaluation", "live_tick")
 OUTPUT = Path("build/bench.json")
 
 
@@ -38,16 +50,11 @@ def main(
                 console.print(text)
 
         plan = Plan(Path(folder), scale, quick, say)
-        if "ingest_single" in chosen:
-            figures += ingest.measure_single(plan)
-        if "ingest_batch100" in chosen:
-            figures += ingest.measure_batch(plan)
-        if "import_1m" in chosen:
-            figures += importing.measure(plan)
+        for name, measure in ALONE.items():
+            if name in chosen:
+                figures += measure(plan)
         if chosen & {"full_evaluation", "live_tick"}:
             figures += evaluating.measure(plan, full="full_evaluation" in chosen, live="live_tick" in chosen)
-        if "broadcast_1m" in chosen:
-            figures += broadcast.measure(plan)
     show(figures, console)
     load = os.getloadavg()
     console.print(f"{os.cpu_count()} cores; load {load[0]:.1f} / {load[1]:.1f} (1 and 5 minutes, this run included)")

@@ -39,14 +39,14 @@ def _rates(plan: Plan, events: int) -> tuple[float, float, float]:
     folder = plan.folder / f"ingest{events}"
     keepers("init", str(folder), "--lifecycle", "value")
     key = json.loads(keepers("keys", "create", "server", "-w", str(folder), "--json"))["token"]
-    ports = _free_ports(2)
+    ports = free_ports(2)
     rounds, seconds = (3, 1.5) if plan.quick else (9, 2.0)
     found: dict[int, list[float]] = {port: [] for port in ports}
     with ExitStack() as stack:
         stack.enter_context(
-            _running([*keepers_command(), "collect", "-w", str(folder), "--port", str(ports[0])], ports[0])
+            running([*keepers_command(), "collect", "-w", str(folder), "--port", str(ports[0])], ports[0])
         )
-        stack.enter_context(_running([sys.executable, "-m", "benchmarks.empty_server", str(ports[1])], ports[1]))
+        stack.enter_context(running([sys.executable, "-m", "benchmarks.empty_server", str(ports[1])], ports[1]))
         for n in range(rounds + 1):
             plan.say(f"ingest of {events}: round {n} of {rounds}" if n else f"ingest of {events}: warming up")
             for port in ports:
@@ -69,7 +69,8 @@ def _send(port: int, key: str, events: int, seconds: float) -> float:
 
 
 @contextmanager
-def _running(command: list[str], port: int) -> Iterator[None]:
+def running(command: list[str], port: int) -> Iterator[None]:
+    """A server for as long as the block lasts, from when it listens."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         _await(process, port, command)
@@ -99,7 +100,8 @@ def _await(process: subprocess.Popen[bytes], port: int, command: list[str]) -> N
     raise RuntimeError(f"{' '.join(command)} does not listen on port {port}")
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
+    """Ports that nobody listens on."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
         for one in sockets:

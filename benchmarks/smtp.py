@@ -48,7 +48,7 @@ def measure(plan: Plan) -> list[Figure]:
     key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
     number = max(int(MESSAGES * plan.scale), CONNECTIONS)
     ways: dict[str, Callable[[int], Coroutine[Any, Any, None]]] = {
-        "bare": lambda port: _bare(port, number),
+        "bare": lambda port: bare(port, number, _message(0)),
         "plain": lambda port: _keepers(port, number, None),
         "signed": lambda port: _keepers(port, number, key_file),
     }
@@ -93,8 +93,9 @@ async def _keepers(port: int, number: int, key_file: Path | None) -> None:
     await channel.close()
 
 
-async def _bare(port: int, number: int) -> None:
-    data = compose(_message(0), Identity(_SENDER, Verp(b"s" * 32, "shop.example")), datetime(2026, 6, 1)).data
+async def bare(port: int, number: int, message: Outgoing) -> None:
+    """One message, ready made, as often."""
+    data = compose(message, Identity(_SENDER, Verp(b"s" * 32, "shop.example")), datetime(2026, 6, 1)).data
     numbers = iter(range(number))
 
     async def work() -> None:

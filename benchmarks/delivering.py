@@ -1,0 +1,90 @@
+"""Delivery whole: queued messages claimed, asked about, rendered, sent by SMTP and written down, beside a bare
+aiosmtplib loop with one ready message to the same sink."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+
+import uvloop
+
+from benchmarks import shop, smtp
+from benchmarks.figures import Figure, Plan, median, timed
+from keepers.model.consent import address_hash
+from keepers.model.delivery import Outgoing
+from keepers.store import identities, messages
+from keepers.store.messages import MessageRow, key_of
+from keepers.wire import Workspace
+
+_MESSAGES = 3000
+_DUE = shop.NOW + timedelta(minutes=5)
+
+
+def measure(plan: Plan) -> list[Figure]:
+    """Messages per second, the median of the rounds."""
+    number = max(round(_MESSAGES * plan.scale / (3 if plan.quick else 1)), 50)
+    rounds = 1 if plan.quick else 3
+    ours, bare = [], []
+    with _sink() as port:
+        settings = (
+            f'[channels.email]\nhost = "127.0.0.1"\nport = {port}\ntls = "none"\n'
+            f'sender = "Shop <hello@shop.example>"\nmax_connections = {smtp.CONNECTIONS}\n'
+            '[public]\nurl = "https://mail.shop.example"\n'
+        )
+        folder = shop.make(plan.folder / "deliver", shop.playbook(shop.HELLO), settings)
+        with shop.opened(folder) as workspace:
+            plan.say(f"delivery: {number:,} customers")
+            shop.settle(workspace, number, shop.NOW)
+            people = _people(workspace, number)
+            with workspace.sending.deliverer("bench") as deliverer:
+                for turn in range(rounds):
+                    plan.say(f"delivery: round {turn + 1} of {rounds}")
+                    rows = _queue(workspace, people, turn)
+                    ready = workspace.sending.letters.make(rows[:1], _DUE)[0]
+                    assert isinstance(ready, Outgoing), ready
+                    took, done = timed(lambda: deliverer.run_once(_DUE))
+                    if done.sent != number:
+                        raise RuntimeError(f"{done.sent} of {number} messages were sent: {done}")
+                    ours.append(number / took)
+                    took, _ = timed(lambda ready=ready: uvloop.run(smtp.bare(port, number, ready)))
+                    bare.append(number / took)
+    rate, beside = median(ours), median(bare)
+    note = "whole: claimed, policy asked again, looked up, rendered, copied, handed over, written down as an event"
+    return [
+        Figure("messages delivered", rate, "messages/s", beside, rate / beside, "≥ 80 %", rate / beside >= 0.8, note)
+    ]
+
+
+@contextmanager
+def _sink() -> Iterator[int]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.smtp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as sink:
+        assert sink.stdout is not None
+        assert sink.stdin is not None
+        yield int(sink.stdout.readline())
+        sink.stdin.close()
+
+
+def _people(workspace: Workspace, number: int) -> list[int]:
+    with workspace.store.read() as connection:
+        return list(identities.find_many(connection, [("user_id", f"u{n}") for n in range(number)]).values())
+
+
+def _queue(workspace: Workspace, people: Sequence[int], turn: int) -> list[MessageRow]:
+    made = []
+    for n, profile_id in enumerate(people):
+        recipient = f"u{n}@example{n % 50}.com"
+        made.append(
+            MessageRow(
+                key_of("bench", turn, n), profile_id, "hello", "email", shop.TOPIC, recipient,
+                address_hash(workspace.secret, "email", recipient), shop.NOW, shop.NOW,
+                journey="hello", step="hello", data={"trigger": {"event": "Signed Up", "plan": "pro"}},
+            )
+        )  # fmt: skip
+    with workspace.store.begin() as connection:
+        messages.queue(connection, made)
+    return made
