@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any, Literal, NamedTuple
 
+from keepers.audience.graph import RHYTHM_TRAITS
 from keepers.audience.schema import Schema
 from keepers.journeys import graph
 from keepers.journeys.broadcast import written_audiences
 from keepers.journeys.definition import Journey
 from keepers.journeys.entries import DateEntry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
+from keepers.journeys.steps.delay import Delay, Until
 from keepers.model.consent import CONFIRMATION
 from keepers.model.definitions import Kind
 from keepers.model.errors import nearest
@@ -72,10 +74,29 @@ def remarks(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
         key = f"journey/{journey.id}"
         for found in graph.check(journey, playbook.messages, playbook.journeys, playbook.coupons):
             yield Remark(key, found.field, found.level, found.sentence)
+        yield from _computed(key, journey)
     yield from _broadcasts(playbook)
     yield from _messages(playbook, schema)
     yield from _confirmations(playbook)
     yield from _unsent(playbook)
+
+
+def _computed(key: str, journey: Journey) -> Iterator[Remark]:
+    """Dates the rhythm works out move with every purchase: they are asked about, not kept in a calendar."""
+    places = {f"enter[{n}].date": entry.date for n, entry in enumerate(journey.entries) if isinstance(entry, DateEntry)}
+    for n, step in enumerate(journey.steps.values()):
+        if isinstance(step, Delay) and isinstance(step.delay, Until) and step.delay.until_date:
+            places[f"steps[{n}].delay.until_date"] = step.delay.until_date
+    for field, trait in places.items():
+        if trait not in RHYTHM_TRAITS:
+            continue
+        asked = f"{{trait: {trait}, before: +3d}}"
+        remedy = (
+            f"enter by a segment instead, {{segment: …, on: entered}} of who: {asked}"
+            if field.startswith("enter")
+            else f"wait for a condition instead, wait: {{when: {asked}}}"
+        )
+        yield Remark(key, field, "error", f"“{trait}” is worked out when it is asked for and in no calendar: {remedy}")
 
 
 def _broadcasts(playbook: Playbook) -> Iterator[Remark]:
