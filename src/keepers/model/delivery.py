@@ -94,5 +94,7 @@ class Report(Struct, frozen=True):
     """of a click"""
     user_agent: str = ""
     ip: str = ""
+    is_machine: bool = False
+    """of an open or a click: the provider itself takes it for a machine's"""
     source: str = ""
     """who reports: `ses`, `dsn`, `link` …"""

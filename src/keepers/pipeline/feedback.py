@@ -9,6 +9,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from keepers.channels.machine import network_of
 from keepers.journeys.contact import ContactRules
 from keepers.model.consent import Consent, address_hash
 from keepers.model.delivery import MessageStatus, Report
@@ -27,6 +28,8 @@ CURSOR = "feedback.hits"
 CHUNK = 500
 PATIENCE = timedelta(seconds=15)
 """how long hits wait to be judged: a scanner opens all of a message's links within seconds"""
+UNTOLD = "not told"
+"""the user agent of hits whose provider names none: no sign of a machine, as it would be of a request to us"""
 _UNSUBSCRIBED = "unsubscribed"
 _OUT: frozenset[MessageStatus] = frozenset({"handed_over", "sent", "uncertain"})
 """statuses after which a message may yet be said to be delivered"""
@@ -264,7 +267,16 @@ class _Telling:
         report = news.report
         known_by = address_hash(self._secret, "ip", report.ip) if report.ip else ""
         url = (report.url or "?") if report.kind == "clicked" else ""
-        return HitRow(news.message.id, report.at, url, report.user_agent, known_by, "GET")
+        return HitRow(
+            news.message.id,
+            report.at,
+            url,
+            report.user_agent or UNTOLD,
+            known_by,
+            "GET",
+            network=network_of(report.ip) if report.ip else "",
+            is_said=report.is_machine,
+        )
 
     def _write(self) -> None:
         connection, brakes = self._connection, self._rules.brakes

@@ -204,5 +204,11 @@ def _own_address(workspace: Workspace) -> str:
 
 def _hit(row: HitRow) -> Hit:
     return Hit(
-        kind="click" if row.is_click else "open", at=row.at, url=row.url, user_agent=row.user_agent, method=row.method
+        kind="click" if row.is_click else "open",
+        at=row.at,
+        url=row.url,
+        user_agent=row.user_agent,
+        method=row.method,
+        network=row.network,
+        is_said_machine=row.is_said,
     )

@@ -23,6 +23,10 @@ class HitRow(NamedTuple):
     method: str
     is_machine: bool | None = None
     rule: str = ""
+    network: str = ""
+    """whose network it came from where that tells something (`apple`); the address itself is not kept"""
+    is_said: bool = False
+    """a provider reported it and says itself that a machine made it"""
     id: int = 0
 
     @property

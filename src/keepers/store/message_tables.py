@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text, false
 
 from keepers.store.tables import Instant, RowNumber, metadata
 
@@ -190,6 +190,8 @@ link_hits = Table(
     Column("method", String, nullable=False),
     Column("is_machine", Boolean),
     Column("rule", String, nullable=False),
+    Column("network", String, nullable=False, server_default=""),
+    Column("is_said", Boolean, nullable=False, server_default=false()),
     sqlite_autoincrement=True,
 )
 

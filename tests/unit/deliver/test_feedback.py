@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from keepers.channels.machine import classify
 from keepers.model.delivery import Outcome, Report
-from keepers.pipeline.feedback import Feedback, judge_again, take_feedback
+from keepers.pipeline.feedback import UNTOLD, Feedback, judge_again, take_feedback
+from keepers.running.sending import _hit
 from keepers.store import consents, hits, reports, suppressions, switches
 from keepers.store.database import Store
 from keepers.store.hits import HitRow
@@ -169,6 +171,22 @@ def test_a_provider_s_clicks_are_judged_like_our_own(store: Store) -> None:
         kept = hits.of_messages(connection, [message_id])[message_id]
     assert "192.0.2.1" not in repr(kept)
     assert kept[0].ip_hash
+
+
+def test_a_provider_s_word_its_networks_and_its_silence_are_kept_for_the_rules(store: Store) -> None:
+    post = Post(store)
+    (message_id,) = sent(post, post.message(1))
+    said = [report("opened", is_machine=True), report("opened", ip="17.58.0.1"), report("clicked", url="https://a")]
+    tell(post, *said)
+    with store.read() as connection:
+        kept = hits.of_messages(connection, [message_id])[message_id]
+    assert sorted((h.is_said, h.network, h.user_agent) for h in kept) == [
+        (False, "", UNTOLD),
+        (False, "apple", UNTOLD),
+        (True, "", UNTOLD),
+    ]
+    verdicts = {classify(_hit(h), [_hit(o) for o in kept], 5, None).rule for h in kept}
+    assert verdicts == {"said", "apple_privacy", ""}
 
 
 def test_rules_are_asked_again_over_what_was_judged(store: Store) -> None:

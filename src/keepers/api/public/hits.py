@@ -33,6 +33,7 @@ class Hit(Struct, frozen=True):
     method: str
     user_agent: str
     ip_hash: str
+    network: str = ""
 
 
 class HitKeeper:
@@ -91,7 +92,7 @@ class HitKeeper:
             with self._store.read() as connection:
                 known = messages.by_keys(connection, sorted({hit.key for hit in taken}))
             rows = [
-                HitRow(known[hit.key].id, hit.at, hit.url, hit.user_agent, hit.ip_hash, hit.method)
+                HitRow(known[hit.key].id, hit.at, hit.url, hit.user_agent, hit.ip_hash, hit.method, network=hit.network)
                 for hit in taken
                 if hit.key in known
             ]

@@ -114,6 +114,7 @@ def _report(event: Any) -> Report | None:
         url=text(event, "url"),
         user_agent=text(event, "useragent"),
         ip=text(event, "ip"),
+        is_machine=is_machine,
         source="sendgrid",
     )
 

@@ -109,8 +109,10 @@ def test_what_an_event_means(event: dict[str, Any], kind: str, is_hard: bool) ->
 
 def test_an_open_that_sendgrid_takes_for_a_machines_says_so() -> None:
     (report,) = told(event="open", sg_machine_open=True)
+    assert report.is_machine
     assert report.detail == MACHINE
     (report,) = told(event="open", sg_machine_open=False)
+    assert not report.is_machine
     assert report.detail == ""
 
 
