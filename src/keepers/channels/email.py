@@ -74,6 +74,9 @@ class EmailSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Selector of the key's DNS record, <selector>._domainkey.<domain>."""
     dkim_key_file: str = ""
     """Private key to sign with (PEM; RSA 2048 or Ed25519); empty when the mail server signs."""
+    provider: Literal["", "mailgun", "postmark", "sendgrid", "ses"] = ""
+    """Whose mail server `host` is. The message's key then travels along in the provider's own header, and comes back
+    with its webhooks (SES: with a configuration set); empty for any other server, which would pass the header on."""
     max_connections: int = 10
     """Connections open to the mail server at the same time."""
     messages_per_connection: int = 500
@@ -114,6 +117,7 @@ class EmailChannel:
             list_domain=settings.list_domain,
             feedback_id=settings.feedback_id,
             unsubscribe_mailto=settings.unsubscribe_mailto,
+            provider=settings.provider,
         )
         self.signer = (
             Signer.from_file(

@@ -7,6 +7,7 @@ no mailbox provider follows, and takes longer than the sending itself. What come
 from __future__ import annotations
 
 import binascii
+import json
 import re
 from datetime import UTC, datetime
 from email.header import Header
@@ -16,6 +17,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from keepers.channels.addresses import Address, ascii_domain, parse_address, parse_mailbox
+from keepers.channels.providers.base import KEY
 from keepers.channels.verp import Verp
 from keepers.model.delivery import Outgoing
 from keepers.model.errors import UserError, shown
@@ -24,6 +26,8 @@ _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _MESSAGE_ID = re.compile(r"<[^\s<>@\x00-\x20\x7f]+@[^\s<>@\x00-\x20\x7f]+>", re.ASCII)
 _URL = re.compile(r"(https?|mailto):[\x21\x23-\x3b\x3d\x3f-\x7e]+", re.ASCII)
 _ATOM_TEXT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,80}")
+"""keys that Postmark's metadata and SES' tags take as they are"""
 _NOT_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_LINE = 998
 """RFC 5322 section 2.1.1, octets without CRLF"""
@@ -45,6 +49,8 @@ class Identity(NamedTuple):
     unsubscribe_mailto: str = ""
     """an address that takes unsubscribe mails, offered beside the one-click address; written with a + and the
     message's token, so that nobody unsubscribes somebody else"""
+    provider: str = ""
+    """whose own header the message's key travels in: `mailgun`, `postmark`, `sendgrid`, `ses`; empty for none"""
 
 
 class Mail(NamedTuple):
@@ -87,6 +93,7 @@ def compose(message: Outgoing, identity: Identity, at: datetime) -> Mail:
         ("Feedback-ID", _feedback_id(message, identity, sender)),
         ("Auto-Submitted", "auto-generated"),
         ("X-Keepers-Message", token or mark),
+        *_echoed(identity.provider, message.key),
         ("MIME-Version", "1.0"),
     ]
     body = _body(message, mark)
@@ -142,6 +149,21 @@ def _list_headers(message: Outgoing, identity: Identity, sender: Address, token:
         domain = ascii_domain(identity.list_domain) if identity.list_domain else sender.domain
         headers.append(("List-Id", f"<{_label(message.topic, 60)}.{domain}>"))
     return headers
+
+
+def _echoed(provider: str, key: str) -> list[tuple[str, str]]:
+    """What a provider takes off the mail and says again in its webhooks. JSON is written in ASCII."""
+    match provider:
+        case "sendgrid":
+            return [("X-SMTPAPI", json.dumps({"unique_args": {KEY: key}}))]
+        case "mailgun":
+            return [("X-Mailgun-Variables", json.dumps({KEY: key}))]
+        case "postmark" if _PLAIN.fullmatch(key):
+            return [(f"X-PM-Metadata-{KEY}", key)]
+        case "ses" if _PLAIN.fullmatch(key):
+            return [("X-SES-MESSAGE-TAGS", f"{KEY}={key}")]
+        case _:
+            return []
 
 
 def _link(url: str) -> str:

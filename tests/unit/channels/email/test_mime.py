@@ -53,6 +53,22 @@ def test_a_message_says_who_what_and_when() -> None:
     assert "Precedence" not in found
 
 
+@pytest.mark.parametrize(
+    ("provider", "name", "value"),
+    [
+        ("sendgrid", "X-SMTPAPI", '{"unique_args": {"keepers-key": "k1"}}'),
+        ("mailgun", "X-Mailgun-Variables", '{"keepers-key": "k1"}'),
+        ("postmark", "X-PM-Metadata-keepers-key", "k1"),
+        ("ses", "X-SES-MESSAGE-TAGS", "keepers-key=k1"),
+    ],
+)
+def test_the_key_travels_along_for_the_provider_alone(provider: str, name: str, value: str) -> None:
+    assert read(message(key="k1"), IDENTITY._replace(provider=provider))[name] == value
+    assert name not in read(message(key="k1"))
+    hostile = composed(message(key="k1\r\nBcc: anna@example.com"), IDENTITY._replace(provider=provider))
+    assert b"\nBcc" not in hostile.data
+
+
 def test_text_and_html_are_alternatives() -> None:
     found = read(message())
     assert found.get_content_type() == "multipart/alternative"
