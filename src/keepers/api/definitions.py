@@ -19,7 +19,19 @@ from keepers.playbook import files as playbook_files
 from keepers.playbook.plan import make_plan
 from keepers.store import definitions as store_definitions
 
-DefinitionKind = Literal["event", "segment", "lifecycle", "rhythm"]
+DefinitionKind = Literal[
+    "event",
+    "segment",
+    "lifecycle",
+    "rhythm",
+    "topic",
+    "contact",
+    "coupon",
+    "snippet",
+    "message",
+    "journey",
+    "broadcast",
+]
 
 
 class DefinitionSummary(Struct, frozen=True):

@@ -36,7 +36,8 @@ class Desk(Protocol):
     """One open workspace. Everything here may block; call it from a thread, never from the event loop.
 
     `run` does a command of the command line by its name, with the arguments as plain data, and gives its answer
-    as plain data; commands that write wait for the tick under way. It raises KeepersError.
+    as plain data; commands that write wait for the tick under way. It raises KeepersError. `look` does one that only
+    reads.
     """
 
     @property
@@ -78,3 +79,5 @@ class Desk(Protocol):
     def pulse(self) -> Pulse: ...
 
     def run(self, command: str, arguments: dict[str, Any], progress: Progress | None = None) -> Any: ...
+
+    def look(self, command: str, arguments: dict[str, Any]) -> Any: ...

@@ -12,15 +12,23 @@ from litestar.openapi.spec import Components, License, Server, Tag
 
 from keepers.api.audience import Audience
 from keepers.api.auth import SCHEME, secret_key_guard, security_scheme
+from keepers.api.broadcasts import Broadcasts
+from keepers.api.consents import ConsentController
+from keepers.api.coupons import Coupons
 from keepers.api.definitions import Definitions
 from keepers.api.desk import Desk
 from keepers.api.imports import Imports
+from keepers.api.journeys import Journeys
 from keepers.api.lifecycles import Lifecycles
+from keepers.api.messages import Messages
 from keepers.api.parameters import known_parameters_guard
 from keepers.api.problems import exception_handlers
 from keepers.api.profiles import Profiles
 from keepers.api.segments import Segments
+from keepers.api.suppressions import Suppressions
+from keepers.api.switches import Switches
 from keepers.api.system import System
+from keepers.api.why import Reasons
 from keepers.store.keys import KeyRing
 
 PATH = "/api/v1"
@@ -28,9 +36,13 @@ MOST_BODY_BYTES = 4_000_000
 _TAGS = {
     "profiles": "People and accounts: search, one with all that is known and why, timelines.",
     "segments": "Who belongs where, now or at a past moment.",
+    "broadcasts": "Newsletters: who would get one, starting, stopping, what became of it.",
     "lifecycles": "Stages with counts, over time, and moves between them.",
     "audience": "Conditions tried out before they are in a playbook.",
     "definitions": "The playbook: what is in force, what an edit would change, applying it.",
+    "journeys": "Journeys with their figures, who is in them, and why somebody is where they are.",
+    "messages": "What was decided and sent, exact copies, codes, and what stops sending.",
+    "consent": "What customers agreed to, and addresses never to be written to again.",
     "imports": "Files of events and traits.",
     "health": "Watermarks, lag, readiness.",
 }
@@ -40,7 +52,10 @@ def management(desk: Desk, keys: KeyRing) -> Router:
     """Every route under `/api/v1`."""
     return Router(
         PATH,
-        route_handlers=[Profiles, Segments, Lifecycles, Audience, Definitions, Imports, System],
+        route_handlers=[
+            *(Profiles, Segments, Lifecycles, Audience, Definitions, Imports, System),
+            *(Broadcasts, Journeys, Reasons, Messages, ConsentController, Suppressions, Coupons, Switches),
+        ],
         dependencies={"desk": Provide(lambda: desk, sync_to_thread=False, use_cache=True)},
         guards=[secret_key_guard(keys, desk.clock), known_parameters_guard],
         security=[{SCHEME: []}],
@@ -53,7 +68,7 @@ def options(version: str) -> dict[str, Any]:
     config = OpenAPIConfig(
         title="Keepers management API",
         version=version,
-        summary="Profiles, segments, lifecycles, conditions, definitions and imports of one workspace.",
+        summary="Profiles, segments, lifecycles, journeys, messages, consent and the playbook of one workspace.",
         description=(
             "Every request carries a secret key: `Authorization: Bearer km_…`. Errors are RFC 9457 problems. Listings "
             "go on with `cursor`. With `now`, any answer is as of that moment, over what was known by then. Events are "

@@ -95,6 +95,14 @@ class OpenDesk:
 
     def run(self, command: str, arguments: dict[str, Any], progress: Progress | None = None) -> Any:
         """A command's answer as plain data. Raises KeepersError; NotFoundError for an unknown command."""
+        try:
+            return self.look(command, arguments, progress)
+        finally:
+            if self._loop is not None:
+                self._loop.wake()
+
+    def look(self, command: str, arguments: dict[str, Any], progress: Progress | None = None) -> Any:
+        """The same of a command that only reads: nothing follows from it that a tick would work off."""
         if command not in self._commands:
             raise NotFoundError(f"There is no command “{command}”.{nearest(command, self._commands)}", code="command")
         with self._interruptible():
@@ -102,9 +110,6 @@ class OpenDesk:
                 return self._commands[command](self._workspace, progress or _silent, **arguments)
             except duckdb.InterruptException:
                 raise KeepersError("The server is stopping; run the command again to go on.", code="stopped") from None
-            finally:
-                if self._loop is not None:
-                    self._loop.wake()
 
     def interrupt(self) -> None:
         """Ends the queries of commands under way, for a stop within seconds. What they had committed is kept."""

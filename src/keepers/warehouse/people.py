@@ -42,7 +42,7 @@ def people(warehouse: Warehouse, profile_ids: Collection[int], *, whole: bool = 
     """
     if not profile_ids:
         return {}
-    cursor = warehouse.cursor()
+    cursor = _idle(warehouse)
     final = survivors(warehouse, profile_ids)
     with _Wanted(cursor, {final.get(i, i) for i in profile_ids}, has_merges=warehouse.has_merges):
         known = cursor.execute(
@@ -60,11 +60,18 @@ def survivors(warehouse: Warehouse, profile_ids: Collection[int]) -> dict[int, i
     """Those that were merged → whom they live on in. Who is not in it lives on as themselves."""
     if not warehouse.has_merges or not profile_ids:
         return {}
-    cursor = warehouse.cursor()
+    cursor = _idle(warehouse)
     cursor.register("asked_for", pa.table({"id": pa.array(list(profile_ids), pa.int64())}))
     rows = cursor.execute("SELECT from_id, to_id FROM canon WHERE from_id IN (SELECT id FROM asked_for)").fetchall()
     cursor.unregister("asked_for")
     return dict(rows)
+
+
+def _idle(warehouse: Warehouse) -> duckdb.DuckDBPyConnection:
+    """This thread's cursor. A result somebody left half read on it would forbid views of one's own."""
+    cursor = warehouse.cursor()
+    cursor.execute("SELECT 1").fetchall()
+    return cursor
 
 
 class _Wanted:

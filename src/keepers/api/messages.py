@@ -1,0 +1,231 @@
+"""Messages over HTTP: which there are and why, one with its exact copy, previews, retries."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, get_args
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.openapi.spec import Example
+from litestar.params import PathParameter, QueryParameter
+from msgspec import Meta, Struct
+
+from keepers.api import examples_sending as examples
+from keepers.api.bodies import MOST_NUMBER, body, read
+from keepers.api.parameters import (
+    TEXT,
+    AtDesk,
+    CursorParameter,
+    Instant,
+    LimitParameter,
+    LocaleParameter,
+    Next,
+    json_body_guard,
+    seal,
+    unseal,
+)
+from keepers.api.problems import answers
+from keepers.api.why import Told
+from keepers.model.delivery import MessageStatus
+from keepers.model.errors import NotFoundError
+
+Number = Annotated[int, Meta(ge=1, le=MOST_NUMBER)]
+NumberParameter = Annotated[
+    int, PathParameter(description="The message's number.", ge=1, le=MOST_NUMBER, examples=[Example(value=1)])
+]
+
+
+class Message(Struct, frozen=True):
+    """A message that was decided on. `why` is `reason` as a sentence."""
+
+    id: int
+    key: Annotated[str, Meta(description="Unique for ever; also in links and headers.")]
+    message: Annotated[str, Meta(description="Its id in the playbook.")]
+    channel: str
+    topic: str
+    status: MessageStatus
+    reason: str
+    why: str
+    profile: str
+    profile_id: int
+    recipient: str
+    journey: str
+    version: int
+    step: str
+    visit: int
+    run_id: int | None
+    broadcast: str | None
+    is_transactional: bool
+    template_version: int
+    locale: str
+    attempts: int
+    message_id: str | None
+    provider_id: str | None
+    decided_at: Instant
+    send_after: Instant
+    expires_at: Instant | None
+    handed_over_at: Instant | None
+    sent_at: Instant | None
+
+
+class MessagePage(Struct, frozen=True):
+    items: list[Message]
+    next: Next
+
+
+class Copy(Struct, frozen=True):
+    """What a message holds, as it goes out."""
+
+    subject: str
+    html: str
+    text: str
+    title: str
+    url: str
+    locale: str
+    data: dict[str, Any]
+    kept_until: Instant | None = None
+
+
+class Link(Struct, frozen=True):
+    url: str
+    people: Annotated[int, Meta(description="Clicks of people.")]
+    machines: Annotated[int, Meta(description="Clicks of scanners and the like.")]
+
+
+class MessageStory(Struct, frozen=True):
+    """A message with all that became of it, oldest first."""
+
+    message: Message
+    timeline: list[Told]
+    links: list[Link]
+    data: Annotated[dict[str, Any], Meta(description="What its text was made with, besides the customer's traits.")]
+    has_copy: bool
+
+
+class Preview(Struct, frozen=True):
+    """A message as a customer would get it now."""
+
+    message: str
+    channel: str
+    topic: str
+    profile: str | None
+    content: Copy
+
+
+class Retried(Struct, frozen=True):
+    asked: int
+    queued: Annotated[int, Meta(description="How many were failed or uncertain, and wait again.")]
+
+
+class PreviewBody(Struct, frozen=True, forbid_unknown_fields=True):
+    message: Annotated[str, Meta(min_length=1, max_length=200, description="The message's id in the playbook.")]
+    profile: Annotated[str, Meta(max_length=512, description="A customer; without one their data are missing.")] = ""
+    locale: Annotated[str, Meta(max_length=35, description="The text of this locale; else the customer's.")] = ""
+
+
+class RetryBody(Struct, frozen=True, forbid_unknown_fields=True):
+    messages: Annotated[list[Number], Meta(min_length=1, max_length=1000, description="Numbers.")]
+
+
+class Messages(Controller):
+    path = "/messages"
+    tags = ["messages"]
+
+    @get(
+        summary="List messages",
+        description="Newest first. `failed` are the dead letters.",
+        responses=answers(MessagePage, examples.MESSAGE_PAGE, 400, 404),
+        sync_to_thread=True,
+    )
+    def list_messages(
+        self,
+        desk: AtDesk,
+        profile: Annotated[
+            str | None, QueryParameter(name="profile", description="Of this customer.", schema_extra=TEXT)
+        ] = None,
+        journey: Annotated[
+            str | None, QueryParameter(name="journey", description="Of this journey.", schema_extra=TEXT)
+        ] = None,
+        status: Annotated[
+            MessageStatus | None,
+            QueryParameter(
+                name="status",
+                description="In this status.",
+                schema_extra=TEXT | {"enum": list(get_args(MessageStatus))},
+            ),
+        ] = None,
+        locale: LocaleParameter = "en",
+        limit: LimitParameter = 50,
+        cursor: CursorParameter = None,
+    ) -> MessagePage:
+        filters = ("messages", profile, journey, status)
+        before = unseal(desk.secret, filters, cursor)[0] if cursor is not None else None
+        asked = {
+            "profile": profile, "journey": journey, "status": status, "before": before, "limit": limit + 1,
+            "locale": locale,
+        }  # fmt: skip
+        found = msgspec.convert(desk.look("messages", asked), list[Message])
+        items = found[:limit]
+        return MessagePage(items, seal(desk.secret, filters, [items[-1].id]) if len(found) > limit else None)
+
+    @get(
+        "/{number:int}",
+        summary="One message, and what became of it",
+        responses=answers(MessageStory, examples.MESSAGE_STORY, 400, 404),
+        sync_to_thread=True,
+    )
+    def one_message(self, desk: AtDesk, number: NumberParameter, locale: LocaleParameter = "en") -> MessageStory:
+        found = desk.look("message", {"number": number, "locale": locale})
+        return MessageStory(
+            msgspec.convert(found, Message),
+            msgspec.convert(found["timeline"], list[Told]),
+            msgspec.convert(found["links"], list[Link]),
+            found["data"],
+            found["copy"] is not None,
+        )
+
+    @get(
+        "/{number:int}/copy",
+        summary="The exact copy a customer got",
+        description="Kept for 13 months unless told otherwise; 404 afterwards, and for what never went out.",
+        responses=answers(Copy, examples.COPY, 400, 404),
+        sync_to_thread=True,
+    )
+    def copy(self, desk: AtDesk, number: NumberParameter) -> Copy:
+        found = desk.look("message", {"number": number})["copy"]
+        if found is None:
+            raise NotFoundError(f"No copy of the message {number} is kept.")
+        return msgspec.convert(found, Copy)
+
+    @post(
+        "/preview",
+        summary="A message as a customer would get it now",
+        description="Links lead nowhere, no code is taken, and nothing is sent.",
+        responses=answers(Preview, examples.PREVIEW, 400, 404, 413, 415, 422),
+        status_code=200,
+        guards=[json_body_guard],
+        sync_to_thread=True,
+    )
+    def preview(
+        self,
+        desk: AtDesk,
+        data: Annotated[
+            Any, body(PreviewBody, "Which message, for whom.", {"message": "welcome_hello", "profile": "ann"})
+        ],
+    ) -> Preview:
+        wanted = read(data, PreviewBody)
+        asked = {"name": wanted.message, "profile": wanted.profile or None, "locale": wanted.locale}
+        return msgspec.convert(desk.look("preview-message", asked), Preview)
+
+    @post(
+        "/retry",
+        summary="Queue dead letters again",
+        description="Those that are failed or uncertain; an uncertain one may arrive twice.",
+        responses=answers(Retried, examples.RETRIED, 400, 404, 413, 415),
+        status_code=200,
+        guards=[json_body_guard],
+        sync_to_thread=True,
+    )
+    def retry(self, desk: AtDesk, data: Annotated[Any, body(RetryBody, "Numbers.", {"messages": [1]})]) -> Retried:
+        asked = {"numbers": list(read(data, RetryBody).messages)}
+        return msgspec.convert(desk.run("retry-messages", asked), Retried)
