@@ -1,0 +1,42 @@
+"""The same story told in random batch sizes has the same outcome."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keepers.pipeline import advance, identify
+from stories.telling import tell
+from stories.test_stories import STORIES
+
+TOLD = [
+    name
+    for name, story in STORIES.items()
+    if story.get("stores") == "both" and "answers" not in story and "deliver" not in str(story["steps"])
+]
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_a_story_ends_alike_in_batches_of_any_size(
+    name: str, tmp_path: Path, migrated_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(name)
+    monkeypatch.setattr(identify, "BATCH_EVENTS", chance.randint(1, 4))
+    monkeypatch.setattr(identify, "_READ_ROWS", chance.randint(1, 4))
+    monkeypatch.setattr(advance, "TURN", chance.randint(1, 5))
+    monkeypatch.setattr(advance, "CHUNK", chance.randint(1, 3))
+    _read_by(monkeypatch, chance.randint(1, 5))
+    tell(STORIES[name], tmp_path / "shop", migrated_folder)
+
+
+def _read_by(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    """Advancers read the log by so many rows."""
+    begin = advance.Advancer.__init__
+
+    def small(self: advance.Advancer, *given: Any, **named: Any) -> None:
+        begin(self, *given, **(named | {"batch": batch}))
+
+    monkeypatch.setattr(advance.Advancer, "__init__", small)
