@@ -53,12 +53,23 @@ PLAYBOOK: dict[str, Any] = {
             "reentry": {"per": "n"},
             "steps": [{"id": "rest", "delay": "2d"}, {"id": "done", "exit": "rested"}],
         },
-        {"id": "gone", "enter": [{"segment": "recent", "on": "left"}], "reentry": "after_exit",
-         "steps": [{"id": "rest", "delay": "1d"}, {"id": "chain", "start": "order", "data": {"n": {"ref": "trigger.time"}}}]},
-        {"id": "waited", "enter": [{"event": "Waited"}], "reentry": "after_exit",
-         "steps": [{"id": "quiet", "wait": {"when": {"did_not": "Product Viewed", "within": "2d"}}}]},
+        {
+            "id": "gone",
+            "enter": [{"segment": "recent", "on": "left"}],
+            "reentry": "after_exit",
+            "steps": [
+                {"id": "rest", "delay": "1d"},
+                {"id": "chain", "start": "order", "data": {"n": {"ref": "trigger.time"}}},
+            ],
+        },
+        {
+            "id": "waited",
+            "enter": [{"event": "Waited"}],
+            "reentry": "after_exit",
+            "steps": [{"id": "quiet", "wait": {"when": {"did_not": "Product Viewed", "within": "2d"}}}],
+        },
     ],
-}  # fmt: skip
+}
 
 
 def _known(workspace: Workspace) -> None:

@@ -49,7 +49,7 @@ KEYS = frozenset(
     {
         *("agrees", "objects", "running", "pause", "resume", "leave", "enrol", "suppress", "report", "switch"),
         *("deliver", "runs", "entered", "wakes", "refused", "passed", "decided", "mail", "events", "arms", "traits"),
-        *("called", "codes"),
+        *("called", "codes", "broadcast"),
     }
 )
 
