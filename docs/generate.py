@@ -22,6 +22,7 @@ from keepers.cli import demo, importing, keys, serve
 from keepers.cli.main import app
 from keepers.model.definitions import LOCALES, text_in
 from keepers.playbook.catalog import shipped, templates
+from keepers.playbook.starters import starters
 from keepers.settings import sections
 
 FOLDER = Path(__file__).parent / "reference"
@@ -225,6 +226,15 @@ def lifecycle_templates() -> str:
         said += ["", "| word | events usually mapped to it |", "|---|---|"]
         said += [f"| `{word}` | {', '.join(f'`{event}`' for event in events)} |" for word, events in one.words.items()]
         said.append("")
+    said += [
+        "## Starter journeys\n",
+        "`keepers init DIR --journeys ID` or `keepers journey add ID` copies a journey with its messages, and the "
+        "topics, layouts and words it needs.\n",
+        "| journey | what it does |",
+        "|---|---|",
+        *(f"| `{one.id}` | {_cell(text_in(one.description))} |" for one in starters().values()),
+        "",
+    ]
     said += ["## All words\n", "| word | meaning |", "|---|---|"]
     said += [f"| `{word.id}` | {_cell(text_in(word.description))} |" for word in words.values()]
     return "\n".join(said) + "\n"
@@ -233,6 +243,7 @@ def lifecycle_templates() -> str:
 def pages() -> dict[str, str]:
     """File name under docs/reference → its text."""
     from endpoints import endpoints
+    from sending_pages import channels, steps
 
     made: dict[str, Callable[[], str]] = {
         "commands.md": commands,
@@ -241,6 +252,8 @@ def pages() -> dict[str, str]:
         "errors.md": errors,
         "templates.md": lifecycle_templates,
         "endpoints.md": endpoints,
+        "steps.md": steps,
+        "channels.md": channels,
     }
     return {name: MADE + make().rstrip() + "\n" for name, make in made.items()}
 

@@ -1,0 +1,54 @@
+"""The reference of what journeys are made of, and of the channels messages go out by."""
+
+from __future__ import annotations
+
+import msgspec
+
+from keepers.channels.base import field_docs
+from keepers.channels.registry import CHANNELS
+from keepers.journeys.entries import ENTRIES
+from keepers.journeys.steps.registry import STEPS
+
+
+def steps() -> str:
+    """Every step and way in, with its fields."""
+    said = [
+        "# Steps and ways in\n",
+        "A journey is a list of steps; `next` leads to the following one unless it is written, and `next: end` ends "
+        "the run. The JSON Schema of everything is at `GET /api/v1/journeys/schema`.\n",
+        "## Ways in\n",
+        "| `enter` | fields | meaning |",
+        "|---|---|---|",
+    ]
+    for head, entry in ENTRIES.items():
+        meaning = " ".join((entry.__doc__ or "").split())
+        # A struct without a text of its own has msgspec's, which is its signature.
+        said.append(f"| `{head}` | {_fields(entry, head)} | {'' if meaning.startswith(entry.__name__) else meaning} |")
+    said += ["", "## Steps\n", "| step | fields | meaning |", "|---|---|---|"]
+    said += [f"| `{head}` | {_fields(step, head)} | {step.summary['en']} |" for head, step in STEPS.items()]
+    return "\n".join(said) + "\n"
+
+
+def channels() -> str:
+    """Every channel with its settings."""
+    said = [
+        "# Channels\n",
+        "A channel is set up by its section in `keepers.toml`. `keepers message test` sends through it.\n",
+    ]
+    for name, kind in CHANNELS.items():
+        said += [f"## [channels.{name}]\n", f"{' '.join(kind.docs.split())}\n" if kind.docs else ""]
+        docs = field_docs(kind.settings)
+        fields = msgspec.structs.fields(kind.settings)
+        if fields:
+            said += ["| name | default | meaning |", "|---|---|---|"]
+        for one in fields:
+            default = "" if one.default is msgspec.NODEFAULT else f"`{msgspec.json.encode(one.default).decode()}`"
+            meaning = " ".join(docs.get(one.name, "").split()).replace("|", "\\|")
+            said.append(f"| `{one.name}` | {default} | {meaning} |")
+        said.append("")
+    return "\n".join(said)
+
+
+def _fields(struct: type[msgspec.Struct], head: str) -> str:
+    names = [one.encode_name for one in msgspec.structs.fields(struct) if one.encode_name not in (head, "id", "name")]
+    return ", ".join(f"`{name}`" for name in (head, *names))
