@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -76,6 +77,29 @@ def test_one_click_unsubscribes_at_once(desk: ShopDesk, client: TestClient, anna
     with desk.store.read() as connection:
         (noted,) = message_history.of_messages(connection, [1])[1]
     assert (noted.status, noted.reason, noted.detail) == ("unsubscribed", "one-click", "newsletter")
+
+
+def test_leaving_counts_for_everybody_of_the_inbox_and_says_by_which_message(
+    desk: ShopDesk, client: TestClient, anna: int
+) -> None:
+    twin, other = (desk.add_customer(name, email="x@example.com") for name in ("twin", "other"))
+    with desk.store.begin() as connection:
+        wishes = [Consent(i, "email", "newsletter", "subscribed", BEGAN, "form") for i in (twin, other)]
+        consents.record(connection, wishes, BEGAN)
+    desk.add_message(twin, "anna@example.com")
+    desk.add_message(other, "other@example.com")
+    key, path = unsubscribing(desk, anna, journey="welcome")
+    assert client.post(path, data=ONE_CLICK).status_code == 200
+    assert [states(desk, i)["email", "newsletter"] for i in (anna, twin, other)] == [
+        *("unsubscribed", "unsubscribed", "subscribed"),
+    ]
+    with desk.store.read() as connection:
+        told = [json.loads(row.body) for row in log.read(connection, 0, 1000) if row.event == "Unsubscribed"]
+    assert len(told) == 2
+    for one in told:
+        said = one["properties"]
+        assert (said["message_key"], said["journey"], said["message"]) == (key, "welcome", "welcome")
+        assert (said["channel"], said["topic"], said["source"]) == ("email", "newsletter", "one-click")
 
 
 def test_one_click_is_understood_in_every_encoding_senders_use(desk: ShopDesk, client: TestClient, anna: int) -> None:

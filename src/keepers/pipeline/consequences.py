@@ -14,7 +14,7 @@ from keepers.model.consent import ALL_TOPICS, Consent
 from keepers.store import consents, suppressions, switches
 from keepers.store.bulk import select_in
 from keepers.store.message_tables import message_history, messages
-from keepers.store.messages import MessageRow
+from keepers.store.messages import MessageRow, event_properties
 from keepers.store.suppressions import Suppression
 
 WINDOW = 1000
@@ -68,6 +68,7 @@ def complained(
             for m, at, source in complaints
         ],
         now,
+        properties={m.profile_id: event_properties(m) for m, _, _ in complaints},
     )
 
 

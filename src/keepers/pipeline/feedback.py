@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 from sqlalchemy import Connection
@@ -209,6 +209,8 @@ class _Telling:
         self._bounces: list[Bounce] = []
         self._complaints: list[tuple[MessageRow, datetime, str]] = []
         self._left: list[Consent] = []
+        self._left_by: dict[int, dict[str, Any]] = {}
+        """profile → what is told of the message they left by"""
 
     def tell(self, news: Sequence[_News]) -> None:
         ids = sorted({n.message.id for n in news})
@@ -238,16 +240,21 @@ class _Telling:
                     self._said.append(said_of(message, "Marked as Spam", report.at))
             case "unsubscribed":
                 if self._is_new(news, _UNSUBSCRIBED):
-                    self._left.append(
-                        Consent(
-                            message.profile_id, message.channel, message.topic, "unsubscribed", report.at,
-                            report.source or "report",
-                        )
-                    )  # fmt: skip
+                    self._leave(message, report)
             case "opened" | "clicked":
                 self._hits.append(self._hit(news))
             case "replied":
                 self._is_new(news, "replied")
+
+    def _leave(self, message: MessageRow, report: Report) -> None:
+        """Of whoever reads at the address: it is one inbox, whose owner has had enough of the topic."""
+        source = report.source or "report"
+        for profile_id in dict.fromkeys(
+            (message.profile_id, *messages.profiles_at(self._connection, message.address_hash))
+        ):
+            left = Consent(profile_id, message.channel, message.topic, "unsubscribed", report.at, source)
+            self._left.append(left)
+            self._left_by[profile_id] = messages.event_properties(message)
 
     def _is_new(self, news: _News, status: str, reason: str = "") -> bool:
         """Whether this was not told before; then it is noted. A bounce that turned hard is new."""
@@ -288,5 +295,5 @@ class _Telling:
         if self._complaints:
             consequences.complained(connection, brakes, self._complaints, self._now)
         if self._left:
-            consents.record(connection, self._left, self._now)
+            consents.record(connection, self._left, self._now, properties=self._left_by)
         log.say(connection, self._said, self._now)

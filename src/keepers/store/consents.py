@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -21,13 +22,19 @@ _columns = select(*(consents.c[name] for name in _FIELDS))
 
 
 def record(
-    connection: Connection, stated: Sequence[Consent], now: datetime, *, is_import: bool = False
+    connection: Connection,
+    stated: Sequence[Consent],
+    now: datetime,
+    *,
+    is_import: bool = False,
+    properties: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> list[Consent]:
     """Adds statements and tells the log what they change; returns those that changed something.
 
     What changes is seen as traits (`subscribed.email`: to anything of the channel; `subscribed.email.news`) and,
     unless it is an import, as events `Subscribed` and `Unsubscribed`. Asking for a second yes (`pending`) takes
-    nothing from who has said it before.
+    nothing from who has said it before. `properties`, by profile, are told with the events: of the message somebody
+    left by, its key, journey, broadcast and so on (`messages.event_properties`).
     """
     before = current(connection, sorted({consent.profile_id for consent in stated}))
     after = {profile_id: dict(held) for profile_id, held in before.items()}
@@ -43,7 +50,8 @@ def record(
         if becomes is consent and (was is None or was.state != consent.state):
             changed.append(consent)
             if consent.state != "pending" and not is_import:
-                happened.append(_happened(consent))
+                told = properties.get(consent.profile_id, {}) if properties is not None else {}
+                happened.append(_happened(consent, told))
     insert_rows(connection, consents, _FIELDS, [msgspec.structs.astuple(consent) for consent in kept])
     learned = [
         Said(profile_id, "identify", _time(held, stated, now), traits, "identify")
@@ -143,7 +151,7 @@ def _time(held: Held, stated: Iterable[Consent], now: datetime) -> datetime:
     return newest if any(consent.at == newest for consent in stated) and newest <= now else now
 
 
-def _happened(consent: Consent) -> Said:
+def _happened(consent: Consent, told: Mapping[str, Any]) -> Said:
     event = "Subscribed" if consent.state == "subscribed" else "Unsubscribed"
-    properties = {"channel": consent.channel, "topic": consent.topic, "source": consent.source}
+    properties = {**told, "channel": consent.channel, "topic": consent.topic, "source": consent.source}
     return Said(consent.profile_id, event, consent.at, properties)

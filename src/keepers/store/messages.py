@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b32encode
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime
 from hashlib import blake2b
 from operator import attrgetter
@@ -15,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from keepers.model.delivery import UNFINISHED, MessageStatus
 from keepers.model.errors import NotFoundError
-from keepers.store import message_history
+from keepers.store import message_history, profiles
 from keepers.store.bulk import chunks, insert_new, select_in, update_rows
 from keepers.store.message_history import HistoryRow
 from keepers.store.message_tables import messages
@@ -127,6 +128,18 @@ def newest_to(connection: Connection, hashes: Sequence[str]) -> dict[str, Messag
     for row in sorted(select_in(connection, query, messages.c.address_hash, hashes), key=lambda row: row.id):
         found[row.address_hash] = message_of(row)
     return found
+
+
+def profiles_at(connection: Connection, address_hash: str) -> list[int]:
+    """Every profile that was written to at an address, as they live on; those that were erased are left out."""
+    if not address_hash:
+        return []
+    query = select(messages.c.profile_id).where(messages.c.address_hash == address_hash).distinct()
+    found: dict[int, None] = {}
+    for profile_id in sorted(connection.execute(query).scalars()):
+        with suppress(NotFoundError):
+            found[profiles.survivor(connection, profile_id)] = None
+    return list(found)
 
 
 def of_profile(

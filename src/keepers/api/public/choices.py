@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from keepers.api.public.desk import PublicDesk
 from keepers.api.public.holders import Holder, addresses, channels_of, hashes, marketing
 from keepers.model.consent import ALL_TOPICS, Consent, ConsentState, Topic
-from keepers.store import consents, message_history, suppressions
+from keepers.store import consents, message_history, messages, suppressions
 from keepers.store.log import Said, say
 from keepers.store.message_history import HistoryRow
 from keepers.store.suppressions import Suppression
@@ -63,10 +63,15 @@ def choices_of(connection: Connection, given: Given, holder: Holder, traits: Map
 
 
 def stop_topic(connection: Connection, given: Given, holder: Holder, source: str) -> None:
-    """No more of the message's topic on its channel; of all topics where it has none that could be left."""
+    """No more of the message's topic on its channel; of all topics where it has none that could be left.
+
+    Of every profile that was written to at the address: whoever reads there has had enough, whichever it was.
+    """
     topic = given.topics.get(holder.topic)
     named = holder.topic if topic is not None and topic.kind == "marketing" else ALL_TOPICS
-    _record(connection, given, holder, [((holder.channel, named), "unsubscribed")], source)
+    hashed = holder.message.address_hash if holder.message is not None else ""
+    others = [i for i in messages.profiles_at(connection, hashed) if i != holder.profile_id]
+    _record(connection, given, holder, [((holder.channel, named), "unsubscribed")], source, others)
     _note(connection, given, holder, source, named)
 
 
@@ -147,13 +152,17 @@ def _record(
     holder: Holder,
     changes: Iterable[tuple[Pair, ConsentState]],
     source: str,
+    others: Sequence[int] = (),
 ) -> None:
+    """Also of `others`, profiles of the same inbox."""
     now, topics = given.now, given.topics
+    everybody = (holder.profile_id, *others)
+    told = messages.event_properties(holder.message) if holder.message is not None else {}
     statements = []
     for (channel, topic), state in changes:
         basis = topics[topic].basis if topic in topics else "consent"
-        statements.append(Consent(holder.profile_id, channel, topic, state, now, source, basis=basis))
-    consents.record(connection, statements, now)
+        statements += [Consent(i, channel, topic, state, now, source, basis=basis) for i in everybody]
+    consents.record(connection, statements, now, properties=dict.fromkeys(everybody, told))
 
 
 def _note(connection: Connection, given: Given, holder: Holder, source: str, topic: str) -> None:
