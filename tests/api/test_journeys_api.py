@@ -51,7 +51,7 @@ def api(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.
         COMMANDS["tick"](workspace, silent)
     with serving(folder, "--no-tick") as server, server.api() as client:
         agreed = {"channel": "email", "topic": "tips", "state": "subscribed", "source": "checkout"}
-        client.post("/profiles/c000/consents", json=agreed).raise_for_status()
+        client.post("/profiles/c000/consents/record", json=agreed).raise_for_status()
         client.post("/journeys/thanks/enroll", json={"profiles": ["c000", "c001", "c002"]}).raise_for_status()
         tick(folder)
         yield client
@@ -139,20 +139,20 @@ def test_messages_and_their_previews(api: httpx.Client) -> None:
 
 def test_consent_is_recorded_as_said(api: httpx.Client) -> None:
     said = {"channel": "email", "topic": "*", "state": "unsubscribed", "source": "phone"}
-    assert api.post("/profiles/c003/consents", json=said).raise_for_status().json()["changed"]
+    assert api.post("/profiles/c003/consents/record", json=said).raise_for_status().json()["changed"]
     seen = api.get("/profiles/c003/consents").raise_for_status().json()
     assert [(t["topic"], t["state"], t["may_be_written_to"]) for t in seen["topics"]] == [
         ("tips", "unsubscribed", False)
     ]
     assert [s["source"] for s in seen["statements"]] == ["phone"]
-    assert_problem(api.post("/profiles/c003/consents", json=said | {"topic": "tipps"}), 404, "not_found")
-    assert_problem(api.post("/profiles/c003/consents", json=said | {"state": "maybe"}), 400, "body")
-    assert_problem(api.post("/profiles/c003/consents", json=said | {"at": "2090-01-01"}), 422, "invalid")
+    assert_problem(api.post("/profiles/c003/consents/record", json=said | {"topic": "tipps"}), 404, "not_found")
+    assert_problem(api.post("/profiles/c003/consents/record", json=said | {"state": "maybe"}), 400, "body")
+    assert_problem(api.post("/profiles/c003/consents/record", json=said | {"at": "2090-01-01"}), 422, "invalid")
 
 
 def test_suppression_gives_nothing_away(api: httpx.Client) -> None:
     addresses = [f"s{n}@example.com" for n in range(3)]
-    assert api.post("/suppressions", json={"channel": "email", "addresses": addresses}).json()["suppressed"] == 3
+    assert api.post("/suppressions/add", json={"channel": "email", "addresses": addresses}).json()["suppressed"] == 3
     listed = every(api, "/suppressions", limit=2)
     assert len(listed) == 3
     assert "example.com" not in str(listed)
@@ -162,7 +162,7 @@ def test_suppression_gives_nothing_away(api: httpx.Client) -> None:
     assert api.post("/suppressions/lift", json=asked).raise_for_status().json()["lifted"]
     assert api.post("/suppressions/find", json=asked).json()["items"] == []
     assert_problem(api.post("/suppressions/lift", json=asked), 404, "not_found")
-    assert_problem(api.post("/suppressions", json={"channel": "pigeon", "addresses": ["x"]}), 404, "not_found")
+    assert_problem(api.post("/suppressions/add", json={"channel": "pigeon", "addresses": ["x"]}), 404, "not_found")
 
 
 def test_coupons_and_switches(api: httpx.Client) -> None:

@@ -15,6 +15,7 @@ from keepers.model.errors import UserError
 T = TypeVar("T", bound=Struct)
 MOST_NUMBER = 2**53 - 1
 """the largest number that JSON programs agree on"""
+NO_NUL = r"^[^\u0000]*$"
 
 
 def body(struct: type[Struct], description: str, example: dict[str, Any]) -> BodyKwarg:
@@ -36,12 +37,25 @@ def body(struct: type[Struct], description: str, example: dict[str, Any]) -> Bod
 def read(data: Any, struct: type[T]) -> T:
     """The body as the struct. Raises UserError (400) naming the field."""
     try:
-        found = msgspec.convert(data, struct)
+        found = msgspec.convert(_whole(data), struct)
     except msgspec.ValidationError as error:
         raise UserError(f"The body cannot be used: {error}.", code="body") from None
     if any(_holds_nul(value) for value in msgspec.to_builtins(found).values()):
         raise UserError("The body holds a NUL character, which no name or text has.", code="body")
     return found
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 12.0 is 12."""
+    match value:
+        case float() if value.is_integer() and abs(value) <= MOST_NUMBER:
+            return int(value)
+        case list():
+            return [_whole(one) for one in value]
+        case dict():
+            return {name: _whole(one) for name, one in value.items()}
+        case _:
+            return value
 
 
 def _holds_nul(value: Any) -> bool:
@@ -64,7 +78,7 @@ def _schema(said: dict[str, Any]) -> Schema:
         return Schema(type=OpenAPIType.STRING, enum=said["enum"], description=said.get("description"))
     kind = OpenAPIType(said["type"])
     # A text with a NUL character is refused; a schema can say so.
-    pattern = said.get("pattern", r"^[^\u0000]*$") if kind is OpenAPIType.STRING else None
+    pattern = said.get("pattern", NO_NUL) if kind is OpenAPIType.STRING else None
     return Schema(
         type=kind,
         description=said.get("description"),

@@ -87,7 +87,7 @@ class ConsentController(Controller):
         return msgspec.convert(desk.look("consent", {"name": id, "locale": locale}), Consents)
 
     @post(
-        "/{id:str}/consents",
+        "/{id:str}/consents/record",
         summary="Record what a customer says",
         description="The newest statement on a topic, or on all topics, counts.",
         responses=answers(Recorded, examples.RECORDED, 400, 404, 413, 415, 422),

@@ -11,7 +11,7 @@ from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
 from keepers.api import examples_sending as examples
-from keepers.api.bodies import MOST_NUMBER, body, read
+from keepers.api.bodies import MOST_NUMBER, NO_NUL, body, read
 from keepers.api.parameters import (
     TEXT,
     AtDesk,
@@ -141,10 +141,12 @@ class Messages(Controller):
         self,
         desk: AtDesk,
         profile: Annotated[
-            str | None, QueryParameter(name="profile", description="Of this customer.", schema_extra=TEXT)
+            str | None,
+            QueryParameter(name="profile", description="Of this customer.", schema_extra=TEXT | {"pattern": NO_NUL}),
         ] = None,
         journey: Annotated[
-            str | None, QueryParameter(name="journey", description="Of this journey.", schema_extra=TEXT)
+            str | None,
+            QueryParameter(name="journey", description="Of this journey.", schema_extra=TEXT | {"pattern": NO_NUL}),
         ] = None,
         status: Annotated[
             MessageStatus | None,

@@ -10,7 +10,7 @@ from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
 from keepers.api import examples_sending as examples
-from keepers.api.bodies import body, read
+from keepers.api.bodies import NO_NUL, body, read
 from keepers.api.parameters import (
     TEXT,
     AtDesk,
@@ -81,7 +81,8 @@ class Suppressions(Controller):
         self,
         desk: AtDesk,
         channel: Annotated[
-            str | None, QueryParameter(name="channel", description="On this channel.", schema_extra=TEXT)
+            str | None,
+            QueryParameter(name="channel", description="On this channel.", schema_extra=TEXT | {"pattern": NO_NUL}),
         ] = None,
         limit: LimitParameter = 50,
         cursor: CursorParameter = None,
@@ -95,6 +96,7 @@ class Suppressions(Controller):
         return SuppressionPage(items, seal(desk.secret, listing, position) if len(found) > limit else None)
 
     @post(
+        "/add",
         summary="Suppress addresses",
         description="By hand, which stops transactional messages too. One that is suppressed for a stronger reason "
         "keeps it.",

@@ -10,6 +10,7 @@ from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
 from keepers.api import examples_sending as examples
+from keepers.api.bodies import NO_NUL
 from keepers.api.parameters import TEXT, AtDesk, Instant, LocaleParameter
 from keepers.api.problems import answers
 from keepers.api.profiles import NameParameter
@@ -78,11 +79,18 @@ class Reasons(Controller):
         desk: AtDesk,
         id: NameParameter,
         journey: Annotated[
-            str | None, QueryParameter(name="journey", description="About this journey alone.", schema_extra=TEXT)
+            str | None,
+            QueryParameter(
+                name="journey", description="About this journey alone.", schema_extra=TEXT | {"pattern": NO_NUL}
+            ),
         ] = None,
         message: Annotated[
             str | None,
-            QueryParameter(name="message", description="About this message of the playbook alone.", schema_extra=TEXT),
+            QueryParameter(
+                name="message",
+                description="About this message of the playbook alone.",
+                schema_extra=TEXT | {"pattern": NO_NUL},
+            ),
         ] = None,
         locale: LocaleParameter = "en",
     ) -> Why:
