@@ -67,5 +67,6 @@ CODES: dict[str, str] = {
     "warehouse_locked": "Another process has the warehouse file open.",
     "workspace": "The workspace's folder cannot be written.",
     "wrong_key": "The key is of another kind than this call needs (HTTP 403).",
+    "yes": "What cannot be taken back was asked for without `--yes`.",
     "zone": "Not a time zone. Use an IANA name such as `Europe/Warsaw`.",
 }

@@ -18,7 +18,7 @@ from error_codes import CODES
 
 import keepers
 from keepers.audience.operators import OPERATORS
-from keepers.cli import demo, importing, keys, serve
+from keepers.cli import demo, dkim, erasing, importing, keys, serve
 from keepers.cli.main import app
 from keepers.model.definitions import LOCALES, text_in
 from keepers.playbook.catalog import shipped, templates
@@ -28,7 +28,7 @@ from keepers.settings import sections
 FOLDER = Path(__file__).parent / "reference"
 MADE = "<!-- Made by docs/generate.py; edit the code instead. -->\n\n"
 LANGUAGES = {"en": "English", "ru": "Russian", "pl": "Polish", "zh": "Chinese", "it": "Italian"}
-_ADD_COMMANDS = (demo, importing, keys, serve)
+_ADD_COMMANDS = (demo, dkim, erasing, importing, keys, serve)
 """Modules that add their commands to `app` when imported."""
 
 

@@ -6,6 +6,7 @@ tests, which verify every signature with it.
 
 from __future__ import annotations
 
+import os
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable
@@ -16,10 +17,12 @@ from pathlib import Path
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
+    NoEncryption,
+    PrivateFormat,
     PublicFormat,
     load_pem_private_key,
 )
@@ -62,7 +65,7 @@ class Signer:
         """Reads the key from a file. Raises NotFoundError when there is none."""
         if not path.is_file():
             raise NotFoundError(
-                f"There is no DKIM key at {path}. Make one with `openssl genrsa -out {path.name} 2048`, or empty "
+                f"There is no DKIM key at {path}. Make one with `keepers dkim`, or empty "
                 "dkim_key_file to send without a signature."
             )
         return cls(domain, selector, path.read_bytes())
@@ -106,6 +109,22 @@ class Signer:
             raw = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
             kind = "rsa"
         return f"{self.selector}._domainkey.{self.domain}", f"v=DKIM1; k={kind}; p={b64encode(raw).decode()}"
+
+
+def make_key(path: Path, kind: str = "rsa") -> None:
+    """Writes a new private key (`rsa` of 2,048 bits, or `ed25519`) as PEM, for its owner alone to read.
+
+    Raises UserError when there is a file already, or none can be written.
+    """
+    key = Ed25519PrivateKey.generate() if kind == "ed25519" else generate_private_key(65537, 2048)
+    data = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise UserError(f"No key can be written to {path}: {error.strerror}.", code="settings") from None
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
 
 
 def _load(key: bytes) -> RSAPrivateKey | Ed25519PrivateKey:

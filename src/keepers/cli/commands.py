@@ -18,6 +18,8 @@ from keepers.audience.definitions import Segment
 from keepers.cli import (
     broadcast_commands,
     consent_commands,
+    dkim_commands,
+    erase_commands,
     journey_commands,
     message_commands,
     operations,
@@ -35,9 +37,10 @@ from keepers.pipeline.backfill import backfill as run_backfill
 from keepers.pipeline.imports.mapping import Mapping
 from keepers.pipeline.tick import Ticked, until_idle
 from keepers.playbook import preview
-from keepers.playbook.check import check
+from keepers.playbook.check import Finding, check
 from keepers.playbook.load import Playbook, PlaybookErrors, load, read_file
 from keepers.playbook.plan import make_plan
+from keepers.running.sending_status import company_remarks
 from keepers.store import identities
 from keepers.wire import Workspace, clock
 
@@ -161,6 +164,8 @@ def check_playbook(workspace: Workspace, progress: Progress) -> Any:
             ],
         }
     found = check(playbook, workspace.warehouse.schema(clock()))
+    remarks = company_remarks(workspace.settings, playbook)
+    found += [Finding("warning", "keepers.toml", None, field, sentence) for field, sentence in remarks]
     errors = sum(f.level == "error" for f in found)
     return {
         "errors": errors,
@@ -239,5 +244,7 @@ COMMANDS: dict[str, Command] = {
     **message_commands.COMMANDS,
     **consent_commands.COMMANDS,
     **replay_commands.COMMANDS,
+    "erase": erase_commands.erase,
+    "dkim": dkim_commands.dkim,
 }
 """Every command that needs a workspace, by name."""

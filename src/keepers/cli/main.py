@@ -260,6 +260,8 @@ def main() -> None:
         consent,
         delivering,
         demo,
+        dkim,
+        erasing,
         importing,
         journeys,
         keys,

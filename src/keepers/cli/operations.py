@@ -23,6 +23,7 @@ from keepers.playbook.apply import apply_playbook
 from keepers.playbook.load import Playbook, PlaybookErrors, load
 from keepers.playbook.plan import proposed_fit
 from keepers.playbook.starters import starters as shipped_starters
+from keepers.running.sending_status import sending_status
 from keepers.scores.rhythm import frozen
 from keepers.store import inbox, keys, log, runs
 from keepers.warehouse.load import WATERMARK
@@ -89,7 +90,8 @@ def doctor(workspace: Workspace, progress: Progress) -> Any:
         "events": _number(cursor, "SELECT count(*) FROM tracks"),
         "server": (workspace.server() or {}).get("address"),
     }
-    return figures | {"findings": _findings(figures, now, ticked)}
+    sending, wrong = sending_status(workspace, now)
+    return figures | {"sending": sending, "findings": _findings(figures, now, ticked) + wrong}
 
 
 def _findings(figures: dict[str, Any], now: datetime, ticked: datetime | None) -> list[str]:

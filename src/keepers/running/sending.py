@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _TRACKED = re.compile(r"/e/c/([\w-]+)")
 _MOST_COUNTED = 10_000
+_PRUNES_EVERY = timedelta(minutes=10)
+_PRUNED = 1000
 PREFIX = "/e"
 """what links begin with behind the public address, as `api/public` serves them"""
 ALWAYS = ("in_app", "webhook")
@@ -55,6 +57,7 @@ class Sending:
         self.decider = Decider(live.contact, live.topics, workspace.secret, None if is_apart else self._contacts)
         self._version = -1
         self._counted: dict[int, int] = {}
+        self._pruned_at: datetime | None = None
         self.refresh()
 
     @property
@@ -112,8 +115,17 @@ class Sending:
     def take_news(self, now: datetime) -> int:
         """Works off what was reported of messages; how much it was."""
         self.refresh()
+        self._prune(now)
         done = take_feedback(self._workspace.store, self.decider.rules, self._workspace.secret, self.is_machine, now)
         return done.reports + done.hits
+
+    def _prune(self, now: datetime) -> None:
+        """Copies whose time is over go, a thousand at a time, at most every ten minutes unless there are more."""
+        if self._pruned_at is not None and self._pruned_at <= now < self._pruned_at + _PRUNES_EVERY:
+            return
+        with self._workspace.store.begin() as connection:
+            gone = message_copies.prune(connection, now, _PRUNED)
+        self._pruned_at = now if gone < _PRUNED else None
 
     def is_machine(self, hit: HitRow, message: MessageRow, hits: Sequence[HitRow]) -> str | None:
         """The rule by which a hit is a machine's, or None."""

@@ -130,6 +130,13 @@ def newest_to(connection: Connection, hashes: Sequence[str]) -> dict[str, Messag
     return found
 
 
+def unsettled(connection: Connection) -> dict[str, int]:
+    """How many messages wait, and how many are dead letters, by status."""
+    told = (*UNFINISHED, "failed")
+    query = select(messages.c.status, func.count()).where(messages.c.status.in_(told)).group_by(messages.c.status)
+    return {row[0]: int(row[1]) for row in connection.execute(query)}
+
+
 def profiles_at(connection: Connection, address_hash: str) -> list[int]:
     """Every profile that was written to at an address, as they live on; those that were erased are left out."""
     if not address_hash:

@@ -1,0 +1,109 @@
+"""Commands of whoever runs sending: a key to sign with, erasing a customer, what doctor and check say of sending."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from keepers.model.consent import Consent, address_hash
+from keepers.model.delivery import Content
+from keepers.store import consents, coupons, message_copies, message_history, messages, suppressions
+from keepers.store.coupons import Want
+from keepers.store.messages import MessageRow
+from workspaces import keepers, make, opened, send
+
+NOW = datetime(2026, 3, 2, 10)
+MARKETING = {
+    "topics": [{"id": "news", "name": "News"}],
+    "coupons": [{"id": "gift", "name": "Gifts", "low": 5}],
+    "messages": [
+        {
+            "id": "hello",
+            "channel": "email",
+            "topic": "news",
+            "content": {
+                "en": {
+                    "subject": "Hello",
+                    "body": "<mj-section><mj-column><mj-text><a href='{{ links.unsubscribe }}'>stop</a></mj-text>"
+                    "</mj-column></mj-section>",
+                }
+            },
+        }
+    ],
+    "journeys": [{"id": "hi", "enter": [{"api": True}], "steps": [{"id": "hello", "message": "hello"}]}],
+}
+
+
+@pytest.fixture
+def shop(tmp_path: Path, migrated_folder: Path) -> Path:
+    return make(tmp_path / "shop", migrated_folder, playbook=MARKETING)
+
+
+def test_a_key_is_made_once_and_its_record_shown(shop: Path) -> None:
+    with (shop / "keepers.toml").open("a") as settings:
+        settings.write('[channels.email]\nsender = "Shop <hello@shop.example>"\ntls = "none"\n')
+    first = keepers("-w", shop, "dkim", "--kind", "ed25519", "--json").json
+    assert first["record"]["name"] == "keepers._domainkey.shop.example"
+    assert first["record"]["value"].startswith("v=DKIM1; k=ed25519; p=")
+    assert (shop / "data" / "dkim.pem").stat().st_mode & 0o777 == 0o600
+    again = keepers("-w", shop, "dkim", "--json").json
+    assert (again["is_new"], again["record"]) == (False, first["record"])
+    with (shop / "keepers.toml").open("a") as settings:
+        settings.write('dkim_key_file = "data/dkim.pem"\n')
+    with opened(shop) as workspace:
+        email = workspace.sending.email()
+        assert email is not None
+        assert email.signer is not None
+
+
+def test_doctor_and_check_say_what_sending_lacks(shop: Path) -> None:
+    said = keepers("-w", shop, "doctor", "--json").json
+    assert said["sending"]["switch"] == "on"
+    found = " ".join(said["findings"])
+    for part in ("There are messages for email", "The pool “gift” has 0 codes left", "postal address"):
+        assert part in found
+    checked = keepers("-w", shop, "check", "--json").json
+    assert {"company.address", "company.url"} <= {f["field"] for f in checked["findings"]}
+    with (shop / "keepers.toml").open("a") as settings:
+        settings.write('[company]\naddress = "1 Mill Lane"\nurl = "https://shop.example"\n')
+    assert keepers("-w", shop, "check", "--json").json["warnings"] == 0
+
+
+def test_erasing_leaves_nothing_but_hashes(shop: Path) -> None:
+    with opened(shop) as workspace:
+        calls = [
+            {"type": "identify", "userId": name, "traits": {"email": f"{name}@example.com"},
+             "timestamp": NOW.isoformat() + "Z"}
+            for name in ("ida", "bob")
+        ]  # fmt: skip
+        send(workspace.store, NOW, calls)
+        workspace.ticker.tick(NOW)
+        secret, ids = workspace.secret, [workspace.find_profile(name) for name in ("ida", "bob")]
+        with workspace.store.begin() as connection:
+            consents.record(connection, [Consent(i, "email", "news", "subscribed", NOW, "form") for i in ids], NOW)
+            rows = [
+                MessageRow(
+                    key=f"m{i}", profile_id=i, message="hello", channel="email", topic="news", recipient=f"{i}@old",
+                    address_hash=address_hash(secret, "email", f"{i}@old.example"), decided_at=NOW, send_after=NOW,
+                )
+                for i in ids
+            ]  # fmt: skip
+            made = messages.queue(connection, rows)
+            copies = [(number, Content(subject="Hello")) for number in made.values()]
+            message_copies.put(connection, copies, NOW, timedelta(days=9))
+            coupons.put(connection, "gift", ["A", "B"], NOW)
+            coupons.take(connection, [Want("gift", f"m{ids[0]}", ids[0])], NOW)
+    assert keepers("-w", shop, "erase", "ida").code == 2
+    gone = keepers("-w", shop, "erase", "ida", "--yes", "--json").json
+    assert (gone["messages"], gone["message_copies"], gone["consents"], gone["coupons"]) == (1, 1, 1, 1)
+    assert keepers("-w", shop, "erase", "ida", "--yes", "--json").json == {"suppressed": 1}
+    with opened(shop) as workspace, workspace.store.read() as connection:
+        assert set(messages.by_keys(connection, [row.key for row in rows])) == {f"m{ids[1]}"}
+        assert [set(consents.current(connection, [i])) for i in ids] == [set(), {ids[1]}]
+        assert message_history.of_messages(connection, [made[f"m{ids[0]}"]]) == {}
+        assert coupons.stock(connection, NOW)["gift"] == ("gift", 1, 1)
+        hashes = [address_hash(secret, "email", to) for to in ("ida@example.com", f"{ids[0]}@old.example")]
+        found = suppressions.find(connection, hashes)
+        assert [found["email", h].reason for h in hashes] == ["erased", "erased"]
