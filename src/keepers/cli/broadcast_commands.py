@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from keepers.audience.wording import describe
@@ -88,7 +89,7 @@ def _told(status: Status) -> dict[str, Any]:
     return told
 
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., Any]] = {
     "broadcasts": broadcasts,
     "broadcast-preview": preview,
     "broadcast-start": start,
