@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from keepers.channels.mailbox_folder import MailboxFolder
+
 SECONDS = 86400
 
 
@@ -24,7 +26,7 @@ def master() -> Path:
 
 def keepers(*arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "keepers", *arguments], capture_output=True, text=True, timeout=280, check=False
+        [sys.executable, "-m", "keepers", *arguments], capture_output=True, text=True, timeout=800, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -48,10 +50,11 @@ def stage_of(days: list[date], now: date, typical_s: float, longest_s: float) ->
     return "loyal" if len(days) > 1 else "new"
 
 
+@pytest.mark.timeout(900)
 def test_the_demo_plays_cdnow_and_ends_where_a_hand_count_ends(tmp_path: Path) -> None:
     master()
     folder = tmp_path / "demo"
-    printed = keepers("demo", str(folder), "--no-serve")
+    printed = keepers("demo", str(folder), "--no-serve", "--letters", "1")
     assert "23,570 customers, 69,659 purchases" in printed
     assert "whole weeks" in printed
     assert "Who moved in the last four weeks" in printed
@@ -70,3 +73,13 @@ def test_the_demo_plays_cdnow_and_ends_where_a_hand_count_ends(tmp_path: Path) -
         stage_of(days, now - shift, live["typical_gap_s"], live["longest_gap_s"]) for days in history.values()
     )
     assert answered == {stage: by_hand.get(stage, 0) for stage in ("potential", "new", "loyal", "churned")}
+
+    assert "What was sent, and what was not" in printed
+    assert "no_consent" in printed
+    letters = MailboxFolder(folder / "mailbox")
+    sent = json.loads(keepers("-w", str(folder), "messages", "--status", "sent", "--json"))
+    assert letters.count() > 500
+    assert sent["items"] if isinstance(sent, dict) else sent
+    some = letters.messages(limit=200)
+    assert all(mail.recipient.endswith("@customers.example") for mail in some)
+    assert len({mail.subject for mail in some}) > 10  # several letters in several languages

@@ -48,12 +48,15 @@ def demo(
     data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Invoices in the form of UCI Online Retail, instead of CDNOW.")
     ] = None,
+    letters: Annotated[
+        int, typer.Option(min=0, max=100, help="Percent of the customers who are written to, at made-up addresses.")
+    ] = demo_mail.SHARE,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="Stop after printing.")] = False,
     port: Annotated[int | None, typer.Option(help="Port of the status page.")] = None,
 ) -> None:
     """Play a real shop's history week by week: every customer's stage, who moves, and why."""
     timings = Timings()
-    history = demo_data.online_retail(data) if data is not None else demo_data.cdnow()
+    history = demo_data.online_retail(data) if data is not None else demo_data.cdnow(letters)
     workspace = _fresh(directory.absolute(), history.shop)
     mailbox = demo_mail.start_mailbox(workspace) if history.sample else None
     if mailbox is not None:
@@ -65,7 +68,7 @@ def demo(
         if mailbox is not None:
             played = demo_mail.purchases(workspace.data_folder / "history" / history.sample)
             post = demo_mail.Post(workspace, mailbox, played, first)
-            out.print(demo_mail.ABOUT.format(customers=len({p.customer for p in played})))
+            out.print(demo_mail.ABOUT.format(share=letters, customers=len({p.customer for p in played})))
         with workspace.sequencing("keepers demo") as ticker:
             out.print("\n[bold]The time-lapse[/]: week by week, as if you had been there.\n")
             with timings.timed("time-lapse"):

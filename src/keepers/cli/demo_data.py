@@ -16,6 +16,7 @@ from keepers.model.errors import NotFoundError, UserError
 from keepers.warehouse.names import literal
 
 SAMPLE = "sample.csv"
+NOBODY = "''"
 Mapped = tuple[Path, dict[str, Any]]
 STAMP = "'%Y-%m-%d %H:%M:%S'"
 RETAIL_COLUMNS = ("InvoiceNo", "StockCode", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID")
@@ -39,8 +40,10 @@ def weeks_to_shift(last: datetime, now: datetime) -> int:
     return max(0, (now - timedelta(days=1) - last) // timedelta(weeks=1))
 
 
-def cdnow() -> History:
+def cdnow(share: int) -> History:
     """CDNOW's master set: 23,570 customers who first bought in January to March 1997, until June 1998.
+
+    `share` percent of them are the sample that is written to.
 
     Raises NotFoundError when the data, which ship inside the lifetimes wheel, are not installed.
     """
@@ -68,12 +71,12 @@ def cdnow() -> History:
         sampled = ", ".join(
             literal(name)
             for (name,) in duckdb.execute(f"SELECT DISTINCT customer FROM ({read})").fetchall()
-            if is_sampled(name)
+            if is_sampled(name, share)
         )
         for file, part in ((target, "NOT IN"), (folder / SAMPLE, "IN")):
             duckdb.execute(
                 f"COPY (SELECT customer, strftime(date + INTERVAL {shift.days} DAY, '%Y-%m-%d') AS date, cds, total"
-                f" FROM ({read}) WHERE customer {part} ({sampled})) TO {literal(str(file))} (HEADER)"
+                f" FROM ({read}) WHERE customer {part} ({sampled or NOBODY})) TO {literal(str(file))} (HEADER)"
             )
         properties = {"total": "total", "cds": "cds"}
         return [(target, {"event": "Order Completed", "profile": "customer", "time": "date", "properties": properties})]
@@ -85,7 +88,7 @@ def cdnow() -> History:
         first,
         last,
         prepare,
-        sample=SAMPLE,
+        sample=SAMPLE if share else "",
     )
 
 

@@ -27,7 +27,7 @@ from keepers.wire import Workspace
 
 JOURNEYS = ("welcome", "second-purchase", "win-back")
 SHARE = 10
-"""percent of the customers"""
+"""percent of the customers who are written to, unless told otherwise"""
 AGREED = 85
 """percent of these who agreed to be written to"""
 SOURCE = "demo: made up"
@@ -39,7 +39,7 @@ ARRIVES = timedelta(hours=9)
 MAILBOX = "mailbox"
 _IF = re.compile(r"(?m)^(    if: )(.+)$")
 ABOUT = """
-[bold]Letters[/]: a tenth of the customers ({customers:,}, always the same) are written to while the weeks go by, by
+[bold]Letters[/]: {share} % of the customers ({customers:,}, always the same) are written to while the weeks go by, by
 three journeys: welcome, second purchase, win-back. Their addresses and consent are [bold]made up[/], and labelled so;
 the letters go to a mailbox on this machine and to nobody else."""
 SETTINGS = """
@@ -63,9 +63,9 @@ class Purchase(Struct, frozen=True):
     total: float
 
 
-def is_sampled(customer: str) -> bool:
-    """Whether a customer is of the tenth: always the same ones."""
-    return _percent("sample", customer) < SHARE
+def is_sampled(customer: str, share: int) -> bool:
+    """Whether a customer is of so many percent: always the same ones, and of a larger share too."""
+    return _percent("sample", customer) < share
 
 
 def purchases(path: Path) -> deque[Purchase]:
@@ -168,7 +168,7 @@ def traits_of(customer: str) -> dict[str, Any]:
 
 def for_the_sample(text: str) -> str:
     """A starter journey's file, for customers with made-up addresses alone."""
-    return _IF.sub(r"\1{all: [{trait: made_up, eq: true}, \2]}  # the demo has addresses of a tenth alone", text)
+    return _IF.sub(r"\1{all: [{trait: made_up, eq: true}, \2]}  # the demo knows no other addresses", text)
 
 
 def start_mailbox(workspace: Workspace) -> Mailbox:
