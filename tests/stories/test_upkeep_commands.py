@@ -71,6 +71,23 @@ def test_doctor_and_check_say_what_sending_lacks(shop: Path) -> None:
     assert keepers("-w", shop, "check", "--json").json["warnings"] == 0
 
 
+def test_old_copies_go_by_themselves_and_a_pool_that_runs_low_is_said_once(
+    shop: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(shop) as workspace:
+        with workspace.store.begin() as connection:
+            copies = [(n, Content(subject="Hello")) for n in (1, 2)]
+            message_copies.put(connection, copies[:1], NOW, timedelta(days=1))
+            message_copies.put(connection, copies[1:], NOW, timedelta(days=9))
+        for days in range(3):
+            workspace.sending.take_news(NOW + timedelta(days=days))
+        with workspace.store.read() as connection:
+            assert [message_copies.get(connection, n, NOW) is None for n in (1, 2)] == [True, False]
+    assert [r.message for r in caplog.records if "runs low" in r.message] == [
+        "The pool of codes “gift” runs low: 0 are left."
+    ]
+
+
 def test_erasing_leaves_nothing_but_hashes(shop: Path) -> None:
     with opened(shop) as workspace:
         calls = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from keepers.pipeline.feedback import take_feedback
 from keepers.pipeline.letters import Letters
 from keepers.pipeline.perform import contact_of
 from keepers.render.links import Links
-from keepers.store import definitions, in_app, message_copies, push_subscriptions
+from keepers.store import coupons, definitions, in_app, message_copies, push_subscriptions
 from keepers.store.hits import HitRow
 from keepers.store.in_app import InAppRow
 from keepers.store.messages import MessageRow
@@ -37,6 +38,7 @@ _TRACKED = re.compile(r"/e/c/([\w-]+)")
 _MOST_COUNTED = 10_000
 _PRUNES_EVERY = timedelta(minutes=10)
 _PRUNED = 1000
+log = logging.getLogger("keepers")
 PREFIX = "/e"
 """what links begin with behind the public address, as `api/public` serves them"""
 ALWAYS = ("in_app", "webhook")
@@ -58,6 +60,7 @@ class Sending:
         self._version = -1
         self._counted: dict[int, int] = {}
         self._pruned_at: datetime | None = None
+        self._low: frozenset[str] = frozenset()
         self.refresh()
 
     @property
@@ -115,16 +118,21 @@ class Sending:
     def take_news(self, now: datetime) -> int:
         """Works off what was reported of messages; how much it was."""
         self.refresh()
-        self._prune(now)
+        self._keep_up(now)
         done = take_feedback(self._workspace.store, self.decider.rules, self._workspace.secret, self.is_machine, now)
         return done.reports + done.hits
 
-    def _prune(self, now: datetime) -> None:
-        """Copies whose time is over go, a thousand at a time, at most every ten minutes unless there are more."""
+    def _keep_up(self, now: datetime) -> None:
+        """Copies whose time is over go, a thousand at a time, and pools that run low are said, once: every ten minutes,
+        or at once again while there are more copies."""
         if self._pruned_at is not None and self._pruned_at <= now < self._pruned_at + _PRUNES_EVERY:
             return
         with self._workspace.store.begin() as connection:
             gone = message_copies.prune(connection, now, _PRUNED)
+            low = coupons.running_low(connection, {p.id: p.low for p in self.playbook.coupons.values()}, now)
+        for pool in low.keys() - self._low:
+            log.warning("The pool of codes “%s” runs low: %d are left.", pool, low[pool])
+        self._low = frozenset(low)
         self._pruned_at = now if gone < _PRUNED else None
 
     def is_machine(self, hit: HitRow, message: MessageRow, hits: Sequence[HitRow]) -> str | None:

@@ -49,15 +49,14 @@ def sending_status(workspace: Workspace, now: datetime) -> tuple[dict[str, Any],
     with workspace.store.read() as connection:
         known = switches.everything(connection)
         counted = messages.unsettled(connection)
-        stock = coupons.stock(connection, now)
+        low = coupons.running_low(connection, {p.id: p.low for p in playbook.coupons.values()}, now)
     if not switches.is_sending(known):
         wrong.append(f"All sending is switched off: {known[switches.SENDING].reason or 'no reason was given'}.")
     braked = sorted(switches.braked(known))
     wrong += [f"Sending is stopped on {s}: {brake.reason}." for s in braked if (brake := switches.brake(known, s))]
-    low = [
-        f"The pool “{pool.id}” has {left:,} codes left. Import more with `keepers coupons import`."
-        for pool in playbook.coupons.values()
-        if (left := stock[pool.id].left if pool.id in stock else 0) < pool.low
+    wrong += [
+        f"The pool “{pool}” has {left:,} codes left. Import more with `keepers coupons import`."
+        for pool, left in low.items()
     ]
     readings = last_readings(workspace)
     wrong += [f"Bounces are not read from {name}: {r.trouble}" for name, r in readings.items() if r.trouble]
@@ -70,4 +69,4 @@ def sending_status(workspace: Workspace, now: datetime) -> tuple[dict[str, Any],
         "dead_letters": counted.get("failed", 0),
         "bounces_read": f"{read:%Y-%m-%dT%H:%M:%SZ}" if read is not None else "never",
     }
-    return figures, wrong + low
+    return figures, wrong

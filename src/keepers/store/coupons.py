@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -99,6 +99,13 @@ def stock(connection: Connection, now: datetime) -> dict[str, Stock]:
         coupons.c.pool, func.count().filter(usable), func.count().filter(coupons.c.taken_at.is_not(None))
     ).group_by(coupons.c.pool)
     return {row[0]: Stock(*row) for row in connection.execute(query)}
+
+
+def running_low(connection: Connection, least: Mapping[str, int], now: datetime) -> dict[str, int]:
+    """Pools with fewer codes left than their `least`, and how many that are."""
+    counted = stock(connection, now) if least else {}
+    left = {pool: counted[pool].left if pool in counted else 0 for pool in least}
+    return {pool: number for pool, number in left.items() if number < least[pool]}
 
 
 def _add_own(connection: Connection, wants: Sequence[Want], taken: dict[str, str]) -> None:

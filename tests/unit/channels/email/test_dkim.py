@@ -125,7 +125,7 @@ def test_a_bare_ed25519_seed_is_a_key_too(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_none_is_told_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="openssl genrsa"):
+    with pytest.raises(NotFoundError, match="keepers dkim"):
         Signer.from_file("shop.example", "k1", tmp_path / "missing.pem")
     for bad in (b"nonsense", pem(ec.generate_private_key(ec.SECP256R1())), b"-----BEGIN PRIVATE KEY-----\nxx\n"):
         with pytest.raises(UserError):
