@@ -41,9 +41,10 @@ PLAYBOOK: dict[str, Any] = {
             "steps": [
                 {"id": "hello", "message": "hello"},
                 {"id": "rest", "delay": "1d"},
-                {"id": "tell", "emit": {"event": "Waited", "properties": {"n": {"ref": "trigger.n"}}}},
-                {"id": "half", "split": [{"go": "nudge"}, {"go": "mark"}]},
+                {"id": "half", "split": [{"go": "nudge"}, {"go": "tell"}]},
                 {"id": "nudge", "message": "nudge"},
+                # Said last: a run that spoke asks on only when that was loaded, which is when the next tick is.
+                {"id": "tell", "emit": {"event": "Waited", "properties": {"n": {"ref": "trigger.n"}}}},
                 {"id": "mark", "update": {"traits": {"nudged": True}}},
             ],
         },
@@ -65,7 +66,7 @@ PLAYBOOK: dict[str, Any] = {
         {
             "id": "waited",
             "enter": [{"event": "Waited"}],
-            "reentry": "after_exit",
+            "reentry": {"per": "n"},
             "steps": [{"id": "quiet", "wait": {"when": {"did_not": "Product Viewed", "within": "2d"}}}],
         },
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from keepers.audience import ast
@@ -11,7 +12,7 @@ from keepers.journeys.refs import keys_for
 from keepers.journeys.run import Run, begin
 from keepers.pipeline.agenda import Candidate, Item
 from keepers.pipeline.roster import Way
-from keepers.store import runs
+from keepers.store import refusals, runs
 from keepers.store.database import Store
 from keepers.store.refusals import Refusal
 from keepers.store.runs import RunRow
@@ -72,10 +73,12 @@ def _hopefuls(store: Store, people: Mapping[int, Person], items: Sequence[Item])
     refused: list[Refusal] = []
     for name, candidates in by_journey.items():
         with store.read() as connection:
-            earlier = runs.entries_of(connection, name, sorted({item.profile_id for _, item in candidates}))
+            who = sorted({item.profile_id for _, item in candidates})
+            earlier = runs.entries_of(connection, name, who)
+            turned_away = refusals.newest(connection, name, who)
         for candidate, item in candidates:
             person = people.get(item.profile_id)
-            if person is None:
+            if person is None or _was_refused(item, turned_away.get(item.profile_id)):
                 continue
             journey = candidate.way.journey
             before = earlier.get(item.profile_id, ())
@@ -89,6 +92,11 @@ def _hopefuls(store: Store, people: Mapping[int, Person], items: Sequence[Item])
             )  # fmt: skip
             found.append(Hopeful(candidate, item, run, key))
     return found, refused
+
+
+def _was_refused(item: Item, last: tuple[datetime, int] | None) -> bool:
+    """Whether an item was decided on before a crash: who was still in then may have left since, and stays refused."""
+    return last is not None and 0 != item.seq <= last[1] and item.at <= last[0]
 
 
 def _by_questions(hopefuls: Sequence[Hopeful]) -> dict[tuple[str, int], list[Hopeful]]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select, tuple_
 
-from keepers.store.bulk import chunks, insert_rows
+from keepers.store.bulk import chunks, insert_rows, select_in
 from keepers.store.journey_tables import entry_refusals
 
 
@@ -44,6 +44,13 @@ def of_profile(connection: Connection, profile_id: int) -> list[Refusal]:
     """A profile's refusals, newest first."""
     query = select(entry_refusals).where(entry_refusals.c.profile_id == profile_id)
     return [Refusal(*row) for row in connection.execute(query.order_by(entry_refusals.c.at.desc()))]
+
+
+def newest(connection: Connection, journey: str, profile_ids: Sequence[int]) -> dict[int, tuple[datetime, int]]:
+    """When each profile was last refused by a journey, and the seq of that trigger; absent when never."""
+    table = entry_refusals.c
+    query = select(table.profile_id, table.at, table.seq).where(table.journey == journey)
+    return {row[0]: (row[1], row[2]) for row in select_in(connection, query, table.profile_id, profile_ids)}
 
 
 def counts(connection: Connection, journey: str) -> dict[str, int]:
