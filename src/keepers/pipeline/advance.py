@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
@@ -27,6 +26,7 @@ from keepers.pipeline.agenda import Agenda, Item, agenda, instant_of, is_read, t
 from keepers.pipeline.calendar import Calendar
 from keepers.pipeline.checking import Checker
 from keepers.pipeline.entering import enter
+from keepers.pipeline.moved import entered, first_line, row_of, run_of, told_of
 from keepers.pipeline.perform import Wishes, request_entries
 from keepers.pipeline.relay import relay
 from keepers.pipeline.roster import Roster
@@ -52,6 +52,7 @@ TURN = 10_000
 CHUNK = 1_000
 """runs moved in one transaction: some tens of milliseconds"""
 _MOST_TRIES = 5
+_MOST_MET = 10 * TURN
 
 
 class Advanced(Struct):
@@ -210,6 +211,8 @@ class Work:
         self._standing = standing
         self._now = now
         self._checker = shell.checker()
+        self._met: dict[int, Person] = {}
+        """who was looked up so far, in brief: nothing is loaded meanwhile"""
         self.done = Advanced()
 
     def until(self, waiting: Agenda, horizon: datetime, watermark: int) -> None:
@@ -248,15 +251,15 @@ class Work:
     def _enter(self, items: Sequence[Item]) -> None:
         asking = [item for item in items if item.candidates]
         for chunk in chunks(asking, CHUNK):
-            who = people(self._warehouse, sorted({item.profile_id for item in chunk}), whole=False)
+            who = self._meet({item.profile_id for item in chunk})
             door = enter(self._store, self._shell.answerer, self._standing, who, chunk)
             if not door.entered and not door.refused:
                 continue
             with self._store.begin() as connection:
                 begun = runs.enter(connection, door.entered)
-                trail.append(connection, [_first_trail(run) for run in begun])
+                trail.append(connection, [first_line(run) for run in begun])
                 refusals.note(connection, door.refused)
-                log.say(connection, [_entered(run) for run in begun], self._now)
+                log.say(connection, [entered(run) for run in begun], self._now)
             self.done.entered += len(begun)
             self.done.refused += len(door.refused)
 
@@ -308,14 +311,14 @@ class Work:
         raise ConflictError("Runs are changed by somebody else again and again; the next tick goes on.", code="stale")
 
     def _decide(self, turn: Sequence[tuple[RunRow, datetime]]) -> list[Job]:
-        who = people(self._warehouse, {row.profile_id for row, _ in turn}, whole=False)
+        who = self._meet({row.profile_id for row, _ in turn})
         jobs: list[Job] = []
         with self._store.read() as connection:
             for row, at in turn:
                 person = who.get(row.profile_id)
                 if person is not None:
                     journey = self._roster.journey(connection, row.journey, row.version)
-                    jobs.append(Job(row, _run(row, person), journey, at, {}, person))
+                    jobs.append(Job(row, run_of(row, person), journey, at, {}, person))
         waiting = jobs
         while waiting:
             asked: list[tuple[Job, frozenset[Question]]] = []
@@ -328,6 +331,12 @@ class Work:
             self._answer(asked)
             waiting = [job for job, _ in asked]
         return jobs
+
+    def _meet(self, profile_ids: Set[int]) -> Mapping[int, Person]:
+        if len(self._met) > _MOST_MET:
+            self._met.clear()
+        self._met |= people(self._warehouse, profile_ids - self._met.keys(), whole=False)
+        return self._met
 
     def _answer(self, asked: Sequence[tuple[Job, frozenset[Question]]]) -> None:
         """Questions of the same kind together: conditions one query per set of them, policy in one go."""
@@ -395,11 +404,18 @@ class Work:
                     TrailRow(job.row.id, line.at, line.step or "", line.visit, line.what, line.reason, line.data)
                 )
                 if line.what in ("goal", "ended"):
-                    said += _told(job.moved.run, line.what, line.reason, line.at)
+                    said += told_of(job.moved.run, line.what, line.reason, line.at)
         request_entries(connection, wishes.entries, self._now)
         log.say(connection, [*wishes.said, *said], self._now)
         seen = counters.last(connection, counters.SEQ) if wishes.spoke else 0
-        runs.save(connection, [_saved(job, seen if job.row.id in wishes.spoke else 0) for job in jobs])
+        runs.save(
+            connection,
+            [
+                row_of(job.moved.run, job.row, job.at, seen if job.row.id in wishes.spoke else 0)
+                for job in jobs
+                if job.moved is not None
+            ],
+        )
         trail.append(connection, [*told, *wishes.trail])
         self.done.queued += len(messages.queue(connection, wishes.messages))
         exited = [job.row.id for job in jobs if _was_left(job)]
@@ -443,32 +459,6 @@ def _instant(run: RunRow, states: Mapping[str, JourneyState]) -> datetime:
     return max(at, state.at) if state is not None and not state.is_paused else at
 
 
-def _run(row: RunRow, person: Person) -> Run:
-    return Run(
-        row.id, row.journey, row.version, row.profile_id, person.bucket_key, person.zone, row.entered_at, row.step,
-        row.since, row.visits, row.vars, row.trigger, row.state, row.wake_at, row.status, row.reason, row.hops,
-    )  # fmt: skip
-
-
-def _saved(job: Job, seen_seq: int) -> RunRow:
-    assert job.moved is not None
-    run = job.moved.run
-    return msgspec.structs.replace(
-        job.row,
-        step=run.step,
-        since=run.since,
-        visits=run.visits,
-        vars=run.vars,
-        state=run.state,
-        wake_at=run.wake_at,
-        status=run.status,
-        reason=run.reason,
-        zone=run.zone,
-        seen_seq=max(seen_seq, job.row.seen_seq),
-        ended_at=job.at if run.status == "ended" else None,
-    )
-
-
 def _was_left(job: Job) -> bool:
     """Whether the run ended by its goal or an exit: what is still queued for it is not sent. Whoever came to the end
     of the steps gets what was decided on the way."""
@@ -480,26 +470,3 @@ def _was_left(job: Job) -> bool:
         if ask.question != "goal" or (job.journey.goal is None or job.journey.goal.exit)
     )
     return any(reply.holds for ask in ends if (reply := job.answers.get(ask)) is not None)
-
-
-def _first_trail(run: RunRow) -> TrailRow:
-    told: dict[str, Any] = {name: run.trigger[name] for name in ("event", "seq") if name in run.trigger}
-    return TrailRow(run.id, run.entered_at, run.step or "", 1, "entered", "", told)
-
-
-def _entered(run: RunRow) -> Said:
-    return Said(
-        run.profile_id, "Journey Entered", run.entered_at, {"journey": run.journey, "version": run.version},
-        hops=run.hops,
-    )  # fmt: skip
-
-
-def _told(run: Run, what: str, reason: str, at: datetime) -> list[Said]:
-    """A goal and an end as events. A goal that ends the run is both."""
-    about = {"journey": run.journey, "version": run.version}
-    found = []
-    if what == "goal" or reason == "goal":
-        found.append(Said(run.profile_id, "Journey Goal Reached", at, about, hops=run.hops + 1))
-    if what == "ended":
-        found.append(Said(run.profile_id, "Journey Exited", at, {**about, "reason": reason}, hops=run.hops + 1))
-    return found
