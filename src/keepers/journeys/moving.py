@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from keepers.journeys.definition import Journey
-from keepers.journeys.run import PASSED, PAUSED, Run
+from keepers.journeys.run import PASSED, PAUSED, RESUMED, Run
 
 How = Literal["finish", "move", "exit"]
 
@@ -63,10 +63,12 @@ def merge(
 def resume(run: Run, paused_at: datetime, now: datetime) -> Run:
     """A run after a pause that began at `paused_at`: the pause counts for no delay, and nothing that came is skipped.
 
-    What happened meanwhile is seen at the wake that follows at once.
+    What happened meanwhile is seen at the wake that follows at once. Of a pause that was counted before only what came
+    since then is added: a resume that stopped half-way is simply done again.
     """
     if run.status != "active":
         return run
-    paused = (now - max(paused_at, run.since)).total_seconds()
-    state = {**run.state, PAUSED: run.state.get(PAUSED, 0.0) + max(paused, 0.0)}
+    counted = datetime.fromisoformat(run.state[RESUMED]) if RESUMED in run.state else run.since
+    paused = (now - max(paused_at, run.since, counted)).total_seconds()
+    state = {**run.state, PAUSED: run.state.get(PAUSED, 0.0) + max(paused, 0.0), RESUMED: now.isoformat()}
     return replace(run, state=state, wake_at=now)

@@ -20,6 +20,8 @@ PASSED = "_passed"
 """in `Run.state`: the run stands before its step has run; waits passed since it last waited"""
 PAUSED = "_paused_s"
 """in `Run.state`: seconds of pausing that the step's delays do not count"""
+RESUMED = "_resumed_at"
+"""in `Run.state`: until when (ISO 8601) pauses are in `PAUSED` already, so that none counts twice"""
 REST = "_rest"
 """in `Run.state`: the run came round a loop whose wait had nothing to wait for"""
 

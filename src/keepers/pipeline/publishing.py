@@ -16,6 +16,7 @@ from keepers.journeys.parse import parse_journey
 from keepers.journeys.run import Run
 from keepers.model.errors import ConflictError, NotFoundError, nearest
 from keepers.pipeline.agenda import Enrolment
+from keepers.pipeline.moved import row_of
 from keepers.pipeline.perform import request_entries
 from keepers.playbook.live import InForce
 from keepers.store import definitions, journey_states, messages, runs, trail
@@ -25,6 +26,7 @@ from keepers.store.trail import TrailRow
 
 CHUNK = 500
 REMOVED = "journey removed"
+_MOST_TRIES = 5
 
 
 def publish(store: Store, live: InForce, zone: ZoneInfo, name: str, how: How, now: datetime) -> int:
@@ -107,15 +109,23 @@ def _require(live: InForce, name: str) -> None:
 
 
 def _each(store: Store, name: str, change: Callable[[Connection, RunRow], RunRow], now: datetime) -> int:
-    done = 0
-    for chunk in _chunks(store, name):
-        with store.begin() as connection:
-            fresh = runs.get_many(connection, [row.id for row in chunk])
-            pairs = [(row, change(connection, row)) for row in fresh.values() if row.status == "active"]
-            changed = [(old, new) for old, new in pairs if new is not old]
-            _keep(connection, changed, now)
-        done += len(changed)
-    return done
+    return sum(_change(store, [row.id for row in chunk], change, now) for chunk in _chunks(store, name))
+
+
+def _change(store: Store, ids: Sequence[int], change: Callable[[Connection, RunRow], RunRow], now: datetime) -> int:
+    """Changes a chunk of runs as they are now; what somebody else changes meanwhile is read and changed anew."""
+    for left in reversed(range(_MOST_TRIES)):
+        try:
+            with store.begin() as connection:
+                fresh = runs.get_many(connection, ids)
+                pairs = [(row, change(connection, row)) for row in fresh.values() if row.status == "active"]
+                changed = [(old, new) for old, new in pairs if new is not old]
+                _keep(connection, changed, now)
+            return len(changed)
+        except ConflictError as error:
+            if error.code != "stale" or not left:
+                raise
+    raise AssertionError("every try returns or raises")
 
 
 def _chunks(store: Store, name: str) -> Iterator[list[RunRow]]:
@@ -152,8 +162,5 @@ def _run(row: RunRow) -> Run:
 
 def _put(row: RunRow, run: Run, now: datetime) -> RunRow:
     """A run as it is stored, where it was changed."""
-    fresh = msgspec.structs.replace(
-        row, version=run.version, state=run.state, wake_at=run.wake_at, status=run.status, reason=run.reason,
-        ended_at=now if run.status == "ended" else None,
-    )  # fmt: skip
+    fresh = msgspec.structs.replace(row_of(run, row, now, 0), version=run.version)
     return row if fresh == row else fresh
