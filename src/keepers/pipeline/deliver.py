@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
 
 from msgspec import Struct
-from sqlalchemy.exc import SQLAlchemyError
 
 from keepers.channels.base import Channel
 from keepers.pipeline.deliver_claim import Preparer, Render, one_by_one
@@ -85,18 +84,18 @@ class Deliverer:
         self._working = working
 
     def close(self) -> None:
-        """Closes the channels and lets go of the lock."""
-        if self._runner is not None:
-            self._runner.run(self._close_channels())
-            self._runner.close()
-            self._runner = None
+        """Closes the channels and lets go of the lock. Raises nothing: a store that is away is why many close."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            with _said("close the channels"):
+                runner.run(self._close_channels())
+            with _said("end what was under way"):
+                runner.close()
         self._desk.shutdown()
-        with suppress(SQLAlchemyError, OSError):
+        with _said("write down the last outcomes"):
             # A last time: what is not written down is in doubt from now on.
             self._record_again(Delivered())
-        if self._working is not None:
-            self._working.__exit__(None, None, None)
-            self._working = None
+        self._let_go()
 
     def __enter__(self) -> Deliverer:
         return self
@@ -123,8 +122,7 @@ class Deliverer:
         if not known:
             return total
         if self._runner is None:
-            self._runner = asyncio.Runner()
-            self._runner.run(self._open_channels())
+            self._open_runner()
         self._flow = Flow(
             self._store, self._decider.rules.brakes, self._preparer, self._channels, self._rates, self._desk, total
         )
@@ -156,6 +154,12 @@ class Deliverer:
                 record(connection, self._decider.rules.brakes, some, total)
             self._unrecorded = self._unrecorded[len(some) :]
 
+    def _let_go(self) -> None:
+        working, self._working = self._working, None
+        if working is not None:
+            with _said("give up its place"):
+                working.__exit__(None, None, None)
+
     def _recover(self, now: datetime, total: Delivered) -> None:
         """Settles what dead workers had in hand: at start, and on PostgreSQL every minute."""
         is_first = self._recovered_at is None
@@ -176,6 +180,18 @@ class Deliverer:
             total.uncertain += lost
         self._recovered_at = now
 
+    def _open_runner(self) -> None:
+        runner = asyncio.Runner()
+        try:
+            runner.run(self._open_channels())
+        except BaseException:
+            # Some may be open: the next call opens all of them anew.
+            with _said("close the channels"):
+                runner.run(self._close_channels())
+            runner.close()
+            raise
+        self._runner = runner
+
     async def _open_channels(self) -> None:
         for channel in self._channels.values():
             await channel.open()
@@ -183,3 +199,12 @@ class Deliverer:
     async def _close_channels(self) -> None:
         for channel in self._channels.values():
             await channel.close()
+
+
+@contextmanager
+def _said(what: str) -> Iterator[None]:
+    """One of several steps at the end: what keeps it from being done is said, and the others are done all the same."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the rest from being closed
+        log.warning("A delivery worker could not %s: %s: %s", what, type(error).__name__, error)

@@ -13,11 +13,16 @@ from keepers.wire import Workspace, clock
 
 _LONGEST_PAUSE_S = 60.0
 _EVERY_S = 1.0
+STOPPED_S = 20.0
+"""how long the end waits for what is on its way; then it is in doubt"""
 log = logging.getLogger("keepers")
 
 
 class DeliveryLoop:
-    """Delivers one workspace's messages until stopped. `trouble` says what keeps it from doing so, if anything."""
+    """Delivers one workspace's messages until stopped. `trouble` says what keeps it from doing so, if anything.
+
+    A worker outlives a failure: it knows what it has sent and what not, which the store may not have been told.
+    """
 
     def __init__(self, workspace: Workspace, registry: CollectorRegistry, worker_id: str = "serve") -> None:
         self._workspace = workspace
@@ -37,13 +42,18 @@ class DeliveryLoop:
         """Something was decided: look now. Cheap, from any thread."""
         self._due.set()
 
-    def stop(self) -> None:
-        """Ends the thread. What has not gone out yet waits for the next start."""
+    def stop(self, patience_s: float = STOPPED_S) -> None:
+        """Ends the thread, waiting so long at most. What has not gone out yet waits for the next start."""
         self._stopping.set()
         self._due.set()
-        if self._deliverer is not None:
-            self._deliverer.stop()
-        self._thread.join()
+        deliverer = self._deliverer
+        if deliverer is not None:
+            deliverer.stop()
+        if not self._thread.is_alive():
+            return
+        self._thread.join(patience_s)
+        if self._thread.is_alive():
+            log.warning("Delivery did not end within %g seconds: what is on its way is in doubt.", patience_s)
 
     def _run(self) -> None:
         failures = 0
@@ -56,7 +66,6 @@ class DeliveryLoop:
                 failures += 1
                 self._note(error)
                 is_more = False
-                self._close()
             if not is_more:
                 pause = min(_EVERY_S * 2.0 ** min(failures, 6), _LONGEST_PAUSE_S)
                 (self._stopping if failures else self._due).wait(pause)
@@ -67,6 +76,9 @@ class DeliveryLoop:
         self._workspace.sending.refresh()
         if self._deliverer is None:
             self._deliverer = self._workspace.sending.deliverer(self._worker_id, clock)
+        if self._stopping.is_set():
+            # Told to stop before there was a worker to tell.
+            self._deliverer.stop()
         done = self._deliverer.run_once(clock())
         self._sent.inc(done.sent)
         self._failed.inc(done.failed)
@@ -78,6 +90,10 @@ class DeliveryLoop:
         log.error("Delivery stopped: %s", self.trouble, exc_info=None if known else error)
 
     def _close(self) -> None:
-        if self._deliverer is not None:
-            self._deliverer.close()
+        try:
+            if self._deliverer is not None:
+                self._deliverer.close()
+        except Exception as error:  # noqa: BLE001 - the thread ends here, whatever keeps the rest from it
+            self._note(error)
+        finally:
             self._deliverer = None

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from keepers.model.errors import ConflictError
 from keepers.store.database import Store
@@ -79,7 +79,7 @@ def _advisory_lock(store: Store, key: int, holder: str) -> Iterator[None]:
             yield
         finally:
             # Closing the session frees the lock too, but not at once; a session that is lost has none to free.
-            with suppress(DBAPIError):
+            with suppress(SQLAlchemyError):
                 connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
             # A pooled session outlives the block, and so would its name.
             connection.invalidate()

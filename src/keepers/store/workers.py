@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import blake2b
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from keepers.store.database import Store
 from keepers.store.lock import alone
@@ -34,7 +35,8 @@ def working(store: Store, worker_id: str, now: datetime) -> Iterator[None]:
             connection.execute(delete(workers).where(workers.c.id == worker_id))
             connection.execute(workers.insert().values(id=worker_id, started_at=now, beat_at=now))
         yield
-        with store.begin() as connection:
+        # A store that is away does not keep the lock from being freed; the note is replaced by the id's next worker.
+        with suppress(SQLAlchemyError), store.begin() as connection:
             connection.execute(delete(workers).where(workers.c.id == worker_id))
 
 

@@ -1,0 +1,121 @@
+"""A store that goes away while messages are on their way: the worker outlives it, and what was not sent is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+
+from keepers.model.delivery import Outcome, Outgoing
+from keepers.pipeline.deliver import Deliverer
+from keepers.pipeline.deliver_claim import one_by_one
+from keepers.running import delivering
+from keepers.running.delivering import DeliveryLoop
+from keepers.store.database import Store
+from unit.deliver.posting import LOOSE, NOW, Post, Wire, hours, render
+
+PATIENCE_S = 20.0
+
+
+class Outage:
+    """A store that answers nobody while `is_on`."""
+
+    def __init__(self, store: Store, patch: pytest.MonkeyPatch) -> None:
+        self.is_on = False
+        self.refused = 0
+        for name in ("begin", "read"):
+            patch.setattr(store, name, self._guarded(getattr(store, name)))
+
+    def _guarded(self, ask: Callable[[], Any]) -> Callable[[], Any]:
+        @contextmanager
+        def guarded() -> Iterator[Connection]:
+            if self.is_on:
+                self.refused += 1
+                raise OperationalError("SELECT 1", {}, OSError("the server closed the connection"))
+            with ask() as connection:
+                yield connection
+
+        return guarded
+
+
+def _loop(post: Post, wire: Wire) -> DeliveryLoop:
+    def made(worker_id: str, _clock: object) -> Deliverer:
+        return Deliverer(post.store, post.decider, one_by_one(render), {"email": wire}, {}, None, worker_id)
+
+    workspace: Any = SimpleNamespace(sending=SimpleNamespace(refresh=lambda: None, deliverer=made))
+    return DeliveryLoop(workspace, CollectorRegistry())
+
+
+def test_a_worker_closes_whether_or_not_its_store_answers(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    post, wire, outage = Post(store), Wire(), Outage(store, monkeypatch)
+    with post.worker(("email", wire)) as worker:
+        (first,) = post.queue(post.message(1))
+        worker.run_once(NOW)
+        outage.is_on = True
+        worker.close()
+        assert not wire.is_open
+        outage.is_on = False
+    # Its lock is free: the next of that name is not refused.
+    (second,) = post.queue(post.message(2))
+    post.deliver(wire)
+    assert post.statuses([first, second]) == ["sent", "sent"]
+
+
+def test_the_loop_outlives_an_outage_and_goes_on(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivering, "_EVERY_S", 0.001)
+    monkeypatch.setattr(delivering, "clock", lambda: NOW)
+    monkeypatch.setattr(delivering, "_LONGEST_PAUSE_S", 0.01)
+    post, outage = Post(sqlite_store, LOOSE), Outage(sqlite_store, monkeypatch)
+    all_sent, known = Event(), set[str]()
+
+    def answer(outgoing: Outgoing) -> Outcome:
+        known.add(outgoing.key)
+        if len(known) == 40:
+            all_sent.set()
+        return Outcome("sent")
+
+    wire, loop = Wire(answer), None
+    ids = post.queue(*(post.message(n) for n in range(20)))
+    loop = _loop(post, wire)
+    noted, is_noted = loop._note, Event()
+
+    def note(error: Exception) -> None:
+        noted(error)
+        if outage.refused > 3:
+            outage.is_on = False
+            is_noted.set()
+
+    monkeypatch.setattr(loop, "_note", note)
+    outage.is_on = True
+    loop.start()
+    assert is_noted.wait(PATIENCE_S)
+    ids += post.queue(*(post.message(n) for n in range(20, 40)))
+    assert all_sent.wait(PATIENCE_S)
+    loop.stop()
+    assert set(post.statuses(ids)) == {"sent"}
+    assert len(wire.given) == 40
+    assert loop.trouble == ""
+
+
+def test_the_loop_ends_though_nothing_can_be_closed(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    post = Post(sqlite_store)
+    loop = _loop(post, Wire())
+    tried = Event()
+
+    def close(_: Deliverer) -> None:
+        tried.set()
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Deliverer, "close", close)
+    loop.start()
+    loop.wake()
+    loop.stop()
+    assert tried.is_set() or loop._deliverer is None
+    assert not loop._thread.is_alive()
