@@ -73,8 +73,10 @@ class Deliverer:
         self._desk = ThreadPoolExecutor(1, thread_name_prefix="deliver")
         self._runner: asyncio.Runner | None = None
         self._working: AbstractContextManager[None] | None = None
+        self._called_at = datetime.min
         self._recovered_at: datetime | None = None
         self._unrecorded: list[Done] = []
+        self._unsent: list[int] = []
         self._flow: Flow | None = None
 
     def open(self, now: datetime) -> None:
@@ -95,6 +97,8 @@ class Deliverer:
         with _said("write down the last outcomes"):
             # A last time: what is not written down is in doubt from now on.
             self._record_again(Delivered())
+        with _said("put back what has not gone out"):
+            self._take_back_again(self._clock() if self._clock is not None else self._called_at)
         self._let_go()
 
     def __enter__(self) -> Deliverer:
@@ -116,7 +120,9 @@ class Deliverer:
         if self._working is None:
             self.open(now)
         total = Delivered()
+        self._called_at = now
         self._record_again(total)
+        self._take_back_again(now)
         self._recover(now, total)
         known = self._preparer.slots()
         if not known:
@@ -133,7 +139,7 @@ class Deliverer:
             self._recovered_at = None
             raise
         finally:
-            self._unrecorded = self._flow.unrecorded
+            self._unrecorded, self._unsent = self._flow.unrecorded, self._flow.unsent
             self._flow = None
         return total
 
@@ -153,6 +159,12 @@ class Deliverer:
             with self._store.begin() as connection:
                 record(connection, self._decider.rules.brakes, some, total)
             self._unrecorded = self._unrecorded[len(some) :]
+
+    def _take_back_again(self, now: datetime) -> None:
+        """What was not put back before, while it can still be told from what is in doubt."""
+        if self._unsent:
+            self._preparer.take_back(self._unsent, now)
+            self._unsent = []
 
     def _let_go(self) -> None:
         working, self._working = self._working, None

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import Struct
+from sqlalchemy import Connection
 
 from keepers.journeys.policy import Allow, Hold
 from keepers.model.delivery import Content, Outgoing
@@ -71,6 +72,14 @@ class Preparer:
         if taken:
             self._hand_over(taken, now, prepared)
         return prepared
+
+    def take_back(self, ids: Sequence[int], now: datetime) -> None:
+        """What was handed over and has not gone out waits again, unless it is in other hands meanwhile."""
+        with self._store.begin() as connection:
+            self._given_back(connection, ids, now)
+
+    def _given_back(self, connection: Connection, ids: Sequence[int], now: datetime) -> None:
+        claims.take_back(connection, self._worker_id, ids, now)
 
     def _claim(
         self, now: datetime, number: int, known: Sequence[Slot], most: Mapping[str, int], prepared: Prepared
@@ -140,7 +149,7 @@ class Preparer:
                 made.append((message, outgoing))
         with self._store.begin() as connection:
             if not switches.is_sending(switches.everything(connection)):
-                claims.take_back(connection, [message.id for message in taken], now)
+                self._given_back(connection, [message.id for message in taken], now)
                 return
             for message, error in broken:
                 messages.put_status(connection, [(message.id, "failed", error.code)], now, error.message)

@@ -17,7 +17,7 @@ from keepers.model.delivery import Outcome, Outgoing
 from keepers.pipeline.deliver_claim import Preparer
 from keepers.pipeline.deliver_outcome import UNCERTAIN, Delivered, Done, record
 from keepers.pipeline.deliver_rates import Rates
-from keepers.store import claims, switches
+from keepers.store import switches
 from keepers.store.claims import Slot
 from keepers.store.database import Store
 from keepers.store.messages import MessageRow
@@ -56,8 +56,9 @@ class Flow:
         self._is_halted = False
         self._is_ending = False
         self._braked: frozenset[str] = frozenset()
-        self._unsent: list[int] = []
         self._failure: Exception | None = None
+        self.unsent: list[int] = []
+        """what was handed over, has not gone out and could not be put back yet"""
         self.unrecorded: list[Done] = []
         """outcomes the store did not take"""
 
@@ -95,8 +96,9 @@ class Flow:
             watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watcher
-            if self._unsent and self._failure is None:
-                await self._at_desk(partial(self._take_back, time()))
+            if self.unsent and self._failure is None:
+                await self._at_desk(partial(self._preparer.take_back, self.unsent, time()))
+                self.unsent = []
         if self._failure is not None:
             raise self._failure
 
@@ -128,7 +130,7 @@ class Flow:
             message, outgoing = item
             stream = switches.stream_of(message.channel, message.is_transactional)
             if self._is_halted or stream in self._braked:
-                self._unsent.append(message.id)
+                self.unsent.append(message.id)
                 continue
             done.put_nowait(Done(message, await self._attempt(message, outgoing), time()))
 
@@ -195,10 +197,6 @@ class Flow:
     def _switches(self) -> dict[str, switches.Switch]:
         with self._store.read() as connection:
             return switches.everything(connection)
-
-    def _take_back(self, now: datetime) -> None:
-        with self._store.begin() as connection:
-            claims.take_back(connection, self._unsent, now)
 
     async def _at_desk(self, work: Callable[[], T]) -> T:
         """In the one thread that speaks with the store, so that claiming and recording never wait for each other."""

@@ -28,6 +28,14 @@ class Slot(NamedTuple):
     status: str
 
 
+class Freed(NamedTuple):
+    """The place under the caps of a message that did not go out."""
+
+    channel: str
+    is_transactional: bool
+    counted_at: datetime | None
+
+
 def slots(connection: Connection) -> list[Slot]:
     """The kinds of messages that wait, best priority first. A few look-ups each, however many messages wait."""
     found = []
@@ -147,16 +155,29 @@ def hand_over(
     return mine
 
 
-def take_back(connection: Connection, ids: Sequence[int], now: datetime) -> None:
-    """What was handed over and has demonstrably not gone out waits again, as if it had not been claimed."""
-    query = select(table.c.id, table.c.status, table.c.attempts)
+def take_back(connection: Connection, worker_id: str, ids: Sequence[int], now: datetime) -> list[Freed]:
+    """What the worker was to send and has demonstrably not waits again, as if it had not been claimed.
+
+    Returns the places that are free again. What is in other hands meanwhile, or settled, stays as it is.
+    """
+    query = select(
+        table.c.id, table.c.status, table.c.claimed_by, table.c.attempts,
+        table.c.channel, table.c.is_transactional, table.c.counted_at,
+    )  # fmt: skip
+    if connection.dialect.name == "postgresql":
+        query = query.with_for_update()
+    mine = [
+        row
+        for row in select_in(connection, query, table.c.id, ids)
+        if row.status in ("claimed", "handed_over") and row.claimed_by == worker_id
+    ]
     rows = [
         ("queued", "", now, None, None, None, max(row.attempts - (row.status == "handed_over"), 0), row.id)
-        for row in select_in(connection, query, table.c.id, ids)
-        if row.status in ("claimed", "handed_over")
+        for row in mine
     ]
     names = ("status", "reason", "send_after", "claimed_by", "handed_over_at", "counted_at", "attempts")
     update_rows(connection, table, names, rows)
+    return [Freed(row.channel, row.is_transactional, row.counted_at) for row in mine]
 
 
 def in_hands_of(connection: Connection, worker_ids: Sequence[str], limit: int) -> list[MessageRow]:

@@ -18,6 +18,7 @@ from keepers.pipeline.deliver import Deliverer
 from keepers.pipeline.deliver_claim import one_by_one
 from keepers.running import delivering
 from keepers.running.delivering import DeliveryLoop
+from keepers.store import claims
 from keepers.store.database import Store
 from unit.deliver.posting import LOOSE, NOW, Post, Wire, hours, render
 
@@ -119,3 +120,43 @@ def test_the_loop_ends_though_nothing_can_be_closed(sqlite_store: Store, monkeyp
     loop.stop()
     assert tried.is_set() or loop._deliverer is None
     assert not loop._thread.is_alive()
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_what_was_not_sent_when_outcomes_could_not_be_recorded_waits_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch, is_closed: bool
+) -> None:
+    post, outage = Post(store, LOOSE), Outage(store, monkeypatch)
+
+    def answer(_: Outgoing) -> Outcome:
+        outage.is_on = True
+        return Outcome("sent")
+
+    first, second = Wire(answer), Wire()
+    ids = post.queue(*(post.message(n) for n in range(300)))
+    with post.worker(("email", first), concurrency=1) as worker:
+        with pytest.raises(OperationalError):
+            worker.run_once(NOW)
+        with pytest.raises(OperationalError):
+            worker.run_once(NOW)
+        outage.is_on = False
+        if not is_closed:
+            worker._channels = {"email": second}
+            worker.run_once(NOW + hours(1))
+    post.deliver(second, NOW + hours(2))
+    assert set(post.statuses(ids)) == {"sent"}
+    assert len(first.given) + len(second.given) == 300
+    assert {post.at(message_id).attempts for message_id in ids} == {1}
+
+
+def test_only_what_is_still_the_worker_s_is_put_back(store: Store) -> None:
+    post = Post(store)
+    ids = post.queue(
+        post.message(1, status="handed_over", claimed_by="w", attempts=1),
+        post.message(2, status="handed_over", claimed_by="another", attempts=1),
+        post.message(3, status="uncertain", reason="worker_died"),
+    )
+    with store.begin() as connection:
+        freed = claims.take_back(connection, "w", ids, NOW)
+    assert post.statuses(ids) == ["queued", "handed_over", "uncertain(worker_died)"]
+    assert freed == [("email", False, None)]
