@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from keepers.journeys.broadcast import Broadcast
 from keepers.journeys.written import span
@@ -17,6 +19,7 @@ from keepers.pipeline.broadcast_winner import sheet_of, told_of
 from keepers.playbook.live import InForce
 from keepers.store import broadcast_sends, log, switches
 from keepers.store.broadcast_sends import BroadcastSend
+from keepers.store.bulk import chunks
 from keepers.store.database import Store
 from keepers.store.log import Said
 from keepers.warehouse.answers import Answerer
@@ -24,11 +27,14 @@ from keepers.warehouse.audiences import Audience
 from keepers.warehouse.standing import Standing
 
 CHUNK = 50_000
-"""customers decided on in one transaction"""
+"""customers decided on at once, while others write"""
+WRITTEN = 2_000
+"""messages queued in one transaction"""
 PER_TICK = 100_000
 """customers taken up in one tick, so that journeys go on beside a large broadcast"""
 EXPOSED = "Experiment Viewed"
 NO_BROADCAST = "the broadcast was taken out of the playbook"
+logger = logging.getLogger("keepers")
 
 
 class Broadcaster:
@@ -48,22 +54,35 @@ class Broadcaster:
             braked = switches.braked(switches.everything(connection)) if waiting else frozenset()
         done = 0
         for send in waiting:
-            if send.status == "stopping":
-                # Whoever stopped it did not come to the end.
-                broadcast_sends.sweep(self._store, send, now)
-                self._keep(send, now, status="stopped", finished_at=now)
-                continue
-            sheet = sheet_of(live, send.broadcast, send.data.get("message", ""))
-            if sheet is None:
-                self._keep(send, now, status="stopped", finished_at=now, why=NO_BROADCAST)
-                broadcast_sends.sweep(self._store, send, now)
-                continue
-            stream = switches.stream_of(sheet.template.channel, sheet.is_transactional)
-            if stream in braked:
-                # Queueing would skip everybody for a reason that may be gone in an hour.
-                continue
-            done += self._step(sheet, send, standing, now)
+            try:
+                done += self._take_on(live, send, standing, braked, now)
+            except (OperationalError, InterfaceError):
+                # The store's trouble is not the sending's.
+                raise
+            except Exception as error:
+                # The others, and the tick, go on; it is tried again at the next.
+                logger.exception("The sending %d of the broadcast “%s” cannot go on.", send.id, send.broadcast)
+                self._judges.pop(send.id, None)
+                self._note_trouble(send.id, f"{type(error).__name__}: {error}")
+            else:
+                if "trouble" in send.data:
+                    self._note_trouble(send.id, "")
         return done
+
+    def _take_on(
+        self, live: InForce, send: BroadcastSend, standing: Standing, braked: frozenset[str], now: datetime
+    ) -> int:
+        sheet = sheet_of(live, send.broadcast, send.data.get("message", ""))
+        if send.status == "stopping" or sheet is None:
+            # Of one that is being stopped: whoever stopped it did not come to the end.
+            broadcast_sends.sweep(self._store, send, now)
+            why = {} if send.status == "stopping" else {"why": NO_BROADCAST}
+            self._keep(send, now, status="stopped", finished_at=now, **why)
+            return 0
+        if switches.stream_of(sheet.template.channel, sheet.is_transactional) in braked:
+            # Queueing would skip everybody for a reason that may be gone in an hour.
+            return 0
+        return self._step(sheet, send, standing, now)
 
     def _step(self, sheet: Sheet, send: BroadcastSend, standing: Standing, now: datetime) -> int:
         match send.status:
@@ -115,22 +134,37 @@ class Broadcaster:
                 self._keep(send, now, status="testing" if send.data.get("rest") else "sending")
                 break
             taken += len(members)
-            with self._store.begin() as connection:
-                if broadcast_sends.lock(connection, send.id).status != send.status:
-                    return queued
+            with self._store.read() as connection:
                 verdicts = judge.judge(connection, members, now)
-                broadcast_sends.queue(
-                    connection, NAMES, rows_of(connection, sheet, send, verdicts), shared_of(sheet, send, now)
-                )
-                send = _counted(sheet, send, verdicts)
-                broadcast_sends.save(connection, send)
-                log.say(connection, list(_exposures(sheet.broadcast, send, verdicts, now)), now)
-            queued += sum(not v.reason for v in verdicts)
+            for some in chunks(verdicts, WRITTEN):
+                written = self._write(sheet, send, some, now)
+                if written is None:
+                    # What was decided and not written is decided anew when it goes on.
+                    self._judges.pop(send.id, None)
+                    return queued
+                send = written
+                queued += sum(not v.reason for v in some)
         return queued
+
+    def _write(
+        self, sheet: Sheet, send: BroadcastSend, verdicts: Sequence[Verdict], now: datetime
+    ) -> BroadcastSend | None:
+        """Queues messages in one transaction; the sending with its progress, None when somebody stopped it."""
+        fresh = _counted(sheet, send, verdicts)
+        with self._store.begin() as connection:
+            if broadcast_sends.lock(connection, send.id).status != send.status:
+                return None
+            rows = rows_of(connection, sheet, send, verdicts)
+            broadcast_sends.queue(connection, NAMES, rows, shared_of(sheet, send, now))
+            broadcast_sends.save(connection, fresh)
+            log.say(connection, list(_exposures(sheet.broadcast, send, verdicts, now)), now)
+        return fresh
 
     def _test(self, sheet: Sheet, send: BroadcastSend, standing: Standing, now: datetime) -> int:
         """Waits for the sample's answers, then lets the rest go with the variant that did best."""
-        if now < parse_instant(send.data["test_until"]):
+        until = send.data.get("test_until")
+        # Where nobody of the sample could be written to there is nothing to wait for.
+        if until is not None and now < parse_instant(until):
             return 0
         with self._store.read() as connection:
             if broadcast_sends.is_waiting(connection, send, tested=True):
@@ -179,6 +213,16 @@ class Broadcaster:
 
     def _audience(self, send: BroadcastSend) -> Audience:
         return Audience(self._answerer, f"broadcast_audience_{send.id}")
+
+    def _note_trouble(self, send_id: int, trouble: str) -> None:
+        """Keeps what a sending failed of for whoever looks at it, or that it goes on again."""
+        with self._store.begin() as connection:
+            send = broadcast_sends.lock(connection, send_id)
+            data = {name: value for name, value in send.data.items() if name != "trouble"}
+            if trouble:
+                data["trouble"] = trouble
+            if data != send.data:
+                broadcast_sends.save(connection, msgspec.structs.replace(send, data=data))
 
     def _keep(self, send: BroadcastSend, now: datetime, **changes: Any) -> BroadcastSend:
         """Writes a sending down, unless somebody stopped it meanwhile. What is no column goes into its memory."""

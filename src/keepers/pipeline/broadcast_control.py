@@ -72,7 +72,7 @@ class Status(Struct, frozen=True):
     of: int | None = None
     """the sending whose unopened messages this one repeats"""
     trouble: str = ""
-    """what keeps it from going on: the kill switch, a brake"""
+    """what keeps it from going on: the kill switch, a brake, or what its last step failed of"""
 
 
 def preview(
@@ -213,7 +213,7 @@ def statuses(store: Store, name: str, *, detailed: bool = True) -> list[Status]:
         found = []
         for send in reversed(broadcast_sends.of_broadcast(connection, name)):
             tally = broadcast_sends.tally(connection, send) if detailed else []
-            found.append(_status(send, tally, "" if send.status in _DONE else trouble))
+            found.append(_status(send, tally, "" if send.status in _DONE else trouble or send.data.get("trouble", "")))
     return found
 
 

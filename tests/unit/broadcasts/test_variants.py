@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from conftest import ENGINES
+from keepers.journeys.broadcast import Test as BroadcastTest
 from keepers.model.errors import ConflictError, UserError
+from keepers.pipeline import broadcast
 from unit.broadcasts.conftest import Make
 from unit.broadcasts.mailing import LOOSE, NOW, Shop, hours
 
@@ -129,3 +131,40 @@ def test_who_did_not_open_is_written_to_once_more(shop: Make) -> None:
     assert sorted(m.profile_id for m in again) == ids[2:], "a proxy's open is nobody's"
     assert {m.content.subject for m in again} == {"Again"}
     assert (one.status().of, one.status().status) == (1, "finished")
+
+
+def test_a_sample_nobody_of_whom_can_be_written_to_is_not_waited_for(
+    shop: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = shop({"test": TEST | {"otherwise": "b"}})
+    one.customers(size=20)
+    monkeypatch.setattr(BroadcastTest, "arm", lambda *_: "")
+    one.start()
+    one.tick()
+    assert (one.status().status, one.status().winner) == ("sending", "b")
+    assert one.reasons() == {"queued": 20}
+    one.send()
+    assert one.status().status == "finished"
+
+
+def test_one_sending_that_fails_holds_up_neither_the_others_nor_the_tick(
+    shop: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = shop({"id": "b"}, {"id": "c", "message": "again"}, contact=LOOSE)
+    one.customers(size=3)
+    one.start("b")
+    one.start("c")
+    rows_of = broadcast.rows_of
+
+    def fails(connection: Any, sheet: Any, *rest: Any) -> Any:
+        if sheet.broadcast.id == "b":
+            raise KeyError("something")
+        return rows_of(connection, sheet, *rest)
+
+    monkeypatch.setattr(broadcast, "rows_of", fails)
+    one.tick()
+    assert (one.status("b").status, one.status("b").trouble) == ("queueing", "KeyError: 'something'")
+    assert (one.status("c").status, one.status("c").trouble) == ("sending", "")
+    monkeypatch.setattr(broadcast, "rows_of", rows_of)
+    one.tick()
+    assert (one.status("b").status, one.status("b").trouble, one.status("b").queued) == ("sending", "", 3)
