@@ -13,10 +13,11 @@ from keepers.journeys.policy import Allow, Hold
 from keepers.model.delivery import Content, Outgoing
 from keepers.model.errors import UserError
 from keepers.model.offers import NO_CODE
+from keepers.pipeline import warm_up
 from keepers.pipeline.facts import Contact, Decider, candidate_of
 from keepers.store import claims, coupons, message_copies, messages, runs, switches
 from keepers.store.bulk import update_rows
-from keepers.store.claims import Slot
+from keepers.store.claims import Freed, Slot
 from keepers.store.coupons import Want
 from keepers.store.database import Store
 from keepers.store.message_tables import messages as table
@@ -79,7 +80,7 @@ class Preparer:
             self._given_back(connection, ids, now)
 
     def _given_back(self, connection: Connection, ids: Sequence[int], now: datetime) -> None:
-        claims.take_back(connection, self._worker_id, ids, now)
+        warm_up.give_back(connection, claims.take_back(connection, self._worker_id, ids, now), now)
 
     def _claim(
         self, now: datetime, number: int, known: Sequence[Slot], most: Mapping[str, int], prepared: Prepared
@@ -117,6 +118,7 @@ class Preparer:
             claims.take(connection, self._worker_id, taken, now)
             claims.put_off(connection, "held", held, now)
             claims.give_up(connection, skipped, now)
+            warm_up.give_back(connection, [_place(m, now) for m in allowed if m.key in without], now)
             prepared.held += len(held)
             prepared.skipped += len(skipped)
         return taken
@@ -161,6 +163,8 @@ class Preparer:
             mine = claims.hand_over(connection, self._worker_id, ready, now)
             copies = [(m.id, outgoing.content) for m, outgoing in made if m.id in mine and _is_kept(outgoing.content)]
             message_copies.put(connection, copies, now, self._kept)
+            not_out = [m for m, _ in broken] + [m for m, _ in made if m.id not in mine]
+            warm_up.give_back(connection, [_place(m, now) for m in not_out], now)
         prepared.failed += len(broken)
         prepared.skipped += len(made) - len(mine)
         prepared.ready = [
@@ -189,6 +193,11 @@ def _with_code(message: MessageRow, code: str | None) -> MessageRow:
     if code is None:
         return message
     return msgspec.structs.replace(message, data={**message.data, "offer": {"code": code}})
+
+
+def _place(message: MessageRow, now: datetime) -> Freed:
+    """The place of a message that was claimed at `now`, as `claims.take` gave it."""
+    return Freed(message.channel, message.is_transactional, message.counted_at or now)
 
 
 def _is_kept(content: Content) -> bool:

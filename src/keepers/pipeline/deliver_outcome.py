@@ -12,11 +12,12 @@ from sqlalchemy import Connection
 from keepers.channels.base import backoff
 from keepers.journeys.contact import Brakes
 from keepers.model.delivery import MessageStatus, Outcome
-from keepers.pipeline import consequences
+from keepers.pipeline import consequences, warm_up
 from keepers.pipeline.consequences import HARD, SOFT, Bounce
 from keepers.pipeline.said import said_of
 from keepers.store import claims, log, message_history, runs
 from keepers.store.bulk import update_rows
+from keepers.store.claims import Freed
 from keepers.store.log import Said
 from keepers.store.message_history import HistoryRow
 from keepers.store.message_tables import messages as table
@@ -101,12 +102,13 @@ def record(connection: Connection, brakes: Brakes, done: Sequence[Done], total: 
         if outcome.status == "bounced":
             bounces.append(Bounce(message, outcome.is_hard, at, "refused", outcome.detail))
             said.append(said_of(message, "Bounced", at, hard=outcome.is_hard, code=outcome.code))
+    if answers:
+        # Runs, then messages, then the log's counter: the order in which everybody locks them.
+        runs.note_answers(connection, answers, now)
     update_rows(connection, table, ("sent_at", "provider_id", "attempts"), attempts)
     update_rows(connection, table, ("status", "reason", "send_after", "claimed_by"), standings)
     update_rows(connection, table, ("counted_at",), freed)
     message_history.append(connection, history)
-    if answers:
-        runs.note_answers(connection, answers, now)
     if bounces:
         consequences.bounced(connection, brakes, bounces, now)
     log.say(connection, said, now)
@@ -126,6 +128,9 @@ def recover(connection: Connection, dead: Sequence[str], now: datetime, limit: i
     update_rows(
         connection, table, ("status", "reason", "claimed_by"), [(UNCERTAIN, "worker_died", None, m.id) for m in lost]
     )
+    # A repeated message keeps the day's place that it may have used; what was only claimed has used none.
+    unused = [Freed(m.channel, m.is_transactional, m.counted_at) for m in again if m.status == "claimed"]
+    warm_up.give_back(connection, unused, now)
     notes = [HistoryRow(m.id, now, UNCERTAIN, "worker_died", f"handed over by {m.claimed_by}") for m in lost]
     notes += [HistoryRow(m.id, now, "queued", "worker_died") for m in again]
     message_history.append(connection, notes)

@@ -68,6 +68,8 @@ class Candidate(Struct, frozen=True):
     """of a message that is queued already"""
     address_hash: str = ""
     """made where it is not given"""
+    has_place: bool = False
+    """of a message that was tried before: it counts already"""
 
 
 def candidate_of(message: MessageRow, *, is_run_alive: bool = True) -> Candidate:
@@ -86,6 +88,7 @@ def candidate_of(message: MessageRow, *, is_run_alive: bool = True) -> Candidate
         message.decided_at,
         message.id,
         message.address_hash,
+        message.counted_at is not None,
     )
 
 
@@ -248,6 +251,9 @@ class _Gathered:
 
 def _on_ramp(ramp: WarmUp, candidate: Candidate, decision: Decision) -> Decision:
     if candidate.channel != warm_up.CHANNEL or candidate.is_transactional or not isinstance(decision, Allow):
+        return decision
+    if candidate.has_place:
+        # Tried again: the day that it was first tried on has counted it.
         return decision
     if not ramp.is_full():
         ramp.note()

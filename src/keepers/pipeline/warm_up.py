@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 
 import msgspec
@@ -10,6 +11,7 @@ from sqlalchemy import Connection
 
 from keepers.journeys.contact import ContactRules
 from keepers.store import meta
+from keepers.store.claims import Freed
 
 CHANNEL = "email"
 REASON = "warm_up"
@@ -48,3 +50,25 @@ class WarmUp:
     def save(self) -> None:
         """Keeps the count, in the same transaction."""
         meta.put(self._connection, _NAME, msgspec.json.encode(self._counted).decode())
+
+
+def give_back(connection: Connection, freed: Iterable[Freed], now: datetime) -> None:
+    """Places of the present day that were taken by messages which did not go out are free again.
+
+    Whoever holds messages' rows may call this: the ramp's own is locked last by everybody.
+    """
+    today = now.date()
+    number = sum(
+        one.channel == CHANNEL
+        and not one.is_transactional
+        and one.counted_at is not None
+        and one.counted_at.date() == today
+        for one in freed
+    )
+    kept = meta.get(connection, _NAME, for_update=True) if number else None
+    if kept is None:
+        return
+    counted = msgspec.json.decode(kept, type=_Counted)
+    if counted.day == today:
+        counted.number = max(counted.number - number, 0)
+        meta.put(connection, _NAME, msgspec.json.encode(counted).decode())

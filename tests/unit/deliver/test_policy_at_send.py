@@ -11,12 +11,13 @@ import pytest
 from keepers.journeys.policy import ALLOW, Hold, Skip
 from keepers.model.consent import Consent
 from keepers.model.delivery import Outcome
+from keepers.model.errors import UserError
 from keepers.pipeline.facts import Candidate, Contact
-from keepers.store import consents, journey_states, runs, suppressions, switches
+from keepers.store import consents, journey_states, messages, runs, suppressions, switches
 from keepers.store.database import Store
 from keepers.store.runs import RunRow
 from keepers.store.suppressions import Suppression
-from unit.deliver.posting import LOOSE, NOW, Post, Wire, hours
+from unit.deliver.posting import LOOSE, NOW, Post, Wire, hours, render
 
 
 def test_a_suppressed_customer_is_skipped_even_when_already_queued(store: Store) -> None:
@@ -230,6 +231,49 @@ def test_a_new_domain_sends_by_its_ramp_and_the_rest_waits_for_the_next_day(stor
     assert post.statuses(ids) == ["sent", "skipped(expired)"]
     assert post.history(1) == ["sent"]
     assert post.history(12) == ["held", "sent"]
+
+
+RAMP = {**LOOSE, "quiet": {"email": {}}, "warm_up": [{"day": 1, "most": 3}]}
+
+
+def test_a_ramp_counts_a_message_once_however_often_it_is_tried(store: Store) -> None:
+    post, wire = Post(store, RAMP), Wire()
+    ids = post.queue(post.message(1))
+    later = Wire(lambda _: Outcome("deferred", "busy", "451", retry_after=timedelta(minutes=1)))
+    for n in range(5):
+        post.deliver(later, NOW + timedelta(minutes=n))
+    ids += post.queue(*(post.message(n) for n in range(2, 5)))
+    post.deliver(wire, NOW + timedelta(minutes=5))
+    assert post.statuses(ids) == ["sent", "sent", "sent", "held(warm_up)"]
+
+
+def test_what_does_not_go_out_takes_no_place_on_the_ramp(store: Store) -> None:
+    post, wire = Post(store, RAMP), Wire()
+    ids = post.queue(
+        *(post.message(n, "broken") for n in (1, 2)),
+        post.message(3, data={"coupon": "none"}),
+        post.message(4, broadcast="b"),
+        post.message(5, status="claimed", claimed_by="dead", counted_at=NOW),
+    )
+
+    def many(rows, _now):
+        with store.begin() as connection:
+            messages.skip_unfinished(connection, "stopped", NOW, broadcast="b")
+        said = UserError("No subject in ru.", code="render")
+        return [said if row.message == "broken" else render(row) for row in rows]
+
+    with post.worker(("email", wire), render=many) as worker:
+        for n in range(3):
+            worker.run_once(NOW + timedelta(minutes=n), limit=2)
+    ids += post.queue(*(post.message(n) for n in range(6, 9)))
+
+    with post.worker(("email", wire), concurrency=1) as worker:
+        halting = Wire(lambda _: worker.stop() or Outcome("sent"))
+        worker._channels = {"email": halting}
+        worker.run_once(NOW + timedelta(minutes=4))
+    post.deliver(wire, NOW + timedelta(minutes=5))
+    told = ["failed(render)"] * 2 + ["skipped(no_coupon)", "skipped(stopped)", "sent", "sent", "sent", "held(warm_up)"]
+    assert post.statuses(ids) == told
 
 
 def test_what_a_dead_worker_handed_over_is_uncertain_or_sent_again(store: Store) -> None:
