@@ -2,6 +2,7 @@
 
 A step has `at` (UTC) and any of:
 `agrees: {WHO: TOPIC or [TOPICS]}` / `objects:` consent to e-mail by topic (`*` for all), given or taken back ·
+`agreed: {WHO: TOPIC}` the same brought by an import, with `agreed_at: WHEN` if the list says when ·
 `apply: PLAYBOOK` with `running: move` · `pause: JOURNEY` · `resume: JOURNEY` · `leave: {JOURNEY: [WHO]}` ·
 `enrol: {JOURNEY: [WHO]}` with `data: {…}` · `suppress: {ADDRESS: REASON}` ·
 `report: {kind: bounced, message: TEMPLATE, who: WHO, is_hard: true}` news of the newest such message ·
@@ -47,7 +48,8 @@ from stories.answering import Answers
 
 KEYS = frozenset(
     {
-        *("agrees", "objects", "running", "pause", "resume", "leave", "enrol", "suppress", "report", "switch"),
+        *("agrees", "agreed", "agreed_at", "objects", "running", "pause", "resume", "leave", "enrol", "suppress"),
+        *("report", "switch"),
         *("deliver", "runs", "entered", "wakes", "refused", "passed", "decided", "mail", "events", "arms", "traits"),
         *("called", "codes", "broadcast"),
     }
@@ -91,6 +93,9 @@ class Sending:
         for key, state in (("agrees", "subscribed"), ("objects", "unsubscribed")):
             for who, topics in step.get(key, {}).items():
                 self._consent(who, topics, state, at)
+        for who, topics in step.get("agreed", {}).items():
+            since = parse_instant(step["agreed_at"]) if "agreed_at" in step else at
+            self._consent(who, topics, "subscribed", since, imported_at=at)
         if "pause" in step:
             publishing.pause(self._store, self._workspace.in_force(), step["pause"], at)
         if "resume" in step:
@@ -167,13 +172,13 @@ class Sending:
             assert self._answers is not None
             assert self._answers.called == step["called"]
 
-    def _consent(self, who: str, topics: Any, state: Any, at: datetime) -> None:
+    def _consent(self, who: str, topics: Any, state: Any, at: datetime, imported_at: datetime | None = None) -> None:
         said = [
             Consent(self._number(who), "email", topic, state, at, "story")
             for topic in (topics if isinstance(topics, list) else [topics])
         ]
         with self._store.begin() as connection:
-            consents.record(connection, said, at)
+            consents.record(connection, said, imported_at or at, is_import=imported_at is not None)
 
     def _broadcast(self, verb: str, name: str, at: datetime) -> None:
         store, live = self._store, self._workspace.in_force()

@@ -31,10 +31,11 @@ def record(
 ) -> list[Consent]:
     """Adds statements and tells the log what they change; returns those that changed something.
 
-    What changes is seen as traits (`subscribed.email`: to anything of the channel; `subscribed.email.news`) and,
-    unless it is an import, as events `Subscribed` and `Unsubscribed`. Asking for a second yes (`pending`) takes
-    nothing from who has said it before. `properties`, by profile, are told with the events: of the message somebody
-    left by, its key, journey, broadcast and so on (`messages.event_properties`).
+    What changes is seen as traits (`subscribed.email`: to anything of the channel; `subscribed.email.news`) and as
+    events `Subscribed` and `Unsubscribed`. An import tells no events and its traits are history: it enrols nobody.
+    Asking for a second yes (`pending`) takes nothing from who has said it before. `properties`, by profile, are told
+    with the events: of the message somebody left by, its key, journey, broadcast and so on
+    (`messages.event_properties`).
     """
     before = current(connection, sorted({consent.profile_id for consent in stated}))
     after = {profile_id: dict(held) for profile_id, held in before.items()}
@@ -54,7 +55,7 @@ def record(
                 happened.append(_happened(consent, told))
     insert_rows(connection, consents, _FIELDS, [msgspec.structs.astuple(consent) for consent in kept])
     learned = [
-        Said(profile_id, "identify", _time(held, stated, now), traits, "identify")
+        Said(profile_id, "identify", _time(held, stated, now), traits, "identify", is_history=is_import)
         for profile_id, held in after.items()
         if (traits := _new_traits(before.get(profile_id, {}), held))
     ]

@@ -15,6 +15,8 @@ from keepers.store.tables import log, message_ids
 
 KINDS = ("profile", "track", "page", "screen", "identify", "group", "alias", "merge", "unmerge")
 DUPLICATE_WINDOW = timedelta(days=30)
+_INSTANT = timedelta(microseconds=1)
+"""the least by which history is known before it arrives: by this it is told from news"""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -31,6 +33,8 @@ class Said(NamedTuple):
     properties: dict[str, Any]
     kind: Literal["track", "identify"] = "track"
     hops: int = 0
+    is_history: bool = False
+    """it is filled in afterwards and was known at its own time, as an import's: it starts nothing"""
 
 
 class LogRow(NamedTuple):
@@ -55,7 +59,7 @@ def append(connection: Connection, rows: Sequence[LogRow]) -> None:
 
 
 def say(connection: Connection, events: Sequence[Said], now: datetime) -> None:
-    """Appends events of Keepers' own, in the caller's transaction and known from `now`.
+    """Appends events of Keepers' own, in the caller's transaction and known from `now`, or from their time if history.
 
     The counter of the log stays locked until that transaction ends: say what there is to say last.
     """
@@ -68,9 +72,10 @@ def say(connection: Connection, events: Sequence[Said], now: datetime) -> None:
             body, event = {"type": "identify", "traits": said.properties}, "identify"
         else:
             body, event = {"type": "track", "event": said.event, "properties": said.properties}, said.event
+        known_at = min(said.time, now - _INSTANT) if said.is_history else now
         rows.append(
             LogRow(
-                seq, said.kind, said.profile_id, None, event, said.time, now, now, OWN_SOURCE,
+                seq, said.kind, said.profile_id, None, event, said.time, now, known_at, OWN_SOURCE,
                 _encode(body), said.hops,
             )
         )  # fmt: skip
