@@ -79,6 +79,11 @@ class Consent(Struct, frozen=True):
     basis: Basis = "consent"
 
 
+def left_with(topic: Topic | None) -> str:
+    """What leaving from a message of this topic means: the topic; all marketing where it could not be left."""
+    return topic.id if topic is not None and topic.kind == "marketing" else ALL_TOPICS
+
+
 def trait_of(channel: str, topic: str) -> str:
     """The computed trait a consent is seen as in conditions: `subscribed.email.newsletter`, true or false."""
     return f"subscribed.{channel}" if topic == ALL_TOPICS else f"subscribed.{channel}.{topic}"

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
 from keepers.channels.machine import network_of
 from keepers.journeys.contact import ContactRules
-from keepers.model.consent import Consent, address_hash
+from keepers.model.consent import ALL_TOPICS, Consent, SuppressionReason, Topic, address_hash, left_with
 from keepers.model.delivery import MessageStatus, Report
 from keepers.pipeline import consequences
 from keepers.pipeline.consequences import COMPLAINED, HARD, SOFT, Bounce
 from keepers.pipeline.said import said_of
-from keepers.store import consents, cursors, hits, log, message_history, messages, reports, suppressions
+from keepers.store import consents, hits, log, message_history, messages, reports, suppressions
 from keepers.store.database import Store
 from keepers.store.hits import HitRow
 from keepers.store.log import Said
@@ -24,7 +25,6 @@ from keepers.store.message_history import HistoryRow
 from keepers.store.messages import MessageRow
 from keepers.store.suppressions import Suppression
 
-CURSOR = "feedback.hits"
 CHUNK = 500
 PATIENCE = timedelta(seconds=15)
 """how long hits wait to be judged: a scanner opens all of a message's links within seconds"""
@@ -55,18 +55,20 @@ class _News(NamedTuple):
 def take_feedback(
     store: Store,
     rules: ContactRules,
+    topics: Mapping[str, Topic],
     secret: bytes,
     is_machine: IsMachine,
     now: datetime,
     patience: timedelta = PATIENCE,
     limit: int = 20_000,
 ) -> Feedback:
-    """Works off what waits, chunk by chunk, each in one transaction with its cursor; at most `limit` of each kind.
+    """Works off what waits, chunk by chunk, each in one transaction; at most `limit` of each kind.
 
-    `secret` is the workspace's, with which addresses are hashed. Hits younger than `patience` wait for the next run.
+    `topics` are those in force. `secret` is the workspace's, with which addresses are hashed. Hits
+    younger than `patience` wait for the next run.
     """
     total = Feedback()
-    while total.reports < limit and _take_reports(store, rules, secret, now, total):
+    while total.reports < limit and _take_reports(store, rules, topics, secret, now, total):
         pass
     while total.hits < limit and _take_hits(store, is_machine, now - patience, now, total):
         pass
@@ -81,13 +83,14 @@ def judge_again(store: Store, is_machine: IsMachine, now: datetime, after: int =
     """
     changed = 0
     with store.read() as connection:
-        until = cursors.get(connection, CURSOR)
+        until = hits.last_id(connection)
     while after < until:
         with store.begin() as connection:
-            batch = [hit for hit in hits.read(connection, after, CHUNK) if hit.id <= until]
-            if not batch:
+            read = [hit for hit in hits.read(connection, after, CHUNK) if hit.id <= until]
+            if not read:
                 break
-            after = batch[-1].id
+            after = read[-1].id
+            batch = [hit for hit in read if hit.is_machine is not None]
             judged = _judge(connection, batch, is_machine)
             other = [(hit, m, rule) for hit, m, rule in judged if (rule is not None, rule or "") != hit[6:8]]
             hits.put_rules(connection, [(hit.id, rule) for hit, _, rule in other])
@@ -99,21 +102,16 @@ def judge_again(store: Store, is_machine: IsMachine, now: datetime, after: int =
 
 def _take_hits(store: Store, is_machine: IsMachine, until: datetime, now: datetime, total: Feedback) -> bool:
     with store.read() as connection:
-        waiting = hits.read(connection, cursors.get(connection, CURSOR), CHUNK)
-    if not waiting or waiting[0].at > until:
-        return False
+        if not hits.unjudged(connection, until, 1):
+            return False
     with store.begin() as connection:
-        batch: list[HitRow] = []
-        for hit in hits.read(connection, cursors.get(connection, CURSOR), CHUNK):
-            # In the order they were kept: the cursor goes no further than the first that is too young.
-            if hit.at > until:
-                break
-            batch.append(hit)
+        batch = hits.unjudged(connection, until, CHUNK)
         if not batch:
             return False
         judged = _judge(connection, batch, is_machine)
-        hits.put_rules(connection, [(hit.id, rule) for hit, _, rule in judged])
-        cursors.put(connection, CURSOR, batch[-1].id)
+        # Of a message that is gone nobody asks any more; its hits wait for nothing.
+        rules = {hit.id: None for hit in batch} | {hit.id: rule for hit, _, rule in judged}
+        hits.put_rules(connection, list(rules.items()))
         log.say(connection, [_said(hit, message, rule) for hit, message, rule in judged], now)
     total.hits += len(batch)
     return True
@@ -138,7 +136,9 @@ def _said(hit: HitRow, message: MessageRow, rule: str | None) -> Said:
     return said_of(message, "Opened", hit.at, machine=rule is not None)
 
 
-def _take_reports(store: Store, rules: ContactRules, secret: bytes, now: datetime, total: Feedback) -> bool:
+def _take_reports(
+    store: Store, rules: ContactRules, topics: Mapping[str, Topic], secret: bytes, now: datetime, total: Feedback
+) -> bool:
     with store.read() as connection:
         if not reports.depth(connection):
             return False
@@ -146,17 +146,20 @@ def _take_reports(store: Store, rules: ContactRules, secret: bytes, now: datetim
         waiting = reports.read(connection, CHUNK)
         if not waiting:
             return False
-        news = _matched(connection, secret, [report for _, report in waiting])
-        total.unmatched += len(waiting) - len(news)
-        _strangers(connection, secret, [r for _, r in waiting if id(r) not in {id(n.report) for n in news}])
-        _Telling(connection, rules, secret, now).tell(news)
+        # Nothing happened in the future, whatever a provider's clock says.
+        told = [msgspec.structs.replace(report, at=min(report.at, now)) for _, report in waiting]
+        news = _matched(connection, told)
+        total.unmatched += len(told) - len(news)
+        matched = {id(n.report) for n in news}
+        _strangers(connection, secret, [r for r in told if id(r) not in matched], now)
+        _Telling(connection, rules, topics, secret, now).tell(news)
         reports.remove(connection, [report_id for report_id, _ in waiting])
     total.reports += len(waiting)
     return True
 
 
-def _matched(connection: Connection, secret: bytes, told: Sequence[Report]) -> list[_News]:
-    """By key, else by Message-ID, else by the provider's name, else the newest message to the recipient."""
+def _matched(connection: Connection, told: Sequence[Report]) -> list[_News]:
+    """By key, else by Message-ID, else by the provider's name. Never by the address: whose message would it be?"""
     by_key = messages.by_keys(connection, sorted({r.key for r in told if r.key}))
     by_id = messages.by_message_ids(connection, sorted({r.message_id for r in told if r.message_id}))
     by_provider: dict[tuple[str, str], MessageRow] = {}
@@ -164,40 +167,59 @@ def _matched(connection: Connection, secret: bytes, told: Sequence[Report]) -> l
         ids = sorted({r.provider_id for r in told if r.provider_id and r.channel == channel})
         found = messages.by_provider_ids(connection, channel, ids)
         by_provider.update({(channel, provider_id): message for provider_id, message in found.items()})
-    hashes = {id(r): address_hash(secret, r.channel, r.recipient) for r in told if r.recipient}
-    newest = messages.newest_to(connection, sorted(set(hashes.values())))
     news = []
     for report in told:
         message = (
             by_key.get(report.key)
             or by_id.get(report.message_id)
             or by_provider.get((report.channel, report.provider_id))
-            or newest.get(hashes.get(id(report), ""))
         )
         if message is not None:
             news.append(_News(report, message))
     return news
 
 
-def _strangers(connection: Connection, secret: bytes, told: Sequence[Report]) -> None:
-    """A report on no message of ours still says that an address does not work or complains."""
-    reasons = {"complained": "complaint", "bounced": "hard_bounce"}
-    stops = [
-        Suppression(
-            r.channel, address_hash(secret, r.channel, r.recipient), reasons[r.kind], r.at, r.source, r.detail  # type: ignore[arg-type]
-        )
-        for r in told
-        if r.recipient and (r.kind == "complained" or (r.kind == "bounced" and r.is_hard))
-    ]  # fmt: skip
+def _strangers(connection: Connection, secret: bytes, told: Sequence[Report], now: datetime) -> None:
+    """A report on no message of ours still says that an address does not work, complains or wants no more."""
+    stops, left = [], []
+    for report in told:
+        reason = _reason(report)
+        if reason is None or not report.recipient:
+            continue
+        hashed = address_hash(secret, report.channel, report.recipient)
+        stops.append(Suppression(report.channel, hashed, reason, report.at, report.source, report.detail))
+        if reason == "unsubscribed":
+            source = report.source or "report"
+            left += [
+                Consent(profile_id, report.channel, ALL_TOPICS, "unsubscribed", report.at, source)
+                for profile_id in messages.profiles_at(connection, hashed)
+            ]
     suppressions.add(connection, stops)
+    if left:
+        consents.record(connection, left, now)
+
+
+def _reason(report: Report) -> SuppressionReason | None:
+    match report.kind:
+        case "complained":
+            return "complaint"
+        case "bounced" if report.is_hard:
+            return "hard_bounce"
+        case "unsubscribed":
+            return "unsubscribed"
+        case _:
+            return None
 
 
 class _Telling:
     """One chunk of news being written down. What was told before is known from the messages' history."""
 
-    def __init__(self, connection: Connection, rules: ContactRules, secret: bytes, now: datetime) -> None:
+    def __init__(
+        self, connection: Connection, rules: ContactRules, topics: Mapping[str, Topic], secret: bytes, now: datetime
+    ) -> None:
         self._connection = connection
         self._rules = rules
+        self._topics = topics
         self._secret = secret
         self._now = now
         self._known: set[tuple[int, str, str]] = set()
@@ -249,10 +271,11 @@ class _Telling:
     def _leave(self, message: MessageRow, report: Report) -> None:
         """Of whoever reads at the address: it is one inbox, whose owner has had enough of the topic."""
         source = report.source or "report"
+        topic = left_with(self._topics.get(message.topic))
         for profile_id in dict.fromkeys(
             (message.profile_id, *messages.profiles_at(self._connection, message.address_hash))
         ):
-            left = Consent(profile_id, message.channel, message.topic, "unsubscribed", report.at, source)
+            left = Consent(profile_id, message.channel, topic, "unsubscribed", report.at, source)
             self._left.append(left)
             self._left_by[profile_id] = messages.event_properties(message)
 

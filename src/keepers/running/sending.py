@@ -119,7 +119,10 @@ class Sending:
         """Works off what was reported of messages; how much it was."""
         self.refresh()
         self._keep_up(now)
-        done = take_feedback(self._workspace.store, self.decider.rules, self._workspace.secret, self.is_machine, now)
+        decider = self.decider
+        done = take_feedback(
+            self._workspace.store, decider.rules, decider.topics, self._workspace.secret, self.is_machine, now
+        )
         return done.reports + done.hits
 
     def _keep_up(self, now: datetime) -> None:

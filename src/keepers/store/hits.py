@@ -48,6 +48,15 @@ def read(connection: Connection, after: int, limit: int) -> list[HitRow]:
     return [HitRow(*row) for row in connection.execute(query)]
 
 
+def unjudged(connection: Connection, until: datetime, limit: int) -> list[HitRow]:
+    """Up to `limit` hits made by `until` that no rule was asked about, by time.
+
+    Not those past an id: of two writers the one with the lower ids may commit later.
+    """
+    query = _columns.where(link_hits.c.is_machine.is_(None), link_hits.c.at <= until)
+    return [HitRow(*row) for row in connection.execute(query.order_by(link_hits.c.at, link_hits.c.id).limit(limit))]
+
+
 def of_messages(connection: Connection, ids: Sequence[int]) -> dict[int, list[HitRow]]:
     """All hits of each message, by time; messages without any are absent."""
     found: dict[int, list[HitRow]] = {}

@@ -195,6 +195,14 @@ link_hits = Table(
     sqlite_autoincrement=True,
 )
 
+Index(
+    "ix_link_hits_unjudged",
+    link_hits.c.at,
+    link_hits.c.id,
+    sqlite_where=link_hits.c.is_machine.is_(None),
+    postgresql_where=link_hits.c.is_machine.is_(None),
+)
+
 reports = Table(
     "reports",
     metadata,

@@ -121,15 +121,6 @@ def by_provider_ids(connection: Connection, channel: str, ids: Sequence[str]) ->
     return {row.provider_id: message_of(row) for row in select_in(connection, query, messages.c.provider_id, ids)}
 
 
-def newest_to(connection: Connection, hashes: Sequence[str]) -> dict[str, MessageRow]:
-    """The message last sent to each address, by the address's hash."""
-    query = columns.where(messages.c.counted_at.is_not(None), messages.c.sent_at.is_not(None))
-    found: dict[str, MessageRow] = {}
-    for row in sorted(select_in(connection, query, messages.c.address_hash, hashes), key=lambda row: row.id):
-        found[row.address_hash] = message_of(row)
-    return found
-
-
 def unsettled(connection: Connection) -> dict[str, int]:
     """How many messages wait, and how many are dead letters, by status."""
     told = (*UNFINISHED, "failed")

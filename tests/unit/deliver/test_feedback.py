@@ -12,11 +12,12 @@ from keepers.channels.machine import classify
 from keepers.model.delivery import Outcome, Report
 from keepers.pipeline.feedback import UNTOLD, Feedback, judge_again, take_feedback
 from keepers.running.sending import _hit
-from keepers.store import consents, hits, reports, suppressions, switches
+from keepers.store import consents, hits, profiles, reports, suppressions, switches
 from keepers.store.database import Store
 from keepers.store.hits import HitRow
 from keepers.store.messages import MessageRow
-from unit.deliver.posting import LOOSE, NOW, Post, Wire, hours
+from keepers.store.profiles import Profile
+from unit.deliver.posting import LOOSE, NOW, TOPICS, Post, Wire, hours
 
 LATER = NOW + hours(1)
 
@@ -36,7 +37,7 @@ def tell(post: Post, *news: Report, at=LATER) -> Feedback:
 
 
 def take(post: Post, at=LATER, is_machine=rule) -> Feedback:
-    return take_feedback(post.store, post.rules, post.secret, is_machine, at)
+    return take_feedback(post.store, post.rules, TOPICS, post.secret, is_machine, at)
 
 
 def sent(post: Post, *new: MessageRow) -> list[int]:
@@ -74,10 +75,10 @@ def test_news_find_their_message_by_whatever_they_name(store: Store) -> None:
         report("delivered", "", message_id="<m2@shop.example>"),
         report("delivered", "", provider_id="p3"),
         report("delivered", "", recipient="P4@Example.com"),
-        report("delivered", "nobody", recipient="stranger@example.com"),
+        report("bounced", "nobody", recipient="p4@example.com"),
     )
-    assert (done.reports, done.unmatched) == (5, 1)
-    assert post.statuses(ids) == ["delivered"] * 4
+    assert (done.reports, done.unmatched) == (5, 2)
+    assert post.statuses(ids) == ["delivered"] * 3 + ["sent"], "an address names no message"
 
 
 def test_a_hard_bounce_suppresses_even_an_address_nobody_knows(store: Store) -> None:
@@ -93,6 +94,66 @@ def test_a_hard_bounce_suppresses_even_an_address_nobody_knows(store: Store) -> 
     with store.read() as connection:
         found = {s.hash for s in suppressions.everything(connection)}
     assert found == {post.decider.hash("email", a) for a in ("p1@example.com", "other@example.com")}
+
+
+def test_strangers_news_concern_the_address_and_no_message(store: Store) -> None:
+    post = Post(store, LOOSE)
+    with store.begin() as connection:
+        profiles.append(connection, [Profile(3, "person", "b3", NOW)])
+    ids = sent(post, *(post.message(n) for n in range(1, 4)))
+    tell(
+        post,
+        report("bounced", "", message_id="<lost@x>", recipient="p1@example.com", is_hard=True),
+        report("complained", "lost", recipient="p2@example.com"),
+        report("unsubscribed", "", recipient="P3@example.com", source="mailto"),
+    )
+    assert post.statuses(ids) == ["sent"] * 3
+    assert names(post) == ["Email Sent"] * 3 + ["Unsubscribed"]
+    with store.read() as connection:
+        stopped = {s.hash: s.reason for s in suppressions.everything(connection)}
+        held = consents.current(connection, [3])[3]
+    wanted = {"p1": "hard_bounce", "p2": "complaint", "p3": "unsubscribed"}
+    assert stopped == {post.decider.hash("email", f"{p}@example.com"): reason for p, reason in wanted.items()}
+    assert held["email", "*"].state == "unsubscribed"
+
+
+def test_leaving_by_a_message_that_cannot_be_left_leaves_all_marketing(store: Store) -> None:
+    post = Post(store)
+    sent(post, post.message(1, topic="orders", is_transactional=True))
+    tell(post, report("unsubscribed", source="sendgrid"))
+    with store.read() as connection:
+        held = consents.current(connection, [1])[1]
+    assert held["email", "*"].state == "unsubscribed"
+    assert consents.standing(held, "email", "news") is held["email", "*"]
+
+
+def test_nothing_is_dated_ahead_by_a_provider_s_clock(store: Store) -> None:
+    post = Post(store, LOOSE)
+    ahead = LATER + timedelta(days=3)
+    _, opened, _ = sent(post, *(post.message(n) for n in range(1, 4)))
+    tell(post, report("unsubscribed", at=ahead), report("opened", "m2", at=ahead), report("clicked", "m3", url="u"))
+    with store.read() as connection:
+        held = consents.current(connection, [1])[1]
+        assert hits.of_messages(connection, [opened])[opened][0].at == LATER
+    assert held["email", "news"].at == LATER
+    # What is too young keeps nothing else from being judged.
+    assert "Email Link Clicked" in names(post)
+    assert "Email Opened" not in names(post)
+    take(post, LATER + timedelta(minutes=1))
+    assert names(post)[-1] == "Email Opened"
+
+
+def test_a_hit_that_was_committed_late_under_a_lower_id_is_judged_too(store: Store) -> None:
+    post = Post(store, LOOSE)
+    early, late = sent(post, post.message(1), post.message(2))
+    table = hits.link_hits
+    fields = hits.HitRow._fields
+    rows = [HitRow(message_id, NOW, "https://a", "Mail", "", "GET", id=n) for message_id, n in ((late, 5), (early, 3))]
+    for row in rows:
+        with store.begin() as connection:
+            connection.execute(table.insert().values(dict(zip(fields, row, strict=True))))
+        assert take(post).hits == 1
+    assert [p["message_key"] for event, p in post.events() if event == "Email Link Clicked"] == ["m2", "m1"]
 
 
 def test_a_complaint_ends_consent_and_suppresses(store: Store) -> None:
@@ -149,8 +210,8 @@ def test_clicks_and_opens_become_events_with_machines_marked(store: Store) -> No
         )  # fmt: skip
     # The first scanner's hits could still be a person's: nobody is judged before the others could have come.
     assert take(post, NOW + timedelta(seconds=10)).hits == 0
-    assert take(post, NOW + timedelta(seconds=20)).hits == 5
-    assert take(post, NOW + hours(2)).hits == 3
+    assert take(post, NOW + timedelta(seconds=20)).hits == 6
+    assert take(post, NOW + hours(2)).hits == 2
     assert take(post, NOW + hours(2)).hits == 0
     told = [(event, p["message_key"], p.get("url"), p["machine"]) for event, p in post.events() if "machine" in p]
     assert told == [

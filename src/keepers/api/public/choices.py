@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from keepers.api.public.desk import PublicDesk
 from keepers.api.public.holders import Holder, addresses, channels_of, hashes, marketing
-from keepers.model.consent import ALL_TOPICS, Consent, ConsentState, Topic
+from keepers.model.consent import ALL_TOPICS, Consent, ConsentState, Topic, left_with
 from keepers.store import consents, message_history, messages, suppressions
 from keepers.store.log import Said, say
 from keepers.store.message_history import HistoryRow
@@ -67,8 +67,7 @@ def stop_topic(connection: Connection, given: Given, holder: Holder, source: str
 
     Of every profile that was written to at the address: whoever reads there has had enough, whichever it was.
     """
-    topic = given.topics.get(holder.topic)
-    named = holder.topic if topic is not None and topic.kind == "marketing" else ALL_TOPICS
+    named = left_with(given.topics.get(holder.topic))
     hashed = holder.message.address_hash if holder.message is not None else ""
     others = [i for i in messages.profiles_at(connection, hashed) if i != holder.profile_id]
     _record(connection, given, holder, [((holder.channel, named), "unsubscribed")], source, others)
