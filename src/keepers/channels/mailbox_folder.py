@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from email import message_from_bytes
 from email.header import decode_header, make_header
@@ -39,6 +40,7 @@ class MailboxFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._threads = threading.local()
         folder.mkdir(parents=True, exist_ok=True)
         with self._connect() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -100,9 +102,18 @@ class MailboxFolder:
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.folder / _INDEX, timeout=30, isolation_level=None)) as connection:
+        """This thread's connection. Left open: closing the last one would write the whole journal back each time."""
+        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.folder / _INDEX, timeout=30, isolation_level=None)
             connection.execute("PRAGMA synchronous = OFF")
+            self._threads.connection = connection
+        try:
             yield connection
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
 
 def _matching(search: str) -> tuple[str, list[str]]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
 from functools import partial
+from threading import Event
 from typing import TypeVar
 
 from keepers.channels.base import Channel
@@ -28,13 +29,15 @@ _FAST_S, _SLOW_S = 0.5, 2.0
 _RECORDED = 200
 _GATHERED_S = 0.05
 _WATCHED_S = 0.5
+PATIENCE_S = 10.0
+"""how long an attempt may still take once the worker was told to stop"""
 log = logging.getLogger("keepers")
 Item = tuple[MessageRow, Outgoing]
 T = TypeVar("T")
 
 
 class Flow:
-    """Made for one call. `halt` may be called from any thread; `total` is added to as outcomes are recorded."""
+    """Made for one call. `stopping` may be set by any thread; `total` is added to as outcomes are recorded."""
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class Flow:
         rates: Rates,
         desk: Executor,
         total: Delivered,
+        stopping: Event,
     ) -> None:
         self._store = store
         self._brakes = brakes
@@ -53,18 +57,22 @@ class Flow:
         self._rates = rates
         self._desk = desk
         self._total = total
-        self._is_halted = False
+        self._stopping = stopping
+        self._is_off = False
+        self._limits: set[asyncio.Timeout] = set()
         self._is_ending = False
         self._braked: frozenset[str] = frozenset()
         self._failure: Exception | None = None
+        self._under_way = 0
         self.unsent: list[int] = []
         """what was handed over, has not gone out and could not be put back yet"""
         self.unrecorded: list[Done] = []
         """outcomes the store did not take"""
 
-    def halt(self) -> None:
-        """What has not gone out yet is put back."""
-        self._is_halted = True
+    @property
+    def _is_halted(self) -> bool:
+        """Whether what has not gone out yet is put back."""
+        return self._is_off or self._failure is not None or self._stopping.is_set()
 
     async def run(
         self,
@@ -132,15 +140,26 @@ class Flow:
             if self._is_halted or stream in self._braked:
                 self.unsent.append(message.id)
                 continue
-            done.put_nowait(Done(message, await self._attempt(message, outgoing), time()))
+            self._under_way += 1
+            outcome = await self._attempt(message, outgoing)
+            self._under_way -= 1
+            done.put_nowait(Done(message, outcome, time()))
 
     async def _attempt(self, message: MessageRow, outgoing: Outgoing) -> Outcome:
         channel = self._channels.get(message.channel)
         if channel is None:
             return Outcome("failed", f"The channel {message.channel} is not set up in keepers.toml.", code="no_channel")
         try:
-            return await channel.send(outgoing)
+            async with asyncio.timeout(None) as limit:
+                self._limits.add(limit)
+                try:
+                    return await channel.send(outgoing)
+                finally:
+                    self._limits.discard(limit)
         except Exception as error:
+            if limit.expired():
+                log.warning("Message %d was still on its way when delivery ended: it is in doubt.", message.id)
+                return Outcome("failed", "Delivery ended before there was an answer.", code=UNCERTAIN)
             # A channel's own fault: nobody knows how far it came.
             log.exception("The channel %s failed at message %d.", message.channel, message.id)
             return Outcome("failed", f"{type(error).__name__} in the channel.", code=UNCERTAIN)
@@ -162,7 +181,7 @@ class Flow:
         """Outcomes are written down together, but none waits long for others."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _GATHERED_S
-        while not self._is_ending and done.qsize() < _RECORDED and loop.time() < until:
+        while (self._under_way or not self._is_ending) and done.qsize() < _RECORDED and loop.time() < until:
             await asyncio.sleep(_GATHERED_S / 10)
 
     async def _write_down(self, batch: list[Done]) -> None:
@@ -172,7 +191,6 @@ class Flow:
                 return
         except Exception as error:  # noqa: BLE001 - raised at the end, when what is on its way has come back
             self._failure = error
-            self._is_halted = True
         self.unrecorded += batch
 
     def _written(self, batch: list[Done]) -> None:
@@ -184,14 +202,21 @@ class Flow:
 
     async def _watch(self) -> None:
         """Looks at the switches while messages wait: one that is off stops what has not gone out."""
+        loop = asyncio.get_running_loop()
+        until: float | None = None
         while True:
             await asyncio.sleep(_WATCHED_S)
+            if self._stopping.is_set():
+                until = loop.time() + PATIENCE_S if until is None else until
+                for limit in self._limits if loop.time() >= until else ():
+                    limit.reschedule(until)
+                continue
             try:
                 known = await self._at_desk(self._switches)
             except Exception as error:  # noqa: BLE001 - whoever prepares or records meets it too and tells
                 log.warning("The switches could not be read: %s", error)
                 continue
-            self._is_halted = self._is_halted or not switches.is_sending(known)
+            self._is_off = self._is_off or not switches.is_sending(known)
             self._braked = switches.braked(known)
 
     def _switches(self) -> dict[str, switches.Switch]:

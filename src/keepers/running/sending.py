@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
@@ -29,13 +29,15 @@ from keepers.store import coupons, definitions, in_app, message_copies, push_sub
 from keepers.store.hits import HitRow
 from keepers.store.in_app import InAppRow
 from keepers.store.messages import MessageRow
-from keepers.warehouse.people import people
+from keepers.warehouse.load import WATERMARK
+from keepers.warehouse.people import Person, people
 
 if TYPE_CHECKING:
     from keepers.wire import Workspace
 
 _TRACKED = re.compile(r"/e/c/([\w-]+)")
 _MOST_COUNTED = 10_000
+_MOST_KNOWN = 20_000
 _PRUNES_EVERY = timedelta(minutes=10)
 _PRUNED = 1000
 log = logging.getLogger("keepers")
@@ -59,6 +61,8 @@ class Sending:
         self.decider = Decider(live.contact, live.topics, workspace.secret, None if is_apart else self._contacts)
         self._version = -1
         self._counted: dict[int, int] = {}
+        self._known: dict[int, Person] = {}
+        self._known_at = -1
         self._pruned_at: datetime | None = None
         self._low: frozenset[str] = frozenset()
         self.refresh()
@@ -81,7 +85,7 @@ class Sending:
         self.decider.rules, self.decider.topics, self.decider.coupons = live.contact, live.topics, live.coupons
         self.letters = Letters(
             live, self.links, self.company, locale=self._workspace.settings.sending.locale, domain=self._domain(),
-            people=None if self._is_apart else lambda ids: people(self._workspace.warehouse, ids),
+            people=None if self._is_apart else self._people,
         )  # fmt: skip
 
     def channels(self) -> dict[str, Channel]:
@@ -166,8 +170,19 @@ class Sending:
     def _make(self, rows: Sequence[MessageRow], now: datetime) -> Sequence[Outgoing | UserError]:
         return self.letters.make(rows, now)
 
+    def _people(self, ids: Collection[int]) -> Mapping[int, Person]:
+        """Customers as the warehouse has them: policy and letters ask about the same ones, who are looked up once."""
+        warehouse = self._workspace.warehouse
+        position = warehouse.watermark(WATERMARK)
+        if position != self._known_at or len(self._known) > _MOST_KNOWN:
+            self._known, self._known_at = {}, position
+        known = self._known
+        missing = [i for i in ids if i not in known]
+        known |= people(warehouse, missing)
+        return {i: known[i] for i in ids if i in known}
+
     def _contacts(self, ids: Sequence[int]) -> Mapping[int, Any]:
-        found = people(self._workspace.warehouse, ids)
+        found = self._people(ids)
         return {i: contact_of(person) for i, person in found.items()}
 
     def _put_in_app(self, message: Outgoing) -> None:
