@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
+from threading import Event
 from types import TracebackType
 
 from msgspec import Struct
@@ -77,7 +78,7 @@ class Deliverer:
         self._recovered_at: datetime | None = None
         self._unrecorded: list[Done] = []
         self._unsent: list[int] = []
-        self._flow: Flow | None = None
+        self._stopping = Event()
 
     def open(self, now: datetime) -> None:
         """Becomes the worker of its id. Raises ConflictError when somebody else is, or on SQLite delivers already."""
@@ -110,10 +111,11 @@ class Deliverer:
         self.close()
 
     def stop(self) -> None:
-        """From any thread: what has not gone out yet waits again, and the call that is under way returns soon."""
-        flow = self._flow
-        if flow is not None:
-            flow.halt()
+        """From any thread, for good: what has not gone out yet waits again, and the call that is under way returns.
+
+        Attempts that do not come to an end within `deliver_flow.PATIENCE_S` are cut off, and in doubt.
+        """
+        self._stopping.set()
 
     def run_once(self, now: datetime, limit: int = 10_000) -> Delivered:
         """Sends what is due at `now`, up to `limit` messages, and returns what became of them."""
@@ -125,22 +127,21 @@ class Deliverer:
         self._take_back_again(now)
         self._recover(now, total)
         known = self._preparer.slots()
-        if not known:
+        if not known or self._stopping.is_set():
             return total
-        if self._runner is None:
-            self._open_runner()
-        self._flow = Flow(
-            self._store, self._decider.rules.brakes, self._preparer, self._channels, self._rates, self._desk, total
-        )
+        runner = self._runner = self._runner or self._with_channels()
+        flow = Flow(
+            self._store, self._decider.rules.brakes, self._preparer, self._channels, self._rates, self._desk, total,
+            self._stopping,
+        )  # fmt: skip
         try:
-            self._runner.run(self._flow.run(now, self._clock, limit, known, self._options.concurrency))
+            runner.run(flow.run(now, self._clock, limit, known, self._options.concurrency))
         except BaseException:
             # What was under way is in nobody's hands now: the next call settles it.
             self._recovered_at = None
             raise
         finally:
-            self._unrecorded, self._unsent = self._flow.unrecorded, self._flow.unsent
-            self._flow = None
+            self._unrecorded, self._unsent = flow.unrecorded, flow.unsent
         return total
 
     def retry(self, message_ids: list[int], now: datetime) -> int:
@@ -192,7 +193,7 @@ class Deliverer:
             total.uncertain += lost
         self._recovered_at = now
 
-    def _open_runner(self) -> None:
+    def _with_channels(self) -> asyncio.Runner:
         runner = asyncio.Runner()
         try:
             runner.run(self._open_channels())
@@ -202,7 +203,7 @@ class Deliverer:
                 runner.run(self._close_channels())
             runner.close()
             raise
-        self._runner = runner
+        return runner
 
     async def _open_channels(self) -> None:
         for channel in self._channels.values():

@@ -63,7 +63,6 @@ class Flow:
         self._is_ending = False
         self._braked: frozenset[str] = frozenset()
         self._failure: Exception | None = None
-        self._under_way = 0
         self.unsent: list[int] = []
         """what was handed over, has not gone out and could not be put back yet"""
         self.unrecorded: list[Done] = []
@@ -140,10 +139,7 @@ class Flow:
             if self._is_halted or stream in self._braked:
                 self.unsent.append(message.id)
                 continue
-            self._under_way += 1
-            outcome = await self._attempt(message, outgoing)
-            self._under_way -= 1
-            done.put_nowait(Done(message, outcome, time()))
+            done.put_nowait(Done(message, await self._attempt(message, outgoing), time()))
 
     async def _attempt(self, message: MessageRow, outgoing: Outgoing) -> Outcome:
         channel = self._channels.get(message.channel)
@@ -181,7 +177,7 @@ class Flow:
         """Outcomes are written down together, but none waits long for others."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _GATHERED_S
-        while (self._under_way or not self._is_ending) and done.qsize() < _RECORDED and loop.time() < until:
+        while not self._is_ending and done.qsize() < _RECORDED and loop.time() < until:
             await asyncio.sleep(_GATHERED_S / 10)
 
     async def _write_down(self, batch: list[Done]) -> None:

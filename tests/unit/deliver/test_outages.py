@@ -160,3 +160,22 @@ def test_only_what_is_still_the_worker_s_is_put_back(store: Store) -> None:
         freed = claims.take_back(connection, "w", ids, NOW)
     assert post.statuses(ids) == ["queued", "handed_over", "uncertain(worker_died)"]
     assert freed == [("email", False, None)]
+
+
+def test_a_stop_waits_for_so_long_and_no_longer(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = _loop(Post(sqlite_store), Wire())
+    is_stuck, is_free = Event(), Event()
+
+    def hang(*_: object) -> None:
+        is_stuck.set()
+        assert is_free.wait(PATIENCE_S)
+        raise RuntimeError("freed")
+
+    monkeypatch.setattr(Deliverer, "run_once", hang)
+    loop.start()
+    assert is_stuck.wait(PATIENCE_S)
+    loop.stop(patience_s=0.01)
+    assert loop._thread.is_alive()
+    is_free.set()
+    loop.stop()
+    assert not loop._thread.is_alive()

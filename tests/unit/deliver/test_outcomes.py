@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 
 import pytest
@@ -266,11 +267,37 @@ def test_what_a_stopped_worker_has_not_sent_waits_again(store: Store) -> None:
         worker._channels = {"email": stopping}
         done = worker.run_once(NOW)
         assert 0 < done.sent < 300
-        worker._channels = {"email": wire}
-        worker.run_once(NOW + hours(1))
+        # Told once, it stays stopped, however late the next call comes.
+        assert not worker.run_once(NOW + hours(1)).did_something
+    post.deliver(wire, NOW + hours(1))
     assert set(post.statuses(ids)) == {"sent"}
     assert len(stopping.given) + len(wire.given) == 300
     assert {post.at(i).attempts for i in ids} == {1}
+
+
+def test_a_stop_between_two_calls_holds_and_one_during_a_call_that_hangs_cuts_it_off(
+    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = Post(sqlite_store, LOOSE)
+    ids = post.queue(post.message(1), post.message(2, topic="orders", is_transactional=True), post.message(3))
+    with post.worker(("email", Wire())) as worker:
+        worker.stop()
+        assert not worker.run_once(NOW).did_something
+    assert post.statuses(ids) == ["queued"] * 3
+    monkeypatch.setattr(deliver_flow, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(deliver_flow, "_WATCHED_S", 0.01)
+
+    class Hanging(Wire):
+        async def send(self, message: Outgoing) -> Outcome:
+            if message.key == "m3":
+                worker.stop()
+                return Outcome("sent")
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    with post.worker(("email", Hanging())) as worker:
+        worker.run_once(NOW)
+    assert post.statuses(ids) == ["uncertain(connection_broke)", "queued(deferred)", "sent"]
 
 
 def test_sending_is_concurrent_but_bounded(sqlite_store: Store) -> None:
