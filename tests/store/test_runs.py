@@ -76,12 +76,19 @@ def test_runs_are_due_in_order_unless_paused(store: Store) -> None:
         assert [r.profile_id for r in runs.due(connection, NOW, 10)] == [2, 1]
         assert [r.profile_id for r in runs.due(connection, NOW, 1)] == [2]
         assert [r.profile_id for r in runs.due(connection, NOW, 9, after=[made[1].id])] == [1]
-        assert runs.next_due(connection) == NOW - timedelta(1)
         journey_states.put(connection, "other", False, NOW)
         runs.pause(connection, [made[4].id], False)
         assert [r.profile_id for r in runs.due(connection, NOW, 10)] == [2, 1, 5, 6]
         runs.wake(connection, [made[2].id, made[3].id], NOW - timedelta(2))
         assert [r.profile_id for r in runs.due(connection, NOW, 2)] == [3, 4]
+
+
+def test_runs_that_wait_for_their_own_words_leave_the_place_to_others(store: Store) -> None:
+    with store.begin() as connection:
+        spoke = [run(n, wake_at=NOW - timedelta(1), seen_seq=8) for n in range(3)]
+        runs.enter(connection, [*spoke, run(3, seen_seq=7), run(4)])
+        assert [r.profile_id for r in runs.due(connection, NOW, 2, seen=7)] == [3, 4]
+        assert [r.profile_id for r in runs.due(connection, NOW, 2, seen=8)] == [0, 1]
 
 
 def test_runs_that_one_worker_holds_are_passed_over_by_another(new_store) -> None:

@@ -153,3 +153,27 @@ def test_the_command_draws_bars_and_refuses_nonsense(past: Path) -> None:
     assert workspaces.keepers("-w", past, "replay", "welcome", "--json").json["entered"] == 3
     assert workspaces.keepers("-w", past, "replay", "welcom").code != 0
     assert workspaces.keepers("-w", past, "replay", "welcome", "--sample", "lots").code == 2
+
+
+def test_who_was_silent_for_long_is_left_alone_by_then(past: Path) -> None:
+    drafted = [
+        {
+            "id": "late",
+            "enter": [{"event": "Signed Up"}],
+            "if": {"trait": "email", "eq": "ida@example.com"},
+            "steps": [
+                {"id": "soon", "message": "hello"},
+                {"id": "rest", "delay": "20d"},
+                {"id": "m", "message": "nudge"},
+            ],
+        }
+    ]
+    told = []
+    for sunset in ({"after": "180d", "grace": "14d"}, {"after": "5d", "grace": "5d"}):
+        written = completed(PLAYBOOK | {"journeys": drafted, "contact": {"sunset": sunset}})
+        workspaces.write_playbook(past, written or {})
+        with workspaces.opened(past) as workspace:
+            done = _replay(workspace, "late")
+        told.append((done["sent"], done["skipped"]))
+    # Her order a day after she signed up is the last that was heard of her.
+    assert told == [({"email": 2}, {}), ({"email": 1}, {"sunset": 1})]

@@ -405,6 +405,9 @@ class Work:
                 )
                 if line.what in ("goal", "ended"):
                     said += told_of(job.moved.run, line.what, line.reason, line.at)
+        # Runs first and the log's counter after them, as delivery does: the other way round the two would wait for
+        # each other. What is saved needs the last seq.
+        runs.lock(connection, [job.row.id for job in jobs])
         request_entries(connection, wishes.entries, self._now)
         log.say(connection, [*wishes.said, *said], self._now)
         seen = counters.last(connection, counters.SEQ) if wishes.spoke else 0

@@ -27,12 +27,14 @@ class Calendar:
         self._warehouse = warehouse
         self._looked: dict[tuple[str, int, int], tuple[datetime, list[Item]]] = {}
         """way → until when it was looked ahead, and who was found"""
+        self._imported = 0
 
     def items(
         self, roster: Roster, standing: Standing, after: datetime, until: datetime, learned: Collection[str]
     ) -> list[Item]:
         """Everybody's entries in (after, until], one item for each. `learned`: traits that changed since."""
         found: list[Item] = []
+        self._forget_before_imports()
         for way in roster.dated:
             key = (way.journey.id, way.journey.version, way.n)
             known = self._looked.get(key)
@@ -45,6 +47,14 @@ class Calendar:
                 due = self._find(way, standing, after, until)
             found += due
         return found
+
+    def _forget_before_imports(self) -> None:
+        """What is imported teaches traits past the log, and so past what was learned."""
+        row = self._warehouse.cursor().execute("SELECT count(*) FROM import_chunks").fetchone()
+        chunks = int(row[0]) if row else 0
+        if chunks != self._imported:
+            self._looked.clear()
+            self._imported = chunks
 
     def _find(
         self, way: Way, standing: Standing, after: datetime, until: datetime, *, is_ahead: bool = False

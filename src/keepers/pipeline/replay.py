@@ -40,6 +40,7 @@ from keepers.store.message_tables import suppressions as suppressed
 from keepers.store.migrate import upgrade
 from keepers.store.runs import RunRow
 from keepers.store.suppressions import Suppression
+from keepers.warehouse import engaged
 from keepers.warehouse.answers import Answerer
 from keepers.warehouse.asks import preview_numbers
 from keepers.warehouse.relay import changes_after
@@ -217,7 +218,8 @@ class Replay:
                 sent.setdefault(hashed, []).append((at, channel))
         for listed in said.values():
             listed.sort(key=lambda one: one.at)
-        return Known(said, refused, self._activity(people, canon, since, until), sent)
+        engaged_at = _by_owner(engaged.times(self._answerer.warehouse, since, until), people, canon)
+        return Known(said, refused, self._activity(people, canon, since, until), engaged_at, sent)
 
     def _activity(
         self, people: frozenset[int], canon: Mapping[int, int], since: datetime, until: datetime
@@ -230,12 +232,19 @@ class Replay:
             """,
             [since - timedelta(days=1), until],
         )
-        found: dict[int, list[datetime]] = {}
-        for who, at in rows.fetchall():
-            owner = canon.get(who, who)
-            if owner in people:
-                found.setdefault(owner, []).append(at)
-        return found
+        return _by_owner(rows.fetchall(), people, canon)
+
+
+def _by_owner(
+    rows: Sequence[tuple[int, datetime]], people: frozenset[int], canon: Mapping[int, int]
+) -> dict[int, list[datetime]]:
+    """Instants by the customer whose they are now, in the order they come in."""
+    found: dict[int, list[datetime]] = {}
+    for who, at in rows:
+        owner = canon.get(who, who)
+        if owner in people:
+            found.setdefault(owner, []).append(at)
+    return found
 
 
 class _Shell(Advancer):

@@ -30,6 +30,7 @@ class Known(NamedTuple):
     consents: Mapping[int, Sequence[Consent]]
     suppressions: Mapping[tuple[str, str], Suppression]
     activity: Mapping[int, Sequence[datetime]]
+    engaged: Mapping[int, Sequence[datetime]]
     sent: Mapping[str, list[tuple[datetime, str]]]
     """address → (when, channel) of marketing that really went out, and then of what the replay would send"""
 
@@ -177,7 +178,8 @@ class Rehearsal(Wishes, Checker):
                 consent=consent.state if consent is not None else None,
                 suppression=suppression.reason if suppression is not None and suppression.at <= now else None,
                 expires_at=decided_at + template.expires,
-                last_activity_at=self._active(person.profile_id, now),
+                last_activity_at=_last(self._known.activity, person.profile_id, now),
+                engaged_at=_last(self._known.engaged, person.profile_id, now),
                 country=contact.country,
                 sent=sent,
                 ahead=ahead,
@@ -192,14 +194,16 @@ class Rehearsal(Wishes, Checker):
                 held[said.channel, said.topic] = said
         return held
 
-    def _active(self, profile_id: int, now: datetime) -> datetime | None:
-        times = self._known.activity.get(profile_id, ())
-        n = bisect_right(times, now)
-        return times[n - 1] if n else None
-
     def _hash(self, person: Person, channel: str) -> str:
         recipient = recipient_of(person, channel, self._addresses) if channel != WEBHOOK else ""
         key = (channel, recipient)
         if key not in self._hashes:
             self._hashes[key] = address_hash(self._secret, channel, recipient) if recipient else ""
         return self._hashes[key]
+
+
+def _last(times: Mapping[int, Sequence[datetime]], profile_id: int, now: datetime) -> datetime | None:
+    """The last instant of a customer's up to `now`."""
+    own = times.get(profile_id, ())
+    n = bisect_right(own, now)
+    return own[n - 1] if n else None

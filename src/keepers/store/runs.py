@@ -60,6 +60,7 @@ _PLAIN_SAVED = ("version", "status", "reason", "step", "zone", "since", "wake_at
 _SAVED = (*_PLAIN_SAVED, "visits", "vars", "state", "revision")
 _saved = attrgetter(*_PLAIN_SAVED)
 _columns = select(*(journey_runs.c[name] for name in _FIELDS))
+_locking = select(journey_runs.c.id).order_by(journey_runs.c.id).with_for_update()
 
 
 def enter(connection: Connection, runs: Sequence[RunRow]) -> list[RunRow]:
@@ -106,13 +107,6 @@ def due(
     if connection.dialect.name == "postgresql":
         query = query.with_for_update(skip_locked=True)
     return [_run(row) for row in connection.execute(query).all()]
-
-
-def next_due(connection: Connection) -> datetime | None:
-    """When the next active run wakes by itself."""
-    query = select(func.min(journey_runs.c.wake_at)).where(journey_runs.c.status == "active")
-    earliest: datetime | None = connection.execute(query).scalar_one()
-    return earliest
 
 
 def get(connection: Connection, run_id: int) -> RunRow:
@@ -194,6 +188,16 @@ def save(connection: Connection, runs: Sequence[RunRow]) -> None:
         )
 
 
+def lock(connection: Connection, ids: Sequence[int]) -> None:
+    """On PostgreSQL nobody else changes these runs until the transaction ends.
+
+    Whoever writes runs and the log locks runs first, by id, and the log's counter last, so that no two wait for
+    each other.
+    """
+    if connection.dialect.name == "postgresql":
+        select_in(connection, _locking, journey_runs.c.id, sorted(ids))
+
+
 def wake(connection: Connection, ids: Sequence[int], at: datetime) -> None:
     """Active runs are due at `at`, unless they are due before: what they watch may have changed."""
     found = [run for run in _active(connection, ids) if run.wake_at is None or run.wake_at > at]
@@ -202,7 +206,9 @@ def wake(connection: Connection, ids: Sequence[int], at: datetime) -> None:
 
 def note_answers(connection: Connection, answers: Sequence[tuple[int, str, Any]], now: datetime) -> None:
     """Puts webhooks' answers into the vars of active runs, as (run, step, answer), and wakes them now."""
-    held = {run.id: run for run in _active(connection, sorted({run_id for run_id, _, _ in answers}), for_update=True)}
+    ids = sorted({run_id for run_id, _, _ in answers})
+    lock(connection, ids)
+    held = {run.id: run for run in _active(connection, ids)}
     told = {id: dict(run.vars) for id, run in held.items()}
     for run_id, step, answer in answers:
         if run_id in told:
@@ -285,10 +291,10 @@ def counts(connection: Connection, journey: str, version: int | None = None) -> 
     return StepCounts(active + sum(ended.values()), active, waiting, ended)
 
 
-def _active(connection: Connection, ids: Sequence[int], *, for_update: bool = False) -> list[RunRow]:
+def _active(connection: Connection, ids: Sequence[int]) -> list[RunRow]:
     """Of these runs the active ones. Asked for by id alone: SQLite would rather read all that are active."""
-    query = _columns.with_for_update() if for_update and connection.dialect.name == "postgresql" else _columns
-    return [run for run in map(_run, select_in(connection, query, journey_runs.c.id, ids)) if run.status == "active"]
+    found = map(_run, select_in(connection, _columns, journey_runs.c.id, ids))
+    return [run for run in found if run.status == "active"]
 
 
 def _written(value: dict[str, Any]) -> str:

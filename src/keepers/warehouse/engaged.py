@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import duckdb
 
 from keepers.warehouse.database import Warehouse, set_watermark
@@ -67,3 +69,24 @@ def _take(cursor: duckdb.DuckDBPyConnection, after: int, newest: int) -> int:
     cursor.execute("DELETE FROM engaged WHERE profile_id IN (SELECT profile_id FROM engaged_now)")
     found = cursor.execute('INSERT INTO engaged SELECT profile_id, "at" FROM engaged_now').fetchone()
     return int(found[0]) if found else 0
+
+
+def times(warehouse: Warehouse, since: datetime, until: datetime) -> list[tuple[int, datetime]]:
+    """(profile_id as it was told, at), by time: everything from `since` to `until`, and of each the last before it."""
+    rows = warehouse.cursor().execute(
+        f"""
+        WITH told AS (
+            SELECT t.profile_id, t.time AS "at" FROM tracks t
+            WHERE t.time <= $until AND (({_SAID}) OR ({_OWN}))
+            UNION ALL
+            SELECT v.profile_id, v.time FROM trait_values v
+            WHERE v.time <= $until AND starts_with(v.trait, 'subscribed.') AND v.boolean
+        )
+        SELECT profile_id, "at" FROM told WHERE "at" >= $since
+        UNION ALL
+        SELECT profile_id, max("at") FROM told WHERE "at" < $since GROUP BY 1
+        ORDER BY 2
+        """,
+        {"since": since, "until": until},
+    )
+    return [(who, at) for who, at in rows.fetchall()]
