@@ -63,6 +63,7 @@ class Flow:
         self._is_ending = False
         self._braked: frozenset[str] = frozenset()
         self._failure: Exception | None = None
+        self._under_way = 0
         self.unsent: list[int] = []
         """what was handed over, has not gone out and could not be put back yet"""
         self.unrecorded: list[Done] = []
@@ -139,7 +140,10 @@ class Flow:
             if self._is_halted or stream in self._braked:
                 self.unsent.append(message.id)
                 continue
-            done.put_nowait(Done(message, await self._attempt(message, outgoing), time()))
+            self._under_way += 1
+            outcome = await self._attempt(message, outgoing)
+            self._under_way -= 1
+            done.put_nowait(Done(message, outcome, time()))
 
     async def _attempt(self, message: MessageRow, outgoing: Outgoing) -> Outcome:
         channel = self._channels.get(message.channel)
@@ -177,7 +181,7 @@ class Flow:
         """Outcomes are written down together, but none waits long for others."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _GATHERED_S
-        while not self._is_ending and done.qsize() < _RECORDED and loop.time() < until:
+        while (self._under_way or not self._is_ending) and done.qsize() < _RECORDED and loop.time() < until:
             await asyncio.sleep(_GATHERED_S / 10)
 
     async def _write_down(self, batch: list[Done]) -> None:
