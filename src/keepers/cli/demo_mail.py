@@ -147,7 +147,7 @@ class Post:
                 Consent(profile_id, "email", ALL_TOPICS, "subscribed", at, SOURCE, WORDING)
                 for profile_id in owners.values()
             ]
-            consents.record(connection, said, at, is_import=True)
+            consents.record(connection, said, at)
 
     def close(self) -> None:
         if self._deliverer is not None:
