@@ -15,9 +15,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Rule = Literal[
-    "", "method", "said", "hidden_link", "no_agent", "agent", "apple_privacy", "gmail_prefetch", "most_links"
-]
+Rule = Literal["", "method", "said", "no_agent", "agent", "apple_privacy", "gmail_prefetch", "most_links"]
 """what gave a machine away; empty for a person"""
 BURST = timedelta(seconds=10)
 """within which most links of one message are clicked by machines only; before it has passed a click is not settled"""
@@ -78,8 +76,6 @@ class Hit(Struct, frozen=True):
     """empty when only a hash was kept"""
     network: str = ""
     """`network_of` the address, for when it is no longer kept"""
-    is_hidden: bool = False
-    """of the link no person can see"""
     is_said_machine: bool = False
     """a provider says so itself"""
 
@@ -103,7 +99,7 @@ def network_of(ip: str) -> str:
 
 def classify(hit: Hit, others: Sequence[Hit], links_in_message: int, sent_at: datetime | None) -> Verdict:
     """Who made a hit. `others` are the message's other hits known by now, in any order (`hit` among them is no harm);
-    `links_in_message` counts its different links a person can see. The same hits always give the same verdict; with
+    `links_in_message` counts its different links. The same hits always give the same verdict; with
     hits that came later it may change, for clicks within `BURST`."""
     rule = _alone(hit) or _among(hit, others, links_in_message)
     if rule:
@@ -125,8 +121,6 @@ def _alone(hit: Hit) -> Rule:
         return "method"
     if hit.is_said_machine:
         return "said"
-    if hit.kind == "click" and hit.is_hidden:
-        return "hidden_link"
     if agent == GMAIL_PREFETCH_AGENT:
         return "gmail_prefetch"
     if hit.kind == "open":
@@ -142,11 +136,9 @@ def _alone(hit: Hit) -> Rule:
 
 
 def _among(hit: Hit, others: Sequence[Hit], links_in_message: int) -> Rule:
-    """What a click gives away beside the others: the hidden link was clicked about the same time, or most links."""
+    """What a click gives away beside the others: most links were clicked about the same time."""
     if hit.kind != "click":
         return ""
-    if any(other.kind == "click" and other.is_hidden and abs(other.at - hit.at) <= BURST for other in others):
-        return "hidden_link"
     clicked = len(_burst(hit, others))
     # Two of three may be a slip of the finger and a second try: most means three or more, or both of two.
     is_enough = clicked >= 3 or clicked == links_in_message == 2
@@ -157,6 +149,6 @@ def _burst(hit: Hit, others: Sequence[Hit]) -> set[str]:
     """The most different links clicked in any span of `BURST` that holds this click."""
     if hit.kind != "click":
         return set()
-    near = [o for o in (*others, hit) if o.kind == "click" and not o.is_hidden and abs(o.at - hit.at) <= BURST]
+    near = [o for o in (*others, hit) if o.kind == "click" and abs(o.at - hit.at) <= BURST]
     starts = {o.at for o in near if o.at <= hit.at}
     return max(({o.url for o in near if start <= o.at <= start + BURST} for start in starts), key=len, default=set())

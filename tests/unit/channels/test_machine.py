@@ -31,11 +31,9 @@ def opened(agent: str = CHROME, after_s: float = 3600, ip: str = "192.0.2.7", ne
     return Hit("open", at, user_agent=agent, ip=ip, network=network)
 
 
-def clicked(
-    url: str = "/a", after_s: float = 3600, agent: str = CHROME, method: str = "GET", hidden: bool = False
-) -> Hit:
+def clicked(url: str = "/a", after_s: float = 3600, agent: str = CHROME, method: str = "GET") -> Hit:
     at = SENT + timedelta(seconds=after_s)
-    return Hit("click", at, url, method, agent, ip="192.0.2.7", is_hidden=hidden)
+    return Hit("click", at, url, method, agent, ip="192.0.2.7")
 
 
 def alone(hit: Hit, links: int = 5) -> Verdict:
@@ -158,13 +156,6 @@ def test_what_a_provider_calls_a_machines_is_one() -> None:
     assert alone(Hit("open", SENT, user_agent=CHROME, is_said_machine=True)).rule == "said"
 
 
-def test_the_hidden_link_gives_away_itself_and_what_is_clicked_about_the_same_time() -> None:
-    hidden = clicked("/hidden", 100, hidden=True)
-    assert alone(hidden) == Verdict(True, "hidden_link", True)
-    for after_s, rule in ((91, "hidden_link"), (100, "hidden_link"), (110, "hidden_link"), (110.1, ""), (4000, "")):
-        assert classify(clicked("/a", after_s), [hidden], 5, SENT).rule == rule
-
-
 @pytest.mark.parametrize(
     ("clicks", "links", "is_machine"),
     [
@@ -217,7 +208,6 @@ HITS = st.lists(
         st.sampled_from(["/a", "/b", "/c", "/d"]),
         st.integers(0, 60),
         st.sampled_from([CHROME, "curl/8", ""]),
-        hidden=st.booleans(),
     ),
     max_size=8,
 )
