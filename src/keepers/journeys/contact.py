@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -15,7 +15,8 @@ from keepers.model.fields import join
 ALL = "all"
 COUNTED = ("email", "sms", "chat", "push")
 """channels that reach out; an in-app message waits to be looked for and is neither capped nor quiet"""
-PRIORITIES = ("service", "cart", "lifecycle", "newsletter")
+Priority = Literal["service", "cart", "lifecycle", "newsletter"]
+PRIORITIES: tuple[Priority, ...] = ("service", "cart", "lifecycle", "newsletter")
 CHANNELS = ("email", "sms", "chat", "push", "in_app", "webhook")
 Most = Annotated[int, Meta(ge=0)]
 Rate = Annotated[float, Meta(gt=0, le=1)]

@@ -18,6 +18,7 @@ from keepers.model.errors import UserError
 from keepers.model.moments import format_instant, parse_instant
 
 MOST_HOPS = 10
+"""journeys and events in a chain; what is further from where it began enters nobody and says nothing more"""
 ONCE = "once"
 Cause = Literal["live", "import", "backfill", "merge", "definition"]
 Earlier = tuple[str, datetime, datetime | None]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection
 
-from keepers.channels.phone import e164
+from keepers.channels.phone import address_of
 from keepers.journeys.broadcast import Broadcast
 from keepers.journeys.contact import ContactRules
 from keepers.journeys.policy import Facts, Skip, decide
@@ -22,7 +22,7 @@ from keepers.model.consent import ConsentState, Topic, normal_address
 from keepers.model.moments import LATEST
 from keepers.pipeline.broadcast_slots import Slots
 from keepers.pipeline.facts import Contact, _others
-from keepers.render.definition import PRIORITIES, MessageTemplate
+from keepers.render.definition import MessageTemplate
 from keepers.store import broadcast_sends, suppressions
 from keepers.store.broadcast_sends import TESTED, BroadcastSend
 from keepers.warehouse.audiences import Member
@@ -74,7 +74,7 @@ class Sheet(NamedTuple):
     @property
     def priority(self) -> int:
         """A broadcast is a newsletter, whatever its message is when journeys send it; service stays service."""
-        return PRIORITIES.index(self.template.priority if self.is_transactional else NEWSLETTER)
+        return self.rules.rank(self.template.priority if self.is_transactional else NEWSLETTER)
 
     def slots(self) -> Slots:
         return Slots(
@@ -83,10 +83,16 @@ class Sheet(NamedTuple):
 
 
 class Judge:
-    """Decides about an audience chunk by chunk. One object per sending; without one, as for a preview."""
+    """Decides about an audience chunk by chunk. One object per sending; without one, as for a preview.
 
-    def __init__(self, sheet: Sheet, secret: bytes, begun: datetime, send: BroadcastSend | None = None) -> None:
+    `country` is where numbers without + belong of members whose own is not known.
+    """
+
+    def __init__(
+        self, sheet: Sheet, secret: bytes, begun: datetime, send: BroadcastSend | None = None, country: str = ""
+    ) -> None:
         self._sheet = sheet
+        self._country = country
         self._secret = secret
         self._begun = begun
         self._send = send
@@ -183,10 +189,7 @@ class Judge:
         return decision.reason if isinstance(decision, Skip) else ""
 
     def _address(self, member: Member) -> str:
-        address = member.address or ""
-        if address and self._sheet.template.channel == "sms":
-            return e164(address, member.country or "") or address
-        return address
+        return address_of(self._sheet.template.channel, member.address, member.country or self._country)
 
     def _hash(self, address: str) -> str:
         """As `model.consent.address_hash`, in the standard library's fastest way."""

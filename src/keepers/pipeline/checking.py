@@ -13,7 +13,6 @@ from keepers.model.offers import NO_CODE
 from keepers.pipeline.facts import Candidate, Contact, Decider
 from keepers.pipeline.perform import contact_of, is_transactional, recipient_of
 from keepers.pipeline.roster import Roster
-from keepers.render.definition import PRIORITIES
 from keepers.store import coupons
 from keepers.store.coupons import Want
 from keepers.store.database import Store
@@ -74,7 +73,7 @@ class Checker:
             channel=template.channel,
             topic=template.topic,
             recipient=recipient_of(person, template.channel, self._addresses) or None,
-            priority=PRIORITIES.index(template.priority),
+            priority=self._roster.playbook.contact.rank(template.priority),
             is_transactional=is_transactional(self._roster, template),
             expires_at=at + template.expires,
             contact=contact,

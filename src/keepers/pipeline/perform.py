@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from keepers.channels.phone import e164
+from keepers.channels.phone import address_of, country_of, home_country
+from keepers.journeys.entry import MOST_HOPS
 from keepers.journeys.policy import Allow, Hold, Skip
 from keepers.journeys.requests import Call, Emit, Expose, Send, Start, Update
 from keepers.journeys.run import Effect, Run
@@ -17,14 +18,13 @@ from keepers.pipeline.agenda import ENTER, Enrolment
 from keepers.pipeline.facts import Contact
 from keepers.pipeline.letters import nested
 from keepers.pipeline.roster import Roster
-from keepers.render.definition import PRIORITIES, MessageTemplate
+from keepers.render.definition import MessageTemplate
 from keepers.store import counters, log
 from keepers.store.log import OWN_SOURCE, LogRow, Said
 from keepers.store.messages import MessageRow, key_of
 from keepers.store.trail import TrailRow
 from keepers.warehouse.people import Person
 
-MOST_HOPS = 10
 TOO_MANY_HOPS = f"more than {MOST_HOPS} journeys and events in a chain: they feed each other"
 WEBHOOK = "webhook"
 
@@ -106,7 +106,7 @@ class Wishes:
                 template_version=self._roster.template_versions.get(template.id, 0),
                 topic=template.topic,
                 is_transactional=is_transactional(self._roster, template),
-                priority=PRIORITIES.index(template.priority),
+                priority=self._roster.playbook.contact.rank(template.priority),
                 status=status,
                 reason=reason,
                 send_after=send_after,
@@ -156,9 +156,7 @@ def customer_of(person: Person, told: frozenset[str] | None) -> dict[str, Any]:
 
 def contact_of(person: Person) -> Contact:
     """What of a customer decides when they may be written to."""
-    country = person.traits.get("country")
-    code = country.upper() if isinstance(country, str) and len(country) == 2 else None
-    return Contact(person.zone, code, person.last_activity_at, person.engaged_at)
+    return Contact(person.zone, country_of(person.traits) or None, person.last_activity_at, person.engaged_at)
 
 
 class _Draft(msgspec.Struct, frozen=True):
@@ -201,12 +199,7 @@ def recipient_of(person: Person, channel: str, addresses: Mapping[str, str]) -> 
     if not trait:
         # In-app messages go to the customer as such; a push to all of the customer's browsers.
         return f"#{person.profile_id}"
-    value = person.traits.get(trait)
-    address = value.strip() if isinstance(value, str) else str(value) if isinstance(value, int) else ""
-    if channel == "sms" and address:
-        # One number has many spellings, and is one inbox to caps and suppression.
-        return e164(address, contact_of(person).country or "") or address
-    return address
+    return address_of(channel, person.traits.get(trait), country_of(person.traits) or home_country(addresses))
 
 
 def _origin(run: Run, step: str) -> dict[str, Any]:

@@ -10,15 +10,14 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
+from keepers.journeys.contact import PRIORITIES, Priority
 from keepers.model import fields
 from keepers.model.definitions import Text
 from keepers.model.errors import DefinitionError, nearest
 from keepers.model.fields import join
 
 MessageChannel = Literal["email", "sms", "chat", "push", "in_app"]
-Priority = Literal["service", "cart", "lifecycle", "newsletter"]
 CHANNELS: tuple[MessageChannel, ...] = ("email", "sms", "chat", "push", "in_app")
-PRIORITIES: tuple[Priority, ...] = ("service", "cart", "lifecycle", "newsletter")
 UTM_KEYS = ("source", "medium", "campaign", "content", "term")
 EXPIRES = timedelta(days=3)
 MOST_TEXT = 200_000

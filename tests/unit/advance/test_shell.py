@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 import workspaces
+from keepers.journeys.broadcast import Broadcast
 from keepers.pipeline import advance
+from keepers.pipeline.broadcast_queue import Sheet
 from keepers.pipeline.importing import Mapping, run_import
 from keepers.store import log, runs
+from keepers.store.message_tables import messages
 from keepers.wire import Workspace
+from stories.writing import completed
 
 NOW = datetime(2026, 3, 2, 8, 30)
 MINUTE = timedelta(minutes=1)
@@ -94,3 +99,22 @@ def test_late_history_of_more_than_a_batch_enters_everybody(shop: Workspace, mon
     with shop.store.read() as connection:
         assert len(runs.of_journey(connection, "signed")) == 23
     assert advance.BATCH > 5
+
+
+def test_the_order_of_priorities_is_the_playbook_s(tmp_path: Path, migrated_folder: Path) -> None:
+    written = completed(
+        {
+            "topics": [{"id": "tips", "name": "Tips"}],
+            "mails": {"hello": {"topic": "tips", "priority": "newsletter"}},
+            "contact": {"priorities": ["newsletter", "lifecycle", "cart", "service"]},
+            "journeys": [{"id": "w", "enter": [{"event": "Signed Up"}], "steps": [{"id": "m", "message": "hello"}]}],
+        }
+    )
+    folder = workspaces.make(tmp_path / "ordered", migrated_folder, playbook=written)
+    with workspaces.opened(folder) as workspace:
+        signed_up(workspace, 1, NOW, NOW)
+        tick(workspace, NOW)
+        with workspace.store.read() as connection:
+            assert connection.execute(select(messages.c.priority)).scalars().all() == [0]
+        sheet = Sheet(Broadcast("b", "hello"), 1, {}, {}, None, workspace.in_force().playbook.contact, {})
+        assert sheet.priority == 0
