@@ -63,6 +63,9 @@ class _Verdict(NamedTuple):
     keeps_place: bool = True
 
 
+_IN_DOUBT = _Verdict("uncertain", "connection_broke")
+
+
 def is_resent(message: MessageRow) -> bool:
     """Whether a message of which nobody knows whether it went out is sent again: marketing is not."""
     return message.is_transactional or message.channel in REPEATABLE
@@ -71,7 +74,7 @@ def is_resent(message: MessageRow) -> bool:
 def record(connection: Connection, brakes: Brakes, done: Sequence[Done], total: Delivered) -> None:
     """Writes down outcomes in one transaction, and adds to `total`. News that came in before stay."""
     now = max(one.at for one in done)
-    standing = claims.statuses(connection, [one.message.id for one in done])
+    standing = claims.standing(connection, [one.message.id for one in done])
     attempts: list[tuple[Any, ...]] = []
     standings: list[tuple[Any, ...]] = []
     freed: list[tuple[Any, ...]] = []
@@ -81,7 +84,11 @@ def record(connection: Connection, brakes: Brakes, done: Sequence[Done], total: 
     answers: list[tuple[int, str, Any]] = []
     for one in done:
         message, outcome, at = one
+        status, stopped_for = standing.get(message.id, ("", ""))
         verdict = _verdict(one)
+        if status == "handed_over" and stopped_for and verdict.status == "queued":
+            # Its run was left, or its sending stopped, while it was on its way.
+            verdict = _IN_DOUBT if outcome.code == UNCERTAIN else _Verdict("skipped", stopped_for, keeps_place=False)
         _count(total, verdict)
         is_sent = outcome.status == "sent"
         tries = message.attempts + (not _is_waiting(outcome))
@@ -91,7 +98,7 @@ def record(connection: Connection, brakes: Brakes, done: Sequence[Done], total: 
         answer = _answer(one, verdict)
         if answer is not None:
             answers.append(answer)
-        if standing.get(message.id) not in ("handed_over", UNCERTAIN):
+        if status not in ("handed_over", UNCERTAIN):
             # News of it came faster than this. Doubt, raised by others when this worker's lock was lost, is settled.
             continue
         standings.append((verdict.status, verdict.reason, verdict.send_after or message.send_after, None, message.id))
@@ -121,8 +128,9 @@ def recover(connection: Connection, dead: Sequence[str], now: datetime, limit: i
     with the same Message-ID. Call again until it returns (0, 0).
     """
     orphans = claims.in_hands_of(connection, dead, limit)
-    lost = [m for m in orphans if m.status == "handed_over" and not is_resent(m)]
-    again = [m for m in orphans if m.status == "claimed" or is_resent(m)]
+    # One with a reason was stopped while it was on its way: nothing of it is repeated.
+    lost = [m for m in orphans if m.status == "handed_over" and (m.reason or not is_resent(m))]
+    again = [m for m in orphans if m.status == "claimed" or (is_resent(m) and not m.reason)]
     waiting = [("queued", "", now, None, None, m.id) for m in again]
     update_rows(connection, table, ("status", "reason", "send_after", "claimed_by", "counted_at"), waiting)
     update_rows(
@@ -149,7 +157,7 @@ def _verdict(one: Done) -> _Verdict:
         case "failed" if outcome.code == UNCERTAIN:
             if is_resent(message):
                 return _later(message, outcome, at)
-            return _Verdict("uncertain", "connection_broke")
+            return _IN_DOUBT
         case _:
             return _Verdict("failed", outcome.code or "refused", keeps_place=False)
 

@@ -161,7 +161,7 @@ def take_back(connection: Connection, worker_id: str, ids: Sequence[int], now: d
     Returns the places that are free again. What is in other hands meanwhile, or settled, stays as it is.
     """
     query = select(
-        table.c.id, table.c.status, table.c.claimed_by, table.c.attempts,
+        table.c.id, table.c.status, table.c.reason, table.c.claimed_by, table.c.attempts,
         table.c.channel, table.c.is_transactional, table.c.counted_at,
     )  # fmt: skip
     if connection.dialect.name == "postgresql":
@@ -171,12 +171,20 @@ def take_back(connection: Connection, worker_id: str, ids: Sequence[int], now: d
         for row in select_in(connection, query, table.c.id, ids)
         if row.status in ("claimed", "handed_over") and row.claimed_by == worker_id
     ]
+    # Stopped while it was handed over: it is skipped after all.
+    stopped = {row.id for row in mine if row.status == "handed_over" and row.reason}
     rows = [
-        ("queued", "", now, None, None, None, max(row.attempts - (row.status == "handed_over"), 0), row.id)
+        (
+            *(("skipped", row.reason) if row.id in stopped else ("queued", "")),
+            now, None, None, None, max(row.attempts - (row.status == "handed_over"), 0), row.id,
+        )
         for row in mine
-    ]
+    ]  # fmt: skip
     names = ("status", "reason", "send_after", "claimed_by", "handed_over_at", "counted_at", "attempts")
     update_rows(connection, table, names, rows)
+    message_history.append(
+        connection, [HistoryRow(row.id, now, "skipped", row.reason) for row in mine if row.id in stopped]
+    )
     return [Freed(row.channel, row.is_transactional, row.counted_at) for row in mine]
 
 
@@ -188,9 +196,9 @@ def in_hands_of(connection: Connection, worker_ids: Sequence[str], limit: int) -
     return [message_of(row) for row in connection.execute(query.order_by(table.c.id).limit(limit)).all()]
 
 
-def statuses(connection: Connection, ids: Sequence[int]) -> dict[int, MessageStatus]:
-    """The status of each message, locked on PostgreSQL until the transaction ends."""
-    query = select(table.c.id, table.c.status)
+def standing(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[MessageStatus, str]]:
+    """The status of each message and why, locked on PostgreSQL until the transaction ends."""
+    query = select(table.c.id, table.c.status, table.c.reason)
     if connection.dialect.name == "postgresql":
         query = query.with_for_update()
-    return {row.id: row.status for row in select_in(connection, query, table.c.id, ids)}
+    return {row.id: (row.status, row.reason) for row in select_in(connection, query, table.c.id, ids)}

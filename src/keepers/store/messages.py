@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
 from keepers.model.delivery import UNFINISHED, MessageStatus
 from keepers.model.errors import NotFoundError
@@ -192,7 +192,8 @@ def skip_unfinished(
 ) -> int:
     """What of some runs, a broadcast or a profile is not with the outside world yet will not be sent.
 
-    Returns how many messages. Messages a worker has claimed are asked about again before they are handed over.
+    Returns how many messages. Messages a worker has claimed are asked about again before they are handed over; what
+    is handed over keeps the reason, for which it is skipped if it comes back.
     """
     asked: list[ColumnElement[bool]] = [messages.c.run_id.in_(chunk) for chunk in chunks(sorted(run_ids), 500)]
     if broadcast is not None:
@@ -201,13 +202,20 @@ def skip_unfinished(
         asked.append(messages.c.profile_id == profile_id)
     skipped = 0
     for condition in asked:
+        # One statement, so that none slips through that comes back between two.
+        is_out = messages.c.status == "handed_over"
         result = connection.execute(
             update(messages)
-            .where(condition, messages.c.status.in_(UNFINISHED))
-            .values(status="skipped", reason=reason, claimed_by=None, counted_at=None)
-            .returning(messages.c.id)
+            .where(condition, messages.c.status.in_((*UNFINISHED, "handed_over")))
+            .values(
+                status=case((is_out, messages.c.status), else_="skipped"),
+                reason=reason,
+                claimed_by=case((is_out, messages.c.claimed_by), else_=None),
+                counted_at=case((is_out, messages.c.counted_at), else_=None),
+            )
+            .returning(messages.c.id, messages.c.status)
         )
-        ids = list(result.scalars())
+        ids = [row.id for row in result if row.status == "skipped"]
         message_history.append(connection, [HistoryRow(id, now, "skipped", reason) for id in ids])
         skipped += len(ids)
     return skipped

@@ -12,7 +12,7 @@ from keepers.model.delivery import Content, Outcome, Outgoing
 from keepers.model.errors import UserError
 from keepers.pipeline import deliver_flow
 from keepers.pipeline.deliver_rates import Rates
-from keepers.store import coupons, message_copies, messages, runs, suppressions, switches
+from keepers.store import claims, coupons, message_copies, messages, runs, suppressions, switches
 from keepers.store.database import Store
 from keepers.store.runs import RunRow
 from unit.deliver.posting import LOOSE, NOW, Post, Wire, hours, render
@@ -224,6 +224,45 @@ def test_a_message_stopped_between_claim_and_hand_over_does_not_go(store: Store)
     post.deliver(wire, render=many)
     assert post.statuses(ids) == ["skipped(stopped)", "sent"]
     assert wire.keys == ["m2"]
+
+
+def test_what_was_stopped_on_its_way_is_not_tried_again(store: Store) -> None:
+    post = Post(store, LOOSE)
+    with store.begin() as connection:
+        runs.enter(connection, [RunRow("w", 1, n, "", NOW, NOW, "s", None) for n in range(1, 5)])
+    orders = {"topic": "orders", "is_transactional": True}
+    ids = post.queue(
+        *(post.message(n, run_id=n) for n in (1, 2)), *(post.message(n, run_id=n, **orders) for n in (3, 4))
+    )
+
+    def answer(outgoing: Outgoing) -> Outcome:
+        with store.begin() as connection:
+            assert messages.skip_unfinished(connection, "exited", NOW, run_ids=[outgoing.profile_id]) == 0
+        if outgoing.profile_id == 4:
+            raise RuntimeError("a bug")
+        return Outcome("sent") if outgoing.profile_id == 2 else Outcome("deferred", "busy", "451")
+
+    done = post.deliver(Wire(answer))
+    assert post.statuses(ids) == ["skipped(exited)", "sent", "skipped(exited)", "uncertain(connection_broke)"]
+    assert (done.skipped, done.sent, done.uncertain) == (2, 1, 1)
+    assert post.at(ids[0]).counted_at is None
+    wire = Wire()
+    post.deliver(wire, NOW + hours(9))
+    assert wire.given == []
+
+
+def test_what_was_stopped_in_a_worker_s_hands_is_not_put_back(store: Store) -> None:
+    post, wire = Post(store, LOOSE), Wire()
+    given = {"status": "handed_over", "message_id": "<kept@x>", "topic": "orders", "is_transactional": True}
+    ids = post.queue(
+        post.message(1, run_id=1, claimed_by="dead", **given), post.message(2, run_id=1, claimed_by="w", **given)
+    )
+    with store.begin() as connection:
+        messages.skip_unfinished(connection, "exited", NOW, run_ids=[1])
+        claims.take_back(connection, "w", [ids[1]], NOW)
+    post.deliver(wire)
+    assert (post.statuses(ids), wire.given) == (["uncertain(worker_died)", "skipped(exited)"], [])
+    assert post.history(ids[1]) == ["skipped"]
 
 
 def test_the_kill_switch_works_on_what_is_claimed_too(store: Store) -> None:
