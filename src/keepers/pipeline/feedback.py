@@ -18,10 +18,12 @@ from keepers.pipeline import consequences
 from keepers.pipeline.consequences import COMPLAINED, HARD, SOFT, Bounce
 from keepers.pipeline.said import said_of
 from keepers.store import consents, hits, log, message_history, messages, reports, suppressions
+from keepers.store.bulk import update_rows
 from keepers.store.database import Store
 from keepers.store.hits import HitRow
 from keepers.store.log import Said
 from keepers.store.message_history import HistoryRow
+from keepers.store.message_tables import messages as table
 from keepers.store.messages import MessageRow
 from keepers.store.suppressions import Suppression
 
@@ -311,6 +313,9 @@ class _Telling:
     def _write(self) -> None:
         connection, brakes = self._connection, self._rules.brakes
         messages.set_status(connection, list(self._changes.values()))
+        # As of one that is refused at once: it reached nobody, and another may be tried.
+        back = [(None, None, id) for id, status, _ in self._changes.values() if status == "bounced"]
+        update_rows(connection, table, ("counted_at", "claimed_by"), back)
         message_history.append(connection, self._history)
         hits.append(connection, self._hits)
         if self._bounces:

@@ -156,6 +156,16 @@ def test_a_hit_that_was_committed_late_under_a_lower_id_is_judged_too(store: Sto
     assert [p["message_key"] for event, p in post.events() if event == "Email Link Clicked"] == ["m2", "m1"]
 
 
+def test_what_bounced_later_frees_its_place_under_the_caps(store: Store) -> None:
+    post = Post(store)
+    (first,) = sent(post, post.message(1))
+    tell(post, report("bounced", code="4.2.2"))
+    (second,) = post.queue(post.message(1, "n"))
+    post.deliver(Wire(), NOW + hours(2))
+    assert post.statuses([first, second]) == ["bounced(soft)", "sent"]
+    assert (post.at(first).counted_at, post.at(first).claimed_by) == (None, None)
+
+
 def test_a_complaint_ends_consent_and_suppresses(store: Store) -> None:
     post = Post(store)
     sent(post, post.message(1))
