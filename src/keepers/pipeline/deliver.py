@@ -22,6 +22,7 @@ from keepers.pipeline.facts import Decider
 from keepers.store import message_copies, messages, workers
 from keepers.store.bulk import chunks
 from keepers.store.database import Store
+from keepers.store.lock import IsHeld
 from keepers.store.messages import MessageRow
 
 __all__ = ["Delivered", "Deliverer", "Options", "Render", "one_by_one"]
@@ -73,7 +74,8 @@ class Deliverer:
         )
         self._desk = ThreadPoolExecutor(1, thread_name_prefix="deliver")
         self._runner: asyncio.Runner | None = None
-        self._working: AbstractContextManager[None] | None = None
+        self._working: AbstractContextManager[IsHeld] | None = None
+        self._is_held: IsHeld = lambda: False
         self._called_at = datetime.min
         self._recovered_at: datetime | None = None
         self._unrecorded: list[Done] = []
@@ -83,7 +85,7 @@ class Deliverer:
     def open(self, now: datetime) -> None:
         """Becomes the worker of its id. Raises ConflictError when somebody else is, or on SQLite delivers already."""
         working = workers.working(self._store, self._worker_id, now)
-        working.__enter__()
+        self._is_held = working.__enter__()
         self._working = working
 
     def close(self) -> None:
@@ -175,9 +177,14 @@ class Deliverer:
 
     def _recover(self, now: datetime, total: Delivered) -> None:
         """Settles what dead workers had in hand: at start, and on PostgreSQL every minute."""
-        is_first = self._recovered_at is None
         if self._recovered_at is not None and now - self._recovered_at < ORPHANS_EVERY:
             return
+        if not self._is_held():
+            log.warning("The lock of delivery worker %s was lost with its session; it is taken anew.", self._worker_id)
+            self._recovered_at = None
+            self._let_go()
+            self.open(now)
+        is_first = self._recovered_at is None
         own = self._worker_id if is_first else ""
         with self._store.begin() as connection:
             workers.beat(connection, self._worker_id, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from keepers.model.errors import ConflictError
 from keepers.store.database import Store
 
 LOCK_FILE = "sequencer.lock"
+IsHeld = Callable[[], bool]
+"""whether a lock is still held"""
 _ADVISORY_KEY = 0x4B6565706572  # “Keeper”; advisory locks are per database, so one number is enough
 
 
@@ -29,17 +31,19 @@ def sequencer(store: Store, holder: str) -> Iterator[None]:
 
 
 @contextmanager
-def alone(store: Store, file: str, key: int, holder: str) -> Iterator[None]:
+def alone(store: Store, file: str, key: int, holder: str) -> Iterator[IsHeld]:
     """Holds a lock of a name for the block: a file of the store's folder, or on PostgreSQL an advisory lock's key.
 
+    On PostgreSQL the lock is its session's: lost when that is, as when the server restarts. Whoever holds it for
+    long asks whether it still does.
     Raises ConflictError, saying who holds it, when another process or thread does.
     """
     if store.folder is not None:
         with _file_lock(store.folder / file, holder):
-            yield
+            yield lambda: True
     else:
-        with _advisory_lock(store, key, holder):
-            yield
+        with _advisory_lock(store, key, holder) as is_held:
+            yield is_held
 
 
 def _taken(by: str) -> ConflictError:
@@ -68,7 +72,18 @@ def _file_lock(file: Path, holder: str) -> Iterator[None]:
 
 
 @contextmanager
-def _advisory_lock(store: Store, key: int, holder: str) -> Iterator[None]:
+def _advisory_lock(store: Store, key: int, holder: str) -> Iterator[IsHeld]:
+    is_lost = False
+
+    def is_held() -> bool:
+        nonlocal is_lost
+        # Once lost it stays lost, though the connection may come back: in a new session, which holds nothing.
+        try:
+            is_lost = is_lost or connection.execute(text("SELECT 1")).scalar_one() != 1
+        except SQLAlchemyError:
+            is_lost = True
+        return not is_lost
+
     with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         name = f"{holder} (process {os.getpid()})"[:63]
         connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": name})
@@ -76,7 +91,7 @@ def _advisory_lock(store: Store, key: int, holder: str) -> Iterator[None]:
             got = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar_one()
             if not got:
                 raise _taken(_advisory_holder(connection, key))
-            yield
+            yield is_held
         finally:
             # Closing the session frees the lock too, but not at once; a session that is lost has none to free.
             with suppress(SQLAlchemyError):

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from keepers.store.database import Store
-from keepers.store.lock import alone
+from keepers.store.lock import IsHeld, alone
 from keepers.store.message_tables import messages, workers
 
 _LOCK_FILE = "delivery.lock"
@@ -25,16 +25,17 @@ class Worker(NamedTuple):
 
 
 @contextmanager
-def working(store: Store, worker_id: str, now: datetime) -> Iterator[None]:
+def working(store: Store, worker_id: str, now: datetime) -> Iterator[IsHeld]:
     """Is the worker of that id for the block. On SQLite there is one at a time, on PostgreSQL any number.
 
+    Told is how to ask whether it still is: others take a worker whose lock is lost for dead.
     Raises ConflictError when the id, or on SQLite the workspace's delivery, is in somebody's hands already.
     """
-    with alone(store, _LOCK_FILE, _key(worker_id), f"delivery worker {worker_id}"):
+    with alone(store, _LOCK_FILE, _key(worker_id), f"delivery worker {worker_id}") as is_held:
         with store.begin() as connection:
             connection.execute(delete(workers).where(workers.c.id == worker_id))
             connection.execute(workers.insert().values(id=worker_id, started_at=now, beat_at=now))
-        yield
+        yield is_held
         # A store that is away does not keep the lock from being freed; the note is replaced by the id's next worker.
         with suppress(SQLAlchemyError), store.begin() as connection:
             connection.execute(delete(workers).where(workers.c.id == worker_id))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from keepers.model.delivery import Outcome, Outgoing
@@ -18,7 +18,7 @@ from keepers.pipeline.deliver import Deliverer
 from keepers.pipeline.deliver_claim import one_by_one
 from keepers.running import delivering
 from keepers.running.delivering import DeliveryLoop
-from keepers.store import claims
+from keepers.store import claims, workers
 from keepers.store.database import Store
 from unit.deliver.posting import LOOSE, NOW, Post, Wire, hours, render
 
@@ -179,3 +179,28 @@ def test_a_stop_waits_for_so_long_and_no_longer(sqlite_store: Store, monkeypatch
     is_free.set()
     loop.stop()
     assert not loop._thread.is_alive()
+
+
+def test_a_lock_that_was_lost_with_its_session_is_taken_anew(new_store: Callable[[str], Store]) -> None:
+    post, wire = Post(new_store("postgres"), LOOSE), Wire()
+
+    def is_dead() -> bool:
+        with post.store.begin() as connection:
+            return workers.dead(connection, "another") == ["w"]
+
+    with post.worker(("email", wire)) as worker:
+        ids = post.queue(post.message(1))
+        worker.run_once(NOW)
+        with post.store.begin() as connection:
+            # The same name as of every lock's session: see store/lock.py.
+            ended = text(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name LIKE :name"
+            )
+            assert connection.execute(ended, {"name": "delivery worker w %"}).scalars().all() == [True]
+        ids += post.queue(post.message(2, status="claimed", claimed_by="w", counted_at=NOW))
+        assert is_dead()
+        worker.run_once(NOW + hours(1))
+        assert post.statuses(ids) == ["sent", "sent"]
+        ids += post.queue(post.message(3, status="claimed", claimed_by="w", counted_at=NOW))
+        assert not is_dead()
+    assert is_dead()
