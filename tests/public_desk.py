@@ -97,6 +97,7 @@ class ShopDesk:
         self.company = Company("Łąka & Söhne", "ul. Prosta 1, 00-838 Warszawa", "https://laka.example/")
         self.proxies = 0
         self.push_key = ""
+        self.country = "PL"
         self.now = BEGAN
         self.known: dict[int, dict[str, Any]] = {}
         self.wanted: list[Confirmation] = []

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from keepers.channels.phone import AddressTraits
 from keepers.channels.registry import CHANNELS
 from keepers.model.errors import ConflictError, NotFoundError, UserError, nearest
 from keepers.model.moments import parse_zone
@@ -137,9 +138,10 @@ class Workspace:
         return workspace_secret(self.store)
 
     @cached_property
-    def addresses(self) -> dict[str, str]:
+    def addresses(self) -> AddressTraits:
         """Channel → the trait that holds a customer's address on it."""
-        return {name: kind.address_trait for name, kind in CHANNELS.items()}
+        country = str(self.settings.channels.get("sms", {}).get("country", ""))
+        return AddressTraits({name: kind.address_trait for name, kind in CHANNELS.items()}, country)
 
     @cached_property
     def advancer(self) -> Advancer:

@@ -188,6 +188,13 @@ def test_everything_is_every_channel_and_outlives_the_profile(desk: ShopDesk, cl
         assert consents.history(connection, anna)[-1].source == "unsubscribe page"
 
 
+def test_a_bare_number_is_stopped_as_messages_know_it(desk: ShopDesk, client: TestClient, anna: int) -> None:
+    desk.known[anna] = {"email": "anna@example.com", "phone": 600100200}
+    _, path = unsubscribing(desk, anna)
+    client.post(path, data={"scope": "all"})
+    assert suppressed(desk, "sms", "+48600100200") == "unsubscribed"
+
+
 @pytest.mark.parametrize("topic", ["orders", "gone"])
 def test_a_message_whose_topic_cannot_be_left_stops_the_channel(
     desk: ShopDesk, client: TestClient, anna: int, topic: str

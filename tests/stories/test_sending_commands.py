@@ -240,6 +240,16 @@ def test_suppression_by_hand_and_by_file_keeps_hashes_alone(shop: Shop, tmp_path
     assert {one["reason"] for one in shop.ask("suppress", "list")} == {"manual", "complaint"}
 
 
+def test_a_suppressed_number_is_one_however_it_is_written(shop: Shop) -> None:
+    assert "country" in shop.refused("suppress", "add", "sms", "600 100 200")
+    assert shop.ask("suppress", "add", "sms", "+48 600-100-200", "0048600100200")["suppressed"] == 1
+    with (shop.folder / "keepers.toml").open("a", encoding="utf-8") as settings:
+        settings.write('[channels.sms]\nurl = "https://sms.example"\ncountry = "PL"\n')
+    (one,) = shop.ask("suppress", "list", "--channel", "sms", "--address", "600 100 200")
+    assert one["reason"] == "manual"
+    assert shop.ask("suppress", "lift", "sms", "600100200")["lifted"]
+
+
 def test_coupons_are_counted_and_taken_in_once(shop: Shop, tmp_path: Path) -> None:
     file = tmp_path / "codes.csv"
     file.write_text("code\nA1\nB2\nA1\n\nC3\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from keepers.model.consent import Consent, address_hash
@@ -17,7 +18,7 @@ from workspaces import keepers, make, opened, send
 NOW = datetime(2026, 3, 2, 10)
 MARKETING = {
     "topics": [{"id": "news", "name": "News"}],
-    "coupons": [{"id": "gift", "name": "Gifts", "low": 5}],
+    "coupons": [{"id": "gift", "name": "Gifts", "low": 5}, {"id": "spare", "name": "Not given yet", "low": 5}],
     "messages": [
         {
             "id": "hello",
@@ -33,6 +34,7 @@ MARKETING = {
         }
     ],
     "journeys": [{"id": "hi", "enter": [{"api": True}], "steps": [{"id": "hello", "message": "hello"}]}],
+    "broadcasts": [{"id": "gifts", "message": "hello", "coupon": "gift"}],
 }
 
 
@@ -64,6 +66,7 @@ def test_doctor_and_check_say_what_sending_lacks(shop: Path) -> None:
     found = " ".join(said["findings"])
     for part in ("There are messages for email", "The pool “gift” has 0 codes left", "postal address"):
         assert part in found
+    assert "spare" not in found
     checked = keepers("-w", shop, "check", "--json").json
     assert {"company.address", "company.url"} <= {f["field"] for f in checked["findings"]}
     with (shop / "keepers.toml").open("a") as settings:
@@ -95,6 +98,7 @@ def test_erasing_leaves_nothing_but_hashes(shop: Path) -> None:
              "timestamp": NOW.isoformat() + "Z"}
             for name in ("ida", "bob")
         ]  # fmt: skip
+        calls[0]["traits"] |= {"phone": 600100200, "country": "pl"}
         send(workspace.store, NOW, calls)
         workspace.ticker.tick(NOW)
         secret, ids = workspace.secret, [workspace.find_profile(name) for name in ("ida", "bob")]
@@ -107,6 +111,18 @@ def test_erasing_leaves_nothing_but_hashes(shop: Path) -> None:
                 )
                 for i in ids
             ]  # fmt: skip
+            own = f"#{ids[0]}"
+            inner = [
+                msgspec.structs.replace(
+                    rows[0],
+                    key=channel,
+                    channel=channel,
+                    recipient=own,
+                    address_hash=address_hash(secret, channel, own),
+                )
+                for channel in ("in_app", "push", "webhook")
+            ]
+            messages.queue(connection, inner)
             made = messages.queue(connection, rows)
             copies = [(number, Content(subject="Hello")) for number in made.values()]
             message_copies.put(connection, copies, NOW, timedelta(days=9))
@@ -114,8 +130,8 @@ def test_erasing_leaves_nothing_but_hashes(shop: Path) -> None:
             coupons.take(connection, [Want("gift", f"m{ids[0]}", ids[0])], NOW)
     assert keepers("-w", shop, "erase", "ida").code == 2
     gone = keepers("-w", shop, "erase", "ida", "--yes", "--json").json
-    assert (gone["messages"], gone["message_copies"], gone["consents"], gone["coupons"]) == (1, 1, 1, 1)
-    assert keepers("-w", shop, "erase", "ida", "--yes", "--json").json == {"suppressed": 1}
+    assert (gone["messages"], gone["message_copies"], gone["consents"], gone["coupons"]) == (4, 1, 1, 1)
+    assert keepers("-w", shop, "erase", "ida", "--yes", "--json").json == {"suppressed": 2}
     with opened(shop) as workspace, workspace.store.read() as connection:
         assert set(messages.by_keys(connection, [row.key for row in rows])) == {f"m{ids[1]}"}
         assert [set(consents.current(connection, [i])) for i in ids] == [set(), {ids[1]}]
@@ -124,3 +140,6 @@ def test_erasing_leaves_nothing_but_hashes(shop: Path) -> None:
         hashes = [address_hash(secret, "email", to) for to in ("ida@example.com", f"{ids[0]}@old.example")]
         found = suppressions.find(connection, hashes)
         assert [found["email", h].reason for h in hashes] == ["erased", "erased"]
+        phone = ("sms", address_hash(secret, "sms", "+48600100200"))
+        stopped = {(one.channel, one.hash) for one in suppressions.everything(connection)}
+        assert stopped == {("email", h) for h in hashes} | {phone}

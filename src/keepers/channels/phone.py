@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import phonenumbers
 
 _GSM7 = frozenset(
@@ -26,6 +29,37 @@ def e164(number: str, country: str = "") -> str | None:
     if not phonenumbers.is_valid_number(parsed):
         return None
     return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+
+
+class AddressTraits(dict[str, str]):
+    """Channel → the trait that holds an address on it, empty for none; `country` is where bare numbers belong."""
+
+    def __init__(self, traits: Mapping[str, str], country: str = "") -> None:
+        super().__init__(traits)
+        self.country = country
+
+
+def home_country(addresses: Mapping[str, str]) -> str:
+    """The country of a workspace's bare numbers (ISO 3166 alpha-2); empty when none is set."""
+    return addresses.country if isinstance(addresses, AddressTraits) else ""
+
+
+def country_of(traits: Mapping[str, Any]) -> str:
+    """A customer's country as two capital letters; empty when the trait says nothing of the kind."""
+    country = traits.get("country")
+    return country.upper() if isinstance(country, str) and len(country) == 2 else ""
+
+
+def address_of(channel: str, value: Any, country: str = "") -> str:
+    """A trait's value as the address messages go to and suppressions are hashed of; empty when it is none.
+
+    One number has many spellings, and is one inbox to caps and suppression. Numbers may be kept as such.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    address = value.strip() if isinstance(value, str) else str(value) if is_number else ""
+    return (e164(address, country) or address) if channel == "sms" and address else address
 
 
 def sms_parts(text: str) -> int:

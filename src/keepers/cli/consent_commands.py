@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 
 from sqlalchemy import Connection, select, tuple_
 
+from keepers.channels.phone import address_of
 from keepers.channels.registry import CHANNELS
 from keepers.cli.answers import Progress, names_of, shown
 from keepers.cli.csv_files import Report, chunks_of, first_column, new_file, rows_of
@@ -324,7 +325,16 @@ def _hashed(workspace: Workspace, channel: str, address: str) -> str:
     """An address's hash, or the hash itself when that is what was given."""
     if not address.strip():
         raise UserError("The address is empty.", field="address")
-    return address if _HASH.fullmatch(address) else address_hash(workspace.secret, channel, address)
+    if _HASH.fullmatch(address):
+        return address
+    written = address_of(channel, address, workspace.addresses.country)
+    if channel == "sms" and not written.startswith(("+", "00")):
+        raise UserError(
+            f"“{address.strip()[:40]}” may be a telephone number of many countries. Write it with + and the code of "
+            "its country, or set country in [channels.sms] of keepers.toml.",
+            field="address",
+        )
+    return address_hash(workspace.secret, channel, written)
 
 
 def _require_channel(channel: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from keepers.channels.phone import address_of, country_of
 from keepers.cli.answers import Progress
 from keepers.model.consent import address_hash
 from keepers.store import erasure
@@ -19,12 +20,14 @@ def erase(workspace: Workspace, progress: Progress, name: str) -> Any:
     profile_id = workspace.find_profile(name)
     person = people(workspace.warehouse, [profile_id]).get(profile_id)
     traits = person.traits if person is not None else {}
+    country = country_of(traits) or workspace.addresses.country
+    channels = {channel: trait for channel, trait in workspace.addresses.items() if trait}
     addresses = [
-        (channel, address_hash(workspace.secret, channel, value))
-        for channel, trait in workspace.addresses.items()
-        if trait and isinstance(value := traits.get(trait), str) and value.strip()
+        (channel, address_hash(workspace.secret, channel, address))
+        for channel, trait in channels.items()
+        if (address := address_of(channel, traits.get(trait), country))
     ]
     with workspace.sequencing("keepers erase"), workspace.store.begin() as connection:
         merged = connection.execute(select(profiles.c.id).where(profiles.c.merged_into == profile_id)).scalars()
-        gone = erasure.erase(connection, [profile_id, *merged], addresses, clock())
+        gone = erasure.erase(connection, [profile_id, *merged], addresses, clock(), channels)
     return {table: number for table, number in gone.items() if number} | {"suppressed": len(set(addresses))}

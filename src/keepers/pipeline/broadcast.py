@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from keepers.channels.phone import home_country
 from keepers.journeys.broadcast import Broadcast
 from keepers.journeys.written import span
 from keepers.model.moments import format_instant, parse_instant
@@ -204,7 +205,7 @@ class Broadcaster:
         known = self._judges.get(send.id)
         if known is not None and known[0] == sheet.version:
             return known[1]
-        judge = Judge(sheet, self._secret, begun, send)
+        judge = Judge(sheet, self._secret, begun, send, home_country(self._addresses))
         if sheet.broadcast.per_hour is not None and send.position:
             with self._store.read() as connection:
                 judge.slots.restore(broadcast_sends.slots_taken(connection, send))

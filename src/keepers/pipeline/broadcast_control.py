@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from keepers.channels.phone import home_country
 from keepers.journeys.broadcast import EASTERNMOST, Broadcast
 from keepers.model.errors import ConflictError, NotFoundError, UserError, nearest
 from keepers.model.moments import format_instant, parse_instant
@@ -92,7 +93,7 @@ def preview(
     audience = Audience(answerer, "broadcast_preview", is_temporary=True)
     trait = addresses.get(sheet.template.channel, "")
     size = audience.freeze(standing, sheet.broadcast.who, now, trait, told_of(sheet), as_of=True)
-    judge = Judge(sheet, secret, begun)
+    judge = Judge(sheet, secret, begun, country=home_country(addresses))
     skipped: Counter[str] = Counter()
     tested: Counter[str] = Counter()
     would_get = held = position = done = 0

@@ -36,6 +36,7 @@ class OpenPublicDesk:
         self.links: Links = workspace.sending.links
         self.company = Company(**workspace.sending.company)
         self.proxies = workspace.settings.server.proxies
+        self.country = workspace.addresses.country
         private = str(workspace.settings.channels.get("push", {}).get("private_key", ""))
         self.push_key = public_key(private) if private else ""
 

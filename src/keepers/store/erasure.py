@@ -3,7 +3,7 @@ writes to the addresses again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, Table, delete, select
@@ -28,16 +28,22 @@ _OF_PROFILES: tuple[Table, ...] = (in_app, push_subscriptions, consents, entry_r
 
 
 def erase(
-    connection: Connection, profile_ids: Sequence[int], addresses: Sequence[tuple[str, str]], now: datetime
+    connection: Connection,
+    profile_ids: Sequence[int],
+    addresses: Sequence[tuple[str, str]],
+    now: datetime,
+    channels: Collection[str],
 ) -> dict[str, int]:
     """Removes what is kept of profiles (a person and those merged into them); how many rows of each table.
 
-    `addresses`, as (channel, hash), are suppressed as `erased`, and so are those the messages went to. Codes that
-    were taken stay taken, by nobody. The record of events is not touched. Meant to be called again without harm.
+    `addresses`, as (channel, hash), are suppressed as `erased`, and so are those the messages went to on
+    `channels`: those with addresses, for what goes to a customer as such stops with them. Codes that were taken stay
+    taken, by nobody. The record of events is not touched. Meant to be called again without harm.
     """
     query = select(messages.c.id, messages.c.channel, messages.c.address_hash)
     sent = list(select_in(connection, query, messages.c.profile_id, profile_ids))
-    stops = {(row.channel, row.address_hash) for row in sent if row.address_hash} | set(addresses)
+    reached = {(row.channel, row.address_hash) for row in sent if row.address_hash and row.channel in channels}
+    stops = reached | set(addresses)
     suppressions.add(connection, [Suppression(c, h, "erased", now, "erasure") for c, h in sorted(stops)])
     ids = [row.id for row in sent]
     run_ids = [

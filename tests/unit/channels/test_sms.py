@@ -11,7 +11,7 @@ import pytest
 
 from channel_trials.loopback import Answering, Loopback, Says
 from keepers.channels.base import UNCERTAIN, Surroundings
-from keepers.channels.phone import e164, sms_parts
+from keepers.channels.phone import AddressTraits, address_of, e164, home_country, sms_parts
 from keepers.channels.sms import SmsChannel, SmsSettings
 from keepers.model.delivery import Content, Outcome, Outgoing
 from keepers.model.errors import UserError
@@ -165,3 +165,21 @@ def test_known_gateways_read_the_number_where_it_is_put() -> None:
     asyncio.run(channel.open())
     made = apprise.Apprise.instantiate(url.replace("{to}", "%2B48600100200"))
     assert made.targets == [("T", "+48600100200")]
+
+
+@pytest.mark.parametrize(
+    ("channel", "value", "country", "address"),
+    [
+        ("sms", " 600 100 200 ", "PL", "+48600100200"), ("sms", "0048600100200", "", "+48600100200"),
+        ("sms", 600100200, "PL", "+48600100200"), ("sms", 48600100200.0, "PL", "+48600100200"),
+        ("sms", 600100200, "", "600100200"), ("sms", True, "PL", ""), ("sms", None, "PL", ""), ("sms", " ", "PL", ""),
+        ("email", " Ann@example.com ", "PL", "Ann@example.com"),
+    ],
+)  # fmt: skip
+def test_a_trait_is_one_address_however_it_is_kept(channel: str, value: object, country: str, address: str) -> None:
+    assert address_of(channel, value, country) == address
+
+
+def test_bare_numbers_belong_where_the_workspace_says() -> None:
+    assert home_country(AddressTraits({"sms": "phone"}, "PL")) == "PL"
+    assert home_country({"sms": "phone"}) == ""

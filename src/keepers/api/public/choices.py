@@ -29,11 +29,13 @@ class Given(Struct, frozen=True):
     secret: bytes
     topics: Mapping[str, Topic]
     now: datetime
+    country: str = ""
+    """where telephone numbers without + belong"""
 
     @classmethod
     def at(cls, desk: PublicDesk) -> Given:
         """As things are at this moment. Blocks."""
-        return cls(desk.secret, desk.topics(), desk.clock())
+        return cls(desk.secret, desk.topics(), desk.clock(), desk.country)
 
 
 class Choices(Struct, frozen=True):
@@ -50,7 +52,7 @@ class Choices(Struct, frozen=True):
 def choices_of(connection: Connection, given: Given, holder: Holder, traits: Mapping[str, Any]) -> Choices:
     """Reads how a customer stands now."""
     held = consents.current(connection, [holder.profile_id]).get(holder.profile_id, {})
-    stopped = _stopped(connection, hashes(given.secret, addresses(holder, traits)))
+    stopped = _stopped(connection, hashes(given.secret, addresses(holder, traits, given.country)))
     blocked = tuple(dict.fromkeys(s.channel for s in stopped if s.reason != "unsubscribed"))
     left = {s.channel for s in stopped if s.reason == "unsubscribed"}
     states: dict[Pair, ConsentState | None] = {}
@@ -78,7 +80,7 @@ def stop_all(connection: Connection, given: Given, holder: Holder, traits: Mappi
     """No more marketing on any channel. The addresses are suppressed too, so that it outlives the profile."""
     now = given.now
     channels = dict.fromkeys([*channels_of(given.topics), *filter(None, [holder.channel])])
-    found = hashes(given.secret, addresses(holder, traits))
+    found = hashes(given.secret, addresses(holder, traits, given.country))
     suppressions.add(connection, [Suppression(channel, h, "unsubscribed", now, source) for channel, h in found])
     _record(connection, given, holder, [((c, ALL_TOPICS), "unsubscribed") for c in channels], source)
     _note(connection, given, holder, source, ALL_TOPICS)
@@ -128,7 +130,7 @@ def lift(
 
     An address that bounced, complained or was stopped by hand stays stopped: this is for the business to decide.
     """
-    found = [pair for pair in hashes(given.secret, addresses(holder, traits)) if pair[0] in channels]
+    found = [pair for pair in hashes(given.secret, addresses(holder, traits, given.country)) if pair[0] in channels]
     for stopped in _stopped(connection, found):
         if stopped.reason == "unsubscribed":
             suppressions.lift(connection, stopped.channel, stopped.hash)

@@ -54,6 +54,7 @@ def _answer(desk: PublicDesk, payload: Confirm, request: Request[Any, Any, Any])
                 "broken_title", [said("stale_text", locale)], is_good=False, more=more, status=409, is_answer=True
             )
         return draw(page, locale, desk.company)
-    found = [masked(channel, to) for channel, to in addresses(holder, traits) if channel == payload.channel]
+    reached = addresses(holder, traits, desk.country)
+    found = [masked(channel, to) for channel, to in reached if channel == payload.channel]
     whom = [address for address in found if address][:1]
     return draw(Page("confirm", "confirm_title", {"topic": name, "whom": whom}), locale, desk.company)

@@ -56,6 +56,11 @@ class PublicDesk(Protocol):
         ...
 
     @property
+    def country(self) -> str:
+        """Where telephone numbers without + belong (ISO 3166 alpha-2); empty when it is not set."""
+        ...
+
+    @property
     def push_key(self) -> str:
         """The public VAPID key for browsers, URL-safe base64; empty when web push is not set up."""
         ...

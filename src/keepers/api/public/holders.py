@@ -9,6 +9,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from keepers.api.public.visits import masked
+from keepers.channels.phone import address_of, country_of
 from keepers.channels.registry import CHANNELS
 from keepers.model.consent import Topic, address_hash
 from keepers.model.definitions import text_in
@@ -65,15 +66,19 @@ def own_locale(traits: Mapping[str, Any], otherwise: str) -> str:
     return next((t for name in LOCALE_TRAITS if isinstance(t := traits.get(name), str) and t), otherwise)
 
 
-def addresses(holder: Holder, traits: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Every (channel, recipient) a customer can be written to at: those of their traits, and that of the message."""
+def addresses(holder: Holder, traits: Mapping[str, Any], country: str) -> list[tuple[str, str]]:
+    """Every (channel, recipient) a customer can be written to at: those of their traits, and that of the message.
+
+    `country` is where telephone numbers without + belong when the customer's own is not known.
+    """
     found: dict[tuple[str, str], None] = {}
     if holder.recipient:
         found[(holder.channel, holder.recipient)] = None
     for channel, kind in CHANNELS.items():
         value = traits.get(kind.address_trait) if kind.address_trait else None
-        if isinstance(value, str) and value.strip():
-            found[(channel, value)] = None
+        address = address_of(channel, value, country_of(traits) or country)
+        if address:
+            found[(channel, address)] = None
     return list(found)
 
 

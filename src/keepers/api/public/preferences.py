@@ -90,7 +90,7 @@ def _page(desk: PublicDesk, opened: _Opened, locale: str, asked: Mapping[str, li
     given = Given.at(desk)
     with desk.store.read() as connection:
         choices = choices_of(connection, given, holder, opened.traits)
-    found = addresses(holder, opened.traits)
+    found = addresses(holder, opened.traits, desk.country)
     whom = list(dict.fromkeys(m for channel, to in found if (m := masked(channel, to))))
     blocked = [
         masked(channel, to) or channel_name(channel, locale) for channel, to in found if channel in choices.blocked
