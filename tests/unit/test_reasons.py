@@ -13,7 +13,7 @@ import pytest
 import keepers
 from keepers.journeys import entry, policy
 from keepers.measure.reasons import REASONS, is_known, reason
-from keepers.measure.sentences import LINES, line
+from keepers.measure.sentences import LINES, joined, line
 from keepers.model.consent import ConsentState, SuppressionReason
 from keepers.model.definitions import LOCALES
 from keepers.model.delivery import MessageStatus
@@ -111,3 +111,8 @@ def test_every_kind_of_line_has_the_same_parts_in_every_language() -> None:
 def test_a_marketers_own_reason_is_told_as_it_is() -> None:
     assert reason("a complaint is open", "ru") == "a complaint is open"
     assert all(len(words) == len(LOCALES) for words in REASONS.values())
+
+
+def test_what_stands_in_brackets_follows_a_sentence_as_it_is() -> None:
+    assert joined("“Hello” was sent", "(2.0.0 OK)") == "“Hello” was sent (2.0.0 OK)."
+    assert joined("It was not sent", "", "no consent (asked twice)") == "It was not sent; no consent (asked twice)."

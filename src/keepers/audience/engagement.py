@@ -17,6 +17,15 @@ EVENTS: dict[str, dict[str, str]] = {
     "in_app": {"received": "In-App Sent", "opened": "In-App Read"},
 }
 """channel → how one engages with a message → the event that says so"""
+_ABOUT_MESSAGES = ("Sent", "Delivered", "Opened", "Link Clicked", "Bounced", "Marked as Spam")
+OWN_EVENTS = frozenset(
+    {
+        *(f"{channel} {what}" for channel in ("Email", "SMS", "Chat", "Push", "In-App") for what in _ABOUT_MESSAGES),
+        *("In-App Read", "Webhook Called", "Subscribed", "Unsubscribed", "Experiment Viewed"),
+        *("Journey Entered", "Journey Goal Reached", "Journey Exited"),
+    }
+)
+"""what Keepers itself says of customers, sooner or later, whatever arrives"""
 SUBSCRIBED = "subscribed."
 """what the names of consent's traits begin with"""
 ABOUT = ("message", "journey", "broadcast", "topic")

@@ -251,5 +251,12 @@ def key(answer: dict[str, Any]) -> None:
     out.print(answer["token"], soft_wrap=True)
 
 
+def _shown(value: Any) -> str:
+    """A value as people write it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "–" if value is None else str(value)
+
+
 def done(answer: dict[str, Any]) -> None:
-    out.print(", ".join(f"{k}: {v}" for k, v in answer.items()))
+    out.print(", ".join(f"{k}: {_shown(v)}" for k, v in answer.items()))

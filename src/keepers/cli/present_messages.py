@@ -63,7 +63,7 @@ def dead_letters(answer: list[dict[str, Any]]) -> None:
 def secret(channel: str, answer: dict[str, str]) -> None:
     out.print(f"For [channels.{channel}] in keepers.toml; shown this once:", markup=False)
     for name, value in answer.items():
-        out.print(f"  {name} = {value}", soft_wrap=True, markup=False)
+        out.print(f'  {name} = "{value}"', soft_wrap=True, markup=False)
 
 
 def brakes(answer: dict[str, Any]) -> None:

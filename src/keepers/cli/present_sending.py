@@ -68,10 +68,12 @@ def starters(answer: list[dict[str, Any]]) -> None:
 
 
 def enrolled(answer: dict[str, Any]) -> None:
-    number = f"{answer['count']:,} customers"
+    is_one = answer["count"] == 1
+    number = f"{answer['count']:,} customer{'' if is_one else 's'}"
     if answer["enrolled"] or not answer["count"]:
         out.print(
-            f"{number} come to the door of {escape(answer['journey'])} at the next tick; its rules hold for them."
+            f"{number} {'comes' if is_one else 'come'} to the door of {escape(answer['journey'])} at the next tick;"
+            f" its rules hold for {'it' if is_one else 'them'}."
         )
         return
     out.print(f"{number} of the segment {escape(answer['segment'] or '')} would enter {escape(answer['journey'])}.")

@@ -286,8 +286,11 @@ def line(kind: str, locale: str, **parts: object) -> str:
 
 
 def joined(sentence: str, *more: str) -> str:
-    """A sentence with what else there is to say of it, and its full stop."""
-    return "; ".join([sentence, *(part for part in more if part)]).rstrip(".") + "."
+    """A sentence with what else there is to say of it, and its full stop. What stands in brackets follows as it is."""
+    for part in more:
+        if part:
+            sentence += f" {part}" if part.startswith("(") else f"; {part}"
+    return sentence.rstrip(".") + "."
 
 
 class _Parts(dict[str, object]):

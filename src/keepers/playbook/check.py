@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from keepers.audience import graph
 from keepers.audience.definitions import Lifecycle, Source
+from keepers.audience.engagement import OWN_EVENTS
 from keepers.audience.schema import Schema
 from keepers.model.definitions import Kind
 from keepers.model.errors import nearest
@@ -140,9 +141,9 @@ class _Check:
         )
 
     def _event(self, key: str, field: str, name: str) -> Iterator[Finding]:
-        if self.schema is None or name in self.playbook.events or name in self.schema.events:
+        if self.schema is None or name in self.playbook.events or name in self.schema.events or name in OWN_EVENTS:
             return
-        hint = nearest(name, [*self.schema.events, *self.playbook.events])
+        hint = nearest(name, [*self.schema.events, *self.playbook.events, *sorted(OWN_EVENTS)])
         yield self._finding("warning", key, field, f"no event “{name}” has arrived so far.{hint}")
 
     def _trait(self, key: str, reference: Reference) -> Iterator[Finding]:
@@ -194,7 +195,7 @@ class _Check:
                 asked.setdefault(word, set()).add(definition.id)
         for word, by in asked.items():
             sources = list(dict.fromkeys(s.event for s in self.playbook.events[word].sources))
-            if any(name in self.schema.events for name in sources):
+            if any(name in self.schema.events or name in OWN_EVENTS for name in sources):
                 continue
             shown = ", ".join(sources[:4]) + (" …" if len(sources) > 4 else "")
             message = (

@@ -125,11 +125,6 @@ def _messages(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
     said: set[Remark] = set()
     for template in playbook.messages.values():
         key = f"message/{template.id}"
-        topic = playbook.topics.get(template.topic)
-        if topic is not None and template.channel not in topic.channels:
-            known = ", ".join(topic.channels)
-            sentence = f"the topic “{topic.id}” is for {known}; add {template.channel} to it, or nobody can agree to it"
-            yield Remark(key, "channel", "warning", sentence)
         for field, level, sentence in check_message(template, playbook.snippets, traits, topics=playbook.topics):
             remark = Remark(key, field, level, sentence)
             if field.startswith("snippet/"):

@@ -15,6 +15,7 @@ from keepers.journeys.broadcast import Broadcast, parse_broadcast
 from keepers.journeys.contact import ContactRules, parse_contact
 from keepers.journeys.definition import Journey
 from keepers.journeys.parse import parse_journey
+from keepers.journeys.steps.message import Message
 from keepers.model.consent import Topic, parse_topic
 from keepers.model.errors import DefinitionError, NotFoundError, UserError, nearest
 from keepers.model.offers import CouponPool, parse_coupon_pool
@@ -78,6 +79,14 @@ class Playbook(Struct, frozen=True):
     def asking(self) -> tuple[Segment | Lifecycle, ...]:
         """Every segment and lifecycle."""
         return (*self.segments.values(), *self.lifecycles.values())
+
+    @property
+    def pools_in_use(self) -> dict[str, CouponPool]:
+        """The pools of codes that a journey or a broadcast gives from."""
+        steps = (step for journey in self.journeys.values() for step in journey.steps.values())
+        named = {step.coupon for step in steps if isinstance(step, Message)}
+        named |= {broadcast.coupon for broadcast in self.broadcasts.values()}
+        return {name: pool for name, pool in self.coupons.items() if name in named}
 
     def place(self, key: str, path: str = "") -> tuple[str, int | None]:
         """File and line of a field, or of the nearest field around it."""

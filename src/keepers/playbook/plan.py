@@ -32,7 +32,8 @@ class Flow(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True):
-    """`key` is `segment/vip`. `answers_change` is false for an edit of names and texts alone."""
+    """`key` is `segment/vip`. `answers_change` is false for a segment, lifecycle or word edited in names and texts
+    alone; whatever decides no answers, such as a journey, is changed as a whole."""
 
     key: str
     action: Action
@@ -87,9 +88,20 @@ def _changes(current: Playbook, wanted: Playbook, changed: set[str]) -> tuple[Ch
         elif key not in current.bodies:
             found.append(Change(key, "add", file, line))
         elif body_text(current.bodies[key]) != body_text(wanted.bodies[key]):
-            answered = key.replace("/", ":") in changed or key.partition("/")[0] in ("event", "rhythm")
-            found.append(Change(key, "change", file, line, answered))
+            found.append(Change(key, "change", file, line, _changes_answers(key, current, wanted, changed)))
     return tuple(found)
+
+
+def _changes_answers(key: str, current: Playbook, wanted: Playbook, changed: set[str]) -> bool:
+    kind, _, name = key.partition("/")
+    match kind:
+        case "segment" | "lifecycle":
+            return key.replace("/", ":") in changed
+        case "event":
+            before, after = current.events[name], wanted.events[name]
+            return (before.sources, before.per_day) != (after.sources, after.per_day)
+        case _:
+            return True
 
 
 def _flows(answerer: Answerer, before: Definitions, after: Definitions, now: datetime) -> tuple[Flow, ...]:

@@ -241,7 +241,8 @@ def _of_topic(message: MessageTemplate, topics: Mapping[str, Topic] | None) -> I
         yield "topic", "error", f"there is no topic “{message.topic}”.{nearest(message.topic, topics)}"
     elif message.channel not in topic.channels:
         offered = ", ".join(topic.channels)
-        yield "channel", "warning", f"the topic “{topic.id}” is not offered on {message.channel}, but on {offered}"
+        sentence = f"the topic “{topic.id}” is not offered on {message.channel}, but on {offered}"
+        yield "channel", "warning", f"{sentence}; add {message.channel} to it, or nobody can agree to it"
 
 
 def _of_markup(text: str) -> Iterator[tuple[Level, str]]:

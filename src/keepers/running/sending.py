@@ -136,7 +136,7 @@ class Sending:
             return
         with self._workspace.store.begin() as connection:
             gone = message_copies.prune(connection, now, _PRUNED)
-            low = coupons.running_low(connection, {p.id: p.low for p in self.playbook.coupons.values()}, now)
+            low = coupons.running_low(connection, {p.id: p.low for p in self.playbook.pools_in_use.values()}, now)
         for pool in low.keys() - self._low:
             log.warning("The pool of codes “%s” runs low: %d are left.", pool, low[pool])
         self._low = frozenset(low)

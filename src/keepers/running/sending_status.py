@@ -49,7 +49,7 @@ def sending_status(workspace: Workspace, now: datetime) -> tuple[dict[str, Any],
     with workspace.store.read() as connection:
         known = switches.everything(connection)
         counted = messages.unsettled(connection)
-        low = coupons.running_low(connection, {p.id: p.low for p in playbook.coupons.values()}, now)
+        low = coupons.running_low(connection, {p.id: p.low for p in playbook.pools_in_use.values()}, now)
     if not switches.is_sending(known):
         wrong.append(f"All sending is switched off: {known[switches.SENDING].reason or 'no reason was given'}.")
     braked = sorted(switches.braked(known))

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from keepers.audience.engagement import EVENTS, OWN_EVENTS
 from keepers.audience.schema import EventTable, Schema
 from keepers.model.errors import DefinitionError
+from keepers.pipeline.said import event_name
 from keepers.playbook.check import Finding, check, order
 from keepers.playbook.load import Playbook, load_bodies
+from keepers.playbook.plan import _changes
 
 
 def _playbook(**definitions: Any) -> Playbook:
@@ -185,3 +188,36 @@ def test_a_rhythm_without_its_event_is_warned_about() -> None:
     playbook = load_bodies({"rhythm": {"event": "Ordr"}, "segment/a": {"id": "a", "who": {"trait": "lost_at"}}})
     assert check(playbook) == []
     assert "rhythm is taken from “Ordr”" in _messages(check(playbook, _arrived("Order")))[0]
+
+
+def test_what_keepers_says_itself_need_not_have_arrived() -> None:
+    asked = [{"did": name} for name in ("Email Link Clicked", "In-App Read", "Journey Exited", "Unsubscribed")]
+    assert check(_playbook(segment__x={"who": {"any": asked}}), _arrived("Visit")) == []
+    (found,) = check(_playbook(segment__x={"who": {"did": "Email Link Clickd"}}), _arrived("Visit"))
+    assert "Did you mean “Email Link Clicked”" in found.message
+    about = {event_name(channel, what) for channel in ("email", "sms", "push", "in_app") for what in ("Sent", "Opened")}
+    assert about | {event_name("webhook", "Sent")} <= OWN_EVENTS
+    assert {name for events in EVENTS.values() for name in events.values()} <= OWN_EVENTS
+
+
+def test_a_channel_that_a_topic_is_not_for_is_said_once() -> None:
+    playbook = _playbook(
+        topic__orders={"name": "Orders", "kind": "transactional", "channels": ["email"]},
+        message__paid={"channel": "in_app", "topic": "orders", "content": {"en": {"title": "Paid", "text": "Thanks"}}},
+        journey__j={"enter": [{"event": "X"}], "steps": [{"id": "m", "message": "paid"}]},
+    )
+    (found,) = check(playbook)
+    assert "“orders” is not offered on in_app, but on email; add in_app to it" in found.message
+
+
+def test_only_a_segment_or_a_word_can_change_in_its_texts_alone() -> None:
+    before = {"segment": {"who": "anyone"}, "event": {"from": ["A"]}, "topic": {"name": "T"}}
+    journey = {"enter": [{"event": "X"}], "steps": [{"id": "x", "exit": "done"}]}
+    changed = {}
+    for name, more in (("a", {"name": "One"}), ("b", {"name": "Two"})):
+        made = {f"{kind}__x": {**body, **more} for kind, body in before.items()}
+        changed[name] = _playbook(**made, journey__x={**journey, **more})
+    said = {c.key: c.answers_change for c in _changes(changed["a"], changed["b"], set())}
+    assert said == {"segment/x": False, "event/x": False, "topic/x": True, "journey/x": True}
+    one, other = (_playbook(event__x={"name": "One", "from": [source]}) for source in "AB")
+    assert [c.answers_change for c in _changes(one, other, set())] == [True]
