@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from keepers.journeys.advance import advance
 from keepers.journeys.definition import Journey
 from keepers.journeys.graph import check
-from keepers.journeys.moving import merge, move, resume
+from keepers.journeys.moving import move, resume
 from keepers.journeys.parse import parse_journey
 from keepers.journeys.policy import ALLOW, Hold, Skip
 from keepers.journeys.requests import Ask, Call, Look, Question, Reply
@@ -177,7 +177,7 @@ class Life:
             case 2 if self.run.step is not None:
                 self.edit()
             case 3:
-                self.run = merge(self.run, "once", 2, "another", [("k", "once", True)])
+                self.run = replace(self.run, profile_id=2, bucket_key="another")
             case 4 | 5:
                 hooks = [step for step in self.journey.steps.values() if step.head == "webhook"]
                 answer = {"status": chance.choice([200, 204, 404, 0]), "body": {}}

@@ -30,7 +30,6 @@ MAX_ENTRIES = 100
 LOOP_REST = timedelta(hours=1)
 """A loop whose wait has nothing to wait for (a condition that holds, an open window) goes round once an hour."""
 FINISHED = "finished"
-_NOTHING = timedelta(0)
 _UNKNOWN: Any = object()
 
 

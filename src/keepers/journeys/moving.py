@@ -1,8 +1,7 @@
-"""What happens to runs from outside: a new version, a merge, a pause."""
+"""What happens to runs from outside: a new version, a pause."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
@@ -39,25 +38,6 @@ def move(run: Run, old: Journey, new: Journey, now: datetime, how: How) -> Run:
         return replace(run, version=new.version, wake_at=now)
     visits = {**run.visits, run.step: run.visits.get(run.step, 0) + 1}
     return replace(run, version=new.version, visits=visits, since=now, state={PASSED: []}, wake_at=now)
-
-
-def merge(
-    run: Run,
-    entry_key: str,
-    survivor: int,
-    bucket_key: str,
-    runs: Iterable[tuple[str, str, bool]],
-    is_per: bool = False,
-) -> Run:
-    """An active run of a profile that was merged into another: it goes on as the survivor's, or ends as `merged`.
-
-    `runs` are the survivor's own: (journey, entry key, is active). A customer is in a journey once, unless it is
-    entered once per something (`is_per`): then once for each.
-    """
-    own = [(key, is_active) for journey, key, is_active in runs if journey == run.journey]
-    is_double = any(key == entry_key or (is_active and not is_per) for key, is_active in own)
-    moved = replace(run, profile_id=survivor, bucket_key=bucket_key)
-    return ended(run, "merged") if is_double else moved
 
 
 def resume(run: Run, paused_at: datetime, now: datetime) -> Run:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, exists, or_, select
 
 from keepers.model.delivery import MessageStatus
 from keepers.store import message_history, messages
@@ -87,17 +87,6 @@ def due(
         if slot.channel in left:
             left[slot.channel] -= len(rows)
     return found
-
-
-def next_due(connection: Connection) -> datetime | None:
-    """When the next message that waits is due."""
-    instants = []
-    for slot in slots(connection):
-        query = select(func.min(table.c.send_after)).where(
-            table.c.status == slot.status, table.c.channel == slot.channel, table.c.priority == slot.priority
-        )
-        instants.append(connection.execute(query).scalar_one())
-    return min(instants, default=None)
 
 
 def _is_not_paused() -> ColumnElement[bool]:

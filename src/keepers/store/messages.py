@@ -150,14 +150,6 @@ def of_profile(
     return [message_of(row) for row in connection.execute(query.order_by(messages.c.id.desc()).limit(limit))]
 
 
-def of_runs(connection: Connection, run_ids: Sequence[int]) -> dict[int, list[MessageRow]]:
-    """The messages of each run, oldest first; runs without any are absent."""
-    found: dict[int, list[MessageRow]] = {}
-    for row in sorted(select_in(connection, columns, messages.c.run_id, run_ids), key=lambda row: row.id):
-        found.setdefault(row.run_id, []).append(message_of(row))
-    return found
-
-
 def with_status(
     connection: Connection, status: MessageStatus, *, after: int = 0, limit: int = 100, journey: str | None = None
 ) -> list[MessageRow]:

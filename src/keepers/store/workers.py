@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import blake2b
-from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,12 +15,6 @@ from keepers.store.lock import IsHeld, alone
 from keepers.store.message_tables import messages, workers
 
 _LOCK_FILE = "delivery.lock"
-
-
-class Worker(NamedTuple):
-    id: str
-    started_at: datetime
-    beat_at: datetime
 
 
 @contextmanager
@@ -44,11 +37,6 @@ def working(store: Store, worker_id: str, now: datetime) -> Iterator[IsHeld]:
 def beat(connection: Connection, worker_id: str, now: datetime) -> None:
     """Says that a worker is at work."""
     connection.execute(update(workers).where(workers.c.id == worker_id).values(beat_at=now))
-
-
-def everything(connection: Connection) -> list[Worker]:
-    """Workers that have begun and not ended, dead ones too, by id."""
-    return [Worker(*row) for row in connection.execute(select(workers).order_by(workers.c.id))]
 
 
 def dead(connection: Connection, own_id: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""New versions, merges and pauses."""
+"""New versions and pauses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from keepers.journeys.moving import merge, move, resume
+from keepers.journeys.moving import move, resume
 from unit.journeys.driving import MONDAY, Customer, journey
 
 HOUR = timedelta(hours=1)
@@ -83,24 +83,6 @@ def test_an_ended_run_is_moved_by_nothing() -> None:
     for how in ("move", "exit"):
         assert move(run, OLD, version(2, {"id": "rest", "delay": "1d"}), MONDAY, how) == run  # type: ignore[arg-type]
     assert resume(run, MONDAY, MONDAY + DAY) == run
-
-
-def test_a_merged_customer_goes_on_as_the_survivor() -> None:
-    run = merge(waiting().run, "once", 9, "key-9", [("other", "once", True)])
-    assert (run.status, run.profile_id, run.bucket_key, run.step) == ("active", 9, "key-9", "rest")
-
-
-def test_the_survivor_keeps_its_run_and_the_double_ends_as_merged() -> None:
-    run = waiting().run
-    assert merge(run, "seq:2", 9, "key-9", [("j", "seq:1", True)]).reason == "merged"
-    assert merge(run, "seq:2", 9, "key-9", [("j", "seq:1", False)]).status == "active"
-    assert merge(run, "once", 9, "key-9", [("j", "once", False)]).reason == "merged"
-
-
-def test_runs_for_different_orders_are_no_doubles() -> None:
-    run = waiting().run
-    assert merge(run, "order_id=A2", 9, "key-9", [("j", "order_id=A1", True)], is_per=True).status == "active"
-    assert merge(run, "order_id=A1", 9, "key-9", [("j", "order_id=A1", True)], is_per=True).reason == "merged"
 
 
 def test_a_pause_counts_for_no_delay() -> None:
