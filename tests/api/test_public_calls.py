@@ -103,6 +103,18 @@ def test_who_left_everything_comes_back_by_a_second_yes_only(desk: ShopDesk, cli
         assert suppressions.find(connection, [hashed]) == {}
 
 
+@pytest.mark.parametrize("left", ["offers", "*"])
+def test_who_left_a_topic_comes_back_by_a_second_yes_only(desk: ShopDesk, client: TestClient, left: str) -> None:
+    anna = desk.add_customer("anna", email="new@example.com")
+    desk.add_message(anna, "New@example.com")
+    with desk.store.begin() as connection:
+        consents.record(connection, [Consent(anna, "email", left, "unsubscribed", BEGAN, "one-click")], BEGAN)
+    got = client.post("/v1/subscribe", json=form(desk, topic="offers"))
+    assert got.json() == {"status": "subscribed"}
+    (wanted,) = desk.wanted
+    assert state(desk, wanted.profile_id, "offers").state == "pending"  # type: ignore[union-attr]
+
+
 def test_an_address_that_complained_gets_no_mail_from_a_form(desk: ShopDesk, client: TestClient) -> None:
     hashed = address_hash(SECRET, "email", "new@example.com")
     with desk.store.begin() as connection:

@@ -6,6 +6,8 @@ from hashlib import md5
 from typing import Final, Literal
 
 IdentityKind = Literal["user_id", "anonymous_id", "group_id"]
+LOCALE_TRAITS = ("locale", "language", "lang")
+"""traits that may hold the language somebody is written to in, the first that is there"""
 IDENTITY_KINDS: Final[tuple[IdentityKind, ...]] = ("user_id", "anonymous_id", "group_id")
 LONGEST_ID: Final = 512
 MOST_IDENTITIES: Final = 1000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -74,8 +74,12 @@ def complained(
 
 def check_brakes(connection: Connection, brakes: Brakes, about: Iterable[MessageRow], now: datetime) -> None:
     """Puts on the brakes of the streams of these messages where too much went wrong lately."""
+    _check(connection, brakes, {(m.channel, m.is_transactional) for m in about}, now)
+
+
+def _check(connection: Connection, brakes: Brakes, streams: Collection[tuple[str, bool]], now: datetime) -> None:
     known = switches.everything(connection)
-    for channel, is_transactional in sorted({(m.channel, m.is_transactional) for m in about}):
+    for channel, is_transactional in sorted(streams):
         stream = switches.stream_of(channel, is_transactional)
         brake = switches.brake(known, stream)
         if brake is not None and brake.on:
@@ -93,6 +97,14 @@ def check_brakes(connection: Connection, brakes: Brakes, about: Iterable[Message
             switches.set_warning(connection, stream, True, "complaints", now)
         elif brakes.hard_bounces.warn is not None and bounces >= brakes.hard_bounces.warn:
             switches.set_warning(connection, stream, True, "hard_bounces", now)
+        elif (warning := switches.warning(known, stream)) is not None and warning.on:
+            switches.set_warning(connection, stream, False, "recovered", now)
+
+
+def look_again(connection: Connection, brakes: Brakes, now: datetime) -> None:
+    """Takes back warnings of streams that have recovered: what went out since then may have gone well."""
+    known = switches.everything(connection)
+    _check(connection, brakes, switches.warned(known), now)
 
 
 def _lately(

@@ -12,12 +12,20 @@ from sqlalchemy import Connection
 
 from keepers.channels.machine import network_of
 from keepers.journeys.contact import ContactRules
-from keepers.model.consent import ALL_TOPICS, Consent, SuppressionReason, Topic, address_hash, left_with
+from keepers.model.consent import (
+    ALL_TOPICS,
+    Consent,
+    SuppressionReason,
+    Topic,
+    address_hash,
+    left_with,
+    network_address_hash,
+)
 from keepers.model.delivery import MessageStatus, Report
 from keepers.pipeline import consequences
 from keepers.pipeline.consequences import COMPLAINED, HARD, SOFT, Bounce
 from keepers.pipeline.said import said_of
-from keepers.store import consents, hits, log, message_history, messages, reports, suppressions
+from keepers.store import consents, hits, log, message_history, messages, reports, suppressions, switches
 from keepers.store.bulk import update_rows
 from keepers.store.database import Store
 from keepers.store.hits import HitRow
@@ -70,11 +78,20 @@ def take_feedback(
     younger than `patience` wait for the next run.
     """
     total = Feedback()
+    _look_again(store, rules, now)
     while total.reports < limit and _take_reports(store, rules, topics, secret, now, total):
         pass
     while total.hits < limit and _take_hits(store, is_machine, now - patience, now, total):
         pass
     return total
+
+
+def _look_again(store: Store, rules: ContactRules, now: datetime) -> None:
+    with store.read() as connection:
+        if not switches.warned(switches.everything(connection)):
+            return
+    with store.begin() as connection:
+        consequences.look_again(connection, rules.brakes, now)
 
 
 def judge_again(store: Store, is_machine: IsMachine, now: datetime, after: int = 0) -> int:
@@ -297,7 +314,7 @@ class _Telling:
 
     def _hit(self, news: _News) -> HitRow:
         report = news.report
-        known_by = address_hash(self._secret, "ip", report.ip) if report.ip else ""
+        known_by = network_address_hash(self._secret, report.ip)
         url = (report.url or "?") if report.kind == "clicked" else ""
         return HitRow(
             news.message.id,

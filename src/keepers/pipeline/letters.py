@@ -12,6 +12,7 @@ from keepers.model.consent import Topic
 from keepers.model.definitions import text_in
 from keepers.model.delivery import Content, Outgoing
 from keepers.model.errors import UserError
+from keepers.model.profile import LOCALE_TRAITS
 from keepers.playbook.load import Playbook
 from keepers.render.definition import MessageTemplate
 from keepers.render.links import Links
@@ -20,7 +21,6 @@ from keepers.store.messages import MessageRow
 from keepers.warehouse.people import Person
 
 People = Callable[[Collection[int]], Mapping[int, Person]]
-LOCALE_TRAITS = ("locale", "language", "lang")
 
 
 class Letters:

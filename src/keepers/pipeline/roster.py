@@ -21,7 +21,7 @@ from keepers.journeys.entries import DateEntry, Entry, EventEntry, ScheduleEntry
 from keepers.journeys.parse import parse_journey
 from keepers.journeys.steps.delay import Delay, Until
 from keepers.journeys.steps.window import Window
-from keepers.pipeline.letters import LOCALE_TRAITS
+from keepers.model.profile import LOCALE_TRAITS
 from keepers.playbook.live import InForce
 from keepers.playbook.load import Playbook
 from keepers.store import definitions, runs

@@ -68,3 +68,10 @@ def warning(known: Mapping[str, Switch], stream: str) -> Switch | None:
 def braked(known: Mapping[str, Switch]) -> frozenset[str]:
     """The streams whose brake holds."""
     return frozenset(name.removeprefix(_BRAKE) for name, s in known.items() if name.startswith(_BRAKE) and s.on)
+
+
+def warned(known: Mapping[str, Switch]) -> frozenset[tuple[str, bool]]:
+    """The streams a warning holds for, as (channel, is_transactional)."""
+    names = (name.removeprefix(_WARNING) for name, s in known.items() if name.startswith(_WARNING) and s.on)
+    streams = (name.rpartition(".") for name in names)
+    return frozenset((channel, kind == "transactional") for channel, _, kind in streams)

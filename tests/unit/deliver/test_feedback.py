@@ -15,6 +15,7 @@ from keepers.running.sending import _hit
 from keepers.store import consents, hits, profiles, reports, suppressions, switches
 from keepers.store.database import Store
 from keepers.store.hits import HitRow
+from keepers.store.message_tables import messages as table
 from keepers.store.messages import MessageRow
 from keepers.store.profiles import Profile
 from unit.deliver.posting import LOOSE, NOW, TOPICS, Post, Wire, hours
@@ -146,12 +147,11 @@ def test_nothing_is_dated_ahead_by_a_provider_s_clock(store: Store) -> None:
 def test_a_hit_that_was_committed_late_under_a_lower_id_is_judged_too(store: Store) -> None:
     post = Post(store, LOOSE)
     early, late = sent(post, post.message(1), post.message(2))
-    table = hits.link_hits
     fields = hits.HitRow._fields
     rows = [HitRow(message_id, NOW, "https://a", "Mail", "", "GET", id=n) for message_id, n in ((late, 5), (early, 3))]
     for row in rows:
         with store.begin() as connection:
-            connection.execute(table.insert().values(dict(zip(fields, row, strict=True))))
+            connection.execute(hits.link_hits.insert().values(dict(zip(fields, row, strict=True))))
         assert take(post).hits == 1
     assert [p["message_key"] for event, p in post.events() if event == "Email Link Clicked"] == ["m2", "m1"]
 
@@ -202,6 +202,22 @@ def test_three_complaints_in_a_thousand_stop_marketing(store: Store) -> None:
     tell(post, report("complained", "m2"), report("complained", "m3"))
     with store.read() as connection:
         assert switches.braked(switches.everything(connection)) == {"email.marketing"}
+
+
+def test_a_warning_goes_by_itself_when_the_rates_recover(store: Store) -> None:
+    post = Post(store, LOOSE | {"brakes": {"complaints": {"warn": 0.001, "stop": 0.003}}})
+    ids = sent(post, *(post.message(n) for n in range(1, 3)))
+    tell(post, report("complained", "m1"))
+    take(post)
+    with store.read() as connection:
+        assert switches.warning(switches.everything(connection), "email.marketing").on, "nothing has changed"
+    with store.begin() as connection:
+        # As if a thousand had gone out since, the complained one is past the window.
+        connection.execute(table.update().where(table.c.id == ids[0]).values(handed_over_at=None))
+    take(post)
+    with store.read() as connection:
+        warning = switches.warning(switches.everything(connection), "email.marketing")
+    assert (warning.on, warning.reason) == (False, "recovered")
 
 
 def test_clicks_and_opens_become_events_with_machines_marked(store: Store) -> None:

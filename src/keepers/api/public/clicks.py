@@ -13,8 +13,9 @@ from litestar.params import FromPath
 from keepers.api.public.desk import PublicDesk
 from keepers.api.public.hits import Hit, HitKeeper
 from keepers.api.public.pages import ALWAYS, broken, draw, is_web
-from keepers.api.public.visits import LONGEST_USER_AGENT, client_address, hashed_address, page_locale
+from keepers.api.public.visits import LONGEST_USER_AGENT, client_address, page_locale
 from keepers.channels.machine import network_of
+from keepers.model.consent import network_address_hash
 from keepers.model.errors import UserError
 from keepers.render.links import PATHS, Click, OfMessage
 
@@ -70,5 +71,5 @@ def _hit(desk: PublicDesk, request: Request[Any, Any, Any], key: str, url: str) 
     # A NUL is no character PostgreSQL could keep.
     agent = request.headers.get("user-agent", "").replace("\0", "")[:LONGEST_USER_AGENT]
     address = client_address(request.scope, desk.proxies)
-    known_by = hashed_address(desk.secret, address)
+    known_by = network_address_hash(desk.secret, address)
     return Hit(key, desk.clock(), url, request.method, agent, known_by, network_of(address))

@@ -14,11 +14,9 @@ from keepers.channels.registry import CHANNELS
 from keepers.model.consent import Topic, address_hash
 from keepers.model.definitions import text_in
 from keepers.model.errors import NotFoundError
+from keepers.model.profile import LOCALE_TRAITS
 from keepers.store import messages, profiles
 from keepers.store.messages import MessageRow
-
-LOCALE_TRAITS = ("locale", "language")
-"""traits that may hold the language somebody is written to in, the first that is there"""
 
 
 class Holder(Struct, frozen=True):

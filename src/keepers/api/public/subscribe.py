@@ -18,11 +18,11 @@ from keepers.api.public.calls import body_of, said
 from keepers.api.public.desk import Confirmation, PublicDesk
 from keepers.api.public.subjects import anonymous_id_of, check_identifier, known, known_or_new, learn
 from keepers.api.public.visitors import key_of
-from keepers.api.public.visits import client_address, hashed_address
+from keepers.api.public.visits import client_address
 from keepers.channels.addresses import parse_address
-from keepers.model.consent import Consent, Topic, address_hash, normal_address
+from keepers.model.consent import Consent, Topic, address_hash, network_address_hash, normal_address
 from keepers.model.errors import UserError, nearest
-from keepers.store import consents, identities, suppressions
+from keepers.store import consents, identities, messages, suppressions
 from keepers.store.keys import Key
 
 FORMS_PER_VISITOR = (20, timedelta(hours=1))
@@ -67,7 +67,7 @@ def subscribe_handler(desk: PublicDesk) -> HTTPRouteHandler:
             if key.kind == "secret":
                 raise HTTPException("A management key may not be used in forms. Use a write key.", status_code=403)
             if key.kind == "write":
-                visitor = hashed_address(desk.secret, client_address(request.scope, desk.proxies))
+                visitor = network_address_hash(desk.secret, client_address(request.scope, desk.proxies))
                 _allow(visitors, visitor, desk)
             return said(_subscribe(desk, key, form, mailed), 202)
 
@@ -94,8 +94,9 @@ def _subscribe(desk: PublicDesk, key: Key, form: SubscribeForm, mailed: Allowanc
         stopped = suppressions.find(connection, [hashed]).get((_CHANNEL, hashed))
         profile_id = known_or_new(connection, *owner, now)
         learn(connection, profile_id, {"email": email} | ({"locale": form.locale} if form.locale else {}), now)
-        # Who left everything once comes back by their own second yes only, not by what anybody types into a form.
-        asked = topic if stopped is None else replace(topic, double_opt_in=True)
+        # Who left the topic or everything comes back by their own second yes, not by what anybody types into a form.
+        has_left = stopped is not None or _has_left(connection, desk, profile_id, email, hashed, topic.id)
+        asked = replace(topic, double_opt_in=True) if has_left else topic
         wish = Consent(profile_id, _CHANNEL, topic.id, "pending", now, form.source or "form", form.wording)
         consents.ask(connection, wish, asked, now)
         is_closed = stopped is not None and stopped.reason != "unsubscribed"
@@ -104,6 +105,15 @@ def _subscribe(desk: PublicDesk, key: Key, form: SubscribeForm, mailed: Allowanc
             wanted = Confirmation(profile_id, email, topic.id, form.locale, url, now)
             desk.queue_confirmation(connection, wanted)
     return Subscribed("pending" if topic.double_opt_in else "subscribed")
+
+
+def _has_left(connection: Connection, desk: PublicDesk, profile_id: int, email: str, hashed: str, topic: str) -> bool:
+    """Whether anybody who reads at the address has left the topic."""
+    by_address = known(connection, "anonymous_id", anonymous_id_of(desk.secret, _CHANNEL, email))
+    readers = {profile_id, by_address or profile_id, *messages.profiles_at(connection, hashed)}
+    held = consents.current(connection, sorted(readers))
+    said = [consents.standing(own, _CHANNEL, topic) for own in held.values()]
+    return any(one is not None and one.state == "unsubscribed" for one in said)
 
 
 def _topic(desk: PublicDesk, name: str) -> Topic:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
-from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qs
@@ -38,11 +36,6 @@ def client_address(scope: Mapping[str, Any], proxies: int) -> str:
         return str(ip_address(named[:_LONGEST_ADDRESS].partition("%")[0]))
     except ValueError:
         return ""
-
-
-def hashed_address(secret: bytes, address: str) -> str:
-    """A keyed hash of a network address (HMAC-SHA-256, 32 hex digits): tells visitors apart, names nobody."""
-    return hmac.new(secret, b"ip:" + address.encode(), sha256).hexdigest()[:32] if address else ""
 
 
 def page_locale(connection: ASGIConnection[Any, Any, Any, Any], own: str = "") -> str:
