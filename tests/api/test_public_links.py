@@ -163,6 +163,20 @@ def test_hits_that_could_not_be_written_go_with_the_next(sqlite_store: Store, mo
         assert len(kept(desk)) == 2
 
 
+def test_a_fault_while_hits_are_written_stops_none_that_follow(
+    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = ShopDesk(sqlite_store)
+    path = path_of(desk.links.click(letter(desk), "https://shop.example/"))
+    with TestClient(app_of(desk, present)) as client:
+        for place in (f"{hits.__name__}.append", "keepers.api.public.hits._tell"):
+            with monkeypatch.context() as broken:
+                broken.setattr(place, lambda *_: [][1])
+                assert client.get(path, follow_redirects=False).status_code == 302
+        assert client.get(path, follow_redirects=False).status_code == 302
+        assert len(kept(desk)) == 3
+
+
 def test_a_copy_is_shown_as_it_was_sent_and_can_do_nothing(desk: ShopDesk, client: TestClient) -> None:
     html = "<html><body><h1>Zażółć</h1><script>alert(1)</script></body></html>"
     path = path_of(desk.links.view(letter(desk, Content(subject="Hi", html=html, text="Hi"))))

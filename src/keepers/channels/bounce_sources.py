@@ -7,9 +7,11 @@ crash between the two hands a mail over again; nothing is lost.
 from __future__ import annotations
 
 import asyncio
+import logging
 import mailbox
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ Take = Callable[[Sequence[Report]], None]
 Clock = Callable[[], datetime]
 _MOST_BYTES = 5_242_880
 _UNSEEN_FLAG = "S"
+log = logging.getLogger("keepers")
 
 
 def read_mail(data: bytes, verp: Verp, at: datetime, recipients: Sequence[str] = ()) -> tuple[Report, ...]:
@@ -42,8 +45,20 @@ class BounceListener:
     """An SMTP server that takes mail for the bounce domain. `take` is called in the server's thread pool; when it
     raises, the sender is told to come again later (451), so that the mail waits there."""
 
-    def __init__(self, host: str, port: int, verp: Verp, take: Take, now: Clock) -> None:
-        """Port 0 takes a free one. Mail for other domains than `verp.domain` is refused: this is no relay."""
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        verp: Verp,
+        take: Take,
+        now: Clock,
+        on_trouble: Callable[[str], None] | None = None,
+    ) -> None:
+        """Port 0 takes a free one. Mail for other domains than `verp.domain` is refused: this is no relay.
+
+        `on_trouble` is told, in the thread pool, why a mail could not be taken.
+        """
+        self._on_trouble = on_trouble
         self._verp = verp
         self._take = take
         self._now = now
@@ -73,7 +88,11 @@ class BounceListener:
         """Answers 250 after the reports are committed."""
         try:
             await asyncio.to_thread(self._keep, envelope.content, tuple(envelope.rcpt_tos))
-        except Exception:  # noqa: BLE001 - the sender keeps the mail and tries again, whatever went wrong
+        except Exception as error:  # the sender keeps the mail and tries again, whatever went wrong
+            log.exception("A mail that came back could not be taken; its sender is told to come again.")
+            if self._on_trouble is not None:
+                with suppress(Exception):
+                    await asyncio.to_thread(self._on_trouble, f"{type(error).__name__}: {error}")
             return "451 4.3.0 Not now, try again later"
         return "250 2.0.0 OK"
 

@@ -67,7 +67,10 @@ class BounceReading:
         self._readers = self._made(email.verp)
         if self._settings.listen_port:
             chosen = self._settings
-            self._listener = BounceListener(chosen.listen_host, chosen.listen_port, email.verp, self._arrived, clock)
+            self._listener = BounceListener(
+                chosen.listen_host, chosen.listen_port, email.verp, self._arrived, clock,
+                lambda trouble: self._note("listener", 0, trouble),
+            )  # fmt: skip
 
     def start(self) -> None:
         """Listens and looks. Raises UserError when the port is not to be had."""
@@ -149,6 +152,7 @@ class BounceReading:
         with self._workspace.store.begin() as connection:
             reports.append(connection, news)
             self._keep(connection, "listener", 1, "")
+        self._trouble["listener"] = ""
         self._tell()
 
     def _take(self, news: Sequence[Report]) -> None:

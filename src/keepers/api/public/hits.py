@@ -69,6 +69,14 @@ class HitKeeper:
         return True
 
     def _drain(self) -> None:
+        try:
+            self._write_all()
+        except Exception:  # whatever it was, the next hit begins anew
+            log.exception("Opens and clicks could not be kept.")
+            with self._lock:
+                self._is_busy = False
+
+    def _write_all(self) -> None:
         while True:
             with self._lock:
                 if not self._waiting:
@@ -101,6 +109,9 @@ class HitKeeper:
                     hits.append(connection, rows)
         except (SQLAlchemyError, OSError) as error:
             log.error("Opens and clicks wait for the store: %s", getattr(error, "orig", None) or error)
+            return False
+        except Exception:  # a fault of ours must not lose what waits either
+            log.exception("Opens and clicks wait.")
             return False
         return True
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any
 
 from msgspec import Struct
@@ -25,6 +27,7 @@ _KINDS: dict[str, ReportKind] = {
     "opened": "opened",
     "clicked": "clicked",
 }
+_MOST_TOKENS = 200_000
 _NOT_THE_ADDRESS = ("old", "espblock", "generic")
 """reasons of permanent failures that say nothing lasting about the address"""
 _NOT_TRIED: dict[str, ReportKind] = {"suppress-complaint": "complained", "suppress-unsubscribe": "unsubscribed"}
@@ -44,6 +47,11 @@ class Mailgun:
     id = "mailgun"
     settings = MailgunSettings
 
+    def __init__(self) -> None:
+        self._seen: OrderedDict[str, tuple[datetime, bytes]] = OrderedDict()
+        """token → when it came, and the digest of what came with it; the oldest first"""
+        self._lock = Lock()
+
     def verify(self, headers: Mapping[str, str], body: bytes, settings: MailgunSettings, now: datetime) -> None:
         if not settings.signing_key:
             raise refused("Mailgun", "its signing_key is not set")
@@ -54,6 +62,16 @@ class Mailgun:
             raise refused("Mailgun", "its signature does not fit the signing_key")
         if not is_recent(instant(stamp), now, timedelta(seconds=settings.window)):
             raise refused("Mailgun", "it is too old or from the future")
+        self._remember(token, body, now - timedelta(seconds=settings.window), now)
+
+    def _remember(self, token: str, body: bytes, since: datetime, now: datetime) -> None:
+        """A signature covers the token alone: with other news it is somebody else's. The same again is a repeat."""
+        digest = hashlib.sha256(body).digest()
+        with self._lock:
+            while self._seen and (len(self._seen) >= _MOST_TOKENS or next(iter(self._seen.values()))[0] < since):
+                self._seen.popitem(last=False)
+            if self._seen.setdefault(token, (now, digest))[1] != digest:
+                raise refused("Mailgun", "its token was used before, for something else")
 
     def reports(self, body: bytes) -> list[Report]:
         event = inner(decoded(body), "event-data")

@@ -50,9 +50,10 @@ def test_the_listener_takes_bounces_and_is_no_relay() -> None:
     assert [(r.key, r.is_hard) for r in desk.reports] == [(KEY, True)]
 
 
-def test_the_listener_lets_the_sender_keep_what_could_not_be_committed() -> None:
+def test_the_listener_lets_the_sender_keep_what_could_not_be_committed(caplog: pytest.LogCaptureFixture) -> None:
     desk = Desk(refusals=1)
-    listener = BounceListener("127.0.0.1", 0, VERP, desk.take, lambda: NOW)
+    troubles: list[str] = []
+    listener = BounceListener("127.0.0.1", 0, VERP, desk.take, lambda: NOW, troubles.append)
     listener.start()
     try:
         with smtplib.SMTP("127.0.0.1", listener.port, timeout=20) as client:
@@ -62,6 +63,8 @@ def test_the_listener_lets_the_sender_keep_what_could_not_be_committed() -> None
     finally:
         listener.stop()
     assert len(desk.reports) == 1
+    assert len(troubles) == 1
+    assert "could not be taken" in caplog.text
 
 
 @pytest.fixture
