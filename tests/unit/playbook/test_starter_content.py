@@ -159,6 +159,20 @@ def _steps(journey: Journey) -> list[Message]:
     return [step for step in journey.steps.values() if isinstance(step, Message)]
 
 
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_second_yes_is_asked_for_without_counting_clicks(locale: str) -> None:
+    tracked: list[str] = []
+
+    class Counting(Links):
+        def click(self, url: str) -> str:
+            tracked.append(url)
+            return url
+
+    url = EVERYTHING["trigger"]["url"]
+    assert url in renderer().render("confirm_subscription", EVERYTHING, [locale], Counting()).html
+    assert url not in tracked
+
+
 def test_every_journey_is_there_once() -> None:
     ids = [entry["id"] for _, entry in _entries("journeys")]
     assert sorted(ids) == JOURNEYS
