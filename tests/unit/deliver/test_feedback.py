@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from keepers.channels.machine import classify
+from keepers.model.consent import network_address_hash
 from keepers.model.delivery import Outcome, Report
 from keepers.pipeline.feedback import UNTOLD, Feedback, judge_again, take_feedback
 from keepers.running.sending import _hit
@@ -257,7 +258,7 @@ def test_a_provider_s_clicks_are_judged_like_our_own(store: Store) -> None:
     with store.read() as connection:
         kept = hits.of_messages(connection, [message_id])[message_id]
     assert "192.0.2.1" not in repr(kept)
-    assert kept[0].ip_hash
+    assert kept[0].ip_hash == network_address_hash(post.secret, "192.0.2.1")
 
 
 def test_a_provider_s_word_its_networks_and_its_silence_are_kept_for_the_rules(store: Store) -> None:
