@@ -15,11 +15,11 @@ from keepers.api.commands import command_handler
 from keepers.api.health import Figures
 from keepers.api.management import management, options
 from keepers.api.status import status_handlers
-from keepers.running.at_desk import OpenDesk
 from keepers.cli.commands import COMMANDS
 from keepers.model.event import BATCHES, CALLS, KINDS, LIMITS, SHORT
-from keepers.store.keys import KeyRing
+from keepers.running.at_desk import OpenDesk
 from keepers.running.ticking import TickLoop
+from keepers.store.keys import KeyRing
 from keepers.wire import Workspace, clock, create
 
 CALL_WORDS = {
