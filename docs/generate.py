@@ -18,8 +18,7 @@ from error_codes import CODES
 
 import keepers
 from keepers.audience.operators import OPERATORS
-from keepers.cli import demo, dkim, erasing, importing, keys, serve
-from keepers.cli.main import app
+from keepers.cli.main import with_all_commands
 from keepers.model.definitions import LOCALES, text_in
 from keepers.playbook.catalog import shipped, templates
 from keepers.playbook.starters import starters
@@ -28,13 +27,11 @@ from keepers.settings import sections
 FOLDER = Path(__file__).parent / "reference"
 MADE = "<!-- Made by docs/generate.py; edit the code instead. -->\n\n"
 LANGUAGES = {"en": "English", "ru": "Russian", "pl": "Polish", "zh": "Chinese", "it": "Italian"}
-_ADD_COMMANDS = (demo, dkim, erasing, importing, keys, serve)
-"""Modules that add their commands to `app` when imported."""
 
 
 def commands() -> str:
     """Every command with its arguments and options."""
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(with_all_commands())
     said = [
         "# Commands\n",
         f"{root.help}\n",

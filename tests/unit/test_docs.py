@@ -20,7 +20,7 @@ import typer
 
 from keepers.audience.operators import OPERATORS
 from keepers.audience.parse import LEAVES, parse_condition
-from keepers.cli.main import app
+from keepers.cli.main import with_all_commands
 from keepers.playbook.check import check
 from keepers.playbook.load import TOP_KEYS, load
 from keepers.playbook.yaml_nodes import read_document
@@ -63,7 +63,7 @@ def test_the_generated_pages_are_what_the_code_says_now() -> None:
 
 def test_every_command_and_option_is_in_the_reference() -> None:
     said = page("commands.md")
-    for path, command in generate.all_commands(typer.main.get_command(app)):
+    for path, command in generate.all_commands(typer.main.get_command(with_all_commands())):
         section = said.partition(f"## keepers {path}\n")[2].partition("\n## ")[0]
         assert section, path
         for one in command.params:
@@ -72,7 +72,7 @@ def test_every_command_and_option_is_in_the_reference() -> None:
 
 
 def test_every_option_and_command_says_what_it_does() -> None:
-    for path, command in generate.all_commands(typer.main.get_command(app)):
+    for path, command in generate.all_commands(typer.main.get_command(with_all_commands())):
         assert command.help, path
         for one in command.params:
             assert one.help, (path, one.name)

@@ -253,8 +253,8 @@ def unmerge(
     give(run(workspace, "unmerge", name=id), as_json, present.done)
 
 
-def main() -> None:
-    """Runs the command: 0 done, 2 for the person's mistake, 1 for ours; never a traceback."""
+def with_all_commands() -> typer.Typer:
+    """The command with every one of its commands: their modules add them when imported."""
     from keepers.cli import (  # noqa: F401 - they add their commands to `app`
         broadcasts,
         consent,
@@ -271,6 +271,12 @@ def main() -> None:
         serve,
     )
 
+    return app
+
+
+def main() -> None:
+    """Runs the command: 0 done, 2 for the person's mistake, 1 for ours; never a traceback."""
+    with_all_commands()
     interrupting.begin()
     try:
         app(standalone_mode=True)
