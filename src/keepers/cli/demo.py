@@ -14,9 +14,9 @@ import typer
 from msgspec import Struct
 from rich.console import Console
 
-from keepers.channels.mailbox import Mailbox
 from keepers.cli import commands, demo_data, demo_mail, demo_report, present
 from keepers.cli.asking import reporting
+from keepers.cli.demo_mailbox import DemoMailbox
 from keepers.cli.main import app
 from keepers.cli.timelapse import play
 from keepers.model.errors import ConflictError
@@ -58,7 +58,7 @@ def demo(
     timings = Timings()
     history = demo_data.online_retail(data) if data is not None else demo_data.cdnow(letters)
     workspace = _fresh(directory.absolute(), history.shop)
-    mailbox = demo_mail.start_mailbox(workspace) if history.sample else None
+    mailbox = DemoMailbox(workspace.folder / demo_mail.MAILBOX) if history.sample else None
     if mailbox is not None:
         workspace = _with_mail(workspace, mailbox)
     post: demo_mail.Post | None = None
@@ -105,7 +105,7 @@ def _fresh(folder: Path, shop: str) -> Workspace:
     return workspace
 
 
-def _with_mail(workspace: Workspace, mailbox: Mailbox) -> Workspace:
+def _with_mail(workspace: Workspace, mailbox: DemoMailbox) -> Workspace:
     """The workspace with three starter journeys, sending to the mailbox."""
     with (workspace.folder / FILE).open("a", encoding="utf-8") as settings:
         settings.write(demo_mail.SETTINGS.format(port=mailbox.smtp_port))
@@ -179,7 +179,7 @@ def _example(workspace: Workspace) -> str:
     return f"#{row[0]}" if row else "#1"
 
 
-def _serve(workspace: Workspace, port: int | None, mailbox: Mailbox | None) -> None:
+def _serve(workspace: Workspace, port: int | None, mailbox: DemoMailbox | None) -> None:
     from keepers.running.serving import serve
 
     if mailbox is not None:

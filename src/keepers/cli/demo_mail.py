@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from keepers.channels.mailbox import Mailbox
+from keepers.cli.demo_mailbox import DemoMailbox
 from keepers.model.consent import ALL_TOPICS, Consent
 from keepers.model.definitions import LOCALES
 from keepers.model.moments import format_instant
@@ -81,7 +81,7 @@ def purchases(path: Path) -> deque[Purchase]:
 class Post:
     """The sample's customers (`timelapse.Mail`): they buy as they did, and letters go out to the mailbox."""
 
-    def __init__(self, workspace: Workspace, mailbox: Mailbox, history: deque[Purchase], first: datetime) -> None:
+    def __init__(self, workspace: Workspace, mailbox: DemoMailbox, history: deque[Purchase], first: datetime) -> None:
         self._workspace = workspace
         self._history = history
         self._known: set[str] = set()
@@ -152,7 +152,6 @@ class Post:
     def close(self) -> None:
         if self._deliverer is not None:
             self._deliverer.close()
-        self.mailbox.stop()
 
 
 def traits_of(customer: str) -> dict[str, Any]:
@@ -169,13 +168,6 @@ def traits_of(customer: str) -> dict[str, Any]:
 def for_the_sample(text: str) -> str:
     """A starter journey's file, for customers with made-up addresses alone."""
     return _IF.sub(r"\1{all: [{trait: made_up, eq: true}, \2]}  # the demo knows no other addresses", text)
-
-
-def start_mailbox(workspace: Workspace) -> Mailbox:
-    """The mailbox the demo's workspace sends to, on any free ports."""
-    box = Mailbox(workspace.folder / MAILBOX, smtp_port=0, http_port=0, now=lambda: datetime(2000, 1, 1))
-    box.start()
-    return box
 
 
 def _percent(salt: str, customer: str) -> int:
