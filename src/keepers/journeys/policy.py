@@ -175,7 +175,7 @@ def national_holidays(country: str, year: int) -> frozenset[date]:
     """A country's public holidays; none where they are not known."""
     import holidays  # takes longer to import than most commands take to run
 
-    try:
-        return frozenset(holidays.country_holidays(country.upper(), years=year))
-    except NotImplementedError:
+    code = country.upper()
+    if code not in holidays.list_supported_countries():
         return frozenset()
+    return frozenset(holidays.country_holidays(code, years=year))
