@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta, abstractmethod
 from collections.abc import Generator, Iterator
 from datetime import datetime
 from typing import Any, ClassVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, StructMeta
 
 from keepers.journeys.refs import Lookup
 from keepers.journeys.requests import Result
@@ -49,7 +50,11 @@ class Seen:
         return self.zone if name == "customer" else name
 
 
-class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Kind(StructMeta, ABCMeta):
+    """A struct whose subclasses must say what is abstract in it."""
+
+
+class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, metaclass=_Kind):
     """One step. Subclasses are found by the registry: each is a file, with its `head`, the field that names it."""
 
     head: ClassVar[str]
@@ -61,13 +66,13 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     id: Id
     name: Text = ""
 
+    @abstractmethod
     def run(self, seen: Seen) -> Passing:
         """Asks all it must know, then yields what is to be done, then returns Go, Wait or Leave."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ports(self) -> dict[str, str]:
         """port → the step it leads to, as written: empty for the following one, `end` for none."""
-        raise NotImplementedError
 
     def conditions(self) -> Iterator[tuple[str, Any, str]]:
         """(name, condition as written, field): asked as `<step>.<name>`."""
