@@ -91,7 +91,8 @@ def _quiet() -> dict[str, Quiet]:
 
 class ContactRules(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """Caps per address and channel (window → most), quiet hours, brakes, sunset, warm-up. What is not written keeps
-    its default; a channel's caps or quiet hours that are written replace it, `{}` takes them away."""
+    its default; a channel's caps or quiet hours that are written replace it, `{}` takes them away. `caps: {}` and
+    `quiet: {}` take away those of every channel."""
 
     caps: dict[str, dict[Duration, Most]] = field(default_factory=_caps)
     quiet: dict[str, Quiet] = field(default_factory=_quiet)
@@ -136,7 +137,8 @@ class ContactRules(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
 
 def parse_contact(data: Any, at: str = "contact") -> ContactRules:
-    """The `contact:` section; what is not written keeps its default. Raises DefinitionError naming the field."""
+    """The `contact:` section; what is not written keeps its default, `{}` means none. Raises DefinitionError naming
+    the field."""
     if data is None:
         return ContactRules()
     if not isinstance(data, dict):
@@ -148,7 +150,7 @@ def parse_contact(data: Any, at: str = "contact") -> ContactRules:
             fields.pop(name, None)
         elif isinstance(written, dict):
             plain = {k: v if v is not None else {} for k, v in written.items()}
-            fields[name] = {k: _plain(v) for k, v in defaults.items()} | plain
+            fields[name] = {k: _plain(v) for k, v in defaults.items()} | plain if plain else {}
         else:
             raise DefinitionError("expected channels and their rules", field=join(at, name))
     return read(fields, ContactRules, at)

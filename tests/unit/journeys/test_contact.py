@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from keepers.journeys.contact import ContactRules, parse_contact
+from keepers.journeys.policy import ALLOW, Facts, Hold, decide
 from keepers.model.errors import DefinitionError
 
 
@@ -50,6 +51,20 @@ def test_what_is_written_for_a_channel_replaces_its_default_and_no_other() -> No
 
 def test_caps_can_be_taken_away() -> None:
     assert parse_contact({"caps": {"all": None}}).windows["all"] == ()
+    assert parse_contact({"caps": {}}).windows == {}
+    assert parse_contact({"caps": {}}).quiet == ContactRules().quiet
+
+
+def test_quiet_hours_can_be_taken_away_from_a_channel_or_from_all() -> None:
+    night = Facts(now=datetime(2026, 6, 1, 2), zone="UTC", channel="email", recipient="a@x.org", consent="subscribed")
+    assert isinstance(decide(parse_contact({}), night), Hold)
+    for quiet in ({}, {"email": {}}, {"email": None}):
+        assert decide(parse_contact({"quiet": quiet}), night) == ALLOW
+    assert parse_contact({"quiet": {}}).quiet == {}
+
+
+def test_a_section_with_nothing_under_it_keeps_its_defaults() -> None:
+    assert parse_contact({"quiet": None, "caps": None}) == ContactRules()
 
 
 def test_priorities_decide_the_order() -> None:
