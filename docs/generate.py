@@ -22,7 +22,7 @@ from keepers.cli.main import with_all_commands
 from keepers.model.definitions import LOCALES, text_in
 from keepers.playbook.catalog import shipped, templates
 from keepers.playbook.starters import starters
-from keepers.settings import sections
+from keepers.settings import TEST_CLOCK, TEST_CLOCK_EXAMPLE, sections
 
 FOLDER = Path(__file__).parent / "reference"
 MADE = "<!-- Made by docs/generate.py; edit the code instead. -->\n\n"
@@ -106,6 +106,12 @@ def settings() -> str:
         "Settings stand in `keepers.toml` in the workspace's folder. Each may also be given as an environment variable "
         "`KEEPERS_<SECTION>_<NAME>`, which wins over the file: `KEEPERS_SERVER_PORT=9000`. An unknown section or name "
         "is refused with the nearest known one. The playbook is not configured here: it stands in `playbook/`.\n",
+        "## For tests\n",
+        f"`{TEST_CLOCK}={TEST_CLOCK_EXAMPLE}` moves the clock of a process: it shows the first instant when it really "
+        "is the second, and runs on from there, so processes with the same value agree on the time. It is an "
+        "environment variable alone and in no file. Every command, `keepers serve` at its start included, says on "
+        "standard error that it is set, and `keepers doctor` lists it among the findings. A value that cannot be read "
+        "is refused.\n",
     ]
     for section, struct in sections().items():
         docs = field_docs(struct)

@@ -1,7 +1,8 @@
-"""Fixtures every test may use: an empty migrated store on SQLite and on a real PostgreSQL."""
+"""Fixtures every test may use: an empty migrated store on SQLite and on a real PostgreSQL; and the suite's clock."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import warnings
@@ -14,14 +15,20 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+from keepers.model.moments import format_instant
+from keepers.settings import TEST_CLOCK
 from keepers.store.database import Store
 from keepers.store.migrate import upgrade
+from keepers.wire import clock
 from serving import Serving, copied, make_shop, serving
 
 # The same examples in every run: a failure is the change's, and no run meets a search without end.
 settings.register_profile("keepers", derandomize=True, deadline=None)
 settings.load_profile("keepers")
 ENGINES = ("sqlite", "postgres")
+BEGINS = "2026-11-24T10:00:00Z"
+"""when it is, for this process and all it starts, as the tests begin: a Tuesday morning, after all that they import"""
+os.environ.setdefault(TEST_CLOCK, f"{BEGINS}@{format_instant(clock())}")
 
 
 class Postgres:

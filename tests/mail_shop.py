@@ -6,14 +6,13 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 
 from keepers.channels.mailbox import Mailbox
-from keepers.wire import PLAYBOOK
+from keepers.wire import PLAYBOOK, clock
 from serving import SECRET, SERVER, WRITE, keepers
 
 T = TypeVar("T")
@@ -34,10 +33,6 @@ RECEIPTS: dict[str, Any] = {
 """A receipt for every first order."""
 
 
-def present() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
@@ -46,7 +41,7 @@ def free_port() -> int:
 @contextmanager
 def mailbox_at(folder: Path) -> Iterator[Mailbox]:
     """A mailbox on a free port until the block ends."""
-    mailbox = Mailbox(folder, smtp_port=0, http_port=None, now=present)
+    mailbox = Mailbox(folder, smtp_port=0, http_port=None, now=clock)
     mailbox.start()
     try:
         yield mailbox

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,9 +13,12 @@ from msgspec import Struct, field
 
 from keepers.model.errors import NotFoundError, UserError, nearest
 from keepers.model.event import Limits
-from keepers.model.moments import parse_zone
+from keepers.model.moments import parse_instant, parse_zone
 
 FILE = "keepers.toml"
+TEST_CLOCK = "KEEPERS_TEST_CLOCK"
+"""environment variable that moves the clock, for tests; in no file, so that no workspace has it by itself"""
+TEST_CLOCK_EXAMPLE = "2026-03-02T10:00:00Z@2026-11-26T01:00:00Z"
 FREE = ("channels", "providers")
 """sections whose own sections are checked by what they set up"""
 
@@ -179,6 +183,24 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
     if not 0.05 <= settings.server.tick_every <= 3600:
         raise UserError(f"{path}: server.tick_every must lie between 0.05 and 3600 seconds.", code="settings")
     return settings
+
+
+def parse_test_clock(text: str) -> timedelta:
+    """How far `INSTANT@REAL` moves the clock: it shows INSTANT when it really is REAL, and runs on from there.
+
+    Both are ISO 8601; processes with the same value agree on the time. Raises UserError when it cannot be read.
+    """
+    shown, mark, real = text.partition("@")
+    try:
+        if not mark:
+            raise UserError("There is no “@” in it.")
+        return parse_instant(shown) - parse_instant(real)
+    except UserError as error:
+        raise UserError(
+            f"{TEST_CLOCK} is “{text}”. {error.message} Write what the clock shows, @, and when it really is so: "
+            f"{TEST_CLOCK_EXAMPLE}. Outside tests leave the variable out.",
+            code="settings",
+        ) from None
 
 
 def _freely_named(environment: Mapping[str, str], data: dict[str, Any]) -> None:

@@ -7,15 +7,15 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from functools import cached_property
+from datetime import UTC, datetime, timedelta
+from functools import cache, cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from keepers.channels.phone import AddressTraits
 from keepers.channels.registry import CHANNELS
 from keepers.model.errors import ConflictError, NotFoundError, UserError, nearest
-from keepers.model.moments import parse_zone
+from keepers.model.moments import format_instant, parse_zone
 from keepers.model.profile import IDENTITY_KINDS
 from keepers.pipeline.advance import Advancer
 from keepers.pipeline.broadcast import Broadcaster
@@ -29,7 +29,7 @@ from keepers.playbook.live import InForce, definitions_of, in_force
 from keepers.playbook.plan import proposed_fit
 from keepers.running.sending import Sending
 from keepers.running.turns import Turns
-from keepers.settings import FILE, Settings, initial_toml, load_settings
+from keepers.settings import FILE, TEST_CLOCK, Settings, initial_toml, load_settings, parse_test_clock
 from keepers.store import identities, keys
 from keepers.store.database import Store
 from keepers.store.lock import sequencer
@@ -49,8 +49,23 @@ _NUMBER = re.compile(r"#[0-9]{1,18}")
 
 
 def clock() -> datetime:
-    """The present as naive UTC."""
-    return datetime.now(UTC).replace(tzinfo=None)
+    """The present as naive UTC, moved by KEEPERS_TEST_CLOCK. Raises UserError when that cannot be read."""
+    return datetime.now(UTC).replace(tzinfo=None) + _clock_shift(os.environ.get(TEST_CLOCK, ""))
+
+
+@cache
+def _clock_shift(test_clock: str) -> timedelta:
+    return parse_test_clock(test_clock) if test_clock else timedelta(0)
+
+
+def clock_notice() -> str | None:
+    """What to tell the user while a test clock is in use: nobody may have one without knowing it."""
+    if not os.environ.get(TEST_CLOCK):
+        return None
+    return (
+        f"The clock is a test clock and shows {format_instant(clock().replace(microsecond=0))}, because {TEST_CLOCK} "
+        "is set. Unset it wherever customers are written to."
+    )
 
 
 def environment() -> dict[str, str]:

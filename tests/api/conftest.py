@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
 from litestar.testing import TestClient
@@ -13,10 +12,7 @@ from keepers.api.app import create_app
 from keepers.store import inbox, keys
 from keepers.store.database import Store
 from keepers.store.inbox import Waiting
-
-
-def present() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
+from keepers.wire import clock
 
 
 class Door:
@@ -46,9 +42,9 @@ def arrivals() -> list[int]:
 def door(store: Store, arrivals: list[int]) -> Iterator[Door]:
     """On both engines."""
     with store.begin() as connection:
-        tokens = {kind: keys.create(connection, kind, kind, present())[1] for kind in keys.KINDS}
-        ended, tokens["revoked"] = keys.create(connection, "write", "old", present())
-        keys.revoke(connection, ended.id, present())
-    app = create_app(store, clock=present, on_arrival=lambda: arrivals.append(1))
+        tokens = {kind: keys.create(connection, kind, kind, clock())[1] for kind in keys.KINDS}
+        ended, tokens["revoked"] = keys.create(connection, "write", "old", clock())
+        keys.revoke(connection, ended.id, clock())
+    app = create_app(store, clock=clock, on_arrival=lambda: arrivals.append(1))
     with TestClient(app) as client:
         yield Door(client, store, tokens)

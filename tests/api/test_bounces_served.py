@@ -13,8 +13,8 @@ from keepers.model.consent import address_hash
 from keepers.model.errors import UserError
 from keepers.running.bounces import BounceReading, last_readings
 from keepers.store import suppressions
-from keepers.wire import Workspace
-from mail_shop import RECEIPTS, free_port, mailbox_at, make_mail_shop, present, wait_for
+from keepers.wire import Workspace, clock
+from mail_shop import RECEIPTS, free_port, mailbox_at, make_mail_shop, wait_for
 from posting import dsn
 from serving import SERVER, Serving, serving
 from workspaces import make, opened
@@ -22,7 +22,7 @@ from workspaces import make, opened
 
 def order(server: Serving, who: str, address: str) -> None:
     """A first order of somebody with an address."""
-    at = (present() - timedelta(seconds=5)).isoformat() + "Z"
+    at = (clock() - timedelta(seconds=5)).isoformat() + "Z"
     batch = [
         {"type": "identify", "userId": who, "traits": {"email": address}, "timestamp": at},
         {"type": "track", "userId": who, "event": "Order Completed", "properties": {"total": 5}, "timestamp": at},

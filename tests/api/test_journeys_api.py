@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from api.test_management import assert_problem, every
 from keepers.api import coupons, examples_sending, journeys, messages, suppressions, switches, why
 from keepers.api.consents import Consents, Recorded
 from keepers.cli.commands import COMMANDS
+from keepers.wire import clock
 from serving import copied, serving
 from workspaces import silent
 
@@ -47,7 +48,7 @@ def api(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.
     with workspaces.opened(folder) as workspace:
         COMMANDS["apply"](workspace, silent)
         traits = [{"type": "identify", "userId": f"c00{n}", "traits": {"email": f"c{n}@example.com"}} for n in range(4)]
-        workspaces.send(workspace.store, datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5), traits)
+        workspaces.send(workspace.store, clock() - timedelta(minutes=5), traits)
         COMMANDS["tick"](workspace, silent)
     with serving(folder, "--no-tick") as server, server.api() as client:
         agreed = {"channel": "email", "topic": "tips", "state": "subscribed", "source": "checkout"}

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from api.conftest import present
 from keepers.api.public.allowance import Allowance
 from keepers.api.public.visitors import signature_of
 from keepers.channels.providers.ses import Ses, SesSettings
@@ -21,6 +20,7 @@ from keepers.model.consent import Consent, address_hash
 from keepers.store import consents, identities, in_app, keys, log, push_subscriptions, reports, suppressions
 from keepers.store.database import Store
 from keepers.store.in_app import InAppRow
+from keepers.wire import clock
 from public_desk import BEGAN, SECRET, ShopDesk, app_of, path_of
 
 
@@ -34,7 +34,7 @@ def desk(store: Store) -> ShopDesk:
 
 @pytest.fixture
 def client(desk: ShopDesk) -> Iterator[TestClient]:
-    with TestClient(app_of(desk, present)) as client:
+    with TestClient(app_of(desk, clock)) as client:
         yield client
 
 

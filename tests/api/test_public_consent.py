@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 from litestar.testing import TestClient
 
-from api.conftest import present
 from keepers.model.consent import ALL_TOPICS, Consent, address_hash
 from keepers.store import consents, log, message_history, suppressions
 from keepers.store.database import Store
+from keepers.wire import clock
 from public_desk import BEGAN, SECRET, ShopDesk, app_of, path_of
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -25,7 +25,7 @@ def desk(store: Store) -> ShopDesk:
 
 @pytest.fixture
 def client(desk: ShopDesk) -> Iterator[TestClient]:
-    with TestClient(app_of(desk, present)) as client:
+    with TestClient(app_of(desk, clock)) as client:
         yield client
 
 

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from litestar.testing import TestClient
 
-from api.conftest import present
 from keepers.store import consents, log
 from keepers.store.database import Store
+from keepers.wire import clock
 from public_desk import ShopDesk, app_of, path_of
 
 FAST = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -46,7 +46,7 @@ def desk(sqlite_store: Store) -> ShopDesk:
 
 @pytest.fixture
 def client(desk: ShopDesk) -> Iterator[TestClient]:
-    with TestClient(app_of(desk, present), raise_server_exceptions=False) as client:
+    with TestClient(app_of(desk, clock), raise_server_exceptions=False) as client:
         yield client
 
 

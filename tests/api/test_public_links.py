@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from litestar.testing import TestClient
 
-from api.conftest import present
 from keepers.api.public.hits import HitKeeper
 from keepers.api.public.pages import is_web
 from keepers.model.delivery import Content
 from keepers.store import hits, messages
 from keepers.store.database import Store
 from keepers.store.hits import HitRow
+from keepers.wire import clock
 from public_desk import SECRET, ShopDesk, app_of, path_of
 
 HOSTILE = [
@@ -31,7 +31,7 @@ def desk(store: Store) -> ShopDesk:
 
 @pytest.fixture
 def client(desk: ShopDesk) -> Iterator[TestClient]:
-    with TestClient(app_of(desk, present)) as client:
+    with TestClient(app_of(desk, clock)) as client:
         yield client
 
 
@@ -155,7 +155,7 @@ def test_hits_that_could_not_be_written_go_with_the_next(sqlite_store: Store, mo
     failing = threading.Event()
     failing.set()
     monkeypatch.setattr(HitKeeper, "_written", lambda self, taken: not failing.is_set() and written(self, taken))
-    with TestClient(app_of(desk, present)) as client:
+    with TestClient(app_of(desk, clock)) as client:
         assert client.get(path, follow_redirects=False).status_code == 302
         assert kept(desk) == []
         failing.clear()
@@ -168,7 +168,7 @@ def test_a_fault_while_hits_are_written_stops_none_that_follow(
 ) -> None:
     desk = ShopDesk(sqlite_store)
     path = path_of(desk.links.click(letter(desk), "https://shop.example/"))
-    with TestClient(app_of(desk, present)) as client:
+    with TestClient(app_of(desk, clock)) as client:
         for place in (f"{hits.__name__}.append", "keepers.api.public.hits._tell"):
             with monkeypatch.context() as broken:
                 broken.setattr(place, lambda *_: [][1])

@@ -11,10 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from litestar.testing import TestClient
 
-from api.conftest import Door, present
+from api.conftest import Door
 from keepers.api.app import create_app
 from keepers.store import keys
 from keepers.store.database import Store
+from keepers.wire import clock
+from mail_shop import wait_for
 
 TRACK = {"userId": "u1", "event": "Ordered", "properties": {"total": 9.5}}
 
@@ -25,7 +27,7 @@ def test_an_accepted_event_is_in_the_inbox_when_the_answer_comes(door: Door, arr
     assert (answer.status_code, answer.json()) == (200, {"success": True})
     (row,) = door.kept()
     assert (row.path, row.body, row.trusted) == ("/v1/track", body, False)
-    assert arrivals
+    assert wait_for(lambda: arrivals), "told after the commit, by the thread that commits"
 
 
 def test_a_server_key_is_trusted(door: Door) -> None:
@@ -71,14 +73,14 @@ def test_who_may_not_enter_is_told_why(door: Door, headers: Any, status: int) ->
 def test_a_key_ends_within_seconds_of_its_revocation(new_store: Any) -> None:
     store: Store = new_store("sqlite")
     with store.begin() as connection:
-        key, token = keys.create(connection, "write", "w", present())
+        key, token = keys.create(connection, "write", "w", clock())
     ring = keys.KeyRing(store.read)
-    ring.refresh(present())
+    ring.refresh(clock())
     assert ring.find(token) == key
     assert ring.find(token + "x") is None
     with store.begin() as connection:
-        keys.revoke(connection, key.id, present())
-    later = present() + ring._fresh_for
+        keys.revoke(connection, key.id, clock())
+    later = clock() + ring._fresh_for
     assert ring.is_stale(later)
     ring.refresh(later)
     found = ring.find(token)
@@ -167,8 +169,8 @@ def test_events_are_not_sent_by_get(door: Door) -> None:
 def test_too_much_at_once_is_answered_429(new_store: Any) -> None:
     store: Store = new_store("sqlite")
     with store.begin() as connection:
-        token = keys.create(connection, "write", "w", present())[1]
-    with TestClient(create_app(store, clock=present, most_waiting=0)) as client:
+        token = keys.create(connection, "write", "w", clock())[1]
+    with TestClient(create_app(store, clock=clock, most_waiting=0)) as client:
         answer = client.post("/v1/track", json={**TRACK, "writeKey": token})
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
 
@@ -176,8 +178,8 @@ def test_too_much_at_once_is_answered_429(new_store: Any) -> None:
 def test_a_store_that_fails_is_never_acknowledged(new_store: Any) -> None:
     store: Store = new_store("sqlite")
     with store.begin() as connection:
-        token = keys.create(connection, "write", "w", present())[1]
-    with TestClient(create_app(store, clock=present)) as client:
+        token = keys.create(connection, "write", "w", clock())[1]
+    with TestClient(create_app(store, clock=clock)) as client:
         with store.begin_inbox() as connection:
             connection.exec_driver_sql("ALTER TABLE inbox RENAME TO gone")
         answer = client.post("/v1/track", json={**TRACK, "writeKey": token})

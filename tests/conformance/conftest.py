@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from threading import Thread
 from time import monotonic, sleep
 
@@ -14,6 +13,7 @@ import uvicorn
 from keepers.api.app import create_app
 from keepers.store import keys
 from keepers.store.database import Store
+from keepers.wire import clock
 
 
 class Running:
@@ -28,15 +28,12 @@ class Running:
 
 @pytest.fixture
 def running(store: Store) -> Iterator[Running]:
-    def present() -> datetime:
-        return datetime.now(UTC).replace(tzinfo=None)
-
     with store.begin() as connection:
         for token in ("WK_PY", "WK_RS", "WK_NODE"):
-            keys.create(connection, "write", token, present(), token=token)
+            keys.create(connection, "write", token, clock(), token=token)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(create_app(store, clock=present), log_level="error", access_log=False)
+        config = uvicorn.Config(create_app(store, clock=clock), log_level="error", access_log=False)
         server = uvicorn.Server(config)
         thread = Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()

@@ -7,7 +7,6 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from keepers.api.app import create_app
 from keepers.cli.main import main
 from keepers.pipeline.imports import read
 from keepers.store.database import Store
+from keepers.wire import clock
 
 _fork = multiprocessing.get_context("forkserver")
 _fork.set_forkserver_preload(["keepers.cli.main", "keepers.cli.serve", "keepers.cli.demo"])
@@ -66,7 +66,7 @@ def _command(*arguments: str) -> None:
 def serve(place: str, port: int) -> None:
     """The events' door over a store, as a process."""
     store = Store.open(place)
-    app = create_app(store, clock=lambda: datetime.now(UTC).replace(tzinfo=None))
+    app = create_app(store, clock=clock)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from keepers.channels.mailbox import Mailbox
 from keepers.cli import delivering
 from keepers.measure.reasons import REASONS
 from keepers.model.errors import ConflictError
+from keepers.wire import clock
 from stories.telling_sending import mailbox_for
 from workspaces import keepers
 
@@ -72,17 +73,13 @@ class Shop:
         return [f"{mail.recipient}: {mail.subject}" for mail in reversed(self.mailbox.messages(limit=100))]
 
 
-def present() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
 @pytest.fixture(params=ENGINES)
 def shop(request: pytest.FixtureRequest, tmp_path: Path, migrated_folder: Path) -> Iterator[Shop]:
     """Ann, who has agreed, and Bob, who has not, sign up."""
     address = request.getfixturevalue("postgres").migrated() if request.param == "postgres" else None
     folder = workspaces.make(tmp_path / "shop", migrated_folder, playbook=PLAYBOOK, address=address)
-    mailbox = mailbox_for(folder, present())
-    at = present() - timedelta(hours=1)
+    mailbox = mailbox_for(folder, clock())
+    at = clock() - timedelta(hours=1)
     try:
         with workspaces.opened(folder) as workspace:
             people = [
@@ -99,7 +96,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, migrated_folder: Path) 
         opened.ask("consent", "set", "ann", "email", "tips", "subscribed", "--source", "checkout")
         with workspaces.opened(folder) as workspace:
             ups = [{"type": "track", "userId": who, "event": "Signed Up"} for who in ("ann", "bob")]
-            workspaces.send(workspace.store, present(), ups)
+            workspaces.send(workspace.store, clock(), ups)
         opened.ask("tick", "--until-idle")
         yield opened
     finally:
@@ -265,7 +262,7 @@ def test_a_second_worker_on_sqlite_is_refused(tmp_path: Path, migrated_folder: P
     with workspaces.opened(folder) as first, workspaces.opened(folder) as second:
         deliverer = first.sending.deliverer("serve")
         with deliverer:
-            deliverer.open(present())
+            deliverer.open(clock())
             with pytest.raises(ConflictError, match="serve"):
                 delivering.work(second, "another", once=True, stopping=threading.Event())
 

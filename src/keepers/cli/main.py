@@ -20,7 +20,7 @@ from keepers.cli.operations import templates as list_templates
 from keepers.model.errors import KeepersError, UserError
 from keepers.model.moments import parse_zone
 from keepers.playbook.starters import install_journeys, require_starters
-from keepers.wire import PLAYBOOK, Workspace, create, find_folder
+from keepers.wire import PLAYBOOK, Workspace, clock_notice, create, find_folder
 
 app = typer.Typer(
     name="keepers",
@@ -279,6 +279,8 @@ def main() -> None:
     with_all_commands()
     interrupting.begin()
     try:
+        if notice := clock_notice():
+            errors.print(notice, style="yellow", markup=False, soft_wrap=True)
         app(standalone_mode=True)
     except UserError as error:
         _failed(error.code, error.message, 2)

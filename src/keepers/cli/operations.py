@@ -28,7 +28,7 @@ from keepers.scores.rhythm import frozen
 from keepers.store import inbox, keys, log, runs
 from keepers.warehouse.load import WATERMARK
 from keepers.warehouse.rebuild import rebuild as run_rebuild
-from keepers.wire import Workspace, clock
+from keepers.wire import Workspace, clock, clock_notice
 
 Progress = Callable[[int, int], None]
 LIBRARIES = ("duckdb", "ibis-framework", "sqlalchemy", "litestar", "msgspec", "uvicorn", "psycopg")
@@ -95,7 +95,8 @@ def doctor(workspace: Workspace, progress: Progress) -> Any:
 
 
 def _findings(figures: dict[str, Any], now: datetime, ticked: datetime | None) -> list[str]:
-    found = []
+    notice = clock_notice()
+    found = [notice] if notice else []
     if figures["free_bytes"] < 1 << 30:
         found.append("Less than 1 GB of disk is free. Make room: events are refused when the disk is full.")
     if figures["inbox"] and figures["inbox_lag_s"] > 60:

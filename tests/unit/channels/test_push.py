@@ -21,7 +21,7 @@ from keepers.channels.push import MOST_PAYLOAD_BYTES, PushChannel, PushSettings,
 from keepers.model.delivery import Content, Outcome, Outgoing
 from keepers.model.errors import UserError
 
-NOW = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+NOW = datetime(2026, 6, 1, 12)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,22 @@ from keepers.channels.webhook import WebhookChannel, WebhookSettings, new_secret
 from keepers.model.delivery import Content, Outcome, Outgoing
 from keepers.model.errors import UserError
 
+NOW = datetime(2026, 6, 1, 12)
+
+
+class StandingClock(datetime):
+    """The clock of the library that verifies: five minutes from its own it accepts nothing."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> StandingClock:
+        return cls(NOW.year, NOW.month, NOW.day, NOW.hour, tzinfo=tz)
+
 
 class Receiver:
     """A loopback server to call, and calling it."""
 
     def __init__(self) -> None:
         self.loopback: Loopback | None = None
-        self.now = datetime.now(UTC).replace(tzinfo=None)
 
     def answers(self, answering: Answering | Says) -> None:
         self.loopback = Loopback((lambda _: answering) if isinstance(answering, Says) else answering)
@@ -41,7 +50,7 @@ class Receiver:
         settings = settings or WebhookSettings(allow=["127.0.0.1"], timeout=0.5)
 
         async def run() -> Outcome:
-            channel = WebhookChannel(settings, Surroundings(now=lambda: self.now))
+            channel = WebhookChannel(settings, Surroundings(now=lambda: NOW))
             await channel.open()
             try:
                 for key in keys or ("run-1:call:1",):
@@ -55,7 +64,8 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    monkeypatch.setattr("standardwebhooks.webhooks.datetime", StandingClock)
     one = Receiver()
     yield one
     if one.loopback:
@@ -121,7 +131,6 @@ def test_what_a_status_means(receiver: Receiver, status: int, becomes: str) -> N
     ],
 )
 def test_the_time_the_other_side_names_is_kept(receiver: Receiver, header: str, wait: timedelta | None) -> None:
-    receiver.now = datetime(2026, 6, 1, 12)
     receiver.answers(Says(429, headers={"retry-after": header}))
     assert receiver.call().retry_after == wait
 
