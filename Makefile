@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test install lint check bench clean
+.PHONY: demo test test-times install lint check bench clean
 
 demo: install  ## Set up and play a real shop's eighteen months
 	@$(BIN)/keepers demo $(ARGS)
@@ -33,6 +33,20 @@ lint: $(VENV)/.installed-dev  ## Style, types and layers
 
 test: lint  ## Everything, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest --numprocesses 2 --durations 15 -rs $(ARGS)
+
+# Zone, day and hour of each run of test-times: night, 29 February, the hour that clocks skip, the end of a year.
+TIMES := UTC_2027-03-02_03:00:00 UTC_2028-02-29_12:00:00 Europe/Warsaw_2027-03-28_01:58:00 UTC_2026-12-31_23:59:00
+
+build/shift.so: tests/times/shift.c
+	@mkdir -p build
+	$(CC) -shared -fPIC -O2 -Wall -o $@ $< -ldl
+
+test-times: $(VENV)/.installed-dev build/shift.so  ## The tests at awkward times of the machine (Linux, with a C compiler)
+	@set -e; for time in $(TIMES); do \
+		zone=$${time%%_*}; at=$$(echo "$${time#*_}" | tr _ ' '); echo "As if it were $$at, $$zone:"; \
+		shift_s=$$(( $$(TZ=$$zone date -d "$$at" +%s) - $$(date +%s) )); \
+		TZ=$$zone SHIFT_S=$$shift_s LD_PRELOAD=$(CURDIR)/build/shift.so $(BIN)/python -m pytest $(ARGS); \
+	done
 
 bench: $(VENV)/.installed-dev  ## Measure, each figure beside its yardstick; writes build/bench.json
 	$(BIN)/python -m benchmarks $(ARGS)
