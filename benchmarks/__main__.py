@@ -11,8 +11,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import broadcast, delivering, evaluating, importing, ingest, moving, reacting, rendering, smtp
+from benchmarks import broadcast, delivering, evaluating, importing, ingest, moving, reacting, rendering, shop, smtp
 from benchmarks.figures import Figure, Plan, show, write
+from keepers.model.moments import format_instant
+from keepers.settings import TEST_CLOCK
+from keepers.wire import clock
 
 ALONE: dict[str, Callable[[Plan], list[Figure]]] = {
     "ingest_single": ingest.measure_single,
@@ -37,6 +40,8 @@ def main(
     chosen = set(only or NAMES)
     if unknown := sorted(chosen - set(NAMES)):
         raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(NAMES)}")
+    # Every run begins at the same moment of the same day, for all its processes: none meets a night or a year's end.
+    os.environ[TEST_CLOCK] = f"{format_instant(shop.NOW)}@{format_instant(clock())}"
     console = Console()
     figures: list[Figure] = []
     with (

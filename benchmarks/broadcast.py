@@ -96,7 +96,7 @@ def run(folder: Path, customers: int) -> dict[str, Any]:
         rest, _ = timed(lambda: until_idle(ticker, _NOW))
     after = resource.getrusage(resource.RUSAGE_SELF)
     status = broadcast_control.statuses(workspace.store, "spring")[0]
-    if status.queued != found.would_get:
+    if not status.queued or status.queued != found.would_get:
         raise RuntimeError(f"{found.would_get} were counted beforehand, {status.queued} queued")
     by_hand, _ = timed(lambda: _by_hand(workspace))
     workspace.close()

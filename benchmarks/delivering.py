@@ -3,10 +3,7 @@ aiosmtplib loop with one ready message to the same sink."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 
 import uvloop
@@ -28,13 +25,8 @@ def measure(plan: Plan) -> list[Figure]:
     number = max(round(_MESSAGES * plan.scale / (3 if plan.quick else 1)), 50)
     rounds = 1 if plan.quick else 3
     ours, bare = [], []
-    with _sink() as port:
-        settings = (
-            f'[channels.email]\nhost = "127.0.0.1"\nport = {port}\ntls = "none"\n'
-            f'sender = "Shop <hello@shop.example>"\nmax_connections = {smtp.CONNECTIONS}\n'
-            '[public]\nurl = "https://mail.shop.example"\n'
-        )
-        folder = shop.make(plan.folder / "deliver", shop.playbook(shop.HELLO), settings)
+    with smtp.sink() as port:
+        folder = shop.make(plan.folder / "deliver", shop.playbook(shop.HELLO), shop.mail_settings(port))
         with shop.opened(folder) as workspace:
             plan.say(f"delivery: {number:,} customers")
             shop.settle(workspace, number, shop.NOW)
@@ -51,22 +43,12 @@ def measure(plan: Plan) -> list[Figure]:
                     ours.append(number / took)
                     took, _ = timed(lambda ready=ready: uvloop.run(smtp.bare(port, number, ready)))
                     bare.append(number / took)
+            shop.require_statuses(workspace, {"sent": number * rounds})
     rate, beside = median(ours), median(bare)
     note = "whole: claimed, policy asked again, looked up, rendered, copied, handed over, written down as an event"
     return [
         Figure("messages delivered", rate, "messages/s", beside, rate / beside, "≥ 80 %", rate / beside >= 0.8, note)
     ]
-
-
-@contextmanager
-def _sink() -> Iterator[int]:
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.smtp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as sink:
-        assert sink.stdout is not None
-        assert sink.stdin is not None
-        yield int(sink.stdout.readline())
-        sink.stdin.close()
 
 
 def _people(workspace: Workspace, number: int) -> list[int]:

@@ -6,14 +6,16 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import IO
 
 from benchmarks.figures import Figure, Plan, median
 from benchmarks.workspace import keepers, keepers_command
 
-_START_S = 30.0
+_START_S = 120.0
 _CONNECTIONS = {1: 64, 100: 16}
 
 
@@ -71,33 +73,32 @@ def _send(port: int, key: str, events: int, seconds: float) -> float:
 @contextmanager
 def running(command: list[str], port: int) -> Iterator[None]:
     """A server for as long as the block lasts, from when it listens."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        _await(process, port, command)
-        yield
-    finally:
-        process.terminate()
+    # A file and not a pipe: a pipe that nobody reads stops the server when it is full.
+    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
         try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(20)
-        if process.stderr is not None:
-            process.stderr.close()
+            _await(process, port, command, said)
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
-def _await(process: subprocess.Popen[bytes], port: int, command: list[str]) -> None:
+def _await(process: subprocess.Popen[bytes], port: int, command: list[str], said: IO[bytes]) -> None:
     until = time.monotonic() + _START_S
     while time.monotonic() < until:
         if process.poll() is not None:
-            said = process.stderr.read().decode() if process.stderr is not None else ""
-            raise RuntimeError(f"{' '.join(command)} ended: {said}")
+            break
         with socket.socket() as probe:
             probe.settimeout(0.2)
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise RuntimeError(f"{' '.join(command)} does not listen on port {port}")
+    said.seek(0)
+    what = f"does not listen on port {port}" if process.poll() is None else "ended"
+    raise RuntimeError(f"{' '.join(command)} {what}: {said.read().decode()}")
 
 
 def free_ports(number: int) -> list[int]:

@@ -54,6 +54,8 @@ def measure(plan: Plan) -> list[Figure]:
         for at in (shop.NOW + timedelta(days=1, minutes=2), shop.NOW + timedelta(days=3, minutes=3)):
             plan.say(f"journeys: all that is due by {at:%d %B}")
             _wake(workspace, at, spent)
+        # The split decides who is nudged; the journey sends nothing else, and nothing delivers here.
+        shop.require_statuses(workspace, {"queued": _passed(workspace, "nudge")})
     rate = spent.passed / spent.ours
     by_rules = spent.pure_passed / spent.pure
     note = (
@@ -88,9 +90,12 @@ def _wake(workspace: Workspace, at: datetime, spent: _Spent) -> None:
         spent.passed += _passed(workspace) - before
 
 
-def _passed(workspace: Workspace) -> int:
+def _passed(workspace: Workspace, step: str | None = None) -> int:
+    """Steps passed so far: all, or the passes of one."""
     with workspace.store.read() as connection:
         query = select(func.count()).select_from(run_trail).where(run_trail.c.what == "passed")
+        if step is not None:
+            query = query.where(run_trail.c.step == step)
         return int(connection.execute(query).scalar_one())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,11 +11,14 @@ from typing import Any
 
 import msgspec
 import yaml
+from sqlalchemy import func, select
 
+from benchmarks.smtp import CONNECTIONS
 from keepers.cli.commands import COMMANDS
 from keepers.model.consent import Consent
 from keepers.store import consents, identities, inbox
 from keepers.store.inbox import Accepted
+from keepers.store.message_tables import messages
 from keepers.wire import PLAYBOOK, Workspace, create
 
 NOW = datetime(2026, 3, 2, 10)
@@ -63,10 +67,10 @@ HELLO: dict[str, Any] = {
 
 
 def playbook(*journeys: dict[str, Any]) -> dict[str, Any]:
-    """With no caps, so that all that is decided goes."""
+    """With neither caps nor quiet hours, so that all that is decided goes."""
     return {
         "topics": [{"id": TOPIC, "name": "Tips"}],
-        "contact": {"caps": {"email": {}, "all": {}}, "quiet": {}},
+        "contact": {"caps": {}, "quiet": {}},
         "messages": [_letter("hello", "Hello"), _letter("nudge", "Still there"), _letter("thanks", "Thank you")],
         "journeys": list(journeys),
     }
@@ -84,6 +88,28 @@ def make(folder: Path, book: dict[str, Any], settings: str = "") -> Path:
     with opened(folder) as workspace:
         COMMANDS["apply"](workspace, lambda done, total: None)
     return folder
+
+
+def mail_settings(port: int) -> str:
+    """E-mail by an SMTP server on this machine, for `make`."""
+    return (
+        f'[channels.email]\nhost = "127.0.0.1"\nport = {port}\ntls = "none"\n'
+        f'sender = "Shop <hello@shop.example>"\nmax_connections = {CONNECTIONS}\n'
+        '[public]\nurl = "https://mail.shop.example"\n'
+    )
+
+
+def require_statuses(workspace: Workspace, expected: dict[str, int]) -> None:
+    """Raises RuntimeError unless there are just so many messages of each status: a figure counts for nothing else."""
+    with workspace.store.read() as connection:
+        rows = connection.execute(
+            select(messages.c.status, messages.c.reason, func.count()).group_by(messages.c.status, messages.c.reason)
+        ).all()
+    found: Counter[str] = Counter()
+    for status, _, number in rows:
+        found[status] += number
+    if found != Counter(expected):
+        raise RuntimeError(f"messages should be {expected}; they are {[tuple(row) for row in rows]}")
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -53,19 +54,13 @@ def measure(plan: Plan) -> list[Figure]:
         "signed": lambda port: _keepers(port, number, key_file),
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.smtp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as sink:
-        assert sink.stdout is not None
-        assert sink.stdin is not None
-        port = int(sink.stdout.readline())
+    with sink() as port:
         for turn in range(1 if plan.quick else 3):
             for name, way in ways.items():
                 plan.say(f"e-mail, {name}, round {turn + 1}")
                 began = time.perf_counter()
                 uvloop.run(way(port))
                 rates[name].append(number / (time.perf_counter() - began))
-        sink.stdin.close()
     beside = median(rates["bare"])
     figures = []
     for name, title in (("plain", "e-mail handed over"), ("signed", "e-mail signed (DKIM) and handed over")):
@@ -74,6 +69,20 @@ def measure(plan: Plan) -> list[Figure]:
             Figure(title, rate, "messages/s", beside, rate / beside, "≥ 80 % of a bare loop", rate / beside >= 0.8)
         )
     return figures
+
+
+@contextmanager
+def sink() -> Iterator[int]:
+    """The port of an SMTP server, a process of its own, that takes every mail and keeps none."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.smtp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.stdin.close()
 
 
 async def _keepers(port: int, number: int, key_file: Path | None) -> None:
