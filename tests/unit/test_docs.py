@@ -24,7 +24,7 @@ from keepers.cli.main import with_all_commands
 from keepers.playbook.check import check
 from keepers.playbook.load import TOP_KEYS, load
 from keepers.playbook.yaml_nodes import read_document
-from keepers.settings import Settings, sections
+from keepers.settings import TEST_CLOCK, Settings, sections
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -165,7 +165,7 @@ def test_the_tutorial_runs_as_it_is_printed(path: Path, tmp_path: Path) -> None:
         shutil.copy(file, tmp_path)
     mark = "-- next --"
     script = f"\necho; echo '{mark}'\n".join(command for command, _ in steps)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("KEEPERS_")}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("KEEPERS_") or k == TEST_CLOCK}
     environment |= {"COLUMNS": "100", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     process = subprocess.Popen(
         ["bash", "-e", "-c", script],
