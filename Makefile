@@ -32,7 +32,7 @@ lint: $(VENV)/.installed-dev  ## Style, types and layers
 	$(BIN)/lint-imports
 
 test: lint  ## Everything, on SQLite and PostgreSQL
-	$(BIN)/python -m pytest --numprocesses 2 --durations 15 -rs $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 15 -rs $(ARGS)
 
 # Zone, day and hour of each run of test-times: night, 29 February, the hour that clocks skip, the end of a year.
 TIMES := UTC_2027-03-02_03:00:00 UTC_2028-02-29_12:00:00 Europe/Warsaw_2027-03-28_01:58:00 UTC_2026-12-31_23:59:00

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from benchmarks import broadcast, delivering, evaluating, importing, ingest, moving, reacting, rendering, shop, smtp
 from benchmarks.figures import Figure, Plan, show, write
+from keepers.app.workspace.clock import clock
+from keepers.app.workspace.settings import TEST_CLOCK
 from keepers.model.moments import format_instant
-from keepers.settings import TEST_CLOCK
-from keepers.wire import clock
 
 ALONE: dict[str, Callable[[Plan], list[Figure]]] = {
     "ingest_single": ingest.measure_single,

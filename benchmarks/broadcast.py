@@ -66,9 +66,9 @@ def _apart(folder: Path, customers: int) -> dict[str, Any]:
 
 def run(folder: Path, customers: int) -> dict[str, Any]:
     """Makes a workspace with customers who agreed, nine of ten of them, and sends."""
-    from keepers.pipeline import broadcast_control
-    from keepers.pipeline.tick import until_idle
-    from keepers.wire import Workspace
+    from keepers.app.tick import until_idle
+    from keepers.app.workspace.workspace import Workspace
+    from keepers.broadcasts import control
 
     keepers("init", str(folder), "--lifecycle", "value")
     (folder / "playbook" / "broadcast.yaml").write_text(_PLAYBOOK, encoding="utf-8")
@@ -79,7 +79,7 @@ def run(folder: Path, customers: int) -> dict[str, Any]:
         until_idle(ticker, _NOW)
         live, standing = workspace.in_force(), workspace.standing()
         counted, found = timed(
-            lambda: broadcast_control.preview(
+            lambda: control.preview(
                 workspace.store,
                 workspace.answerer,
                 live,
@@ -90,12 +90,12 @@ def run(folder: Path, customers: int) -> dict[str, Any]:
                 _NOW,
             )
         )
-        broadcast_control.start(workspace.store, live, "spring", _NOW)
+        control.start(workspace.store, live, "spring", _NOW)
         used = resource.getrusage(resource.RUSAGE_SELF)
         first, _ = timed(lambda: ticker.tick(_NOW))
         rest, _ = timed(lambda: until_idle(ticker, _NOW))
     after = resource.getrusage(resource.RUSAGE_SELF)
-    status = broadcast_control.statuses(workspace.store, "spring")[0]
+    status = control.statuses(workspace.store, "spring")[0]
     if not status.queued or status.queued != found.would_get:
         raise RuntimeError(f"{found.would_get} were counted beforehand, {status.queued} queued")
     by_hand, _ = timed(lambda: _by_hand(workspace))

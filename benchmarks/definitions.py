@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from keepers.audience.definitions import Lifecycle, Segment
-from keepers.audience.reading import parse_derived, parse_lifecycle, parse_segment
-from keepers.warehouse.standing import Definitions
+from keepers.conditions.definitions import Lifecycle, Segment
+from keepers.conditions.parsing.definitions import parse_derived, parse_lifecycle, parse_segment
+from keepers.evaluation.active_queries import Definitions
 
 PURCHASE = {
     "id": "purchase",

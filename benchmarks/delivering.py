@@ -10,11 +10,12 @@ import uvloop
 
 from benchmarks import shop, smtp
 from benchmarks.figures import Figure, Plan, median, timed
+from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import address_hash
-from keepers.model.delivery import Outgoing
-from keepers.store import identities, messages
-from keepers.store.messages import MessageRow, key_of
-from keepers.wire import Workspace
+from keepers.model.message import Outgoing
+from keepers.store.messages import messages
+from keepers.store.messages.messages import MessageRow, key_of
+from keepers.store.profiles import identities
 
 _MESSAGES = 3000
 _DUE = shop.NOW + timedelta(minutes=5)

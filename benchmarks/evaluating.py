@@ -13,13 +13,13 @@ import duckdb
 from benchmarks import handwritten, history
 from benchmarks.definitions import playbook
 from benchmarks.figures import Figure, Plan, median, timed
-from keepers.pipeline.evaluate import evaluate
-from keepers.store.log import LogRow as _Row
-from keepers.warehouse import asks
-from keepers.warehouse.answers import Answerer
+from keepers.evaluation import query_numbers
+from keepers.evaluation.active_queries import ActiveQueries
+from keepers.evaluation.evaluate import evaluate
+from keepers.evaluation.evaluator import Evaluator
+from keepers.store.events.log import LogRow as _Row
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
-from keepers.warehouse.standing import Standing
 
 _CHANGED = 500
 _MEMORY = "8GB"
@@ -39,14 +39,14 @@ def measure(plan: Plan, *, full: bool, live: bool) -> list[Figure]:
 
 
 def _full(plan: Plan, warehouse: Warehouse, events: int, rounds: int) -> list[Figure]:
-    answerer = Answerer(warehouse)
+    answerer = Evaluator(warehouse)
     ours: list[float] = []
     theirs: list[float] = []
     members: list[float] = []
     for n in range(rounds):
         plan.say(f"full evaluation: round {n + 1} of {rounds}")
         _forget(warehouse)
-        standing, unanswered = asks.sync(warehouse, playbook(), history.NOW)
+        standing, unanswered = query_numbers.sync(warehouse, playbook(), history.NOW)
         theirs.append(timed(lambda s=standing: _store_by_hand(warehouse.cursor(), s))[0])
         bare = handwritten.query(standing, history.NOW, with_changes=False)
         make = f"CREATE OR REPLACE TEMP TABLE hand_bare AS {bare}"
@@ -78,7 +78,7 @@ def _forget(warehouse: Warehouse) -> None:
     cursor.execute("CHECKPOINT")
 
 
-def _store_by_hand(cursor: duckdb.DuckDBPyConnection, standing: Standing) -> None:
+def _store_by_hand(cursor: duckdb.DuckDBPyConnection, standing: ActiveQueries) -> None:
     """The same answers by hand: one query, then a row per person and definition, as whoever asks needs them."""
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE hand AS {handwritten.query(standing, history.NOW)}")
     long = "\nUNION ALL ".join(
@@ -109,8 +109,8 @@ def _assert_same(cursor: duckdb.DuckDBPyConnection) -> None:
 
 def _live(plan: Plan, warehouse: Warehouse) -> list[Figure]:
     """Ticks two seconds apart; in each so many log rows of different people are loaded and evaluated."""
-    standing, _ = asks.sync(warehouse, playbook(), history.NOW)
-    answerer = Answerer(warehouse)
+    standing, _ = query_numbers.sync(warehouse, playbook(), history.NOW)
+    answerer = Evaluator(warehouse)
     cursor = warehouse.cursor()
     chance = random.Random(7)
     people = round(history.PEOPLE * plan.scale)

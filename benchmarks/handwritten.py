@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from keepers.warehouse.standing import Standing
+from keepers.evaluation.active_queries import ActiveQueries
 
 # {scope}: a semi-join for the live tick's subjects, or nothing.
 _FIGURES = """
@@ -178,7 +178,7 @@ _LIFECYCLES: dict[str, tuple[str, tuple[tuple[str, int], ...]]] = {
 }
 
 
-def query(standing: Standing, now: datetime, *, scoped: bool = False, with_changes: bool = True) -> str:
+def query(standing: ActiveQueries, now: datetime, *, scoped: bool = False, with_changes: bool = True) -> str:
     """profile_id, v<ask> and (`with_changes`) x<ask>, for everybody or for the profiles in table `hand_scope`."""
     parts = []
     for name, ask in standing.asks.items():

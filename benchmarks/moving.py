@@ -10,16 +10,16 @@ from sqlalchemy import func, select
 
 from benchmarks import shop
 from benchmarks.figures import Figure, Plan, timed
-from keepers.journeys.advance import advance
+from keepers.app.workspace.workspace import Workspace
+from keepers.contact.eligibility import Allow
 from keepers.journeys.definition import Journey
-from keepers.journeys.policy import Allow
-from keepers.journeys.requests import Ask, Check, Look, Question, Reply
+from keepers.journeys.requests import AskConditions, Check, Look, Reply, StepQuestion
 from keepers.journeys.run import Moved, Run
-from keepers.store import runs
+from keepers.journeys.walk import advance
 from keepers.store.bulk import insert_rows
-from keepers.store.journey_tables import run_trail
-from keepers.store.runs import RunRow
-from keepers.wire import Workspace
+from keepers.store.journeys import runs
+from keepers.store.journeys.runs import RunRow
+from keepers.store.schema.journeys import run_trail
 
 RUNS = 50_000
 _GOAL = 20_000
@@ -107,16 +107,16 @@ def _by_rules(journey: Journey, due: Sequence[RunRow], at: datetime) -> list[Mov
             row.id, row.journey, row.version, row.profile_id, f"u{row.profile_id}", row.zone, row.entered_at, row.step,
             row.since, row.visits, row.vars, row.trigger, row.state, row.wake_at,
         )  # fmt: skip
-        answers: dict[Question, object] = {}
+        answers: dict[StepQuestion, object] = {}
         while not isinstance(moved := advance(journey, run, at, answers), Moved):
             answers |= {question: _answer(question) for question in moved.questions}
         found.append(moved)
     return found
 
 
-def _answer(question: Question) -> object:
+def _answer(question: StepQuestion) -> object:
     match question:
-        case Ask():
+        case AskConditions():
             return Reply(False)
         case Check():
             return Allow()

@@ -22,9 +22,9 @@ from benchmarks.definitions import LIFECYCLES, PURCHASE, SEGMENTS
 from benchmarks.figures import Figure, Plan
 from benchmarks.ingest import free_ports, running
 from benchmarks.workspace import keepers, keepers_command
+from keepers.app.workspace.clock import clock
 from keepers.model.moments import format_instant
-from keepers.pipeline.advance import CURSOR
-from keepers.wire import clock
+from keepers.orchestration.advance import CURSOR
 
 _RATE = 1000
 _SIZE = 10

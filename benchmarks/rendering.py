@@ -12,10 +12,10 @@ from liquid import DictLoader, Environment, Mode
 
 from benchmarks.figures import Figure, Plan, median, timed
 from keepers.playbook.load import Playbook, load
-from keepers.playbook.starters import STARTERS
-from keepers.render.links import Links
-from keepers.render.render import Renderer
-from keepers.store.messages import key_of
+from keepers.playbook.shipped.journeys import STARTERS
+from keepers.render.links import LinkSigner
+from keepers.render.renderer import Renderer
+from keepers.store.messages.messages import key_of
 
 LETTER = "welcome_hello"
 _LETTERS = 2000
@@ -45,7 +45,7 @@ def measure(plan: Plan) -> list[Figure]:
 
 def _ours(playbook: Playbook) -> Callable[[int], str]:
     renderer = Renderer(playbook.messages, playbook.snippets, "en", {"company": _COMPANY})
-    links = Links(b"s" * 32, "https://mail.shop.example/e")
+    links = LinkSigner(b"s" * 32, "https://mail.shop.example/e")
 
     def render(n: int) -> str:
         content = renderer.render(LETTER, _context(n), ["en"], links.of(key_of(n), n, "en"))

@@ -14,12 +14,15 @@ import yaml
 from sqlalchemy import func, select
 
 from benchmarks.smtp import CONNECTIONS
-from keepers.cli.commands import COMMANDS
+from keepers.app.commands import COMMANDS
+from keepers.app.workspace.create import create
+from keepers.app.workspace.folder import PLAYBOOK
+from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import Consent
-from keepers.store import consents, identities, inbox
-from keepers.store.inbox import Accepted
-from keepers.store.message_tables import messages
-from keepers.wire import PLAYBOOK, Workspace, create
+from keepers.store.events import inbox
+from keepers.store.events.inbox import Accepted
+from keepers.store.profiles import consents, identities
+from keepers.store.schema.messages import messages
 
 NOW = datetime(2026, 3, 2, 10)
 TOPIC = "tips"

@@ -22,11 +22,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from benchmarks.figures import Figure, Plan, median
-from keepers.channels.email import EmailChannel, EmailSettings
-from keepers.channels.mime import Identity, compose
-from keepers.channels.smtp_listening import SmtpListening
-from keepers.channels.verp import Verp
-from keepers.model.delivery import Content, Outgoing
+from keepers.channels.email.channel import EmailChannel, EmailSettings
+from keepers.channels.email.mime import SenderIdentity, compose
+from keepers.channels.email.smtp_server import SmtpListening
+from keepers.channels.email.verp import Verp
+from keepers.model.message import Content, Outgoing
 
 CONNECTIONS = 10
 MESSAGES = 3000
@@ -104,7 +104,7 @@ async def _keepers(port: int, number: int, key_file: Path | None) -> None:
 
 async def bare(port: int, number: int, message: Outgoing) -> None:
     """One message, ready made, as often."""
-    data = compose(message, Identity(_SENDER, Verp(b"s" * 32, "shop.example")), datetime(2026, 6, 1)).data
+    data = compose(message, SenderIdentity(_SENDER, Verp(b"s" * 32, "shop.example")), datetime(2026, 6, 1)).data
     numbers = iter(range(number))
 
     async def work() -> None:

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from keepers import __version__
-from keepers.api.app import create_app
-from keepers.api.commands import command_handler
-from keepers.api.health import Figures
-from keepers.api.management import management, options
-from keepers.api.status import status_handlers
-from keepers.cli.commands import COMMANDS
+from keepers.app.commands import COMMANDS
+from keepers.app.operations.keys import KeyRing
+from keepers.app.workspace.clock import clock
+from keepers.app.workspace.create import create
+from keepers.app.workspace.definitions_cache import OpenWorkspace
+from keepers.app.workspace.workspace import Workspace
+from keepers.http.application import create_app
+from keepers.http.commands import command_handler
+from keepers.http.common.metrics import ServerMetrics
+from keepers.http.management.router import management, options
+from keepers.http.status_page import status_handlers
 from keepers.model.event import BATCHES, CALLS, KINDS, LIMITS, SHORT
-from keepers.running.at_desk import OpenDesk
-from keepers.running.ticking import TickLoop
-from keepers.store.keys import KeyRing
-from keepers.wire import Workspace, clock, create
+from keepers.server.tick_loop import TickLoop
 
 CALL_WORDS = {
     "identify": "who somebody is: `traits` are kept with their time",
@@ -99,7 +101,7 @@ def application(folder: Path) -> Any:
     """The server's application as `keepers serve` puts it together, over a new workspace in `folder`."""
     create(folder, ["value"])
     workspace = Workspace.open(folder)
-    desk = OpenDesk(workspace, COMMANDS, None)
+    desk = OpenWorkspace(workspace, COMMANDS, None)
     keys = KeyRing(workspace.store.read)
     handlers = [management(desk, keys), command_handler(desk, "token"), *status_handlers(desk, "auto")]
     return create_app(workspace.store, clock=clock, handlers=handlers, keys=keys, **options(__version__))
@@ -186,7 +188,7 @@ def _example(content: Any) -> str:
 
 
 def _metrics() -> list[str]:
-    figures = Figures()
+    figures = ServerMetrics()
     with tempfile.TemporaryDirectory() as folder:
         create(Path(folder) / "shop", ["value"])
         TickLoop(Workspace.open(Path(folder) / "shop"), figures.registry)

@@ -17,12 +17,13 @@ import typer
 from error_codes import CODES
 
 import keepers
-from keepers.audience.operators import OPERATORS
+from keepers.app.workspace.settings import TEST_CLOCK, TEST_CLOCK_EXAMPLE, sections
 from keepers.cli.main import with_all_commands
-from keepers.model.definitions import LOCALES, text_in
-from keepers.playbook.catalog import shipped, templates
-from keepers.playbook.starters import starters
-from keepers.settings import TEST_CLOCK, TEST_CLOCK_EXAMPLE, sections
+from keepers.conditions.operators import OPERATORS
+from keepers.i18n.locales import LOCALES
+from keepers.model.texts import text_in
+from keepers.playbook.shipped.journeys import starters
+from keepers.playbook.shipped.lifecycles import shipped, templates
 
 FOLDER = Path(__file__).parent / "reference"
 MADE = "<!-- Made by docs/generate.py; edit the code instead. -->\n\n"

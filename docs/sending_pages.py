@@ -6,7 +6,7 @@ import msgspec
 
 from keepers.channels.base import field_docs
 from keepers.channels.registry import CHANNELS
-from keepers.journeys.entries import ENTRIES
+from keepers.journeys.entry.definitions import ENTRIES
 from keepers.journeys.steps.registry import STEPS
 
 

@@ -15,20 +15,39 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+import profiles
+from keepers.app.workspace.clock import clock
+from keepers.app.workspace.settings import TEST_CLOCK
 from keepers.model.moments import format_instant
-from keepers.settings import TEST_CLOCK
 from keepers.store.database import Store
 from keepers.store.migrate import upgrade
-from keepers.wire import clock
 from serving import Serving, copied, make_shop, serving
 
-# The same examples in every run: a failure is the change's, and no run meets a search without end.
-settings.register_profile("keepers", derandomize=True, deadline=None)
-settings.load_profile("keepers")
 ENGINES = ("sqlite", "postgres")
 BEGINS = "2026-11-24T10:00:00Z"
 """when it is, for this process and all it starts, as the tests begin: a Tuesday morning, after all that they import"""
 os.environ.setdefault(TEST_CLOCK, f"{BEGINS}@{format_instant(clock())}")
+
+
+TIME_WITH_SHRINKING = 1200
+"""seconds; Hypothesis itself stops shrinking after 300"""
+profiles.register()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Loads the usual profile of property tests, unless the command line names one."""
+    if config.getoption("--hypothesis-profile") is None:
+        settings.load_profile("keepers")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves time to shrink what a property test found, and at night all the time that thousands of examples take."""
+    is_night = config.getoption("--hypothesis-profile") == "nightly"
+    # Long tests first: the last ones are then short, and all test processes end together.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        if is_night or getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.timeout(0 if is_night else TIME_WITH_SHRINKING), append=False)
 
 
 class Postgres:

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 import yaml
 
-from keepers.channels.mailbox import Mailbox
-from keepers.wire import PLAYBOOK, clock
+from keepers.app.workspace.clock import clock
+from keepers.app.workspace.folder import PLAYBOOK
+from keepers.devtools.mailbox import Mailbox
 from serving import SECRET, SERVER, WRITE, keepers
 
 T = TypeVar("T")

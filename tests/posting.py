@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from keepers.channels.email import EmailChannel, EmailSettings
-from keepers.channels.mailbox import Mailbox
-from keepers.channels.verp import Verp
-from keepers.model.delivery import Content, Outcome, Outgoing
+from keepers.channels.email.channel import EmailChannel, EmailSettings
+from keepers.channels.email.verp import Verp
+from keepers.devtools.mailbox import Mailbox
+from keepers.model.message import Content, Outcome, Outgoing
 
 NOW = datetime(2026, 6, 1, 12)
 SECRET = b"s" * 32

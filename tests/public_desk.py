@@ -9,19 +9,21 @@ from typing import Any
 from litestar import Litestar
 from sqlalchemy import Connection
 
-from keepers.api.app import create_app
-from keepers.api.management import options
-from keepers.api.public.desk import Confirmation
-from keepers.api.public.handlers import public_handlers
-from keepers.api.public.pages import Company
-from keepers.channels.providers.postmark import PostmarkSettings
+from keepers.app.operations.keys import KeyRing
+from keepers.app.public.subscriptions import Confirmation
+from keepers.app.workspace.sending import Company
+from keepers.channels.email.providers.postmark import PostmarkSettings
+from keepers.http.application import create_app
+from keepers.http.management.router import options
+from keepers.http.public.router import public_handlers
 from keepers.model.consent import Topic, address_hash
-from keepers.model.delivery import Content
-from keepers.render.links import Links
-from keepers.store import identities, keys, message_copies, messages
+from keepers.model.message import Content
+from keepers.render.links import LinkSigner
+from keepers.store import keys
 from keepers.store.database import Store
-from keepers.store.keys import KeyRing
-from keepers.store.messages import MessageRow
+from keepers.store.messages import message_copies, messages
+from keepers.store.messages.messages import MessageRow
+from keepers.store.profiles import identities
 
 SECRET = b"of these tests and of no others."
 BEGAN = datetime(2026, 3, 2, 10)
@@ -91,7 +93,7 @@ class ShopDesk:
 
     def __init__(self, store: Store, address: str = "http://testserver.local") -> None:
         self.store = store
-        self.links = Links(SECRET, address + "/e")
+        self.links = LinkSigner(SECRET, address + "/e")
         self.keys = KeyRing(store.read)
         self.secret = SECRET
         self.company = Company("Łąka & Söhne", "ul. Prosta 1, 00-838 Warszawa", "https://laka.example/")

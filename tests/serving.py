@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+import processes
+from processes import Working
 
 SECRET = "km_of_these_tests_and_no_others"
 WRITE = "kw_of_these_tests"
@@ -31,16 +30,12 @@ SEGMENT = (
 
 
 def keepers(folder: Path, *arguments: str, code: int = 0) -> Any:
-    """Runs the command on a workspace with --json; its answer."""
-    done = subprocess.run(
-        [sys.executable, "-m", "keepers", "-w", str(folder), *arguments, "--json"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == code, f"{arguments}: {done.stdout}\n{done.stderr}"
-    return json.loads(done.stdout)
+    """Runs the command on a workspace with --json, in this process; its answer."""
+    import workspaces  # loads all commands, which tests that need no workspace do without
+
+    ran = workspaces.keepers("-w", folder, *arguments, "--json")
+    assert ran.code == code, f"{arguments}: {ran.out}\n{ran.err}"
+    return ran.json
 
 
 def make_shop(folder: Path, customers: int = 60) -> Path:
@@ -69,7 +64,7 @@ def make_shop(folder: Path, customers: int = 60) -> Path:
 class Serving:
     """A running server: its address, the workspace and the process."""
 
-    def __init__(self, address: str, folder: Path, process: subprocess.Popen[str]) -> None:
+    def __init__(self, address: str, folder: Path, process: Working) -> None:
         self.address = address
         self.folder = folder
         self.process = process
@@ -83,42 +78,37 @@ class Serving:
             trust_env=False,
         )
 
-    def stop(self, with_signal: int = signal.SIGTERM) -> int:
+    def stop(self, with_signal: int = signal.SIGTERM) -> int | None:
+        """Its exit code; None when it has not ended within 20 seconds."""
         self.process.send_signal(with_signal)
-        return self.process.wait(timeout=20)
+        return self.process.exit_code(20)
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, command: str = "serve") -> Iterator[Serving]:
-    """`keepers serve` (or `collect`) on a free port until the block ends."""
+def serving(folder: Path, *arguments: str, command: str = "serve", is_anew: bool = False) -> Iterator[Serving]:
+    """`keepers serve` (or `collect`) on a free port until the block ends.
+
+    `is_anew` starts a Python of its own for it, which takes seconds more.
+    """
     log = folder / "data" / "server.log"
-    with log.open("w", encoding="utf-8") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "keepers", "-w", str(folder), command, "--port", "0", *arguments],
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=os.environ | {"NO_COLOR": "1"},
-        )
+    log.write_text("", encoding="utf-8")
+    given = ["-w", str(folder), command, "--port", "0", *arguments]
+    process = Working(processes.command_anew if is_anew else processes.command, given, log)
     try:
         yield Serving(_address(process, log), folder, process)
     finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        process.send_signal(signal.SIGTERM)
+        if process.exit_code(20) is None:
+            process.kill()
 
 
-def _address(process: subprocess.Popen[str], log: Path) -> str:
+def _address(process: Working, log: Path) -> str:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         said = log.read_text(encoding="utf-8")
         if "http://" in said:
             return "http://" + said.partition("http://")[2].split(". ")[0].strip()
-        assert process.poll() is None, said
+        assert process.exit_code() is None, said
         time.sleep(0.05)
     raise AssertionError(f"The server did not start: {log.read_text(encoding='utf-8')}")
 

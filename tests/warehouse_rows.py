@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from keepers.store.log import LogRow as Row
+from keepers.store.events.log import LogRow as Row
 from keepers.warehouse.database import Warehouse
 
 START = datetime(2026, 1, 1)

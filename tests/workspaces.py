@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 import msgspec
 import yaml
 
+from keepers.app.commands import COMMANDS
+from keepers.app.workspace.create import create
+from keepers.app.workspace.folder import PLAYBOOK
+from keepers.app.workspace.workspace import Workspace
 from keepers.cli import main as command_line
-from keepers.cli.commands import COMMANDS
-from keepers.store import inbox
 from keepers.store.database import Store
-from keepers.store.inbox import Accepted
-from keepers.wire import PLAYBOOK, Workspace, create
+from keepers.store.events import inbox
+from keepers.store.events.inbox import Accepted
 
 
 def silent(done: int, total: int) -> None:

@@ -1,11 +1,11 @@
 """`keepers` and `python -m keepers`."""
 
-from keepers.cli import interrupting
+from keepers.cli import interrupts
 
 
 def run() -> None:
     """Loads the command and runs it; Ctrl-C is told in a sentence from the start."""
-    interrupting.watch()
+    interrupts.watch()
     from keepers.cli.main import main
 
     main()

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import pytest
 from litestar.testing import TestClient
 
-from keepers.api.app import create_app
-from keepers.store import inbox, keys
+from keepers.app.workspace.clock import clock
+from keepers.http.application import create_app
+from keepers.store import keys
 from keepers.store.database import Store
-from keepers.store.inbox import Waiting
-from keepers.wire import clock
+from keepers.store.events import inbox
+from keepers.store.events.inbox import PendingRequest
 
 
 class Door:
@@ -27,7 +28,7 @@ class Door:
         token = self.tokens.get(kind, kind)
         return {"Authorization": "Basic " + base64.b64encode(f"{token}:".encode()).decode()}
 
-    def kept(self) -> list[Waiting]:
+    def kept(self) -> list[PendingRequest]:
         with self.store.read_inbox() as connection:
             return inbox.read(connection, 10_000)
 

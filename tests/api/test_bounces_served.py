@@ -9,11 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from keepers.app.workspace.clock import clock
+from keepers.app.workspace.workspace import Workspace
+from keepers.delivery.bounce_readings import last_readings
 from keepers.model.consent import address_hash
 from keepers.model.errors import UserError
-from keepers.running.bounces import BounceReading, last_readings
-from keepers.store import suppressions
-from keepers.wire import Workspace, clock
+from keepers.server.bounce_loop import BounceReading
+from keepers.store.profiles import suppressions
 from mail_shop import RECEIPTS, free_port, mailbox_at, make_mail_shop, wait_for
 from posting import dsn
 from serving import SERVER, Serving, serving

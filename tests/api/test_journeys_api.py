@@ -14,10 +14,16 @@ import yaml
 
 import workspaces
 from api.test_management import assert_problem, every
-from keepers.api import coupons, examples_sending, journeys, messages, suppressions, switches, why
-from keepers.api.consents import Consents, Recorded
-from keepers.cli.commands import COMMANDS
-from keepers.wire import clock
+from keepers.app.commands import COMMANDS
+from keepers.app.customers.consents import Consents, Recorded
+from keepers.app.customers.suppressions import SuppressionPage
+from keepers.app.customers.why import Why
+from keepers.app.messaging import sending_switches
+from keepers.app.messaging.coupons import CodesAdded, PoolList
+from keepers.app.messaging.journeys import Enrolled, JourneyDetail, JourneyList, Paused, Run, RunPage, Schemas
+from keepers.app.messaging.messages import Copy, MessagePage, MessageStory, Preview, Retried
+from keepers.app.workspace.clock import clock
+from keepers.http.management import examples_sending
 from serving import copied, serving
 from workspaces import silent
 
@@ -178,25 +184,25 @@ def test_coupons_and_switches(api: httpx.Client) -> None:
 
 
 EXAMPLES: list[tuple[dict[str, Any], type[msgspec.Struct]]] = [
-    (examples_sending.JOURNEY_LIST, journeys.JourneyList),
-    (examples_sending.JOURNEY, journeys.JourneyDetail),
-    (examples_sending.RUN_PAGE, journeys.RunPage),
-    (examples_sending.RUN_ENDED, journeys.Run),
-    (examples_sending.PAUSED, journeys.Paused),
-    (examples_sending.ENROLLED, journeys.Enrolled),
-    (examples_sending.SCHEMAS, journeys.Schemas),
-    (examples_sending.WHY, why.Why),
-    (examples_sending.MESSAGE_PAGE, messages.MessagePage),
-    (examples_sending.MESSAGE_STORY, messages.MessageStory),
-    (examples_sending.COPY, messages.Copy),
-    (examples_sending.PREVIEW, messages.Preview),
-    (examples_sending.RETRIED, messages.Retried),
+    (examples_sending.JOURNEY_LIST, JourneyList),
+    (examples_sending.JOURNEY, JourneyDetail),
+    (examples_sending.RUN_PAGE, RunPage),
+    (examples_sending.RUN_ENDED, Run),
+    (examples_sending.PAUSED, Paused),
+    (examples_sending.ENROLLED, Enrolled),
+    (examples_sending.SCHEMAS, Schemas),
+    (examples_sending.WHY, Why),
+    (examples_sending.MESSAGE_PAGE, MessagePage),
+    (examples_sending.MESSAGE_STORY, MessageStory),
+    (examples_sending.COPY, Copy),
+    (examples_sending.PREVIEW, Preview),
+    (examples_sending.RETRIED, Retried),
     (examples_sending.CONSENTS, Consents),
     (examples_sending.RECORDED, Recorded),
-    (examples_sending.SUPPRESSION_PAGE, suppressions.SuppressionPage),
-    (examples_sending.POOL_LIST, coupons.PoolList),
-    (examples_sending.CODES_ADDED, coupons.CodesAdded),
-    (examples_sending.SENDING_STATE, switches.SendingState),
+    (examples_sending.SUPPRESSION_PAGE, SuppressionPage),
+    (examples_sending.POOL_LIST, PoolList),
+    (examples_sending.CODES_ADDED, CodesAdded),
+    (examples_sending.SENDING_STATE, sending_switches.SendingState),
 ]
 
 

@@ -10,8 +10,8 @@ import httpx
 import msgspec
 import pytest
 
-from keepers.api import examples
-from keepers.api.parameters import CursorError, seal, unseal
+from keepers.app.workspace.paging import CursorError, seal, unseal
+from keepers.http.management import examples_customers as examples
 from serving import SERVER, UNTIL, WRITE, Serving, copied, keepers, serving
 
 
@@ -329,7 +329,8 @@ def test_health_tells_where_the_pipeline_stands(own: Serving) -> None:
 
 
 def test_examples_of_the_document_are_answers(api: httpx.Client) -> None:
-    from keepers.api import audience, definitions, imports, lifecycles, profiles, segments, system
+    from keepers.http.management.customers import conditions, lifecycles, profiles, segments
+    from keepers.http.management.operations import health, imports, playbook
 
     for example, answer in (
         (examples.PROFILE_PAGE, profiles.ProfilePage),
@@ -341,15 +342,15 @@ def test_examples_of_the_document_are_answers(api: httpx.Client) -> None:
         (examples.LIFECYCLE, lifecycles.LifecycleDetail),
         (examples.HISTORY, lifecycles.History),
         (examples.MOVES, lifecycles.Moves),
-        (examples.COUNTED, audience.Counted),
-        (examples.DESCRIBED, audience.Described),
-        (examples.DEFINITION_LIST, definitions.DefinitionList),
-        (examples.DEFINITION_VERSIONS, definitions.DefinitionVersions),
-        (examples.PLAN, definitions.Plan),
-        (examples.APPLIED, definitions.Applied),
+        (examples.COUNTED, conditions.Counted),
+        (examples.DESCRIBED, conditions.Described),
+        (examples.DEFINITION_LIST, playbook.DefinitionList),
+        (examples.DEFINITION_VERSIONS, playbook.DefinitionVersions),
+        (examples.PLAN, playbook.Plan),
+        (examples.APPLIED, playbook.Applied),
         (examples.IMPORT_REPORT, imports.ImportReport),
         (examples.LEDGER, imports.Ledger),
-        (examples.HEALTH, system.Health),
+        (examples.HEALTH, health.Health),
     ):
         assert msgspec.to_builtins(msgspec.convert(example, answer)) == example
     document = api.get("/openapi.json").json()

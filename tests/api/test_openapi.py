@@ -38,7 +38,7 @@ def test_schemathesis_finds_nothing(running: Serving, tmp_path: Path) -> None:
             "--header",
             f"Authorization: Bearer {SECRET}",
             "--max-examples",
-            "12",
+            "4",
             "--continue-on-failure",
             "--no-color",
         ],

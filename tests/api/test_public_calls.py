@@ -13,14 +13,17 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from keepers.api.public.allowance import Allowance
-from keepers.api.public.visitors import signature_of
-from keepers.channels.providers.ses import Ses, SesSettings
+from keepers.app.public.rate_limit import Allowance
+from keepers.app.workspace.clock import clock
+from keepers.channels.email.providers.ses import Ses, SesSettings
+from keepers.http.common.visitor_auth import signature_of
 from keepers.model.consent import Consent, address_hash
-from keepers.store import consents, identities, in_app, keys, log, push_subscriptions, reports, suppressions
+from keepers.store import keys as keys_
 from keepers.store.database import Store
-from keepers.store.in_app import InAppRow
-from keepers.wire import clock
+from keepers.store.events import log
+from keepers.store.messages import delivery_reports, in_app
+from keepers.store.messages.in_app import InAppRow
+from keepers.store.profiles import consents, identities, push_subscriptions, suppressions
 from public_desk import BEGAN, SECRET, ShopDesk, app_of, path_of
 
 
@@ -126,7 +129,7 @@ def test_an_address_that_complained_gets_no_mail_from_a_form(desk: ShopDesk, cli
 def test_a_form_takes_no_known_customers_profile(desk: ShopDesk, client: TestClient) -> None:
     anna = desk.add_customer("anna", email="anna@example.com")
     with desk.store.begin() as connection:
-        identities.append(connection, [identities.Identity("anonymous_id", "annas-device", anna)])
+        identities.append(connection, [identities.KnownIdentity("anonymous_id", "annas-device", anna)])
     client.post("/v1/subscribe", json=form(desk, anonymousId="annas-device"))
     client.post("/v1/subscribe", json=form(desk, anonymousId="annas-device", email="Anna@example.com"))
     client.post("/v1/subscribe", json=form(desk, userId="anna", email="third@example.com"))
@@ -285,8 +288,8 @@ def test_a_revoked_server_key_ends_its_signatures(desk: ShopDesk, client: TestCl
     good = {"userId": "anna", "signature": signature_of(desk.tokens["server"], "anna", later), "expires": later}
     assert client.get("/v1/inbox", params=good).status_code == 200
     with desk.store.begin() as connection:
-        key = next(k for k in keys.read_all(connection) if k.kind == "server")
-        keys.revoke(connection, key.id, BEGAN)
+        key = next(k for k in keys_.read_all(connection) if k.kind == "server")
+        keys_.revoke(connection, key.id, BEGAN)
     assert client.get("/v1/inbox", params=good).status_code == 403
 
 
@@ -382,7 +385,7 @@ def test_a_providers_news_wait_in_the_store(desk: ShopDesk, client: TestClient) 
     got = client.post("/e/in/postmark", json=DELIVERED, headers={"X-Keepers-Token": "of these tests"})
     assert (got.status_code, got.json()) == (200, {"success": True})
     with desk.store.read() as connection:
-        ((_, report),) = reports.read(connection, 10)
+        ((_, report),) = delivery_reports.read(connection, 10)
     assert (report.kind, report.provider_id, report.source) == ("delivered", "883953f4", "postmark")
 
 
@@ -403,7 +406,7 @@ def test_webhooks_that_are_not_a_providers_leave_nothing(
     got = client.post(f"/e/in/{provider}", content=content, headers={"X-Keepers-Token": token})
     assert got.status_code == status
     with desk.store.read() as connection:
-        assert reports.depth(connection) == 0
+        assert delivery_reports.depth(connection) == 0
 
 
 def test_a_provider_that_asks_to_be_confirmed_is_visited(

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import pytest
 from litestar.testing import TestClient
 
+from keepers.app.workspace.clock import clock
 from keepers.model.consent import ALL_TOPICS, Consent, address_hash
-from keepers.store import consents, log, message_history, suppressions
 from keepers.store.database import Store
-from keepers.wire import clock
+from keepers.store.events import log
+from keepers.store.messages import message_history
+from keepers.store.profiles import consents, suppressions
 from public_desk import BEGAN, SECRET, ShopDesk, app_of, path_of
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}

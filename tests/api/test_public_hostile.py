@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from litestar.testing import TestClient
 
-from keepers.store import consents, log
+from keepers.app.workspace.clock import clock
 from keepers.store.database import Store
-from keepers.wire import clock
+from keepers.store.events import log
+from keepers.store.profiles import consents
+from profiles import examples
 from public_desk import ShopDesk, app_of, path_of
 
-FAST = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = examples(0.6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 NAMES = (
     "email",

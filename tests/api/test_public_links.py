@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from litestar.testing import TestClient
 
-from keepers.api.public.hits import HitKeeper
-from keepers.api.public.pages import is_web
-from keepers.model.delivery import Content
-from keepers.store import hits, messages
+from keepers.app.workspace.clock import clock
+from keepers.delivery.engagement_log import EngagementLog
+from keepers.model.fields import is_web
+from keepers.model.message import Content
 from keepers.store.database import Store
-from keepers.store.hits import HitRow
-from keepers.wire import clock
+from keepers.store.messages import engagement_requests, messages
+from keepers.store.messages.engagement_requests import HitRow
 from public_desk import SECRET, ShopDesk, app_of, path_of
 
 HOSTILE = [
@@ -42,7 +42,7 @@ def letter(desk: ShopDesk, content: Content | None = None) -> str:
 
 def kept(desk: ShopDesk) -> list[HitRow]:
     with desk.store.read() as connection:
-        return hits.read(connection, 0, 100)
+        return engagement_requests.read(connection, 0, 100)
 
 
 def test_an_open_is_a_pixel_and_a_hit(desk: ShopDesk, client: TestClient) -> None:
@@ -151,10 +151,10 @@ def test_many_hits_at_once_are_all_kept(desk: ShopDesk, client: TestClient) -> N
 def test_hits_that_could_not_be_written_go_with_the_next(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = ShopDesk(sqlite_store)
     path = path_of(desk.links.click(letter(desk), "https://shop.example/"))
-    written = HitKeeper._written
+    written = EngagementLog._written
     failing = threading.Event()
     failing.set()
-    monkeypatch.setattr(HitKeeper, "_written", lambda self, taken: not failing.is_set() and written(self, taken))
+    monkeypatch.setattr(EngagementLog, "_written", lambda self, taken: not failing.is_set() and written(self, taken))
     with TestClient(app_of(desk, clock)) as client:
         assert client.get(path, follow_redirects=False).status_code == 302
         assert kept(desk) == []
@@ -169,7 +169,7 @@ def test_a_fault_while_hits_are_written_stops_none_that_follow(
     desk = ShopDesk(sqlite_store)
     path = path_of(desk.links.click(letter(desk), "https://shop.example/"))
     with TestClient(app_of(desk, clock)) as client:
-        for place in (f"{hits.__name__}.append", "keepers.api.public.hits._tell"):
+        for place in (f"{engagement_requests.__name__}.append", "keepers.delivery.engagement_log._tell"):
             with monkeypatch.context() as broken:
                 broken.setattr(place, lambda *_: [][1])
                 assert client.get(path, follow_redirects=False).status_code == 302

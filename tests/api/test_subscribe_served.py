@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from keepers.channels.mailbox import Mailbox
-from keepers.store import consents, identities
-from keepers.wire import Workspace
+from keepers.app.workspace.workspace import Workspace
+from keepers.devtools.mailbox import Mailbox
+from keepers.store.profiles import consents, identities
 from mail_shop import mailbox_at, make_mail_shop, wait_for
 from serving import WRITE, serving
 from workspaces import opened

@@ -7,16 +7,18 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from litestar.testing import TestClient
 
 from api.conftest import Door
-from keepers.api.app import create_app
+from keepers.app.operations.keys import KeyRing
+from keepers.app.workspace.clock import clock
+from keepers.http.application import create_app
 from keepers.store import keys
 from keepers.store.database import Store
-from keepers.wire import clock
 from mail_shop import wait_for
+from profiles import examples
 
 TRACK = {"userId": "u1", "event": "Ordered", "properties": {"total": 9.5}}
 
@@ -74,7 +76,7 @@ def test_a_key_ends_within_seconds_of_its_revocation(new_store: Any) -> None:
     store: Store = new_store("sqlite")
     with store.begin() as connection:
         key, token = keys.create(connection, "write", "w", clock())
-    ring = keys.KeyRing(store.read)
+    ring = KeyRing(store.read)
     ring.refresh(clock())
     assert ring.find(token) == key
     assert ring.find(token + "x") is None
@@ -202,7 +204,7 @@ def test_health_readiness_and_metrics(door: Door) -> None:
     assert "keepers_commit_seconds_count 1.0" in text
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(0.6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(max_size=300), authorization=st.text(st.characters(codec="latin-1", exclude_categories=["Cc"])))
 def test_no_input_makes_the_server_fail(door: Door, body: bytes, authorization: str) -> None:
     for headers in (door.header(), {"Authorization": authorization.encode("latin-1")}):

@@ -16,18 +16,18 @@ import httpx
 import pytest
 import uvicorn
 
-from keepers.api.public.choices import REASONS
-from keepers.api.public.words import catalogue, listed, spoken
+from keepers.app.public.preferences import REASONS
+from keepers.i18n.locales import LOCALES
+from keepers.i18n.page_texts import catalogue, listed, spoken
 from keepers.model.consent import Consent
-from keepers.model.definitions import LOCALES
-from keepers.model.delivery import Content
-from keepers.store import consents
+from keepers.model.message import Content
 from keepers.store.database import Store
+from keepers.store.profiles import consents
 from public_desk import BEGAN, ShopDesk, app_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed (apt-get install chromium)")
-PACKAGE = Path(__file__).resolve().parents[2] / "src" / "keepers" / "api" / "public"
+PACKAGE = Path(__file__).resolve().parents[2] / "src" / "keepers" / "http" / "public" / "links"
 
 
 class Shop:

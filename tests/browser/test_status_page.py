@@ -12,13 +12,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from keepers.api.status import chosen_locale
-from keepers.model.definitions import LOCALES
+from keepers.http.status_page import chosen_locale
+from keepers.i18n.locales import LOCALES
 from serving import Serving, keepers, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed (apt-get install chromium)")
-PAGES = Path(__file__).resolve().parents[2] / "src" / "keepers" / "api" / "pages"
+PAGES = Path(__file__).resolve().parents[2] / "src" / "keepers" / "http" / "pages"
 
 
 def drawn(address: str, profile: Path, *options: str) -> str:

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from keepers.model.delivery import Content, Outgoing
+from keepers.model.message import Content, Outgoing
 
 Mood = Literal["accepts", "busy", "refuses", "absent", "silent"]
 """`busy` asks to come again later, `refuses` says never, `absent` does not listen, `silent` never answers."""

@@ -11,14 +11,14 @@ from typing import Any
 import msgspec
 
 from channel_trials import ChannelTrial, Mood
-from keepers.channels.mailbox import Answer, Mailbox
-from keepers.model.delivery import Outgoing
+from keepers.devtools.mailbox import Mailbox, MailboxReply
+from keepers.model.message import Outgoing
 
 _ANSWERS = {
     "accepts": None,
-    "busy": Answer("450 4.3.2 Come again later"),
-    "refuses": Answer("550 5.1.1 User unknown"),
-    "silent": Answer(wait=60),
+    "busy": MailboxReply("450 4.3.2 Come again later"),
+    "refuses": MailboxReply("550 5.1.1 User unknown"),
+    "silent": MailboxReply(wait=60),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from channel_trials import ChannelTrial, Mood
-from keepers.model.delivery import Outgoing
+from keepers.model.message import Outgoing
 
 
 class Trial(ChannelTrial):

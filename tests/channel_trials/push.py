@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from channel_trials import TEXT, ChannelTrial, Mood
 from channel_trials.loopback import HttpTrial, Says
 from keepers.channels.push import new_vapid_keys
-from keepers.model.delivery import Content, Outgoing
+from keepers.model.message import Content, Outgoing
 
 
 def text(raw: bytes) -> str:

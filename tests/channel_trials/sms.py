@@ -9,7 +9,7 @@ import msgspec
 
 from channel_trials import ChannelTrial, Mood
 from channel_trials.loopback import HttpTrial, Says
-from keepers.model.delivery import Outgoing
+from keepers.model.message import Outgoing
 
 
 class Trial(HttpTrial, ChannelTrial):

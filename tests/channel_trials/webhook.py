@@ -9,7 +9,7 @@ import msgspec
 
 from channel_trials import TEXT, ChannelTrial, Mood
 from channel_trials.loopback import HttpTrial, Says
-from keepers.model.delivery import Content, Outgoing
+from keepers.model.message import Content, Outgoing
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 

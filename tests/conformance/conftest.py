@@ -10,11 +10,11 @@ from time import monotonic, sleep
 import pytest
 import uvicorn
 
-from keepers.api.app import create_app
-from keepers.settings import TEST_CLOCK
+from keepers.app.workspace.clock import clock
+from keepers.app.workspace.settings import TEST_CLOCK
+from keepers.http.application import create_app
 from keepers.store import keys
 from keepers.store.database import Store
-from keepers.wire import clock
 
 
 class Running:

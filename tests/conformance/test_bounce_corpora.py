@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from keepers.channels.bounces import read_bounce
+from keepers.channels.email.bounces.status_notifications import read_bounce
 
 
 class Compared(NamedTuple):

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from liquid.exceptions import LiquidError
 
+from keepers.render.assemble import SourceText, plain, weave
 from keepers.render.compose import TEXT
 from keepers.render.errors import RenderError
-from keepers.render.sandbox import Letter, run
-from keepers.render.weave import Part, plain, weave
+from keepers.render.liquid.context import MessageContext
+from keepers.render.liquid.sandbox import run
 
 CASES = Path(__file__).parents[3] / "shared" / "data" / "liquid" / "golden_liquid_half.json"
 NOT_OURS = {
@@ -46,10 +47,10 @@ def test_a_date_without_a_format_is_written_in_the_medium_form() -> None:
 
 
 def _render(case: dict[str, Any]) -> str:
-    snippets = {name: Part(name, text) for name, text in case.get("templates", {}).items()}
-    woven = plain(weave(Part("body", case["template"]), None, snippets.get))
+    snippets = {name: SourceText(name, text) for name, text in case.get("templates", {}).items()}
+    woven = plain(weave(SourceText("body", case["template"]), None, snippets.get))
     template = TEXT.compiled(woven.source)
-    return run(template, case.get("data", {}), Letter("en", clock=time.monotonic, now=datetime(2026, 3, 1)))
+    return run(template, case.get("data", {}), MessageContext("en", clock=time.monotonic, now=datetime(2026, 3, 1)))
 
 
 @pytest.mark.parametrize("case", _cases())

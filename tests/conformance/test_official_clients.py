@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from conformance.conftest import Running
-from keepers.pipeline.identify import identify
-from keepers.store import identities, log
-from keepers.store.log import LogRow
+from keepers.ingest.identify import identify
+from keepers.store.events import log
+from keepers.store.events.log import LogRow
+from keepers.store.profiles import identities
 
 NOW = datetime(2100, 1, 1)
 NODE = Path(__file__).parent / "node"

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 
 from conformance.conftest import Running
+from keepers.ingest.identify import identify
 from keepers.model.event import parse_request
-from keepers.pipeline.identify import identify
-from keepers.store import log
+from keepers.store.events import log
 
 NOW = datetime(2026, 11, 22, 2)
 

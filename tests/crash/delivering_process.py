@@ -6,14 +6,14 @@ import asyncio
 import os
 from datetime import datetime, timedelta
 
-from keepers.journeys.contact import ContactRules
+from keepers.contact.rules import ContactRules
+from keepers.delivery.worker import Deliverer, one_by_one
 from keepers.model.consent import Topic
-from keepers.model.delivery import Content, Outcome, Outgoing
-from keepers.pipeline.deliver import Deliverer, one_by_one
-from keepers.pipeline.facts import Decider
-from keepers.store import message_history, workers
+from keepers.model.message import Content, Outcome, Outgoing
 from keepers.store.database import Store
-from keepers.store.messages import MessageRow
+from keepers.store.messages import message_history, workers
+from keepers.store.messages.contact_history import Decider
+from keepers.store.messages.messages import MessageRow
 from keepers.store.secret import workspace_secret
 
 NOON = datetime(2026, 3, 2, 12)

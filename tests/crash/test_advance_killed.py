@@ -14,13 +14,13 @@ from sqlalchemy import select
 import workspaces
 from conftest import ENGINES, Postgres
 from crash.killing import run_killed, run_whole
+from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import Consent
-from keepers.store import consents
 from keepers.store.database import Store
-from keepers.store.journey_tables import journey_runs
-from keepers.store.message_tables import messages
-from keepers.store.tables import log
-from keepers.wire import Workspace
+from keepers.store.profiles import consents
+from keepers.store.schema.core import log
+from keepers.store.schema.journeys import journey_runs
+from keepers.store.schema.messages import messages
 from stories.writing import completed
 
 START = datetime(2026, 1, 5)

@@ -12,10 +12,11 @@ from sqlalchemy import func, select
 
 import workspaces
 from conftest import ENGINES, Postgres
-from crash.killing import Working, log_of
+from crash.killing import log_of
+from keepers.broadcasts import advance, control
 from keepers.cli.main import main
-from keepers.pipeline import broadcast, broadcast_control
-from keepers.store.message_tables import messages
+from keepers.store.schema.messages import messages
+from processes import Working
 from unit.broadcasts.mailing import NOW, Shop, playbook
 
 CUSTOMERS = 600
@@ -24,8 +25,8 @@ KILLS = 3
 
 def _ticks(folder: str) -> None:
     # Chunks far smaller than in life, so that kills fall between and into them.
-    broadcast.CHUNK = 50
-    broadcast.PER_TICK = 200
+    advance.CHUNK = 50
+    advance.PER_TICK = 200
     sys.argv = ["keepers", "-w", folder, "tick", "--until-idle", "--now", f"{NOW.isoformat()}Z"]
     main()
 
@@ -49,7 +50,7 @@ def test_everybody_is_queued_once(
             break
     assert Working(_ticks, [str(folder)], log_of(folder)).wait(120) == 0
     with workspaces.opened(folder) as workspace:
-        status = broadcast_control.statuses(workspace.store, "b")[0]
+        status = control.statuses(workspace.store, "b")[0]
         with workspace.store.read() as connection:
             of = func.count(messages.c.profile_id.distinct())
             number, different = connection.execute(select(func.count(), of).select_from(messages)).one()

@@ -13,12 +13,14 @@ import pytest
 
 from conftest import ENGINES
 from crash.delivering_process import NOON, deliver, told
-from crash.killing import Working
 from keepers.model.consent import Consent, address_hash
-from keepers.store import consents, log, messages
 from keepers.store.database import Store
-from keepers.store.messages import MessageRow, key_of
+from keepers.store.events import log
+from keepers.store.messages import messages
+from keepers.store.messages.messages import MessageRow, key_of
+from keepers.store.profiles import consents
 from keepers.store.secret import workspace_secret
+from processes import Working
 
 MESSAGES = 10_000
 KILLS = 10

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from crash.importing_process import importing
 from keepers.store.database import Store
 from keepers.store.migrate import upgrade
 from keepers.warehouse.database import Warehouse
+from processes import Working
 
 LINES = 30_000
 BAD_EVERY = 100
-SCRIPT = Path(__file__).with_name("importing_process.py")
 
 
-def _start(data: Path, file: Path) -> subprocess.Popen[bytes]:
-    source = str(Path(__file__).resolve().parents[2] / "src")
-    paths = os.pathsep.join(p for p in (source, os.environ.get("PYTHONPATH", "")) if p)
-    command = [sys.executable, str(SCRIPT), str(data), str(file), "2000"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": paths})
+def _started(data: Path, file: Path, log: Path) -> Working:
+    """An import that has written its first chunk, so that a kill falls among the others."""
+    working = Working(importing, [data, file, 2000], log)
+    deadline = time.monotonic() + 60
+    while not log.read_text():
+        assert time.monotonic() < deadline, "the import did not begin within 60 seconds"
+        time.sleep(0.005)
+    return working
 
 
 @pytest.mark.slow
@@ -39,19 +39,14 @@ def test_an_import_killed_at_random_moments_ends_with_exact_counts(tmp_path: Pat
         for n in range(LINES):
             out.write(f"u{n % 5000 if n % BAD_EVERY else ''},2026-01-01,{n},pro\n".replace("u,", ","))
     chance = random.Random(7)
-    for _ in range(5):
-        process = _start(data, file)
-        assert process.stdout is not None
-        # Past the start-up, so that the kill falls among the chunks.
-        process.stdout.readline()
+    for n in range(5):
+        working = _started(data, file, tmp_path / f"import{n}.log")
         time.sleep(chance.random() * 0.7)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-    last = _start(data, file)
-    output, _ = last.communicate(timeout=120)
+        working.kill()
+    last = tmp_path / "last.log"
+    _started(data, file, last).wait(120)
     bad = LINES // BAD_EVERY
-    assert output.splitlines()[-1].split() == [b"done", str(LINES - bad).encode(), str(bad).encode()]
+    assert last.read_text().splitlines()[-1].split() == ["done", str(LINES - bad), str(bad)]
 
     warehouse = Warehouse.open(data / "warehouse.duckdb")
     cursor = warehouse.cursor()

@@ -14,7 +14,8 @@ import pytest
 
 import workspaces
 from conftest import ENGINES, Postgres
-from crash.killing import Working, serve
+from crash.killing import serve
+from processes import Working
 
 ROUNDS = 5
 CLIENTS = 4

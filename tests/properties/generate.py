@@ -1,11 +1,13 @@
-"""Random worlds and random conditions on one grid of time, from a seed: what differs is small, so it often collides."""
+"""Conditions of every kind as strategies, on the grid of time of the worlds; each shrinks to its first form."""
 
 from __future__ import annotations
 
-from random import Random
+from functools import cache
 from typing import Any
 
-from properties.world import STEP, World, at
+from hypothesis import strategies as st
+
+Strategy = st.SearchStrategy[Any]
 
 EVENTS = ("Order Completed", "Заказ", "view")
 CANCEL = "Order Cancelled"
@@ -23,235 +25,182 @@ DAYS = (
 SPANS = ("6h", "12h", "1d", "36h", "2d", "5d")
 RELATIVE = ("now", "6h ago", "1d ago", "36h ago", "+1d", "+12h")
 ABSOLUTE = ("2026-03-27T12:00:00Z", "2026-03-28", "2026-03-29T06:00:00Z", "2026-03-30")
-LENGTH = 20
-"""steps of the grid that a world spans: five days"""
+numbers = st.sampled_from(NUMBERS)
+texts = st.sampled_from(TEXTS)
+written = st.sampled_from(TEXTS[:-1])
+days = st.sampled_from(DAYS)
+spans = st.sampled_from(SPANS)
+clocks = st.sampled_from((*RELATIVE, *ABSOLUTE))
+ranges = st.lists(numbers, min_size=2, max_size=2, unique=True).map(sorted)
 
 
-def value(r: Random) -> Any:
-    """A property's or trait's value of any kind, null among them."""
-    return r.choice((None, True, False, r.choice(NUMBERS), r.choice(NUMBERS), r.choice(TEXTS), r.choice(DAYS)))
+@st.composite
+def choice(draw: st.DrawFn, *options: Strategy) -> Any:
+    """One of these, all equally likely: `st.one_of` counts the branches of each and drops what is repeated."""
+    return draw(options[draw(st.integers(0, len(options) - 1))])
 
 
-def moment(r: Random) -> Any:
-    """Mostly a time on the grid, so that tests on it change their answer within the world's days."""
-    return at(r.randrange(LENGTH)).isoformat() + "Z" if r.random() < 0.7 else value(r)
+def one(name: str, held: Strategy) -> Strategy:
+    """A mapping of one name."""
+    return held.map(lambda value: {name: value})
 
 
-def properties(r: Random) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in ("total", "category", "when"):
-        if r.random() < 0.7:
-            found[name] = {"total": r.choice((None, *NUMBERS, "10")), "category": r.choice(TEXTS)}.get(name, moment(r))
-    if r.random() < 0.5:
-        found["order"] = {"id": r.choice(("x", "y"))}
-    if r.random() < 0.4:
-        found["tags"] = [r.choice(("vip", "new", 5)) for _ in range(r.randrange(3))]
-    if r.random() < 0.5:
-        found["products"] = [{"price": r.choice(NUMBERS), "sku": r.choice(TEXTS)} for _ in range(r.randrange(3))]
-    return found
+def of(*forms: Any) -> Strategy:
+    """One of these very values."""
+    return st.sampled_from(forms)
 
 
-def world(
-    r: Random,
-    people: int = 16,
-    each: int = 8,
-    *,
-    merges: bool = False,
-    accounts: bool = False,
-    zones: bool = False,
-    late: bool = False,
-    future: bool = True,
-) -> World:
-    """People with events and traits. `late`: some facts arrive after their time, some long after."""
-    found = World()
-    for who in range(1, people + 1):
-        found.person(who, at(0))
-        if zones and r.random() < 0.7:
-            zone = r.choice(("Europe/Warsaw", "America/New_York", "Pacific/Auckland", "Asia/Kolkata"))
-            found.add("identify", who, at(0), data={"timezone": zone})
-    if accounts:
-        for account in (101, 102, 103):
-            found.account(account, at(0))
-    for who in range(1, people + 1):
-        for _ in range(r.randrange(each + 1)):
-            _fact(r, found, who, late=late, future=future, accounts=accounts)
-    if merges:
-        _merges(r, found, people)
-    return found.sorted_by_arrival()
+def each(held: Strategy, *names: str) -> list[Strategy]:
+    return [one(name, held) for name in names]
 
 
-def _fact(r: Random, found: World, who: int, *, late: bool, future: bool, accounts: bool) -> None:
-    time = at(r.randrange(LENGTH + 1))
-    received = time
-    if late and r.random() < 0.3:
-        received = time + STEP * r.choice((1, 2, 5, 11))
-    elif future and r.random() < 0.3:
-        received = max(at(0), time - STEP * r.choice((1, 3, 8)))
-    chance = r.random()
-    if chance < 0.15:
-        traits = {name: r.choice((value, moment))(r) for name in ("plan", "birthday", "score") if r.random() < 0.6}
-        if r.random() < 0.4:
-            traits["interests"] = [r.choice(("vip", "golf")) for _ in range(r.randrange(3))]
-        found.add("identify", who, time, received, data=traits)
-    elif accounts and chance < 0.3:
-        traits = {"tier": r.choice(("gold", "basic", None))} if r.random() < 0.5 else {}
-        found.add("group", who, time, received, other=r.choice((101, 102, 103)), data=traits)
-    elif chance < 0.4:
-        found.track(who, CANCEL, time, received, order={"id": r.choice(("x", "y"))})
-    else:
-        found.track(who, r.choice(EVENTS), time, received, **properties(r))
+exists = of({"exists": True}, {"exists": False})
+by_number = choice(
+    *each(numbers, "eq", "ne", "lt", "lte", "gt", "gte"),
+    *each(ranges, "between", "in"),
+    st.tuples(numbers, numbers).map(lambda pair: {"not_in": list(pair)}),
+    ranges.map(lambda pair: {"gte": pair[0], "lt": pair[1]}),
+)
+by_text = choice(
+    *each(written, "eq", "ne", "contains", "not_contains", "starts_with", "ends_with", "lte", "gte"),
+    one("in", written.map(lambda text: [text, "a", 5])),
+    one("not_in", written.map(lambda text: [text, "vip"])),
+    of({"matches": "^[a-b]+$"}, {"lt": "b"}, {"gt": "a"}, {"between": ["a", "b"]}),
+    of({"eq": True}, {"ne": False}),
+)
+by_date = choice(
+    *each(clocks, "before", "after", "lte", "gte", "lt", "gt"),
+    *each(spans, "within_last", "within_next", "older_than"),
+    of({"between": ["1d ago", "now"]}, {"between": ["2026-03-28", "2026-03-29T12:00:00Z"]}),
+)
+anniversary = choice(*each(of("0d", "1d", "3d", "365d"), "in", "within")).map(lambda which: {"anniversary": which})
+_KINDS = {
+    "number": by_number,
+    "text": by_text,
+    "date": by_date,
+    "trait_date": choice(by_date, by_date, anniversary),
+    "exists": exists,
+}
 
 
-def _merges(r: Random, found: World, people: int) -> None:
-    """Merges as identify makes them: one that stands alone lives on in another; some are taken back."""
-    alone = list(range(1, people + 1))
-    for time in sorted(r.sample(range(1, LENGTH), people // 4)):
-        source = alone.pop(r.randrange(len(alone)))
-        found.add("merge", source, at(time), other=r.choice(alone))
-        if r.random() < 0.25:
-            found.add("unmerge", source, at(time + r.randrange(1, 4)))
-
-
-def comparison(r: Random, kind: str) -> Any:
+@cache
+def comparison(kind: str) -> Strategy:
     """Comparisons for one property or trait, with every operator."""
-    number = r.choice(NUMBERS)
-    low, high = sorted(r.sample(NUMBERS, 2))
-    text = r.choice(TEXTS[:-1])
-    clock = r.choice((*RELATIVE, *ABSOLUTE))
-    by_number = (
-        {"eq": number}, {"ne": number}, {"lt": number}, {"lte": number}, {"gt": number}, {"gte": number},
-        {"between": [low, high]}, {"in": [low, high]}, {"not_in": [low, number]}, {"gte": low, "lt": high},
-    )  # fmt: skip
-    by_text = (
-        {"eq": text}, {"ne": text}, {"in": [text, "a", 5]}, {"not_in": [text, "vip"]}, {"contains": text},
-        {"not_contains": text}, {"starts_with": text}, {"ends_with": text}, {"matches": "^[a-b]+$"},
-        {"lt": "b"}, {"lte": text}, {"gt": "a"}, {"gte": text}, {"between": ["a", "b"]}, {"eq": True}, {"ne": False},
-    )  # fmt: skip
-    by_date = (
-        {"before": clock}, {"after": clock}, {"lte": clock}, {"gte": clock}, {"lt": clock}, {"gt": clock},
-        {"within_last": r.choice(SPANS)}, {"within_next": r.choice(SPANS)}, {"older_than": r.choice(SPANS)},
-        {"between": ["1d ago", "now"]}, {"between": ["2026-03-28", "2026-03-29T12:00:00Z"]},
-    )  # fmt: skip
-    exists = ({"exists": True}, {"exists": False})
-    anniversary = ({"anniversary": {r.choice(("in", "within")): r.choice(("0d", "1d", "3d", "365d"))}},)
-    pools = {"number": by_number, "text": by_text, "date": by_date, "trait_date": by_date + anniversary * 4}
     if kind == "any":
-        kind = r.choice(("number", "text", "date", "exists"))
-    return r.choice(pools.get(kind, exists) + (exists if r.random() < 0.1 else ()))
+        return choice(*(comparison(one_kind) for one_kind in ("number", "text", "date", "exists")))
+    return choice(*[_KINDS[kind]] * 9, exists)
 
 
-def where(r: Random, clock: bool = True) -> dict[str, Any]:
-    """Tests on properties; without `clock` none that change their answer by themselves."""
+@cache
+def where(clock: bool = True) -> Strategy:
+    """Tests on one or two properties; without `clock` none that change their answer by themselves."""
+    fields = st.fixed_dictionaries(
+        {},
+        optional={"price": comparison("number"), "sku": comparison("text")},
+    ).filter(bool)
+    when = choice(comparison("date"), comparison("any")) if clock else comparison("number")
+    tests = (
+        one("total", comparison("number")),
+        one("category", choice(comparison("text"), of(["a", "b"], "abc"))),
+        one("when", when),
+        one("order.id", of("x", {"ne": "x"}, {"exists": True}, {"exists": False})),
+        one("tags", _TAGS),
+        one("products", one("some", fields)),
+        one("products", one("some", one("price", exists))),
+        one("products", one("some", one("nothing", choice(comparison("number"), exists)))),
+    )
+    test = choice(*tests)
+    return choice(test, test, st.tuples(test, test).map(lambda pair: pair[0] | pair[1]))
+
+
+_TAGS = of(
+    "vip", {"contains": "vip"}, {"not_contains": "vip"}, {"ne": "new"}, {"exists": True}, {"in": ["vip", 5]},
+    {"not_in": ["vip"]}, {"exists": False}, {"gt": 4},
+)  # fmt: skip
+window = choice(
+    st.just({}),
+    *[one("within", spans)] * 2,
+    one("since", of(*ABSOLUTE, "1d ago")),
+    of("now", "1d ago", "6h ago").map(lambda end: {"between": ["2d ago", end]}),
+    of(
+        {"between": ["2026-03-27T12:00:00Z", "2026-03-29T06:00:00Z"]},
+        {"between": ["2026-03-27T12:00:00Z", "12h ago"]},
+        {"between": ["2d ago", "2026-03-29"]},
+        {"ever": True},
+    ),
+)
+
+
+def _figure(function: str) -> Strategy:
+    return one(function, by_number.map(lambda tests: {"of": "total", **tests}))
+
+
+figures = choice(
+    *[one("count", of(1, 2, {"gte": 2}, {"lt": 2}, {"between": [1, 2]}, {"eq": 0}, {"in": [1, 3]}, {"ne": 1}))] * 2,
+    *(_figure(function) for function in ("sum", "avg", "min", "max")),
+    one("distinct", st.integers(0, 2).map(lambda n: {"of": "category", "gte": n})),
+    one("distinct", st.integers(0, 2).map(lambda n: {"of": "order.id", "eq": n})),
+    st.just({"count": {"gte": 1}, "sum": {"of": "total", "gte": 5}}),
+)
+_none = st.just({})
+
+
+@cache
+def did(names: tuple[str, ...] = EVENTS) -> Strategy:
+    head = choice(*[one("did", of(*names, "never seen"))] * 2, one("did_not", of(*names, "never seen")))
+    more = choice(_none, _none, *[figures] * 3, one("first", st.just(True)), one("last", st.just(True)))
+    tests = choice(_none, one("where", where()))
+    return st.tuples(head, window, tests, more).map(lambda parts: parts[0] | parts[1] | parts[2] | parts[3])
+
+
+@cache
+def sequence(names: tuple[str, ...] = EVENTS) -> Strategy:
+    tests = choice(_none, _none, _none, one("where", where()))
+    start = st.tuples(one("did", of(*names)), tests)
+    soon = choice(_none, *[one("within", spans)] * 2)
+    following = st.tuples(one("did", of(*names)), soon, tests)
+    last = st.tuples(choice(*each(of(*names), "did", "did", "did_not")), soon, tests)
+    between = choice(st.just([]), st.just([]), following.map(lambda step: [step]))
+
+    def joined(parts: Any) -> dict[str, Any]:
+        first, middle, end, over, same = parts
+        return {"sequence": [_merged(step) for step in (first, *middle, end)], **over, **same}
+
+    return st.tuples(start, between, last, window, of({}, {}, {"same": "order.id"})).map(joined)
+
+
+def _merged(parts: tuple[dict[str, Any], ...]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for _ in range(r.choice((1, 1, 2))):
-        pick = r.randrange(7)
-        if pick == 0:
-            found["total"] = comparison(r, "number")
-        elif pick == 1:
-            found["category"] = r.choice((comparison(r, "text"), ["a", "b"], "abc"))
-        elif pick == 2:
-            found["when"] = comparison(r, r.choice(("any", "date", "date")) if clock else "number")
-        elif pick == 3:
-            found["order.id"] = r.choice(("x", {"ne": "x"}, {"exists": True}, {"exists": False}))
-        elif pick == 4:
-            found["tags"] = r.choice(
-                ("vip", {"contains": "vip"}, {"not_contains": "vip"}, {"ne": "new"}, {"exists": True},
-                 {"in": ["vip", 5]}, {"not_in": ["vip"]}, {"exists": False}, {"gt": 4})
-            )  # fmt: skip
-        elif pick == 5:
-            found["products"] = {"some": {"price": comparison(r, "number"), "sku": comparison(r, "text")}}
-        else:
-            found["products"] = {
-                "some": {r.choice(("price", "nothing")): comparison(r, r.choice(("number", "exists")))}
-            }
+    for part in parts:
+        found |= part
     return found
 
 
-def window(r: Random) -> dict[str, Any]:
-    return r.choice(
-        (
-            {}, {"ever": True}, {"within": r.choice(SPANS)}, {"within": r.choice(SPANS)},
-            {"since": r.choice((*ABSOLUTE, "1d ago"))},
-            {"between": ["2d ago", r.choice(("now", "1d ago", "6h ago"))]},
-            {"between": ["2026-03-27T12:00:00Z", "2026-03-29T06:00:00Z"]},
-            {"between": ["2026-03-27T12:00:00Z", "12h ago"]}, {"between": ["2d ago", "2026-03-29"]},
-        )
-    )  # fmt: skip
+def _trait(names: Strategy, tests: Strategy) -> Strategy:
+    return st.tuples(one("trait", names), tests).map(_merged)
 
 
-def figures(r: Random) -> dict[str, Any]:
-    count = r.choice((1, 2, {"gte": 2}, {"lt": 2}, {"between": [1, 2]}, {"eq": 0}, {"in": [1, 3]}, {"ne": 1}))
-    number = comparison(r, "number")
-    if "exists" in number:
-        number = {"ne": 5}
-    return r.choice(
-        (
-            {"count": count}, {"count": count}, {"sum": {"of": "total", **number}},
-            {"avg": {"of": "total", **number}}, {"min": {"of": "total", **number}},
-            {"max": {"of": "total", **number}}, {"distinct": {"of": "category", "gte": r.randrange(3)}},
-            {"distinct": {"of": "order.id", "eq": r.randrange(3)}},
-            {"count": {"gte": 1}, "sum": {"of": "total", "gte": 5}},
-        )
-    )  # fmt: skip
+trait = choice(
+    _trait(of("plan", "birthday", "nothing"), comparison("any")),
+    _trait(st.just("plan"), comparison("any")),
+    _trait(st.just("birthday"), comparison("trait_date")),
+    _trait(st.just("score"), comparison("number")),
+    _trait(
+        st.just("interests"), of({"contains": "vip"}, {"not_contains": "golf"}, {"exists": True}, {"exists": False})
+    ),
+)
 
 
-def did(r: Random, names: tuple[str, ...] = EVENTS) -> dict[str, Any]:
-    head = r.choice(("did", "did", "did_not"))
-    found: dict[str, Any] = {head: r.choice((*names, *names, "never seen")), **window(r)}
-    if r.random() < 0.5:
-        found["where"] = where(r)
-    chance = r.random()
-    if chance < 0.2:
-        found[r.choice(("first", "last"))] = True
-    elif chance < 0.7:
-        found |= figures(r)
-    return found
+@cache
+def leaf(names: tuple[str, ...] = EVENTS) -> Strategy:
+    others = of("anyone", "nobody", {"sample": "50%", "salt": "s"}, {"sample": [0.25, 0.75]})
+    return choice(*[did(names)] * 10, *[trait] * 5, *[sequence(names)] * 4, others)
 
 
-def sequence(r: Random, names: tuple[str, ...] = EVENTS) -> dict[str, Any]:
-    steps: list[dict[str, Any]] = [{"did": r.choice(names)} for _ in range(r.choice((2, 2, 3)))]
-    for n, step in enumerate(steps):
-        if n and r.random() < 0.7:
-            step["within"] = r.choice(SPANS)
-        if r.random() < 0.25:
-            step["where"] = where(r)
-    if r.random() < 0.4:
-        steps[-1]["did_not"] = steps[-1].pop("did")
-    found: dict[str, Any] = {"sequence": steps, **window(r)}
-    if r.random() < 0.4:
-        found["same"] = "order.id"
-    return found
-
-
-def trait(r: Random) -> dict[str, Any]:
-    pick = r.randrange(5)
-    if pick == 0:
-        return {"trait": "birthday", **comparison(r, "trait_date")}
-    if pick == 1:
-        return {"trait": "score", **comparison(r, "number")}
-    if pick == 2:
-        held = r.choice(({"contains": "vip"}, {"not_contains": "golf"}, {"exists": True}, {"exists": False}))
-        return {"trait": "interests", **held}
-    return {"trait": r.choice(("plan", "birthday", "plan", "nothing")), **comparison(r, "any")}
-
-
-def leaf(r: Random, names: tuple[str, ...] = EVENTS) -> Any:
-    chance = r.random()
-    if chance < 0.5:
-        return did(r, names)
-    if chance < 0.7:
-        return sequence(r, names)
-    if chance < 0.95:
-        return trait(r)
-    return r.choice(({"sample": "50%", "salt": "s"}, {"sample": [0.25, 0.75]}, "anyone", "nobody"))
-
-
-def condition(r: Random, names: tuple[str, ...] = EVENTS) -> Any:
+@cache
+def condition(names: tuple[str, ...] = EVENTS) -> Strategy:
     """Mostly one leaf, so that a difference is seen; some under `not`, some grouped."""
-    chance = r.random()
-    if chance < 0.6:
-        return leaf(r, names)
-    if chance < 0.75:
-        return {"not": leaf(r, names)}
-    group = r.choice(("all", "any"))
-    return {group: [leaf(r, names), r.choice((leaf(r, names), {"not": leaf(r, names)}))]}
+    inner = leaf(names)
+    negated = one("not", inner)
+    pair = st.tuples(inner, choice(inner, negated)).map(list)
+    return choice(*[inner] * 5, negated, negated, *each(pair, "all", "any"))

@@ -11,9 +11,9 @@ from hashlib import md5
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from keepers.audience import ast
-from keepers.audience.definitions import Lifecycle, Segment
-from keepers.warehouse.standing import Definitions
+from keepers.conditions import ast
+from keepers.conditions.definitions import Lifecycle, Segment
+from keepers.evaluation.active_queries import Definitions
 from properties.oracle_events import Row, did, rhythm, rows_of, sequence
 from properties.oracle_values import Clock, passes
 from properties.world import Fact, World

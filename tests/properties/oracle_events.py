@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from keepers.audience.ast import Aggregate, Did, PropertyTest, Sequence, Window
-from keepers.audience.definitions import DerivedEvent, Rhythm, Source
+from keepers.conditions.ast import Aggregate, Did, PropertyTest, Sequence, TimeWindow
+from keepers.conditions.definitions import DerivedEvent, Rhythm, Source
 from keepers.scores.rhythm import Fit
 from properties.oracle_values import Clock, is_number, moment, passes
 
@@ -101,7 +101,7 @@ def is_live(row: Row, now: datetime) -> bool:
     return row.time <= now and not any(v <= now for v in row.voids)
 
 
-def in_window(time: datetime, window: Window, clock: Clock) -> bool:
+def in_window(time: datetime, window: TimeWindow, clock: Clock) -> bool:
     """Relative bounds are half-open (start, end], absolute ones [start, end)."""
     start, end = window.start, window.end
     if start is not None:

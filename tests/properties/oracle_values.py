@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from keepers.audience.ast import Test
-from keepers.audience.comparisons import Anniversary
+from keepers.conditions.ast import Comparison
+from keepers.conditions.comparisons import Anniversary
 from keepers.model.moments import Moment
 
 NEGATIVE = {"ne": "eq", "not_in": "in", "not_contains": "contains"}
@@ -27,7 +27,7 @@ def moment(value: Moment, clock: Clock) -> datetime:
     return value.at if value.at is not None else clock.now + value.offset
 
 
-def passes(value: Any, tests: tuple[Test, ...], clock: Clock, read_zone: str) -> bool:
+def passes(value: Any, tests: tuple[Comparison, ...], clock: Clock, read_zone: str) -> bool:
     """All tests on one value; `read_zone` is where a date without an offset lies.
 
     A list passes when one of its items does; the negative operators ask that none does.
@@ -36,18 +36,18 @@ def passes(value: Any, tests: tuple[Test, ...], clock: Clock, read_zone: str) ->
     for test in tests:
         if test.op == "exists" and (value is not None and value != []) != test.operand:
             return False
-        if test.op in NEGATIVE and passes(value, (Test(NEGATIVE[test.op], test.operand),), clock, read_zone):
+        if test.op in NEGATIVE and passes(value, (Comparison(NEGATIVE[test.op], test.operand),), clock, read_zone):
             return False
     if not positive:
         return True
     if isinstance(value, list):
-        as_items = tuple(Test("eq", t.operand) if t.op == "contains" else t for t in positive)
+        as_items = tuple(Comparison("eq", t.operand) if t.op == "contains" else t for t in positive)
         items = [i for i in value if not isinstance(i, dict | list)]
         return any(all(_one(item, t, clock, read_zone) for t in as_items) for item in items)
     return all(_one(value, t, clock, read_zone) for t in positive)
 
 
-def _one(value: Any, test: Test, clock: Clock, read_zone: str) -> bool:
+def _one(value: Any, test: Comparison, clock: Clock, read_zone: str) -> bool:
     if value is None:
         return False
     operand = test.operand

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from random import Random
+from collections.abc import Callable
 from typing import Any
 
-from properties.generate import ABSOLUTE, NUMBERS, TEXTS
+from hypothesis import strategies as st
+
+from properties.generate import ABSOLUTE, NUMBERS, TEXTS, Strategy
 
 _OPERATORS = frozenset(
     (
@@ -16,50 +18,61 @@ _OPERATORS = frozenset(
 Keys = dict[str, Any]
 
 
-def referring(data: Any, r: Random, keys: Keys) -> Any:
-    """A condition with some of its literals replaced by refs; `keys` gets what each stands for."""
+@st.composite
+def referring(draw: st.DrawFn, conditions: Strategy) -> tuple[Any, Keys]:
+    """A condition with some of its literals replaced by refs, and what each stands for."""
+    keys: Keys = {}
+    # Shrinks to a condition without refs.
+    return _replaced(draw(conditions), lambda: draw(st.sampled_from((False, True, True))), keys), keys
+
+
+def _replaced(data: Any, is_ref: Callable[[], bool], keys: Keys) -> Any:
     if isinstance(data, list):
-        return [referring(item, r, keys) for item in data]
+        return [_replaced(item, is_ref, keys) for item in data]
     if not isinstance(data, dict):
         return data
     found = {}
     for key, value in data.items():
         match key:
             case "where" | "some":
-                found[key] = {path: _wanted(held, r, keys) for path, held in value.items()}
+                found[key] = {path: _wanted(held, is_ref, keys) for path, held in value.items()}
             case "since" | "between" if "trait" not in data and "of" not in data:
-                found[key] = _operand(value, r, keys)
+                found[key] = _operand(value, is_ref, keys)
             case "count" if not isinstance(value, dict):
-                found[key] = _operand(value, r, keys)
+                found[key] = _operand(value, is_ref, keys)
             case _ if key in _OPERATORS:
-                found[key] = _operand(value, r, keys)
+                found[key] = _operand(value, is_ref, keys)
             case _:
-                found[key] = referring(value, r, keys)
+                found[key] = _replaced(value, is_ref, keys)
     return found
 
 
-def _wanted(held: Any, r: Random, keys: Keys) -> Any:
-    return referring(held, r, keys) if isinstance(held, dict) else _operand(held, r, keys)
+def _wanted(held: Any, is_ref: Callable[[], bool], keys: Keys) -> Any:
+    return _replaced(held, is_ref, keys) if isinstance(held, dict) else _operand(held, is_ref, keys)
 
 
-def _operand(value: Any, r: Random, keys: Keys) -> Any:
+def _operand(value: Any, is_ref: Callable[[], bool], keys: Keys) -> Any:
     if isinstance(value, list):
-        return [_operand(item, r, keys) for item in value]
+        return [_operand(item, is_ref, keys) for item in value]
     is_literal = isinstance(value, bool | int | float) or value in TEXTS or value in ABSOLUTE
-    if not is_literal or r.random() < 0.3:
+    if not is_literal or not is_ref():
         return value
     path = f"trigger.k{len(keys)}"
     keys[path] = value
     return {"ref": path}
 
 
-def other(value: Any, r: Random) -> Any:
-    """Another value of the same kind."""
+def others(keys: Keys) -> st.SearchStrategy[Keys]:
+    """Other values of the same kinds."""
+    return st.fixed_dictionaries({path: _other(value) for path, value in keys.items()})
+
+
+def _other(value: Any) -> Strategy:
     if isinstance(value, bool):
-        return not value
+        return st.just(not value)
     if isinstance(value, int | float):
-        return r.choice(NUMBERS)
-    return r.choice(ABSOLUTE if value in ABSOLUTE else TEXTS[:-1])
+        return st.sampled_from(NUMBERS)
+    return st.sampled_from(ABSOLUTE if value in ABSOLUTE else TEXTS[:-1])
 
 
 def written(data: Any, keys: Keys) -> Any:

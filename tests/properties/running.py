@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from random import Random
+from itertools import cycle
 from typing import Any
 
-import ibis
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
-
-from keepers.audience.compile import compile_asks
-from keepers.audience.definitions import Lifecycle, Segment
-from keepers.audience.reading import parse_lifecycle, parse_segment
-from keepers.audience.tables import Mode
-from keepers.pipeline.evaluate import evaluate
-from keepers.warehouse import asks
-from keepers.warehouse.answers import Answerer
+from keepers.conditions.compile.tables import Mode
+from keepers.conditions.definitions import Lifecycle, Segment
+from keepers.conditions.parsing.definitions import parse_lifecycle, parse_segment
+from keepers.evaluation import query_numbers
+from keepers.evaluation.active_queries import ActiveQueries, Definitions
+from keepers.evaluation.evaluate import evaluate
+from keepers.evaluation.evaluator import Evaluator
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
-from keepers.warehouse.standing import Definitions, Standing, build
 from properties.oracle import Oracle
-from properties.world import LogRow, World
+from properties.warehouses import empty_warehouse
+from properties.world import LogRow, World, at
 
-SEEDS = st.integers(0, 10**6)
 Answers = dict[tuple[str, int], int]
 """(definition, subject) → value, of those that are not 0"""
-
-
-def few(examples: int) -> Any:
-    """The same examples in every run, few of them: each holds many subjects and conditions."""
-    quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    return settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=quiet,
-        report_multiple_bugs=False,
-        # A seed cannot be made simpler; the message names the one subject and rule that differ.
-        phases=(Phase.generate,),
-    )
+_compiled: dict[tuple[Any, ...], str] = {}
+"""every answerer's queries, by all that they depend on: compiling them costs more than the rest of an example"""
 
 
 def segments(conditions: Iterable[Any], of: str = "person") -> dict[str, Segment]:
@@ -53,14 +36,21 @@ def lifecycle(name: str, whens: Iterable[Any]) -> Lifecycle:
     return parse_lifecycle({"id": name, "stages": [{"id": f"g{n}", "when": w} for n, w in enumerate(whens, 1)]})
 
 
-def loaded(world: World) -> Warehouse:
-    warehouse = Warehouse.open(None, zone=world.zone, threads=1)
-    load(warehouse, world.rows())
-    return warehouse
+@contextmanager
+def loaded(world: World) -> Iterator[Warehouse]:
+    with empty_warehouse() as warehouse:
+        load(warehouse, world.rows())
+        yield warehouse
+
+
+def answerer(warehouse: Warehouse) -> Evaluator:
+    found = Evaluator(warehouse)
+    found._compiled = _compiled
+    return found
 
 
 def answers_at(
-    warehouse: Warehouse, standing: Standing, now: datetime, scope: dict[int, datetime] | None = None
+    warehouse: Warehouse, standing: ActiveQueries, now: datetime, scope: dict[int, datetime] | None = None
 ) -> dict[tuple[str, int], tuple[int, datetime | None]]:
     """Answers without states: (definition, subject) → value and the instant at which it may change.
 
@@ -80,8 +70,7 @@ def answers_at(
         if not mine:
             continue
         mode = Mode(scoped=scope is not None, subject=mine[0].subject)
-        compiled = compile_asks(mine, schema, standing.vocabulary, mode)
-        result = cursor.execute(str(ibis.to_sql(compiled.expression, dialect="duckdb")))
+        result = cursor.execute(answerer(warehouse).sql(mine, schema, standing.vocabulary, mode))
         names = [c[0] for c in result.description or []]
         for values in result.fetchall():
             row = dict(zip(names, values, strict=True))
@@ -91,28 +80,35 @@ def answers_at(
 
 
 class Live:
-    """A warehouse that is ticked: rows come in batches, and answers are kept up.
+    """A warehouse that is ticked: rows come in batches, and answers are kept up. Made by `live`."""
 
-    `like`: another one of the same definitions, whose compiled queries are shared to save the time.
-    """
-
-    def __init__(self, definitions: Definitions, start: datetime, like: Live | None = None) -> None:
-        self.warehouse = Warehouse.open(None, threads=1)
-        self.answerer = Answerer(self.warehouse)
-        if like is not None:
-            self.answerer._compiled = like.answerer._compiled
-        self.standing, self._unanswered = asks.sync(self.warehouse, definitions, start)
+    def __init__(self, warehouse: Warehouse, definitions: Definitions, start: datetime) -> None:
+        self.warehouse = warehouse
+        self.answerer = answerer(self.warehouse)
+        self.standing, self._unanswered = query_numbers.sync(self.warehouse, definitions, start)
         self.names = {ask.number: name for name, ask in self.standing.asks.items()}
 
-    def load(self, rows: list[LogRow], batches: Random | None = None) -> None:
+    def load(self, rows: list[LogRow], batches: Sequence[int] = ()) -> None:
+        """Loads in batches of these sizes, over and over; in one where none is given."""
+        sizes = cycle(batches or (len(rows),))
         while rows:
-            size = batches.randrange(1, 12) if batches else len(rows)
+            size = next(sizes)
             load(self.warehouse, rows[:size])
             rows = rows[size:]
 
     def tick(self, now: datetime) -> None:
         evaluate(self.answerer, self.standing, self._unanswered, now)
         self._unanswered = frozenset()
+
+    def ticks(self, world: World, moments: Sequence[datetime], batches: Sequence[int] = ()) -> Iterator[datetime]:
+        """Ticks at each moment, over what has arrived by then; yields the moment after its tick."""
+        done = 0
+        for now in moments:
+            arrived = [f.row() for f in world.facts if f.received <= now][done:]
+            self.load(arrived, batches)
+            self.tick(now)
+            done += len(arrived)
+            yield now
 
     def states(self) -> Answers:
         rows = self.warehouse.cursor().execute("SELECT ask, profile_id, value FROM states WHERE value > 0").fetchall()
@@ -143,6 +139,23 @@ class Live:
         return {key: value for key, value in found.items() if value}
 
 
+@contextmanager
+def live(
+    world: World,
+    definitions: Definitions,
+    moments: Sequence[datetime],
+    batches: Sequence[int] = (),
+    *,
+    is_named: bool = True,
+) -> Iterator[Live]:
+    """A warehouse that has been ticked through a world."""
+    with empty_warehouse(is_named=is_named) as warehouse:
+        running = Live(warehouse, definitions, at(0))
+        for _ in running.ticks(world, moments, batches):
+            pass
+        yield running
+
+
 def expected(oracle: Oracle, now: datetime) -> Answers:
     """What the oracle says of every visible definition and subject."""
     definitions = oracle.definitions
@@ -153,10 +166,6 @@ def expected(oracle: Oracle, now: datetime) -> Answers:
             if answer:
                 found[name, who] = answer
     return found
-
-
-def standing_of(definitions: Definitions) -> Standing:
-    return build(definitions)
 
 
 def difference(got: Answers, wanted: Answers, world: World, definitions: Definitions) -> str:

@@ -9,24 +9,26 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import select
 
 import workspaces
+from keepers.app.commands import COMMANDS
+from keepers.app.operations import maintenance
+from keepers.app.workspace.workspace import Workspace
 from keepers.channels.base import Channel
-from keepers.cli import operations
-from keepers.cli.commands import COMMANDS
+from keepers.delivery.worker import Deliverer
 from keepers.model.consent import Consent
-from keepers.model.delivery import Outcome, Outgoing
 from keepers.model.errors import ConflictError, NotFoundError
-from keepers.pipeline import publishing
-from keepers.pipeline.deliver import Deliverer
-from keepers.store import consents
-from keepers.store.journey_tables import journey_runs
-from keepers.store.message_tables import messages
-from keepers.wire import Workspace
+from keepers.model.message import Outcome, Outgoing
+from keepers.orchestration import run_control
+from keepers.store.profiles import consents
+from keepers.store.schema.journeys import journey_runs
+from keepers.store.schema.messages import messages
+from profiles import examples
 from stories.writing import completed
 
 START = datetime(2026, 3, 2, 9)
@@ -50,6 +52,9 @@ STEPS = st.lists(
 )
 REENTRY = st.sampled_from(["never", "after_exit", {"per": "n"}])
 CAP = {"1d": 2, "7d": 4}
+STEPS_OF_A_LIFE = 8 if settings.default.max_examples <= 100 else 20
+_compiled: dict[tuple[Any, ...], str] = {}
+"""the queries of all shops, by all that they depend on: compiling them costs more than the rest"""
 
 
 class _Sink:
@@ -78,6 +83,7 @@ class Shop(RuleBasedStateMachine):
         self.steps = [{"message": "hello"}, {"delay": "6h"}]
         self.place = workspaces.make(place, self.migrated, playbook=self._playbook("after_exit"))
         self.workspace = Workspace.open(place)
+        self.workspace.answerer._compiled = _compiled
         self.now = START
         self.sent = count()
         self.known: set[int] = set()
@@ -146,17 +152,17 @@ class Shop(RuleBasedStateMachine):
     def edits(self, steps: list[dict[str, Any]], reentry: Any, running: str) -> None:
         self.steps = steps
         workspaces.write_playbook(self.place, self._playbook(reentry))
-        before, operations.clock = operations.clock, lambda: self.now
+        before, maintenance.clock = maintenance.clock, lambda: self.now
         try:
             COMMANDS["apply"](self.workspace, workspaces.silent, running=running)
         finally:
-            operations.clock = before
+            maintenance.clock = before
 
     @rule(on=st.booleans(), journey=st.sampled_from(["first", "second"]))
     def pauses(self, on: bool, journey: str) -> None:
         live = self.workspace.in_force()
         with suppress(ConflictError):  # it is so already
-            (publishing.pause if on else publishing.resume)(self.workspace.store, live, journey, self.now)
+            (run_control.pause if on else run_control.resume)(self.workspace.store, live, journey, self.now)
 
     @rule(who=WHO, state=st.sampled_from(["subscribed", "unsubscribed"]))
     def consent(self, who: str, state: Any) -> None:
@@ -208,9 +214,8 @@ def _total(window: timedelta) -> float:
     return window.total_seconds()
 
 
+@pytest.mark.timeout(1200)
 def test_journeys_keep_their_promises_whatever_happens(tmp_path: Path, migrated_folder: Path) -> None:
     Shop.folder, Shop.migrated = tmp_path, migrated_folder
-    few = settings(
-        max_examples=6, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
-    )
-    run_state_machine_as_test(Shop, settings=few)
+    slow = examples(0.1, stateful_step_count=STEPS_OF_A_LIFE, suppress_health_check=list(HealthCheck))
+    run_state_machine_as_test(Shop, settings=slow)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
 from keepers.warehouse.rebuild import rebuild
+from profiles import large
+from properties.warehouses import empty_warehouse
 from warehouse_rows import Row, contents, row
 
 ids = st.integers(1, 4)
@@ -26,33 +27,36 @@ traits = st.fixed_dictionaries(
 )
 
 
-@st.composite
-def logs(draw: Any) -> list[Row]:
+ats = st.integers(0, 60)
+calls = st.one_of(
+    st.tuples(st.just("track"), ids, ats, st.sampled_from(["x", "X", "tracks"]), objects),
+    st.tuples(st.just("identify"), ids, ats, st.none(), traits),
+    st.tuples(st.just("group"), ids, ats, st.integers(8, 9), traits),
+    st.tuples(st.just("page"), ids, ats, st.none(), objects),
+    st.tuples(st.sampled_from(["merge", "unmerge"]), ids, ats, st.integers(1, 3), st.none()),
+)
+"""(kind, of whom, when, the event's name or whom else, properties or traits)"""
+
+
+def log(made: list[Any]) -> list[Row]:
     rows = []
-    for seq in range(1, draw(st.integers(1, 25)) + 1):
-        kind = draw(st.sampled_from(["track", "track", "identify", "group", "merge", "unmerge", "page"]))
-        who, at = draw(ids), draw(st.integers(0, 60))
+    for seq, (kind, who, at, other, held) in enumerate(made, start=1):
         match kind:
             case "track":
-                event = draw(st.sampled_from(["x", "X", "tracks"]))
-                rows.append(row(seq, kind, who, event=event, at=at, properties=draw(objects)))
-            case "identify":
-                rows.append(row(seq, kind, who, at=at, traits=draw(traits)))
-            case "group":
-                rows.append(row(seq, kind, who, other=draw(st.integers(8, 9)), at=at, traits=draw(traits)))
+                rows.append(row(seq, kind, who, event=other, at=at, properties=held))
             case "page":
-                rows.append(row(seq, kind, who, at=at, name="p", properties=draw(objects)))
+                rows.append(row(seq, kind, who, at=at, name="p", properties=held))
+            case "identify" | "group":
+                rows.append(row(seq, kind, who, other=other, at=at, traits=held))
             case _:
-                other = draw(ids.filter(lambda i, who=who: i != who))
-                rows.append(row(seq, kind, who, other=other, at=at))
+                rows.append(row(seq, kind, who, other=(who + other - 1) % 4 + 1, at=at))
     return rows
 
 
-@settings(max_examples=25, deadline=None)
-@given(logs(), st.lists(st.integers(1, 8), min_size=1, max_size=25))
+@large()
+@given(st.lists(calls, max_size=25).map(log), st.lists(st.integers(1, 8), min_size=1, max_size=25))
 def test_load_in_any_batches_gives_the_same_tables(rows: list[Row], sizes: list[int]) -> None:
-    whole, split = Warehouse.open(None, zone="Europe/Warsaw"), Warehouse.open(None, zone="Europe/Warsaw")
-    try:
+    with empty_warehouse(zone="Europe/Warsaw") as whole, empty_warehouse(zone="Europe/Warsaw") as split:
         load(whole, rows)
         start, turn = 0, 0
         while start < len(rows):
@@ -63,6 +67,3 @@ def test_load_in_any_batches_gives_the_same_tables(rows: list[Row], sizes: list[
         assert contents(split) == expected
         rebuild(split)
         assert contents(split) == expected
-    finally:
-        whole.close()
-        split.close()

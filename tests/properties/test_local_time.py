@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.journeys.contact import COUNTED, ContactRules
-from keepers.journeys.policy import ALLOW, Facts, Hold, decide
-from keepers.journeys.timing import next_open, next_time, quiet_until, to_instant, to_local
-from keepers.warehouse.zones import offset_at, to_utc
+from keepers.contact.eligibility import ALLOW, Facts, Hold, decide
+from keepers.contact.rules import COUNTED, ContactRules
+from keepers.model.local_time import next_open, next_time, quiet_until, to_instant, to_local
+from keepers.warehouse.zone_offsets import offset_at, to_utc
+from profiles import examples
 
 ZONES = st.sampled_from(
     [
@@ -95,7 +96,7 @@ def test_when_quiet_is_over_it_is_not_quiet_and_was_until_then(
     assert quiet_until(zone, until - timedelta(microseconds=1), start, end, is_closed) == until
 
 
-@settings(max_examples=60)
+@examples(0.6)
 @given(
     st.lists(st.tuples(st.sampled_from(COUNTED), st.timedeltas(timedelta(0), timedelta(days=3))), max_size=60),
     ZONES,

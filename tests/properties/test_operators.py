@@ -2,83 +2,76 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import Any
 
-from hypothesis import given
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
 
-from keepers.audience.operators import OPERATORS
-from keepers.audience.reading import parse_segment
-from keepers.warehouse.standing import Definitions
+from keepers.conditions.operators import OPERATORS
+from keepers.conditions.parsing.definitions import parse_segment
+from keepers.evaluation.active_queries import Definitions, build
+from profiles import large
 from properties import generate
 from properties.oracle import Oracle
-from properties.running import (
-    SEEDS,
-    answers_at,
-    describe,
-    difference,
-    expected,
-    few,
-    loaded,
-    segments,
-    standing_of,
-)
+from properties.populations import LENGTH, worlds
+from properties.running import answers_at, describe, difference, expected, loaded, segments
 from properties.world import World, at
 
+moments = st.integers(0, LENGTH - 1)
+own_moments = st.lists(moments, min_size=1, max_size=8)
+"""each subject's own moment, over and over"""
 
-def check(world: World, definitions: Definitions, r: Random) -> None:
+
+def check(world: World, conditions: list[Any], moment: int, own: list[int]) -> None:
     """Everybody at one moment, then each at a moment of their own."""
-    warehouse, standing = loaded(world), standing_of(definitions)
-    oracle = Oracle(world, definitions)
-    now = at(r.randrange(generate.LENGTH))
-    got = {key: value for key, (value, _) in answers_at(warehouse, standing, now).items() if value}
-    assert not (found := difference(got, expected(oracle, now), world, definitions)), f"at {now}: {found}"
-    scope = {who: at(r.randrange(generate.LENGTH)) for who in oracle.subjects() if r.random() < 0.8}
-    for (name, who), (value, _) in answers_at(warehouse, standing, now, scope).items():
-        wanted = oracle.value(definitions.by_id()[name], who, scope[who])
-        assert value == wanted, f"at {scope[who]}: {value}\n{describe((name, who), world, definitions)}"
-    warehouse.close()
+    definitions = Definitions(segments=segments(conditions))
+    standing, oracle, now = build(definitions), Oracle(world, definitions), at(moment)
+    with loaded(world) as warehouse:
+        got = {key: value for key, (value, _) in answers_at(warehouse, standing, now).items() if value}
+        assert not (found := difference(got, expected(oracle, now), world, definitions)), f"at {now}: {found}"
+        scope = {who: at(own[n % len(own)]) for n, who in enumerate(oracle.subjects())}
+        for (name, who), (value, _) in answers_at(warehouse, standing, now, scope).items():
+            wanted = oracle.value(definitions.by_id()[name], who, scope[who])
+            assert value == wanted, f"at {scope[who]}: {value}\n{describe((name, who), world, definitions)}"
 
 
-@few(5)
-@given(SEEDS)
-def test_events_equal_the_oracle(seed: int) -> None:
-    r = Random(seed)
-    world = generate.world(r, merges=seed % 2 == 0)
-    check(world, Definitions(segments=segments(generate.did(r) for _ in range(14))), r)
+def several(condition: generate.Strategy) -> Any:
+    return st.lists(condition, min_size=1, max_size=2)
 
 
-@few(4)
-@given(SEEDS)
-def test_sequences_equal_the_oracle(seed: int) -> None:
-    r = Random(seed)
-    world = generate.world(r, merges=seed % 2 == 0)
-    check(world, Definitions(segments=segments(generate.sequence(r) for _ in range(8))), r)
+@large()
+@given(worlds(merges=True), several(generate.did()), moments, own_moments)
+def test_events_equal_the_oracle(world: World, conditions: list[Any], moment: int, own: list[int]) -> None:
+    check(world, conditions, moment, own)
 
 
-@few(4)
-@given(SEEDS)
-def test_traits_equal_the_oracle(seed: int) -> None:
-    r = Random(seed)
-    world = generate.world(r, merges=seed % 2 == 0, zones=True)
-    check(world, Definitions(segments=segments(generate.trait(r) for _ in range(16))), r)
+@large()
+@given(worlds(merges=True), several(generate.sequence()), moments, own_moments)
+def test_sequences_equal_the_oracle(world: World, conditions: list[Any], moment: int, own: list[int]) -> None:
+    check(world, conditions, moment, own)
 
 
-@few(3)
-@given(SEEDS)
-def test_groups_equal_the_oracle(seed: int) -> None:
-    r = Random(seed)
-    check(generate.world(r), Definitions(segments=segments(generate.condition(r) for _ in range(10))), r)
+@large()
+@given(worlds(merges=True, zones=True), several(generate.trait), moments, own_moments)
+def test_traits_equal_the_oracle(world: World, conditions: list[Any], moment: int, own: list[int]) -> None:
+    check(world, conditions, moment, own)
+
+
+@large()
+@given(worlds(zones=True), several(generate.condition()), moments, own_moments)
+def test_groups_equal_the_oracle(world: World, conditions: list[Any], moment: int, own: list[int]) -> None:
+    check(world, conditions, moment, own)
 
 
 def test_every_operator_is_generated() -> None:
-    r = Random(0)
-    seen = set()
-    for _ in range(1500):
-        for kind in ("any", "number", "text", "date", "trait_date"):
-            parsed = parse_segment({"id": "x", "who": {"trait": "x", **generate.comparison(r, kind)}})
-            seen |= {t.op for t in parsed.who.tests}  # type: ignore[union-attr]
-    assert seen == {row.id for row in OPERATORS}
+    kinds = ("any", "number", "text", "date", "trait_date")
+    for operator in OPERATORS:
+
+        def has(tests: Any, wanted: str = operator.id) -> bool:
+            parsed = parse_segment({"id": "x", "who": {"trait": "x", **tests}})
+            return wanted in {test.op for test in parsed.who.tests}  # type: ignore[union-attr]
+
+        find(st.one_of(*map(generate.comparison, kinds)), has, settings=settings(max_examples=3000))
 
 
 def alone(definitions: Definitions, *events: dict[str, Any]) -> dict[str, int]:
@@ -87,8 +80,8 @@ def alone(definitions: Definitions, *events: dict[str, Any]) -> dict[str, int]:
     world.person(1, at(0))
     for properties in events:
         world.track(1, "A", at(1), **properties)
-    warehouse, standing = loaded(world), standing_of(definitions)
-    return {name: value for (name, _), (value, _) in answers_at(warehouse, standing, at(5)).items()}
+    with loaded(world) as warehouse:
+        return {name: value for (name, _), (value, _) in answers_at(warehouse, build(definitions), at(5)).items()}
 
 
 def test_a_number_too_large_to_sum_is_left_out() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from keepers.store.log import LogRow
+from keepers.store.events.log import LogRow
 
 T0 = datetime(2026, 3, 27)
 """Two days before the clocks go forward in Europe."""

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 import msgspec
 
 from keepers.model.consent import Consent, Topic, address_hash
-from keepers.store import consents, log, merging, suppressions
 from keepers.store.database import Store
+from keepers.store.events import log
+from keepers.store.profiles import consents, merge_rows, suppressions
+from keepers.store.profiles.suppressions import Suppression
 from keepers.store.secret import workspace_secret
-from keepers.store.suppressions import Suppression
 
 NOW = datetime(2026, 3, 1, 12)
 HOUR = timedelta(hours=1)
@@ -95,7 +96,7 @@ def test_an_import_is_seen_in_conditions_but_starts_nothing(store: Store) -> Non
 def test_a_merged_customer_s_statements_count_for_the_survivor(store: Store) -> None:
     with store.begin() as connection:
         consents.record(connection, [said("subscribed"), said("unsubscribed", profile_id=2, at=NOW + HOUR)], NOW)
-        merging.merge(connection, [(2, 1)], NOW)
+        merge_rows.merge(connection, [(2, 1)], NOW)
         assert consents.current(connection, [1, 2])[1]["email", "news"].state == "unsubscribed"
 
 

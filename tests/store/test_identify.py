@@ -8,17 +8,19 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from keepers.ingest import identify as identify_module
+from keepers.ingest.identify import Identified, identify, unmerge
 from keepers.model.errors import ConflictError, NotFoundError
 from keepers.model.event import Limits, parse_request
-from keepers.pipeline import identify as identify_module
-from keepers.pipeline.identify import Identified, identify, unmerge
-from keepers.store import identities, inbox, log, merges, profiles
 from keepers.store.database import Store
-from keepers.store.inbox import Accepted
-from keepers.store.log import LogRow
+from keepers.store.events import inbox, log
+from keepers.store.events.inbox import Accepted
+from keepers.store.events.log import LogRow
+from keepers.store.profiles import identities, merges, profiles
+from profiles import examples
 
 NOW = datetime(2026, 3, 1, 12)
 NUMBERS = count()
@@ -236,7 +238,7 @@ people = st.fixed_dictionaries(
 ).filter(lambda m: "userId" in m or "anonymousId" in m)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(0.3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(people, st.booleans()), max_size=12))
 def test_one_batch_equals_many_small_ones(new_store: Any, arrivals: list[tuple[dict[str, Any], bool]]) -> None:
     """The decisions made in memory are those the store would have led to, message by message."""

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from keepers.model.errors import NotFoundError
-from keepers.store import message_history, messages
 from keepers.store.database import Store
-from keepers.store.messages import MessageRow, key_of
+from keepers.store.messages import message_history, messages
+from keepers.store.messages.messages import MessageRow, key_of
 
 NOW = datetime(2026, 3, 1, 12)
 

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, inspect, text
 from keepers.model.errors import UserError
 from keepers.store.database import Store
 from keepers.store.migrate import PARTS, engine_of, is_current, upgrade
-from keepers.store.tables import inbox_metadata, metadata
+from keepers.store.schema.core import inbox_metadata, metadata
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)

@@ -9,11 +9,12 @@ import msgspec
 import pytest
 
 from keepers.model.errors import ConflictError
-from keepers.pipeline import publishing
-from keepers.playbook.live import InForce, in_force
-from keepers.store import definitions, journey_states, runs
+from keepers.orchestration import run_control
+from keepers.playbook.active_playbook import ActivePlaybook, in_force
+from keepers.store import definitions
 from keepers.store.database import Store
-from keepers.store.runs import RunRow
+from keepers.store.journeys import journey_states, runs
+from keepers.store.journeys.runs import RunRow
 
 NOW = datetime(2026, 3, 1, 12)
 DAY = timedelta(days=1)
@@ -21,7 +22,7 @@ UTC = ZoneInfo("UTC")
 ENTRY = {"id": "welcome", "enter": [{"event": "Signed Up"}]}
 
 
-def apply(store: Store, *steps: dict[str, object]) -> InForce:
+def apply(store: Store, *steps: dict[str, object]) -> ActivePlaybook:
     with store.begin() as connection:
         body = msgspec.json.encode({**ENTRY, "steps": steps}).decode()
         definitions.apply(connection, "journey", "welcome", body, NOW)
@@ -47,7 +48,7 @@ def test_a_run_whose_step_became_another_kind_is_kept_as_one_that_starts_it(stor
     apply(store, {"id": "rest", "delay": "3d"})
     enter(store)
     live = apply(store, {"id": "rest", "webhook": {"url": "https://shop.example/x"}})
-    assert publishing.publish(store, live, UTC, "welcome", "move", NOW + DAY) == 1
+    assert run_control.publish(store, live, UTC, "welcome", "move", NOW + DAY) == 1
     (run,) = all_runs(store)
     assert (run.version, run.visits, run.since, run.wake_at) == (2, {"rest": 2}, NOW + DAY, NOW + DAY)
 
@@ -55,9 +56,9 @@ def test_a_run_whose_step_became_another_kind_is_kept_as_one_that_starts_it(stor
 def test_a_resume_that_stopped_half_way_counts_the_pause_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     live = apply(store, {"id": "rest", "delay": "3d"})
     enter(store, 3)
-    publishing.pause(store, live, "welcome", NOW + DAY)
-    monkeypatch.setattr(publishing, "CHUNK", 1)
-    keep = publishing._keep
+    run_control.pause(store, live, "welcome", NOW + DAY)
+    monkeypatch.setattr(run_control, "CHUNK", 1)
+    keep = run_control._keep
     kept: list[int] = []
 
     def stops(connection, changed, now) -> None:
@@ -66,22 +67,22 @@ def test_a_resume_that_stopped_half_way_counts_the_pause_once(store: Store, monk
         kept.append(len(changed))
         keep(connection, changed, now)
 
-    monkeypatch.setattr(publishing, "_keep", stops)
+    monkeypatch.setattr(run_control, "_keep", stops)
     with pytest.raises(RuntimeError):
-        publishing.resume(store, live, "welcome", NOW + 2 * DAY)
+        run_control.resume(store, live, "welcome", NOW + 2 * DAY)
     assert paused(store) == [86400.0, 86400.0, 0.0]
-    monkeypatch.setattr(publishing, "_keep", keep)
-    assert publishing.resume(store, live, "welcome", NOW + 2 * DAY) == 1
+    monkeypatch.setattr(run_control, "_keep", keep)
+    assert run_control.resume(store, live, "welcome", NOW + 2 * DAY) == 1
     assert paused(store) == [86400.0] * 3
-    publishing.pause(store, live, "welcome", NOW + 3 * DAY)
-    publishing.resume(store, live, "welcome", NOW + 4 * DAY)
+    run_control.pause(store, live, "welcome", NOW + 3 * DAY)
+    run_control.resume(store, live, "welcome", NOW + 4 * DAY)
     assert paused(store) == [2 * 86400.0] * 3
 
 
 def test_a_resume_reads_again_what_somebody_else_changed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     live = apply(store, {"id": "rest", "delay": "3d"})
     enter(store, 2)
-    publishing.pause(store, live, "welcome", NOW)
+    run_control.pause(store, live, "welcome", NOW)
     save, tries = runs.save, []
 
     def refused_once(connection, changed) -> None:
@@ -90,8 +91,8 @@ def test_a_resume_reads_again_what_somebody_else_changed(store: Store, monkeypat
             raise ConflictError("changed", code="stale")
         save(connection, changed)
 
-    monkeypatch.setattr(publishing.runs, "save", refused_once)
-    assert publishing.resume(store, live, "welcome", NOW + DAY) == 2
+    monkeypatch.setattr(run_control.runs, "save", refused_once)
+    assert run_control.resume(store, live, "welcome", NOW + DAY) == 2
     assert tries == [2, 2]
     assert paused(store) == [86400.0] * 2
     with store.read() as connection:

@@ -8,12 +8,15 @@ import msgspec
 import pytest
 
 from keepers.model.errors import ConflictError, NotFoundError
-from keepers.store import journey_states, log, merging, messages, runs, trail
 from keepers.store.database import Store
-from keepers.store.log import Said
-from keepers.store.messages import MessageRow
-from keepers.store.runs import RunRow
-from keepers.store.trail import TrailRow
+from keepers.store.events import log
+from keepers.store.events.log import SystemEvent
+from keepers.store.journeys import journey_states, run_history, runs
+from keepers.store.journeys.run_history import TrailRow
+from keepers.store.journeys.runs import RunRow
+from keepers.store.messages import messages
+from keepers.store.messages.messages import MessageRow
+from keepers.store.profiles import merge_rows
 
 NOW = datetime(2026, 3, 1, 12)
 
@@ -112,7 +115,7 @@ def test_a_merged_customer_s_runs_go_to_the_survivor_and_a_duplicate_ends(store:
         )  # fmt: skip
         message = MessageRow("k", 2, "m", "email", "t", "a@b.c", "h", NOW, NOW, run_id=made[1].id)
         messages.queue(connection, [message])
-        assert merging.merge(connection, [(2, 1)], NOW, several={"cart"}) == 2
+        assert merge_rows.merge(connection, [(2, 1)], NOW, several={"cart"}) == 2
         active = runs.of_profiles(connection, [1, 2])
         assert {(r.journey, r.entry_key) for r in active[1]} == {
             ("welcome", "a"), ("cart", "o1"), ("cart", "o2"), ("birthday", "2026")
@@ -120,7 +123,7 @@ def test_a_merged_customer_s_runs_go_to_the_survivor_and_a_duplicate_ends(store:
         assert 2 not in active
         ended = runs.get_many(connection, [made[1].id, made[5].id])
         assert {(r.reason, r.status, r.wake_at) for r in ended.values()} == {("merged", "ended", None)}
-        assert [row.reason for row in trail.of_runs(connection, [made[1].id])[made[1].id]] == ["merged"]
+        assert [row.reason for row in run_history.of_runs(connection, [made[1].id])[made[1].id]] == ["merged"]
         assert "old" in {r.journey for r in runs.of_profiles(connection, [1], only_active=False)[1]}
         assert [m.key for m in messages.of_profile(connection, 1)] == ["k"]
 
@@ -134,14 +137,14 @@ def test_counts_tell_who_waits_where_and_why_runs_ended(store: Store) -> None:
                 run(5, status="ended", reason="goal", version=2),
             ],
         )  # fmt: skip
-        trail.append(connection, [TrailRow(r.id, NOW, "hello", 1, "sent", "", {"message": "m"}) for r in made])
-        trail.append(connection, [TrailRow(made[0].id, NOW, "hello", 2, "sent")])
+        run_history.append(connection, [TrailRow(r.id, NOW, "hello", 1, "sent", "", {"message": "m"}) for r in made])
+        run_history.append(connection, [TrailRow(made[0].id, NOW, "hello", 2, "sent")])
         counted = runs.counts(connection, "welcome")
         assert (counted.entered, counted.active) == (4, 2)
         assert (counted.waiting, counted.ended) == ({"hello": 1, "rest": 1}, {"goal": 2})
         assert runs.counts(connection, "welcome", 2).ended == {"goal": 1}
-        assert [tuple(c) for c in trail.counts(connection, "welcome")] == [("hello", "sent", "", 5, 4)]
-        assert trail.of_runs(connection, [made[0].id])[made[0].id][0].data == {"message": "m"}
+        assert [tuple(c) for c in run_history.counts(connection, "welcome")] == [("hello", "sent", "", 5, 4)]
+        assert run_history.of_runs(connection, [made[0].id])[made[0].id][0].data == {"message": "m"}
         assert [r.profile_id for r in runs.of_journey(connection, "welcome", version=1, after=made[0].id)] == [2, 4]
 
 
@@ -151,8 +154,8 @@ def test_what_keepers_says_is_a_row_of_the_log(store: Store) -> None:
         log.say(
             connection,
             [
-                Said(7, "Email Sent", NOW - timedelta(hours=1), {"message": "m"}, hops=2),
-                Said(7, "", NOW, {"subscribed.email": True}, "identify"),
+                SystemEvent(7, "Email Sent", NOW - timedelta(hours=1), {"message": "m"}, hops=2),
+                SystemEvent(7, "", NOW, {"subscribed.email": True}, "identify"),
             ],
             NOW,
         )

@@ -9,30 +9,30 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from keepers.model.delivery import Content, Report
 from keepers.model.errors import ConflictError, NotFoundError
-from keepers.store import (
+from keepers.model.message import Content, DeliveryReport
+from keepers.store.database import Store
+from keepers.store.events import log
+from keepers.store.messages import (
     broadcast_sends,
     coupons,
-    hits,
+    delivery_reports,
+    engagement_requests,
     in_app,
-    log,
     message_copies,
     messages,
-    push_subscriptions,
-    reports,
-    switches,
+    sending_switches,
     workers,
 )
-from keepers.store.broadcast_sends import BroadcastSend
-from keepers.store.coupons import Want
-from keepers.store.database import Store
-from keepers.store.hits import HitRow
-from keepers.store.in_app import InAppRow
-from keepers.store.message_tables import workers as held_by
-from keepers.store.messages import MessageRow
-from keepers.store.push_subscriptions import PushSubscription
-from keepers.store.workers import working
+from keepers.store.messages.broadcast_sends import BroadcastSend
+from keepers.store.messages.coupons import Want
+from keepers.store.messages.engagement_requests import HitRow
+from keepers.store.messages.in_app import InAppRow
+from keepers.store.messages.messages import MessageRow
+from keepers.store.messages.workers import working
+from keepers.store.profiles import push_subscriptions
+from keepers.store.profiles.push_subscriptions import PushSubscription
+from keepers.store.schema.messages import workers as held_by
 
 NOW = datetime(2026, 3, 1, 12)
 
@@ -143,20 +143,20 @@ def test_a_sending_goes_on_where_it_stopped(store: Store) -> None:
 
 
 def test_switches_hold_until_they_are_set_again(store: Store) -> None:
-    stream = switches.stream_of("email", False)
+    stream = sending_switches.stream_of("email", False)
     with store.begin() as connection:
-        assert switches.is_sending(switches.everything(connection))
-        switches.put(connection, switches.SENDING, False, "a mistake in the price", NOW)
-        switches.set_brake(connection, stream, True, "complaints", NOW)
-        known = switches.everything(connection)
-        assert not switches.is_sending(known)
-        assert switches.braked(known) == {"email.marketing"}
-        switches.put(connection, switches.SENDING, True, "", NOW)
-        switches.set_brake(connection, stream, False, "looked at", NOW)
-        known = switches.everything(connection)
-        assert switches.is_sending(known)
-        assert switches.braked(known) == frozenset()
-        assert switches.brake(known, stream).at == NOW
+        assert sending_switches.is_sending(sending_switches.everything(connection))
+        sending_switches.put(connection, sending_switches.SENDING, False, "a mistake in the price", NOW)
+        sending_switches.set_brake(connection, stream, True, "complaints", NOW)
+        known = sending_switches.everything(connection)
+        assert not sending_switches.is_sending(known)
+        assert sending_switches.braked(known) == {"email.marketing"}
+        sending_switches.put(connection, sending_switches.SENDING, True, "", NOW)
+        sending_switches.set_brake(connection, stream, False, "looked at", NOW)
+        known = sending_switches.everything(connection)
+        assert sending_switches.is_sending(known)
+        assert sending_switches.braked(known) == frozenset()
+        assert sending_switches.brake(known, stream).at == NOW
 
 
 def test_a_worker_whose_lock_is_gone_is_dead(store: Store) -> None:
@@ -183,27 +183,30 @@ def test_a_worker_whose_lock_is_gone_is_dead(store: Store) -> None:
 
 
 def test_news_wait_in_order_until_they_are_worked_off(store: Store) -> None:
-    news = [Report("bounced", "email", NOW, key="k", is_hard=True), Report("clicked", "email", NOW, url="https://ż")]
+    news = [
+        DeliveryReport("bounced", "email", NOW, key="k", is_hard=True),
+        DeliveryReport("clicked", "email", NOW, url="https://ż"),
+    ]
     with store.begin() as connection:
-        reports.append(connection, news)
-        waiting = reports.read(connection, 10)
+        delivery_reports.append(connection, news)
+        waiting = delivery_reports.read(connection, 10)
         assert [report for _, report in waiting] == news
-        reports.remove(connection, [waiting[0][0]])
-        assert reports.depth(connection) == 1
+        delivery_reports.remove(connection, [waiting[0][0]])
+        assert delivery_reports.depth(connection) == 1
 
 
 def test_hits_are_kept_raw_and_judged_again(store: Store) -> None:
     with store.begin() as connection:
-        hits.append(
+        engagement_requests.append(
             connection,
             [HitRow(1, NOW, "https://a", "UA", "h", "GET"), HitRow(1, NOW - timedelta(1), "", "", "", "GET")],
         )
-        click, opened = hits.read(connection, 0, 10)
-        assert hits.last_id(connection) == opened.id
+        click, opened = engagement_requests.read(connection, 0, 10)
+        assert engagement_requests.last_id(connection) == opened.id
         assert (click.is_click, opened.is_click, click.is_machine) == (True, False, None)
         for rule in ("agent", None):
-            hits.put_rules(connection, [(click.id, rule)])
-            assert hits.of_messages(connection, [1])[1][1][6:8] == (rule is not None, rule or "")
+            engagement_requests.put_rules(connection, [(click.id, rule)])
+            assert engagement_requests.of_messages(connection, [1])[1][1][6:8] == (rule is not None, rule or "")
 
 
 def test_the_exact_copy_is_kept_and_then_gone(store: Store) -> None:

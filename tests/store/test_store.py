@@ -10,17 +10,21 @@ from datetime import datetime, timedelta
 from threading import Thread
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
+from keepers.app.operations.keys import KeyRing
 from keepers.model.errors import ConflictError, NotFoundError, UserError
-from keepers.model.profile import bucket_key
-from keepers.store import counters, cursors, definitions, identities, inbox, keys, log, meta, profiles
+from keepers.model.identity import bucket_key
+from keepers.store import counters, cursors, definitions, keys, meta
 from keepers.store.bulk import CHUNK
 from keepers.store.database import Store
-from keepers.store.inbox import Accepted
-from keepers.store.lock import sequencer
+from keepers.store.events import inbox, log
+from keepers.store.events.inbox import Accepted
+from keepers.store.profiles import identities, profiles
+from keepers.store.sequencer_lock import sequencer
+from profiles import examples
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456)
 
@@ -75,7 +79,7 @@ def test_values_are_resolved_in_bulk_and_created_once(store: Store) -> None:
 awkward = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=20)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(0.3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(awkward, max_size=8))
 def test_any_text_identifies_exactly_itself(store: Store, values: list[str]) -> None:
     """Quotes, SQL, right-to-left and four-byte characters are only text; case and accents matter."""
@@ -115,7 +119,7 @@ def test_keys_are_stored_only_as_hashes(store: Store) -> None:
         key, token = keys.create(connection, "secret", "mine", NOW)
         assert token not in repr(keys.read_all(connection))
         assert keys.read_all(connection) == [key]
-    ring = keys.KeyRing(store.read)
+    ring = KeyRing(store.read)
     ring.refresh(NOW)
     assert ring.find(token) == key
     assert ring.find("") is None
@@ -174,7 +178,7 @@ def test_a_process_that_dies_frees_the_lock(new_store: Callable[[str], Store]) -
     program = (
         "import os, sys\n"
         "from keepers.store.database import Store\n"
-        "from keepers.store.lock import sequencer\n"
+        "from keepers.store.sequencer_lock import sequencer\n"
         "with sequencer(Store.open(sys.argv[1]), 'a victim'):\n"
         "    os.abort()\n"
     )

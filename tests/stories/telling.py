@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import workspaces
-from keepers.channels.mailbox import Mailbox
-from keepers.cli.commands import COMMANDS
+from keepers.app.commands import COMMANDS
+from keepers.app.tick import until_idle
+from keepers.app.workspace.workspace import Workspace
+from keepers.devtools.mailbox import Mailbox
+from keepers.evaluation.active_queries import ActiveQueries
+from keepers.ingest.identify import unmerge
+from keepers.model.identity import IdentityKind, bucket_key
 from keepers.model.moments import format_instant, parse_instant
-from keepers.model.profile import IdentityKind, bucket_key
-from keepers.pipeline.identify import unmerge
-from keepers.pipeline.tick import until_idle
-from keepers.warehouse.standing import Standing
-from keepers.wire import Workspace
 from stories import telling_sending
 from stories.answering import Answers
 from stories.telling_sending import mailbox_for
@@ -206,7 +206,7 @@ def tell(story: dict[str, Any], folder: Path, migrated: Path, address: str | Non
                 answers.stop()
 
 
-def _number(standing: Standing, definition: str) -> tuple[int, list[str]]:
+def _number(standing: ActiveQueries, definition: str) -> tuple[int, list[str]]:
     lifecycle = standing.definitions.lifecycles.get(definition)
     if lifecycle is not None:
         return standing.asks[f"lifecycle:{definition}"].number, [stage.id for stage in lifecycle.stages]

@@ -29,21 +29,24 @@ import msgspec
 from sqlalchemy import select
 
 import workspaces
-from keepers.channels.mailbox import Mailbox
-from keepers.cli import operations
-from keepers.cli.commands import COMMANDS
+from keepers.app.commands import COMMANDS
+from keepers.app.operations import maintenance
+from keepers.app.workspace.workspace import Workspace
+from keepers.broadcasts import control
+from keepers.devtools.mailbox import Mailbox
 from keepers.model.consent import Consent, address_hash
-from keepers.model.delivery import Report
+from keepers.model.message import DeliveryReport
 from keepers.model.moments import parse_instant
-from keepers.pipeline import broadcast_control, publishing
-from keepers.store import consents, coupons, messages, refusals, reports, runs, suppressions, switches, trail
-from keepers.store.journey_tables import entry_refusals
-from keepers.store.message_tables import messages as message_table
-from keepers.store.runs import RunRow
-from keepers.store.suppressions import Suppression
-from keepers.store.tables import log
-from keepers.warehouse.people import people
-from keepers.wire import Workspace
+from keepers.orchestration import run_control
+from keepers.store.journeys import entry_rejections, run_history, runs
+from keepers.store.journeys.runs import RunRow
+from keepers.store.messages import coupons, delivery_reports, messages, sending_switches
+from keepers.store.profiles import consents, suppressions
+from keepers.store.profiles.suppressions import Suppression
+from keepers.store.schema.core import log
+from keepers.store.schema.journeys import entry_refusals
+from keepers.store.schema.messages import messages as message_table
+from keepers.warehouse.profile_lookup import people
 from stories.answering import Answers
 
 KEYS = frozenset(
@@ -97,17 +100,17 @@ class Sending:
             since = parse_instant(step["agreed_at"]) if "agreed_at" in step else at
             self._consent(who, topics, "subscribed", since, imported_at=at)
         if "pause" in step:
-            publishing.pause(self._store, self._workspace.in_force(), step["pause"], at)
+            run_control.pause(self._store, self._workspace.in_force(), step["pause"], at)
         if "resume" in step:
-            publishing.resume(self._store, self._workspace.in_force(), step["resume"], at)
+            run_control.resume(self._store, self._workspace.in_force(), step["resume"], at)
         for journey, who in step.get("enrol", {}).items():
             ids = [self._number(one) for one in who]
-            publishing.enrol(self._store, self._workspace.in_force(), journey, ids, at, step.get("data"))
+            run_control.enrol(self._store, self._workspace.in_force(), journey, ids, at, step.get("data"))
         for journey, who in step.get("leave", {}).items():
             with self._store.read() as connection:
                 held = runs.of_profiles(connection, [self._number(one) for one in who])
             for run in (run for listed in held.values() for run in listed if run.journey == journey):
-                publishing.leave(self._store, run.id, at)
+                run_control.leave(self._store, run.id, at)
         for address, reason in step.get("suppress", {}).items():
             hashed = address_hash(self._workspace.secret, "email", address)
             with self._store.begin() as connection:
@@ -116,7 +119,7 @@ class Sending:
             self._broadcast(verb, name, at)
         for name, is_on in step.get("switch", {}).items():
             with self._store.begin() as connection:
-                switches.put(connection, name, is_on, "told by the story", at)
+                sending_switches.put(connection, name, is_on, "told by the story", at)
         for pool, codes in step.get("codes", {}).items():
             with self._store.begin() as connection:
                 coupons.put(connection, pool, codes, at)
@@ -124,7 +127,7 @@ class Sending:
             self._report(step["report"], at)
 
     def apply(self, at: datetime, running: str) -> None:
-        with patch.object(operations, "clock", lambda: at):
+        with patch.object(maintenance, "clock", lambda: at):
             COMMANDS["apply"](self._workspace, workspaces.silent, running=running)
 
     def deliver(self, at: datetime) -> None:
@@ -184,13 +187,13 @@ class Sending:
         store, live = self._store, self._workspace.in_force()
         match verb:
             case "start":
-                broadcast_control.start(store, live, name, at)
+                control.start(store, live, name, at)
             case "stop":
-                broadcast_control.stop(store, name, at)
+                control.stop(store, name, at)
             case "resume":
-                broadcast_control.resume(store, live, name, at)
+                control.resume(store, live, name, at)
             case "resend":
-                broadcast_control.resend(store, live, name, at)
+                control.resend(store, live, name, at)
             case _:
                 raise AssertionError(f"“{verb}” is nothing that is done to a broadcast")
 
@@ -199,7 +202,9 @@ class Sending:
             sent = messages.of_profile(connection, self._number(told["who"]))
             newest = next(m for m in sent if m.message == told["message"])
             given = {k: v for k, v in told.items() if k not in ("who", "message", "kind")}
-            reports.append(connection, [Report(told["kind"], newest.channel, at, key=newest.key, **given)])
+            delivery_reports.append(
+                connection, [DeliveryReport(told["kind"], newest.channel, at, key=newest.key, **given)]
+            )
 
     def _runs(self, journey: str) -> dict[str, str]:
         """Everybody's newest run of a journey."""
@@ -226,7 +231,7 @@ class Sending:
         """The way of somebody's newest run: steps with the port they were left by or the reason, if there is one."""
         run = self._newest(journey, who)
         with self._store.read() as connection:
-            lines = trail.of_runs(connection, [run.id])[run.id]
+            lines = run_history.of_runs(connection, [run.id])[run.id]
         told = []
         for line in lines:
             if line.what == "passed":
@@ -239,7 +244,7 @@ class Sending:
     def _refused(self, journey: str) -> dict[str, str]:
         with self._store.read() as connection:
             people = connection.execute(select(entry_refusals.c.profile_id).distinct()).scalars().all()
-            listed = [r for who in people for r in refusals.of_profile(connection, who) if r.journey == journey]
+            listed = [r for who in people for r in entry_rejections.of_profile(connection, who) if r.journey == journey]
         return {self._name(r.profile_id): r.reason for r in listed}
 
     def _decided(self) -> list[str]:

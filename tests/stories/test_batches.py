@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from keepers.pipeline import advance, identify
+from keepers.ingest import identify
+from keepers.orchestration import advance
 from stories.telling import tell
 from stories.test_stories import STORIES
 

@@ -11,7 +11,7 @@ from litestar.testing import TestClient
 
 import workspaces
 from conftest import ENGINES, Postgres
-from keepers.api.app import create_app
+from keepers.http.application import create_app
 from stories import shop_figures
 from workspaces import keepers
 

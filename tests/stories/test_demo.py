@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import subprocess
-import sys
 from collections import Counter
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from keepers.channels.mailbox_folder import MailboxFolder
+from keepers.devtools import timelapse
+from keepers.devtools.demo_mail import is_played
+from keepers.devtools.mailbox_folder import MailboxFolder
+from workspaces import keepers
 
 SECONDS = 86400
+FIRST, LAST = date(1997, 1, 1), date(1998, 6, 30)
+SHARE = 10
+WEEKS = 16
+"""long enough for letters of every journey: the last of them is for customers who stopped buying"""
 
 
 def master() -> Path:
@@ -22,14 +27,6 @@ def master() -> Path:
     if spec is None or spec.origin is None:
         pytest.skip("the demo extra (lifetimes) is not installed")
     return Path(spec.origin).parent / "datasets" / "CDNOW_master.txt"
-
-
-def keepers(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "keepers", *arguments], capture_output=True, text=True, timeout=800, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def purchase_days() -> dict[str, list[date]]:
@@ -50,34 +47,66 @@ def stage_of(days: list[date], now: date, typical_s: float, longest_s: float) ->
     return "loyal" if len(days) > 1 else "new"
 
 
-@pytest.mark.timeout(900)
-def test_the_demo_plays_cdnow_and_ends_where_a_hand_count_ends(tmp_path: Path) -> None:
-    master()
-    folder = tmp_path / "demo"
-    printed = keepers("demo", str(folder), "--no-serve", "--letters", "1")
-    assert "23,570 customers, 69,659 purchases" in printed
-    assert "whole weeks" in printed
-    assert "Who moved in the last four weeks" in printed
-    assert "One customer, explained" in printed
+def ask(folder: Path, *arguments: object) -> Any:
+    """A command's JSON answer."""
+    ran = keepers("-w", folder, *arguments, "--json")
+    assert ran.code == 0, ran
+    return ran.json
 
-    answered = {s["stage"]: s["profiles"] for s in json.loads(keepers("-w", str(folder), "stages", "value", "--json"))}
-    assert sum(answered.values()) == 23_570
 
-    doctor = json.loads(keepers("-w", str(folder), "doctor", "--json"))
-    now = datetime.fromisoformat(doctor["last_tick"].rstrip("Z")).date()
-    live = json.loads(keepers("-w", str(folder), "rhythm", "--json"))
-    history = purchase_days()
-    shift = timedelta(days=(now - timedelta(days=1) - date(1998, 6, 30)).days)
+def assert_stages_are_those_counted_by_hand(folder: Path, history: dict[str, list[date]], last: date) -> None:
+    """Compares everybody's stage of `value` after the demo with a hand count; `last` is the history's last day."""
+    answered = {s["stage"]: s["profiles"] for s in ask(folder, "stages", "value")}
+    assert sum(answered.values()) == len(history)
+    now = datetime.fromisoformat(ask(folder, "doctor")["last_tick"].rstrip("Z")).date()
+    live = ask(folder, "rhythm")
+    shift = timedelta(days=(now - timedelta(days=1) - last).days)
     assert shift.days % 7 == 0
     by_hand = Counter(
         stage_of(days, now - shift, live["typical_gap_s"], live["longest_gap_s"]) for days in history.values()
     )
-    assert answered == {stage: by_hand.get(stage, 0) for stage in ("potential", "new", "loyal", "churned")}
+    assert by_hand["loyal"]
+    assert by_hand["churned"]
+    assert answered == {stage: by_hand[stage] for stage in ("potential", "new", "loyal", "churned")}
+
+
+@pytest.mark.slow
+def test_all_of_cdnow_ends_where_a_hand_count_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time-lapse in one step: what its weeks add up to is compared on a part of the customers below."""
+    history, folder = purchase_days(), tmp_path / "demo"
+    monkeypatch.setattr(timelapse, "weeks", lambda first, last: iter([last]))
+    ran = keepers("demo", folder, "--no-serve", "--letters", "0")
+    assert ran.code == 0, ran
+    assert "23,570 customers, 69,659 purchases" in " ".join(ran.out.split())
+    assert len(history) == 23_570
+    assert_stages_are_those_counted_by_hand(folder, history, LAST)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_demo_plays_cdnow_week_by_week_and_ends_where_a_hand_count_ends(tmp_path: Path) -> None:
+    last = FIRST + timedelta(weeks=WEEKS)
+    history = {
+        customer: [day for day in days if day <= last]
+        for customer, days in purchase_days().items()
+        if is_played(customer, SHARE)
+    }
+    assert 2_000 < len(history) < 2_700
+    folder = tmp_path / "demo"
+    ran = keepers("demo", folder, "--no-serve", "--customers", SHARE, "--weeks", WEEKS, "--letters", 10)
+    assert ran.code == 0, ran
+    printed = " ".join(ran.out.split())
+    assert f"{len(history):,} customers, " in printed
+    assert f"the first {WEEKS} weeks, {SHARE} % of the customers" in printed
+    assert "whole weeks" in printed
+    assert "Who moved in the last four weeks" in printed
+    assert "One customer, explained" in printed
+    assert_stages_are_those_counted_by_hand(folder, history, last)
 
     assert "What was sent, and what was not" in printed
     assert "no_consent" in printed
     letters = MailboxFolder(folder / "mailbox")
-    sent = json.loads(keepers("-w", str(folder), "messages", "--status", "sent", "--json"))
+    sent = ask(folder, "messages", "--status", "sent")
     assert letters.count() > 500
     assert sent["items"] if isinstance(sent, dict) else sent
     some = letters.messages(limit=200)

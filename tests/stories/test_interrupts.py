@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import workspaces
-from keepers.cli import interrupting
-from keepers.cli.commands import COMMANDS
+from keepers.app.commands import COMMANDS
+from keepers.cli import interrupts
 from workspaces import keepers
 
 
@@ -22,12 +22,12 @@ from workspaces import keepers
 def ctrl_c() -> Iterator[Callable[[], None]]:
     before, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    interrupting.watch()
-    interrupting.begin()
+    interrupts.watch()
+    interrupts.begin()
     yield lambda: signal.raise_signal(signal.SIGINT)
     signal.signal(signal.SIGINT, before)
     sys.unraisablehook = hook
-    interrupting.begin()
+    interrupts.begin()
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.2, 0.5, 1.0, 1.5])

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import func, select
 
 import workspaces
-from keepers.cli.commands import COMMANDS
+from keepers.app.commands import COMMANDS
+from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import Consent
-from keepers.store import consents
-from keepers.store.journey_tables import journey_runs
-from keepers.store.message_tables import messages
-from keepers.wire import Workspace
+from keepers.store.profiles import consents
+from keepers.store.schema.journeys import journey_runs
+from keepers.store.schema.messages import messages
 from stories.writing import completed
 
 START = datetime(2026, 3, 2, 12)

@@ -13,11 +13,11 @@ import pytest
 
 import workspaces
 from conftest import ENGINES
-from keepers.channels.mailbox import Mailbox
-from keepers.cli import delivering
-from keepers.measure.reasons import REASONS
+from keepers.app.messaging.delivery import work
+from keepers.app.workspace.clock import clock
+from keepers.devtools.mailbox import Mailbox
+from keepers.i18n.reasons import REASONS
 from keepers.model.errors import ConflictError
-from keepers.wire import clock
 from stories.telling_sending import mailbox_for
 from workspaces import keepers
 
@@ -264,7 +264,7 @@ def test_a_second_worker_on_sqlite_is_refused(tmp_path: Path, migrated_folder: P
         with deliverer:
             deliverer.open(clock())
             with pytest.raises(ConflictError, match="serve"):
-                delivering.work(second, "another", once=True, stopping=threading.Event())
+                work(second, "another", once=True, stopping=threading.Event())
 
 
 def test_secrets_are_made_and_kept_nowhere() -> None:

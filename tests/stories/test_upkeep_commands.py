@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 from keepers.model.consent import Consent, address_hash
-from keepers.model.delivery import Content
-from keepers.store import consents, coupons, message_copies, message_history, messages, suppressions
-from keepers.store.coupons import Want
-from keepers.store.messages import MessageRow
+from keepers.model.message import Content
+from keepers.store.messages import coupons, message_copies, message_history, messages
+from keepers.store.messages.coupons import Want
+from keepers.store.messages.messages import MessageRow
+from keepers.store.profiles import consents, suppressions
 from workspaces import keepers, make, opened, send
 
 NOW = datetime(2026, 3, 2, 10)

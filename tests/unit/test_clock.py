@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from keepers.cli import operations
+from keepers.app.operations import doctor
+from keepers.app.workspace.clock import clock, clock_notice
+from keepers.app.workspace.settings import TEST_CLOCK, TEST_CLOCK_EXAMPLE, parse_test_clock
 from keepers.model.errors import UserError
-from keepers.settings import TEST_CLOCK, TEST_CLOCK_EXAMPLE, parse_test_clock
-from keepers.wire import clock, clock_notice
 from workspaces import keepers
 
 ROOT = Path(__file__).parents[2]
-READER = "src/keepers/wire.py"
+READER = "src/keepers/app/workspace/clock.py"
 """the one file that reads the clock"""
 BY_MODULE = {
     "time": {"time", "time_ns", "localtime", "gmtime", "ctime", "asctime", "strftime"},
@@ -134,7 +134,7 @@ def test_the_example_of_a_test_clock_is_read() -> None:
 def test_no_command_runs_by_a_test_clock_without_saying_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TEST_CLOCK, TEST_CLOCK_EXAMPLE)
     assert f"because {TEST_CLOCK} is set" in keepers("templates", "--json").err
-    assert operations._findings({"free_bytes": 1 << 40, "inbox": 0, "events": 0}, clock(), None) == [clock_notice()]
+    assert doctor._findings({"free_bytes": 1 << 40, "inbox": 0, "events": 0}, clock(), None) == [clock_notice()]
     monkeypatch.delenv(TEST_CLOCK)
     assert "clock" not in keepers("templates", "--json").err
     assert clock_notice() is None

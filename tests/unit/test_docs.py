@@ -18,13 +18,14 @@ import msgspec
 import pytest
 import typer
 
-from keepers.audience.operators import OPERATORS
-from keepers.audience.parse import LEAVES, parse_condition
+from keepers.app.workspace.settings import TEST_CLOCK, Settings, sections
 from keepers.cli.main import with_all_commands
+from keepers.conditions.operators import OPERATORS
+from keepers.conditions.parsing.conditions import LEAVES, parse_condition
 from keepers.playbook.check import check
 from keepers.playbook.load import TOP_KEYS, load
 from keepers.playbook.yaml_nodes import read_document
-from keepers.settings import TEST_CLOCK, Settings, sections
+from shell_commands import forked_commands
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -142,11 +143,13 @@ def test_decisions_are_numbered_dated_and_short() -> None:
         assert len(text.splitlines()) <= 25, path.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((DOCS / "tutorial").glob("*.md")), ids=name_of)
 def test_the_tutorial_runs_as_it_is_printed(path: Path, tmp_path: Path) -> None:
     """Each `$ command` of its console blocks runs in one shell; what it prints must match, `…` is for anything.
 
-    Ports are exchanged for free ones; whatever was started in the background is ended.
+    Ports are exchanged for free ones; whatever was started in the background is ended. Servers are started as they
+    are by hand; other commands are forked from a process that has loaded Keepers, as starting is not what they show.
     """
     steps = []
     for _, kind, block in _FENCE.findall(_with_free_ports(path.read_text(encoding="utf-8"))):
@@ -166,21 +169,22 @@ def test_the_tutorial_runs_as_it_is_printed(path: Path, tmp_path: Path) -> None:
     mark = "-- next --"
     script = f"\necho; echo '{mark}'\n".join(command for command, _ in steps)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("KEEPERS_") or k == TEST_CLOCK}
-    environment |= {"COLUMNS": "100", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    process = subprocess.Popen(
-        ["bash", "-e", "-c", script],
-        cwd=tmp_path,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        found_out, found_err = process.communicate(timeout=420)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+    with forked_commands() as commands:
+        environment |= {"COLUMNS": "100", "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
+        process = subprocess.Popen(
+            ["bash", "-e", "-c", script],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            found_out, found_err = process.communicate(timeout=420)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     printed = found_out.split(f"\n{mark}\n")
     assert process.returncode == 0, (steps[len(printed) - 1][0], found_err)
     for (command, expected), found in zip(steps, printed, strict=True):

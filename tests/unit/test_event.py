@@ -7,11 +7,12 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keepers.model.errors import UserError
-from keepers.model.event import Limits, Message, ParsedRequest, parse_request
+from keepers.model.event import Limits, ParsedRequest, TrackingCall, parse_request
+from profiles import examples
 
 NOW = datetime(2026, 3, 1, 12)
 
@@ -24,7 +25,7 @@ def read_batch(*items: object, **more: object) -> ParsedRequest:
     return parse_request("/v1/batch", json.dumps({"batch": items, **more}).encode(), NOW)
 
 
-def one(**fields: object) -> Message:
+def one(**fields: object) -> TrackingCall:
     parsed = read_batch(track(**fields))
     assert parsed.errors == []
     return parsed.items[0]
@@ -206,7 +207,7 @@ calls = st.dictionaries(fields, anything).flatmap(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(1.5)
 @given(st.lists(calls | anything, max_size=4))
 def test_every_item_is_either_accepted_or_given_a_reason(items: list[object]) -> None:
     body = json.dumps({"batch": items}).encode("utf-8", "surrogatepass")
@@ -219,7 +220,7 @@ def test_every_item_is_either_accepted_or_given_a_reason(items: list[object]) ->
         assert datetime(1970, 1, 1) <= message.time < datetime(2100, 1, 1)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(2)
 @given(st.binary(max_size=200) | st.text(max_size=100).map(lambda t: ('{"batch":[' + t).encode("utf-8", "ignore")))
 def test_any_bytes_give_an_answer(body: bytes) -> None:
     for path in ("/v1/batch", "/v1/identify"):

@@ -11,17 +11,20 @@ from typing import get_args
 import pytest
 
 import keepers
-from keepers.journeys import entry, policy
-from keepers.measure.reasons import REASONS, is_known, reason
-from keepers.measure.sentences import LINES, joined, line
+from keepers.contact import eligibility
+from keepers.delivery import claim, outcomes
+from keepers.i18n.locales import LOCALES
+from keepers.i18n.reasons import REASONS, is_known, reason
+from keepers.i18n.timeline import LINES, joined, line
+from keepers.journeys import entry_rules
 from keepers.model.consent import ConsentState, SuppressionReason
-from keepers.model.definitions import LOCALES
-from keepers.model.delivery import MessageStatus
-from keepers.pipeline import deliver_claim, deliver_outcome, entering, perform, publishing, warm_up
-from keepers.store import runs
+from keepers.model.message import MessageStatus
+from keepers.orchestration import effects, entries, run_control
+from keepers.store.journeys import runs
+from keepers.store.messages import warm_up
 
 ROOT = Path(keepers.__file__).parent
-_GIVEN = {"Skip": 0, "Refused": 0, "Hold": 1, "give_up": None}
+_GIVEN = {"Skip": 0, "EntryRejected": 0, "Hold": 1, "give_up": None}
 
 
 def texts(node: ast.AST) -> Iterator[str]:
@@ -43,7 +46,7 @@ def texts(node: ast.AST) -> Iterator[str]:
 def codes() -> set[str]:
     """What policy, entries and steps give as a reason."""
     found: set[str] = set()
-    for module in (policy, entry, deliver_claim, warm_up, entering):
+    for module in (eligibility, entry_rules, claim, warm_up, entries):
         for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))):
             match node:
                 case ast.Call(func=ast.Name(id=name), args=args) if (place := _GIVEN.get(name)) is not None:
@@ -51,7 +54,7 @@ def codes() -> set[str]:
                         found.update(texts(args[place]))
                 case ast.FunctionDef(returns=ast.BinOp(left=ast.Name(id="str"), right=ast.Constant(value=None))):
                     for inner in ast.walk(node):
-                        if isinstance(inner, ast.Return) and inner.value is not None and module is policy:
+                        if isinstance(inner, ast.Return) and inner.value is not None and module is eligibility:
                             found.update(texts(inner.value))
                 case ast.Assign(targets=[ast.Name(id="reason")], value=value):
                     found.update(texts(value))
@@ -73,11 +76,11 @@ def codes() -> set[str]:
 
 CODES = codes() | {
     *(f"suppressed.{one}" for one in get_args(SuppressionReason)),
-    *(f"not_live.{one}" for one in get_args(entry.Cause) if one != "live"),
-    *(deliver_claim.NO_CODE, entering.UNMET, warm_up.REASON, publishing.REMOVED, runs.MERGED),
-    *(deliver_outcome.HARD, deliver_outcome.SOFT, "worker_died", "connection_broke", "deferred", "retried"),
+    *(f"not_live.{one}" for one in get_args(entry_rules.Cause) if one != "live"),
+    *(claim.NO_CODE, entries.UNMET, warm_up.REASON, run_control.REMOVED, runs.MERGED),
+    *(outcomes.HARD, outcomes.SOFT, "worker_died", "connection_broke", "deferred", "retried"),
     *("brake.complaints", "brake.hard_bounces", "cap.email.1d", "cap.all.7d", "no_value.order_id", "no_template"),
-    *(perform.TOO_MANY_HOPS, "there is no message “hello”"),
+    *(effects.TOO_MANY_HOPS, "there is no message “hello”"),
     *("no_channel", "no_subscription", "render", "removed by hand", "finished"),
 }
 

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from keepers.model.delivery import Outcome, Outgoing
 from keepers.model.errors import UserError, nearest
+from keepers.model.message import Outcome, Outgoing
 
 
 class Channel(Protocol):
@@ -40,7 +40,7 @@ def _utc_now() -> datetime:
     raise UserError("No clock was given to the channel.", code="settings")
 
 
-class Surroundings(Struct, frozen=True):
+class ChannelContext(Struct, frozen=True):
     """What a channel may need that is not its own setting; `wire.py` fills it in."""
 
     now: Callable[[], datetime] = _utc_now
@@ -61,7 +61,7 @@ class ChannelKind(Struct, frozen=True):
     id: str
     settings: type[Struct]
     """each field with a docstring below it: the reference, the form and the JSON Schema derive from it"""
-    make: Callable[[Any, Surroundings], Channel]
+    make: Callable[[Any, ChannelContext], Channel]
     """(settings, surroundings) → a channel, not opened; opens no connection and raises UserError for settings that
     cannot work"""
     address_trait: str = ""

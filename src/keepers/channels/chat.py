@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from keepers.channels.base import ChannelKind, Surroundings
-from keepers.channels.through_apprise import AppriseService
-from keepers.model.delivery import Outcome, Outgoing
+from keepers.channels.apprise_service import AppriseService
+from keepers.channels.base import ChannelContext, ChannelKind
+from keepers.model.message import Outcome, Outgoing
 
 
 class ChatSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,7 +20,7 @@ class ChatSettings(Struct, frozen=True, forbid_unknown_fields=True):
 class ChatChannel:
     """Sends title and text of a message to a chat."""
 
-    def __init__(self, settings: ChatSettings, around: Surroundings) -> None:
+    def __init__(self, settings: ChatSettings, around: ChannelContext) -> None:
         self._service = AppriseService(settings.url, settings.timeout, "chat", needs_place=False)
 
     async def open(self) -> None:

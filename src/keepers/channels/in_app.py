@@ -6,8 +6,8 @@ import asyncio
 
 from msgspec import Struct
 
-from keepers.channels.base import ChannelKind, Surroundings
-from keepers.model.delivery import Outcome, Outgoing
+from keepers.channels.base import ChannelContext, ChannelKind
+from keepers.model.message import Outcome, Outgoing
 
 
 class InAppSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -18,7 +18,7 @@ class InAppSettings(Struct, frozen=True, forbid_unknown_fields=True):
 class InAppChannel:
     """Puts messages into the inbox kept in the operational store."""
 
-    def __init__(self, settings: InAppSettings, around: Surroundings) -> None:
+    def __init__(self, settings: InAppSettings, around: ChannelContext) -> None:
         self.settings = settings
         self.put = around.put
 

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from keepers.channels.base import ChannelKind, Surroundings, retry_after
-from keepers.channels.calling import Caller, UnansweredError
-from keepers.channels.guard import Guard, RefusedError
-from keepers.model.delivery import Outcome, Outgoing
+from keepers.channels.base import ChannelContext, ChannelKind, retry_after
+from keepers.channels.http.safe_http import Caller, UnansweredError
+from keepers.channels.http.ssrf import Guard, RefusedError
 from keepers.model.errors import UserError
+from keepers.model.message import Outcome, Outgoing
 
 MOST_PAYLOAD_BYTES = 3993
 """what a 4096-byte record of aes128gcm holds beside header, padding mark and tag"""
@@ -63,7 +63,7 @@ class PushChannel:
     The service worker gets JSON: title, body, url, tag, and icon, image, badge where the message's data have them.
     """
 
-    def __init__(self, settings: PushSettings, around: Surroundings) -> None:
+    def __init__(self, settings: PushSettings, around: ChannelContext) -> None:
         self._vapid = _vapid(settings.private_key)
         if not settings.contact.startswith(("mailto:", "https://")):
             raise UserError("[channels.push] contact must be a mailto: or https: address.", code="settings")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from keepers.channels import chat, email, in_app, push, sms, webhook
+from keepers.channels import chat, in_app, push, sms, webhook
+from keepers.channels.email import channel
 
-CHANNELS = MappingProxyType({module.KIND.id: module.KIND for module in (email, sms, chat, push, in_app, webhook)})
+CHANNELS = MappingProxyType({module.KIND.id: module.KIND for module in (channel, sms, chat, push, in_app, webhook)})
 """channel id → its kind"""

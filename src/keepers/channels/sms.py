@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from keepers.channels.base import ChannelKind, Surroundings
-from keepers.channels.phone import e164, sms_parts
-from keepers.channels.through_apprise import AppriseService
-from keepers.model.delivery import Outcome, Outgoing
+from keepers.channels.apprise_service import AppriseService
+from keepers.channels.base import ChannelContext, ChannelKind
+from keepers.contact.addresses import _GSM7, _GSM7_TWICE, e164
 from keepers.model.errors import UserError
+from keepers.model.message import Outcome, Outgoing
 
 
 class SmsSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,7 +25,7 @@ class SmsSettings(Struct, frozen=True, forbid_unknown_fields=True):
 class SmsChannel:
     """Sends the text of a message to a telephone number."""
 
-    def __init__(self, settings: SmsSettings, around: Surroundings) -> None:
+    def __init__(self, settings: SmsSettings, around: ChannelContext) -> None:
         if settings.country and not (settings.country.isalpha() and len(settings.country) == 2):
             raise UserError("[channels.sms] country must be two letters, such as PL.", code="settings")
         self._settings = settings
@@ -57,3 +57,22 @@ KIND = ChannelKind(
     address_trait="phone",
     docs="Text messages through any SMS gateway that Apprise speaks to.",
 )
+
+
+def sms_parts(text: str) -> int:
+    """How many SMS a text is billed as (3GPP TS 23.038, 23.040): 160 characters of the GSM alphabet or 70 UTF-16 units
+    in one, 153 or 67 in each of several; € and brackets count twice; a pair is not cut in two."""
+    if all(c in _GSM7 or c in _GSM7_TWICE for c in text):
+        return _parts([2 if c in _GSM7_TWICE else 1 for c in text], 160, 153)
+    return _parts([2 if ord(c) > 0xFFFF else 1 for c in text], 70, 67)
+
+
+def _parts(sizes: list[int], alone: int, joined: int) -> int:
+    if sum(sizes) <= alone:
+        return 1
+    parts, room = 1, joined
+    for size in sizes:
+        if size > room:
+            parts, room = parts + 1, joined
+        room -= size
+    return parts

@@ -14,11 +14,11 @@ import msgspec
 from msgspec import Struct
 from standardwebhooks.webhooks import Webhook
 
-from keepers.channels.base import ChannelKind, Surroundings, retry_after
-from keepers.channels.calling import Answer, Caller, UnansweredError
-from keepers.channels.guard import Guard, RefusedError
-from keepers.model.delivery import Content, Outcome, Outgoing
+from keepers.channels.base import ChannelContext, ChannelKind, retry_after
+from keepers.channels.http.safe_http import Caller, CallResponse, UnansweredError
+from keepers.channels.http.ssrf import Guard, RefusedError
 from keepers.model.errors import UserError, shown
+from keepers.model.message import Content, Outcome, Outgoing
 
 MOST_ANSWER_BYTES = 65_536
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -44,7 +44,7 @@ class WebhookSettings(Struct, frozen=True, forbid_unknown_fields=True):
 class WebhookChannel:
     """Calls the URL in a message's data: `url`, `method`, `headers` and `body` (JSON, or a text sent as it is)."""
 
-    def __init__(self, settings: WebhookSettings, around: Surroundings) -> None:
+    def __init__(self, settings: WebhookSettings, around: ChannelContext) -> None:
         if not 0.1 <= settings.timeout <= 120:
             raise UserError("[channels.webhook] timeout must lie between 0.1 and 120 seconds.", code="settings")
         self._signers = [_signer(secret) for secret in (settings.secret, settings.previous_secret) if secret]
@@ -126,7 +126,7 @@ def _request(content: Content, recipient: str) -> tuple[str, str, dict[str, str]
     return method, str(url), headers, msgspec.json.encode(body).decode()
 
 
-def _outcome(answer: Answer, now: datetime) -> Outcome:
+def _outcome(answer: CallResponse, now: datetime) -> Outcome:
     code = str(answer.status)
     kept = {"status": answer.status, "body": _body(answer)}
     if 200 <= answer.status < 300:
@@ -140,7 +140,7 @@ def _outcome(answer: Answer, now: datetime) -> Outcome:
     return Outcome("failed", f"Answered {code}.", code=code, answer=kept)
 
 
-def _body(answer: Answer) -> Any:
+def _body(answer: CallResponse) -> Any:
     """JSON as it is, other short text as text; None where nothing usable came. No NUL: PostgreSQL refuses it."""
     if not answer.body:
         return None

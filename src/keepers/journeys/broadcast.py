@@ -9,15 +9,14 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
-from keepers.audience import ast
-from keepers.audience.parse import Parser
-from keepers.journeys.assign import fraction, pick
-from keepers.journeys.timing import to_instant
-from keepers.journeys.written import Duration, Id, Weight, read, require_spans, span
-from keepers.model.definitions import Text
+from keepers.conditions import ast
+from keepers.conditions.parsing.conditions import Parser
+from keepers.journeys.bucketing import fraction, pick
 from keepers.model.errors import DefinitionError, UserError
-from keepers.model.fields import join, mapping, parse_id, text
+from keepers.model.fields import Duration, Id, Weight, join, mapping, parse_id, read, require_spans, span, text
+from keepers.model.local_time import to_instant
 from keepers.model.moments import parse_instant
+from keepers.model.texts import Text
 
 FIELDS = (
     "id", "name", "description", "message", "include", "exclude", "send_at", "per_hour", "expires", "coupon", "test",
@@ -28,7 +27,7 @@ EASTERNMOST = timedelta(hours=14)
 _MOST_VARIANTS = 8
 
 
-class Variant(Struct, frozen=True, forbid_unknown_fields=True):
+class BroadcastVariant(Struct, frozen=True, forbid_unknown_fields=True):
     """One of several ways to say it: a message of its own, or the broadcast's with another subject."""
 
     id: Id
@@ -41,14 +40,14 @@ class Variant(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("a variant has a message of its own or another subject, not both")
 
 
-class Goal(Struct, frozen=True, forbid_unknown_fields=True):
+class BroadcastGoal(Struct, frozen=True, forbid_unknown_fields=True):
     """The event by which a customer has done what the broadcast is for."""
 
     event: str
     where: dict[str, Any] = {}
 
 
-class Test(Struct, frozen=True, forbid_unknown_fields=True):
+class VariantTest(Struct, frozen=True, forbid_unknown_fields=True):
     """A part of the audience gets the variants; after `wait` the rest gets the one that did best.
 
     `winner`: by people's clicks or opens (never machines'), or by how many reached the `goal`, per message sent.
@@ -56,11 +55,11 @@ class Test(Struct, frozen=True, forbid_unknown_fields=True):
     variant unless told.
     """
 
-    variants: Annotated[tuple[Variant, ...], Meta(min_length=2, max_length=_MOST_VARIANTS)]
+    variants: Annotated[tuple[BroadcastVariant, ...], Meta(min_length=2, max_length=_MOST_VARIANTS)]
     share: Annotated[float, Meta(gt=0, le=1)] = 0.2
     wait: Duration = "4h"
     winner: Rule = "clicks"
-    goal: Goal | None = None
+    goal: BroadcastGoal | None = None
     least: Annotated[int, Meta(ge=1)] = 100
     otherwise: str = ""
 
@@ -78,7 +77,7 @@ class Test(Struct, frozen=True, forbid_unknown_fields=True):
     def fallback(self) -> str:
         return self.otherwise or self.variants[0].id
 
-    def variant(self, name: str) -> Variant:
+    def variant(self, name: str) -> BroadcastVariant:
         return next(variant for variant in self.variants if variant.id == name)
 
     def arm(self, broadcast: str, bucket_key: str) -> str:
@@ -107,7 +106,7 @@ class Broadcast(Struct, frozen=True):
     expires: timedelta | None = None
     """None for the message's own"""
     coupon: str = ""
-    test: Test | None = None
+    test: VariantTest | None = None
 
     @property
     def who(self) -> ast.Condition:
@@ -221,14 +220,14 @@ def _expires(data: Any, at: str) -> timedelta | None:
     return found
 
 
-def _test(data: Any, zone: ZoneInfo | None, at: str) -> Test:
-    found = read(data, Test, at)
+def _test(data: Any, zone: ZoneInfo | None, at: str) -> VariantTest:
+    found = read(data, VariantTest, at)
     if found.goal is not None:
         Parser(zone).condition(goal_condition(found.goal, datetime(2026, 1, 1)), join(at, "goal"))
     return found
 
 
-def goal_condition(goal: Goal, since: datetime) -> dict[str, Any]:
+def goal_condition(goal: BroadcastGoal, since: datetime) -> dict[str, Any]:
     """Whether somebody reached the goal since an instant, as a condition is written."""
     return {"did": goal.event, **({"where": goal.where} if goal.where else {}), "since": f"{since.isoformat()}Z"}
 

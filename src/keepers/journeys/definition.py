@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct, field
 
-from keepers.audience import ast
-from keepers.journeys.entries import Entry
-from keepers.journeys.refs import keys_for
-from keepers.journeys.requests import Ask
-from keepers.journeys.run import Run
-from keepers.journeys.steps.base import Step
-from keepers.journeys.written import Duration, Id, When
-from keepers.model.definitions import Text
+from keepers.conditions import ast
+from keepers.journeys.entry.definitions import Entry
+from keepers.journeys.references import keys_for
+from keepers.journeys.requests import AskConditions
+from keepers.journeys.run import PASSED, Run
+from keepers.journeys.steps.step import Step
+from keepers.model.fields import Duration, Id, When
+from keepers.model.texts import Text
 
 
 class Goal(Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +62,7 @@ class Journey(Struct, frozen=True, kw_only=True):
     """questions about the time since a step was entered: asked only of a run that stands there"""
     reachable: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """experiment → messages of all its arms"""
-    standing: tuple[Ask, ...] = ()
+    standing: tuple[AskConditions, ...] = ()
     """the goal and the exits, in the order in which they count"""
 
     @property
@@ -76,3 +77,33 @@ class Journey(Struct, frozen=True, kw_only=True):
         """The values of the run that a question is asked with."""
         paths = self.refs.get(question)
         return keys_for(run, paths) if paths else {}
+
+
+def begin(
+    journey: Journey,
+    *,
+    profile_id: int,
+    bucket_key: str,
+    zone: str,
+    now: datetime,
+    trigger: dict[str, Any] | None = None,
+    hops: int = 0,
+    id: int = 0,
+) -> Run:
+    """A new run, standing before its first step and due at once."""
+    return Run(
+        id=id,
+        journey=journey.id,
+        version=journey.version,
+        profile_id=profile_id,
+        bucket_key=bucket_key,
+        zone=zone,
+        entered_at=now,
+        step=journey.first,
+        since=now,
+        visits={journey.first: 1},
+        trigger=trigger or {},
+        state={PASSED: []},
+        wake_at=now,
+        hops=hops,
+    )

@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from keepers.audience import ast
-from keepers.audience.parse import Parser
-from keepers.journeys.contact import PRIORITIES
+from keepers.conditions import ast
+from keepers.conditions.parsing.conditions import Parser
+from keepers.contact.rules import PRIORITIES
 from keepers.journeys.definition import Goal, Journey, Leaving, Reentry
-from keepers.journeys.entries import ENTRIES, Entry, EventEntry
-from keepers.journeys.requests import Ask
-from keepers.journeys.routes import reachable_messages, resolved
-from keepers.journeys.steps.base import Step
+from keepers.journeys.entry.definitions import ENTRIES, Entry, EventEntry
+from keepers.journeys.graph import reachable_messages, resolved
+from keepers.journeys.requests import AskConditions
 from keepers.journeys.steps.registry import STEPS
-from keepers.journeys.written import END, JUST_AFTER, read
+from keepers.journeys.steps.step import Step
 from keepers.model.errors import DefinitionError, nearest, shown
-from keepers.model.fields import duration, join, mapping, one_of, parse_id, text
+from keepers.model.fields import END, JUST_AFTER, duration, join, mapping, one_of, parse_id, read, text
 
 MAX_STEPS = 500
 FIELDS = (
@@ -64,7 +63,9 @@ def parse_journey(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Jour
         refs={name: paths for name, paths in refs.items() if paths},
         bound=frozenset(name for name, paths in refs.items() if "run.step_entered_at" in paths),
         reachable=reachable_messages(steps, routes),
-        standing=tuple(Ask(q) for q in (*(["goal"] if goal else []), *(f"exit.{n}" for n in range(len(exits))))),
+        standing=tuple(
+            AskConditions(q) for q in (*(["goal"] if goal else []), *(f"exit.{n}" for n in range(len(exits))))
+        ),
     )
 
 

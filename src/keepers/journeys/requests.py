@@ -7,10 +7,10 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from keepers.journeys.policy import Decision
+from keepers.contact.eligibility import Decision
 
 
-class Ask(Struct, frozen=True, tag=True):
+class AskConditions(Struct, frozen=True, tag=True):
     """Does the condition hold for the run's customer? The answer is a Reply. See `Journey.questions`."""
 
     question: str
@@ -34,7 +34,7 @@ class Check(Struct, frozen=True, tag=True):
     coupon: str | None = None
 
 
-Question = Ask | Look | Check
+StepQuestion = AskConditions | Look | Check
 
 
 class Reply(Struct, frozen=True):
@@ -52,11 +52,11 @@ class Send(Struct, frozen=True, tag=True):
     coupon: str | None = None
 
 
-class Update(Struct, frozen=True, tag=True):
+class UpdateTraits(Struct, frozen=True, tag=True):
     traits: dict[str, Any]
 
 
-class Emit(Struct, frozen=True, tag=True):
+class EmitEvent(Struct, frozen=True, tag=True):
     event: str
     properties: dict[str, Any]
 
@@ -70,7 +70,7 @@ class Call(Struct, frozen=True, tag=True):
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Start(Struct, frozen=True, tag=True):
+class StartJourney(Struct, frozen=True, tag=True):
     """The customer enters another journey, with `data` as its trigger."""
 
     journey: str
@@ -84,7 +84,7 @@ class Expose(Struct, frozen=True, tag=True):
     arm: str
 
 
-Request = Send | Update | Emit | Call | Start | Expose
+Request = Send | UpdateTraits | EmitEvent | Call | StartJourney | Expose
 
 
 class Keep(Struct, frozen=True):

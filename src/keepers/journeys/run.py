@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
 
-from keepers.journeys.requests import Ask, Look, Question, Request
+from keepers.journeys.requests import AskConditions, Look, Request, StepQuestion
 
 if TYPE_CHECKING:
-    from keepers.journeys.definition import Journey
+    pass
 
 ARMS = "_arms"
 """in `Run.vars`: step → the arm of its split or experiment"""
@@ -79,10 +79,10 @@ class Trail(Struct, frozen=True):
     data: dict[str, Any] = field(default_factory=dict)
 
 
-class Needs(Struct, frozen=True):
+class NeedsAnswers(Struct, frozen=True):
     """Questions to be answered as of `now`; nothing has moved."""
 
-    questions: frozenset[Question]
+    questions: frozenset[StepQuestion]
 
 
 class Moved(Struct, frozen=True):
@@ -91,34 +91,4 @@ class Moved(Struct, frozen=True):
     run: Run
     effects: tuple[Effect, ...]
     trail: tuple[Trail, ...]
-    watched: frozenset[Ask | Look]
-
-
-def begin(
-    journey: Journey,
-    *,
-    profile_id: int,
-    bucket_key: str,
-    zone: str,
-    now: datetime,
-    trigger: dict[str, Any] | None = None,
-    hops: int = 0,
-    id: int = 0,
-) -> Run:
-    """A new run, standing before its first step and due at once."""
-    return Run(
-        id=id,
-        journey=journey.id,
-        version=journey.version,
-        profile_id=profile_id,
-        bucket_key=bucket_key,
-        zone=zone,
-        entered_at=now,
-        step=journey.first,
-        since=now,
-        visits={journey.first: 1},
-        trigger=trigger or {},
-        state={PASSED: []},
-        wake_at=now,
-        hops=hops,
-    )
+    watched: frozenset[AskConditions | Look]

@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from keepers.journeys.contact import PRIORITIES, ContactRules
+from keepers.contact.rules import PRIORITIES, ContactRules
 from keepers.journeys.definition import Goal, Leaving, Reentry
-from keepers.journeys.entries import ENTRIES
+from keepers.journeys.entry.definitions import ENTRIES
 from keepers.journeys.parse import MAX_STEPS, REENTRY
 from keepers.journeys.steps.registry import STEPS
-from keepers.journeys.written import Duration, Id, When
-from keepers.model.definitions import Text
+from keepers.model.fields import Duration, Id, When
+from keepers.model.texts import Text
 
 _TEMPLATE = "#/$defs/{name}"
 

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from keepers.model.definitions import Text
 from keepers.model.errors import DefinitionError
 from keepers.model.fields import join, mapping, one_of, parse_id, text
+from keepers.model.texts import Text
 
 TopicKind = Literal["marketing", "transactional"]
 Basis = Literal["consent", "legitimate_interest", "contract", "legal_obligation"]

@@ -6,7 +6,7 @@ Source: Segment's HTTP Tracking API and common-fields specification.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final, Literal, get_args
 from unicodedata import normalize
@@ -14,9 +14,9 @@ from unicodedata import normalize
 from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder
 
-from keepers.model import lexical
+from keepers.model import json_text
 from keepers.model.errors import UserError
-from keepers.model.profile import LONGEST_ID, is_placeholder
+from keepers.model.identity import LONGEST_ID, is_placeholder
 
 CallKind = Literal["identify", "track", "page", "screen", "group", "alias"]
 KINDS: Final[tuple[CallKind, ...]] = get_args(CallKind)
@@ -41,7 +41,7 @@ class Limits(Struct, frozen=True):
 LIMITS: Final = Limits()
 
 
-class Message(Struct, frozen=True, gc=False):
+class TrackingCall(Struct, frozen=True, gc=False):
     """One accepted call. Identifiers that are placeholders are None; `body` is its JSON as it was sent."""
 
     index: int
@@ -59,7 +59,7 @@ class Message(Struct, frozen=True, gc=False):
 class ParsedRequest(Struct, frozen=True):
     """Accepted items, and (index, reason) for each refused one. A request with one call has index 0."""
 
-    items: list[Message]
+    items: list[TrackingCall]
     errors: list[tuple[int, str]]
 
 
@@ -134,7 +134,7 @@ def _parse_batch(call: str, body: bytes, received_at: datetime, limits: Limits, 
             code="too_large",
         )
     request = _Request(received_at, limits, _sent_at(sent_at), call == "import", token, context)
-    accepted: list[Message] = []
+    accepted: list[TrackingCall] = []
     errors: list[tuple[int, str]] = []
     for index, item in enumerate(items):
         try:
@@ -159,8 +159,8 @@ def _split(body: bytes) -> tuple[list[bytes], object, bytes | None]:
         context = None if batch.context is None else bytes(batch.context)
         return [bytes(item) for item in batch.batch], batch.sentAt, context
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
-        parts = lexical.members(body)
-        items = None if parts is None or "batch" not in parts else lexical.elements(parts["batch"])
+        parts = json_text.members(body)
+        items = None if parts is None or "batch" not in parts else json_text.elements(parts["batch"])
         if parts is None or items is None:
             what = "is nested too deeply" if isinstance(error, RecursionError) else f"({error})"
             raise UserError(
@@ -175,7 +175,7 @@ def _split(body: bytes) -> tuple[list[bytes], object, bytes | None]:
     return items, sent_at, parts.get("context")
 
 
-def _message(index: int, call: str | None, body: bytes, request: _Request) -> Message:
+def _message(index: int, call: str | None, body: bytes, request: _Request) -> TrackingCall:
     limits = request.limits
     if len(body) > limits.event_bytes:
         raise _RefusedError(
@@ -204,18 +204,18 @@ def _message(index: int, call: str | None, body: bytes, request: _Request) -> Me
     if request.context is not None and fields.get("context") is None:
         body = _with_context(body, request.context, limits, bool(fields))
     event = _event_name(fields) if kind == "track" else kind
-    return Message(index, kind, event, user_id, anonymous_id, previous_id, group_id, message_id, time, body)
+    return TrackingCall(index, kind, event, user_id, anonymous_id, previous_id, group_id, message_id, time, body)
 
 
 def _fields(body: bytes, limits: Limits) -> dict[str, Any]:
-    if lexical.is_deeper(body, limits.depth):
+    if json_text.is_deeper(body, limits.depth):
         raise _RefusedError(f"The event is nested more than {limits.depth} deep. Send flatter properties.")
-    if lexical.has_huge_number(body):
-        raise _RefusedError(lexical.TOO_LARGE)
+    if json_text.has_huge_number(body):
+        raise _RefusedError(json_text.TOO_LARGE)
     try:
         fields = _decode(body)
     except (DecodeError, UnicodeDecodeError) as error:
-        raise _RefusedError(lexical.reason(body, str(error))) from None
+        raise _RefusedError(json_text.reason(body, str(error))) from None
     if type(fields) is not dict:
         raise _RefusedError(f"The event is {_shown(fields)}, not an object. Send {{…}} with userId and so on.")
     return fields
@@ -319,7 +319,7 @@ def _with_context(body: bytes, context: bytes, limits: Limits, has_fields: bool)
     if len(joined) > limits.event_bytes:
         raise _RefusedError("context of the batch makes the event too large. Send a shorter one.")
     try:
-        is_object = not lexical.is_deeper(joined, limits.depth) and type(_decode(joined)["context"]) is dict
+        is_object = not json_text.is_deeper(joined, limits.depth) and type(_decode(joined)["context"]) is dict
     except (DecodeError, UnicodeDecodeError):
         is_object = False
     if not is_object:
@@ -338,3 +338,7 @@ def _shown(value: object) -> str:
     if isinstance(value, list):
         return "a list"
     return f"{str(value).lower() if isinstance(value, bool) else str(value)[:40]}"
+
+
+LATE = timedelta(hours=72)
+"""an event that arrives later than this after its time is history being filled in"""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
-from typing import Any, cast
+from datetime import time, timedelta
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, cast
+from urllib.parse import urlsplit
 
-from keepers.model.definitions import Text
+import msgspec
+from msgspec import Meta
+
 from keepers.model.errors import DefinitionError, UserError, nearest
-from keepers.model.moments import parse_duration
+from keepers.model.moments import parse_duration, parse_zone
+from keepers.model.texts import Text
 
 _ID = re.compile(r"^[a-z][a-z0-9_-]{0,63}$")
 
@@ -67,3 +72,196 @@ def one_of(data: Any, allowed: tuple[str, ...], at: str) -> str:
     if data not in allowed:
         raise DefinitionError(f"“{data}” is not known here.{nearest(str(data), allowed)}", field=at)
     return str(data)
+
+
+DURATION = r"^\s*(\d+(\.\d+)?\s*[smhdw]\s*)+$"
+
+
+OFFSET = r"^\s*[+-]?\s*(\d+(\.\d+)?\s*[smhdw]\s*)+$"
+
+
+CLOCK = r"^([01]?\d|2[0-3]):[0-5]\d$"
+
+
+ID = r"^[a-z][a-z0-9_-]{0,63}$(?!\n)"
+
+
+TARGET = r"^[a-z][a-z0-9_-]{0,63}$|^$"
+
+
+ZONE = r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$"
+
+
+URL = r"^https?://[^\s]+$"
+
+
+_SENTENCES = {
+    DURATION: "expected a duration: a number and a unit, as 30m, 6h, 14d, 8w",
+    OFFSET: "expected a span before or after: -7d, 3d, -36h",
+    CLOCK: "expected a time of day from 00:00 to 23:59, in quotes",
+    ID: "expected an id: lower-case letters, digits, - and _, starting with a letter",
+    TARGET: "expected the id of a step, or “end”",
+    URL: "expected an address that starts with https:// or http://",
+    ZONE: "expected “customer” or an IANA zone such as Europe/Warsaw",
+}
+
+
+END = "end"
+"""written where a step goes: the run ends"""
+
+
+JUST_AFTER = "0.000001s"
+"""the least that instants differ by: from here on, without what happened at the very instant"""
+
+
+Weekday = Literal["mo", "tu", "we", "th", "fr", "sa", "su"]
+
+
+WEEKDAYS: tuple[Weekday, ...] = ("mo", "tu", "we", "th", "fr", "sa", "su")
+
+
+Id = Annotated[str, Meta(pattern=ID)]
+
+
+Target = Annotated[
+    str,
+    Meta(
+        pattern=TARGET,
+        description="the id of a step, or “end”; empty for the following step",
+        extra_json_schema={"x-keepers": "step"},
+    ),
+]
+
+
+Duration = Annotated[str, Meta(pattern=DURATION, description="a duration such as 30m, 6h, 14d, 8w")]
+
+
+Offset = Annotated[str, Meta(pattern=OFFSET, description="a span before or after, such as -7d")]
+
+
+Clock = Annotated[str, Meta(pattern=CLOCK, description="a local time of day, such as 09:00")]
+
+
+Zone = Annotated[str, Meta(pattern=ZONE, description="“customer” or an IANA zone")]
+
+
+Share = Annotated[float, Meta(ge=0, lt=1, description="a share such as 0.1")]
+
+
+Weight = Annotated[float, Meta(gt=0, description="how many of all weights together")]
+
+
+When = Annotated[Any, Meta(description="a condition", extra_json_schema={"x-keepers": "condition"})]
+
+
+Values = Annotated[
+    dict[str, Any],
+    Meta(description="values, or {ref: trigger.…}", extra_json_schema={"x-keepers": "values"}),
+]
+
+
+_SHAPE = re.compile(r"^(?P<said>.*?)(?: - at (?:`key` in )?`(?P<path>[^`]*)`)?$", re.DOTALL)
+
+
+_WORDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "fields",
+    "array": "a list",
+    "null": "nothing",
+    "date": "a date",
+}
+
+
+T = TypeVar("T")
+
+
+@cache
+def span(text: str) -> timedelta:
+    """A duration or offset as written. Raises UserError."""
+    plain = text.strip()
+    if plain.startswith("-"):
+        return -parse_duration(plain[1:])
+    return parse_duration(plain.removeprefix("+"))
+
+
+@cache
+def clock(text: str) -> time:
+    """A time of day as written, `09:00`."""
+    hour, minute = text.split(":")
+    return time(int(hour), int(minute))
+
+
+@cache
+def days_of(weekdays: tuple[Weekday, ...]) -> frozenset[int]:
+    """Weekdays as Python numbers them, Monday 0; all of them when none is written."""
+    return frozenset(WEEKDAYS.index(day) for day in weekdays or WEEKDAYS)
+
+
+def require_zone(name: str) -> None:
+    """Raises ValueError, as msgspec wants it, for a zone that tzdata does not know."""
+    if name != "customer":
+        try:
+            parse_zone(name)
+        except UserError as error:
+            raise ValueError(error.message) from None
+
+
+def require_spans(*texts: str | None) -> None:
+    """Raises ValueError, as msgspec wants it, for a duration beyond what can be reckoned with."""
+    for text in texts:
+        if text:
+            try:
+                span(text)
+            except UserError as error:
+                raise ValueError(error.message) from None
+
+
+def read(data: Any, kind: type[T], at: str) -> T:
+    """Plain data as a struct. Raises DefinitionError naming the field and the remedy."""
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        raise _placed(str(error), kind, at) from None
+
+
+def _placed(text: str, kind: Any, at: str) -> DefinitionError:
+    match = _SHAPE.match(text)
+    said, path = (match.group("said"), match.group("path") or "") if match else (text, "")
+    inside = path.removeprefix("$").removeprefix(".").replace("[...]", "")
+    field = join(at, inside) if inside else at
+    unknown = re.match(r"Object contains unknown field `(.*)`", said)
+    if unknown:
+        known = [f.encode_name for f in msgspec.structs.fields(kind)] if not inside else []
+        return DefinitionError(
+            f"“{unknown.group(1)}” does not belong here.{nearest(unknown.group(1), known)}", field=field
+        )
+    missing = re.match(r"Object missing required field `(.*)`", said)
+    if missing:
+        return DefinitionError(f"“{missing.group(1)}” is missing", field=field)
+    for pattern, sentence in _SENTENCES.items():
+        if repr(pattern) in said:
+            return DefinitionError(sentence, field=field)
+    wrong = re.match(r"Invalid enum value (.*)", said)
+    if wrong:
+        return DefinitionError(f"“{wrong.group(1).strip(chr(39))}” is not known here", field=field)
+    plain = re.sub(r"`([a-z]+)`", lambda m: _WORDS.get(m.group(1), m.group(1)), said)
+    plain = re.sub(r"`([a-z]+(?: \| [a-z]+)+)`", _either, plain).replace("`", "")
+    return DefinitionError(plain[:1].lower() + plain[1:], field=field)
+
+
+def _either(match: re.Match[str]) -> str:
+    return " or ".join(_WORDS.get(word, word) for word in match.group(1).split(" | "))
+
+
+def is_web(url: str) -> bool:
+    """Whether an address is one a browser may be sent to: http or https, with a host, nothing to split a header."""
+    if any(ord(c) < 33 or c == "\x7f" for c in url) or "\\" in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False

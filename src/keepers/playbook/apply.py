@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from keepers.playbook.live import body_text, freeze_fit, in_force, split_key
+from keepers.playbook.active_playbook import body_text, freeze_fit, in_force, split_key
 from keepers.playbook.load import Playbook
-from keepers.playbook.plan import Change
+from keepers.playbook.plan import DefinitionChange
 from keepers.scores.rhythm import Fit
 from keepers.store import definitions
 from keepers.store.database import Store
@@ -15,12 +15,12 @@ from keepers.store.database import Store
 
 def apply_playbook(
     store: Store, wanted: Playbook, now: datetime, fit: Fit | None = None, zone: ZoneInfo | None = None
-) -> tuple[Change, ...]:
+) -> tuple[DefinitionChange, ...]:
     """Applies what differs and returns it; an unchanged definition keeps its version. All or nothing.
 
     What was applied takes part in the next tick, without a restart; memberships that come of it are `initial`.
     """
-    done: list[Change] = []
+    done: list[DefinitionChange] = []
     with store.begin() as connection:
         current = in_force(connection, zone)
         for key in sorted({*current.playbook.bodies, *wanted.bodies}):
@@ -28,10 +28,10 @@ def apply_playbook(
             kind, name = split_key(key)
             if new is None:
                 definitions.retire(connection, kind, name)
-                done.append(Change(key, "remove"))
+                done.append(DefinitionChange(key, "remove"))
             elif old is None or body_text(old) != body_text(new):
                 definitions.apply(connection, kind, name, body_text(new), now)
-                done.append(Change(key, "add" if old is None else "change"))
+                done.append(DefinitionChange(key, "add" if old is None else "change"))
         if fit is not None:
             freeze_fit(connection, fit, now)
     return tuple(done)

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from keepers.audience import graph
-from keepers.audience.definitions import Lifecycle, Source
-from keepers.audience.engagement import OWN_EVENTS
-from keepers.audience.schema import Schema
-from keepers.model.definitions import Kind
+from keepers.conditions import graph
+from keepers.conditions.definitions import Lifecycle, Source
+from keepers.conditions.message_events import OWN_EVENTS
+from keepers.conditions.schema import Schema
 from keepers.model.errors import nearest
+from keepers.model.texts import Kind
 from keepers.playbook import check_sending
 from keepers.playbook.load import Playbook
 from keepers.playbook.reach import always, never

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any, Literal, NamedTuple
 
-from keepers.audience.graph import RHYTHM_TRAITS
-from keepers.audience.schema import Schema
+from keepers.conditions.graph import RHYTHM_TRAITS
+from keepers.conditions.schema import Schema
 from keepers.journeys import graph
 from keepers.journeys.broadcast import written_audiences
 from keepers.journeys.definition import Journey
-from keepers.journeys.entries import DateEntry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
-from keepers.journeys.steps.delay import Delay, Until
+from keepers.journeys.entry.definitions import DateEntry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
+from keepers.journeys.steps.flow.delay import Delay, Until
 from keepers.model.consent import CONFIRMATION
-from keepers.model.definitions import Kind
 from keepers.model.errors import nearest
+from keepers.model.texts import Kind
 from keepers.playbook.load import Playbook
 from keepers.playbook.references import Reference
 from keepers.render.check import check_message

@@ -9,16 +9,16 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
-from keepers.audience.definitions import DerivedEvent, Lifecycle, Rhythm, Segment
-from keepers.audience.reading import parse_derived, parse_lifecycle, parse_rhythm, parse_segment
+from keepers.conditions.definitions import DerivedEvent, Lifecycle, Rhythm, Segment
+from keepers.conditions.parsing.definitions import parse_derived, parse_lifecycle, parse_rhythm, parse_segment
+from keepers.contact.rules import ContactRules, parse_contact
 from keepers.journeys.broadcast import Broadcast, parse_broadcast
-from keepers.journeys.contact import ContactRules, parse_contact
 from keepers.journeys.definition import Journey
 from keepers.journeys.parse import parse_journey
-from keepers.journeys.steps.message import Message
+from keepers.journeys.steps.actions.message import Message
 from keepers.model.consent import Topic, parse_topic
+from keepers.model.coupons import CouponPool, parse_coupon_pool
 from keepers.model.errors import DefinitionError, NotFoundError, UserError, nearest
-from keepers.model.offers import CouponPool, parse_coupon_pool
 from keepers.playbook.yaml_nodes import MAX_BYTES, Document, read_document
 from keepers.render.definition import MessageTemplate, Snippet, parse_message, parse_snippet
 

@@ -8,13 +8,13 @@ from typing import Literal
 import duckdb
 from msgspec import Struct
 
-from keepers.playbook.live import InForce, body_text, definitions_of
+from keepers.evaluation.active_queries import Definitions, build, signatures
+from keepers.evaluation.evaluator import Evaluator
+from keepers.evaluation.query_numbers import preview_numbers
+from keepers.evaluation.rhythm_fit import fit_rhythm
+from keepers.playbook.active_playbook import ActivePlaybook, body_text, definitions_of
 from keepers.playbook.load import Playbook
 from keepers.scores.rhythm import ENOUGH_REPEATERS, Fit
-from keepers.warehouse.answers import Answerer
-from keepers.warehouse.asks import preview_numbers
-from keepers.warehouse.fitting import fit_rhythm
-from keepers.warehouse.standing import Definitions, build, signatures
 
 REVISED_AFTER = timedelta(days=30)
 Action = Literal["add", "change", "remove"]
@@ -31,7 +31,7 @@ class Flow(Struct, frozen=True):
     leave: int
 
 
-class Change(Struct, frozen=True):
+class DefinitionChange(Struct, frozen=True):
     """`key` is `segment/vip`. `answers_change` is false for a segment, lifecycle or word edited in names and texts
     alone; whatever decides no answers, such as a journey, is changed as a whole."""
 
@@ -46,7 +46,7 @@ class Plan(Struct, frozen=True):
     """What `apply` would do. `fit` is set when new figures of the rhythm would be frozen."""
 
     now: datetime
-    changes: tuple[Change, ...]
+    changes: tuple[DefinitionChange, ...]
     flows: tuple[Flow, ...]
     fit: Fit | None = None
 
@@ -55,7 +55,7 @@ class Plan(Struct, frozen=True):
         return not self.changes and self.fit is None
 
 
-def make_plan(current: InForce, wanted: Playbook, answerer: Answerer, now: datetime) -> Plan:
+def make_plan(current: ActivePlaybook, wanted: Playbook, answerer: Evaluator, now: datetime) -> Plan:
     """Compares the playbook with what is in force, over everybody as of `now`. Changes nothing."""
     fit = proposed_fit(current, wanted, answerer, now)
     before = current.definitions()
@@ -64,7 +64,7 @@ def make_plan(current: InForce, wanted: Playbook, answerer: Answerer, now: datet
     return Plan(now, changes, _flows(answerer, before, after, now), fit)
 
 
-def proposed_fit(current: InForce, wanted: Playbook, answerer: Answerer, now: datetime) -> Fit | None:
+def proposed_fit(current: ActivePlaybook, wanted: Playbook, answerer: Evaluator, now: datetime) -> Fit | None:
     """New figures for the rhythm: the first time enough have come back, then when a month has gone by."""
     if wanted.rhythm.typical_gap is not None and wanted.rhythm.longest_gap is not None:
         return None
@@ -79,16 +79,16 @@ def _changed_ids(before: Definitions, after: Definitions) -> set[str]:
     return {name for name in {*old, *new} if old.get(name) != new.get(name)}
 
 
-def _changes(current: Playbook, wanted: Playbook, changed: set[str]) -> tuple[Change, ...]:
+def _changes(current: Playbook, wanted: Playbook, changed: set[str]) -> tuple[DefinitionChange, ...]:
     found = []
     for key in sorted({*current.bodies, *wanted.bodies}):
         file, line = wanted.sources.get(key, ("", None))
         if key not in wanted.bodies:
-            found.append(Change(key, "remove"))
+            found.append(DefinitionChange(key, "remove"))
         elif key not in current.bodies:
-            found.append(Change(key, "add", file, line))
+            found.append(DefinitionChange(key, "add", file, line))
         elif body_text(current.bodies[key]) != body_text(wanted.bodies[key]):
-            found.append(Change(key, "change", file, line, _changes_answers(key, current, wanted, changed)))
+            found.append(DefinitionChange(key, "change", file, line, _changes_answers(key, current, wanted, changed)))
     return tuple(found)
 
 
@@ -104,7 +104,7 @@ def _changes_answers(key: str, current: Playbook, wanted: Playbook, changed: set
             return True
 
 
-def _flows(answerer: Answerer, before: Definitions, after: Definitions, now: datetime) -> tuple[Flow, ...]:
+def _flows(answerer: Evaluator, before: Definitions, after: Definitions, now: datetime) -> tuple[Flow, ...]:
     """Per segment and stage whose answers may change: counts, and who would come and go."""
     changed = sorted(n for n in _changed_ids(before, after) if not n.startswith("account:"))
     if not changed:

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from keepers.audience.definitions import Segment
-from keepers.audience.parse import parse_condition
-from keepers.audience.reading import parse_segment
-from keepers.audience.schema import Schema
+from keepers.conditions.definitions import Segment
+from keepers.conditions.parsing.conditions import parse_condition
+from keepers.conditions.parsing.definitions import parse_segment
+from keepers.conditions.schema import Schema
 from keepers.model.errors import DefinitionError
 from keepers.playbook.check import check
 from keepers.playbook.load import Playbook
@@ -19,7 +19,7 @@ PREVIEW = "counted"
 _KEY = f"segment/{PREVIEW}"
 
 
-class Preview(Struct, frozen=True):
+class PreviewedCondition(Struct, frozen=True):
     """A condition as a segment. `body` is the condition as written; `is_bare` when it came without `who`."""
 
     segment: Segment
@@ -27,16 +27,16 @@ class Preview(Struct, frozen=True):
     is_bare: bool
 
 
-def read_preview(data: Any, zone: ZoneInfo | None) -> Preview:
+def read_preview(data: Any, zone: ZoneInfo | None) -> PreviewedCondition:
     """A bare condition, or a segment (fields `who`, and `of` for accounts). Raises DefinitionError."""
     if data is None:
         raise DefinitionError("there is no condition. Write one, such as {did: purchase, within: 30d}")
     if isinstance(data, dict) and "who" in data:
-        return Preview(parse_segment(data | {"id": PREVIEW}, zone), data["who"], is_bare=False)
-    return Preview(Segment(PREVIEW, parse_condition(data, zone)), data, is_bare=True)
+        return PreviewedCondition(parse_segment(data | {"id": PREVIEW}, zone), data["who"], is_bare=False)
+    return PreviewedCondition(Segment(PREVIEW, parse_condition(data, zone)), data, is_bare=True)
 
 
-def refuse_unknown(live: Playbook, preview: Preview, schema: Schema) -> None:
+def refuse_unknown(live: Playbook, preview: PreviewedCondition, schema: Schema) -> None:
     """Raises DefinitionError, with the nearest names, when a condition names what is not known."""
     segments = live.segments | {PREVIEW: preview.segment}
     bodies = live.bodies | {_KEY: {"id": PREVIEW, "who": preview.body}}

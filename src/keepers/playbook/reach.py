@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from keepers.audience import ast
-from keepers.audience.definitions import Segment
+from keepers.conditions import ast
+from keepers.conditions.definitions import Segment
 
 Seen = Callable[[str], bool]
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 
-from keepers.model.definitions import Kind
+from keepers.model.identity import LOCALE_TRAITS
+from keepers.model.texts import Kind
+from keepers.playbook.load import Playbook
 
 Role = Literal["event", "trait", "segment", "stage"]
 _LEAVES: dict[str, Role] = {
@@ -57,3 +61,17 @@ def holds_account(condition: Any, at: str) -> Iterator[str]:
         yield from holds_account(condition["not"], f"{at}.not")
     if "account" in condition:
         yield f"{at}.account"
+
+
+_NAMED = re.compile(r"customer\s*\.\s*([A-Za-z_][\w-]*)")
+
+
+def traits_named(playbook: Playbook, message: str) -> frozenset[str] | None:
+    """The traits a message's texts name, by their first part. None for all."""
+    template = playbook.messages[message]
+    texts = [text for body in template.content.values() for text in msgspec.structs.astuple(body)]
+    for snippet in playbook.snippets.values():
+        texts += [snippet.content] if isinstance(snippet.content, str) else snippet.content.values()
+    whole = "\n".join(texts)
+    is_open = any(word in whole for word in ("customer[", "customer |", "= customer %"))
+    return None if is_open else frozenset((*_NAMED.findall(whole), *LOCALE_TRAITS))

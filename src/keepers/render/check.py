@@ -9,16 +9,16 @@ from typing import Literal
 
 from liquid.exceptions import LiquidError
 
+from keepers.i18n.locales import choose, language
 from keepers.model.consent import Topic
 from keepers.model.errors import nearest
-from keepers.render.compose import HTML, TEXT, Compiled, compose, told
+from keepers.render.assemble import SourceText, plain, rendered, weave
+from keepers.render.assemble import pieces as cut
+from keepers.render.compose import HTML, TEXT, CompiledMessage, compose, told
 from keepers.render.definition import MessageTemplate, Snippet
 from keepers.render.errors import RenderError
-from keepers.render.locales import choose, language
+from keepers.render.liquid.usage import VariableRead, used
 from keepers.render.outbound import OWN
-from keepers.render.usage import Read, used
-from keepers.render.weave import Part, plain, rendered, weave
-from keepers.render.weave import pieces as cut
 
 Level = Literal["error", "warning"]
 Remark = tuple[str, Level, str]
@@ -89,7 +89,7 @@ def check_snippet(snippet: Snippet, snippets: Mapping[str, Snippet], default_loc
     remarks: list[Remark] = []
     for locale, text in texts.items():
         field = f"content.{locale}" if locale else "content"
-        part = Part(field, text)
+        part = SourceText(field, text)
         remarks += [(field, level, sentence) for level, sentence in _of_markup(text)]
         try:
             woven = plain(weave(part, None, partial(_part, snippets, locale, default_locale)))
@@ -103,12 +103,12 @@ def check_snippet(snippet: Snippet, snippets: Mapping[str, Snippet], default_loc
     return remarks
 
 
-def _part(snippets: Mapping[str, Snippet], locale: str, default: str, id_: str) -> Part | None:
+def _part(snippets: Mapping[str, Snippet], locale: str, default: str, id_: str) -> SourceText | None:
     snippet = snippets.get(id_)
     if snippet is None:
         return None
     text = snippet.content
-    return Part(f"snippet {id_}", text if isinstance(text, str) else text[choose((locale,), text, default)])
+    return SourceText(f"snippet {id_}", text if isinstance(text, str) else text[choose((locale,), text, default)])
 
 
 class _Checking:
@@ -167,7 +167,7 @@ class _Checking:
             return f"snippet/{name}.content.{choose((locale,), content, self.default)}"
         return "layout" if kind == "layout" else f"content.{locale}.{part or 'body'}"
 
-    def _reads(self, locale: str, name: str, part: Compiled) -> Iterator[Remark]:
+    def _reads(self, locale: str, name: str, part: CompiledMessage) -> Iterator[Remark]:
         found = used(part.template)
         for read in found.reads:
             where, line = part.woven.origin(read.offset)
@@ -179,7 +179,7 @@ class _Checking:
                 sentence = f"there is no filter “{filter_}”.{nearest(filter_, TEXT.filters)}"
                 yield self._field(locale, where or name), "error", _at(line, sentence)
 
-    def _read(self, read: Read) -> Iterator[tuple[Level, str]]:
+    def _read(self, read: VariableRead) -> Iterator[tuple[Level, str]]:
         root, *rest = read.path
         if root not in self.known:
             yield "error", f"there is no variable “{root}”.{nearest(root, self.known)}"
@@ -217,7 +217,7 @@ def _rendered_in(
     message: MessageTemplate, locale: str, snippets: Mapping[str, Snippet], default: str
 ) -> dict[str, None]:
     body = message.content[locale]
-    waiting = [Part("", getattr(body, name)) for name in ("subject", "preheader", "body", "text", "title", "url")]
+    waiting = [SourceText("", getattr(body, name)) for name in ("subject", "preheader", "body", "text", "title", "url")]
     names: dict[str, None] = {}
     if message.layout in snippets:
         names[message.layout] = None
@@ -263,7 +263,7 @@ def _of_markup(text: str) -> Iterator[tuple[Level, str]]:
 def _masked(text: str) -> str:
     """The text with Liquid covered, of the same length and lines, so that quotes in it end no attribute."""
     try:
-        return "".join(re.sub(r"[^\n]", "~", p.text) if p.is_liquid else p.text for p in cut(Part("", text)))
+        return "".join(re.sub(r"[^\n]", "~", p.text) if p.is_liquid else p.text for p in cut(SourceText("", text)))
     except RenderError:
         return text
 

@@ -10,15 +10,24 @@ from liquid import BoundTemplate
 from liquid.exceptions import LiquidError
 from msgspec import Struct
 
+from keepers.i18n.locales import choose
 from keepers.render import mjml
+from keepers.render.assemble import (
+    Piece,
+    Placeholders,
+    SourceText,
+    TemplateSource,
+    holds_content,
+    plain,
+    unknown_snippet,
+    weave,
+)
 from keepers.render.definition import MessageTemplate, Snippet
 from keepers.render.errors import RenderError
-from keepers.render.filters import register
-from keepers.render.locales import choose
-from keepers.render.plain import to_text
-from keepers.render.sandbox import Sandbox
-from keepers.render.tags import END_LINK, LINK, InlineTag, LinkTag
-from keepers.render.weave import Part, Piece, Words, Woven, holds_content, plain, unknown_snippet, weave
+from keepers.render.liquid.filters import register
+from keepers.render.liquid.sandbox import Sandbox
+from keepers.render.liquid.tags import END_LINK, LINK, InlineTag, LinkTag
+from keepers.render.plain_text import to_text
 
 # No < inside a value: what is never closed would be read to the end from every place.
 _ANCHOR = re.compile(r"""<(?:a|area)\s(?:[^<>"']|"[^"<]*"|'[^'<]*')*>""", re.IGNORECASE)
@@ -34,11 +43,11 @@ _PADDING = "&#847;&zwnj;&nbsp;" * 60
 """keeps what follows out of a mailbox's preview line"""
 
 
-class Compiled(Struct, frozen=True):
+class CompiledMessage(Struct, frozen=True):
     """One part of a message, ready to be rendered as often as wanted."""
 
     template: BoundTemplate
-    woven: Woven
+    woven: TemplateSource
 
 
 def _sandbox(*, autoescape: bool) -> Sandbox:
@@ -56,7 +65,7 @@ TEXT = _sandbox(autoescape=False)
 
 def compose(
     message: MessageTemplate, locale: str, snippets: Mapping[str, Snippet], default_locale: str = "en"
-) -> dict[str, Compiled]:
+) -> dict[str, CompiledMessage]:
     """The parts of a message by name. Raises RenderError naming message, locale, part and line."""
     try:
         return _Composing(message, locale, snippets, default_locale).parts()
@@ -71,7 +80,7 @@ class _Composing:
         self.message, self.locale, self.snippets, self.default = message, locale, snippets, default_locale
         self.body = message.content[locale]
 
-    def parts(self) -> dict[str, Compiled]:
+    def parts(self) -> dict[str, CompiledMessage]:
         if self.message.channel == "email":
             return self._email()
         # An SMS is paid by length: its addresses stay as they are.
@@ -84,10 +93,10 @@ class _Composing:
             found["url"] = self._address()
         return found
 
-    def _email(self) -> dict[str, Compiled]:
+    def _email(self) -> dict[str, CompiledMessage]:
         found = {"subject": self._text("subject")}
         woven = self._woven("body", self._layout())
-        words = Words(woven)
+        words = Placeholders(woven)
         if mjml.is_mjml(words.text):
             page = mjml.compile_mjml(words, self.locale)
         else:
@@ -100,7 +109,7 @@ class _Composing:
             found["text"] = self._compiled(TEXT, words.put_back(to_text(page, words.silent())), "body")
         return found
 
-    def _layout(self) -> Part | None:
+    def _layout(self) -> SourceText | None:
         name = self.message.layout
         if not name:
             return None
@@ -111,31 +120,31 @@ class _Composing:
             raise RenderError("a layout needs {{ content }} where the body goes", part=part.name)
         return part
 
-    def _snippet(self, name: str, called: str = "") -> Part | None:
+    def _snippet(self, name: str, called: str = "") -> SourceText | None:
         snippet = self.snippets.get(name)
         if snippet is None:
             return None
         text = snippet.content
         if not isinstance(text, str):
             text = text[choose((self.locale,), text, self.default)]
-        return Part(called or f"snippet {name}", text)
+        return SourceText(called or f"snippet {name}", text)
 
-    def _woven(self, name: str, layout: Part | None = None) -> list[Piece]:
-        part = Part(name, getattr(self.body, name))
+    def _woven(self, name: str, layout: SourceText | None = None) -> list[Piece]:
+        part = SourceText(name, getattr(self.body, name))
         return weave(part, layout, self._snippet)
 
-    def _text(self, name: str, *, has_links: bool = False) -> Compiled:
+    def _text(self, name: str, *, has_links: bool = False) -> CompiledMessage:
         woven = self._woven(name)
         if not has_links:
             return self._compiled(TEXT, plain(woven), name)
-        words = Words(woven)
+        words = Placeholders(woven)
         return self._compiled(TEXT, words.put_back(_URL.sub(lambda m: _linked_text(m[0], words), words.text)), name)
 
-    def _address(self) -> Compiled:
-        words = Words(self._woven("url"))
+    def _address(self) -> CompiledMessage:
+        words = Placeholders(self._woven("url"))
         return self._compiled(TEXT, words.put_back(_wrapped(words.text.strip(), words, is_tracked=True)), "url")
 
-    def _with_preheader(self, page: str, words: Words) -> str:
+    def _with_preheader(self, page: str, words: Placeholders) -> str:
         if not self.body.preheader:
             return page
         text = "".join(
@@ -146,14 +155,14 @@ class _Composing:
         at = start.end() if start else 0
         return page[:at] + hidden + page[at:]
 
-    def _compiled(self, sandbox: Sandbox, woven: Woven, part: str) -> Compiled:
+    def _compiled(self, sandbox: Sandbox, woven: TemplateSource, part: str) -> CompiledMessage:
         try:
-            return Compiled(sandbox.compiled(woven.source, part), woven)
+            return CompiledMessage(sandbox.compiled(woven.source, part), woven)
         except LiquidError as error:
             raise told(error, woven, part, sandbox) from None
 
 
-def told(error: LiquidError, woven: Woven, part: str, sandbox: Sandbox = TEXT) -> RenderError:
+def told(error: LiquidError, woven: TemplateSource, part: str, sandbox: Sandbox = TEXT) -> RenderError:
     """A Liquid error as a sentence with the part and line it was written in."""
     offset = error.token.start_index if error.token is not None else -1
     where, line = woven.origin(offset) if offset >= 0 else woven.unclosed()
@@ -162,7 +171,7 @@ def told(error: LiquidError, woven: Woven, part: str, sandbox: Sandbox = TEXT) -
     return RenderError(str(error.message or type(error).__name__), part=where or part, line=line)
 
 
-def _culprit(woven: Woven, sandbox: Sandbox) -> tuple[str, int | None]:
+def _culprit(woven: TemplateSource, sandbox: Sandbox) -> tuple[str, int | None]:
     """The first piece of Liquid that is wrong by itself: the parser does not place an end that comes too soon."""
     for source, piece in woven.alone():
         try:
@@ -172,7 +181,7 @@ def _culprit(woven: Woven, sandbox: Sandbox) -> tuple[str, int | None]:
     return "", None
 
 
-def _with_links(page: str, words: Words) -> str:
+def _with_links(page: str, words: Placeholders) -> str:
     def anchor(found: re.Match[str]) -> str:
         tag = found[0]
         is_tracked = not _TRACK_OFF.search(tag)
@@ -183,7 +192,7 @@ def _with_links(page: str, words: Words) -> str:
     return _ANCHOR.sub(anchor, page)
 
 
-def _target(url: str, words: Words, is_tracked: bool) -> str:
+def _target(url: str, words: Placeholders, is_tracked: bool) -> str:
     if url.startswith(mjml.UNTRACKED):
         url, is_tracked = url.removeprefix(mjml.UNTRACKED), False
     if not url.strip() or url.strip().lower().startswith(_UNTOUCHED):
@@ -194,14 +203,14 @@ def _target(url: str, words: Words, is_tracked: bool) -> str:
     return _wrapped(url, words, is_tracked=is_tracked)
 
 
-def _wrapped(url: str, words: Words, *, is_tracked: bool) -> str:
+def _wrapped(url: str, words: Placeholders, *, is_tracked: bool) -> str:
     inside = words.in_(url)
     like = inside[0] if inside else None
     opening = words.tag("{% " + LINK + (" on" if is_tracked else " off") + " %}", like)
     return f"{opening}{url}{words.tag('{% ' + END_LINK + ' %}', like)}"
 
 
-def _linked_text(url: str, words: Words) -> str:
+def _linked_text(url: str, words: Placeholders) -> str:
     end = len(url.rstrip(_ENDS))
     if not words.closes_itself(url):
         # {% if x %}https://… {% endif %} with nothing between: the address ends where the block does.

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
-from keepers.journeys.contact import PRIORITIES, Priority
+from keepers.contact.rules import PRIORITIES, Priority
 from keepers.model import fields
-from keepers.model.definitions import Text
 from keepers.model.errors import DefinitionError, nearest
 from keepers.model.fields import join
+from keepers.model.texts import Text
 
 MessageChannel = Literal["email", "sms", "chat", "push", "in_app"]
 CHANNELS: tuple[MessageChannel, ...] = ("email", "sms", "chat", "push", "in_app")

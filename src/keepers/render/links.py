@@ -110,7 +110,7 @@ class LinkMaker(Protocol):
     def view(self) -> str: ...
 
 
-class Links:
+class LinkSigner:
     """Makes and reads links under `base_url`. The first of `secrets` signs, all of them are read."""
 
     def __init__(self, secrets: bytes | Sequence[bytes], base_url: str) -> None:
@@ -165,7 +165,7 @@ class Links:
 class LettersLinks:
     """The links of one letter; those to the same target are made once."""
 
-    def __init__(self, links: Links, key: str, profile_id: int, locale: str, clicks: bool, opens: bool) -> None:
+    def __init__(self, links: LinkSigner, key: str, profile_id: int, locale: str, clicks: bool, opens: bool) -> None:
         self._links, self._key, self._profile_id, self._locale = links, key, profile_id, locale
         self._clicks, self._opens = clicks, opens
         self._made: dict[str, str] = {}

@@ -6,11 +6,11 @@ import re
 
 import mrml
 
+from keepers.i18n.locales import RIGHT_TO_LEFT, language
 from keepers.model.errors import nearest
+from keepers.render.assemble import Placeholders
 from keepers.render.errors import RenderError
-from keepers.render.locales import RIGHT_TO_LEFT, language
-from keepers.render.tags import END_INLINE, INLINE
-from keepers.render.weave import Words
+from keepers.render.liquid.tags import END_INLINE, INLINE
 
 _OPTIONS = mrml.RenderOptions(fonts={})
 """No web fonts but those a letter asks for by mj-font: a default would tell a third party who reads."""
@@ -53,7 +53,7 @@ def is_mjml(text: str) -> bool:
     return "<mj" in text
 
 
-def without_comments(words: Words) -> str:
+def without_comments(words: Placeholders) -> str:
     """The text without what its authors told each other, blanks in its stead; comments for Outlook stay."""
 
     unclosed = words.text.find("<!--", words.text.rfind("-->") + 1)
@@ -67,7 +67,7 @@ def without_comments(words: Words) -> str:
     return _COMMENT.sub(blank, words.text)
 
 
-def compile_mjml(words: Words, locale: str) -> str:
+def compile_mjml(words: Placeholders, locale: str) -> str:
     """The HTML of MJML whose Liquid was swapped for words. Raises RenderError with part and line."""
     text = without_comments(words)
     if "<mj-include" in text:
@@ -90,7 +90,7 @@ def compile_mjml(words: Words, locale: str) -> str:
     return made
 
 
-def _made(text: str, base: str, shift: int, words: Words) -> str:
+def _made(text: str, base: str, shift: int, words: Placeholders) -> str:
     try:
         made: str = mrml.to_html(text.strip(), render_options=_OPTIONS).content
     except OSError as error:
@@ -119,7 +119,7 @@ def _reason(base: str) -> str:
     return ""
 
 
-def _arranged(text: str, words: Words) -> tuple[str, str]:
+def _arranged(text: str, words: Placeholders) -> tuple[str, str]:
     """The text without Liquid where MJML allows none, of the same length, and what is to stand before everything.
 
     An {% assign %} of a layout's head is worth keeping, a snippet's scope there holds nothing. Raises RenderError for
@@ -156,7 +156,7 @@ def _arranged(text: str, words: Words) -> tuple[str, str]:
     return "".join(out), "".join(lifted)
 
 
-def _cleared(text: str, parent: str, words: Words, lifted: list[str]) -> str:
+def _cleared(text: str, parent: str, words: Placeholders, lifted: list[str]) -> str:
     for word, piece in words.found_in(text):
         tag = _TAG_NAME.fullmatch(piece.text)
         name, rest = (tag[1], tag[2]) if tag else ("", "")
@@ -181,7 +181,7 @@ def _untracked(element: re.Match[str]) -> str:
     return _HREF.sub(lambda m: m[0] + UNTRACKED, _TRACK_OFF.sub("", element[0]), count=1)
 
 
-def _apart(tag: re.Match[str], words: Words) -> str:
+def _apart(tag: re.Match[str], words: Placeholders) -> str:
     """An element's tag with blanks around Liquid that stands among its attributes: {% if x %}class="y"{% endif %}."""
     if not words.found_in(tag[0]):
         return tag[0]
@@ -203,6 +203,6 @@ def _told(attributes: str, locale: str) -> str:
     return said
 
 
-def _fault(sentence: str, words: Words, offset: int) -> RenderError:
+def _fault(sentence: str, words: Placeholders, offset: int) -> RenderError:
     part, line = words.origin(offset)
     return RenderError(sentence, part=part, line=line)

@@ -16,13 +16,13 @@ from typing import Any
 import ibis
 from msgspec import Struct
 
-from keepers.audience.comparisons import Value, seconds
-from keepers.audience.definitions import DerivedEvent, Rhythm
-from keepers.audience.did import live
-from keepers.audience.features import Features, instants
-from keepers.audience.rows import Needs, Rows, RowSource
-from keepers.audience.schema import Schema
-from keepers.audience.tables import Asked, Mode
+from keepers.conditions.comparisons import ComparedValue, seconds
+from keepers.conditions.compile.did import live
+from keepers.conditions.compile.event_rows import RowColumns, Rows, RowSource
+from keepers.conditions.compile.features import Features, instants
+from keepers.conditions.compile.tables import Asked, Mode
+from keepers.conditions.definitions import DerivedEvent, Rhythm
+from keepers.conditions.schema import Schema
 
 DEFAULT_GAP = timedelta(days=60)
 DEFAULT_LONGEST = timedelta(days=240)
@@ -63,7 +63,7 @@ def gap_counts(rhythm: Rhythm, schema: Schema, derived: dict[str, DerivedEvent],
     two purchases in a row).
     """
     asked = Asked(schema, mode)
-    rows = RowSource(schema, derived, asked).rows(rhythm.event, Needs())
+    rows = RowSource(schema, derived, asked).rows(rhythm.event, RowColumns())
     if rows is None:
         return None
     kept = rows.table.filter(live(rows, mode.now()))
@@ -86,7 +86,7 @@ def gap_counts(rhythm: Rhythm, schema: Schema, derived: dict[str, DerivedEvent],
 
 def history_start(rhythm: Rhythm, schema: Schema, derived: dict[str, DerivedEvent], mode: Mode) -> Any | None:
     """Ibis expression: one row, the first time of the rhythm's event."""
-    rows = RowSource(schema, derived, Asked(schema, mode)).rows(rhythm.event, Needs())
+    rows = RowSource(schema, derived, Asked(schema, mode)).rows(rhythm.event, RowColumns())
     return None if rows is None else rows.table.aggregate(start=rows.table.time.min())
 
 
@@ -154,7 +154,7 @@ class RhythmTrait:
         self._fit = fitted
         self.signature = f"{name} {rhythm} {fitted.typical_gap} {fitted.longest_gap}"
 
-    def request(self, features: Features) -> Callable[[Any], tuple[Value, tuple[Any, ...]]]:
+    def request(self, features: Features) -> Callable[[Any], tuple[ComparedValue, tuple[Any, ...]]]:
         """Purchases' first and last time, number of occasions and seasons, in the same GROUP BY as all else."""
 
         def figure(key: str, build: Callable[[Rows, Any], Any], kind: str | None = "timestamp") -> str:
@@ -187,8 +187,8 @@ class RhythmTrait:
         kind = "float64" if is_number else "timestamp"
         column = features.derived(self.event, ("rhythm", self.signature), value, kind)
 
-        def value_of(row: Any) -> tuple[Value, tuple[Any, ...]]:
-            found = Value(number=row[column]) if is_number else Value(instant=row[column])
+        def value_of(row: Any) -> tuple[ComparedValue, tuple[Any, ...]]:
+            found = ComparedValue(number=row[column]) if is_number else ComparedValue(instant=row[column])
             return found, tuple(instants(row, [(upcoming, None), (voids, None)]))
 
         return value_of

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from keepers.store.tables import Instant, to_microseconds
+from keepers.store.schema.core import Instant, to_microseconds
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select, update
 
-from keepers.store.tables import counters
+from keepers.store.schema.core import counters
 
 SEQ = "seq"
 PROFILE_ID = "profile_id"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, insert, select
 
-from keepers.store.tables import cursors
+from keepers.store.schema.core import cursors
 
 
 def get(connection: Connection, name: str) -> int:

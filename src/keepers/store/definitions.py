@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from keepers.store.tables import definitions
+from keepers.store.schema.core import definitions
 
 
-class Applied(NamedTuple):
+class AppliedVersion(NamedTuple):
     """`body` is the definition as JSON text."""
 
     kind: str
@@ -21,18 +21,18 @@ class Applied(NamedTuple):
     active: bool
 
 
-def active(connection: Connection, kind: str | None = None) -> list[Applied]:
+def active(connection: Connection, kind: str | None = None) -> list[AppliedVersion]:
     """What is live now, by kind and id."""
     query = select(definitions).where(definitions.c.active)
     if kind is not None:
         query = query.where(definitions.c.kind == kind)
-    return [Applied(*row) for row in connection.execute(query.order_by(definitions.c.kind, definitions.c.id))]
+    return [AppliedVersion(*row) for row in connection.execute(query.order_by(definitions.c.kind, definitions.c.id))]
 
 
-def versions(connection: Connection, kind: str, id: str) -> list[Applied]:
+def versions(connection: Connection, kind: str, id: str) -> list[AppliedVersion]:
     """Every version of one definition, oldest first."""
     query = select(definitions).where(definitions.c.kind == kind, definitions.c.id == id)
-    return [Applied(*row) for row in connection.execute(query.order_by(definitions.c.version))]
+    return [AppliedVersion(*row) for row in connection.execute(query.order_by(definitions.c.version))]
 
 
 def apply(connection: Connection, kind: str, id: str, body: str, now: datetime) -> int:

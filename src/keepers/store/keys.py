@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
-from hmac import compare_digest
-from threading import Lock
 from typing import Literal, NamedTuple, get_args
 
 from sqlalchemy import Connection, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from keepers.model.errors import ConflictError, NotFoundError, UserError
-from keepers.store.tables import Instant, keys
+from keepers.store.schema.core import Instant, keys
 
 KeyKind = Literal["write", "server", "secret"]
 KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
@@ -76,46 +72,3 @@ def read_all(connection: Connection) -> list[Key]:
 def _digest(token: str) -> bytes:
     # Tokens are 256 random bits, so one fast hash is enough: there is nothing to guess from.
     return sha256(token.encode()).digest()
-
-
-class KeyRing:
-    """Verifies tokens against a copy of the keys that is read again every few seconds. Threads may share it."""
-
-    def __init__(
-        self,
-        connect: Callable[[], AbstractContextManager[Connection]],
-        fresh_for: timedelta = timedelta(seconds=2),
-    ) -> None:
-        self._connect = connect
-        self._fresh_for = fresh_for
-        self._lock = Lock()
-        self._by_hash: dict[bytes, Key] = {}
-        self._by_token: dict[str, Key] = {}
-        self._read_at: datetime | None = None
-
-    def is_stale(self, now: datetime) -> bool:
-        """Whether the copy should be read again before it is relied on."""
-        return self._read_at is None or not timedelta() <= now - self._read_at < self._fresh_for
-
-    def refresh(self, now: datetime) -> None:
-        """Reads the keys again if they are stale. Blocks on the database."""
-        with self._lock:
-            if not self.is_stale(now):
-                return
-            with self._connect() as connection:
-                self._by_hash = {key.hash: key for key in read_all(connection)}
-            self._by_token = {}
-            self._read_at = now
-
-    def find(self, token: str) -> Key | None:
-        """The key a token belongs to, revoked or not; None for an unknown one. Never touches the database."""
-        key = self._by_token.get(token)
-        if key is not None:
-            return key
-        digest = _digest(token)
-        key = self._by_hash.get(digest)
-        if key is None or not compare_digest(key.hash, digest):
-            return None
-        # Only tokens that are keys are kept, so strangers cannot make this grow.
-        self._by_token[token] = key
-        return key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from keepers.store.tables import meta
+from keepers.store.schema.core import meta
 
 
 def get(connection: Connection, name: str, *, for_update: bool = False) -> str | None:

@@ -13,15 +13,15 @@ from sqlalchemy import Engine, MetaData, text
 from sqlalchemy.exc import DatabaseError
 
 from keepers.model.errors import UserError
-from keepers.store import journey_tables, message_tables  # noqa: F401 - tables are declared by being imported
 from keepers.store.database import Store
-from keepers.store.tables import inbox_metadata, metadata
+from keepers.store.schema import journeys, messages  # noqa: F401 - tables are declared by being imported
+from keepers.store.schema.core import inbox_metadata, metadata
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _ADVISORY_KEY = 0x4B65656D6967  # “Keemig”: two starting servers do not migrate one database at once
 
 
-class Part(NamedTuple):
+class SchemaPart(NamedTuple):
     """The inbox has revisions of its own, because on SQLite it is a file of its own."""
 
     name: str
@@ -31,8 +31,8 @@ class Part(NamedTuple):
 
 
 PARTS = (
-    Part("main", metadata, "versions", "alembic_version"),
-    Part("inbox", inbox_metadata, "inbox_versions", "alembic_version_inbox"),
+    SchemaPart("main", metadata, "versions", "alembic_version"),
+    SchemaPart("inbox", inbox_metadata, "inbox_versions", "alembic_version_inbox"),
 )
 
 
@@ -68,12 +68,12 @@ def is_current(store: Store) -> bool:
     return all(_revision(engine_of(store, part), part) == _head(part) for part in PARTS)
 
 
-def engine_of(store: Store, part: Part) -> Engine:
+def engine_of(store: Store, part: SchemaPart) -> Engine:
     """Where a part lives."""
     return store.inbox_engine if part.name == "inbox" else store.engine
 
 
-def _config(part: Part) -> Config:
+def _config(part: SchemaPart) -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("version_locations", str(_MIGRATIONS / part.folder).replace("%", "%%"))
@@ -82,17 +82,17 @@ def _config(part: Part) -> Config:
     return config
 
 
-def _head(part: Part) -> str | None:
+def _head(part: SchemaPart) -> str | None:
     return ScriptDirectory.from_config(_config(part)).get_current_head()
 
 
-def _revision(engine: Engine, part: Part) -> str | None:
+def _revision(engine: Engine, part: SchemaPart) -> str | None:
     with engine.connect().execution_options(is_reading=True) as connection:
         context = MigrationContext.configure(connection, opts={"version_table": part.version_table})
         return context.get_current_revision()
 
 
-def _refuse_newer(engine: Engine, part: Part, place: str) -> None:
+def _refuse_newer(engine: Engine, part: SchemaPart, place: str) -> None:
     present = _revision(engine, part)
     known = {script.revision for script in ScriptDirectory.from_config(_config(part)).walk_revisions()}
     if present is not None and present not in known:

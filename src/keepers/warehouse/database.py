@@ -10,9 +10,9 @@ from pathlib import Path
 
 import duckdb
 
-from keepers.audience.schema import Schema
+from keepers.conditions.schema import Schema
 from keepers.model.errors import ConflictError, UserError
-from keepers.warehouse import tables, zones
+from keepers.warehouse import fixed_tables, zone_offsets
 from keepers.warehouse.registry import Registry, get_meta, latest_times, set_meta
 
 
@@ -142,19 +142,19 @@ def set_watermark(cursor: duckdb.DuckDBPyConnection, name: str, position: int) -
 
 def _prepare(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
     connection.execute("BEGIN TRANSACTION")
-    for statement in tables.create_statements():
+    for statement in fixed_tables.create_statements():
         connection.execute(statement)
     made_by = get_meta(connection, "layout_version")
     if made_by is None:
-        set_meta(connection, "layout_version", tables.LAYOUT_VERSION)
-        connection.register("offsets", zones.offsets_table())
+        set_meta(connection, "layout_version", fixed_tables.LAYOUT_VERSION)
+        connection.register("offsets", zone_offsets.offsets_table())
         connection.execute("INSERT INTO zone_offsets SELECT * FROM offsets")
         connection.unregister("offsets")
     connection.execute("COMMIT")
-    if made_by not in (None, tables.LAYOUT_VERSION):
+    if made_by not in (None, fixed_tables.LAYOUT_VERSION):
         connection.close()
         raise UserError(
-            f"The warehouse {file} has layout {made_by}, this Keepers knows {tables.LAYOUT_VERSION}."
+            f"The warehouse {file} has layout {made_by}, this Keepers knows {fixed_tables.LAYOUT_VERSION}."
             " Use the Keepers that made it, or a newer one.",
             code="warehouse",
         )

@@ -13,14 +13,14 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from keepers.model.profile import bucket_key
+from keepers.model.identity import bucket_key
+from keepers.warehouse.account_memberships import Members
 from keepers.warehouse.database import Warehouse, set_watermark
-from keepers.warehouse.links import ZONE_TRAITS, Links
-from keepers.warehouse.members import Members
-from keepers.warehouse.standing import IMPORT
-from keepers.warehouse.typed import STAMP, TypedRows, append, arrow
+from keepers.warehouse.fixed_tables import IMPORT
+from keepers.warehouse.identity_links import ZONE_TRAITS, MergeLinks
+from keepers.warehouse.typed_tables import STAMP, TypedRows, append, arrow
 from keepers.warehouse.values import leaves, read_date, scalar
-from keepers.warehouse.zones import local_day, zone_of
+from keepers.warehouse.zone_offsets import local_day, zone_of
 
 WATERMARK = "load"
 KINDS = frozenset({"profile", "merge", "unmerge", "track", "page", "screen", "identify", "group", "alias"})
@@ -57,7 +57,7 @@ _DIRTY = {"profile_id": pa.int64(), "at": STAMP, "kind": pa.string(), "name": pa
 TraitRow = tuple[Any, ...]
 
 
-class LogRow(Protocol):
+class LoadableRow(Protocol):
     """What load reads of a row of the log (see `store/log.py`)."""
 
     @property
@@ -82,7 +82,7 @@ class LogRow(Protocol):
     def body(self) -> bytes: ...
 
 
-def load(warehouse: Warehouse, rows: Sequence[LogRow]) -> int:
+def load(warehouse: Warehouse, rows: Sequence[LoadableRow]) -> int:
     """Appends the rows past the watermark, in one transaction with it; returns how many there were.
 
     `rows` are in the order of seq and follow on the watermark. A repeat adds nothing. Names that are new get
@@ -117,11 +117,11 @@ class Batch:
     Make it while holding `warehouse.writing()`; save the registry if it changed, then `write` in a transaction.
     """
 
-    def __init__(self, warehouse: Warehouse, rows: Sequence[LogRow]) -> None:
+    def __init__(self, warehouse: Warehouse, rows: Sequence[LoadableRow]) -> None:
         cursor = warehouse.cursor()
         self._warehouse = warehouse
         subjects = set(chain.from_iterable((r.profile_id, r.other_id) for r in rows)) - {None}
-        self._links = Links(cursor, (s for s in subjects if s is not None), warehouse.zone)
+        self._links = MergeLinks(cursor, (s for s in subjects if s is not None), warehouse.zone)
         self._members = Members(cursor, {r.profile_id for r in rows if r.kind == "group"})
         self._typed = TypedRows(warehouse.registry)
         self._tracks: list[tuple[Any, ...]] = []
@@ -151,7 +151,7 @@ class Batch:
         append(cursor, "dirty", arrow(_DIRTY, dirty))
         append(cursor, "imported", arrow({"profile_id": pa.int64(), "at": STAMP}, self._imported.items()))
 
-    def _add(self, row: LogRow) -> None:
+    def _add(self, row: LoadableRow) -> None:
         match row.kind:
             case "profile":
                 body = _decode(row.body)
@@ -163,7 +163,7 @@ class Batch:
             case _:
                 self._add_message(row)
 
-    def _relink(self, row: LogRow) -> None:
+    def _relink(self, row: LoadableRow) -> None:
         target = row.other_id if row.other_id is not None else row.profile_id
         if row.kind == "merge":
             self._links.merge(row.profile_id, target, row.seq, row.time)
@@ -173,7 +173,7 @@ class Batch:
         self._soil(row, row.profile_id, row.time, "merge")
         self._soil(row, target, row.time, "merge")
 
-    def _add_message(self, row: LogRow) -> None:
+    def _add_message(self, row: LoadableRow) -> None:
         raw = row.body.decode()
         message: dict[str, Any] = _decode(raw)
         self._note(row.profile_id, row.known_at)
@@ -200,7 +200,7 @@ class Batch:
             self.latest[row.event] = max(row.time, self.latest.get(row.event, row.time))
             self._soil(row, row.profile_id, max(row.time, row.known_at), "event", row.event)
 
-    def _add_traits(self, row: LogRow, subject: int, traits: dict[str, Any]) -> None:
+    def _add_traits(self, row: LoadableRow, subject: int, traits: dict[str, Any]) -> None:
         for trait in ZONE_TRAITS:
             if trait in traits:
                 self._links.learn(subject, trait, row.time, row.seq, zone_of(trait, traits[trait]))
@@ -215,7 +215,7 @@ class Batch:
         if known is None or known_at < known:
             self._known[subject] = known_at
 
-    def _soil(self, row: LogRow, subject: int, at: datetime, kind: str, name: str = "") -> None:
+    def _soil(self, row: LoadableRow, subject: int, at: datetime, kind: str, name: str = "") -> None:
         if row.known_at != row.received_at and kind != "merge":
             kind = IMPORT + kind
             self._imported[subject] = max(row.received_at, self._imported.get(subject, row.received_at))

@@ -10,11 +10,11 @@ import duckdb
 import msgspec
 
 from keepers.warehouse.database import Warehouse
-from keepers.warehouse.links import ZONE_TRAITS, Links
+from keepers.warehouse.identity_links import ZONE_TRAITS, MergeLinks
 from keepers.warehouse.load import TRAITS, TYPED_KINDS, collector_paused, event_properties, trait_values
 from keepers.warehouse.names import quoted
-from keepers.warehouse.typed import TypedRows, append, arrow
-from keepers.warehouse.zones import zone_of
+from keepers.warehouse.typed_tables import TypedRows, append, arrow
+from keepers.warehouse.zone_offsets import zone_of
 
 _BATCH = 100_000
 _ANY_TIME = datetime(1970, 1, 1)  # a replay needs the order of merges, not when they were
@@ -72,7 +72,7 @@ def _replay(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, progress: P
     decode = msgspec.json.Decoder().decode
     total = int(cursor.execute("SELECT count(*) FROM tracks").fetchall()[0][0])
     relinks = cursor.execute("SELECT seq, kind, from_id, to_id FROM merge_log ORDER BY seq DESC").fetchall()
-    links = Links(cursor, (), warehouse.zone)
+    links = MergeLinks(cursor, (), warehouse.zone)
     done, after = 0, -1
     while True:
         tracks = cursor.execute(
@@ -108,7 +108,7 @@ def _replay(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, progress: P
             progress(done, total)
 
 
-def _relink(links: Links, row: tuple[int, str, int, int]) -> None:
+def _relink(links: MergeLinks, row: tuple[int, str, int, int]) -> None:
     seq, kind, source, target = row
     if kind == "merge":
         links.merge(source, target, seq, _ANY_TIME)

@@ -9,9 +9,9 @@ import duckdb
 import pyarrow as pa
 from msgspec import Struct, field
 
-from keepers.audience.schema import ChildTable, EventTable, Schema
+from keepers.conditions.schema import ChildTable, EventTable, Schema
+from keepers.warehouse.fixed_tables import FIXED
 from keepers.warehouse.names import FIXED_COLUMNS, free, physical, quoted, snake
-from keepers.warehouse.tables import FIXED
 
 MAX_EVENT_TABLES = 200
 MAX_PROPERTIES = 300

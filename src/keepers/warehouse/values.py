@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from unicodedata import is_normalized, normalize
 
-from keepers.warehouse.zones import local_day, to_utc
+from keepers.warehouse.zone_offsets import local_day, to_utc
 
 MAX_DEPTH = 16
 """objects nested deeper stay in raw alone"""

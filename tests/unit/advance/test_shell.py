@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import select
 
 import workspaces
+from keepers.app.workspace.workspace import Workspace
+from keepers.broadcasts.context import BroadcastContext
+from keepers.ingest.imports.run import Mapping, run_import
 from keepers.journeys.broadcast import Broadcast
-from keepers.pipeline import advance
-from keepers.pipeline.broadcast_queue import Sheet
-from keepers.pipeline.importing import Mapping, run_import
-from keepers.store import log, runs
-from keepers.store.message_tables import messages
-from keepers.wire import Workspace
+from keepers.orchestration import advance
+from keepers.store.events import log
+from keepers.store.journeys import runs
+from keepers.store.schema.messages import messages
 from stories.writing import completed
 
 NOW = datetime(2026, 3, 2, 8, 30)
@@ -116,5 +117,5 @@ def test_the_order_of_priorities_is_the_playbook_s(tmp_path: Path, migrated_fold
         tick(workspace, NOW)
         with workspace.store.read() as connection:
             assert connection.execute(select(messages.c.priority)).scalars().all() == [0]
-        sheet = Sheet(Broadcast("b", "hello"), 1, {}, {}, None, workspace.in_force().playbook.contact, {})
+        sheet = BroadcastContext(Broadcast("b", "hello"), 1, {}, {}, None, workspace.in_force().playbook.contact, {})
         assert sheet.priority == 0

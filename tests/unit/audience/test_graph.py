@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.audience.graph import cycles, reads, strata
-from keepers.audience.parse import parse_condition
-from keepers.audience.reading import parse_derived
+from keepers.conditions.graph import cycles, reads, strata
+from keepers.conditions.parsing.conditions import parse_condition
+from keepers.conditions.parsing.definitions import parse_derived
 from keepers.model.errors import DefinitionError
 
 WORDS = {

@@ -7,14 +7,15 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.audience import ast
-from keepers.audience.operators import BY_NAME, OPERATORS
-from keepers.audience.parse import MAX_DEPTH, parse_condition
-from keepers.audience.reading import parse_derived, parse_lifecycle, parse_rhythm, parse_segment
+from keepers.conditions import ast
+from keepers.conditions.operators import BY_NAME, OPERATORS
+from keepers.conditions.parsing.conditions import MAX_DEPTH, parse_condition
+from keepers.conditions.parsing.definitions import parse_derived, parse_lifecycle, parse_rhythm, parse_segment
 from keepers.model.errors import DefinitionError
+from profiles import examples
 
 
 def nested(depth: int, head: str = "not") -> Any:
@@ -196,7 +197,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, derandomize=True, database=None, deadline=None)
+@examples(3)
 @given(JSON)
 def test_anything_at_all_is_a_condition_or_a_definition_error(data: Any) -> None:
     with suppress(DefinitionError):

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from keepers.audience import ast
-from keepers.audience.parse import parse_condition
-from keepers.audience.reading import parse_derived
-from keepers.audience.wording import describe
+from keepers.conditions import ast
+from keepers.conditions.parsing.conditions import parse_condition
+from keepers.conditions.parsing.definitions import parse_derived
+from keepers.conditions.wording import describe
 from keepers.model.errors import DefinitionError
 from keepers.model.moments import Moment
 
-BY_PEOPLE = ast.PropertyTest("machine", (ast.Test("ne", True),))
+BY_PEOPLE = ast.PropertyTest("machine", (ast.Comparison("ne", True),))
 
 
 def read(data: Any) -> ast.Condition:
@@ -46,7 +46,7 @@ def test_refs_stand_where_values_and_moments_do(data: Any, paths: set[str]) -> N
 def test_a_ref_with_an_offset_is_a_moment() -> None:
     parsed = read({"trait": "due", "before": {"ref": "run.entered_at", "offset": "7d"}})
     moment = Moment(ref="run.entered_at", offset=timedelta(days=7))
-    assert parsed == ast.Trait("due", (ast.Test("before", moment),))
+    assert parsed == ast.Trait("due", (ast.Comparison("before", moment),))
     assert not moment.is_relative
     assert describe(parsed) == "due is before run.entered_at + 7d"
 
@@ -97,7 +97,7 @@ def test_opens_and_clicks_are_peoples_unless_said_otherwise() -> None:
     assert opened == ast.Did("Email Opened", (BY_PEOPLE,))
     assert parse_condition({"engaged": {"with": "opened", "machine": "any"}}) == ast.Did("Email Opened")
     told = parse_condition({"did": "Email Opened", "where": {"machine": {"exists": True}}})
-    assert told == ast.Did("Email Opened", (ast.PropertyTest("machine", (ast.Test("exists", True),)),))
+    assert told == ast.Did("Email Opened", (ast.PropertyTest("machine", (ast.Comparison("exists", True),)),))
     steps = parse_condition({"sequence": [{"did": "Email Sent"}, {"did": "Email Link Clicked"}]})
     assert [s.where for s in steps.steps] == [(), (BY_PEOPLE,)]  # type: ignore[union-attr]
     word = parse_derived({"id": "interest", "from": ["Email Link Clicked", "view"]})

@@ -11,17 +11,18 @@ from typing import Any
 from sqlalchemy import select
 
 import workspaces
+from keepers.app.tick import until_idle
+from keepers.app.workspace.workspace import Workspace
+from keepers.broadcasts import control
+from keepers.broadcasts.control import AudiencePreview, SendingStatus
+from keepers.delivery.worker import Deliverer, Options
 from keepers.model.consent import Consent
-from keepers.model.delivery import Outcome, Outgoing
-from keepers.pipeline import broadcast_control as control
-from keepers.pipeline.broadcast_control import Preview, Status
-from keepers.pipeline.deliver import Deliverer, Options
-from keepers.pipeline.tick import until_idle
-from keepers.store import consents, coupons, hits
-from keepers.store.hits import HitRow
-from keepers.store.message_tables import messages
-from keepers.store.tables import log
-from keepers.wire import Workspace
+from keepers.model.message import Outcome, Outgoing
+from keepers.store.messages import coupons, engagement_requests
+from keepers.store.messages.engagement_requests import HitRow
+from keepers.store.profiles import consents
+from keepers.store.schema.core import log
+from keepers.store.schema.messages import messages
 from unit.deliver.posting import Wire
 
 MIDNIGHT = datetime(2026, 3, 2)
@@ -80,14 +81,14 @@ class Shop:
 
     def apply(self, written: dict[str, Any]) -> None:
         workspaces.write_playbook(self.folder, written)
-        from keepers.cli.commands import COMMANDS
+        from keepers.app.commands import COMMANDS
 
         COMMANDS["apply"](self.workspace, workspaces.silent)
 
     def start(self, name: str = "b", at: datetime = NOW, **given: Any) -> None:
         control.start(self.workspace.store, self.workspace.in_force(), name, at, **given)
 
-    def preview(self, name: str = "b", at: datetime = NOW) -> Preview:
+    def preview(self, name: str = "b", at: datetime = NOW) -> AudiencePreview:
         w = self.workspace
         return control.preview(w.store, w.answerer, w.in_force(), w.standing(), name, w.addresses, w.secret, at)
 
@@ -115,7 +116,7 @@ class Shop:
         self.deliver(at)
         self.tick(at)
 
-    def status(self, name: str = "b") -> Status:
+    def status(self, name: str = "b") -> SendingStatus:
         return control.statuses(self.workspace.store, name)[0]
 
     def stop(self, at: datetime = NOW) -> int:
@@ -136,7 +137,7 @@ class Shop:
                 message_id = connection.execute(query).scalars().first() or 0
                 agent = "Barracuda Sentinel (EE)" if is_machine else BROWSER
                 rows.append(HitRow(message_id, at, url, agent, f"ip{profile}", "HEAD" if is_machine else "GET"))
-            hits.append(connection, rows)
+            engagement_requests.append(connection, rows)
 
     def did(self, event: str, who: Sequence[str], at: datetime) -> None:
         calls = [

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from keepers.audience import ast
-from keepers.journeys.broadcast import Test as Trial
+from keepers.broadcasts.winner import winner_of
+from keepers.conditions import ast
+from keepers.journeys.broadcast import VariantTest as Trial
 from keepers.journeys.broadcast import parse_broadcast
 from keepers.model.errors import DefinitionError
-from keepers.pipeline.broadcast_winner import winner_of
-from keepers.store.broadcast_sends import Result
+from keepers.store.messages.broadcast_sends import Result
 
 LEAST: dict[str, Any] = {"id": "b", "message": "spring"}
 TEST: dict[str, Any] = {"variants": [{"id": "a"}, {"id": "b", "subject": "Other"}]}

@@ -7,11 +7,12 @@ from datetime import timedelta
 import pytest
 
 from conftest import ENGINES
+from keepers.broadcasts import advance
 from keepers.model.consent import Consent
 from keepers.model.errors import ConflictError, NotFoundError
-from keepers.pipeline import broadcast
-from keepers.store import broadcast_sends, consents, suppressions, switches
-from keepers.store.suppressions import Suppression
+from keepers.store.messages import broadcast_sends, sending_switches
+from keepers.store.profiles import consents, suppressions
+from keepers.store.profiles.suppressions import Suppression
 from unit.broadcasts.conftest import Make
 from unit.broadcasts.mailing import LOOSE, NOW, Shop, hours, playbook
 
@@ -102,7 +103,7 @@ def test_nobody_gets_two_of_one_sending_however_often_a_tick_dies(shop: Make, mo
     """What `kill -9` leaves behind: some chunks committed, the next one not; the audience's table in place."""
     one = shop({})
     one.customers(size=50)
-    monkeypatch.setattr(broadcast, "CHUNK", 7)
+    monkeypatch.setattr(advance, "CHUNK", 7)
     real, calls = broadcast_sends.save, []
 
     def dies(connection: object, send: object) -> None:
@@ -128,8 +129,8 @@ def test_nobody_gets_two_of_one_sending_however_often_a_tick_dies(shop: Make, mo
 def test_a_warehouse_made_anew_meanwhile_gives_the_same_audience(shop: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     one = shop({"include": ["vip"]})
     one.customers(*[{"vip": True}] * 30)
-    monkeypatch.setattr(broadcast, "CHUNK", 10)
-    monkeypatch.setattr(broadcast, "PER_TICK", 10)
+    monkeypatch.setattr(advance, "CHUNK", 10)
+    monkeypatch.setattr(advance, "PER_TICK", 10)
     one.start()
     one.tick_once()
     one.workspace.warehouse.cursor().execute("DROP TABLE broadcast_audience_1")
@@ -179,8 +180,8 @@ def test_nothing_goes_out_while_a_stop_is_still_at_work(shop: Make, monkeypatch:
 def test_a_stop_while_it_is_queued_leaves_the_rest_for_the_resume(shop: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     one = shop({})
     one.customers(size=25)
-    monkeypatch.setattr(broadcast, "CHUNK", 10)
-    monkeypatch.setattr(broadcast, "PER_TICK", 10)
+    monkeypatch.setattr(advance, "CHUNK", 10)
+    monkeypatch.setattr(advance, "PER_TICK", 10)
     one.start()
     one.tick_once()
     assert one.stop() == 10
@@ -227,13 +228,13 @@ def test_a_brake_keeps_a_sending_from_being_queued_and_says_so(shop: Make) -> No
     one = shop({})
     one.customers(size=3)
     with one.workspace.store.begin() as connection:
-        switches.set_brake(connection, "email.marketing", True, "complaints", NOW)
+        sending_switches.set_brake(connection, "email.marketing", True, "complaints", NOW)
     one.start()
     one.send()
     assert (one.status().status, one.rows("id")) == ("scheduled", [])
     assert one.status().trouble == "a brake holds: email.marketing (complaints)"
     with one.workspace.store.begin() as connection:
-        switches.set_brake(connection, "email.marketing", False, "", NOW)
+        sending_switches.set_brake(connection, "email.marketing", False, "", NOW)
     one.send()
     assert len(one.wire.given) == 3
 

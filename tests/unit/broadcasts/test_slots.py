@@ -8,8 +8,8 @@ from datetime import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.journeys.contact import ContactRules, parse_contact
-from keepers.pipeline.broadcast_slots import MINUTE, Slots
+from keepers.broadcasts.send_times import MINUTE, Slots
+from keepers.contact.rules import ContactRules, parse_contact
 
 NOON = datetime(2026, 3, 2, 12)
 LOUD = parse_contact({"quiet": {"email": {}}})

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from conftest import ENGINES
-from keepers.journeys.broadcast import Test as BroadcastTest
+from keepers.broadcasts import advance
+from keepers.journeys.broadcast import VariantTest as BroadcastTest
 from keepers.model.errors import ConflictError, UserError
-from keepers.pipeline import broadcast
 from unit.broadcasts.conftest import Make
 from unit.broadcasts.mailing import LOOSE, NOW, Shop, hours
 
@@ -154,17 +154,17 @@ def test_one_sending_that_fails_holds_up_neither_the_others_nor_the_tick(
     one.customers(size=3)
     one.start("b")
     one.start("c")
-    rows_of = broadcast.rows_of
+    rows_of = advance.rows_of
 
     def fails(connection: Any, sheet: Any, *rest: Any) -> Any:
         if sheet.broadcast.id == "b":
             raise KeyError("something")
         return rows_of(connection, sheet, *rest)
 
-    monkeypatch.setattr(broadcast, "rows_of", fails)
+    monkeypatch.setattr(advance, "rows_of", fails)
     one.tick()
     assert (one.status("b").status, one.status("b").trouble) == ("queueing", "KeyError: 'something'")
     assert (one.status("c").status, one.status("c").trouble) == ("sending", "")
-    monkeypatch.setattr(broadcast, "rows_of", rows_of)
+    monkeypatch.setattr(advance, "rows_of", rows_of)
     one.tick()
     assert (one.status("b").status, one.status("b").trouble, one.status("b").queued) == ("sending", "", 3)

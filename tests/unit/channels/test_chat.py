@@ -8,14 +8,14 @@ import json
 import pytest
 
 from channel_trials.loopback import Loopback, Says
-from keepers.channels.base import Surroundings
+from keepers.channels.base import ChannelContext
 from keepers.channels.chat import ChatChannel, ChatSettings
-from keepers.model.delivery import Content, Outcome, Outgoing
+from keepers.model.message import Content, Outcome, Outgoing
 
 
 def send(url: str, recipient: str, content: Content) -> Outcome:
     async def run() -> Outcome:
-        channel = ChatChannel(ChatSettings(url=url, timeout=5), Surroundings())
+        channel = ChatChannel(ChatSettings(url=url, timeout=5), ChannelContext())
         await channel.open()
         return await channel.send(Outgoing(1, "k", "chat", recipient, 1, content))
 

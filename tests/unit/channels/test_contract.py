@@ -18,14 +18,14 @@ from keepers.channels.base import (
     OUTCOME_CODES,
     UNCERTAIN,
     Channel,
-    Surroundings,
+    ChannelContext,
     field_docs,
     read_settings,
     settings_schema,
 )
 from keepers.channels.registry import CHANNELS
-from keepers.model.delivery import Outcome
 from keepers.model.errors import UserError
+from keepers.model.message import Outcome
 
 NOW = datetime(2026, 6, 1, 12)
 each_channel = pytest.mark.parametrize("channel_id", sorted(CHANNELS))
@@ -42,7 +42,7 @@ def made(channel_id: str, other_side: ChannelTrial, mood: Mood) -> Channel:
     if mood not in other_side.moods:
         pytest.skip(f"the other side of {channel_id} is never {mood}")
     kind = CHANNELS[channel_id]
-    around = Surroundings(
+    around = ChannelContext(
         now=lambda: NOW, put=other_side.put, public_url="https://shop.example", company="Shop", secret=b"s" * 32
     )
     return kind.make(read_settings(kind, other_side.start(mood)), around)
@@ -155,13 +155,14 @@ def test_an_unknown_setting_is_refused_by_name(channel_id: str) -> None:
 
 def test_no_channel_is_left_out_of_the_registry() -> None:
     folder = Path(keepers.channels.__path__[0])
-    named = {path.stem for path in folder.glob("*.py") if "\nKIND = ChannelKind(" in path.read_text(encoding="utf-8")}
+    kinds = [path for path in folder.rglob("*.py") if "\nKIND = ChannelKind(" in path.read_text(encoding="utf-8")]
+    named = {path.stem if path.parent == folder else path.parent.name for path in kinds}
     assert named == set(CHANNELS)
 
 
 def test_every_code_of_an_outcome_is_described() -> None:
     used = set()
-    for path in Path(keepers.channels.__path__[0]).glob("*.py"):
+    for path in Path(keepers.channels.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Outcome":
                 codes = [k.value for k in node.keywords if k.arg == "code"] + node.args[2:3]

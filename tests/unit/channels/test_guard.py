@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_trials.loopback import Loopback, Says
-from keepers.channels.calling import Answer, Caller, UnansweredError
-from keepers.channels.guard import Guard, RefusedError, is_public
+from keepers.channels.http.safe_http import Caller, CallResponse, UnansweredError
+from keepers.channels.http.ssrf import Guard, RefusedError, is_public
 from keepers.model.errors import UserError
 
 
@@ -59,8 +59,8 @@ def test_a_plain_web_address_passes(url: str) -> None:
     Guard().check_url(url)
 
 
-def call(url: str, guard: Guard, most_bytes: int = 1000) -> Answer:
-    async def run() -> Answer:
+def call(url: str, guard: Guard, most_bytes: int = 1000) -> CallResponse:
+    async def run() -> CallResponse:
         caller = Caller(guard, timeout_s=0.5)
         try:
             return await caller.call("GET", url, {}, None, most_bytes)

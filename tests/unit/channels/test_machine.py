@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.channels.machine import BURST, GMAIL_PREFETCH_AGENT, Hit, Verdict, classify, classify_all, network_of
+from keepers.delivery.machine_rules import (
+    BURST,
+    GMAIL_PREFETCH_AGENT,
+    EngagementVerdict,
+    LinkRequest,
+    classify,
+    classify_all,
+    network_of,
+)
 
 SENT = datetime(2026, 6, 1, 12)
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
@@ -23,20 +31,20 @@ OUTLOOK = (
     "Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 10.0; WOW64; Trident/7.0; .NET4.0C; .NET4.0E; "
     "Microsoft Outlook 16.0.5095; ms-office; MSOffice 16)"
 )
-PERSON = Verdict(False)
+PERSON = EngagementVerdict(False)
 
 
-def opened(agent: str = CHROME, after_s: float = 3600, ip: str = "192.0.2.7", network: str = "") -> Hit:
+def opened(agent: str = CHROME, after_s: float = 3600, ip: str = "192.0.2.7", network: str = "") -> LinkRequest:
     at = SENT + timedelta(seconds=after_s)
-    return Hit("open", at, user_agent=agent, ip=ip, network=network)
+    return LinkRequest("open", at, user_agent=agent, ip=ip, network=network)
 
 
-def clicked(url: str = "/a", after_s: float = 3600, agent: str = CHROME, method: str = "GET") -> Hit:
+def clicked(url: str = "/a", after_s: float = 3600, agent: str = CHROME, method: str = "GET") -> LinkRequest:
     at = SENT + timedelta(seconds=after_s)
-    return Hit("click", at, url, method, agent, ip="192.0.2.7")
+    return LinkRequest("click", at, url, method, agent, ip="192.0.2.7")
 
 
-def alone(hit: Hit, links: int = 5) -> Verdict:
+def alone(hit: LinkRequest, links: int = 5) -> EngagementVerdict:
     return classify(hit, [], links, SENT)
 
 
@@ -59,7 +67,7 @@ def test_an_open_by_a_mail_program_or_a_proxy_that_waits_for_it_is_a_persons(age
 
 
 def test_apples_privacy_proxy_by_its_bare_agent_is_a_machine() -> None:
-    assert alone(opened("Mozilla/5.0")) == Verdict(True, "apple_privacy", True)
+    assert alone(opened("Mozilla/5.0")) == EngagementVerdict(True, "apple_privacy", True)
     assert alone(opened(" Mozilla/5.0 ")).is_machine
 
 
@@ -67,7 +75,7 @@ def test_apples_privacy_proxy_by_its_bare_agent_is_a_machine() -> None:
 def test_an_open_from_apples_own_network_is_a_machine_also_when_the_address_was_not_kept(ip: str) -> None:
     assert alone(opened(IPHONE, ip=ip)).rule == "apple_privacy"
     assert alone(opened(IPHONE, ip="", network=network_of(ip))).rule == "apple_privacy"
-    assert alone(Hit("click", SENT + timedelta(hours=1), "/a", user_agent=IPHONE, ip=ip)) == PERSON
+    assert alone(LinkRequest("click", SENT + timedelta(hours=1), "/a", user_agent=IPHONE, ip=ip)) == PERSON
 
 
 @pytest.mark.parametrize("ip", ["192.0.2.7", "2001:db8::1", "", "not an address", "17.1"])
@@ -76,14 +84,14 @@ def test_other_networks_mean_nothing(ip: str) -> None:
 
 
 def test_gmails_prefetch_is_a_machine_and_only_word_for_word() -> None:
-    assert alone(opened(GMAIL_PREFETCH_AGENT)) == Verdict(True, "gmail_prefetch", True)
+    assert alone(opened(GMAIL_PREFETCH_AGENT)) == EngagementVerdict(True, "gmail_prefetch", True)
     assert alone(opened(GMAIL_PREFETCH_AGENT.removesuffix(" Mozilla/5.0"))) == PERSON
 
 
 @pytest.mark.parametrize("method", ["HEAD", "head", "OPTIONS"])
 def test_a_request_without_reading_is_a_machine(method: str) -> None:
-    assert alone(clicked(method=method)) == Verdict(True, "method", True)
-    assert classify(Hit("open", SENT, method=method, user_agent=CHROME), [], 5, SENT).rule == "method"
+    assert alone(clicked(method=method)) == EngagementVerdict(True, "method", True)
+    assert classify(LinkRequest("open", SENT, method=method, user_agent=CHROME), [], 5, SENT).rule == "method"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +129,7 @@ def test_a_request_without_reading_is_a_machine(method: str) -> None:
     ],
 )
 def test_a_click_by_a_known_scanner_or_program_is_a_machine(agent: str) -> None:
-    assert alone(clicked(agent=agent)) == Verdict(True, "agent", True)
+    assert alone(clicked(agent=agent)) == EngagementVerdict(True, "agent", True)
 
 
 @pytest.mark.parametrize(
@@ -148,12 +156,12 @@ def test_a_click_by_a_browser_is_a_persons(agent: str) -> None:
 
 
 def test_a_click_without_any_agent_is_a_machine_and_an_open_only_flagged() -> None:
-    assert alone(clicked(agent=" ")) == Verdict(True, "no_agent", True)
-    assert alone(opened("")) == Verdict(False, "", True)
+    assert alone(clicked(agent=" ")) == EngagementVerdict(True, "no_agent", True)
+    assert alone(opened("")) == EngagementVerdict(False, "", True)
 
 
 def test_what_a_provider_calls_a_machines_is_one() -> None:
-    assert alone(Hit("open", SENT, user_agent=CHROME, is_said_machine=True)).rule == "said"
+    assert alone(LinkRequest("open", SENT, user_agent=CHROME, is_said_machine=True)).rule == "said"
 
 
 @pytest.mark.parametrize(
@@ -194,8 +202,8 @@ def test_opens_do_not_count_among_the_links() -> None:
 
 @pytest.mark.parametrize(("after_s", "is_suspicious"), [(-60, True), (0, True), (1.4, True), (1.5, False), (60, False)])
 def test_speed_alone_only_flags(after_s: float, is_suspicious: bool) -> None:
-    assert alone(clicked(after_s=after_s)) == Verdict(False, "", is_suspicious)
-    assert alone(opened(after_s=after_s)) == Verdict(False, "", is_suspicious)
+    assert alone(clicked(after_s=after_s)) == EngagementVerdict(False, "", is_suspicious)
+    assert alone(opened(after_s=after_s)) == EngagementVerdict(False, "", is_suspicious)
 
 
 def test_without_a_moment_of_sending_nothing_is_fast() -> None:
@@ -214,7 +222,7 @@ HITS = st.lists(
 
 
 @given(HITS, st.integers(1, 6), st.randoms(use_true_random=False))
-def test_order_and_repetition_change_no_verdict(hits: list[Hit], links: int, random: object) -> None:
+def test_order_and_repetition_change_no_verdict(hits: list[LinkRequest], links: int, random: object) -> None:
     verdicts = dict(zip(hits, classify_all(hits, links, SENT), strict=True))
     shuffled = sorted(hits, key=lambda _: random.random())  # type: ignore[attr-defined]
     assert dict(zip(shuffled, classify_all(shuffled, links, SENT), strict=True)) == verdicts
@@ -223,7 +231,7 @@ def test_order_and_repetition_change_no_verdict(hits: list[Hit], links: int, ran
 
 
 @given(HITS, st.integers(1, 6))
-def test_a_verdict_is_settled_once_the_burst_has_passed(hits: list[Hit], links: int) -> None:
+def test_a_verdict_is_settled_once_the_burst_has_passed(hits: list[LinkRequest], links: int) -> None:
     final = classify_all(hits, links, SENT)
     for hit, verdict in zip(hits, final, strict=True):
         known = [h for h in hits if h.at <= hit.at + BURST]

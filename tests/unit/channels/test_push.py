@@ -16,10 +16,10 @@ from py_vapid import Vapid
 
 from channel_trials.loopback import Loopback, Says
 from channel_trials.push import Browser, Trial
-from keepers.channels.base import Surroundings
+from keepers.channels.base import ChannelContext
 from keepers.channels.push import MOST_PAYLOAD_BYTES, PushChannel, PushSettings, new_vapid_keys, public_key
-from keepers.model.delivery import Content, Outcome, Outgoing
 from keepers.model.errors import UserError
+from keepers.model.message import Content, Outcome, Outgoing
 
 NOW = datetime(2026, 6, 1, 12)
 
@@ -33,7 +33,7 @@ def service(tmp_path: Path) -> Iterator[Trial]:
 
 def send(settings: PushSettings, *messages: Outgoing) -> Outcome:
     async def run() -> Outcome:
-        channel = PushChannel(settings, Surroundings(now=lambda: NOW))
+        channel = PushChannel(settings, ChannelContext(now=lambda: NOW))
         await channel.open()
         try:
             return [await channel.send(message) for message in messages][-1]
@@ -140,9 +140,9 @@ def test_the_longest_payload_is_read_and_a_longer_one_not_sent(service: Trial) -
 @pytest.mark.parametrize("private", ["", "abc", "x" * 43 + "!", "żółć"])
 def test_a_private_key_that_is_none_is_refused(private: str) -> None:
     with pytest.raises(UserError, match="private_key"):
-        PushChannel(PushSettings(private_key=private, contact="mailto:a@shop.example"), Surroundings())
+        PushChannel(PushSettings(private_key=private, contact="mailto:a@shop.example"), ChannelContext())
 
 
 def test_push_services_are_told_where_to_complain() -> None:
     with pytest.raises(UserError, match="contact"):
-        PushChannel(PushSettings(private_key=new_vapid_keys().private, contact="ops"), Surroundings())
+        PushChannel(PushSettings(private_key=new_vapid_keys().private, contact="ops"), ChannelContext())

@@ -14,10 +14,10 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from channel_trials.loopback import Answering, Loopback, Says
-from keepers.channels.base import Surroundings
+from keepers.channels.base import ChannelContext
 from keepers.channels.webhook import WebhookChannel, WebhookSettings, new_secret
-from keepers.model.delivery import Content, Outcome, Outgoing
 from keepers.model.errors import UserError
+from keepers.model.message import Content, Outcome, Outgoing
 
 NOW = datetime(2026, 6, 1, 12)
 
@@ -50,7 +50,7 @@ class Receiver:
         settings = settings or WebhookSettings(allow=["127.0.0.1"], timeout=0.5)
 
         async def run() -> Outcome:
-            channel = WebhookChannel(settings, Surroundings(now=lambda: NOW))
+            channel = WebhookChannel(settings, ChannelContext(now=lambda: NOW))
             await channel.open()
             try:
                 for key in keys or ("run-1:call:1",):
@@ -203,12 +203,12 @@ def test_a_secret_that_is_none_is_refused(secret: str) -> None:
     if secret == "whsec_":
         secret += "!"
     with pytest.raises(UserError, match="secret"):
-        WebhookChannel(WebhookSettings(secret=secret), Surroundings())
+        WebhookChannel(WebhookSettings(secret=secret), ChannelContext())
 
 
 def test_over_tls_the_name_is_what_the_certificate_must_show(tmp_path: Path, certificate: Any) -> None:
-    from keepers.channels.calling import Caller, UnansweredError
-    from keepers.channels.guard import Guard
+    from keepers.channels.http.safe_http import Caller, UnansweredError
+    from keepers.channels.http.ssrf import Guard
 
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(*certificate("hooks.example", tmp_path))

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from keepers.cli.commands import _back_to
+from keepers.app.customers.lifecycles import _back_to
 from keepers.model.errors import UserError
 from keepers.model.moments import Moment
 

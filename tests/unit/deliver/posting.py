@@ -10,14 +10,17 @@ from typing import Any
 
 import msgspec
 
-from keepers.journeys.contact import ContactRules, parse_contact
+from keepers.contact.eligibility import Contact
+from keepers.contact.rules import ContactRules, parse_contact
+from keepers.delivery.worker import Deliverer, Options, one_by_one
 from keepers.model.consent import Consent, Topic
-from keepers.model.delivery import Content, Outcome, Outgoing
-from keepers.pipeline.deliver import Deliverer, Options, one_by_one
-from keepers.pipeline.facts import Contact, Decider
-from keepers.store import consents, log, message_history, messages
+from keepers.model.message import Content, Outcome, Outgoing
 from keepers.store.database import Store
-from keepers.store.messages import MessageRow, key_of
+from keepers.store.events import log
+from keepers.store.messages import message_history, messages
+from keepers.store.messages.contact_history import Decider
+from keepers.store.messages.messages import MessageRow, key_of
+from keepers.store.profiles import consents
 from keepers.store.secret import workspace_secret
 
 NOW = datetime(2026, 3, 2, 12)

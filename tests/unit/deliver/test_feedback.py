@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from keepers.channels.machine import classify
+from keepers.delivery.feedback import UNTOLD, Feedback, judge_again, take_feedback
+from keepers.delivery.machine_rules import _hit, classify
 from keepers.model.consent import network_address_hash
-from keepers.model.delivery import Outcome, Report
-from keepers.pipeline.feedback import UNTOLD, Feedback, judge_again, take_feedback
-from keepers.running.sending import _hit
-from keepers.store import consents, hits, profiles, reports, suppressions, switches
+from keepers.model.message import DeliveryReport, Outcome
 from keepers.store.database import Store
-from keepers.store.hits import HitRow
-from keepers.store.message_tables import messages as table
-from keepers.store.messages import MessageRow
-from keepers.store.profiles import Profile
+from keepers.store.messages import delivery_reports, engagement_requests, sending_switches
+from keepers.store.messages.engagement_requests import HitRow
+from keepers.store.messages.messages import MessageRow
+from keepers.store.profiles import consents, profiles, suppressions
+from keepers.store.profiles.profiles import StoredProfile
+from keepers.store.schema.messages import messages as table
 from unit.deliver.posting import LOOSE, NOW, TOPICS, Post, Wire, hours
 
 LATER = NOW + hours(1)
@@ -32,9 +32,9 @@ def rule(hit: HitRow, message: MessageRow, others: Sequence[HitRow]) -> str | No
     return "all_links" if len(near) >= 3 else None
 
 
-def tell(post: Post, *news: Report, at=LATER) -> Feedback:
+def tell(post: Post, *news: DeliveryReport, at=LATER) -> Feedback:
     with post.store.begin() as connection:
-        reports.append(connection, news)
+        delivery_reports.append(connection, news)
     return take(post, at)
 
 
@@ -48,8 +48,8 @@ def sent(post: Post, *new: MessageRow) -> list[int]:
     return ids
 
 
-def report(kind: Any, key: str = "m1", **given: Any) -> Report:
-    return Report(kind, "email", given.pop("at", NOW + timedelta(minutes=5)), key, **given)
+def report(kind: Any, key: str = "m1", **given: Any) -> DeliveryReport:
+    return DeliveryReport(kind, "email", given.pop("at", NOW + timedelta(minutes=5)), key, **given)
 
 
 def names(post: Post) -> list[str]:
@@ -101,7 +101,7 @@ def test_a_hard_bounce_suppresses_even_an_address_nobody_knows(store: Store) -> 
 def test_strangers_news_concern_the_address_and_no_message(store: Store) -> None:
     post = Post(store, LOOSE)
     with store.begin() as connection:
-        profiles.append(connection, [Profile(3, "person", "b3", NOW)])
+        profiles.append(connection, [StoredProfile(3, "person", "b3", NOW)])
     ids = sent(post, *(post.message(n) for n in range(1, 4)))
     tell(
         post,
@@ -136,7 +136,7 @@ def test_nothing_is_dated_ahead_by_a_provider_s_clock(store: Store) -> None:
     tell(post, report("unsubscribed", at=ahead), report("opened", "m2", at=ahead), report("clicked", "m3", url="u"))
     with store.read() as connection:
         held = consents.current(connection, [1])[1]
-        assert hits.of_messages(connection, [opened])[opened][0].at == LATER
+        assert engagement_requests.of_messages(connection, [opened])[opened][0].at == LATER
     assert held["email", "news"].at == LATER
     # What is too young keeps nothing else from being judged.
     assert "Email Link Clicked" in names(post)
@@ -148,11 +148,11 @@ def test_nothing_is_dated_ahead_by_a_provider_s_clock(store: Store) -> None:
 def test_a_hit_that_was_committed_late_under_a_lower_id_is_judged_too(store: Store) -> None:
     post = Post(store, LOOSE)
     early, late = sent(post, post.message(1), post.message(2))
-    fields = hits.HitRow._fields
+    fields = engagement_requests.HitRow._fields
     rows = [HitRow(message_id, NOW, "https://a", "Mail", "", "GET", id=n) for message_id, n in ((late, 5), (early, 3))]
     for row in rows:
         with store.begin() as connection:
-            connection.execute(hits.link_hits.insert().values(dict(zip(fields, row, strict=True))))
+            connection.execute(engagement_requests.link_hits.insert().values(dict(zip(fields, row, strict=True))))
         assert take(post).hits == 1
     assert [p["message_key"] for event, p in post.events() if event == "Email Link Clicked"] == ["m2", "m1"]
 
@@ -197,12 +197,12 @@ def test_three_complaints_in_a_thousand_stop_marketing(store: Store) -> None:
     sent(post, *(post.message(n) for n in range(1, 5)))
     tell(post, report("complained", "m1"))
     with store.read() as connection:
-        known = switches.everything(connection)
-    assert switches.warning(known, "email.marketing").on
-    assert switches.braked(known) == frozenset()
+        known = sending_switches.everything(connection)
+    assert sending_switches.warning(known, "email.marketing").on
+    assert sending_switches.braked(known) == frozenset()
     tell(post, report("complained", "m2"), report("complained", "m3"))
     with store.read() as connection:
-        assert switches.braked(switches.everything(connection)) == {"email.marketing"}
+        assert sending_switches.braked(sending_switches.everything(connection)) == {"email.marketing"}
 
 
 def test_a_warning_goes_by_itself_when_the_rates_recover(store: Store) -> None:
@@ -211,13 +211,15 @@ def test_a_warning_goes_by_itself_when_the_rates_recover(store: Store) -> None:
     tell(post, report("complained", "m1"))
     take(post)
     with store.read() as connection:
-        assert switches.warning(switches.everything(connection), "email.marketing").on, "nothing has changed"
+        assert sending_switches.warning(sending_switches.everything(connection), "email.marketing").on, (
+            "nothing has changed"
+        )
     with store.begin() as connection:
         # As if a thousand had gone out since, the complained one is past the window.
         connection.execute(table.update().where(table.c.id == ids[0]).values(handed_over_at=None))
     take(post)
     with store.read() as connection:
-        warning = switches.warning(switches.everything(connection), "email.marketing")
+        warning = sending_switches.warning(sending_switches.everything(connection), "email.marketing")
     assert (warning.on, warning.reason) == (False, "recovered")
 
 
@@ -225,7 +227,7 @@ def test_clicks_and_opens_become_events_with_machines_marked(store: Store) -> No
     post = Post(store, LOOSE)
     person, scanned = sent(post, post.message(1), post.message(2))
     with store.begin() as connection:
-        hits.append(
+        engagement_requests.append(
             connection,
             [
                 HitRow(person, NOW, "", "Mail", "", "GET"), HitRow(person, NOW, "https://a", "Mail", "", "GET"),
@@ -256,7 +258,7 @@ def test_a_provider_s_clicks_are_judged_like_our_own(store: Store) -> None:
     tell(post, report("clicked", url="https://a", user_agent="Mail", ip="192.0.2.1"), report("opened"))
     assert names(post)[1:] == ["Email Link Clicked", "Email Opened"]
     with store.read() as connection:
-        kept = hits.of_messages(connection, [message_id])[message_id]
+        kept = engagement_requests.of_messages(connection, [message_id])[message_id]
     assert "192.0.2.1" not in repr(kept)
     assert kept[0].ip_hash == network_address_hash(post.secret, "192.0.2.1")
 
@@ -267,7 +269,7 @@ def test_a_provider_s_word_its_networks_and_its_silence_are_kept_for_the_rules(s
     said = [report("opened", is_machine=True), report("opened", ip="17.58.0.1"), report("clicked", url="https://a")]
     tell(post, *said)
     with store.read() as connection:
-        kept = hits.of_messages(connection, [message_id])[message_id]
+        kept = engagement_requests.of_messages(connection, [message_id])[message_id]
     assert sorted((h.is_said, h.network, h.user_agent) for h in kept) == [
         (False, "", UNTOLD),
         (False, "apple", UNTOLD),
@@ -282,12 +284,12 @@ def test_rules_are_asked_again_over_what_was_judged(store: Store) -> None:
     (message_id,) = sent(post, post.message(1))
     with store.begin() as connection:
         rows = [HitRow(message_id, NOW, f"https://{n}", "Mail", "", "GET" if n else "HEAD") for n in range(2)]
-        hits.append(connection, rows)
+        engagement_requests.append(connection, rows)
     take(post)
     assert judge_again(store, rule, LATER) == 0
     assert judge_again(store, lambda *_: None, LATER) == 1
     with store.read() as connection:
-        assert [hit.is_machine for hit in hits.read(connection, 0, 9)] == [False, False]
+        assert [hit.is_machine for hit in engagement_requests.read(connection, 0, 9)] == [False, False]
     told = [(p["url"], p["machine"]) for event, p in post.events() if event == "Email Link Clicked"]
     assert told == [("https://0", True), ("https://1", False), ("https://0", False)]
 
@@ -296,7 +298,7 @@ def test_a_chunk_that_fails_is_taken_again_and_tells_nothing_twice(store: Store)
     post = Post(store)
     (message_id,) = sent(post, post.message(1))
     with store.begin() as connection:
-        hits.append(connection, [HitRow(message_id, NOW, "https://a", "Mail", "", "GET")])
+        engagement_requests.append(connection, [HitRow(message_id, NOW, "https://a", "Mail", "", "GET")])
 
     def broken(*_: object) -> str | None:
         raise RuntimeError("a bug in a rule")

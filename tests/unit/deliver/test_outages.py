@@ -13,13 +13,13 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from keepers.model.delivery import Outcome, Outgoing
-from keepers.pipeline.deliver import Deliverer
-from keepers.pipeline.deliver_claim import one_by_one
-from keepers.running import delivering
-from keepers.running.delivering import DeliveryLoop
-from keepers.store import claims, workers
+from keepers.delivery.claim import one_by_one
+from keepers.delivery.worker import Deliverer
+from keepers.model.message import Outcome, Outgoing
+from keepers.server import delivery_loop
+from keepers.server.delivery_loop import DeliveryLoop
 from keepers.store.database import Store
+from keepers.store.messages import claims, workers
 from unit.deliver.posting import LOOSE, NOW, Post, Wire, hours, render
 
 PATIENCE_S = 20.0
@@ -70,9 +70,9 @@ def test_a_worker_closes_whether_or_not_its_store_answers(store: Store, monkeypa
 
 
 def test_the_loop_outlives_an_outage_and_goes_on(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivering, "_EVERY_S", 0.001)
-    monkeypatch.setattr(delivering, "clock", lambda: NOW)
-    monkeypatch.setattr(delivering, "_LONGEST_PAUSE_S", 0.01)
+    monkeypatch.setattr(delivery_loop, "_EVERY_S", 0.001)
+    monkeypatch.setattr(delivery_loop, "clock", lambda: NOW)
+    monkeypatch.setattr(delivery_loop, "_LONGEST_PAUSE_S", 0.01)
     post, outage = Post(sqlite_store, LOOSE), Outage(sqlite_store, monkeypatch)
     all_sent, known = Event(), set[str]()
 

@@ -8,13 +8,15 @@ from datetime import datetime, timedelta
 import pytest
 
 from keepers.channels.base import backoff
-from keepers.model.delivery import Content, Outcome, Outgoing
+from keepers.delivery import send
+from keepers.delivery.rates import Rates
 from keepers.model.errors import UserError
-from keepers.pipeline import deliver_flow
-from keepers.pipeline.deliver_rates import Rates
-from keepers.store import claims, coupons, message_copies, messages, runs, suppressions, switches
+from keepers.model.message import Content, Outcome, Outgoing
 from keepers.store.database import Store
-from keepers.store.runs import RunRow
+from keepers.store.journeys import runs
+from keepers.store.journeys.runs import RunRow
+from keepers.store.messages import claims, coupons, message_copies, messages, sending_switches
+from keepers.store.profiles import suppressions
 from unit.deliver.posting import LOOSE, NOW, Post, Wire, hours, render
 
 
@@ -155,12 +157,12 @@ def test_too_many_hard_bounces_stop_the_stream_and_nothing_else(store: Store, ha
     post.deliver(Wire(), NOW + hours(1))
     assert post.statuses(ids) == ["skipped(brake.hard_bounces)" if is_braked else "sent", "sent"]
     with store.begin() as connection:
-        switches.set_brake(connection, "email.marketing", False, "list cleaned", NOW + hours(2))
+        sending_switches.set_brake(connection, "email.marketing", False, "list cleaned", NOW + hours(2))
     again = post.queue(post.message(200))
     wire = Wire(lambda _: Outcome("bounced", "gone", "5.1.1", is_hard=True))
     post.deliver(wire, NOW + hours(3))
     with store.read() as connection:
-        assert switches.braked(switches.everything(connection)) == frozenset()
+        assert sending_switches.braked(sending_switches.everything(connection)) == frozenset()
     assert post.statuses(again) == ["bounced(hard)"]
 
 
@@ -271,14 +273,14 @@ def test_the_kill_switch_works_on_what_is_claimed_too(store: Store) -> None:
 
     def many(rows, _now):
         with store.begin() as connection:
-            switches.put(connection, switches.SENDING, False, "a wrong price", NOW)
+            sending_switches.put(connection, sending_switches.SENDING, False, "a wrong price", NOW)
         return [render(row) for row in rows]
 
     post.deliver(wire, render=many)
     assert (post.statuses(ids), wire.keys) == (["queued"], [])
     assert post.at(ids[0]).counted_at is None
     with store.begin() as connection:
-        switches.put(connection, switches.SENDING, True, "put right", NOW)
+        sending_switches.put(connection, sending_switches.SENDING, True, "put right", NOW)
     post.deliver(wire, NOW + hours(1))
     assert post.statuses(ids) == ["sent"]
 
@@ -323,8 +325,8 @@ def test_a_stop_between_two_calls_holds_and_one_during_a_call_that_hangs_cuts_it
         worker.stop()
         assert not worker.run_once(NOW).did_something
     assert post.statuses(ids) == ["queued"] * 3
-    monkeypatch.setattr(deliver_flow, "PATIENCE_S", 0.0)
-    monkeypatch.setattr(deliver_flow, "_WATCHED_S", 0.01)
+    monkeypatch.setattr(send, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(send, "_WATCHED_S", 0.01)
 
     class Hanging(Wire):
         async def send(self, message: Outgoing) -> Outcome:
@@ -379,7 +381,7 @@ def test_a_store_that_fails_loses_no_outcome(sqlite_store: Store, monkeypatch: p
             def fail(*_: object) -> None:
                 raise OSError("disk full")
 
-            patch.setattr(deliver_flow, "record", fail)
+            patch.setattr(send, "record", fail)
             with pytest.raises(OSError, match="disk full"):
                 worker.run_once(NOW)
         worker.run_once(NOW)

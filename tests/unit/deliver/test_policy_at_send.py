@@ -8,15 +8,16 @@ from threading import Barrier, Thread
 import msgspec
 import pytest
 
-from keepers.journeys.policy import ALLOW, Hold, Skip
+from keepers.contact.eligibility import ALLOW, Contact, Hold, MessageCandidate, Skip
 from keepers.model.consent import Consent
-from keepers.model.delivery import Outcome
 from keepers.model.errors import UserError
-from keepers.pipeline.facts import Candidate, Contact
-from keepers.store import consents, journey_states, messages, runs, suppressions, switches
+from keepers.model.message import Outcome
 from keepers.store.database import Store
-from keepers.store.runs import RunRow
-from keepers.store.suppressions import Suppression
+from keepers.store.journeys import journey_states, runs
+from keepers.store.journeys.runs import RunRow
+from keepers.store.messages import messages, sending_switches
+from keepers.store.profiles import consents, suppressions
+from keepers.store.profiles.suppressions import Suppression
 from unit.deliver.posting import LOOSE, NOW, Post, Wire, hours, render
 
 
@@ -145,12 +146,12 @@ def test_the_kill_switch_stops_everything_and_a_brake_one_stream(store: Store) -
     post, wire = Post(store), Wire()
     ids = post.queue(post.message(1), post.message(1, "order", topic="orders", is_transactional=True))
     with store.begin() as connection:
-        switches.put(connection, switches.SENDING, False, "a wrong price", NOW)
+        sending_switches.put(connection, sending_switches.SENDING, False, "a wrong price", NOW)
     assert not post.deliver(wire).did_something
     assert post.statuses(ids) == ["queued", "queued"]
     with store.begin() as connection:
-        switches.put(connection, switches.SENDING, True, "", NOW)
-        switches.set_brake(connection, "email.marketing", True, "complaints", NOW)
+        sending_switches.put(connection, sending_switches.SENDING, True, "", NOW)
+        sending_switches.set_brake(connection, "email.marketing", True, "complaints", NOW)
     post.deliver(wire)
     assert post.statuses(ids) == ["skipped(brake.complaints)", "sent"]
 
@@ -159,13 +160,13 @@ def test_decisions_before_queueing_count_what_waits_ahead(store: Store) -> None:
     post = Post(store, contact=Contact("Europe/Warsaw"))
     post.queue(post.message(1, "cart", priority=1))
     asked = [
-        Candidate(1, "email", "news", "p1@example.com", 3),
-        Candidate(1, "email", "news", "p1@example.com", 0),
-        Candidate(1, "email", "news", None),
-        Candidate(1, "in_app", "hints", "1"),
-        Candidate(1, "email", "orders", "p1@example.com", is_transactional=True),
-        Candidate(1, "webhook", "", "https://x.example", expires_at=NOW),
-        Candidate(9, "email", "news", "p9@example.com"),
+        MessageCandidate(1, "email", "news", "p1@example.com", 3),
+        MessageCandidate(1, "email", "news", "p1@example.com", 0),
+        MessageCandidate(1, "email", "news", None),
+        MessageCandidate(1, "in_app", "hints", "1"),
+        MessageCandidate(1, "email", "orders", "p1@example.com", is_transactional=True),
+        MessageCandidate(1, "webhook", "", "https://x.example", expires_at=NOW),
+        MessageCandidate(9, "email", "news", "p9@example.com"),
     ]
     with store.begin() as connection:
         decided = post.decider.decide(connection, asked, NOW)
@@ -209,7 +210,7 @@ def test_a_candidate_s_hash_is_made_where_it_is_missing(sqlite_store: Store) -> 
     post = Post(sqlite_store)
     with sqlite_store.begin() as connection:
         suppressions.add(connection, [Suppression("email", post.decider.hash("email", "a@b.c"), "manual", NOW)])
-        asked = Candidate(1, "email", "orders", "A@b.c ", is_transactional=True)
+        asked = MessageCandidate(1, "email", "orders", "A@b.c ", is_transactional=True)
         assert post.decider.decide(connection, [asked], NOW) == [Skip("suppressed.manual")]
         assert post.decider.decide(connection, [msgspec.structs.replace(asked, recipient="x@b.c")], NOW) == [ALLOW]
 

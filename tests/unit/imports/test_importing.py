@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from keepers.ingest.imports.run import ImportReport, Mapping, dry_run, run_import
 from keepers.model.errors import UserError
-from keepers.model.profile import bucket_key
-from keepers.pipeline.importing import ImportReport, Mapping, dry_run, run_import
+from keepers.model.identity import bucket_key
 from keepers.store.database import Store
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load

@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from keepers.journeys.advance import advance
-from keepers.journeys.definition import Journey
+from keepers.contact.eligibility import ALLOW, Decision
+from keepers.journeys.definition import Journey, begin
 from keepers.journeys.parse import parse_journey
-from keepers.journeys.policy import ALLOW, Decision
-from keepers.journeys.requests import Ask, Check, Look, Question, Reply
-from keepers.journeys.run import Effect, Moved, Needs, Run, Trail, begin
+from keepers.journeys.requests import AskConditions, Check, Look, Reply, StepQuestion
+from keepers.journeys.run import Effect, Moved, NeedsAnswers, Run, Trail
+from keepers.journeys.walk import advance
 
 MONDAY = datetime(2026, 3, 2, 12, 0)
 Answer = bool | Reply | Callable[[Run, datetime], bool | Reply]
@@ -36,16 +36,16 @@ class Customer:
         self.holds: dict[str, Answer] = {}
         self.traits: dict[str, Any] = {}
         self.decisions: dict[str, Decision] = {}
-        self.asked: list[Question] = []
+        self.asked: list[StepQuestion] = []
         self.effects: list[Effect] = []
         self.trail: list[Trail] = []
-        self.watched: frozenset[Ask | Look] = frozenset()
+        self.watched: frozenset[AskConditions | Look] = frozenset()
         self.run = begin(definition, profile_id=1, bucket_key="anna", zone=zone, now=now, trigger=trigger)
 
-    def answer(self, question: Question) -> Any:
+    def answer(self, question: StepQuestion) -> Any:
         self.asked.append(question)
         match question:
-            case Ask(name):
+            case AskConditions(name):
                 found = self.holds.get(name, False)
                 found = found(self.run, self.now) if callable(found) else found
                 return found if isinstance(found, Reply) else Reply(found)
@@ -64,12 +64,12 @@ class Customer:
         raise AssertionError("it never comes to rest")
 
     def once(self) -> Moved:
-        answers: dict[Question, Any] = {}
+        answers: dict[StepQuestion, Any] = {}
         for _ in range(20):
             moved = advance(self.journey, self.run, self.now, answers)
             if isinstance(moved, Moved):
                 break
-            assert isinstance(moved, Needs)
+            assert isinstance(moved, NeedsAnswers)
             assert moved.questions - set(answers), "asks again what was answered"
             answers |= {question: self.answer(question) for question in moved.questions}
         else:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from keepers.journeys.assign import fraction, pick
-from keepers.journeys.refs import keys_for, keys_of, refs_in, resolve
+from keepers.journeys.bucketing import fraction, pick
+from keepers.journeys.references import keys_for, keys_of, refs_in, resolve
 from unit.journeys.driving import MONDAY, Customer, at, journey
 
 RUN = replace(

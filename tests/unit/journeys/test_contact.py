@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from keepers.journeys.contact import ContactRules, parse_contact
-from keepers.journeys.policy import ALLOW, Facts, Hold, decide
+from keepers.contact.eligibility import ALLOW, Facts, Hold, decide
+from keepers.contact.rules import ContactRules, parse_contact
 from keepers.model.errors import DefinitionError
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from keepers.journeys.entries import DateEntry, ScheduleEntry
-from keepers.journeys.entry import (
-    Refused,
+from keepers.journeys.entry.definitions import DateEntry, ScheduleEntry
+from keepers.journeys.entry_rules import (
+    EntryRejected,
     candidate_days,
     date_occurrences,
     may_enter,
@@ -23,57 +23,59 @@ DAY = timedelta(days=1)
 Earlier = tuple[str, datetime, datetime | None]
 
 
-def enter(reentry: Any, earlier: list[Earlier] | None = None, trigger: Any = None, **told: Any) -> str | Refused:
+def enter(reentry: Any, earlier: list[Earlier] | None = None, trigger: Any = None, **told: Any) -> str | EntryRejected:
     definition = journey({"id": "a", "exit": "x"}, reentry=reentry)
     return may_enter(definition, earlier or [], {"time": format_instant(MONDAY)} | (trigger or {}), MONDAY, **told)
 
 
 def test_never_lets_in_once() -> None:
     assert enter("never") == "once"
-    assert enter("never", [("once", MONDAY - 90 * DAY, MONDAY - 80 * DAY)]) == Refused("already_entered")
+    assert enter("never", [("once", MONDAY - 90 * DAY, MONDAY - 80 * DAY)]) == EntryRejected("already_entered")
 
 
 def test_after_exit_lets_in_again_when_the_run_before_has_ended() -> None:
-    assert enter("after_exit", [("seq:1", MONDAY - DAY, None)], {"seq": 2}) == Refused("still_in")
+    assert enter("after_exit", [("seq:1", MONDAY - DAY, None)], {"seq": 2}) == EntryRejected("still_in")
     assert enter("after_exit", [("seq:1", MONDAY - DAY, MONDAY)], {"seq": 2}) == "seq:2"
 
 
 def test_the_same_trigger_starts_one_run_however_often_it_is_seen() -> None:
-    assert enter("after_exit", [("seq:2", MONDAY, MONDAY)], {"seq": 2}) == Refused("already_entered")
+    assert enter("after_exit", [("seq:2", MONDAY, MONDAY)], {"seq": 2}) == EntryRejected("already_entered")
     key = enter("after_exit")
     assert key == "at:2026-03-02T12:00:00Z"
-    assert enter("after_exit", [(str(key), MONDAY, MONDAY)]) == Refused("already_entered")
+    assert enter("after_exit", [(str(key), MONDAY, MONDAY)]) == EntryRejected("already_entered")
 
 
 def test_after_a_span_lets_in_again_when_it_is_over() -> None:
-    assert enter({"after": "30d"}, [("seq:1", MONDAY - 29 * DAY, MONDAY - 28 * DAY)], {"seq": 2}) == Refused("too_soon")
+    assert enter({"after": "30d"}, [("seq:1", MONDAY - 29 * DAY, MONDAY - 28 * DAY)], {"seq": 2}) == EntryRejected(
+        "too_soon"
+    )
     assert enter({"after": "30d"}, [("seq:1", MONDAY - 30 * DAY, MONDAY - 28 * DAY)], {"seq": 2}) == "seq:2"
-    assert enter({"after": "30d"}, [("seq:1", MONDAY - 30 * DAY, None)], {"seq": 2}) == Refused("still_in")
+    assert enter({"after": "30d"}, [("seq:1", MONDAY - 30 * DAY, None)], {"seq": 2}) == EntryRejected("still_in")
 
 
 def test_per_a_property_there_is_one_run_for_each_value() -> None:
     per = {"per": "order_id"}
     assert enter(per, [("order_id=A1", MONDAY, None)], {"order_id": "A2"}) == "order_id=A2"
-    assert enter(per, [("order_id=A1", MONDAY, MONDAY)], {"order_id": "A1"}) == Refused("already_entered")
-    assert enter(per, [("order_id=5", MONDAY, None)], {"order_id": 5}) == Refused("already_entered")
-    assert enter(per, [("order_id=5", MONDAY, None)], {"order_id": 5.0}) == Refused("already_entered")
-    assert enter(per) == Refused("no_value.order_id")
+    assert enter(per, [("order_id=A1", MONDAY, MONDAY)], {"order_id": "A1"}) == EntryRejected("already_entered")
+    assert enter(per, [("order_id=5", MONDAY, None)], {"order_id": 5}) == EntryRejected("already_entered")
+    assert enter(per, [("order_id=5", MONDAY, None)], {"order_id": 5.0}) == EntryRejected("already_entered")
+    assert enter(per) == EntryRejected("no_value.order_id")
 
 
 def test_a_late_event_starts_nothing_when_it_is_older_than_max_age() -> None:
     late = {"time": format_instant(MONDAY - timedelta(hours=72, seconds=1))}
-    assert enter("never", trigger=late) == Refused("too_old")
+    assert enter("never", trigger=late) == EntryRejected("too_old")
     assert enter("never", trigger={"time": format_instant(MONDAY - timedelta(hours=72))}) == "once"
 
 
 @pytest.mark.parametrize("cause", ["import", "backfill", "merge", "definition"])
 def test_nobody_is_enrolled_by_accident(cause: Any) -> None:
-    assert enter("never", cause=cause) == Refused(f"not_live.{cause}")
+    assert enter("never", cause=cause) == EntryRejected(f"not_live.{cause}")
 
 
 def test_journeys_that_start_one_another_come_to_an_end() -> None:
     assert enter("never", hops=10) == "once"
-    assert enter("never", hops=11) == Refused("too_many_hops")
+    assert enter("never", hops=11) == EntryRejected("too_many_hops")
 
 
 def due(entry: DateEntry, value: Any, after: str, until: str, zone: str = "Europe/Warsaw") -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from keepers.journeys.moving import move, resume
+from keepers.journeys.version_change import move, resume
 from unit.journeys.driving import MONDAY, Customer, journey
 
 HOUR = timedelta(hours=1)

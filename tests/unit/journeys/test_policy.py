@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from keepers.journeys.contact import ContactRules, parse_contact
-from keepers.journeys.policy import ALLOW, Facts, Hold, Skip, decide, national_holidays, together
+from keepers.contact.eligibility import ALLOW, Facts, Hold, Skip, decide, national_holidays, together
+from keepers.contact.rules import ContactRules, parse_contact
 from unit.journeys.driving import at
 
 NOON = at("2026-03-02 12:00")

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from keepers.journeys.policy import Hold, Skip
-from keepers.journeys.requests import Ask, Call, Check, Emit, Expose, Start, Update
-from keepers.journeys.run import ARMS, begin
+from keepers.contact.eligibility import Hold, Skip
+from keepers.i18n.locales import LOCALES
+from keepers.journeys.definition import begin
+from keepers.journeys.requests import AskConditions, Call, Check, EmitEvent, Expose, StartJourney, UpdateTraits
+from keepers.journeys.run import ARMS
 from keepers.journeys.steps.registry import STEPS
-from keepers.model.definitions import LOCALES
 from unit.journeys.driving import MONDAY, Customer, at, journey
 
 HOUR = timedelta(hours=1)
@@ -147,7 +148,7 @@ def test_a_wait_for_an_event_counts_only_what_comes_after_it_was_entered() -> No
 def test_a_wait_without_a_timeout_waits_for_its_question_alone() -> None:
     anna = Customer(journey({"id": "w", "wait": {"event": "Paid"}}))
     assert anna.wake().wake_at is None
-    assert anna.watched == {Ask("w.until")}
+    assert anna.watched == {AskConditions("w.until")}
 
 
 def test_a_window_lets_through_while_it_is_open() -> None:
@@ -288,9 +289,9 @@ def test_traits_events_and_starts_take_values_of_the_run() -> None:
     anna = Customer(definition, total=12.5, order={"id": "A7"})
     anna.wake()
     assert [e.request for e in anna.effects] == [
-        Update({"welcomed": True, "spent": 12.5}),
-        Emit("Welcomed", {"at": "2026-03-02T12:00:00Z"}),
-        Start("second", {"order_id": "A7", "none": None}),
+        UpdateTraits({"welcomed": True, "spent": 12.5}),
+        EmitEvent("Welcomed", {"at": "2026-03-02T12:00:00Z"}),
+        StartJourney("second", {"order_id": "A7", "none": None}),
     ]
 
 
@@ -323,7 +324,7 @@ def test_a_webhook_is_called_once_and_its_answer_can_be_used_later() -> None:
     assert anna.wake(MONDAY + timedelta(minutes=1)).wake_at == MONDAY + HOUR
     answered(anna, {"status": 200, "body": {"tier": "gold"}})
     assert anna.wake().reason == "happy"
-    assert [e.request for e in anna.effects[1:]] == [Emit("Told", {"tier": "gold"})]
+    assert [e.request for e in anna.effects[1:]] == [EmitEvent("Told", {"tier": "gold"})]
 
 
 @pytest.mark.parametrize("answer", [{"status": 500}, {"status": 0, "body": None}, {"status": "x"}])

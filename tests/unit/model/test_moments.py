@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keepers.model.errors import UserError
@@ -21,8 +21,9 @@ from keepers.model.moments import (
     parse_moment,
     parse_zone,
 )
+from profiles import examples
 
-quick = settings(max_examples=300, derandomize=True, database=None, deadline=None)
+quick = examples(3)
 
 
 @quick

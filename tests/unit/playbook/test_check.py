@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from keepers.audience.engagement import EVENTS, OWN_EVENTS
-from keepers.audience.schema import EventTable, Schema
+from keepers.conditions.message_events import EVENTS, OWN_EVENTS
+from keepers.conditions.schema import EventTable, Schema
+from keepers.delivery.system_events import event_name
 from keepers.model.errors import DefinitionError
-from keepers.pipeline.said import event_name
 from keepers.playbook.check import Finding, check, order
 from keepers.playbook.load import Playbook, load_bodies
 from keepers.playbook.plan import _changes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keepers.audience import ast
+from keepers.conditions import ast
 from keepers.model.errors import NotFoundError, UserError
 from keepers.playbook.load import Playbook, PlaybookErrors, load, load_bodies
 

@@ -12,26 +12,26 @@ from typing import Any
 
 import pytest
 
-from keepers.audience.graph import RHYTHM_TRAITS
-from keepers.audience.reading import parse_segment
-from keepers.journeys.contact import parse_contact
+from keepers.conditions.graph import RHYTHM_TRAITS
+from keepers.conditions.parsing.definitions import parse_segment
+from keepers.contact.rules import parse_contact
+from keepers.i18n.locales import LOCALES
 from keepers.journeys.definition import Journey
 from keepers.journeys.graph import check
 from keepers.journeys.parse import parse_journey
-from keepers.journeys.steps.message import Message
+from keepers.journeys.steps.actions.message import Message
 from keepers.model.consent import Topic, parse_topic
-from keepers.model.definitions import LOCALES
-from keepers.model.delivery import Content
-from keepers.model.offers import parse_coupon_pool
-from keepers.playbook import catalog
+from keepers.model.coupons import parse_coupon_pool
+from keepers.model.message import Content
 from keepers.playbook.check import check as check_playbook
 from keepers.playbook.load import load, read_file
 from keepers.playbook.references import references
+from keepers.playbook.shipped import lifecycles
 from keepers.render.check import check_message, check_snippet
 from keepers.render.definition import MessageTemplate, Snippet, parse_message, parse_snippet
-from keepers.render.render import Renderer
+from keepers.render.renderer import Renderer
 
-FOLDER = catalog.FOLDER / "journeys"
+FOLDER = lifecycles.FOLDER / "journeys"
 FILES = sorted(FOLDER.glob("*.yaml"))
 JOURNEYS = [
     *("browse-abandonment", "cart-abandonment", "lead-nurturing", "loyalty-thanks", "order-confirmed"),
@@ -188,7 +188,7 @@ def test_a_journey_checks_clean_and_knows_its_messages(name: str) -> None:
 
 
 def test_all_together_and_the_vocabulary_check_clean(tmp_path: Path) -> None:
-    for path in (catalog.FOLDER / catalog.VOCABULARY, *FILES):
+    for path in (lifecycles.FOLDER / lifecycles.VOCABULARY, *FILES):
         shutil.copy(path, tmp_path)
     playbook = load(tmp_path)
     assert check_playbook(playbook) == []
@@ -241,7 +241,7 @@ def _asked(name: str, role: str) -> set[str]:
 
 @pytest.mark.parametrize("name", JOURNEYS)
 def test_a_journey_asks_about_words_and_segments_that_ship(name: str) -> None:
-    vocabulary = catalog.shipped()
+    vocabulary = lifecycles.shipped()
     own = {entry["id"] for _, entry in _entries("segments")}
     assert _asked(name, "segment") <= set(vocabulary.segments) | own
     assert not _asked(name, "stage"), "whichever lifecycle a workspace has chosen"
@@ -261,7 +261,7 @@ def test_the_journeys_of_the_demo_work_with_purchases_alone() -> None:
 
 
 def test_own_segments_read_and_ask_about_what_ships() -> None:
-    vocabulary = catalog.shipped()
+    vocabulary = lifecycles.shipped()
     for where, entry in _entries("segments"):
         assert parse_segment(entry, None, where).id not in vocabulary.segments
         for reference in references(entry["who"], "person", "who"):
@@ -279,7 +279,7 @@ def test_the_contact_rules_written_out_are_the_defaults() -> None:
 
 
 def test_starter_journeys_are_no_part_of_the_lifecycle_templates() -> None:
-    assert not any("journeys/" in file for file, _ in catalog.shipped().sources.values())
+    assert not any("journeys/" in file for file, _ in lifecycles.shipped().sources.values())
 
 
 def test_both_layouts_are_the_same_but_for_the_footer() -> None:

@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from keepers.playbook import catalog
+from keepers.evaluation.active_queries import ActiveQueries, Definitions, build
+from keepers.evaluation.evaluator import Evaluator
+from keepers.playbook.shipped import lifecycles as catalog
 from keepers.scores.rhythm import Fit
-from keepers.warehouse.answers import Answerer
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
-from keepers.warehouse.standing import Definitions, Standing, build
 from warehouse_rows import START, Row, row
 
 NOW = START + timedelta(days=800)
@@ -38,7 +38,7 @@ FRESH: Story = [(ORDER, 3, {"order_id": "A"})]
 COMPLAINT: Story = [("Complaint Opened", 9, {"complaint_id": "c1"})]
 
 
-def _standing() -> Standing:
+def _standing() -> ActiveQueries:
     shipped = catalog.shipped()
     return build(
         Definitions(
@@ -220,7 +220,7 @@ def _answer(stories: dict[str, Story], lifecycles: list[str]) -> Where:
     rows = [r for n, story in enumerate(stories.values()) for r in _rows(story, 10 * n)]
     warehouse = Warehouse.open(None)
     load(warehouse, [r._replace(seq=seq) for seq, r in enumerate(rows, start=1)])
-    cursor = Answerer(warehouse).as_of(STANDING, [f"lifecycle:{name}" for name in lifecycles], NOW)
+    cursor = Evaluator(warehouse).as_of(STANDING, [f"lifecycle:{name}" for name in lifecycles], NOW)
     found: Where = {(name, who): {} for name in stories for who in (PERSON, ACCOUNT)}
     wanted = {STANDING.asks[f"lifecycle:{x}"].number: STANDING.definitions.lifecycles[x] for x in lifecycles}
     names = list(stories)

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from keepers.audience.schema import EventTable, Schema
-from keepers.model.definitions import LOCALES
+from keepers.conditions.schema import EventTable, Schema
+from keepers.i18n.locales import LOCALES
 from keepers.model.errors import ConflictError, NotFoundError
-from keepers.playbook import catalog
 from keepers.playbook.check import check, order
-from keepers.playbook.install import install
 from keepers.playbook.load import Playbook, load, read_file
+from keepers.playbook.shipped import lifecycles
+from keepers.playbook.shipped.install import install
 
-ALL = tuple(catalog.templates())
+ALL = tuple(lifecycles.templates())
 STAGES = {
     "three-phase": "collect convert create",
     "funnel": "awareness engagement consideration conversion retention loyalty",
@@ -51,17 +51,17 @@ def _texts(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from _texts(item, f"{path}[{n}]")
 
 
-FILES = sorted(catalog.FOLDER.glob("*.yaml"))
+FILES = sorted(lifecycles.FOLDER.glob("*.yaml"))
 
 
 def test_all_eleven_are_there_with_their_stages_in_order() -> None:
-    assert {t.id: " ".join(s.id for s in t.stages) for t in catalog.templates().values()} == STAGES
-    assert list(catalog.templates()) == list(STAGES)
+    assert {t.id: " ".join(s.id for s in t.stages) for t in lifecycles.templates().values()} == STAGES
+    assert list(lifecycles.templates()) == list(STAGES)
 
 
 def test_all_together_check_clean_and_have_an_order() -> None:
-    assert check(catalog.shipped()) == []
-    assert sum(map(len, order(catalog.shipped()))) == len(catalog.shipped().asking)
+    assert check(lifecycles.shipped()) == []
+    assert sum(map(len, order(lifecycles.shipped()))) == len(lifecycles.shipped().asking)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
@@ -88,7 +88,7 @@ def test_no_file_is_longer_than_a_person_reads(path: Path) -> None:
 
 
 def test_every_stage_has_needs_signals_touchpoints_and_metrics() -> None:
-    for lifecycle in catalog.shipped().lifecycles.values():
+    for lifecycle in lifecycles.shipped().lifecycles.values():
         for stage in lifecycle.stages:
             for texts in (stage.needs, stage.signals, stage.touchpoints, stage.metrics):
                 assert texts, f"{lifecycle.id}.{stage.id}"
@@ -96,21 +96,21 @@ def test_every_stage_has_needs_signals_touchpoints_and_metrics() -> None:
 
 
 def test_everything_in_the_vocabulary_is_used_by_some_template() -> None:
-    shipped = catalog.shipped()
-    used = catalog.needed(shipped.lifecycles)
+    shipped = lifecycles.shipped()
+    used = lifecycles.needed(shipped.lifecycles)
     assert {f"event:{e}" for e in shipped.events} | {f"segment:{s}" for s in shipped.segments} <= used
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_words_a_template_declares_are_those_it_asks_about(name: str) -> None:
-    template = catalog.template(name)
-    nodes = catalog.needed(template.lifecycles)
+    template = lifecycles.template(name)
+    nodes = lifecycles.needed(template.lifecycles)
     asked = {n.removeprefix("event:") for n in nodes if n.startswith("event:")}
     if template.of == "account":
         asked.discard("purchase")  # only the rhythm of people needs it
     assert set(template.words) == asked
     for word, events in template.words.items():
-        sources = {s.event for s in catalog.shipped().events[word].sources}
+        sources = {s.event for s in lifecycles.shipped().events[word].sources}
         assert set(events) | {word} == sources | {word}
 
 
@@ -121,9 +121,11 @@ def test_a_template_installed_alone_checks_clean(name: str, tmp_path: Path) -> N
     assert all(p.is_file() for p in written)
     playbook = load(folder)
     assert check(playbook) == []
-    assert set(catalog.template(name).lifecycles) <= set(playbook.lifecycles)
+    assert set(lifecycles.template(name).lifecycles) <= set(playbook.lifecycles)
     nodes = {f"event:{e}" for e in playbook.events} | {f"segment:{s}" for s in playbook.segments}
-    assert nodes == {n for n in catalog.needed([name, *catalog.template(name).lifecycles]) if not n.startswith("life")}
+    assert nodes == {
+        n for n in lifecycles.needed([name, *lifecycles.template(name).lifecycles]) if not n.startswith("life")
+    }
     assert not any("template:" in p.read_text() for p in written)
 
 
@@ -135,8 +137,8 @@ def test_installed_one_after_another_they_are_the_same_as_together(tmp_path: Pat
     install(tmp_path / "together", ALL)
     for name in reversed(ALL):
         install(tmp_path / "apart", [name])
-    assert _definitions(load(tmp_path / "together")) == _definitions(catalog.shipped())
-    assert _definitions(load(tmp_path / "apart")) == _definitions(catalog.shipped())
+    assert _definitions(load(tmp_path / "together")) == _definitions(lifecycles.shipped())
+    assert _definitions(load(tmp_path / "apart")) == _definitions(lifecycles.shipped())
 
 
 def test_what_a_marketer_has_edited_is_not_written_over(tmp_path: Path) -> None:
@@ -163,11 +165,11 @@ def test_no_template_gives_the_words_everybody_needs(tmp_path: Path) -> None:
 
 
 def test_value_and_its_phases_see_everything_with_purchases_alone() -> None:
-    assert catalog.blind_words(catalog.template("value"), ONLY_PURCHASES) == []
+    assert lifecycles.blind_words(lifecycles.template("value"), ONLY_PURCHASES) == []
 
 
 def test_what_purchases_alone_cannot_show_is_said() -> None:
-    blind = {b.word: b for b in catalog.blind_words(catalog.template("finders-keepers"), ONLY_PURCHASES)}
+    blind = {b.word: b for b in lifecycles.blind_words(lifecycles.template("finders-keepers"), ONLY_PURCHASES)}
     assert set(blind) == {"interest", "complaint", "referral_converted", "review", "promoter", "shared"}
     assert blind["interest"].stages == ("finders-keepers.consideration",)
     assert blind["interest"].empty == (), "lost buyers are still seen there"
@@ -179,15 +181,15 @@ def test_what_purchases_alone_cannot_show_is_said() -> None:
 def test_a_word_mapped_by_the_workspace_is_no_longer_blind(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text("events:\n  - {id: interest, from: Kartka otwarta}\n")
     schema = Schema(1, {e: EventTable(e) for e in ("Order Completed", "Kartka otwarta")})
-    blind = catalog.blind_words(catalog.template("finders-keepers"), schema, load(tmp_path))
+    blind = lifecycles.blind_words(lifecycles.template("finders-keepers"), schema, load(tmp_path))
     assert "interest" not in {b.word for b in blind}
 
 
 @pytest.mark.parametrize("name", [n for n in ALL if n != "b2b"])
 def test_buyers_are_staged_when_only_purchases_arrive(name: str) -> None:
     """Every template keeps a place for those who never bought, and for those who did."""
-    template = catalog.template(name)
-    empty = {e for b in catalog.blind_words(template, ONLY_PURCHASES) for e in b.empty}
+    template = lifecycles.template(name)
+    empty = {e for b in lifecycles.blind_words(template, ONLY_PURCHASES) for e in b.empty}
     reachable = [s.id for s in template.stages if f"{name}.{s.id}" not in empty]
     assert reachable[0] == template.stages[0].id
     assert len(reachable) >= 2

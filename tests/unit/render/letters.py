@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from keepers.model.delivery import Content
+from keepers.model.message import Content
 from keepers.render.definition import MessageTemplate, parse_message, parse_snippet
-from keepers.render.links import Links
-from keepers.render.render import Renderer
+from keepers.render.links import LinkSigner
+from keepers.render.renderer import Renderer
 
-LINKS = Links(b"k" * 32, "https://k.example")
+LINKS = LinkSigner(b"k" * 32, "https://k.example")
 KEY = "welcome:1:hello:1:email:x"
 
 

@@ -11,14 +11,17 @@ import pytest
 from liquid.exceptions import LiquidError
 
 from keepers.render.compose import TEXT
-from keepers.render.filters import FILTERS, plural_categories
-from keepers.render.sandbox import Letter, run
+from keepers.render.liquid.context import MessageContext
+from keepers.render.liquid.filters import FILTERS, plural_categories
+from keepers.render.liquid.sandbox import run
 
 NOON = datetime(2026, 3, 1, 12, 30)
 
 
 def written(source: str, locale: str = "en", *, zone: str = "", currency: str = "", **data: Any) -> str:
-    letter = Letter(locale, clock=time.monotonic, now=NOON, zone=ZoneInfo(zone) if zone else None, currency=currency)
+    letter = MessageContext(
+        locale, clock=time.monotonic, now=NOON, zone=ZoneInfo(zone) if zone else None, currency=currency
+    )
     return run(TEXT.compiled("{{ " + source + " }}"), data, letter).replace("\u00a0", " ").replace("\u202f", " ")
 
 

@@ -15,14 +15,15 @@ from keepers.render.check import check_message
 from keepers.render.compose import TEXT
 from keepers.render.definition import parse_message, parse_snippet
 from keepers.render.errors import RenderError
-from keepers.render.render import Renderer
-from keepers.render.sandbox import MOST_TIME, Letter, run
+from keepers.render.liquid.context import MOST_TIME, MessageContext
+from keepers.render.liquid.sandbox import run
+from keepers.render.renderer import Renderer
 
 BIG = "a" * 1_000_000
 
 
 def rendered(source: str, **data: Any) -> str:
-    return run(TEXT.compiled(source), data, Letter(clock=time.monotonic))
+    return run(TEXT.compiled(source), data, MessageContext(clock=time.monotonic))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_time_runs_out_in_loops_even_where_nothing_is_printed(inside: str) -> No
     template = TEXT.compiled("{% for i in (1..10000) %}" + inside * 100 + "{% endfor %}")
     clock = _ticking()
     with pytest.raises(LiquidError, match="longer than 1 s"):
-        run(template, {}, Letter(clock=lambda: next(clock)))
+        run(template, {}, MessageContext(clock=lambda: next(clock)))
 
 
 def test_a_second_is_a_second() -> None:
@@ -118,7 +119,7 @@ def test_only_data_is_seen_no_attributes(path: str) -> None:
 
 def test_the_clock_is_the_letters() -> None:
     assert rendered("{{ now }}{{ today }}{{ 'now' | date: '%Y' }}") == "now"
-    letter = Letter(clock=time.monotonic, now=datetime(2026, 3, 1))
+    letter = MessageContext(clock=time.monotonic, now=datetime(2026, 3, 1))
     assert run(TEXT.compiled("{{ 'now' | date: '%Y' }}"), {}, letter) == "2026"
 
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepers.model.errors import UserError
-from keepers.render.links import MOST_TOKEN, PATHS, BadLink, Click, Confirm, Links, OfMessage, Preferences, Purpose
+from keepers.render.links import MOST_TOKEN, PATHS, BadLink, Click, Confirm, LinkSigner, OfMessage, Preferences, Purpose
 
 SECRET, OLDER = b"n" * 32, b"o" * 32
-LINKS = Links(SECRET, "https://k.shop.example/")
+LINKS = LinkSigner(SECRET, "https://k.shop.example/")
 KEY = "welcome:1234567:hello:1:email:ann@shop.example"
 
 
@@ -82,12 +82,12 @@ def test_nothing_of_the_person_can_be_read_from_a_link() -> None:
 
 
 def test_the_newest_secret_signs_and_older_ones_are_still_read() -> None:
-    old = Links(OLDER, "https://k.example").unsubscribe(KEY)
-    rotated = Links([SECRET, OLDER], "https://k.example")
+    old = LinkSigner(OLDER, "https://k.example").unsubscribe(KEY)
+    rotated = LinkSigner([SECRET, OLDER], "https://k.example")
     assert rotated.read("unsubscribe", token_of(old)) == OfMessage(KEY)
-    assert rotated.unsubscribe(KEY) == Links(SECRET, "https://k.example").unsubscribe(KEY)
+    assert rotated.unsubscribe(KEY) == LinkSigner(SECRET, "https://k.example").unsubscribe(KEY)
     with pytest.raises(BadLink):
-        Links(SECRET, "https://k.example").read("unsubscribe", token_of(old))
+        LinkSigner(SECRET, "https://k.example").read("unsubscribe", token_of(old))
 
 
 def test_the_same_link_is_the_same_token() -> None:
@@ -103,7 +103,7 @@ def test_tokens_are_short() -> None:
 
 def test_a_short_secret_is_refused() -> None:
     with pytest.raises(UserError, match="16 bytes"):
-        Links(b"short", "https://k.example")
+        LinkSigner(b"short", "https://k.example")
 
 
 def test_a_letter_may_go_without_tracking() -> None:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from keepers.render.plain import tidy, to_text
+from keepers.render.plain_text import tidy, to_text
 from unit.render.letters import letter, section
 
 

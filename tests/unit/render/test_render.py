@@ -16,7 +16,7 @@ from keepers.render.compose import HTML
 from keepers.render.definition import parse_message
 from keepers.render.errors import RenderError
 from keepers.render.links import Click
-from keepers.render.render import MOST_SUBJECT, Renderer
+from keepers.render.renderer import MOST_SUBJECT, Renderer
 from unit.render.letters import KEY, LINKS, email, inside, letter, renderer, section
 
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from keepers.audience.definitions import Rhythm
+from keepers.conditions.definitions import Rhythm
+from keepers.evaluation.active_queries import Definitions
 from keepers.scores.rhythm import DEFAULT_GAP, ENOUGH_REPEATERS, Fit, fit, frozen, percentile, survival, typical_gap
-from keepers.warehouse.standing import Definitions
 from properties.oracle import Oracle
 from properties.running import answers_at, loaded, segments, standing_of
 from properties.world import World

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from keepers.audience.reading import parse_lifecycle, parse_segment
-from keepers.pipeline.backfill import backfill
-from keepers.warehouse.relay import changes_after, last_change
-from keepers.warehouse.standing import Definitions
+from keepers.conditions.parsing.definitions import parse_lifecycle, parse_segment
+from keepers.evaluation.active_queries import Definitions
+from keepers.evaluation.backfill import backfill
+from keepers.evaluation.changes import changes_after, last_change
 from properties.running import Live
 from warehouse_rows import START, Row, profile, row, track
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from keepers.model.errors import UserError
-from keepers.model.profile import bucket_key
+from keepers.model.identity import bucket_key
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
 from keepers.warehouse.rebuild import rebuild

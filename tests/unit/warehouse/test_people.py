@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
-from keepers.warehouse.people import Person, people, survivors
+from keepers.warehouse.profile_lookup import Person, people, survivors
 from warehouse_rows import START, profile, row, track
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from keepers.warehouse.zones import (
+from keepers.warehouse.zone_offsets import (
     country_zones,
     local_day,
     offset_at,

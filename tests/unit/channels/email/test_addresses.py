@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.channels.addresses import ascii_domain, parse_address, parse_mailbox
+from keepers.channels.email.mailbox_address import ascii_domain, parse_address, parse_mailbox
 from keepers.model.errors import UserError
 
 

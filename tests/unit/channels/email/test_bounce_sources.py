@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from keepers.channels.bounce_sources import BounceListener, read_maildir, read_mbox
-from keepers.model.delivery import Report
+from keepers.channels.email.bounces.sources import BounceListener, read_maildir, read_mbox
 from keepers.model.errors import NotFoundError
+from keepers.model.message import DeliveryReport
 from posting import KEY, NOW, VERP, dsn
 
 
@@ -18,10 +18,10 @@ class Desk:
     """Takes reports, and refuses as often as it is told."""
 
     def __init__(self, refusals: int = 0) -> None:
-        self.reports: list[Report] = []
+        self.reports: list[DeliveryReport] = []
         self.refusals = refusals
 
-    def take(self, reports: Sequence[Report]) -> None:
+    def take(self, reports: Sequence[DeliveryReport]) -> None:
         if self.refusals:
             self.refusals -= 1
             raise RuntimeError("the database is away")

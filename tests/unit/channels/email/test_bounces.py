@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.channels.bounce_reasons import judge
-from keepers.channels.bounces import bounce_reports, read_bounce
-from keepers.channels.verp import Verp
+from keepers.channels.email.bounces.status_notifications import bounce_reports, read_bounce
+from keepers.channels.email.reply_reasons import judge
+from keepers.channels.email.verp import Verp
 from posting import KEY, NOW, VERP, dsn
 
 

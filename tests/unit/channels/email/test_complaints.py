@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.channels.bounce_sources import read_mail
-from keepers.channels.complaints import complaint_reports, unsubscribe_reports
+from keepers.channels.email.bounces.complaints import complaint_reports, unsubscribe_reports
+from keepers.channels.email.bounces.sources import read_mail
 from posting import KEY, NOW, VERP
 
 

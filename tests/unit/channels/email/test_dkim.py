@@ -16,14 +16,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.channels.dkim_signing import Signer
-from keepers.channels.mime import Identity, compose
-from keepers.channels.verp import Verp
-from keepers.model.delivery import Content
+from keepers.channels.email.dkim import Signer
+from keepers.channels.email.mime import SenderIdentity, compose
+from keepers.channels.email.verp import Verp
 from keepers.model.errors import NotFoundError, UserError
+from keepers.model.message import Content
 from posting import NOW, SECRET, message
 
-IDENTITY = Identity("Shop <hello@shop.example>", Verp(SECRET, "bounce.shop.example"))
+IDENTITY = SenderIdentity("Shop <hello@shop.example>", Verp(SECRET, "bounce.shop.example"))
 
 
 def pem(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> bytes:

@@ -11,10 +11,10 @@ from threading import Thread
 
 import pytest
 
-from keepers.channels.imap_source import ImapSettings, read_imap
-from keepers.channels.mailbox import self_signed
-from keepers.model.delivery import Report
+from keepers.channels.email.bounces.imap import ImapSettings, read_imap
+from keepers.devtools.mailbox import self_signed
 from keepers.model.errors import UserError
+from keepers.model.message import DeliveryReport
 from posting import KEY, NOW, VERP, dsn
 
 
@@ -115,7 +115,7 @@ def test_unseen_mail_is_read_and_marked_after_it_was_committed(server: ImapServe
     server.put(10, b"Subject: hi\r\n\r\nhello")
     taken: list[str] = []
 
-    def take(reports: Sequence[Report]) -> None:
+    def take(reports: Sequence[DeliveryReport]) -> None:
         uid = int(reports[0].key, 16)
         assert "\\Seen" not in server.flags[uid], "not marked before it is committed"
         taken.append(reports[0].key[-1])
@@ -130,7 +130,7 @@ def test_unseen_mail_is_read_and_marked_after_it_was_committed(server: ImapServe
 def test_what_was_not_committed_stays_unseen(server: ImapServer, tmp_path: Path) -> None:
     server.put(1, about(1))
 
-    def refuse(reports: Sequence[Report]) -> None:
+    def refuse(reports: Sequence[DeliveryReport]) -> None:
         raise RuntimeError("the database is away")
 
     with pytest.raises(RuntimeError):

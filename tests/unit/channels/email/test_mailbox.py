@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from keepers.channels.mailbox import Mailbox, behave_by_address
-from keepers.model.delivery import Content
+from keepers.devtools.mailbox import Mailbox, behave_by_address
 from keepers.model.errors import UserError
+from keepers.model.message import Content
 from posting import NOW, Post, message
 
 EVIL = "<script>alert(1)</script>\"'&"

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.channels.mime import Identity, Mail, compose
-from keepers.channels.verp import Verp
-from keepers.model.delivery import Content, Outgoing
+from keepers.channels.email.mime import OutgoingMail, SenderIdentity, compose
+from keepers.channels.email.verp import Verp
 from keepers.model.errors import UserError
+from keepers.model.message import Content, Outgoing
 from posting import NOW, SECRET, message
 
-IDENTITY = Identity(
+IDENTITY = SenderIdentity(
     sender="Магазин Żółw <hello@shop.example>",
     verp=Verp(SECRET, "bounce.shop.example"),
     reply_to="Anna from the shop <anna@shop.example>",
@@ -24,7 +24,7 @@ IDENTITY = Identity(
 )
 
 
-def composed(outgoing: Outgoing, identity: Identity = IDENTITY) -> Mail:
+def composed(outgoing: Outgoing, identity: SenderIdentity = IDENTITY) -> OutgoingMail:
     mail = compose(outgoing, identity, NOW)
     lines = mail.data.split(b"\r\n")
     assert all(len(line) <= 998 for line in lines)
@@ -32,7 +32,7 @@ def composed(outgoing: Outgoing, identity: Identity = IDENTITY) -> Mail:
     return mail
 
 
-def read(outgoing: Outgoing, identity: Identity = IDENTITY) -> EmailMessage:
+def read(outgoing: Outgoing, identity: SenderIdentity = IDENTITY) -> EmailMessage:
     found = message_from_bytes(composed(outgoing, identity).data, policy=policy.default)
     assert isinstance(found, EmailMessage)
     assert found.defects == []

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.channels.pacing import Pacing
+from keepers.channels.email.throttle import Pacing
 
 
 @given(st.lists(st.floats(0, 0.2), min_size=2, max_size=60))

@@ -12,18 +12,18 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from keepers.channels.email import EmailChannel, EmailSettings
-from keepers.channels.mailbox import Answer, Behave, Stage
-from keepers.model.delivery import Outcome
+from keepers.channels.email.channel import EmailChannel, EmailSettings
+from keepers.devtools.mailbox import Behave, MailboxReply, Stage
 from keepers.model.errors import UserError
+from keepers.model.message import Outcome
 from posting import NOW, SECRET, Post, message
 
 
-def answering(stage: Stage, *answers: Answer | None) -> Behave:
+def answering(stage: Stage, *answers: MailboxReply | None) -> Behave:
     """Gives these answers in turn at the stage, the last one for ever."""
     left = list(answers)
 
-    def behave(asked: Stage, recipient: str) -> Answer | None:
+    def behave(asked: Stage, recipient: str) -> MailboxReply | None:
         if asked != stage:
             return None
         return left.pop(0) if len(left) > 1 else left[0]
@@ -138,7 +138,7 @@ def test_a_connection_closed_between_messages_is_replaced(post: Post) -> None:
 def test_a_refusal_is_the_recipient_s_or_the_sender_s(
     post: Post, stage: Stage, reply: str, status: str, is_hard: bool, code: str
 ) -> None:
-    outcome = outcome_of(post, answering(stage, Answer(reply)))
+    outcome = outcome_of(post, answering(stage, MailboxReply(reply)))
     if reply == "550 go away" and stage == "data":
         status = "failed"
     assert (outcome.status, outcome.is_hard, outcome.code) == (status, is_hard, code), outcome
@@ -148,7 +148,9 @@ def test_a_refusal_is_the_recipient_s_or_the_sender_s(
 def test_a_domain_that_says_later_is_left_alone_and_others_are_not(post: Post) -> None:
     mailbox = post.mailbox(
         behave=lambda stage, recipient: (
-            Answer("451 4.7.1 Slow down") if stage == "recipient" and recipient.endswith("@slow.example") else None
+            MailboxReply("451 4.7.1 Slow down")
+            if stage == "recipient" and recipient.endswith("@slow.example")
+            else None
         )
     )
     one, two, three = post.send(
@@ -165,7 +167,7 @@ def test_a_domain_that_says_later_is_left_alone_and_others_are_not(post: Post) -
 
 
 def test_a_full_mailbox_does_not_stop_its_neighbours(post: Post) -> None:
-    mailbox = post.mailbox(behave=answering("recipient", Answer("452 4.2.2 Mailbox full"), None))
+    mailbox = post.mailbox(behave=answering("recipient", MailboxReply("452 4.2.2 Mailbox full"), None))
     first, second = post.send(post.settings(mailbox), message(1), message(2))
     assert (first.status, second.status) == ("deferred", "sent")
 
@@ -180,24 +182,24 @@ def test_a_domain_s_rate_is_kept_by_deferring(post: Post) -> None:
 
 
 def test_a_connection_dropped_before_the_message_is_out_loses_nothing(post: Post) -> None:
-    outcome = outcome_of(post, answering("recipient", Answer(drop=True)))
+    outcome = outcome_of(post, answering("recipient", MailboxReply(drop=True)))
     assert (outcome.status, outcome.code) == ("deferred", "unreachable")
 
 
 def test_a_connection_dropped_after_the_final_dot_is_uncertain(post: Post) -> None:
-    mailbox = post.mailbox(behave=answering("data", Answer(drop=True)))
+    mailbox = post.mailbox(behave=answering("data", MailboxReply(drop=True)))
     (outcome,) = post.send(post.settings(mailbox), message())
     assert (outcome.status, outcome.code) == ("failed", "uncertain")
     assert mailbox.count() == 1, "and here it did arrive"
 
 
 def test_a_server_too_slow_before_the_message_is_left(post: Post) -> None:
-    outcome = outcome_of(post, answering("recipient", Answer(wait=60)), timeout=0.2)
+    outcome = outcome_of(post, answering("recipient", MailboxReply(wait=60)), timeout=0.2)
     assert (outcome.status, outcome.code) == ("deferred", "unreachable")
 
 
 def test_a_server_too_slow_after_the_message_is_uncertain(post: Post) -> None:
-    outcome = outcome_of(post, answering("data", Answer(wait=60)), data_timeout=0.2)
+    outcome = outcome_of(post, answering("data", MailboxReply(wait=60)), data_timeout=0.2)
     assert (outcome.status, outcome.code) == ("failed", "uncertain")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.channels.verp import Verp
+from keepers.channels.email.verp import Verp
 
 VERP = Verp(b"s" * 32, "bounce.shop.example")
 

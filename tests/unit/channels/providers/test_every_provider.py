@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepers.channels.base import field_docs
-from keepers.channels.providers import PROVIDERS
-from keepers.channels.providers.base import Provider
+from keepers.channels.email.providers.base import Provider
+from keepers.channels.email.providers.registry import PROVIDERS
 from keepers.model.errors import UserError
 
 NOW = datetime(2026, 6, 1, 12)

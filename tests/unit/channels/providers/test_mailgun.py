@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from keepers.channels.providers.mailgun import Mailgun, MailgunSettings
-from keepers.model.delivery import Report
+from keepers.channels.email.providers.mailgun import Mailgun, MailgunSettings
 from keepers.model.errors import UserError
+from keepers.model.message import DeliveryReport
 
 NOW = datetime(2026, 6, 1, 12)
 STAMP = "1780315190"
@@ -68,7 +68,7 @@ def test_the_window_is_a_setting() -> None:
 
 def test_a_report_names_message_and_recipient() -> None:
     assert Mailgun().reports(body()) == [
-        Report(
+        DeliveryReport(
             "delivered",
             "email",
             datetime(2026, 6, 1, 11, 59, 49, 927000),

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from keepers.channels.providers.postmark import Postmark, PostmarkSettings
-from keepers.model.delivery import Report
+from keepers.channels.email.providers.postmark import Postmark, PostmarkSettings
 from keepers.model.errors import UserError
+from keepers.model.message import DeliveryReport
 
 NOW = datetime(2026, 6, 1, 12)
 LOGIN = PostmarkSettings(user="shop", password="sesam:öffne")
@@ -56,11 +56,11 @@ COMMON = {
 }
 
 
-def told(**record: Any) -> list[Report]:
+def told(**record: Any) -> list[DeliveryReport]:
     return Postmark().reports(json.dumps(COMMON | record).encode())
 
 
-def bounce(kind: str) -> list[Report]:
+def bounce(kind: str) -> list[DeliveryReport]:
     return told(
         RecordType="Bounce",
         Type=kind,
@@ -72,7 +72,7 @@ def bounce(kind: str) -> list[Report]:
 
 def test_a_bounce_names_message_recipient_and_reason() -> None:
     assert bounce("HardBounce") == [
-        Report(
+        DeliveryReport(
             "bounced",
             "email",
             datetime(2026, 6, 1, 11, 28, 10, 273539),

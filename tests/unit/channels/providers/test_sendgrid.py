@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from keepers.channels.providers.sendgrid import MACHINE, SIGNATURE, TIMESTAMP, SendGrid, SendGridSettings
-from keepers.model.delivery import Report
+from keepers.channels.email.providers.sendgrid import MACHINE, SIGNATURE, TIMESTAMP, SendGrid, SendGridSettings
 from keepers.model.errors import UserError
+from keepers.model.message import DeliveryReport
 
 NOW = datetime(2026, 6, 1, 12)
 STAMP = "1780315200"
@@ -64,13 +64,13 @@ def test_anything_else_is_refused(sent: dict[str, str], body: bytes, settings: S
     assert refusal.value.code == "signature"
 
 
-def told(**event: Any) -> list[Report]:
+def told(**event: Any) -> list[DeliveryReport]:
     return SendGrid().reports(json.dumps([EVENT | event]).encode())
 
 
 def test_a_report_names_message_and_recipient() -> None:
     assert SendGrid().reports(BODY) == [
-        Report(
+        DeliveryReport(
             "delivered",
             "email",
             NOW - timedelta(seconds=1),

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
-from keepers.channels.providers.ses import Ses, SesSettings, fetch_from_amazon
-from keepers.model.delivery import Report
+from keepers.channels.email.providers.ses import Ses, SesSettings, fetch_from_amazon
 from keepers.model.errors import UserError
+from keepers.model.message import DeliveryReport
 
 NOW = datetime(2026, 6, 1, 12)
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:ses-feedback"
@@ -162,7 +162,7 @@ MAIL = {
 }
 
 
-def told(**event: Any) -> list[Report]:
+def told(**event: Any) -> list[DeliveryReport]:
     return ses().reports(signed(envelope({"mail": MAIL} | event)))
 
 
@@ -177,7 +177,7 @@ def test_a_bounce_names_message_recipient_and_reason() -> None:
         eventType="Bounce",
         bounce=bounce("Permanent", "General", status="5.1.1", diagnosticCode="smtp; 550 5.1.1 user unknown"),
     )
-    assert report == Report(
+    assert report == DeliveryReport(
         "bounced",
         "email",
         datetime(2026, 6, 1, 11, 0, 5, 669000),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from keepers.store.tables import Instant, RowNumber
+from keepers.store.schema.core import Instant, RowNumber
 
 revision = "main_0001"
 down_revision = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from keepers.store.tables import Instant
+from keepers.store.schema.core import Instant
 
 revision = "main_0003"
 down_revision = "main_0002"

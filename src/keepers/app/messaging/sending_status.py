@@ -1,0 +1,75 @@
+"""How sending stands: channels, the switch, brakes, dead letters, codes that run out, bounces; and what to do."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from keepers.app.workspace.settings import Settings
+from keepers.app.workspace.workspace import Workspace
+from keepers.delivery.bounce_readings import last_readings
+from keepers.model.errors import UserError
+from keepers.playbook.load import Playbook
+from keepers.store.messages import coupons, messages, sending_switches
+
+
+def company_remarks(settings: Settings, playbook: Playbook) -> list[tuple[str, str]]:
+    """(setting, sentence) of what marketing e-mail needs to say about its sender and does not know yet."""
+    topics = playbook.topics
+    is_marketing = any(
+        m.channel == "email" and (m.topic not in topics or topics[m.topic].kind == "marketing")
+        for m in playbook.messages.values()
+    )
+    if not is_marketing:
+        return []
+    found = []
+    if not settings.company.address:
+        found.append(
+            (
+                "company.address",
+                "marketing e-mail has to give a postal address: set address in [company] of keepers.toml",
+            )
+        )
+    if not settings.company.url:
+        found.append(("company.url", "buttons without a link of their own lead to url in [company], which is empty"))
+    return found
+
+
+def sending_status(workspace: Workspace, now: datetime) -> tuple[dict[str, Any], list[str]]:
+    """The figures, and sentences about what is wrong."""
+    playbook = workspace.in_force().playbook
+    wrong = [f"{sentence[:1].upper()}{sentence[1:]}." for _, sentence in company_remarks(workspace.settings, playbook)]
+    try:
+        set_up = sorted(workspace.sending.channels())
+    except UserError as error:
+        set_up = []
+        wrong.append(f"Nothing can be sent: {error.message}")
+    missing = sorted({m.channel for m in playbook.messages.values()} - set(set_up)) if set_up else []
+    wrong += [f"There are messages for {c}, which is not set up: add [channels.{c}] to keepers.toml." for c in missing]
+    with workspace.store.read() as connection:
+        known = sending_switches.everything(connection)
+        counted = messages.unsettled(connection)
+        low = coupons.running_low(connection, {p.id: p.low for p in playbook.pools_in_use.values()}, now)
+    if not sending_switches.is_sending(known):
+        wrong.append(f"All sending is switched off: {known[sending_switches.SENDING].reason or 'no reason was given'}.")
+    braked = sorted(sending_switches.braked(known))
+    wrong += [
+        f"Sending is stopped on {s}: {brake.reason}." for s in braked if (brake := sending_switches.brake(known, s))
+    ]
+    wrong += [
+        f"The pool “{pool}” has {left:,} codes left. Import more with `keepers coupons import`."
+        for pool, left in low.items()
+    ]
+    with workspace.store.read() as connection:
+        readings = last_readings(connection)
+    wrong += [f"Bounces are not read from {name}: {r.trouble}" for name, r in readings.items() if r.trouble]
+    read = max((r.at for r in readings.values() if not r.trouble), default=None)
+    figures = {
+        "channels": " ".join(set_up) or "none",
+        "switch": "on" if sending_switches.is_sending(known) else "off",
+        "brakes": " ".join(braked) or "none",
+        "waiting": sum(counted.get(s, 0) for s in ("queued", "held", "claimed")),
+        "dead_letters": counted.get("failed", 0),
+        "bounces_read": f"{read:%Y-%m-%dT%H:%M:%SZ}" if read is not None else "never",
+    }
+    return figures, wrong

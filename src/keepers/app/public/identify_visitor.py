@@ -1,0 +1,60 @@
+"""Finds or makes the profile behind an identifier at once, where waiting for the next tick would lose what was said."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from keepers.model.consent import address_hash
+from keepers.model.errors import UserError
+from keepers.model.identity import LONGEST_ID, IdentityKind, bucket_key, is_placeholder
+from keepers.store import counters
+from keepers.store.events import log
+from keepers.store.events.log import OWN_SOURCE, LogRow, SystemEvent
+from keepers.store.profiles import identities, profiles
+
+BY_ADDRESS = "address:"
+"""begins the anonymous id of somebody known by an address only; a keyed hash of it follows"""
+
+
+def known(connection: Connection, kind: IdentityKind, value: str) -> int | None:
+    """The surviving profile an identifier belongs to, if it is known."""
+    found = identities.find(connection, kind, value)
+    return None if found is None else profiles.survivor(connection, found)
+
+
+def known_or_new(connection: Connection, kind: IdentityKind, value: str, now: datetime) -> int:
+    """The surviving profile of an identifier, made and told to the log when there is none.
+
+    Raises UserError for values that identify nobody. Takes the locks of both counters, in the order identify does.
+    """
+    check_identifier(value)
+    (profile_id,), (is_new,) = identities.resolve_many(connection, kind, [value], [now])
+    if not is_new:
+        return profiles.survivor(connection, profile_id)
+    seq = counters.reserve(connection, counters.SEQ, 1)
+    body = msgspec.json.encode({"kind": "person", "bucket_key": bucket_key(kind, value)})
+    row = LogRow(seq, "profile", profile_id, None, "profile", now, now, now, OWN_SOURCE, body, 0)
+    log.append(connection, [row])
+    return profile_id
+
+
+def learn(connection: Connection, profile_id: int, traits: dict[str, Any], now: datetime) -> None:
+    """Notes traits, as an identify call would."""
+    log.say(connection, [SystemEvent(profile_id, "identify", now, traits, "identify")], now)
+
+
+def anonymous_id_of(secret: bytes, channel: str, recipient: str) -> str:
+    """The anonymous id of somebody known by an address only: the same for every spelling, guessable by nobody."""
+    return BY_ADDRESS + address_hash(secret, channel, recipient)[:40]
+
+
+def check_identifier(value: str) -> None:
+    """Raises UserError for an identifier that stands for nobody or could not be kept."""
+    if not value or is_placeholder(value) or len(value) > LONGEST_ID or "\0" in value:
+        raise UserError(
+            f"An id of 1 to {LONGEST_ID} characters is needed that stands for one customer.", field="userId"
+        )

@@ -1,0 +1,86 @@
+"""A customer's in-app inbox."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from keepers.app.public.desk import PublicWorkspace
+from keepers.app.public.identify_visitor import known
+from keepers.app.workspace.common_fields import shown_instant
+from keepers.model.errors import NotFoundError, UserError
+from keepers.model.fields import is_web
+from keepers.store.messages import in_app
+from keepers.store.messages.in_app import InAppRow
+
+ALL = "all"
+"""in place of an id: marks everything as read"""
+
+
+_LARGEST_ID = 2**63 - 1
+
+
+class InAppMessage(Struct, frozen=True, rename="camel"):
+    """One message. Title and text are plain text: show them as such."""
+
+    id: int
+    title: str
+    text: str
+    url: str
+    """an http(s) address or a path on your site; empty for none"""
+    created_at: str | None
+    read_at: str | None
+
+
+class Inbox(Struct, frozen=True):
+    """A page of the inbox, newest first. `next` is the `before` to go on with; null at the end."""
+
+    unread: int
+    messages: list[InAppMessage]
+    next: int | None
+
+
+class ReadBy(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who read it."""
+
+    userId: Annotated[str, Meta(max_length=512)]  # noqa: N815 - the name on the wire
+    signature: Annotated[str, Meta(max_length=128)] | None = None
+    expires: int | None = None
+
+
+class Read(Struct, frozen=True):
+    """How many are still unread."""
+
+    unread: int
+
+
+def _inbox(desk: PublicWorkspace, user_id: str, only_unread: bool, limit: int, before: int | None) -> Inbox:
+    now = desk.clock()
+    with desk.store.read() as connection:
+        profile_id = known(connection, "user_id", user_id)
+        if profile_id is None:
+            # Signed by the business, so it is somebody; only nothing was said of them yet.
+            return Inbox(0, [], None)
+        rows = in_app.of_profile(connection, profile_id, now, only_unread=only_unread, before=before, limit=limit + 1)
+        unread = in_app.unread(connection, profile_id, now)
+    page = rows[:limit]
+    return Inbox(unread, [_shown(row) for row in page], page[-1].id if len(rows) > limit else None)
+
+
+def _shown(row: InAppRow) -> InAppMessage:
+    is_path = row.url.startswith("/") and not row.url.startswith(("//", "/\\"))
+    url = row.url if is_path or is_web(row.url) else ""
+    return InAppMessage(row.id, row.title, row.text, url, shown_instant(row.created_at), shown_instant(row.read_at))
+
+
+def _read(desk: PublicWorkspace, user_id: str, message: str) -> Read:
+    if message != ALL and not (message.isascii() and message.isdigit() and int(message) <= _LARGEST_ID):
+        raise UserError("Name a message by its id, or say “all”.", code="body")
+    now = desk.clock()
+    with desk.store.begin() as connection:
+        profile_id = known(connection, "user_id", user_id)
+        if profile_id is None:
+            raise NotFoundError("This customer has no inbox yet.")
+        in_app.mark_read(connection, profile_id, None if message == ALL else [int(message)], now)
+        return Read(in_app.unread(connection, profile_id, now))

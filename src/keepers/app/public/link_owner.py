@@ -1,0 +1,115 @@
+"""Whose link it is: the customer, address and topic behind a token, and the topics they may choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from keepers.channels.registry import CHANNELS
+from keepers.contact.addresses import address_of, country_of
+from keepers.model.consent import Topic, address_hash
+from keepers.model.errors import NotFoundError
+from keepers.model.identity import LOCALE_TRAITS
+from keepers.model.texts import text_in
+from keepers.store.messages import messages
+from keepers.store.messages.messages import MessageRow
+from keepers.store.profiles import profiles
+
+
+class Holder(Struct, frozen=True):
+    """Who holds a link. `message` is the one it came in, where there was one; `profile_id` is the survivor's."""
+
+    profile_id: int
+    channel: str = ""
+    topic: str = ""
+    recipient: str = ""
+    locale: str = ""
+    message: MessageRow | None = None
+
+    @property
+    def whom(self) -> str:
+        """The address as it may stand on a page; empty when there is none to show."""
+        return masked(self.channel, self.recipient)
+
+
+def of_message(connection: Connection, key: str) -> Holder | None:
+    """Who a message was sent to; None when it is not kept any more, or its customer was erased."""
+    message = messages.by_keys(connection, [key]).get(key)
+    if message is None:
+        return None
+    try:
+        profile_id = profiles.survivor(connection, message.profile_id)
+    except NotFoundError:
+        return None
+    return Holder(profile_id, message.channel, message.topic, message.recipient, message.locale, message)
+
+
+def of_profile(connection: Connection, profile_id: int, key: str, locale: str) -> Holder | None:
+    """Who a preference page is of; None when they were erased. `key` is the message the page was opened from."""
+    try:
+        survivor = profiles.survivor(connection, profile_id)
+    except NotFoundError:
+        return None
+    opened_from = of_message(connection, key) if key else None
+    if opened_from is not None and opened_from.profile_id == survivor:
+        return opened_from
+    return Holder(survivor, locale=locale)
+
+
+def own_locale(traits: Mapping[str, Any], otherwise: str) -> str:
+    """The language a customer is written to in, by their traits."""
+    return next((t for name in LOCALE_TRAITS if isinstance(t := traits.get(name), str) and t), otherwise)
+
+
+def addresses(holder: Holder, traits: Mapping[str, Any], country: str) -> list[tuple[str, str]]:
+    """Every (channel, recipient) a customer can be written to at: those of their traits, and that of the message.
+
+    `country` is where telephone numbers without + belong when the customer's own is not known.
+    """
+    found: dict[tuple[str, str], None] = {}
+    if holder.recipient:
+        found[(holder.channel, holder.recipient)] = None
+    for channel, kind in CHANNELS.items():
+        value = traits.get(kind.address_trait) if kind.address_trait else None
+        address = address_of(channel, value, country_of(traits) or country)
+        if address:
+            found[(channel, address)] = None
+    return list(found)
+
+
+def hashes(secret: bytes, found: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The same as (channel, keyed hash), as suppressions know them; spellings of one inbox fall together."""
+    return list(dict.fromkeys((channel, address_hash(secret, channel, to)) for channel, to in found))
+
+
+def marketing(topics: Mapping[str, Topic]) -> list[Topic]:
+    """The topics a customer may choose, in the playbook's order."""
+    return [topic for topic in topics.values() if topic.kind == "marketing"]
+
+
+def channels_of(topics: Mapping[str, Topic]) -> list[str]:
+    """The channels marketing goes out on, in the order they are named."""
+    return list(dict.fromkeys(channel for topic in marketing(topics) for channel in topic.channels))
+
+
+def always_sent(topics: Mapping[str, Topic], locale: str) -> list[str]:
+    """The names of the topics nobody chooses: what is needed for orders and contracts."""
+    return [name_of(topic, locale) for topic in topics.values() if topic.kind == "transactional"]
+
+
+def name_of(topic: Topic, locale: str) -> str:
+    """A topic's name in a language, or its id."""
+    return text_in(topic.name, locale) or topic.id
+
+
+def masked(channel: str, recipient: str) -> str:
+    """An address as it may stand on a page that anybody with the link can see: `a•••@example.com`, `+48•••789`."""
+    if "@" in recipient:
+        local, _, domain = recipient.rpartition("@")
+        return f"{local[:1]}•••@{domain}"
+    if channel == "sms" and len(recipient) > 7:
+        return f"{recipient[:3]}•••{recipient[-3:]}"
+    return ""

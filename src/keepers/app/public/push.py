@@ -1,0 +1,122 @@
+"""Browsers' subscriptions."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode
+from binascii import Error as Base64Error
+from ipaddress import ip_address
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+
+from keepers.app.public.desk import PublicWorkspace
+from keepers.app.public.identify_visitor import known_or_new
+from keepers.model.consent import ALL_TOPICS, Consent
+from keepers.model.errors import UserError
+from keepers.model.identity import IdentityKind
+from keepers.store.profiles import consents, push_subscriptions
+from keepers.store.profiles.push_subscriptions import PushSubscription
+
+LONGEST_ENDPOINT = 2_000
+
+
+_CHANNEL = "push"
+
+
+_SOURCE = "browser permission"
+
+
+class BrowserKeys(Struct, frozen=True):
+    """`PushSubscription.toJSON().keys`, base64url: a P-256 point of 65 bytes, and 16 bytes."""
+
+    p256dh: Annotated[str, Meta(max_length=200)]
+    auth: Annotated[str, Meta(max_length=100)]
+
+
+class BrowserSubscription(Struct, frozen=True):
+    """What `PushSubscription.toJSON()` gives in a browser; `expirationTime` is not used."""
+
+    endpoint: Annotated[str, Meta(max_length=LONGEST_ENDPOINT)]
+    keys: BrowserKeys
+
+
+class Subscribe(Struct, frozen=True, forbid_unknown_fields=True):
+    """A browser and whose it is: a signed `userId`, or with a write key an `anonymousId`."""
+
+    subscription: BrowserSubscription
+    userId: Annotated[str, Meta(max_length=512)] | None = None  # noqa: N815 - the names on the wire
+    anonymousId: Annotated[str, Meta(max_length=512)] | None = None  # noqa: N815
+    signature: Annotated[str, Meta(max_length=128)] | None = None
+    expires: int | None = None
+    wording: Annotated[str, Meta(max_length=4000)] = ""
+    writeKey: str = ""  # noqa: N815
+
+
+class Unsubscribe(Struct, frozen=True, forbid_unknown_fields=True):
+    """A browser to be forgotten. Its endpoint is a secret only it knows, so a write key is proof enough."""
+
+    endpoint: Annotated[str, Meta(max_length=LONGEST_ENDPOINT)]
+    writeKey: str = ""  # noqa: N815
+
+
+class PushKey(Struct, frozen=True, rename="camel"):
+    """The `applicationServerKey` for `pushManager.subscribe`."""
+
+    public_key: str
+
+
+class Kept(Struct, frozen=True):
+    success: bool = True
+
+
+def check_subscription(subscription: BrowserSubscription) -> None:
+    """Refuses what no browser gives: other than an https address of a named host, or keys of other sizes.
+
+    Endpoints are called from the server, so what is plainly not a push service stays out here already; the channel
+    judges the address again when it calls. Raises UserError.
+    """
+    endpoint = subscription.endpoint
+    try:
+        parts = urlsplit(endpoint)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise UserError("The endpoint is not a URL.", field="subscription.endpoint") from None
+    is_plain = endpoint.isascii() and all(33 <= ord(c) < 127 for c in endpoint) and "\\" not in endpoint
+    if not is_plain or parts.scheme != "https" or parts.username is not None or port not in (None, 443):
+        raise UserError("The endpoint is not the https address of a push service.", field="subscription.endpoint")
+    if "." not in host or _is_address(host) or host.endswith((".local", ".internal", ".localhost")):
+        raise UserError("The endpoint's host is not one of a push service.", field="subscription.endpoint")
+    for name, size in (("p256dh", 65), ("auth", 16)):
+        if _size(getattr(subscription.keys, name)) != size:
+            raise UserError(f"keys.{name} is not {size} bytes in base64url.", field=f"subscription.keys.{name}")
+
+
+def _add(desk: PublicWorkspace, kind: IdentityKind, value: str, wish: Subscribe) -> None:
+    now, given = desk.clock(), wish.subscription
+    keys = {"p256dh": given.keys.p256dh, "auth": given.keys.auth}
+    with desk.store.begin() as connection:
+        profile_id = known_or_new(connection, kind, value, now)
+        is_first = not push_subscriptions.of_profiles(connection, [profile_id])
+        push_subscriptions.put(connection, PushSubscription(given.endpoint, profile_id, keys, now))
+        if is_first:
+            # Whoever lets a browser show notifications has agreed to them; later choices are made per topic.
+            agreed = Consent(profile_id, _CHANNEL, ALL_TOPICS, "subscribed", now, _SOURCE, wish.wording)
+            consents.record(connection, [agreed], now)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        # Spellings such as 0x7f.1 or 127.1 are read as addresses by resolvers: a name's last label is no number.
+        last = host.rstrip(".").rpartition(".")[2]
+        return last[:1].isdigit()
+    return True
+
+
+def _size(text: str) -> int:
+    try:
+        return len(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (Base64Error, ValueError):
+        return -1

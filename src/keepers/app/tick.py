@@ -1,0 +1,170 @@
+"""One tick: news of messages → inbox → log → warehouse → answers → journeys → broadcasts, over what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from keepers.broadcasts.advance import Broadcaster
+from keepers.evaluation import query_numbers
+from keepers.evaluation.active_queries import ActiveQueries
+from keepers.evaluation.evaluate import Progress, evaluate, refuse_past
+from keepers.evaluation.evaluator import Evaluator
+from keepers.evaluation.rhythm_fit import fit_rhythm
+from keepers.ingest.identify import identify
+from keepers.ingest.load import BATCH
+from keepers.model.event import LIMITS, Limits
+from keepers.orchestration.advance import Advanced, Advancer
+from keepers.playbook.active_playbook import ActivePlaybook, freeze_fit, in_force
+from keepers.scores.rhythm import ENOUGH_REPEATERS
+from keepers.store import definitions
+from keepers.store.database import Store
+from keepers.store.events import log
+from keepers.warehouse import engagement_times
+from keepers.warehouse.load import WATERMARK, load
+
+
+class Ticked(Struct, frozen=True):
+    """What a tick did. `changes` counts entries and exits, and moves between stages; `entered`, `moved` and `ended`
+    runs of journeys; `queued` messages decided on."""
+
+    now: datetime
+    identified: int = 0
+    loaded: int = 0
+    waves: int = 0
+    subjects: int = 0
+    changes: int = 0
+    news: int = 0
+    entered: int = 0
+    moved: int = 0
+    ended: int = 0
+    queued: int = 0
+
+    @property
+    def did_something(self) -> bool:
+        return any(getattr(self, name) for name in self.__struct_fields__ if name not in ("now", "waves"))
+
+    def __add__(self, other: Ticked) -> Ticked:
+        names = [name for name in self.__struct_fields__ if name != "now"]
+        return Ticked(other.now, **{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+class Ticker:
+    """Runs ticks of one workspace. The caller holds the sequencer's lock."""
+
+    def __init__(
+        self,
+        store: Store,
+        answerer: Evaluator,
+        zone: ZoneInfo,
+        advancer: Advancer,
+        broadcaster: Broadcaster,
+        take_news: Callable[[datetime], int],
+        limits: Limits = LIMITS,
+    ) -> None:
+        self._store = store
+        self._answerer = answerer
+        self._zone = zone
+        self._advancer = advancer
+        self._take_news = take_news
+        self._limits = limits
+        self._broadcaster = broadcaster
+        self._seen_version = -1
+        self._standing: ActiveQueries | None = None
+        self._unanswered: frozenset[int] = frozenset()
+        self._in_force: ActivePlaybook | None = None
+
+    def tick(self, now: datetime, progress: Progress | None = None) -> Ticked:
+        """Everything there is, up to `now`. Raises ConflictError when that is before the last tick."""
+        refuse_past(self._answerer.warehouse, now)
+        news = self._take_news(now)
+        identified = identify(self._store, now, self._limits)
+        loaded = self.load()
+        engagement_times.refresh(self._answerer.warehouse)
+        standing = self._current(now, arrived=bool(loaded))
+        done = evaluate(self._answerer, standing, self._unanswered, now, progress)
+        self._unanswered = frozenset()
+        advanced = self._advance(standing, now)
+        broadcast = self._broadcast(standing, now)
+        return Ticked(
+            now, identified.events, loaded, done.waves, done.subjects, done.changes, news,
+            advanced.entered, advanced.moved, advanced.ended, advanced.queued + broadcast,
+        )  # fmt: skip
+
+    def _advance(self, standing: ActiveQueries, now: datetime) -> Advanced:
+        """Runs move by what is known now: the log rows of relayed changes need no loading, but their place."""
+        assert self._in_force is not None
+        if self._advancer.relay(self._in_force, now):
+            self.load()
+        return self._advancer.advance(self._in_force, standing, now)
+
+    def _broadcast(self, standing: ActiveQueries, now: datetime) -> int:
+        assert self._in_force is not None
+        return self._broadcaster.advance(self._in_force, standing, now)
+
+    @property
+    def standing(self) -> ActiveQueries:
+        """The definitions of the last tick."""
+        assert self._standing is not None, "no tick yet"
+        return self._standing
+
+    def load(self) -> int:
+        """The log's rows past the warehouse's watermark."""
+        total = 0
+        while True:
+            position = self._answerer.warehouse.watermark(WATERMARK)
+            with self._store.read() as connection:
+                rows = log.read(connection, position, BATCH)
+            if not rows:
+                return total
+            total += load(self._answerer.warehouse, rows)
+
+    def _current(self, now: datetime, arrived: bool) -> ActiveQueries:
+        """The definitions in force, read again when something was applied since."""
+        with self._store.read() as connection:
+            version = definitions.newest_version(connection)
+        if self._standing is None or version != self._seen_version:
+            with self._store.read() as connection:
+                self._in_force = in_force(connection, self._zone)
+            self._sync(now)
+            self._seen_version = version
+        if self._fit_first_time(now, arrived):
+            return self._current(now, arrived=False)
+        assert self._standing is not None
+        return self._standing
+
+    def _sync(self, now: datetime) -> None:
+        assert self._in_force is not None
+        self._standing, self._unanswered = query_numbers.sync(
+            self._answerer.warehouse, self._in_force.definitions(), now
+        )
+
+    def _fit_first_time(self, now: datetime, arrived: bool) -> bool:
+        """Freezes the rhythm's figures as soon as enough customers have come back; later ones go through a plan."""
+        live = self._in_force
+        assert live is not None
+        if live.fitted_at is not None or not (arrived or self._unanswered or self._has_waiting()):
+            return False
+        fit = fit_rhythm(self._answerer, live.definitions(), now)
+        if fit.repeaters < ENOUGH_REPEATERS:
+            return False
+        with self._store.begin() as connection:
+            freeze_fit(connection, fit, now)
+        return True
+
+    def _has_waiting(self) -> bool:
+        row = self._answerer.warehouse.cursor().execute("SELECT count(*) FROM dirty").fetchone()
+        return bool(row and row[0])
+
+
+def until_idle(ticker: Ticker, now: datetime, progress: Progress | None = None) -> Ticked:
+    """Ticks until nothing is left to do; what was done in all."""
+    total = Ticked(now)
+    while True:
+        done = ticker.tick(now, progress)
+        total += done
+        if not done.did_something:
+            return total

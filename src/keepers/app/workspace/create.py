@@ -1,0 +1,34 @@
+"""Makes a workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from keepers.app.workspace.folder import DATA, PLAYBOOK
+from keepers.app.workspace.settings import FILE, initial_toml
+from keepers.model.errors import ConflictError, UserError
+from keepers.model.moments import parse_zone
+from keepers.playbook.shipped.install import install
+
+GITIGNORE = "data/\n"
+
+
+def create(folder: Path, lifecycles: list[str], name: str | None = None, zone: str = "UTC") -> list[Path]:
+    """Makes a workspace: settings, a playbook with the chosen templates. Returns the files written.
+
+    Raises ConflictError when there is one already, UserError for an unknown template or zone.
+    """
+    parse_zone(zone)
+    if (folder / FILE).exists():
+        raise ConflictError(f"There is a workspace at {folder} already. Choose another folder.", code="exists")
+    if folder.exists() and not folder.is_dir():
+        raise ConflictError(f"{folder} is a file. Choose another name for the workspace.", code="exists")
+    try:
+        (folder / PLAYBOOK).mkdir(parents=True, exist_ok=True)
+        (folder / DATA).mkdir(exist_ok=True)
+        written = install(folder / PLAYBOOK, lifecycles)
+        (folder / ".gitignore").write_text(GITIGNORE, encoding="utf-8")
+        (folder / FILE).write_text(initial_toml(name or folder.name, zone), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror or error}.", code="workspace") from None
+    return [folder / FILE, folder / ".gitignore", *written]

@@ -1,0 +1,23 @@
+"""Where it lies (imports nothing heavy)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+VARIABLE = "KEEPERS_WORKSPACE"
+
+
+PLAYBOOK = "playbook"
+
+
+DATA = "data"
+
+
+SERVER_FILE = "server.json"
+
+
+def find_folder(named: Path | None) -> Path:
+    """The workspace's folder: named by -w, else by KEEPERS_WORKSPACE, else the current one."""
+    chosen = named or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else Path.cwd())
+    return chosen.expanduser().absolute()

@@ -1,0 +1,274 @@
+"""Broadcasts at work: each tick takes every sending a step further, from its audience to its last message."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from keepers.broadcasts import winner
+from keepers.broadcasts.audience_filter import NAMES, AudienceFilter, AudienceVerdict, rows_of, shared_of
+from keepers.broadcasts.audiences import Audience
+from keepers.broadcasts.context import BroadcastContext, sheet_of, told_of
+from keepers.contact.addresses import home_country
+from keepers.evaluation.active_queries import ActiveQueries
+from keepers.evaluation.evaluator import Evaluator
+from keepers.journeys.broadcast import Broadcast
+from keepers.model.fields import span
+from keepers.model.moments import format_instant, parse_instant
+from keepers.playbook.active_playbook import ActivePlaybook
+from keepers.store.bulk import chunks
+from keepers.store.database import Store
+from keepers.store.events import log
+from keepers.store.events.log import SystemEvent
+from keepers.store.messages import broadcast_sends, sending_switches
+from keepers.store.messages.broadcast_sends import BroadcastSend
+
+CHUNK = 50_000
+"""customers decided on at once, while others write"""
+WRITTEN = 2_000
+"""messages queued in one transaction"""
+PER_TICK = 100_000
+"""customers taken up in one tick, so that journeys go on beside a large broadcast"""
+EXPOSED = "Experiment Viewed"
+NO_BROADCAST = "the broadcast was taken out of the playbook"
+logger = logging.getLogger("keepers")
+
+
+class Broadcaster:
+    """Takes sendings on, tick by tick. `addresses`: channel → the trait it is in. The caller holds the sequence."""
+
+    def __init__(self, store: Store, answerer: Evaluator, addresses: Mapping[str, str], secret: bytes) -> None:
+        self._store = store
+        self._answerer = answerer
+        self._addresses = addresses
+        self._secret = secret
+        self._judges: dict[int, tuple[int, AudienceFilter]] = {}
+
+    def advance(self, live: ActivePlaybook, standing: ActiveQueries, now: datetime) -> int:
+        """Whatever sendings have to do by now; how many messages were queued or let go."""
+        with self._store.read() as connection:
+            waiting = broadcast_sends.unfinished(connection)
+            braked = sending_switches.braked(sending_switches.everything(connection)) if waiting else frozenset()
+        done = 0
+        for send in waiting:
+            try:
+                done += self._take_on(live, send, standing, braked, now)
+            except (OperationalError, InterfaceError):
+                # The store's trouble is not the sending's.
+                raise
+            except Exception as error:
+                # The others, and the tick, go on; it is tried again at the next.
+                logger.exception("The sending %d of the broadcast “%s” cannot go on.", send.id, send.broadcast)
+                self._judges.pop(send.id, None)
+                self._note_trouble(send.id, f"{type(error).__name__}: {error}")
+            else:
+                if "trouble" in send.data:
+                    self._note_trouble(send.id, "")
+        return done
+
+    def _take_on(
+        self, live: ActivePlaybook, send: BroadcastSend, standing: ActiveQueries, braked: frozenset[str], now: datetime
+    ) -> int:
+        sheet = sheet_of(live, send.broadcast, send.data.get("message", ""))
+        if send.status == "stopping" or sheet is None:
+            # Of one that is being stopped: whoever stopped it did not come to the end.
+            broadcast_sends.sweep(self._store, send, now)
+            why = {} if send.status == "stopping" else {"why": NO_BROADCAST}
+            self._keep(send, now, status="stopped", finished_at=now, **why)
+            return 0
+        if sending_switches.stream_of(sheet.template.channel, sheet.is_transactional) in braked:
+            # Queueing would skip everybody for a reason that may be gone in an hour.
+            return 0
+        return self._step(sheet, send, standing, now)
+
+    def _step(self, sheet: BroadcastContext, send: BroadcastSend, standing: ActiveQueries, now: datetime) -> int:
+        match send.status:
+            case "scheduled" if now >= parse_instant(send.data["begins"]):
+                return self._queue(sheet, self._begin(sheet, send, standing, now), standing, now)
+            case "queueing":
+                return self._queue(sheet, send, standing, now)
+            case "testing":
+                return self._test(sheet, send, standing, now)
+            case "releasing":
+                return self._release(sheet, send, now)
+            case "sending":
+                self._finish(send, now)
+        return 0
+
+    def _begin(
+        self, sheet: BroadcastContext, send: BroadcastSend, standing: ActiveQueries, now: datetime
+    ) -> BroadcastSend:
+        """Takes down the audience as of now; from here on nobody enters or leaves it."""
+        size = self._freeze(sheet, send, standing, now)
+        return self._keep(send, now, status="queueing", begun=format_instant(now), audience=size, queued=0, skipped={})
+
+    def _freeze(
+        self,
+        sheet: BroadcastContext,
+        send: BroadcastSend,
+        standing: ActiveQueries,
+        at: datetime,
+        *,
+        again: bool = False,
+    ) -> int:
+        trait = self._addresses.get(sheet.template.channel, "")
+        told = told_of(sheet)
+        audience = self._audience(send)
+        of = send.data.get("of")
+        if of is None:
+            return audience.freeze(standing, sheet.broadcast.who, at, trait, told, as_of=again)
+        with self._store.read() as connection:
+            named = broadcast_sends.not_opened(connection, broadcast_sends.get(connection, of))
+            return audience.freeze_these(named, trait, told)
+
+    def _queue(self, sheet: BroadcastContext, send: BroadcastSend, standing: ActiveQueries, now: datetime) -> int:
+        audience = self._audience(send)
+        begun = parse_instant(send.data["begun"])
+        if not audience.exists():
+            # The warehouse was made anew meanwhile: the same audience, worked out as of the same moment.
+            self._freeze(sheet, send, standing, begun, again=True)
+        judge = self._judge(sheet, send, begun)
+        queued = taken = 0
+        while taken < PER_TICK:
+            members = audience.chunk(send.position, CHUNK)
+            if not members:
+                audience.drop()
+                self._judges.pop(send.id, None)
+                with self._store.read() as connection:
+                    broadcast_sends.calm(connection)
+                self._keep(send, now, status="testing" if send.data.get("rest") else "sending")
+                break
+            taken += len(members)
+            with self._store.read() as connection:
+                verdicts = judge.judge(connection, members, now)
+            for some in chunks(verdicts, WRITTEN):
+                written = self._write(sheet, send, some, now)
+                if written is None:
+                    # What was decided and not written is decided anew when it goes on.
+                    self._judges.pop(send.id, None)
+                    return queued
+                send = written
+                queued += sum(not v.reason for v in some)
+        return queued
+
+    def _write(
+        self, sheet: BroadcastContext, send: BroadcastSend, verdicts: Sequence[AudienceVerdict], now: datetime
+    ) -> BroadcastSend | None:
+        """Queues messages in one transaction; the sending with its progress, None when somebody stopped it."""
+        fresh = _counted(sheet, send, verdicts)
+        with self._store.begin() as connection:
+            if broadcast_sends.lock(connection, send.id).status != send.status:
+                return None
+            rows = rows_of(connection, sheet, send, verdicts)
+            broadcast_sends.queue(connection, NAMES, rows, shared_of(sheet, send, now))
+            broadcast_sends.save(connection, fresh)
+            log.say(connection, list(_exposures(sheet.broadcast, send, verdicts, now)), now)
+        return fresh
+
+    def _test(self, sheet: BroadcastContext, send: BroadcastSend, standing: ActiveQueries, now: datetime) -> int:
+        """Waits for the sample's answers, then lets the rest go with the variant that did best."""
+        until = send.data.get("test_until")
+        # Where nobody of the sample could be written to there is nothing to wait for.
+        if until is not None and now < parse_instant(until):
+            return 0
+        with self._store.read() as connection:
+            if broadcast_sends.is_waiting(connection, send, tested=True):
+                # Delivery is behind, or stopped: the sample has not been asked yet.
+                return 0
+            found = winner.judge(connection, self._answerer, standing, sheet, send, now)
+        send = self._keep(send, now, status="releasing", position=0, **found)
+        return self._release(sheet, send, now)
+
+    def _release(self, sheet: BroadcastContext, send: BroadcastSend, now: datetime) -> int:
+        released = 0
+        slots = winner.slots_of(self._store, sheet, send)
+        while released < PER_TICK:
+            with self._store.begin() as connection:
+                if broadcast_sends.lock(connection, send.id).status != send.status:
+                    return released
+                chunk = broadcast_sends.held_back(connection, send, send.position)
+                if not chunk:
+                    break
+                winner.release(connection, sheet, send, slots, chunk, now)
+                send = msgspec.structs.replace(send, position=chunk[-1][0])
+                broadcast_sends.save(connection, send)
+            released += len(chunk)
+        else:
+            return released
+        self._keep(send, now, status="sending")
+        return released
+
+    def _finish(self, send: BroadcastSend, now: datetime) -> None:
+        with self._store.read() as connection:
+            if broadcast_sends.is_waiting(connection, send):
+                return
+        self._keep(send, now, status="finished", finished_at=now)
+
+    def _judge(self, sheet: BroadcastContext, send: BroadcastSend, begun: datetime) -> AudienceFilter:
+        """One for as long as the sending is queued by the same definitions: the throttle goes on where it was."""
+        known = self._judges.get(send.id)
+        if known is not None and known[0] == sheet.version:
+            return known[1]
+        judge = AudienceFilter(sheet, self._secret, begun, send, home_country(self._addresses))
+        if sheet.broadcast.per_hour is not None and send.position:
+            with self._store.read() as connection:
+                judge.slots.restore(broadcast_sends.slots_taken(connection, send))
+        self._judges[send.id] = (sheet.version, judge)
+        return judge
+
+    def _audience(self, send: BroadcastSend) -> Audience:
+        return Audience(self._answerer, f"broadcast_audience_{send.id}")
+
+    def _note_trouble(self, send_id: int, trouble: str) -> None:
+        """Keeps what a sending failed of for whoever looks at it, or that it goes on again."""
+        with self._store.begin() as connection:
+            send = broadcast_sends.lock(connection, send_id)
+            data = {name: value for name, value in send.data.items() if name != "trouble"}
+            if trouble:
+                data["trouble"] = trouble
+            if data != send.data:
+                broadcast_sends.save(connection, msgspec.structs.replace(send, data=data))
+
+    def _keep(self, send: BroadcastSend, now: datetime, **changes: Any) -> BroadcastSend:
+        """Writes a sending down, unless somebody stopped it meanwhile. What is no column goes into its memory."""
+        columns = {name: changes.pop(name) for name in ("status", "finished_at", "position") if name in changes}
+        fresh = msgspec.structs.replace(send, data={**send.data, **changes}, **columns)
+        with self._store.begin() as connection:
+            if broadcast_sends.lock(connection, send.id).status == send.status:
+                broadcast_sends.save(connection, fresh)
+        return fresh
+
+
+def _counted(sheet: BroadcastContext, send: BroadcastSend, verdicts: Sequence[AudienceVerdict]) -> BroadcastSend:
+    """A sending that is a chunk further, with its progress."""
+    data = dict(send.data)
+    skipped = dict(data["skipped"])
+    for verdict in verdicts:
+        if verdict.reason:
+            skipped[verdict.reason] = skipped.get(verdict.reason, 0) + 1
+    data["skipped"] = skipped
+    data["queued"] += sum(not v.reason for v in verdicts)
+    test = sheet.broadcast.test
+    if test is not None:
+        data["rest"] = data.get("rest", 0) + sum(v.waits for v in verdicts)
+        last = max((v.at for v in verdicts if v.variant), default=None)
+        if last is not None:
+            until = last + span(test.wait)
+            known = data.get("test_until")
+            data["test_until"] = format_instant(max(until, parse_instant(known)) if known else until)
+    return msgspec.structs.replace(send, position=verdicts[-1].member.profile_id, data=data)
+
+
+def _exposures(
+    broadcast: Broadcast, send: BroadcastSend, verdicts: Sequence[AudienceVerdict], now: datetime
+) -> Iterator[SystemEvent]:
+    """Who takes part in the test, and with which variant."""
+    for verdict in verdicts:
+        if verdict.variant and not verdict.reason:
+            told = {"experiment_id": broadcast.id, "variation_id": verdict.variant, "broadcast": broadcast.id}
+            yield SystemEvent(verdict.member.profile_id, EXPOSED, now, told)

@@ -1,0 +1,254 @@
+"""Audiences of broadcasts: who belongs to one at a moment, with what a message needs of them, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from keepers.conditions import ast
+from keepers.conditions.compile.tables import Mode
+from keepers.conditions.definitions import Segment
+from keepers.evaluation.active_queries import ActiveQueries
+from keepers.evaluation.evaluator import Evaluator, with_segment
+from keepers.warehouse import engagement_times
+
+CHUNK = 20_000
+_ASKED = "broadcast-audience"
+_COUNTRY = "country"
+
+
+class Member(NamedTuple):
+    """One of an audience. `customer` is JSON of the traits asked for, nested."""
+
+    profile_id: int
+    bucket_key: str
+    zone: str
+    country: str | None
+    address: str | None
+    is_shared: bool
+    """others of the audience have the same address"""
+    engaged_at: datetime | None
+    customer: str
+
+
+class Audience:
+    """A table of the warehouse, kept until the broadcast has queued its messages, or a temporary one for previews.
+
+    Belongs to the thread that made it. `name` is the table's.
+    """
+
+    def __init__(self, answerer: Evaluator, name: str, *, is_temporary: bool = False) -> None:
+        self._answerer = answerer
+        self._warehouse = answerer.warehouse
+        self._name = name
+        self._kind = "TEMP TABLE" if is_temporary else "TABLE"
+
+    def exists(self) -> bool:
+        rows = self._cursor.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [self._name]).fetchall()
+        return bool(rows)
+
+    def freeze(
+        self,
+        standing: ActiveQueries,
+        who: ast.Condition,
+        now: datetime,
+        address_trait: str,
+        told: frozenset[str] | None,
+        *,
+        as_of: bool = False,
+    ) -> int:
+        """Takes down everybody for whom the condition holds; how many.
+
+        `told` are the traits messages name, by their first part; None for all. By the answers of the last tick, or
+        with `as_of` worked out anew, over what was known by then.
+        """
+        return self._fill(self._ids(standing, who, now, as_of), address_trait, told)
+
+    def freeze_these(self, chunks: Iterator[Sequence[int]], address_trait: str, told: frozenset[str] | None) -> int:
+        """Takes down customers who are named, chunk by chunk. Who was merged meanwhile is whom they live on in."""
+        cursor = self._cursor
+        cursor.execute("CREATE OR REPLACE TEMP TABLE broadcast_named (profile_id BIGINT)")
+        for chunk in chunks:
+            cursor.register("arriving_named", pa.table({"id": pa.array(chunk, pa.int64())}))
+            cursor.execute("INSERT INTO broadcast_named SELECT id FROM arriving_named")
+            cursor.unregister("arriving_named")
+        merged = "LEFT JOIN canon c ON c.from_id = n.profile_id"
+        query = f"SELECT DISTINCT coalesce(c.to_id, n.profile_id) AS profile_id FROM broadcast_named n {merged}"
+        return self._fill(query, address_trait, told)
+
+    def size(self) -> int:
+        return int(self._one(f"SELECT count(*) FROM {self._name}"))
+
+    def chunk(self, after: int, limit: int = CHUNK) -> list[Member]:
+        """Those past a profile, by profile."""
+        rows = self._cursor.execute(
+            f"SELECT * FROM {self._name} WHERE profile_id > ? ORDER BY profile_id LIMIT ?", [after, limit]
+        ).fetchall()
+        return list(map(Member._make, rows))
+
+    def drop(self) -> None:
+        self._cursor.execute(f"DROP TABLE IF EXISTS {self._name}")
+
+    @property
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        return self._warehouse.cursor()
+
+    def _one(self, query: str) -> Any:
+        row = self._cursor.execute(query).fetchone()
+        assert row is not None
+        return row[0]
+
+    def _ids(self, standing: ActiveQueries, who: ast.Condition, now: datetime, as_of: bool) -> str:
+        """A query for whom it holds."""
+        if isinstance(who, ast.Anyone):
+            return (
+                "SELECT profile_id FROM profiles WHERE kind = 'person'"
+                " AND profile_id NOT IN (SELECT from_id FROM canon)"
+            )
+        asking = with_segment(standing, Segment(_ASKED, who))
+        ask = asking.asks[f"segment:{_ASKED}"]
+        if as_of or any(isinstance(part, ast.Account) for part in ast.walk(who)):
+            self._answerer.as_of(asking, [ask.id], now)
+            return f"SELECT profile_id FROM asof_states WHERE ask = {ask.number} AND value = 1"
+        self._cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
+        schema = self._warehouse.schema(now)
+        query = self._answerer.sql((ask,), schema, asking.vocabulary, Mode(subject="person"))
+        return f'SELECT profile_id FROM ({query}) WHERE "v{ask.number}" = 1'
+
+    def _fill(self, ids: str, address_trait: str, told: frozenset[str] | None) -> int:
+        engagement_times.refresh(self._warehouse)
+        traits = self._traits(told)
+        wanted = sorted({*traits, _COUNTRY, address_trait} - {""})
+        place = {trait: f"t{n}" for n, trait in enumerate(wanted)}
+        columns = ", ".join(
+            f"arg_max(v.raw, (v.time, v.seq)) FILTER (v.trait = {_text(trait)}) AS {column}"
+            for trait, column in place.items()
+        )
+        address = _address(f"f.{place[address_trait]}") if address_trait else "'#' || a.profile_id"
+        customer = _json(_nested(traits), {trait: f"f.{column}" for trait, column in place.items()})
+        # One pass over the traits that matter; an address is looked at as people know it, in lower case.
+        self._cursor.execute(
+            f"""
+            CREATE OR REPLACE {self._kind} {self._name} AS
+            WITH audience AS MATERIALIZED ({ids}),
+            found AS (
+                SELECT coalesce(c.to_id, v.profile_id) AS profile_id, {columns}
+                FROM trait_values v
+                LEFT JOIN canon c ON c.from_id = v.profile_id
+                WHERE v.trait IN ({", ".join(map(_text, wanted))})
+                GROUP BY 1
+            ),
+            engagement AS (
+                SELECT coalesce(c.to_id, e.profile_id) AS profile_id, max(e."at") AS "at"
+                FROM engaged e
+                LEFT JOIN canon c ON c.from_id = e.profile_id
+                GROUP BY 1
+            ),
+            members AS (
+                SELECT a.profile_id, p.bucket_key, p.zone, {_country("f." + place[_COUNTRY])} AS country,
+                       {address} AS address, e."at" AS engaged_at, {customer} AS customer
+                FROM audience a
+                JOIN profiles p ON p.profile_id = a.profile_id
+                LEFT JOIN found f ON f.profile_id = a.profile_id
+                LEFT JOIN engagement e ON e.profile_id = a.profile_id
+            )
+            SELECT profile_id, bucket_key, zone, country, address,
+                   address IS NOT NULL AND count(*) OVER (PARTITION BY lower(address)) > 1 AS is_shared, engaged_at,
+                   customer
+            FROM members
+            ORDER BY profile_id
+            """
+        )
+        return self.size()
+
+    def _traits(self, told: frozenset[str] | None) -> list[str]:
+        """The known traits that messages may name."""
+        known = [row[0] for row in self._cursor.execute("SELECT trait FROM trait_names ORDER BY trait").fetchall()]
+        return [t for t in known if told is None or t.partition(".")[0] in told]
+
+
+def conversions(
+    answerer: Evaluator,
+    standing: ActiveQueries,
+    goal: ast.Condition,
+    arms: Iterator[Sequence[tuple[int, str]]],
+    now: datetime,
+) -> dict[str, int]:
+    """Of customers with their arms, chunk by chunk: for how many of each arm the goal holds."""
+    asking = with_segment(standing, Segment(_ASKED, goal))
+    number = asking.asks[f"segment:{_ASKED}"].number
+    cursor = answerer.as_of(asking, [f"segment:{_ASKED}"], now)
+    found: dict[str, int] = {}
+    for chunk in arms:
+        people = pa.array([who for who, _ in chunk], pa.int64())
+        cursor.register("arriving_arms", pa.table({"id": people, "arm": pa.array([arm for _, arm in chunk])}))
+        rows = cursor.execute(
+            f"""
+            SELECT r.arm, count(DISTINCT s.profile_id)
+            FROM arriving_arms r
+            LEFT JOIN canon c ON c.from_id = r.id
+            JOIN asof_states s ON s.profile_id = coalesce(c.to_id, r.id)
+            WHERE s.ask = {number} AND s.value = 1
+            GROUP BY 1
+            """
+        ).fetchall()
+        cursor.unregister("arriving_arms")
+        for arm, reached in rows:
+            found[arm] = found.get(arm, 0) + reached
+    return found
+
+
+def _nested(traits: Collection[str]) -> dict[str, Any]:
+    """Traits as a tree by their dots, each leaf its full name. What is both a value and has parts keeps the value."""
+    tree: dict[str, Any] = {}
+    for trait in sorted(traits):
+        *outer, last = trait.split(".")
+        place = tree
+        for part in outer:
+            inner = place.setdefault(part, {})
+            if not isinstance(inner, dict):
+                place, last = tree, trait
+                break
+            place = inner
+        place[last] = trait
+    return tree
+
+
+def _json(tree: dict[str, Any], columns: dict[str, str]) -> str:
+    """SQL for a JSON object of the traits that have a value, from columns that hold each as JSON; with the id."""
+
+    def members(inner: dict[str, Any]) -> list[str]:
+        parts = []
+        for name, value in inner.items():
+            label = _text(msgspec.json.encode(name).decode() + ":")
+            if isinstance(value, dict):
+                parts.append(f"{label} || {_object(members(value))}")
+            else:
+                parts.append(f"{label} || nullif({columns[value]}, 'null')")
+        return parts
+
+    return _object([*members({k: v for k, v in tree.items() if k != "id"}), "'\"id\":' || a.profile_id"])
+
+
+def _object(members: list[str]) -> str:
+    # concat_ws leaves out what is NULL: a trait without a value.
+    return f"'{{' || concat_ws(',', {', '.join(members)}) || '}}'"
+
+
+def _address(column: str) -> str:
+    is_plain = f"json_type({column}) IN ('VARCHAR', 'UBIGINT', 'BIGINT')"
+    return f"CASE WHEN {is_plain} THEN nullif(trim(json_extract_string({column}, '$')), '') END"
+
+
+def _country(column: str) -> str:
+    text = f"json_extract_string({column}, '$')"
+    return f"CASE WHEN json_type({column}) = 'VARCHAR' AND length({text}) = 2 THEN upper({text}) END"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,312 @@
+"""What people do with broadcasts: preview, start, stop, resume, send again to those who did not open, progress."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from keepers.broadcasts.audience_filter import AudienceFilter
+from keepers.broadcasts.audiences import Audience
+from keepers.broadcasts.context import BroadcastContext, sheet_of, told_of
+from keepers.contact.addresses import home_country
+from keepers.evaluation.active_queries import ActiveQueries
+from keepers.evaluation.evaluator import Evaluator
+from keepers.journeys.broadcast import EASTERNMOST, Broadcast
+from keepers.model.errors import ConflictError, NotFoundError, UserError, nearest
+from keepers.model.moments import format_instant, parse_instant
+from keepers.playbook.active_playbook import ActivePlaybook
+from keepers.store.database import Store
+from keepers.store.messages import broadcast_sends, coupons, sending_switches
+from keepers.store.messages.broadcast_sends import BroadcastSend, Tally
+
+Progress = Callable[[int, int], None]
+_DONE = ("finished", "stopped")
+
+
+class AudiencePreview(Struct, frozen=True):
+    """Who would get a broadcast started now: `audience` in all, `would_get` of them, the rest by reason.
+
+    `tested` are those of `would_get` who would get each variant first. `warnings` are for whoever starts it.
+    """
+
+    broadcast: str
+    as_of: datetime
+    audience: int
+    would_get: int
+    skipped: dict[str, int]
+    held: int = 0
+    """of `would_get`, put off by quiet hours"""
+    tested: dict[str, int] = {}
+    first: datetime | None = None
+    last: datetime | None = None
+    """when the last of them goes: the throttle's end"""
+    warnings: tuple[str, ...] = ()
+
+
+class SendingStatus(Struct, frozen=True):
+    """How far a sending has come. `messages` are the numbers by variant, status and reason; `skipped` by reason."""
+
+    id: int
+    broadcast: str
+    version: int
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    begins: datetime
+    audience: int
+    taken: int
+    """of the audience, decided on so far"""
+    queued: int
+    sent: int
+    waiting: int
+    skipped: dict[str, int]
+    messages: tuple[Tally, ...] = ()
+    winner: str = ""
+    winner_by: str = ""
+    variants: dict[str, dict[str, int]] = {}
+    test_until: datetime | None = None
+    of: int | None = None
+    """the sending whose unopened messages this one repeats"""
+    trouble: str = ""
+    """what keeps it from going on: the kill switch, a brake, or what its last step failed of"""
+
+
+def preview(
+    store: Store,
+    answerer: Evaluator,
+    live: ActivePlaybook,
+    standing: ActiveQueries,
+    name: str,
+    addresses: Mapping[str, str],
+    secret: bytes,
+    now: datetime,
+    progress: Progress | None = None,
+) -> AudiencePreview:
+    """Counts as a start now would decide, over the same audience, and writes nothing. Raises NotFoundError."""
+    sheet = _sheet(live, name)
+    begun = sheet.broadcast.begins(now)
+    audience = Audience(answerer, "broadcast_preview", is_temporary=True)
+    trait = addresses.get(sheet.template.channel, "")
+    size = audience.freeze(standing, sheet.broadcast.who, now, trait, told_of(sheet), as_of=True)
+    judge = AudienceFilter(sheet, secret, begun, country=home_country(addresses))
+    skipped: Counter[str] = Counter()
+    tested: Counter[str] = Counter()
+    would_get = held = position = done = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    with store.read() as connection:
+        while members := audience.chunk(position):
+            for verdict in judge.judge(connection, members, now):
+                if verdict.reason:
+                    skipped[verdict.reason] += 1
+                    continue
+                would_get += 1
+                held += verdict.is_held
+                if verdict.variant:
+                    tested[verdict.variant] += 1
+                if not verdict.waits:
+                    first = min(first or verdict.at, verdict.at)
+                    last = max(last or verdict.at, verdict.at)
+            position = members[-1].profile_id
+            done += len(members)
+            if progress is not None:
+                progress(done, size)
+        warnings = tuple(_warnings(connection, sheet, would_get, tested, now))
+    audience.drop()
+    reasons = dict(skipped.most_common())
+    return AudiencePreview(
+        name, now, size, would_get, reasons, held, dict(sorted(tested.items())), first, last, warnings
+    )
+
+
+def start(store: Store, live: ActivePlaybook, name: str, now: datetime, *, again: bool = False) -> BroadcastSend:
+    """Starts a broadcast, or sets it for its time; the ticks do the rest.
+
+    Raises NotFoundError; ConflictError while a sending of it is under way, or when it was sent and not `again`.
+    """
+    sheet = _sheet(live, name)
+    broadcast = sheet.broadcast
+    begins = broadcast.begins(now)
+    with store.begin() as connection:
+        earlier = broadcast_sends.of_broadcast(connection, name)
+        _require_idle(earlier, name)
+        if earlier and not again:
+            said = f"“{name}” was sent on {earlier[-1].started_at:%Y-%m-%d}."
+            raise ConflictError(
+                f"{said} Send it again to everybody with --again, or to those who did not open it with resend.",
+                code="sent_already",
+            )
+        data = {"begins": format_instant(begins)}
+        return broadcast_sends.begin(connection, BroadcastSend(name, sheet.version, "scheduled", now, data=data))
+
+
+def resend(store: Store, live: ActivePlaybook, name: str, now: datetime, message: str = "") -> BroadcastSend:
+    """Sends again to those who were sent the last sending and whom nobody saw open it; with another message if named.
+
+    Raises NotFoundError, ConflictError when there is no finished sending, UserError for a message of another topic.
+    """
+    sheet = _sheet(live, name, message)
+    if message:
+        found, own = live.playbook.messages[message], sheet.template
+        if (found.channel, found.topic) != (own.channel, own.topic):
+            raise UserError(f"“{message}” is not of the channel and topic of “{own.id}”.", code="message")
+    with store.begin() as connection:
+        earlier = broadcast_sends.of_broadcast(connection, name)
+        _require_idle(earlier, name)
+        if not earlier:
+            raise ConflictError(f"“{name}” was not sent yet: there is nothing to repeat.", code="not_sent")
+        last = earlier[-1]
+        # Without another message everybody gets the winner's once more.
+        repeated = message or sheet.broadcast.message_of(str(last.data.get("winner") or ""))
+        data = {"begins": format_instant(now), "of": last.id, "message": repeated}
+        return broadcast_sends.begin(connection, BroadcastSend(name, sheet.version, "scheduled", now, data=data))
+
+
+def stop(store: Store, name: str, now: datetime) -> int:
+    """Stops the sending under way: from this moment nothing more of it is handed over. How many were stopped.
+
+    What waited is skipped as `stopped`. Raises NotFoundError when nothing of it is under way.
+    """
+    with store.begin() as connection:
+        send = _under_way(connection, name)
+        data = {**send.data, "was": send.status}
+        stopping = msgspec.structs.replace(send, status="stopping", data=data)
+        broadcast_sends.save(connection, stopping)
+    done = broadcast_sends.sweep(store, stopping, now)
+    with store.begin() as connection:
+        broadcast_sends.save(connection, msgspec.structs.replace(stopping, status="stopped", finished_at=now))
+    return done
+
+
+def resume(store: Store, live: ActivePlaybook, name: str, now: datetime) -> int:
+    """Goes on with a sending that was stopped, from where it was; how many messages are queued again.
+
+    Raises NotFoundError, ConflictError when the last sending is not stopped.
+    """
+    broadcast = _sheet(live, name).broadcast
+    with store.read() as connection:
+        earlier = broadcast_sends.of_broadcast(connection, name)
+    if not earlier or earlier[-1].status != "stopped":
+        raise ConflictError(f"No sending of “{name}” is stopped.", code="not_stopped")
+    send = earlier[-1]
+    was = send.data.get("was", "sending")
+    is_spread = broadcast.per_hour is not None and broadcast.local is None
+    done = broadcast_sends.unsweep(store, send, now, is_spread=is_spread)
+    goes_on = msgspec.structs.replace(
+        send, status=was, finished_at=None, position=0 if was == "releasing" else send.position
+    )
+    with store.begin() as connection:
+        broadcast_sends.save(connection, goes_on)
+    return done
+
+
+def statuses(store: Store, name: str, *, detailed: bool = True) -> list[SendingStatus]:
+    """All sendings of a broadcast, newest first. Without `detailed` the messages are not counted."""
+    with store.read() as connection:
+        known = sending_switches.everything(connection)
+        trouble = "" if sending_switches.is_sending(known) else "all sending is switched off"
+        braked = sending_switches.braked(known)
+        if braked and not trouble:
+            trouble = "a brake holds: " + ", ".join(f"{s} ({known['brake:' + s].reason})" for s in sorted(braked))
+        found = []
+        for send in reversed(broadcast_sends.of_broadcast(connection, name)):
+            tally = broadcast_sends.tally(connection, send) if detailed else []
+            found.append(_status(send, tally, "" if send.status in _DONE else trouble or send.data.get("trouble", "")))
+    return found
+
+
+def newest(store: Store) -> dict[str, BroadcastSend]:
+    """The last sending of every broadcast."""
+    with store.read() as connection:
+        return broadcast_sends.newest(connection)
+
+
+def _status(send: BroadcastSend, tally: list[Tally], trouble: str) -> SendingStatus:
+    data = send.data
+    skipped: Counter[str] = Counter()
+    numbers: Counter[str] = Counter()
+    for one in tally:
+        numbers[one.status] += one.number
+        if one.status == "skipped":
+            skipped[one.reason] += one.number
+    out = ("handed_over", "sent", "delivered", "bounced", "uncertain")
+    return SendingStatus(
+        id=send.id,
+        broadcast=send.broadcast,
+        version=send.version,
+        status=send.status,
+        started_at=send.started_at,
+        finished_at=send.finished_at,
+        begins=parse_instant(data["begins"]),
+        audience=data.get("audience", 0),
+        taken=data.get("queued", 0) + sum(data.get("skipped", {}).values()),
+        queued=data.get("queued", 0),
+        sent=sum(numbers[status] for status in out),
+        waiting=sum(numbers[status] for status in ("queued", "held", "claimed")),
+        skipped=dict(skipped.most_common()) if tally else data.get("skipped", {}),
+        messages=tuple(tally),
+        winner=str(data.get("winner") or ""),
+        winner_by=data.get("winner_by", ""),
+        variants=data.get("variants", {}),
+        test_until=parse_instant(data["test_until"]) if data.get("test_until") else None,
+        of=data.get("of"),
+        trouble=trouble,
+    )
+
+
+def _warnings(
+    connection: Connection, sheet: BroadcastContext, would_get: int, tested: Counter[str], now: datetime
+) -> list[str]:
+    found = []
+    broadcast, test = sheet.broadcast, sheet.broadcast.test
+    if broadcast.coupon:
+        stock = coupons.stock(connection, now).get(broadcast.coupon)
+        left = stock.left if stock is not None else 0
+        if left < would_get:
+            found.append(f"The pool “{broadcast.coupon}” has {left:,} codes for {would_get:,} customers.")
+    if test is not None:
+        few = [v.id for v in test.variants if tested[v.id] < test.least]
+        if few:
+            said = f"Fewer than {test.least} would get variant {', '.join(few)}"
+            found.append(f"{said}: there will be no winner, the rest gets “{test.fallback}”.")
+    if _is_past(broadcast, now):
+        found.append("The time to send at has passed: it goes out at once.")
+    if not sending_switches.is_sending(sending_switches.everything(connection)):
+        found.append("All sending is switched off: messages wait.")
+    return found
+
+
+def _is_past(broadcast: Broadcast, now: datetime) -> bool:
+    if broadcast.send_at is not None:
+        return broadcast.send_at < now
+    return broadcast.local is not None and broadcast.local + EASTERNMOST < now
+
+
+def _sheet(live: ActivePlaybook, name: str, message: str = "") -> BroadcastContext:
+    known = live.playbook.broadcasts
+    if name not in known:
+        raise NotFoundError(f"There is no broadcast “{name}” in force.{nearest(name, known)}", name=name)
+    if message and message not in live.playbook.messages:
+        raise NotFoundError(f"There is no message “{message}” in force.{nearest(message, live.playbook.messages)}")
+    found = sheet_of(live, name, message)
+    if found is None:
+        raise UserError(f"A message of “{name}” is not in force; `keepers check` says which.", code="message")
+    return found
+
+
+def _require_idle(earlier: list[BroadcastSend], name: str) -> None:
+    for send in earlier:
+        if send.status not in _DONE:
+            raise ConflictError(f"“{name}” is being sent ({send.status}); stop it first.", code="under_way")
+
+
+def _under_way(connection: Connection, name: str) -> BroadcastSend:
+    for send in broadcast_sends.of_broadcast(connection, name):
+        if send.status not in (*_DONE, "stopping"):
+            return broadcast_sends.lock(connection, send.id)
+    raise NotFoundError(f"No sending of “{name}” is under way.", name=name)

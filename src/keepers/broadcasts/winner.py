@@ -1,0 +1,114 @@
+"""The test of a broadcast: which variant did best, and the rest of the audience let go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from keepers.broadcasts.audiences import conversions
+from keepers.broadcasts.context import BroadcastContext
+from keepers.broadcasts.send_times import Slots
+from keepers.conditions.parsing.conditions import Parser
+from keepers.contact.eligibility import Contact
+from keepers.evaluation.active_queries import ActiveQueries
+from keepers.evaluation.evaluator import Evaluator
+from keepers.journeys.broadcast import VariantTest, goal_condition
+from keepers.model.moments import parse_instant
+from keepers.store.database import Store
+from keepers.store.messages import broadcast_sends
+from keepers.store.messages.broadcast_sends import BroadcastSend, Result
+
+_RELEASED = ("status", "reason", "send_after", "expires_at", "step", "message", "template_version")
+
+
+class _Kept(Struct):
+    contact: Contact = Contact()
+
+
+_kept = msgspec.json.Decoder(_Kept)
+
+
+def judge(
+    connection: Connection,
+    answerer: Evaluator,
+    standing: ActiveQueries,
+    sheet: BroadcastContext,
+    send: BroadcastSend,
+    now: datetime,
+) -> dict[str, Any]:
+    """What is kept of the test: the winner, why, and how each variant did."""
+    test = sheet.broadcast.test
+    if test is None:
+        # Taken out of the definition while it ran: everybody gets the broadcast's own message.
+        return {"winner": "", "winner_by": "no test any more"}
+    found = broadcast_sends.results(connection, send)
+    reached: Mapping[str, int] = {}
+    if test.goal is not None:
+        since = parse_instant(send.data["begun"])
+        condition = Parser().condition(goal_condition(test.goal, since))
+        reached = conversions(answerer, standing, condition, broadcast_sends.arms(connection, send), now)
+    winner, by = winner_of(test, found, reached)
+    told = {
+        name: {"sent": r.sent, "opened": r.opened, "clicked": r.clicked, "reached": reached.get(name, 0)}
+        for name, r in found.items()
+    }
+    return {"winner": winner, "winner_by": by, "variants": told}
+
+
+def winner_of(test: VariantTest, results: Mapping[str, Result], reached: Mapping[str, int]) -> tuple[str, str]:
+    """The variant with the highest rate per message sent, and why it is the one."""
+    sent = {v.id: results[v.id].sent if v.id in results else 0 for v in test.variants}
+    if min(sent.values()) < test.least:
+        return test.fallback, f"fewer than {test.least} sent of a variant"
+    rates = {name: _good(test, results[name], reached) / sent[name] for name in sent}
+    best = max(rates.values())
+    first = [name for name in sent if rates[name] == best]
+    if len(first) > 1:
+        return (test.fallback if test.fallback in first else first[0]), "several did equally well"
+    return first[0], f"most {test.winner}"
+
+
+def slots_of(store: Store, sheet: BroadcastContext, send: BroadcastSend) -> Slots:
+    """The throttle of the rest, with what has its time already."""
+    slots = sheet.slots()
+    if sheet.broadcast.per_hour is not None:
+        with store.read() as connection:
+            slots.restore(broadcast_sends.slots_taken(connection, send))
+    return slots
+
+
+def release(
+    connection: Connection,
+    sheet: BroadcastContext,
+    send: BroadcastSend,
+    slots: Slots,
+    chunk: Sequence[tuple[int, str]],
+    now: datetime,
+) -> None:
+    """Lets messages go that waited for the winner."""
+    winner = str(send.data["winner"])
+    message = sheet.broadcast.message_of(winner)
+    version = sheet.versions.get(message, 0)
+    expires = sheet.broadcast.expires or sheet.template.expires
+    rows = []
+    for message_id, data in chunk:
+        contact = _kept.decode(data).contact
+        at, is_held = slots.give(contact.zone, contact.country, sheet.broadcast.due(contact.zone, now))
+        status, reason = ("held", "quiet_hours") if is_held else ("queued", "")
+        rows.append((status, reason, at, at + expires, winner, message, version, message_id))
+    broadcast_sends.release(connection, _RELEASED, rows)
+
+
+def _good(test: VariantTest, result: Result, reached: Mapping[str, int]) -> int:
+    match test.winner:
+        case "clicks":
+            return result.clicked
+        case "opens":
+            return result.opened
+        case "conversions":
+            return reached.get(result.variant, 0)

@@ -1,0 +1,132 @@
+"""What all mails that come back have in common: readable parts, the original's headers, whose message it was."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from email import message_from_bytes
+from email.message import Message
+from html import unescape
+from typing import NamedTuple
+
+from keepers.channels.email.verp import Verp
+
+_LONGEST = 262_144
+"""characters looked at; a bounce says what it has to say at the beginning"""
+_MESSAGE_ID = re.compile(r"^[ >\t]*(?:original-)?message-id:\s*(<[^<>\s]{3,400}>)", re.I | re.M)
+_TAG = re.compile(r"<(?:style|script).*?</(?:style|script)>|<!--.*?-->|</?[a-z][^<>@]*>", re.I | re.S)
+_OURS = ("x-keepers-message", "return-path", "message-id", "to")
+_DELIVERED_TO = ("to", "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "apparently-to", "cc")
+_OURS_IN_TEXT = re.compile(r"^[ >\t]*(?:x-keepers-message|return-path):[^\n]*", re.I | re.M)
+
+
+class Returned(NamedTuple):
+    """A mail that came back, read once."""
+
+    message: Message
+    texts: tuple[str, ...]
+    """its readable parts in order"""
+    statuses: tuple[str, ...]
+    """its machine-readable parts (delivery-status, feedback-report), as text"""
+    kind: str
+    """report-type of a multipart/report, or empty"""
+    original: Message | None
+    """the returned message or its headers"""
+
+    def key(self, verp: Verp, recipients: Sequence[str]) -> str:
+        """The key of our message: from the address it came to (`recipients` of the envelope, else the headers), or
+        from what the original carries. Empty without a token of ours."""
+        places = [*recipients]
+        places += [str(v) for name in _DELIVERED_TO for v in self.message.get_all(name, [])]
+        if self.original is not None:
+            places += [str(v) for name in _OURS for v in self.original.get_all(name, [])]
+        for text in self.texts:
+            places += _OURS_IN_TEXT.findall(text)
+        return verp.find(places) or ""
+
+    def message_id(self) -> str:
+        """The original's Message-ID with its angle brackets, or empty."""
+        if self.original is not None:
+            found = re.search(r"<[^<>\s]{3,400}>", str(self.original.get("Message-ID", "")))
+            if found:
+                return found.group()
+        for text in (*self.statuses, *self.texts):
+            found = _MESSAGE_ID.search(text)
+            if found:
+                return found.group(1)
+        return ""
+
+
+def read_returned(data: bytes) -> Returned:
+    """Reads a mail however broken it is; never raises."""
+    if data.startswith(b"From "):
+        data = data.partition(b"\n")[2]
+    if b"\n" not in data:
+        data = data.replace(b"\r", b"\n")
+    message = message_from_bytes(data)
+    texts: list[str] = []
+    statuses: list[str] = []
+    original: Message | None = None
+    for part in _parts(message):
+        kind = part.get_content_type()
+        if kind in ("message/delivery-status", "message/feedback-report", "message/disposition-notification"):
+            statuses.append(_status_text(part))
+        elif kind == "message/rfc822" and part is not message:
+            payload = part.get_payload()
+            if isinstance(payload, list) and payload and original is None and isinstance(payload[0], Message):
+                original = payload[0]
+        elif kind in ("text/rfc822-headers", "message/rfc822-headers", "text/rfc822"):
+            original = original or message_from_bytes(_decoded(part))
+        elif kind.startswith(("text/", "multipart/")):
+            # A multipart without parts has lost its boundary: what it says stands there all the same.
+            text = _text(part)
+            texts.append(plain(text) if kind == "text/html" else text)
+    report = str(message.get_param("report-type") or "").lower()
+    return Returned(message, tuple(texts), tuple(statuses), report, original)
+
+
+def plain(html: str) -> str:
+    """The words of an HTML part, addresses in angle brackets kept."""
+    return unescape(_TAG.sub(" ", html))
+
+
+def _parts(message: Message) -> Iterator[Message]:
+    """All parts of a mail but not those of the returned message inside it."""
+    payload = message.get_payload()
+    kind = message.get_content_type()
+    if kind.startswith("multipart/") and isinstance(payload, list):
+        for part in payload:
+            if isinstance(part, Message):
+                yield from _parts(part)
+    else:
+        yield message
+
+
+def _status_text(part: Message) -> str:
+    """Blocks of fields separated by an empty line. Python has parsed them into messages already."""
+    payload = part.get_payload()
+    if isinstance(payload, list):
+        blocks = []
+        for block in payload:
+            if not isinstance(block, Message):
+                continue
+            fields = "\n".join(f"{name}: {' '.join(str(value).split())}" for name, value in block.items())
+            rest = block.get_payload()
+            blocks.append(fields + ("\n" + rest if isinstance(rest, str) and rest.strip() else ""))
+        return "\n\n".join(blocks)[:_LONGEST]
+    return _text(part)
+
+
+def _decoded(part: Message) -> bytes:
+    payload = part.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
+
+
+def _text(part: Message) -> str:
+    raw = _decoded(part)[: 4 * _LONGEST]
+    for charset in (part.get_content_charset() or "utf-8", "utf-8"):
+        try:
+            return raw.decode(charset)[:_LONGEST].replace("\r\n", "\n")
+        except (LookupError, UnicodeDecodeError):
+            continue
+    return raw.decode("latin-1")[:_LONGEST].replace("\r\n", "\n")

@@ -1,0 +1,200 @@
+"""Where bounces and complaints come in: an SMTP port, a Maildir, an mbox file or an IMAP mailbox.
+
+All keep one order: the reports are handed to `take`, which commits them, and only then is the mail marked as done. A
+crash between the two hands a mail over again; nothing is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import mailbox
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from keepers.channels.email.bounces.complaints import complaint_reports, unsubscribe_reports
+from keepers.channels.email.bounces.status_notifications import bounce_reports
+from keepers.channels.email.smtp_server import SmtpListening
+from keepers.channels.email.verp import Verp
+from keepers.model.errors import NotFoundError
+from keepers.model.message import DeliveryReport
+
+Take = Callable[[Sequence[DeliveryReport]], None]
+"""commits reports; raises when it cannot, and the mail is read again later"""
+Clock = Callable[[], datetime]
+_MOST_BYTES = 5_242_880
+_UNSEEN_FLAG = "S"
+log = logging.getLogger("keepers")
+
+
+def read_mail(data: bytes, verp: Verp, at: datetime, recipients: Sequence[str] = ()) -> tuple[DeliveryReport, ...]:
+    """Whatever a mail that came in at `at` (naive UTC) reports: a complaint, an unsubscription or a bounce. Empty for
+    mail that is neither. `recipients` are those of the envelope, when known."""
+    return (
+        complaint_reports(data, verp, at, recipients)
+        or unsubscribe_reports(data, verp, at, recipients)
+        or bounce_reports(data, verp, at, recipients)
+    )
+
+
+class BounceListener:
+    """An SMTP server that takes mail for the bounce domain. `take` is called in the server's thread pool; when it
+    raises, the sender is told to come again later (451), so that the mail waits there."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        verp: Verp,
+        take: Take,
+        now: Clock,
+        on_trouble: Callable[[str], None] | None = None,
+    ) -> None:
+        """Port 0 takes a free one. Mail for other domains than `verp.domain` is refused: this is no relay.
+
+        `on_trouble` is told, in the thread pool, why a mail could not be taken.
+        """
+        self._on_trouble = on_trouble
+        self._verp = verp
+        self._take = take
+        self._now = now
+        self._listening = SmtpListening(self, host, port, data_size_limit=_MOST_BYTES)
+
+    @property
+    def port(self) -> int:
+        return self._listening.port
+
+    def start(self) -> None:
+        """Raises UserError when the port is not to be had."""
+        self._listening.start()
+
+    def stop(self) -> None:
+        self._listening.stop()
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        """Takes mail for the bounce domain alone."""
+        if address.rpartition("@")[2].lower() != self._verp.domain:
+            return "550 5.7.1 Relaying denied"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        """Answers 250 after the reports are committed."""
+        try:
+            await asyncio.to_thread(self._keep, envelope.content, tuple(envelope.rcpt_tos))
+        except Exception as error:  # the sender keeps the mail and tries again, whatever went wrong
+            log.exception("A mail that came back could not be taken; its sender is told to come again.")
+            if self._on_trouble is not None:
+                with suppress(Exception):
+                    await asyncio.to_thread(self._on_trouble, f"{type(error).__name__}: {error}")
+            return "451 4.3.0 Not now, try again later"
+        return "250 2.0.0 OK"
+
+    def _keep(self, data: bytes, recipients: tuple[str, ...]) -> None:
+        reports = read_mail(data, self._verp, self._now(), recipients)
+        if reports:
+            self._take(reports)
+
+
+def read_maildir(folder: Path, verp: Verp, take: Take, now: Clock, most: int = 1000) -> int:
+    """Reads up to `most` new mails of a Maildir and moves each to `cur`, marked as seen. Gives how many were read.
+
+    Raises NotFoundError when the folder is no Maildir. May be called again at any time, by one reader at a time.
+    """
+    fresh = folder / "new"
+    if not fresh.is_dir() or not (folder / "cur").is_dir():
+        raise NotFoundError(f"{folder} is no Maildir: it has no folders new and cur.")
+    count = 0
+    for path in sorted(fresh.iterdir())[:most]:
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        _hand_over(path.read_bytes()[:_MOST_BYTES], verp, take, now)
+        path.rename(folder / "cur" / f"{path.name.partition(':')[0]}:2,{_UNSEEN_FLAG}")
+        count += 1
+    return count
+
+
+def read_mbox(path: Path, verp: Verp, take: Take, now: Clock, most: int = 1000) -> int:
+    """Reads up to `most` mails of an mbox file that came after those read before, and gives how many.
+
+    How far it has read stands in `<file>.keepers-read` beside it (the offset in bytes, and the file's number), so the
+    mailbox itself is left as it is; a file that was replaced or has shrunk is read from its beginning. The file is
+    locked while it is read (fcntl and dot lock), as mail servers do. Raises NotFoundError without the file.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"There is no mailbox file {path}.")
+    box = mailbox.mbox(path, create=False)
+    box.lock()
+    try:
+        start = _position(path)
+        end = path.stat().st_size
+        count = 0
+        for begin, stop in _mails(path, start, end):
+            with path.open("rb") as file:
+                file.seek(begin)
+                data = file.read(min(stop - begin, _MOST_BYTES))
+            _hand_over(data.partition(b"\n")[2].replace(b"\n>From ", b"\nFrom "), verp, take, now)
+            _set_position(path, stop)
+            count += 1
+            if count >= most:
+                break
+        return count
+    finally:
+        box.unlock()
+        box.close()
+
+
+def _mails(path: Path, start: int, end: int) -> Iterable[tuple[int, int]]:
+    """Where mails begin and end, in bytes, from `start` on; read line by line, so that memory stays flat."""
+    begin: int | None = None
+    with path.open("rb") as file:
+        file.seek(start)
+        place = start
+        is_after_blank = True
+        while place < end:
+            line = file.readline(_MOST_BYTES)
+            if not line:
+                break
+            if is_after_blank and line.startswith(b"From "):
+                if begin is not None:
+                    yield begin, place
+                begin = place
+            place += len(line)
+            is_after_blank = line in (b"\n", b"\r\n")
+    if begin is not None:
+        yield begin, place
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(path.name + ".keepers-read")
+
+
+def _position(path: Path) -> int:
+    try:
+        inode, offset = (int(part) for part in _mark(path).read_text().split())
+    except (FileNotFoundError, ValueError):
+        return 0
+    stat = path.stat()
+    return offset if inode == stat.st_ino and offset <= stat.st_size else 0
+
+
+def _set_position(path: Path, offset: int) -> None:
+    """In one step, so that a crash leaves the old mark or the new."""
+    fresh = _mark(path).with_suffix(".new")
+    with fresh.open("w") as file:
+        file.write(f"{path.stat().st_ino} {offset}")
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(_mark(path))
+
+
+def _hand_over(data: bytes, verp: Verp, take: Take, now: Clock) -> None:
+    reports = read_mail(data, verp, now())
+    if reports:
+        take(reports)

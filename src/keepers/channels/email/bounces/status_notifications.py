@@ -1,0 +1,200 @@
+"""Bounces: delivery status notifications (RFC 3464) and what older servers write, read into reports."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from flufl.bounce import all_failures
+
+from keepers.channels.email.bounces.returned_mail import Returned, read_returned
+from keepers.channels.email.reply_reasons import BounceVerdict, judge
+from keepers.channels.email.verp import Verp
+from keepers.model.message import DeliveryReport
+
+Action = Literal["failed", "delayed", "delivered"]
+# flufl.bounce logs what its detectors stumble over; without a handler that would go to the terminal.
+logging.getLogger("flufl.bounce").addHandler(logging.NullHandler())
+_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\u0080-\U0010ffff]+@[A-Za-z0-9.\-\u0080-\U0010ffff]*[\w]")
+_FIELD = re.compile(r"^[ \t>]*([A-Za-z][A-Za-z-]+):[ \t]*(.*(?:\n[ \t]+\S.*)*)", re.M)
+_RECIPIENT_FIELDS = ("final-recipient", "original-recipient")
+_COPY = re.compile(
+    r"^[ \t>=*-]*(?:original message|message headers? follow|unsent message|this is a copy of|returned message"
+    r"|(?:copy of )?(?:the|your) (?:original )?(?:message|mail)\b.{0,40}(?:follow|below|returned)"
+    r"|below this line is a copy|header of the original"
+    r"|the headers? (?:of|from)|---+ ?(?:returned|original|undelivered|forwarded)"
+    r"|included is a copy|received: ?from|return-path:)",
+    re.I | re.M,
+)
+_ABSENT = re.compile(r"auto-?replied|vacation|out of (?:the )?office|autorespon|auto(?:matic)? ?reply|abwesen", re.I)
+_DAEMON = re.compile(r"mailer-daemon|postmaster|mail delivery|mailerdaemon|daemon|no-?reply|bounce", re.I)
+_FAILED = re.compile(
+    r"undeliver|not be delivered|delivery (?:status|failure|has failed|problem|report)|returned mail|failed|failure"
+    r"|(?:could|can)(?:not|n.t| not) (?:be )?deliver|unable to deliver|not reach|rejected|bounce|[45]\.\d\.\d|[45]\d\d",
+    re.I,
+)
+
+
+class Failure(NamedTuple):
+    """What a bounce says of one recipient."""
+
+    recipient: str
+    """the address as we wrote to it where that is told, else where it ended up; empty when it is not told at all"""
+    action: Action
+    verdict: BounceVerdict
+    diagnostic: str
+
+
+def read_bounce(data: bytes) -> tuple[Failure, ...]:
+    """The recipients a bounce mail speaks of; empty for any other mail, absence notes included."""
+    return _failures(read_returned(data))
+
+
+def bounce_reports(data: bytes, verp: Verp, at: datetime, recipients: Sequence[str] = ()) -> tuple[DeliveryReport, ...]:
+    """Reports of a bounce mail that came in at `at` for `recipients` (of the envelope, when known).
+
+    A delay is no report: the server still tries. Anybody may write to a bounce address, so the recipient is told only
+    with our signed token; with a Message-ID alone the report is about that message, if there is one, and nobody else.
+    A bounce with neither is not believed, unless there is no secret to sign with: then it is reported as soft.
+    """
+    returned = read_returned(data)
+    failures = [f for f in _failures(returned) if f.action != "delayed"]
+    key = returned.key(verp, recipients)
+    message_id = returned.message_id()
+    if not key and not message_id and verp.can_sign:
+        return ()
+    if key:
+        # One message has one recipient: what else is named is where it was forwarded to.
+        failures = failures[:1]
+    return tuple(
+        DeliveryReport(
+            kind="delivered" if failure.action == "delivered" else "bounced",
+            channel="email",
+            at=at,
+            key=key,
+            message_id=message_id,
+            recipient=failure.recipient if key or not message_id else "",
+            is_hard=failure.action == "failed" and failure.verdict.is_hard and bool(key or message_id),
+            detail=f"{failure.verdict.reason}: {failure.diagnostic}"[:500],
+            code=failure.verdict.code,
+            source="dsn",
+        )
+        for failure in failures
+    )
+
+
+def _failures(returned: Returned) -> tuple[Failure, ...]:
+    if returned.kind == "feedback-report":
+        return ()
+    human = _human(returned)
+    found = [f for text in returned.statuses for f in _from_fields(text, human)]
+    if not found:
+        found = [f for text in returned.texts for f in _from_fields(text, human)]
+    if not found and (_is_bounce(returned, human) or not _is_absence(returned)):
+        found = _from_words(returned, human)
+    by_recipient = {f.recipient.lower(): f for f in reversed(found)}
+    return tuple(reversed(by_recipient.values()))
+
+
+def _from_fields(text: str, human: str) -> list[Failure]:
+    """The per-recipient groups of RFC 3464 section 2.3, also where they stand in a plain text."""
+    groups: list[dict[str, str]] = []
+    for name, value in _FIELD.findall(text):
+        lowered = name.lower()
+        if lowered in _RECIPIENT_FIELDS and (not groups or any(k in groups[-1] for k in (lowered, "action"))):
+            groups.append({})
+        if groups or lowered in ("action", "status", "diagnostic-code"):
+            if not groups:
+                groups.append({})
+            groups[-1].setdefault(lowered, " ".join(value.split()))
+    failures = []
+    for group in groups:
+        address = _address_of(group.get("original-recipient", "")) or _address_of(group.get("final-recipient", ""))
+        if not address:
+            continue
+        action = group.get("action", "failed").lower()
+        diagnostic = group.get("diagnostic-code", "").partition(";")[2].strip() or group.get("diagnostic-code", "")
+        status = re.match(r"[245]\.\d{1,3}\.\d{1,3}", group.get("status", ""))
+        words = diagnostic if len(diagnostic) > 8 else f"{diagnostic} {_about(address, human)}".strip()
+        verdict = judge(words, status.group() if status else "")
+        failures.append(Failure(address, _action(action), verdict, words[:400]))
+    return failures
+
+
+def _action(text: str) -> Action:
+    if text.startswith(("delivered", "relayed", "expanded")):
+        return "delivered"
+    return "delayed" if text.startswith("delayed") else "failed"
+
+
+def _address_of(value: str) -> str:
+    found = _ADDRESS.search(value.partition(";")[2] or value)
+    return found.group() if found else ""
+
+
+def _from_words(returned: Returned, human: str) -> list[Failure]:
+    """Bounces without a status part: Exim's header, the formats flufl.bounce knows, then the words themselves."""
+    headers = " ".join(str(v) for v in returned.message.get_all("X-Failed-Recipients", []))
+    addresses = _ADDRESS.findall(headers)
+    action: Action = "failed"
+    if not addresses:
+        temporary, permanent = _known_formats(returned)
+        addresses = permanent or temporary
+        action = "failed" if permanent or not temporary else "delayed"
+    if not addresses and _is_bounce(returned, human):
+        addresses = list(dict.fromkeys(_ADDRESS.findall(human)))[:1] or [""]
+    failures = []
+    for address in dict.fromkeys(addresses):
+        words = _about(address, human)
+        failures.append(Failure(address, action, judge(words), " ".join(words.split())[:400]))
+    return failures
+
+
+def _known_formats(returned: Returned) -> tuple[list[str], list[str]]:
+    try:
+        temporary, permanent = all_failures(returned.message)
+    except Exception:  # noqa: BLE001 - its detectors stumble over mails that are broken in new ways
+        return [], []
+    return _texts_of(temporary), _texts_of(permanent)
+
+
+def _texts_of(addresses: Iterable[object]) -> list[str]:
+    texts = (a.decode("utf-8", "replace") if isinstance(a, bytes) else str(a) for a in addresses)
+    return sorted(t.strip("<> \t\r\n") for t in texts if "@" in t)
+
+
+def _human(returned: Returned) -> str:
+    """What the server says, without the copy of our message."""
+    text = "\n".join(returned.texts)
+    copy = _COPY.search(text, 40)
+    return text[: copy.start()] if copy else text
+
+
+def _about(address: str, human: str) -> str:
+    """The words on one recipient: from its first mention to that of another, or all words when it is not named."""
+    lowered = human.lower()
+    start = lowered.rfind("\n", 0, max(lowered.find(address.lower()), 0)) + 1 if address else 0
+    if not address or address.lower() not in lowered:
+        return human[:4000]
+    for other in _ADDRESS.finditer(human, lowered.find(address.lower()) + len(address)):
+        is_start = human[: other.start()].rpartition("\n")[2].strip(" \t<*-") == ""
+        if other.group().lower() != address.lower() and is_start:
+            return human[start : other.start()]
+    return human[start : start + 4000]
+
+
+def _is_absence(returned: Returned) -> bool:
+    """Somebody is on holiday (RFC 3834), which is no bounce."""
+    message = returned.message
+    marks = f"{message.get('Auto-Submitted', '')} {message.get('X-Autoreply', '')} {message.get('Subject', '')}"
+    return bool(_ABSENT.search(marks) or message.get("X-Autorespond"))
+
+
+def _is_bounce(returned: Returned, human: str) -> bool:
+    message = returned.message
+    sender = f"{message.get('From', '')} {message.get('Return-Path', '')}"
+    is_machine = bool(_DAEMON.search(sender)) or str(message.get("Return-Path", "")).strip() == "<>"
+    return is_machine and bool(_FAILED.search(f"{message.get('Subject', '')} {human[:4000]}"))

@@ -1,0 +1,120 @@
+"""Mailgun's webhooks: one event each, signed with HMAC-SHA-256 over timestamp and token.
+
+https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any
+
+from msgspec import Struct
+
+from keepers.channels.email.providers.base import KEY, bracketed, decoded, inner, instant, is_recent, refused, text
+from keepers.model.message import DeliveryReport, ReportKind
+
+_KINDS: dict[str, ReportKind] = {
+    "delivered": "delivered",
+    "failed": "bounced",
+    "rejected": "bounced",
+    "complained": "complained",
+    "unsubscribed": "unsubscribed",
+    "opened": "opened",
+    "clicked": "clicked",
+}
+_MOST_TOKENS = 200_000
+_NOT_THE_ADDRESS = ("old", "espblock", "generic")
+"""reasons of permanent failures that say nothing lasting about the address"""
+_NOT_TRIED: dict[str, ReportKind] = {"suppress-complaint": "complained", "suppress-unsubscribe": "unsubscribed"}
+"""failures that repeat what the customer said before"""
+
+
+class MailgunSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    signing_key: str = ""
+    """The HTTP webhook signing key of the account."""
+    window: float = 43_200.0
+    """How old a webhook may be, in seconds: Mailgun repeats for eight hours what was not taken."""
+
+
+class Mailgun:
+    """Reads Mailgun's webhooks."""
+
+    id = "mailgun"
+    settings = MailgunSettings
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[str, tuple[datetime, bytes]] = OrderedDict()
+        """token → when it came, and the digest of what came with it; the oldest first"""
+        self._lock = Lock()
+
+    def verify(self, headers: Mapping[str, str], body: bytes, settings: MailgunSettings, now: datetime) -> None:
+        if not settings.signing_key:
+            raise refused("Mailgun", "its signing_key is not set")
+        signature = inner(decoded(body), "signature")
+        stamp, token = text(signature, "timestamp"), text(signature, "token")
+        wanted = hmac.new(settings.signing_key.encode(), (stamp + token).encode(), hashlib.sha256).hexdigest()
+        if not token or not hmac.compare_digest(wanted.encode(), text(signature, "signature").encode()):
+            raise refused("Mailgun", "its signature does not fit the signing_key")
+        if not is_recent(instant(stamp), now, timedelta(seconds=settings.window)):
+            raise refused("Mailgun", "it is too old or from the future")
+        self._remember(token, body, now - timedelta(seconds=settings.window), now)
+
+    def _remember(self, token: str, body: bytes, since: datetime, now: datetime) -> None:
+        """A signature covers the token alone: with other news it is somebody else's. The same again is a repeat."""
+        digest = hashlib.sha256(body).digest()
+        with self._lock:
+            while self._seen and (len(self._seen) >= _MOST_TOKENS or next(iter(self._seen.values()))[0] < since):
+                self._seen.popitem(last=False)
+            if self._seen.setdefault(token, (now, digest))[1] != digest:
+                raise refused("Mailgun", "its token was used before, for something else")
+
+    def reports(self, body: bytes) -> list[DeliveryReport]:
+        event = inner(decoded(body), "event-data")
+        kind, at = _KINDS.get(text(event, "event")), instant(text(event, "timestamp"))
+        if kind is None or at is None:
+            return []
+        if kind == "bounced" and text(event, "severity") == "temporary":
+            return []  # Mailgun goes on trying and says when it gives up.
+        if kind == "bounced":
+            kind = _NOT_TRIED.get(text(event, "reason"), kind)
+        return [
+            DeliveryReport(
+                kind,
+                "email",
+                at,
+                key=text(event, "user-variables", KEY),
+                message_id=bracketed(text(event, "message", "headers", "message-id")),
+                recipient=text(event, "recipient"),
+                is_hard=kind == "bounced" and _is_hard(event),
+                detail=_detail(event),
+                code=_code(event),
+                url=text(event, "url"),
+                user_agent=text(event, "client-info", "user-agent"),
+                ip=text(event, "ip"),
+                source="mailgun",
+            )
+        ]
+
+    def confirmation(self, body: bytes) -> str | None:
+        return None
+
+
+def _is_hard(event: Any) -> bool:
+    """Permanent, and about the address: what ran out of attempts or met a block may work another day."""
+    if text(event, "severity") != "permanent" or text(event, "delivery-status", "bounce-type") == "soft":
+        return False
+    return text(event, "reason") not in _NOT_THE_ADDRESS or _code(event).startswith("5.1.")
+
+
+def _detail(event: Any) -> str:
+    places = (("delivery-status", "message"), ("delivery-status", "description"), ("reject", "reason"), ("reason",))
+    return next((found for place in places if (found := text(event, *place))), "")
+
+
+def _code(event: Any) -> str:
+    return text(event, "delivery-status", "enhanced-code") or text(event, "delivery-status", "code")

@@ -1,0 +1,113 @@
+"""Postmark's webhooks: one event each, recognised by the login or header they were set up with.
+
+https://postmarkapp.com/developer/webhooks/webhooks-overview
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from keepers.channels.email.providers.base import KEY, decoded, header, inner, instant, refused, text
+from keepers.model.message import DeliveryReport, ReportKind
+
+TOKEN_HEADER = "X-Keepers-Token"
+_HARD = ("HardBounce", "BadEmailAddress")
+_COMPLAINTS = ("SpamComplaint", "SpamNotification")
+_NO_BOUNCES = ("AutoResponder", "AddressChange", "ChallengeVerification", "OpenRelayTest", "Subscribe", "Unsubscribe")
+"""answers that come back like bounces although the message arrived"""
+_TIMES = ("DeliveredAt", "BouncedAt", "ReceivedAt", "ChangedAt")
+
+
+class PostmarkSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    user: str = ""
+    """User name of the webhook's HTTP login, as entered at Postmark."""
+    password: str = ""
+    """Its password."""
+    token: str = ""
+    """In place of a login: the value of a custom header X-Keepers-Token, as entered at Postmark."""
+
+
+class Postmark:
+    """Reads Postmark's webhooks."""
+
+    id = "postmark"
+    settings = PostmarkSettings
+
+    def verify(self, headers: Mapping[str, str], body: bytes, settings: PostmarkSettings, now: datetime) -> None:
+        if not settings.token and not settings.password:
+            raise refused("Postmark", "neither password nor token is set")
+        given = header(headers, TOKEN_HEADER)
+        if settings.token and hmac.compare_digest(given.encode(), settings.token.encode()):
+            return
+        login = f"{settings.user}:{settings.password}".encode()
+        if settings.password and hmac.compare_digest(_login(header(headers, "Authorization")), login):
+            return
+        raise refused("Postmark", f"its login, or its header {TOKEN_HEADER}, is not the one in the settings")
+
+    def reports(self, body: bytes) -> list[DeliveryReport]:
+        event = decoded(body)
+        found = _kind(event)
+        at = next((moment for name in _TIMES if (moment := instant(text(event, name)))), None)
+        if found is None or at is None:
+            return []
+        kind, is_hard = found
+        return [
+            DeliveryReport(
+                kind,
+                "email",
+                at,
+                key=text(event, "Metadata", KEY),
+                provider_id=text(event, "MessageID"),
+                recipient=text(event, "Email") or text(event, "Recipient"),
+                is_hard=is_hard,
+                detail=text(event, "Details") or text(event, "Description"),
+                code=text(event, "Type"),
+                url=text(event, "OriginalLink"),
+                user_agent=text(event, "UserAgent"),
+                ip=text(event, "Geo", "IP"),
+                source="postmark",
+            )
+        ]
+
+    def confirmation(self, body: bytes) -> str | None:
+        return None
+
+
+def _login(value: str) -> bytes:
+    scheme, _, encoded = value.partition(" ")
+    try:
+        return base64.b64decode(encoded.strip(), validate=True) if scheme.lower() == "basic" else b""
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _kind(event: Any) -> tuple[ReportKind, bool] | None:
+    """The kind of a record and whether it is a hard bounce; None for what is not reported."""
+    record, kind = text(event, "RecordType"), text(event, "Type")
+    match record:
+        case "Delivery":
+            return "delivered", False
+        case "Open":
+            return "opened", False
+        case "Click":
+            return "clicked", False
+        case "SpamComplaint":
+            return "complained", False
+        case "Bounce" if kind in _COMPLAINTS:
+            return "complained", False
+        case "Bounce" if kind == "Unsubscribe":
+            return "unsubscribed", False
+        case "Bounce" if kind not in _NO_BOUNCES:
+            return "bounced", kind in _HARD
+        case "SubscriptionChange" if inner(event, "SuppressSending") is True:
+            # Bounces and complaints are told by records of their own.
+            by_hand = text(event, "SuppressionReason") == "ManualSuppression"
+            return ("unsubscribed", False) if by_hand and text(event, "Origin") == "Recipient" else None
+    return None

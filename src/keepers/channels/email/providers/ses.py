@@ -1,0 +1,145 @@
+"""Amazon SES: notifications and published events that arrive through SNS, signed with Amazon's certificate.
+
+https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
+https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
+from msgspec import Struct
+
+from keepers.channels.email.providers.base import decoded, inner, instant, is_recent, refused, text
+from keepers.channels.email.providers.ses_events import reports_of
+from keepers.model.errors import UserError
+from keepers.model.message import DeliveryReport
+
+Fetch = Callable[[str], bytes]
+"""an https URL of Amazon's → what is there; raises UserError(code="signature")"""
+_HOST = re.compile(r"sns\.[a-z0-9-]{3,40}\.amazonaws\.com(\.cn)?")
+_SIGNED = {
+    "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
+    "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
+    "UnsubscribeConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
+}
+_HASHES: dict[str, HashAlgorithm] = {"1": SHA1(), "2": SHA256()}
+_MOST_CERTIFICATES = 16
+
+
+class SesSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    topics: list[str] = []
+    """ARNs of the SNS topics that may report. Needed: anyone can make a topic that Amazon signs for."""
+    window: float = 86_400.0
+    """How old a notification may be, in seconds."""
+
+
+class Ses:
+    """Reads what SES publishes through SNS."""
+
+    id = "ses"
+    settings = SesSettings
+
+    def __init__(self, fetch: Fetch | None = None) -> None:
+        self._fetch = fetch or fetch_from_amazon
+        self._certificates: dict[str, x509.Certificate] = {}
+
+    def verify(self, headers: Mapping[str, str], body: bytes, settings: SesSettings, now: datetime) -> None:
+        envelope = decoded(body)
+        if text(envelope, "TopicArn") not in settings.topics:
+            raise refused("SES", "its topic is not among `topics`")
+        if not is_recent(instant(text(envelope, "Timestamp")), now, timedelta(seconds=settings.window)):
+            raise refused("SES", "it is too old or from the future")
+        algorithm = _HASHES.get(text(envelope, "SignatureVersion"))
+        names = _SIGNED.get(text(envelope, "Type"))
+        if algorithm is None or names is None:
+            raise refused("SES", "it is no message of SNS (raw message delivery has to be off)")
+        certificate = self._certificate(text(envelope, "SigningCertURL"), now)
+        key = certificate.public_key()
+        try:
+            signature = base64.b64decode(text(envelope, "Signature"), validate=True)
+            if not isinstance(key, RSAPublicKey):
+                raise InvalidSignature
+            key.verify(signature, _to_sign(envelope, names), PKCS1v15(), algorithm)
+        except (InvalidSignature, binascii.Error, ValueError):
+            raise refused("SES", "its signature does not fit Amazon's certificate") from None
+
+    def reports(self, body: bytes) -> list[DeliveryReport]:
+        envelope = decoded(body)
+        if text(envelope, "Type") != "Notification":
+            return []
+        try:
+            event = decoded(str(inner(envelope, "Message")))
+        except UserError:
+            return []  # SNS says in plain words that a topic was set up.
+        return reports_of(event)
+
+    def confirmation(self, body: bytes) -> str | None:
+        envelope = decoded(body)
+        url = text(envelope, "SubscribeURL")
+        return url if text(envelope, "Type") == "SubscriptionConfirmation" and _is_amazons(url) else None
+
+    def _certificate(self, url: str, now: datetime) -> x509.Certificate:
+        if not _is_amazons(url) or not urlsplit(url).path.endswith(".pem") or urlsplit(url).query:
+            raise refused("SES", "its certificate is not kept at Amazon's")
+        found = self._certificates.get(url)
+        if found is None:
+            try:
+                found = x509.load_pem_x509_certificate(self._fetch(url))
+            except ValueError:
+                raise refused("SES", "its certificate cannot be read") from None
+            if len(self._certificates) >= _MOST_CERTIFICATES:
+                self._certificates.clear()
+            self._certificates[url] = found
+        if not found.not_valid_before_utc <= now.replace(tzinfo=UTC) <= found.not_valid_after_utc:
+            self._certificates.pop(url, None)
+            raise refused("SES", "its certificate is not valid now")
+        return found
+
+
+def fetch_from_amazon(url: str) -> bytes:
+    """Fetches a certificate, or the URL of a confirmation, over TLS: at most 64 KB, within 10 seconds.
+
+    Raises UserError(code="signature").
+    """
+    if not _is_amazons(url):
+        raise refused("SES", "its address is not Amazon's")
+    try:
+        with httpx.stream("GET", url, timeout=10, follow_redirects=False) as answer:
+            if answer.status_code != 200:
+                raise refused("SES", f"Amazon answered {answer.status_code} when asked for what it names")
+            content = b""
+            for part in answer.iter_bytes():
+                content += part
+                if len(content) > 65_536:
+                    raise refused("SES", "what it names at Amazon's is too long")
+            return content
+    except httpx.HTTPError as error:
+        raise refused("SES", f"what it names could not be fetched from Amazon ({error})") from None
+
+
+def _is_amazons(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_plain_port = parts.port in (None, 443)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(_HOST.fullmatch(parts.netloc.removesuffix(":443"))) and has_plain_port
+
+
+def _to_sign(envelope: Any, names: tuple[str, ...]) -> bytes:
+    """Each name and value on a line of its own, in order; a Subject only when there is one."""
+    present = [name for name in names if isinstance(envelope.get(name), str)]
+    return "".join(f"{name}\n{envelope[name]}\n" for name in present).encode()

@@ -1,0 +1,60 @@
+"""`keepers serve` and `keepers collect`: the server, and the door for events alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keepers.app.workspace.workspace import Workspace
+from keepers.cli.common import Folder, app, chosen_folder
+from keepers.cli.progress import errors
+from keepers.server import serve as serving
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on; else server.host of keepers.toml.")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port; else server.port. 0 takes any free one.")]
+
+
+@app.command()
+def serve(
+    host: Host = None,
+    port: Port = None,
+    no_tick: Annotated[
+        bool, typer.Option("--no-tick", help="Take events and answer, but tick only when told.")
+    ] = False,
+    workspace: Folder = None,
+) -> None:
+    """Serve the workspace: events in, ticks, the management API and the status page."""
+    opened = _opened(workspace)
+    try:
+        serving.serve(opened, host, port, _started("serves", opened.settings.workspace.name), ticking=not no_tick)
+    finally:
+        opened.close()
+    _stopped()
+
+
+@app.command()
+def collect(host: Host = None, port: Port = None, workspace: Folder = None) -> None:
+    """Take events only, beside `keepers serve`; as many of these as are needed, each on a port of its own."""
+    opened = _opened(workspace)
+    try:
+        serving.collect(opened, host, port, _started("collects for", opened.settings.workspace.name))
+    finally:
+        opened.close()
+    _stopped()
+
+
+def _opened(workspace: Path | None) -> Workspace:
+    return Workspace.open(chosen_folder(workspace))
+
+
+def _started(does: str, name: str) -> serving.Started:
+    def say(address: str) -> None:
+        errors.print(f"Keepers {does} “{name}” at {address}. Ctrl-C stops it.", markup=False, soft_wrap=True)
+
+    return say
+
+
+def _stopped() -> None:
+    errors.print("Stopped. Every acknowledged event is kept.", markup=False)

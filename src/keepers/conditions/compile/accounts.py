@@ -1,0 +1,55 @@
+"""`account`: member of an account for which a condition holds. The inner condition is a definition of its own."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from keepers.conditions import ast
+from keepers.conditions.comparisons import sure
+from keepers.conditions.compile.features import Features, Finish, Term
+from keepers.conditions.compile.tables import STATES, table
+
+
+def account_definition(leaf: ast.Account) -> str:
+    """The id of the hidden segment of accounts that answers the inner condition: a hash of what it asks."""
+    body = msgspec.json.encode(leaf.condition, enc_hook=str)
+    return "account:" + hashlib.sha256(body).hexdigest()[:16]
+
+
+def account(leaf: ast.Account, features: Features) -> Finish:
+    """Reads the hidden definition's answers through the memberships that hold now."""
+    name = features.name("a")
+    ask = features.asks[account_definition(leaf)]
+    features.own_table(lambda: _members(ask, features, name))
+
+    def finish(row: Any) -> Term:
+        return Term(sure(row[f"{name}_holds"]), (), (row[f"{name}_next"],), {"accounts": row[f"{name}_count"]})
+
+    return finish
+
+
+def _members(ask: int, features: Features, name: str) -> Any:
+    members = features.asked.members()
+    if features.mode.scoped:
+        joined = members.join(features.asked.scope, [("member_id", "profile_id")])
+        members = joined.select("member_id", "account_id", "since", "now")
+    else:
+        members = members.mutate(now=features.mode.now())
+    states = table(features.mode.states, STATES)
+    holding = states.filter((states.ask == ask) & (states.value == 1)).select(holder=states.profile_id)
+    rows = members.left_join(holding, [("account_id", "holder")])
+    is_member = rows.since <= rows.now
+    return (
+        rows.group_by("member_id")
+        .aggregate(
+            **{
+                f"{name}_holds": (is_member & rows.holder.notnull()).any(),
+                f"{name}_count": rows.holder.nunique(where=is_member),
+                f"{name}_next": rows.since.min(where=rows.since > rows.now),
+            }
+        )
+        .rename(profile_id="member_id")
+    )

@@ -1,0 +1,112 @@
+"""Definitions → one Ibis expression: for every subject asked about each answer and when it may change.
+
+The one evaluator: everybody or a scope, now or as of a past moment, live tick, preview or report, it is this.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ibis
+from msgspec import Struct, field
+
+from keepers.conditions import ast
+from keepers.conditions.compile.features import ComputedTrait, Features, Finish, Term, changes_at
+from keepers.conditions.compile.leaves import finish_condition
+from keepers.conditions.compile.tables import Mode
+from keepers.conditions.definitions import Definition, DerivedEvent, Lifecycle, Segment
+from keepers.conditions.schema import Schema
+from keepers.model.texts import Kind
+
+
+class StandingQuery(Struct, frozen=True):
+    """A standing question: `number` is how the warehouse knows it, `id` is `segment:x` or `lifecycle:y`."""
+
+    number: int
+    id: str
+    definition: Definition
+
+    @property
+    def subject(self) -> Kind:
+        return self.definition.of
+
+
+class Vocabulary(Struct, frozen=True):
+    """What the conditions of a workspace may name besides what has arrived."""
+
+    derived: dict[str, DerivedEvent] = field(default_factory=dict)
+    computed: dict[str, ComputedTrait] = field(default_factory=dict)
+    asks: dict[str, int] = field(default_factory=dict)
+    stages: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class CompiledQueries(Struct, frozen=True):
+    """`expression` has profile_id, now and, per ask in order, `v<number>` (0 none, 1 in the segment, n the n-th
+    stage) and `x<number>` (earliest instant after now at which that may change, or NULL)."""
+
+    expression: Any
+    asks: tuple[StandingQuery, ...]
+
+
+def compile_asks(
+    asks: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vocabulary, mode: Mode
+) -> CompiledQueries:
+    """One expression for several asks of one kind of subject. Event tables are read once for all of them."""
+    features = _features(schema, vocabulary, mode)
+    leaves: dict[ast.Condition, Finish] = {}
+    finishers = [[finish_condition(c, features, leaves) for c in _conditions(ask.definition)] for ask in asks]
+    row = features.joined()
+    exists = row.created_at <= row.now
+    columns: dict[str, Any] = {}
+    for ask, parts in zip(asks, finishers, strict=True):
+        terms = [finish(row) for finish in parts]
+        value = _value(terms, is_lifecycle=isinstance(ask.definition, Lifecycle))
+        edges = tuple(edge for term in terms for edge in term.edges)
+        ahead = tuple(instant for term in terms for instant in term.ahead)
+        columns[f"v{ask.number}"] = ibis.cases((exists, value), else_=ibis.literal(0)).cast("int16")
+        columns[f"x{ask.number}"] = changes_at((*edges, row.created_at), ahead, row.now)
+    return CompiledQueries(row.select("profile_id", "now", **columns), asks)
+
+
+def compile_condition(
+    condition: ast.Condition, schema: Schema, vocabulary: Vocabulary, mode: Mode
+) -> tuple[Any, dict[ast.Condition, tuple[str, tuple[str, ...]]]]:
+    """One condition, explained: `holds`, and for every leaf a column with its answer and the figures seen.
+
+    Returns the expression and, per leaf, its answer's column and the names of what was seen
+    (columns `<answer>_<n>`).
+    """
+    features = _features(schema, vocabulary, mode)
+    leaves: dict[ast.Condition, Finish] = {}
+    finish = finish_condition(condition, features, leaves)
+    row = features.joined()
+    exists = row.created_at <= row.now
+    columns: dict[str, Any] = {"holds": exists & finish(row).holds}
+    named: dict[ast.Condition, tuple[str, tuple[str, ...]]] = {}
+    for n, (leaf, leaf_finish) in enumerate(leaves.items()):
+        term = leaf_finish(row)
+        columns[f"l{n}"] = exists & term.holds
+        for k, seen in enumerate(term.seen.values()):
+            columns[f"l{n}_{k}"] = seen
+        named[leaf] = (f"l{n}", tuple(term.seen))
+    return row.select("profile_id", "now", **columns), named
+
+
+def _features(schema: Schema, vocabulary: Vocabulary, mode: Mode) -> Features:
+    return Features(schema, vocabulary.derived, vocabulary.computed, vocabulary.asks, vocabulary.stages, mode)
+
+
+def _conditions(definition: Definition) -> tuple[ast.Condition, ...]:
+    match definition:
+        case Segment():
+            return (definition.who,)
+        case Lifecycle():
+            return tuple(stage.when for stage in definition.stages)
+
+
+def _value(terms: list[Term], is_lifecycle: bool) -> Any:
+    """The number of the last stage that holds; for a segment 1 or 0."""
+    if not is_lifecycle:
+        return terms[0].holds.cast("int16")
+    ordinals = [(term.holds, ibis.literal(n)) for n, term in reversed(list(enumerate(terms, start=1)))]
+    return ibis.cases(*ordinals, else_=ibis.literal(0))

@@ -1,0 +1,381 @@
+"""Event rows for conditions: a base event's table, or a derived event's sources put together.
+
+Every relation has profile_id, now, seq, time, day and, when a row can stop counting, `void_at`; what else the
+conditions need (where-flags, numbers, keys) is computed per source, so that unions stay narrow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import ibis
+from msgspec import Struct, field
+
+from keepers.conditions.ast import Comparison, PropertyTest
+from keepers.conditions.comparisons import Clock, ComparedValue, later, never, seconds, sure
+from keepers.conditions.compile.tables import EVENT_COLUMNS, IBIS_KINDS, TRACKS, Asked, table
+from keepers.conditions.definitions import DerivedEvent, Source
+from keepers.conditions.operators import BY_NAME
+from keepers.conditions.schema import ChildTable, EventTable, Schema
+
+Where = tuple[PropertyTest, ...]
+VALUE = "value"
+CURRENCY = "currency"
+MEMBER = "profile_id"
+"""who did it, where no property has this name: of an account's events the member"""
+SEQ = "$seq"
+"""the event's own number, for asking about one certain event"""
+
+
+class RowColumns(Struct):
+    """What the conditions of one expression ask of an event's rows. Each becomes one column."""
+
+    wheres: dict[Where, str] = field(default_factory=dict)
+    numbers: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    flips: dict[Where, str] = field(default_factory=dict)
+
+    def where(self, tests: Where) -> str | None:
+        return self.wheres.setdefault(tests, f"w{len(self.wheres)}") if tests else None
+
+    def number(self, path: str) -> str:
+        return self.numbers.setdefault(path, f"n{len(self.numbers)}")
+
+    def key(self, path: str) -> str:
+        return self.keys.setdefault(path, f"k{len(self.keys)}")
+
+    def flip(self, tests: Where) -> str | None:
+        """When a row's tests change their answer by themselves; None where no test looks at the clock."""
+        if not any(t.is_relative for p in tests for t in p.tests):
+            return None
+        return self.flips.setdefault(tests, f"f{len(self.flips)}")
+
+
+class Rows(Struct, frozen=True):
+    """An event's rows with the columns that `Needs` named."""
+
+    table: Any
+    has_void: bool
+    has_future: bool
+    per_day: bool
+
+    def where(self, flag: str | None) -> Any:
+        return ibis.literal(True) if flag is None else self.table[flag]
+
+
+def united(parts: Sequence[Any]) -> Any:
+    """All rows of several tables, united in pairs: one after the other would nest an expression per table."""
+    merged = list(parts)
+    while len(merged) > 1:
+        merged = [a.union(*b) if b else a for a, *b in (merged[n : n + 2] for n in range(0, len(merged), 2))]
+    return merged[0]
+
+
+class RowSource:
+    """Gives the rows of any event by its exact name, derived or base."""
+
+    def __init__(self, schema: Schema, derived: dict[str, DerivedEvent], asked: Asked) -> None:
+        self.schema = schema
+        self.derived = derived
+        self.asked = asked
+
+    def has(self, event: str) -> bool:
+        """Whether anything of an event ever arrived."""
+        word = self.derived.get(event)
+        return any(s.event in self.schema.events for s in (word.sources if word else (Source(event),)))
+
+    def rows(self, event: str, needs: RowColumns) -> Rows | None:
+        """Rows of an event; None when nothing of the kind ever arrived."""
+        word = self.derived.get(event)
+        sources = [s for s in (word.sources if word else (Source(event),)) if s.event in self.schema.events]
+        if not sources:
+            return None
+        parts = [self._source_rows(source, needs) for source in sources]
+        has_void = any("void_at" in part.columns for part in parts)
+        if has_void:
+            parts = [p if "void_at" in p.columns else p.mutate(void_at=ibis.null("timestamp")) for p in parts]
+        columns = sorted(parts[0].columns)
+        merged = united([part.select(columns) for part in parts])
+        future = any(self._has_future(source) for source in sources)
+        return Rows(merged, has_void, future, bool(word and word.per_day))
+
+    def _has_future(self, source: Source) -> bool:
+        names = (source.event, *(source.unless.events if source.unless else ()))
+        return any(self.schema.events[n].has_future for n in names if n in self.schema.events)
+
+    def _source_rows(self, source: Source, needs: RowColumns) -> Any:
+        base = BaseRows(self.schema, source.event)
+        for wheres in (source.where, *needs.wheres):
+            base.prepare(_translated(wheres, source))
+        rows = self.asked.attach(base.table)
+        for wheres in needs.wheres:
+            rows = base.with_referring_items(rows, _translated(wheres, source), self.asked)
+        clock = self.asked.clock(rows)
+        if source.where:
+            rows = rows.filter(base.flag(rows, source.where, clock))
+        columns: dict[str, Any] = {}
+        for wheres, name in needs.wheres.items():
+            columns[name] = base.flag(rows, _translated(wheres, source), clock)
+        for wheres, name in needs.flips.items():
+            columns[name] = base.flip(rows, _translated(wheres, source), clock)
+        for path, name in needs.numbers.items():
+            number = base.value(rows, _own_path(path, source)).number
+            columns[name] = ibis.null("float64") if number is None else number
+        for path, name in needs.keys.items():
+            columns[name] = base.key(rows, _own_path(path, source))
+        void = self._voids(source)
+        if void is not None and source.unless is not None:
+            columns["unless_key"] = base.key(rows, source.unless.same)
+        kept = rows.select("profile_id", "seq", "time", "day", *self.asked.carried, **columns)
+        if source.times > 1:
+            kept = self._nth(kept, source)
+        if void is None:
+            return kept
+        if not self._has_future(source):
+            # All that cancels lies in the past: what it cancels never counts, and no edge can come of it.
+            cancelled = [kept.profile_id == void.void_owner, kept.unless_key == void.void_key]
+            return kept.anti_join(void, cancelled).drop("unless_key")
+        joined = kept.left_join(void, (kept.profile_id == void.void_owner) & (kept.unless_key == void.void_key))
+        return joined.drop("void_owner", "void_key", "unless_key")
+
+    def _voids(self, source: Source) -> Any:
+        """When each (subject, key) was first cancelled; None when nothing that cancels ever arrived."""
+        parts = []
+        if source.unless is None:
+            return None
+        for event in source.unless.events:
+            if event not in self.schema.events:
+                continue
+            base = BaseRows(self.schema, event)
+            rows = self.asked.attach(base.table)
+            parts.append(
+                rows.select(void_owner=rows.profile_id, void_key=base.key(rows, source.unless.same), at=rows.time)
+            )
+        if not parts:
+            return None
+        merged = united(parts)
+        return merged.group_by("void_owner", "void_key").aggregate(void_at=merged["at"].min())
+
+    @staticmethod
+    def _nth(rows: Any, source: Source) -> Any:
+        window = ibis.window(group_by="profile_id", order_by=["time", "seq"])
+        earlier = rows.mutate(nth_before=rows.time.lag(source.times - 1).over(window))
+        reached = earlier.nth_before.notnull()
+        if source.within is not None:
+            reached = reached & (earlier.nth_before > earlier.time - seconds(source.within))
+        return earlier.filter(reached).drop("nth_before")
+
+
+def _own_path(path: str, source: Source) -> str:
+    """`value` and `currency` of a derived event are whatever property its source names."""
+    if path == VALUE and source.value:
+        return source.value
+    if path == CURRENCY and source.currency:
+        return source.currency
+    return path
+
+
+def _translated(wheres: Where, source: Source) -> Where:
+    return tuple(PropertyTest(_own_path(t.path, source), t.tests, t.some) if not t.some else t for t in wheres)
+
+
+class BaseRows:
+    """One base event's table, with a flag column joined in for every test on list items."""
+
+    def __init__(self, schema: Schema, event: str) -> None:
+        self.event: EventTable = schema.events.get(event, EventTable(event))
+        if self.event.table:
+            self.table = _typed(self.event.table, EVENT_COLUMNS, self.event.columns)
+        else:
+            tracks = table("tracks", TRACKS)
+            self.table = tracks.filter(tracks.event == event)
+        if self.event.table and self.event.overflow:
+            tracks = table("tracks", TRACKS)
+            raw = tracks.filter(tracks.event == event).select(raw_seq=tracks.seq, raw=tracks.raw)
+            self.table = self.table.join(raw, self.table.seq == raw.raw_seq).drop("raw_seq")
+        self._item_flags: dict[PropertyTest, str] = {}
+
+    def prepare(self, wheres: Where) -> None:
+        """Joins in a flag for each test on list items; called before the rows are attached to subjects."""
+        for item_test in (item for test in wheres for item in self._item_tests(test)):
+            if item_test.refs or item_test in self._item_flags:
+                continue
+            name = self._name_item_flag(item_test)
+            child = self.event.children.get(item_test.path)
+            if child is None:
+                self.table = self.table.mutate(**{name: ibis.literal(False)})
+                continue
+            items = _items(child)
+            # A column first: a field that never arrived gives a bare literal, which cannot be aggregated.
+            tested = items.select(item_seq=items.seq, passes=_item_passes(items, child, item_test, None))
+            flags = tested.group_by("item_seq").aggregate(**{name: tested.passes.any()})
+            joined = self.table.left_join(flags, self.table.seq == flags.item_seq)
+            self.table = joined.drop("item_seq").mutate(**{name: sure(joined[name])})
+
+    def with_referring_items(self, rows: Any, wheres: Where, asked: Asked) -> Any:
+        """Attached rows with a flag for each test on list items that looks at the run which asks."""
+        for item_test in (item for test in wheres for item in self._item_tests(test)):
+            if not item_test.refs or item_test in self._item_flags:
+                continue
+            name = self._name_item_flag(item_test)
+            child = self.event.children.get(item_test.path)
+            if child is None:
+                rows = rows.mutate(**{name: ibis.literal(False)})
+                continue
+            items = _items(child).rename(item_seq="seq")
+            asking = rows.select(*asked.carried, item_owner=rows.profile_id, asked_seq=rows.seq).view()
+            joined = items.join(asking, items.item_seq == asking.asked_seq)
+            passes = _item_passes(joined, child, item_test, asked.clock(joined))
+            tested = joined.select("item_owner", "item_seq", passes=passes)
+            flags = tested.group_by("item_owner", "item_seq").aggregate(**{name: tested.passes.any()})
+            found = rows.left_join(flags, [rows.profile_id == flags.item_owner, rows.seq == flags.item_seq])
+            rows = found.drop("item_owner", "item_seq").mutate(**{name: sure(found[name])})
+        return rows
+
+    def _name_item_flag(self, item_test: PropertyTest) -> str:
+        return self._item_flags.setdefault(item_test, f"item{len(self._item_flags)}")
+
+    def _item_tests(self, test: PropertyTest) -> list[PropertyTest]:
+        """What a test asks of the items of a list: `some`, or for `{tags: vip}` whether an item is it."""
+        if test.some:
+            return [test]
+        if test.path not in self.event.children:
+            return []
+        return [item for part in _parts(test.tests) if (item := _of_item(test.path, part)) is not None]
+
+    def value(self, rows: Any, path: str) -> ComparedValue:
+        """The property's columns on attached rows, one per JSON kind that ever arrived."""
+        if path == SEQ:
+            return ComparedValue(number=rows.seq)
+        if path in self.event.columns:
+            return _columns(rows, self.event.columns[path])
+        if not self.event.table or path in self.event.overflow:
+            node = rows.raw["properties"]
+            for part in path.split("."):
+                node = node[part]
+            return _with_instant(ComparedValue(node.float, node.str, node.bool))
+        return ComparedValue()
+
+    def key(self, rows: Any, path: str) -> Any:
+        """The property as text, whatever its kind, for matching the same value across events: order 5 is order "5"."""
+        if path == MEMBER and path not in self.event.properties:
+            return (rows.member_id if "member_id" in rows.columns else rows.profile_id).cast("string")
+        value = self.value(rows, path)
+        parts = [value.text] if value.text is not None else []
+        parts += [_number_text(value.number)] if value.number is not None else []
+        parts += [value.boolean.cast("string")] if value.boolean is not None else []
+        return ibis.coalesce(*parts) if parts else ibis.null("string")
+
+    def flip(self, rows: Any, wheres: Where, clock: Clock) -> Any:
+        """The earliest instant after now at which a row's tests may change by themselves, or NULL."""
+        found = [ibis.null("timestamp")]
+        for test in wheres:
+            value = self.value(rows, test.path)
+            for t in test.tests:
+                found += [later(flip, clock.now) for flip in BY_NAME[t.op].flips(value, t.operand, clock)]
+        return ibis.least(*found) if len(found) > 1 else found[0]
+
+    def flag(self, rows: Any, wheres: Where, clock: Clock) -> Any:
+        """Whether a row passes all tests. A list passes when an item does, and `ne` when no item is equal."""
+        holds: Any = ibis.literal(True)
+        for test in wheres:
+            if test.some:
+                holds = holds & rows[self._item_flags[test]]
+                continue
+            value = self.value(rows, test.path)
+            for part in _parts(test.tests):
+                passed = _tests_hold(value, part, clock)
+                item = _of_item(test.path, part) if test.path in self.event.children else None
+                if item is not None:
+                    found = rows[self._item_flags[item]]
+                    passed = passed & ~found if _is_negative(part[0]) else passed | found
+                holds = holds & passed
+        return holds
+
+
+NEGATIVE = {"ne": "eq", "not_in": "in", "not_contains": "contains"}
+
+
+def _is_negative(test: Comparison) -> bool:
+    return test.op in NEGATIVE or (test.op == "exists" and not test.operand)
+
+
+def _parts(tests: tuple[Comparison, ...]) -> list[tuple[Comparison, ...]]:
+    """Tests that one item of a list must pass together; what no item may be stands alone, and so does `exists`."""
+    together = tuple(t for t in tests if t.op not in NEGATIVE and t.op != "exists")
+    alone: list[tuple[Comparison, ...]] = [(t,) for t in tests if t not in together]
+    return [together, *alone] if together else alone
+
+
+def _of_item(path: str, part: tuple[Comparison, ...]) -> PropertyTest | None:
+    """The part as a question to the items of a list of scalars; None where it needs the clock, which items lack."""
+    if any(t.is_relative for t in part):
+        return None
+    if part[0].op == "exists":
+        return PropertyTest(path, some=(PropertyTest("value"),))
+    tests = (Comparison(NEGATIVE.get(t.op, t.op), t.operand) for t in part)
+    return PropertyTest(path, some=(PropertyTest("value", tuple(_as_item(t) for t in tests)),))
+
+
+def _as_item(test: Comparison) -> Comparison:
+    return Comparison("eq", test.operand) if test.op == "contains" else test
+
+
+def _items(child: ChildTable) -> Any:
+    return _typed(child.table, {"seq": "int64", "position": "int64"}, child.columns)
+
+
+def _typed(name: str, fixed: dict[str, str], properties: dict[str, dict[str, str]]) -> Any:
+    """A typed table; properties that are called as something here is called stand under another name."""
+    columns = dict(fixed)
+    for kinds in properties.values():
+        columns |= {physical: IBIS_KINDS[kind] for kind, physical in kinds.items()}
+    renamed = {_own(c): c for c in columns if c not in fixed and _own(c) != c}
+    found = table(name, columns)
+    return found.rename(renamed) if renamed else found
+
+
+_CALLED = re.compile(r"id|now|since|raw|raw_seq|(from|to|member|identified|account)_id|item.*|asked_seq|passes|void_.*")
+"""names that columns have here besides those of the properties"""
+
+
+def _own(physical: str) -> str:
+    return f"${physical}" if _CALLED.fullmatch(physical) else physical
+
+
+def _item_passes(items: Any, child: ChildTable, test: PropertyTest, clock: Clock | None) -> Any:
+    """Whether an item passes all the tests on its fields."""
+    holds: Any = ibis.literal(True)
+    for inner in test.some:
+        holds = holds & _tests_hold(_columns(items, child.columns.get(inner.path, {})), inner.tests, clock)
+    return holds
+
+
+def _number_text(number: Any) -> Any:
+    """A number as it is usually written: 5 and not 5.0."""
+    is_whole = (number == number.round()) & (number.abs() < 1e15)
+    whole = ibis.cases((is_whole, number), else_=ibis.literal(0.0)).cast("int64").cast("string")
+    return ibis.cases((is_whole.fill_null(False), whole), else_=number.cast("string"))
+
+
+def _tests_hold(value: ComparedValue, tests: tuple[Comparison, ...], clock: Clock | None) -> Any:
+    holds: Any = ibis.literal(True)
+    for test in tests:
+        holds = holds & BY_NAME[test.op].holds(value, test.operand, clock or Clock(now=never()))
+    return holds
+
+
+def _columns(rows: Any, kinds: dict[str, str]) -> ComparedValue:
+    picked = {kind: rows[_own(physical)] for kind, physical in kinds.items()}
+    return _with_instant(ComparedValue(picked.get("number"), picked.get("text"), picked.get("boolean")))
+
+
+def _with_instant(value: ComparedValue) -> ComparedValue:
+    if value.text is None:
+        return value
+    # Only what is written like a date: the engine would also read “epoch” and “infinity”.
+    dated = ibis.cases((value.text.substr(4, 1) == "-", value.text))
+    instant = dated.try_cast("timestamp('UTC')").cast("timestamp")
+    return ComparedValue(value.number, value.text, value.boolean, instant, None)

@@ -1,0 +1,83 @@
+"""The definitions the audience layer answers for: derived events, segments, lifecycles, rhythm."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec import Struct
+
+from keepers.conditions.ast import Condition, PropertyTest
+from keepers.model.texts import Kind, Text
+
+
+class Unless(Struct, frozen=True):
+    """An event row stops counting at the time of one of `events` with the same value of `same`."""
+
+    events: tuple[str, ...]
+    same: str
+
+
+class Source(Struct, frozen=True):
+    """Rows of an event that count as a derived one. With `times`, only the n-th within `within` and later ones."""
+
+    event: str
+    where: tuple[PropertyTest, ...] = ()
+    unless: Unless | None = None
+    value: str | None = None
+    currency: str | None = None
+    times: int = 1
+    within: timedelta | None = None
+
+
+class DerivedEvent(Struct, frozen=True):
+    """One of the business's words, made of whatever arrives. `per_day`: several on one local day are one."""
+
+    id: str
+    sources: tuple[Source, ...]
+    per_day: bool = False
+    name: Text = ""
+    description: Text = ""
+
+
+class Segment(Struct, frozen=True):
+    id: str
+    who: Condition
+    name: Text = ""
+    description: Text = ""
+    of: Kind = "person"
+
+
+class Stage(Struct, frozen=True):
+    id: str
+    when: Condition
+    name: Text = ""
+    description: Text = ""
+    needs: tuple[Text, ...] = ()
+    signals: tuple[Text, ...] = ()
+    touchpoints: tuple[Text, ...] = ()
+    metrics: tuple[Text, ...] = ()
+
+
+class Lifecycle(Struct, frozen=True):
+    """An ordered list of stages; a subject is in the last one listed whose `when` holds."""
+
+    id: str
+    stages: tuple[Stage, ...]
+    name: Text = ""
+    description: Text = ""
+    of: Kind = "person"
+    phases_of: str | None = None
+    """set on a second reading of another lifecycle's customers, such as the plan phases of `value`"""
+
+
+class Rhythm(Struct, frozen=True):
+    """The shop's own cycle. Gaps that are not written down are fitted from history and frozen."""
+
+    event: str = "purchase"
+    typical_gap: timedelta | None = None
+    longest_gap: timedelta | None = None
+    least: timedelta = timedelta(days=7)
+    most: timedelta = timedelta(days=365)
+
+
+Definition = Segment | Lifecycle

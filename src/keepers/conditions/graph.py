@@ -1,0 +1,163 @@
+"""What a condition reads, and the order definitions are answered in: pure, for checks and for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from keepers.conditions import ast
+from keepers.conditions.definitions import DerivedEvent, Lifecycle, Segment
+from keepers.model.errors import DefinitionError
+
+ZONE_TRAITS = frozenset({"timezone", "country"})
+"""traits that move a subject's midnight, and with it the day of an anniversary"""
+RHYTHM_TRAITS = frozenset({"due_at", "slipping_at", "lost_at", "rhythm_days"})
+
+
+class Reads(Struct, frozen=True):
+    """Everything whose arrival or change can change an answer.
+
+    `events` are base names: a derived event stands for all its sources and what voids them. `words` are the
+    derived events by their own names. `accounts`: memberships in accounts matter too.
+    """
+
+    events: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
+    traits: frozenset[str] = frozenset()
+    segments: frozenset[str] = frozenset()
+    lifecycles: frozenset[str] = frozenset()
+    accounts: bool = False
+
+    def __or__(self, other: Reads) -> Reads:
+        return Reads(
+            self.events | other.events,
+            self.words | other.words,
+            self.traits | other.traits,
+            self.segments | other.segments,
+            self.lifecycles | other.lifecycles,
+            self.accounts or other.accounts,
+        )
+
+    @property
+    def definitions(self) -> frozenset[str]:
+        """The definitions that must be answered before: `segment:active`, `lifecycle:value`."""
+        return frozenset(f"segment:{s}" for s in self.segments) | frozenset(f"lifecycle:{x}" for x in self.lifecycles)
+
+
+def base_events(name: str, events: Mapping[str, DerivedEvent]) -> frozenset[str]:
+    """The arriving events behind a name: its sources and what voids them, or the event itself.
+
+    A derived event's sources are always base events, its own name among them: `purchase` from `purchase`.
+    """
+    word = events.get(name)
+    if word is None:
+        return frozenset({name})
+    voids = (event for source in word.sources if source.unless for event in source.unless.events)
+    return frozenset(source.event for source in word.sources) | frozenset(voids)
+
+
+def reads(condition: ast.Condition, events: Mapping[str, DerivedEvent], rhythm_event: str = "purchase") -> Reads:
+    """What a condition reads, with all conditions inside it. Rhythm traits read the rhythm's event."""
+    names: set[str] = set()
+    traits: set[str] = set()
+    segments: set[str] = set()
+    lifecycles: set[str] = set()
+    accounts = False
+    for part in ast.walk(condition):
+        match part:
+            case ast.Did(event=event):
+                names.add(event)
+            case ast.Sequence(steps=steps):
+                names.update(step.event for step in steps)
+            case ast.Trait(name=name, tests=tests):
+                traits.add(name)
+                if any(test.op == "anniversary" for test in tests):
+                    traits |= ZONE_TRAITS
+                if name in RHYTHM_TRAITS:
+                    names.add(rhythm_event)
+            case ast.InSegment(segment=segment):
+                segments.add(segment)
+            case ast.InStage(lifecycle=lifecycle):
+                lifecycles.add(lifecycle)
+            case ast.Account():
+                accounts = True
+            case _:
+                pass
+    return Reads(
+        events=frozenset().union(*(base_events(n, events) for n in names)),
+        words=frozenset(n for n in names if n in events),
+        traits=frozenset(traits),
+        segments=frozenset(segments),
+        lifecycles=frozenset(lifecycles),
+        accounts=accounts,
+    )
+
+
+def reads_of(
+    definition: Segment | Lifecycle, events: Mapping[str, DerivedEvent], rhythm_event: str = "purchase"
+) -> Reads:
+    """What a segment, or any stage of a lifecycle, reads."""
+    if isinstance(definition, Segment):
+        return reads(definition.who, events, rhythm_event)
+    found = Reads()
+    for stage in definition.stages:
+        found |= reads(stage.when, events, rhythm_event)
+    return found
+
+
+def dependencies(
+    segments: Iterable[Segment], lifecycles: Iterable[Lifecycle], events: Mapping[str, DerivedEvent]
+) -> dict[str, frozenset[str]]:
+    """Each definition's id (`segment:active`) → the definitions it asks about, known or not."""
+    found = {f"segment:{s.id}": reads_of(s, events).definitions for s in segments}
+    found |= {f"lifecycle:{x.id}": reads_of(x, events).definitions for x in lifecycles}
+    return found
+
+
+def cycles(graph: Mapping[str, frozenset[str]]) -> list[list[str]]:
+    """Every circle found by a depth-first walk, each as the path around it: first and last are the same."""
+    found: list[list[str]] = []
+    finished: set[str] = set()
+    for start in sorted(graph):
+        path: list[str] = []
+        on_path: set[str] = set()
+        # An explicit stack: a chain of thousands of segments must not meet the recursion limit.
+        stack: list[tuple[str, bool]] = [(start, False)]
+        while stack:
+            node, leaving = stack.pop()
+            if leaving:
+                path.pop()
+                on_path.discard(node)
+                finished.add(node)
+                continue
+            if node in on_path:
+                found.append([*path[path.index(node) :], node])
+                continue
+            if node in finished:
+                continue
+            path.append(node)
+            on_path.add(node)
+            stack.append((node, True))
+            stack.extend((n, False) for n in sorted(graph.get(node, frozenset()), reverse=True) if n in graph)
+    return found
+
+
+def strata(graph: Mapping[str, frozenset[str]]) -> list[list[str]]:
+    """Definitions in layers: each asks only about those in layers before. Raises DefinitionError on a circle."""
+    waiting = {node: {n for n in asked if n in graph} for node, asked in graph.items()}
+    layers: list[list[str]] = []
+    while waiting:
+        ready = sorted(node for node, asked in waiting.items() if not asked)
+        if not ready:
+            raise DefinitionError(circle_message(cycles({n: frozenset(a) for n, a in waiting.items()})[0]))
+        layers.append(ready)
+        done = set(ready)
+        waiting = {node: asked - done for node, asked in waiting.items() if node not in done}
+    return layers
+
+
+def circle_message(path: list[str]) -> str:
+    """The sentence that shows a circle of definitions and how to get out of it."""
+    shown = " → ".join(node.replace(":", " ") for node in path)
+    return f"definitions ask about each other in a circle: {shown}. Take one of the references out."

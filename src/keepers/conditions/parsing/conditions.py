@@ -1,0 +1,337 @@
+"""Conditions from plain data (YAML or JSON). Every mistake names its field and the remedy."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from keepers.conditions import ast, message_events
+from keepers.conditions.parsing.operands import is_ref, parse_ref_moment, parse_tests, text_of
+from keepers.model.errors import DefinitionError, UserError, nearest, shown
+from keepers.model.moments import Moment, parse_duration, parse_moment
+
+MAX_DEPTH = 24
+MAX_LEAVES = 400
+"""conditions, steps of sequences and tested properties of one definition: each nests the expression once more"""
+MAX_STEPS = 50
+WINDOW_KEYS = ("within", "since", "between", "ever")
+LEAVES: dict[str, tuple[str, ...]] = {
+    "trait": (),
+    "persona": (),
+    "did": ("where", *ast.FUNCTIONS, *WINDOW_KEYS, "first", "last"),
+    "did_not": ("where", *ast.FUNCTIONS, *WINDOW_KEYS, "first", "last"),
+    "sequence": ("same", *WINDOW_KEYS),
+    "in_segment": ("for",),
+    "in_stage": ("for",),
+    "account": (),
+    "sample": ("salt",),
+    "subscribed": (),
+    "engaged": (),
+}
+GROUPS = ("all", "any", "not")
+
+
+class Parser:
+    """Reads one document; `zone` is the workspace's, for dates written without one.
+
+    With `refs` it may compare with values of a journey's run, as {ref: trigger.order_id}.
+    """
+
+    def __init__(self, zone: ZoneInfo | None = None, refs: bool = False) -> None:
+        self.zone = zone
+        self.refs = refs
+        self.leaves = 0
+
+    def condition(self, data: Any, at: str = "", depth: int = 0) -> ast.Condition:
+        """A condition. Raises DefinitionError naming the field."""
+        if depth > MAX_DEPTH:
+            raise DefinitionError(f"conditions are nested deeper than {MAX_DEPTH} levels", field=at)
+        if data == "anyone" or data == "nobody" or data is None or data in ({}, []):
+            self._count(at)
+            return ast.Anyone() if data == "anyone" else ast.NOBODY
+        if not isinstance(data, dict):
+            raise DefinitionError(
+                f"expected a condition such as {{did: Order Completed}} or “anyone”, got {shown(data)}",
+                field=at,
+            )
+        heads = [k for k in data if k in LEAVES or k in GROUPS]
+        if len(heads) != 1:
+            raise self._head_error(data, heads, at)
+        head = heads[0]
+        here = f"{at}.{head}" if at else str(head)
+        if head in GROUPS:
+            self._only(data, (head,), at)
+            return self._group(str(head), data[head], here, depth)
+        self._count(at)
+        return cast(ast.Condition, getattr(self, f"_{head}")(data, at, here, depth))
+
+    def _count(self, at: str) -> None:
+        self.leaves += 1
+        if self.leaves > MAX_LEAVES:
+            raise DefinitionError(f"more than {MAX_LEAVES} conditions in one definition", field=at)
+
+    def _head_error(self, data: dict[Any, Any], heads: list[Any], at: str) -> DefinitionError:
+        if len(heads) > 1:
+            return DefinitionError(
+                f"{' and '.join(map(str, heads))} stand side by side; put them in a list under “all” or “any”",
+                field=at,
+            )
+        first = next(iter(data), "")
+        return DefinitionError(f"“{first}” is no kind of condition.{nearest(str(first), [*LEAVES, *GROUPS])}", field=at)
+
+    def _only(self, data: dict[Any, Any], allowed: tuple[str, ...], at: str) -> None:
+        for key in data:
+            if key not in allowed:
+                raise DefinitionError(f"“{key}” does not belong here.{nearest(str(key), allowed)}", field=at)
+
+    def _group(self, head: str, inner: Any, here: str, depth: int) -> ast.Condition:
+        if head == "not":
+            return ast.Not(self.condition(inner, here, depth + 1))
+        if not isinstance(inner, list):
+            raise DefinitionError("expected a list of conditions", field=here)
+        if not inner:
+            return ast.NOBODY
+        items = tuple(self.condition(item, f"{here}[{n}]", depth + 1) for n, item in enumerate(inner))
+        return ast.AllOf(items) if head == "all" else ast.AnyOf(items)
+
+    def _trait(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        name = text_of(data["trait"], here)
+        rest = {k: v for k, v in data.items() if k != "trait"}
+        return ast.Trait(name, parse_tests(rest or {"exists": True}, at, self.zone, self.refs))
+
+    def _persona(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        self._only(data, ("persona",), at)
+        return ast.Trait("persona", (ast.Comparison("eq", text_of(data["persona"], here)),))
+
+    def _did(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        head = "did" if "did" in data else "did_not"
+        self._only(data, (head, *LEAVES[head]), at)
+        occurrence = None
+        for word in ("first", "last"):
+            if data.get(word):
+                if data[word] is not True or occurrence:
+                    raise DefinitionError(
+                        "write “first: true” or “last: true”, not both", field=f"{at}.{word}" if at else word
+                    )
+                occurrence = word
+        aggregates = tuple(self._aggregate(f, data[f], f"{at}.{f}" if at else f) for f in ast.FUNCTIONS if f in data)
+        if occurrence and aggregates:
+            raise DefinitionError("one occurrence has no count or sum; leave one of them out", field=at)
+        event = text_of(data[head], here)
+        did = ast.Did(
+            event=event,
+            where=message_events.by_people(event, self.where(data.get("where"), f"{at}.where" if at else "where")),
+            aggregates=aggregates,
+            window=self._window(data, at),
+            occurrence=cast(Any, occurrence),
+        )
+        return ast.Not(did) if head == "did_not" else did
+
+    _did_not = _did
+
+    def where(self, data: Any, at: str, depth: int = 0, fixed: str = "") -> tuple[ast.PropertyTest, ...]:
+        """Property tests: `{total: {gt: 50}, category: [shoes, boots], products: {some: {price: {gt: 9}}}}`.
+
+        `fixed` names what cannot change its answer by itself: no test in it may look at the clock.
+        """
+        if data is None:
+            return ()
+        if not isinstance(data, dict):
+            raise DefinitionError("expected properties and what they must be, as {total: {gt: 50}}", field=at)
+        found = []
+        for path, wanted in data.items():
+            here = f"{at}.{path}"
+            self._count(here)
+            name = text_of(path, here)
+            if isinstance(wanted, dict) and "some" in wanted:
+                if depth:
+                    raise DefinitionError("a list inside a list item cannot be asked about", field=here)
+                self._only(wanted, ("some",), here)
+                some = self.where(wanted["some"], f"{here}.some", depth + 1, fixed or "a list item")
+                found.append(ast.PropertyTest(name, some=some))
+                continue
+            tests = self._tests(wanted, here)
+            if fixed and any(test.is_relative for test in tests):
+                raise DefinitionError(f"{fixed} cannot be compared with “now”; write a date", field=here)
+            found.append(ast.PropertyTest(name, tests))
+        return tuple(found)
+
+    def _tests(self, wanted: Any, here: str) -> tuple[ast.Comparison, ...]:
+        if isinstance(wanted, dict) and not is_ref(wanted):
+            if not wanted:
+                raise DefinitionError("nothing is asked of it", field=here)
+            return parse_tests(wanted, here, self.zone, self.refs)
+        if wanted is None:
+            raise DefinitionError("an empty value; write {exists: false} for “has none”", field=here)
+        return parse_tests({"in" if isinstance(wanted, list) else "eq": wanted}, here, self.zone, self.refs)
+
+    def _aggregate(self, function: ast.Function, data: Any, here: str) -> ast.Aggregate:
+        if function == "count":
+            wanted = data if isinstance(data, dict) and not is_ref(data) else {"eq": data}
+            of = None
+        else:
+            if not isinstance(data, dict) or "of" not in data:
+                raise DefinitionError(f"expected {{of: a property, gte: a number}} for {function}", field=here)
+            of = text_of(data["of"], f"{here}.of")
+            wanted = {k: v for k, v in data.items() if k != "of"}
+            if not wanted:
+                raise DefinitionError("nothing is asked of the figure; add gte, lte, eq or between", field=here)
+        tests = parse_tests(wanted, here, self.zone, self.refs)
+        for test in tests:
+            if test.op not in ("eq", "ne", "lt", "lte", "gt", "gte", "between", "in", "not_in"):
+                raise DefinitionError(f"“{test.op}” does not apply to a {function}", field=here)
+            for operand in test.operands:
+                if isinstance(operand, bool) or not isinstance(operand, int | float | ast.Ref):
+                    raise DefinitionError(f"a {function} is compared with a number, not {shown(operand)}", field=here)
+        return ast.Aggregate(function, of, tests)
+
+    def _window(self, data: dict[str, Any], at: str) -> ast.TimeWindow:
+        named = [k for k in WINDOW_KEYS if k in data]
+        if len(named) > 1:
+            raise DefinitionError(f"{' and '.join(named)} exclude each other", field=at)
+        if not named or named[0] == "ever":
+            return ast.TimeWindow()
+        key = named[0]
+        here = f"{at}.{key}" if at else key
+        try:
+            if key == "within":
+                return ast.TimeWindow(start=Moment(offset=-parse_duration(data[key])))
+            if key == "since":
+                return ast.TimeWindow(start=self._moment(data[key]))
+            pair = data[key]
+            if not isinstance(pair, list) or len(pair) != 2:
+                raise UserError("expected two moments, as [2026-01-01, 2026-02-01] or [60d ago, 30d ago]")
+            start, end = (self._moment(m) for m in pair)
+            is_known = start.is_relative == end.is_relative and not start.ref and not end.ref
+            if is_known and (start.at or start.offset) >= (end.at or end.offset):  # type: ignore[operator]
+                raise UserError("the window ends before it starts")
+            return ast.TimeWindow(start=start, end=end)
+        except DefinitionError:
+            raise
+        except UserError as error:
+            raise DefinitionError(error.message, field=here) from None
+
+    def _moment(self, data: Any) -> Moment:
+        return parse_ref_moment(data, self.refs) if is_ref(data) else parse_moment(data, self.zone)
+
+    def _sequence(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        self._only(data, ("sequence", *LEAVES["sequence"]), at)
+        steps = data["sequence"]
+        if not isinstance(steps, list) or len(steps) < 2:
+            raise DefinitionError("expected a list of at least two steps", field=here)
+        if len(steps) > MAX_STEPS:
+            raise DefinitionError(f"more than {MAX_STEPS} steps in one sequence", field=here)
+        parsed = tuple(self._step(step, f"{here}[{n}]", n, len(steps)) for n, step in enumerate(steps))
+        same = text_of(data["same"], f"{at}.same" if at else "same") if "same" in data else None
+        return ast.Sequence(parsed, same, self._window(data, at))
+
+    def _step(self, data: Any, here: str, n: int, total: int) -> ast.SequenceStep:
+        self._count(here)
+        if not isinstance(data, dict) or ("did" in data) == ("did_not" in data):
+            raise DefinitionError("expected a step such as {did: Order Completed, within: 2h}", field=here)
+        self._only(data, ("did", "did_not", "where", "within"), here)
+        negated = "did_not" in data
+        if negated and (n != total - 1 or n == 0):
+            raise DefinitionError("only the last step may be “did_not”", field=here)
+        if n == 0 and "within" in data:
+            raise DefinitionError("the first step has nothing before it; put “within” on the sequence", field=here)
+        event = text_of(data["did_not" if negated else "did"], here)
+        return ast.SequenceStep(
+            event=event,
+            where=message_events.by_people(event, self.where(data.get("where"), f"{here}.where")),
+            within=self._duration(data["within"], f"{here}.within") if "within" in data else None,
+            negated=negated,
+        )
+
+    def _duration(self, data: Any, here: str) -> Any:
+        try:
+            return parse_duration(data)
+        except UserError as error:
+            raise DefinitionError(error.message, field=here) from None
+
+    def _lasting(self, data: dict[str, Any], at: str) -> Any:
+        return self._duration(data.get("for", "0s"), f"{at}.for" if at else "for")
+
+    def _in_segment(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        self._only(data, ("in_segment", "for"), at)
+        return ast.InSegment(text_of(data["in_segment"], here), self._lasting(data, at))
+
+    def _in_stage(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        self._only(data, ("in_stage", "for"), at)
+        lifecycle, dot, stage = text_of(data["in_stage"], here).rpartition(".")
+        if not dot:
+            raise DefinitionError("expected lifecycle.stage, such as value.loyal", field=here)
+        return ast.InStage(lifecycle, stage, self._lasting(data, at))
+
+    def _account(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        self._only(data, ("account",), at)
+        inner = self.condition(data["account"], here, depth + 1)
+        if ast.refs(inner):
+            raise DefinitionError("an account knows nothing of a run; take the ref out", field=here)
+        if any(isinstance(c, ast.Account) for c in ast.walk(inner)):
+            raise DefinitionError("an account is no member of an account", field=here)
+        return ast.Account(inner)
+
+    def _sample(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        self._only(data, ("sample", "salt"), at)
+        bounds = data["sample"] if isinstance(data["sample"], list) else [0, data["sample"]]
+        try:
+            start, end = (_share(b) for b in bounds)
+            if not 0 <= start < end <= 1:
+                raise ValueError
+        except (ValueError, TypeError):
+            raise DefinitionError("expected a share such as 10% or [10%, 20%]", field=here) from None
+        return ast.Sample(text_of(data.get("salt", ""), f"{at}.salt" if at else "salt", empty=True), start, end)
+
+    def _subscribed(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        """`{subscribed: email}` or `{subscribed: {channel: email, topic: newsletter}}`."""
+        self._only(data, ("subscribed",), at)
+        wanted = data["subscribed"]
+        if not isinstance(wanted, dict):
+            return message_events.subscribed(text_of(wanted, here))
+        self._only(wanted, ("channel", "topic"), here)
+        channel = text_of(wanted.get("channel", ""), f"{here}.channel")
+        if "topic" not in wanted:
+            return message_events.subscribed(channel)
+        return message_events.subscribed(channel, text_of(wanted["topic"], f"{here}.topic"))
+
+    def _engaged(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
+        """`{engaged: {with: clicked, message: welcome_1, within: 30d}}`: the event that says so."""
+        self._only(data, ("engaged",), at)
+        wanted = data["engaged"]
+        if not isinstance(wanted, dict):
+            raise DefinitionError("expected {with: opened, channel: email, within: 30d}", field=here)
+        self._only(wanted, (*message_events.KEYS, *WINDOW_KEYS), here)
+        channel = text_of(wanted.get("channel", "email"), f"{here}.channel")
+        events = message_events.EVENTS.get(channel)
+        if events is None:
+            hint = nearest(channel, message_events.EVENTS)
+            said = f"what becomes of messages by “{channel}” is not seen.{hint}"
+            raise DefinitionError(said, field=f"{here}.channel")
+        with_what = text_of(wanted.get("with", ""), f"{here}.with")
+        if with_what not in events:
+            raise DefinitionError(f"by {channel}, expected {' or '.join(events)}", field=f"{here}.with")
+        event = events[with_what]
+        where = self.where({key: wanted[key] for key in message_events.ABOUT if key in wanted}, here)
+        machine = wanted.get("machine")
+        if machine is not None and machine != "any":
+            where = (*where, *self.where({"machine": machine}, here))
+        return ast.Did(
+            event=event,
+            where=where if machine == "any" else message_events.by_people(event, where),
+            aggregates=(self._aggregate("count", wanted["count"], f"{here}.count"),) if "count" in wanted else (),
+            window=self._window(wanted, here),
+        )
+
+
+def _share(value: Any) -> float:
+    if isinstance(value, str):
+        return float(value.rstrip("%")) / 100
+    if isinstance(value, bool):
+        raise ValueError
+    return float(value)
+
+
+def parse_condition(data: Any, zone: ZoneInfo | None = None, at: str = "", refs: bool = False) -> ast.Condition:
+    """One condition. Raises DefinitionError naming the field, what is wrong and the remedy."""
+    return Parser(zone, refs).condition(data, at)

@@ -1,0 +1,219 @@
+"""What operators compare with, read from plain data into the form each operator expects."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import re2
+
+from keepers.conditions import ast
+from keepers.conditions.comparisons import Anniversary
+from keepers.conditions.operators import BY_NAME, Operator
+from keepers.model.errors import DefinitionError, UserError, nearest, shown
+from keepers.model.moments import Moment, parse_duration, parse_moment, parse_offset
+
+MAX_LIST = 10_000
+MAX_TEXT = 5_000
+_REF = re.compile(r"trigger\..+|run\.(entered_at|step_entered_at)|run\.[a-z][a-z0-9_-]*\..+", re.DOTALL)
+_REFERRING = frozenset({"scalar", "ordered", "pair", "list", "text", "moment"})
+"""kinds of operand that may be a value of the run"""
+
+
+def parse_tests(data: dict[str, Any], at: str, zone: ZoneInfo | None, refs: bool = False) -> tuple[ast.Comparison, ...]:
+    """`{gte: 3, lt: 10}` as tests; with `refs`, operands may be `{ref: trigger.order_id}`.
+
+    Raises DefinitionError for an unknown operator or a wrong operand.
+    """
+    tests = []
+    for name, operand in data.items():
+        here = f"{at}.{name}" if at else str(name)
+        row = BY_NAME.get(str(name))
+        if row is None:
+            raise DefinitionError(f"“{name}” is no operator.{nearest(str(name), BY_NAME)}", field=at)
+        try:
+            tests.append(ast.Comparison(row.id, parse_operand(row, operand, zone, refs)))
+        except DefinitionError:
+            raise
+        except UserError as error:
+            raise DefinitionError(error.message, field=here) from None
+    return tuple(tests)
+
+
+def parse_operand(row: Operator, data: Any, zone: ZoneInfo | None, refs: bool = False) -> Any:
+    """The operand in the form the operator's expression takes. Raises UserError for any other."""
+    if is_ref(data):
+        if row.operand not in _REFERRING:
+            raise UserError(f"“{row.id}” cannot be compared with a ref")
+        found = parse_ref(data, refs)
+        if row.operand == "list":
+            raise UserError("expected a list of values, as [{ref: trigger.plan}, pro]")
+        return _as_moment(found) if row.operand == "moment" else found
+    match row.operand:
+        case "scalar":
+            return _scalar(data, zone)
+        case "ordered":
+            return _ordered(data, zone)
+        case "pair":
+            return _pair(data, zone, refs)
+        case "list":
+            if not isinstance(data, list) or not data:
+                raise UserError("expected a list of values, as [PL, IT]")
+            if len(data) > MAX_LIST:
+                raise UserError(f"more than {MAX_LIST} values; import them as a trait instead")
+            return tuple(parse_ref(i, refs) if is_ref(i) else _scalar(i, zone, dates=False) for i in data)
+        case "text":
+            return _text(data)
+        case "pattern":
+            return _pattern(data)
+        case "flag":
+            if not isinstance(data, bool):
+                raise UserError("expected true or false")
+            return data
+        case "moment":
+            return parse_moment(data, zone)
+        case "span":
+            return parse_duration(data)
+        case "anniversary":
+            return _anniversary(data)
+
+
+def is_ref(data: Any) -> bool:
+    return isinstance(data, dict) and "ref" in data
+
+
+def parse_ref(data: dict[str, Any], allowed: bool) -> ast.Ref | Moment:
+    """`{ref: trigger.order_id}`; with an `offset`, the moment so long after the ref's. Raises UserError."""
+    path = data["ref"]
+    if not allowed:
+        raise UserError("a ref stands for a value of a journey's run, and there is none here; write the value")
+    if extra := [key for key in data if key not in ("ref", "offset")]:
+        raise UserError(f"“{extra[0]}” does not belong beside a ref; only “offset” does")
+    if not isinstance(path, str) or not _REF.fullmatch(path):
+        raise UserError(
+            f"{shown(path)} is no ref. Write trigger.<property>, run.entered_at, run.step_entered_at or"
+            " run.<step>.<path>"
+        )
+    if "offset" not in data:
+        return ast.Ref(normal(path))
+    return Moment(ref=normal(path), offset=parse_offset(data["offset"]))
+
+
+def parse_ref_moment(data: dict[str, Any], allowed: bool) -> Moment:
+    """A ref where a moment is wanted. Raises UserError."""
+    return _as_moment(parse_ref(data, allowed))
+
+
+def _as_moment(ref: ast.Ref | Moment) -> Moment:
+    return Moment(ref=ref.path) if isinstance(ref, ast.Ref) else ref
+
+
+def _text(data: Any) -> str:
+    if isinstance(data, bool) or not isinstance(data, str | int | float) or data == "":
+        raise UserError("expected a text")
+    return normal(str(data))
+
+
+def normal(text: str) -> str:
+    """NFC, as all stored text is. Raises UserError for what no store can hold."""
+    if "\x00" in text:
+        raise UserError("a text cannot hold the NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError("the text is no valid Unicode (a lone surrogate)") from None
+    if len(text) > MAX_TEXT:
+        raise UserError(f"the text is longer than {MAX_TEXT} characters")
+    return unicodedata.normalize("NFC", text)
+
+
+def _scalar(data: Any, zone: ZoneInfo | None, dates: bool = True) -> Any:
+    if isinstance(data, bool):
+        return data
+    if isinstance(data, int | float):
+        return _number(data)
+    if isinstance(data, str):
+        return normal(data)
+    if isinstance(data, datetime) and dates:
+        return parse_moment(data, zone)
+    if isinstance(data, date):
+        return data.isoformat()
+    raise UserError("expected a text, a number, true or false")
+
+
+def _number(data: int | float) -> float:
+    try:
+        number = float(data)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise UserError("expected a finite number")
+    return number
+
+
+def _ordered(data: Any, zone: ZoneInfo | None) -> Any:
+    if isinstance(data, bool):
+        raise UserError("true and false have no order; expected a number, a moment or a text")
+    if isinstance(data, date):
+        return parse_moment(data, zone)
+    if isinstance(data, str):
+        try:
+            return parse_moment(data, zone)
+        except UserError:
+            return normal(data)
+    return _scalar(data, zone)
+
+
+def _pair(data: Any, zone: ZoneInfo | None, refs: bool) -> tuple[Any, Any]:
+    if not isinstance(data, list) or len(data) != 2:
+        raise UserError("expected two values, as [10, 20]")
+    if any(is_ref(item) for item in data):
+        first, second = (parse_ref(item, refs) if is_ref(item) else _ordered(item, zone) for item in data)
+        return first, second
+    low, high = (_ordered(item, zone) for item in data)
+    if isinstance(low, Moment) != isinstance(high, Moment) or isinstance(low, str) != isinstance(high, str):
+        raise UserError("both ends must be of one kind: two numbers, two moments or two texts")
+    if isinstance(low, Moment):
+        backwards = low.is_relative == high.is_relative and (low.at or low.offset) > (high.at or high.offset)
+    else:
+        backwards = low > high
+    if backwards:
+        raise UserError("the first value is greater than the second, so nothing is between them")
+    return low, high
+
+
+def _pattern(data: Any) -> str:
+    pattern = _text(data)
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(pattern, options)
+    except re2.error as error:
+        said = error.args[0] if error.args else error
+        said = said.decode(errors="replace") if isinstance(said, bytes) else said
+        raise UserError(f"“{pattern}” is no RE2 pattern: {said}") from None
+    return pattern
+
+
+def _anniversary(data: Any) -> Anniversary:
+    if not isinstance(data, dict) or len(data) != 1 or next(iter(data)) not in ("in", "within"):
+        raise UserError("expected {in: 7d} or {within: 7d}")
+    word, span = next(iter(data.items()))
+    days, rest = divmod(parse_duration(span).total_seconds(), 86400)
+    if rest or days > 365:
+        raise UserError("an anniversary is counted in whole days, 365 at most")
+    return Anniversary(int(days), within=word == "within")
+
+
+def text_of(data: Any, at: str, empty: bool = False) -> str:
+    """A name: an event, trait, property, segment. Numbers are taken as text. Raises DefinitionError."""
+    if isinstance(data, bool) or not isinstance(data, str | int) or (data == "" and not empty):
+        raise DefinitionError("expected a name", field=at)
+    try:
+        return normal(str(data))
+    except UserError as error:
+        raise DefinitionError(error.message, field=at) from None

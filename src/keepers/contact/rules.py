@@ -1,0 +1,161 @@
+"""How often and when customers are written to: the `contact:` section, with the defaults that ship switched on."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from keepers.model.errors import DefinitionError
+from keepers.model.fields import Clock, Duration, join, read, require_spans, span
+
+ALL = "all"
+COUNTED = ("email", "sms", "chat", "push")
+"""channels that reach out; an in-app message waits to be looked for and is neither capped nor quiet"""
+Priority = Literal["service", "cart", "lifecycle", "newsletter"]
+PRIORITIES: tuple[Priority, ...] = ("service", "cart", "lifecycle", "newsletter")
+CHANNELS = ("email", "sms", "chat", "push", "in_app", "webhook")
+Most = Annotated[int, Meta(ge=0)]
+Rate = Annotated[float, Meta(gt=0, le=1)]
+
+
+class Quiet(Struct, frozen=True, forbid_unknown_fields=True):
+    """Local hours, and whole days, on which nothing goes out."""
+
+    start: Clock | None = field(default=None, name="from")
+    end: Clock | None = field(default=None, name="to")
+    sundays: bool = False
+    holidays: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.start is None) != (self.end is None):
+            raise ValueError("“from” and “to” belong together")
+
+
+class BreakerThresholds(Struct, frozen=True, forbid_unknown_fields=True):
+    """Shares of what was sent at which to warn and to stop."""
+
+    warn: Rate | None = None
+    stop: Rate | None = None
+
+
+class Repeated(Struct, frozen=True, forbid_unknown_fields=True):
+    """So many soft bounces within a span suppress an address."""
+
+    count: Annotated[int, Meta(ge=1)] = 5
+    within: Duration = "14d"
+
+    def __post_init__(self) -> None:
+        require_spans(self.within)
+
+
+class Brakes(Struct, frozen=True, forbid_unknown_fields=True):
+    complaints: BreakerThresholds = BreakerThresholds(warn=0.001, stop=0.003)
+    hard_bounces: BreakerThresholds = BreakerThresholds(stop=0.02)
+    soft_bounces: Repeated = Repeated()
+
+
+class Sunset(Struct, frozen=True, forbid_unknown_fields=True):
+    """`after` without click, visit or order a customer is asked for permission; `grace` later it ends."""
+
+    after: Duration = "180d"
+    grace: Duration = "14d"
+
+    def __post_init__(self) -> None:
+        require_spans(self.after, self.grace)
+
+
+class Ramp(Struct, frozen=True, forbid_unknown_fields=True):
+    """From the `day`-th day of a sending domain on, at most so many messages a day."""
+
+    day: Annotated[int, Meta(ge=1)]
+    most: Annotated[int, Meta(ge=1)]
+
+
+def _caps() -> dict[str, dict[str, int]]:
+    return {
+        "email": {"1d": 1, "7d": 3, "30d": 10},
+        "sms": {"7d": 1, "30d": 3},
+        "push": {"1d": 1, "7d": 3},
+        ALL: {"7d": 5},
+    }
+
+
+def _quiet() -> dict[str, Quiet]:
+    loud = Quiet(start="20:00", end="09:00", sundays=True, holidays=True)
+    return {"email": Quiet(start="21:00", end="07:00"), "sms": loud, "chat": loud, "push": loud}
+
+
+class ContactRules(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """Caps per address and channel (window → most), quiet hours, brakes, sunset, warm-up. What is not written keeps
+    its default; a channel's caps or quiet hours that are written replace it, `{}` takes them away. `caps: {}` and
+    `quiet: {}` take away those of every channel."""
+
+    caps: dict[str, dict[Duration, Most]] = field(default_factory=_caps)
+    quiet: dict[str, Quiet] = field(default_factory=_quiet)
+    quiet_lifted_by_activity: Duration = "2h"
+    priorities: tuple[str, ...] = PRIORITIES
+    brakes: Brakes = Brakes()
+    sunset: Sunset | None = Sunset()
+    warm_up: tuple[Ramp, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_spans(self.quiet_lifted_by_activity)
+        if sorted(self.priorities) != sorted(PRIORITIES):
+            raise ValueError(f"“priorities” orders {', '.join(PRIORITIES)}, each once")
+        for channel, caps in self.caps.items():
+            if channel != ALL and channel not in CHANNELS:
+                raise ValueError(f"“{channel}” is no channel; known are {', '.join((*CHANNELS, ALL))}")
+            require_spans(*caps)
+        for channel in self.quiet:
+            if channel not in CHANNELS:
+                raise ValueError(f"“{channel}” is no channel; known are {', '.join(CHANNELS)}")
+
+    @cached_property
+    def windows(self) -> dict[str, tuple[tuple[timedelta, int, str], ...]]:
+        """channel or `all` → (window, most, as written), shortest first."""
+        return {c: tuple(sorted((span(w), most, w) for w, most in caps.items())) for c, caps in self.caps.items()}
+
+    @cached_property
+    def longest(self) -> timedelta:
+        """How far back sent messages count."""
+        return max((w for windows in self.windows.values() for w, _, _ in windows), default=timedelta(0))
+
+    def rank(self, priority: str) -> int:
+        """Who gets a cap's place: 0 first."""
+        return self.priorities.index(priority) if priority in self.priorities else len(self.priorities)
+
+    def allowance(self, day: int) -> int | None:
+        """Messages a sending domain may send on its `day`-th day (from 1); None when there is no limit."""
+        steps = sorted(self.warm_up, key=lambda step: step.day)
+        if not steps or day > steps[-1].day:
+            return None
+        return next((s.most for s in reversed(steps) if s.day <= day), steps[0].most)
+
+
+def parse_contact(data: Any, at: str = "contact") -> ContactRules:
+    """The `contact:` section; what is not written keeps its default, `{}` means none. Raises DefinitionError naming
+    the field."""
+    if data is None:
+        return ContactRules()
+    if not isinstance(data, dict):
+        raise DefinitionError("expected fields such as caps, quiet, sunset", field=at)
+    fields = dict(data)
+    for name, defaults in (("caps", _caps()), ("quiet", _quiet())):
+        written = fields.get(name)
+        if written is None:
+            fields.pop(name, None)
+        elif isinstance(written, dict):
+            plain = {k: v if v is not None else {} for k, v in written.items()}
+            fields[name] = {k: _plain(v) for k, v in defaults.items()} | plain if plain else {}
+        else:
+            raise DefinitionError("expected channels and their rules", field=join(at, name))
+    return read(fields, ContactRules, at)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Quiet):
+        return {"from": value.start, "to": value.end, "sundays": value.sundays, "holidays": value.holidays}
+    return value

@@ -1,0 +1,204 @@
+"""From waiting to handed over: claims what is due, asks policy again, renders, and commits before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from keepers.contact.eligibility import Allow, Contact, Hold
+from keepers.model.coupons import NO_CODE
+from keepers.model.errors import UserError
+from keepers.model.message import Content, Outgoing
+from keepers.store.bulk import update_rows
+from keepers.store.database import Store
+from keepers.store.journeys import runs
+from keepers.store.messages import claims, coupons, message_copies, messages, sending_switches, warm_up
+from keepers.store.messages.claims import Freed, Slot
+from keepers.store.messages.contact_history import Decider, candidate_of
+from keepers.store.messages.coupons import Want
+from keepers.store.messages.messages import MessageRow
+from keepers.store.schema.messages import messages as table
+
+Render = Callable[[Sequence[MessageRow], datetime], Sequence[Outgoing | UserError]]
+"""messages → what goes out, or why it cannot, in their order; many at once, so that customers are looked up at once"""
+CUT_OFF = frozenset({"goal", runs.MERGED})
+"""reasons for which a run's end takes along what it has decided; exits skip their messages themselves"""
+
+
+class Prepared(Struct):
+    """`ready` is handed over and to be sent now; the rest is counted."""
+
+    ready: list[tuple[MessageRow, Outgoing]]
+    claimed: int = 0
+    held: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+
+class Preparer:
+    """Prepares messages for one worker. Every call is one claim of at most `number` messages, in two transactions."""
+
+    def __init__(
+        self,
+        store: Store,
+        decider: Decider,
+        render: Render,
+        worker_id: str,
+        *,
+        coupon_once_per: timedelta | None = timedelta(days=90),
+        kept: timedelta = message_copies.KEPT,
+    ) -> None:
+        self._store = store
+        self._decider = decider
+        self._render = render
+        self._worker_id = worker_id
+        self._once_per = coupon_once_per
+        self._kept = kept
+
+    def slots(self) -> list[Slot]:
+        """What kinds of messages wait; empty while nothing may be sent."""
+        with self._store.read() as connection:
+            if not sending_switches.is_sending(sending_switches.everything(connection)):
+                return []
+            return claims.slots(connection)
+
+    def prepare(self, now: datetime, number: int, known: Sequence[Slot], most: Mapping[str, int]) -> Prepared:
+        """Claims what is due and may go, and hands it over. An empty claim means that nothing is due."""
+        prepared = Prepared([])
+        taken = self._claim(now, number, known, most, prepared)
+        if taken:
+            self._hand_over(taken, now, prepared)
+        return prepared
+
+    def take_back(self, ids: Sequence[int], now: datetime) -> None:
+        """What was handed over and has not gone out waits again, unless it is in other hands meanwhile."""
+        with self._store.begin() as connection:
+            self._given_back(connection, ids, now)
+
+    def _given_back(self, connection: Connection, ids: Sequence[int], now: datetime) -> None:
+        warm_up.give_back(connection, claims.take_back(connection, self._worker_id, ids, now), now)
+
+    def _claim(
+        self, now: datetime, number: int, known: Sequence[Slot], most: Mapping[str, int], prepared: Prepared
+    ) -> list[MessageRow]:
+        contacts = self._look_up(now, number, known, most)
+        with self._store.begin() as connection:
+            if not sending_switches.is_sending(sending_switches.everything(connection)):
+                return []
+            due = claims.due(connection, now, number, known, most)
+            prepared.claimed = len(due)
+            if not due:
+                return []
+            ended = runs.ended_as(connection, sorted({m.run_id for m in due if m.run_id is not None}))
+            candidates = [
+                candidate_of(m, is_run_alive=m.run_id is None or ended.get(m.run_id) not in CUT_OFF) for m in due
+            ]
+            decisions = self._decider.decide(connection, candidates, now, reserving=True, contacts=contacts)
+            allowed: list[MessageRow] = []
+            held: list[tuple[MessageRow, str, datetime]] = []
+            skipped: list[tuple[MessageRow, str]] = []
+            for message, decision in zip(due, decisions, strict=True):
+                if isinstance(decision, Allow):
+                    allowed.append(message)
+                elif isinstance(decision, Hold):
+                    held.append((message, decision.reason, decision.until))
+                else:
+                    skipped.append((message, decision.reason))
+            wants = [w for m in allowed if (w := self._want(m)) is not None]
+            codes = coupons.take(connection, wants, now) if wants else {}
+            without = {w.message_key for w in wants if w.message_key not in codes}
+            skipped += [(m, NO_CODE) for m in allowed if m.key in without]
+            taken = [_with_code(m, codes.get(m.key)) for m in allowed if m.key not in without]
+            offered = [(msgspec.json.encode(m.data).decode(), m.id) for m in taken if m.key in codes]
+            update_rows(connection, table, ("data",), offered)
+            claims.take(connection, self._worker_id, taken, now)
+            claims.put_off(connection, "held", held, now)
+            claims.give_up(connection, skipped, now)
+            warm_up.give_back(connection, [_place(m, now) for m in allowed if m.key in without], now)
+            prepared.held += len(held)
+            prepared.skipped += len(skipped)
+        return taken
+
+    def _look_up(
+        self, now: datetime, number: int, known: Sequence[Slot], most: Mapping[str, int]
+    ) -> Mapping[int, Contact]:
+        """The customers who come next, asked for before the store is locked. Who comes in between is as they were."""
+        if self._decider.contacts is None:
+            return {}
+        with self._store.read() as connection:
+            next_ones = claims.due(connection, now, number, known, most, for_update=False)
+        return self._decider.contacts(sorted({m.profile_id for m in next_ones})) if next_ones else {}
+
+    def _want(self, message: MessageRow) -> Want | None:
+        pool = message.data.get("coupon")
+        if not pool:
+            return None
+        known = self._decider.coupons.get(pool)
+        once_per = known.every if known is not None else self._once_per
+        return Want(pool, message.key, message.profile_id, message.run_id, once_per)
+
+    def _hand_over(self, taken: list[MessageRow], now: datetime, prepared: Prepared) -> None:
+        made: list[tuple[MessageRow, Outgoing]] = []
+        broken: list[tuple[MessageRow, UserError]] = []
+        for message, outgoing in zip(taken, self._render(taken, now), strict=True):
+            if isinstance(outgoing, UserError):
+                broken.append((message, outgoing))
+            else:
+                made.append((message, outgoing))
+        with self._store.begin() as connection:
+            if not sending_switches.is_sending(sending_switches.everything(connection)):
+                self._given_back(connection, [message.id for message in taken], now)
+                return
+            for message, error in broken:
+                messages.put_status(connection, [(message.id, "failed", error.code)], now, error.message)
+            update_rows(connection, table, ("counted_at",), [(None, message.id) for message, _ in broken])
+            ready = [
+                (m.id, m.message_id or outgoing.message_id, outgoing.content.locale or m.locale, m.attempts)
+                for m, outgoing in made
+            ]
+            mine = claims.hand_over(connection, self._worker_id, ready, now)
+            copies = [(m.id, outgoing.content) for m, outgoing in made if m.id in mine and _is_kept(outgoing.content)]
+            message_copies.put(connection, copies, now, self._kept)
+            not_out = [m for m, _ in broken] + [m for m, _ in made if m.id not in mine]
+            warm_up.give_back(connection, [_place(m, now) for m in not_out], now)
+        prepared.failed += len(broken)
+        prepared.skipped += len(made) - len(mine)
+        prepared.ready = [
+            (m, msgspec.structs.replace(outgoing, message_id=m.message_id) if m.message_id else outgoing)
+            for m, outgoing in made
+            if m.id in mine
+        ]
+
+
+def one_by_one(render: Callable[[MessageRow], Outgoing]) -> Render:
+    """A renderer of single messages as one of many."""
+
+    def many(rows: Sequence[MessageRow], _now: datetime) -> list[Outgoing | UserError]:
+        made: list[Outgoing | UserError] = []
+        for row in rows:
+            try:
+                made.append(render(row))
+            except UserError as error:
+                made.append(error)
+        return made
+
+    return many
+
+
+def _with_code(message: MessageRow, code: str | None) -> MessageRow:
+    if code is None:
+        return message
+    return msgspec.structs.replace(message, data={**message.data, "offer": {"code": code}})
+
+
+def _place(message: MessageRow, now: datetime) -> Freed:
+    """The place of a message that was claimed at `now`, as `claims.take` gave it."""
+    return Freed(message.channel, message.is_transactional, message.counted_at or now)
+
+
+def _is_kept(content: Content) -> bool:
+    return content != Content()

@@ -1,0 +1,172 @@
+"""Tells machines' opens and clicks from people's: pure rules over what was recorded, which may be run again later.
+
+Privacy proxies load every image whether or not anybody looks, and gateways follow links before delivery. Fetching
+ahead and fetching for somebody are two things (wordtothewise.com/2024/08/prefetches-and-proxies): Gmail's image proxy
+loads when a person opens, so its opens are kept. Speed alone never decides; it only flags.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
+from typing import Literal
+
+from msgspec import Struct
+
+from keepers.store.messages.engagement_requests import HitRow
+
+Rule = Literal["", "method", "said", "no_agent", "agent", "apple_privacy", "gmail_prefetch", "most_links"]
+"""what gave a machine away; empty for a person"""
+BURST = timedelta(seconds=10)
+"""within which most links of one message are clicked by machines only; before it has passed a click is not settled"""
+FAST = timedelta(seconds=1.5)
+"""after sending; nobody reads so fast, but mail may be delayed in the record and not on the way"""
+
+APPLE_PRIVACY_AGENT = "Mozilla/5.0"
+"""all that Apple's Mail Privacy Protection says of itself"""
+GMAIL_PREFETCH_AGENT = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/42.0.2311.135 Safari/537.36 Edge/12.246 Mozilla/5.0"
+)
+"""what Gmail loads images with ahead of the person, while a session is open"""
+_PERSONS_PROXIES = re.compile(r"GoogleImageProxy|YahooMailProxy|via ggpht\.com", re.IGNORECASE)
+"""load images when a person opens; they never click"""
+_APPLE = tuple(map(ip_network, ("17.0.0.0/8", "2403:300::/32", "2620:149::/32", "2a01:b740::/32")))
+"""Apple's own networks. Its partners' egress addresses change often and are not listed here."""
+
+_SCANNERS = (
+    "barracuda", "mimecast", "proofpoint", "urldefense", "safelinks", "messagelabs", "symantec", "ironport",
+    "ciscosecureemail", "fortiguard", "fortimail", "fortinet", "trend ?micro", r"\btmes\b", "sophos", "fireeye",
+    "trellix", "mcafee", "forcepoint", "websense", "cloudmark", r"\bvade", "checkpoint", "check point", "avanan",
+    "hornetsecurity", "spamtitan", "spamhaus", "zscaler", "paloalto", "bitdefender", "kaspersky", r"\beset\b",
+    "f-secure", "withsecure", "clamav", "virustotal", "urlscan", "phishtank", "netcraft", "google-safety",
+    "google-read-aloud", "googleother", "appengine-google", "apis-google", "feedfetcher", "office existence discovery",
+    "office protocol discovery", "bingpreview", "skypeuripreview", "facebookexternalhit", "facebookcatalog",
+    "meta-external", "whatsapp/", "linkexpanding", "slack-imgproxy", "embedly", "flipboardproxy", "chrome-lighthouse",
+    "ia_archiver", "archive\\.org",
+)  # fmt: skip
+"""gateways, antivirus and previews, which name themselves"""
+_PROGRAMS = (
+    "python", "curl", "wget", "java", "go-http", "okhttp", "axios", "node", "undici", "got", "ruby", "perl", "php",
+    "libwww", "lwp", "apache-http", "httpie", "httpx", "http-?client", "aiohttp", "guzzle", "postman", "insomnia",
+    "restsharp", "winhttp", "powershell", "dotnet", "jakarta", "scrapy", "nutch", "urlgrabber", "typhoeus", "faraday",
+)  # fmt: skip
+"""libraries and tools, at the beginning"""
+_WORDS = (
+    r"(?<!cu)bots?(?![a-z])", r"bot[/-]", "crawl", "spider", "scann", "slurp", "headless", "phantomjs", "puppeteer",
+    "playwright", "selenium", "webdriver", "link ?(?:check|preview|validat|expand)", r"\bpreview", "fetcher",
+    "monitoring", "health ?-?check", "archiver", r"https?://", r"[a-z0-9.-]+@[a-z0-9-]+\.[a-z]",
+)  # fmt: skip
+"""what programs say of themselves; browsers name no web or mail address. CUBOT makes telephones."""
+_MACHINES = re.compile("|".join([*_SCANNERS, *_WORDS, rf"^(?:{'|'.join(_PROGRAMS)})\b"]), re.IGNORECASE)
+_ONLY_CLICKS = re.compile(r"ms-?office|microsoft office", re.IGNORECASE)
+"""Outlook shows images itself, a person's open; links it hands to a browser, so a click by Office is its own check"""
+
+
+class LinkRequest(Struct, frozen=True):
+    """One request for a message's pixel or link, as recorded."""
+
+    kind: Literal["open", "click"]
+    at: datetime
+    url: str = ""
+    """where the link leads; empty for opens"""
+    method: str = "GET"
+    user_agent: str = ""
+    ip: str = ""
+    """empty when only a hash was kept"""
+    network: str = ""
+    """`network_of` the address, for when it is no longer kept"""
+    is_said_machine: bool = False
+    """a provider says so itself"""
+
+
+class EngagementVerdict(Struct, frozen=True):
+    """`is_machine` by `rule`; a person's that is odd is only flagged as suspicious."""
+
+    is_machine: bool
+    rule: Rule = ""
+    is_suspicious: bool = False
+
+
+def network_of(ip: str) -> str:
+    """`apple` for an address of Apple's own, else empty; to be kept with the hit when the address is not."""
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return ""
+    return "apple" if any(address.version == net.version and address in net for net in _APPLE) else ""
+
+
+def classify(
+    hit: LinkRequest, others: Sequence[LinkRequest], links_in_message: int, sent_at: datetime | None
+) -> EngagementVerdict:
+    """Who made a hit. `others` are the message's other hits known by now, in any order (`hit` among them is no harm);
+    `links_in_message` counts its different links. The same hits always give the same verdict; with
+    hits that came later it may change, for clicks within `BURST`."""
+    rule = _alone(hit) or _among(hit, others, links_in_message)
+    if rule:
+        return EngagementVerdict(True, rule, True)
+    is_fast = sent_at is not None and hit.at - sent_at < FAST
+    is_odd = not hit.user_agent.strip() or len(_burst(hit, others)) >= 3
+    return EngagementVerdict(False, "", is_fast or is_odd)
+
+
+def classify_all(
+    hits: Sequence[LinkRequest], links_in_message: int, sent_at: datetime | None
+) -> list[EngagementVerdict]:
+    """Verdicts on all hits of one message, in their order: what running the rules again over history does."""
+    return [classify(hit, hits, links_in_message, sent_at) for hit in hits]
+
+
+def _alone(hit: LinkRequest) -> Rule:
+    """What a single hit gives away."""
+    agent = hit.user_agent.strip()
+    if hit.method.upper() not in ("GET", "POST"):
+        return "method"
+    if hit.is_said_machine:
+        return "said"
+    if agent == GMAIL_PREFETCH_AGENT:
+        return "gmail_prefetch"
+    if hit.kind == "open":
+        if _PERSONS_PROXIES.search(agent):
+            return ""
+        if agent == APPLE_PRIVACY_AGENT or (hit.network or network_of(hit.ip)) == "apple":
+            return "apple_privacy"
+        return "agent" if _MACHINES.search(agent) else ""
+    if not agent:
+        return "no_agent"
+    by_agent = agent == APPLE_PRIVACY_AGENT or _PERSONS_PROXIES.search(agent) or _ONLY_CLICKS.search(agent)
+    return "agent" if by_agent or _MACHINES.search(agent) else ""
+
+
+def _among(hit: LinkRequest, others: Sequence[LinkRequest], links_in_message: int) -> Rule:
+    """What a click gives away beside the others: most links were clicked about the same time."""
+    if hit.kind != "click":
+        return ""
+    clicked = len(_burst(hit, others))
+    # Two of three may be a slip of the finger and a second try: most means three or more, or both of two.
+    is_enough = clicked >= 3 or clicked == links_in_message == 2
+    return "most_links" if is_enough and clicked * 2 > links_in_message else ""
+
+
+def _burst(hit: LinkRequest, others: Sequence[LinkRequest]) -> set[str]:
+    """The most different links clicked in any span of `BURST` that holds this click."""
+    if hit.kind != "click":
+        return set()
+    near = [o for o in (*others, hit) if o.kind == "click" and abs(o.at - hit.at) <= BURST]
+    starts = {o.at for o in near if o.at <= hit.at}
+    return max(({o.url for o in near if start <= o.at <= start + BURST} for start in starts), key=len, default=set())
+
+
+def _hit(row: HitRow) -> LinkRequest:
+    return LinkRequest(
+        kind="click" if row.is_click else "open",
+        at=row.at,
+        url=row.url,
+        user_agent=row.user_agent,
+        method=row.method,
+        network=row.network,
+        is_said_machine=row.is_said,
+    )

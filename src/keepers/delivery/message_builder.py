@@ -1,0 +1,165 @@
+"""Makes of queued messages what goes out: the customer's data, the template in force, signed links. Previews too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from keepers.model.consent import Topic
+from keepers.model.errors import UserError
+from keepers.model.identity import LOCALE_TRAITS
+from keepers.model.message import Content, Outgoing
+from keepers.model.texts import text_in
+from keepers.playbook.load import Playbook
+from keepers.render.customer_data import nested
+from keepers.render.definition import MessageTemplate
+from keepers.render.links import LinkSigner
+from keepers.render.renderer import Renderer
+from keepers.store.messages.messages import MessageRow
+from keepers.warehouse.profile_lookup import Person
+
+People = Callable[[Collection[int]], Mapping[int, Person]]
+
+
+class MessageBuilder:
+    """The messages of one playbook in force, ready to be made out to customers.
+
+    `company` is what templates know as such. `domain` is that of Message-IDs. `people` looks customers up as they
+    are now; without it the data kept with the message is used.
+    """
+
+    def __init__(
+        self,
+        playbook: Playbook,
+        links: LinkSigner,
+        company: Mapping[str, Any],
+        *,
+        locale: str,
+        domain: str,
+        people: People | None,
+    ) -> None:
+        self._playbook = playbook
+        self._links = links
+        self._domain = domain
+        self._people = people
+        self._locale = locale
+        templates = {**playbook.messages, **variants_of(playbook)}
+        self.renderer = Renderer(templates, playbook.snippets, locale, {"company": dict(company)})
+
+    def make(self, rows: Sequence[MessageRow], now: datetime) -> list[Outgoing | UserError]:
+        """What goes out for each message, in order, or why it cannot. The shape `Deliverer` wants."""
+        who = self._people([row.profile_id for row in rows]) if self._people is not None else {}
+        made: list[Outgoing | UserError] = []
+        for row in rows:
+            try:
+                made.append(self._outgoing(row, who.get(row.profile_id), now))
+            except UserError as error:
+                made.append(error)
+        return made
+
+    def preview(
+        self, message: str, person: Person | None, now: datetime, data: Mapping[str, Any], locale: str = ""
+    ) -> Content:
+        """A message as a customer would get it now; links lead nowhere and no code is taken."""
+        topic = self._topic(message)
+        context = self._context(topic, message, person, {"offer": {"code": "CODE-PREVIEW"}, **data}, now)
+        return self.renderer.render(message, context, _locales(context["customer"], locale), None)
+
+    def test(
+        self, message: str, person: Person | None, recipient: str, key: str, now: datetime, locale: str = ""
+    ) -> Outgoing:
+        """A message to try out, for an address of one's own."""
+        content = self.preview(message, person, now, {}, locale)
+        template = self._playbook.messages[message]
+        return Outgoing(
+            0, key, template.channel, recipient, person.profile_id if person else 0, content, self._message_id(key),
+            template.topic, True, "test", template.sender, template.reply_to,
+        )  # fmt: skip
+
+    def _outgoing(self, row: MessageRow, person: Person | None, now: datetime) -> Outgoing:
+        call = row.data.get("call")
+        if call is not None:
+            return Outgoing(row.id, row.key, row.channel, row.recipient, row.profile_id, Content(data=call))
+        template = self._playbook.messages.get(row.message)
+        if template is None:
+            raise UserError(f"There is no message “{row.message}” in force any more.", code="no_template")
+        topic = self._playbook.topics.get(row.topic)
+        campaign = row.journey or row.broadcast or row.message
+        data = {**row.data, "journey": {"id": campaign}}
+        context = self._context(topic, row.message, person, data, now)
+        locales = _locales(context["customer"], row.locale)
+        links = self._links.of(row.key, row.profile_id, locales[0] if locales else "")
+        content = self.renderer.render(self._template_of(row), context, locales, links)
+        is_marketing = not row.is_transactional and row.channel == "email"
+        return Outgoing(
+            id=row.id,
+            key=row.key,
+            channel=row.channel,
+            recipient=row.recipient,
+            profile_id=row.profile_id,
+            content=content,
+            message_id=self._message_id(row.key) if row.channel == "email" else "",
+            topic=row.topic,
+            is_transactional=row.is_transactional,
+            campaign=campaign,
+            sender=template.sender,
+            reply_to=template.reply_to,
+            unsubscribe_url=links.unsubscribe if is_marketing else "",
+        )
+
+    def _context(
+        self, topic: Topic | None, message: str, person: Person | None, data: Mapping[str, Any], now: datetime
+    ) -> dict[str, Any]:
+        """What templates may name."""
+        customer = nested(person.traits) | {"id": person.profile_id} if person is not None else data.get("customer", {})
+        contact = data.get("contact") or {}
+        locale = next((str(customer[t]) for t in LOCALE_TRAITS if customer.get(t)), self._locale)
+        about = {"id": topic.id, "name": text_in(topic.name, locale) or topic.id} if topic is not None else {}
+        return {
+            "customer": customer,
+            "trigger": data.get("trigger", {}),
+            "run": data.get("run", {}),
+            "offer": data.get("offer", {}),
+            "account": data.get("account", {}),
+            "journey": data.get("journey", {}),
+            "message": {"id": message},
+            "topic": about,
+            "now": now,
+            "zone": person.zone if person is not None else contact.get("zone", "UTC"),
+        }
+
+    def _topic(self, message: str) -> Topic | None:
+        template = self._playbook.messages.get(message)
+        return self._playbook.topics.get(template.topic) if template is not None else None
+
+    def _message_id(self, key: str) -> str:
+        return f"<{key}@{self._domain}>"
+
+    def _template_of(self, row: MessageRow) -> str:
+        """The message, or what a broadcast's variant makes of it."""
+        name = f"{row.broadcast}/{row.step}"
+        return name if row.broadcast and row.step and name in self.renderer.messages else row.message
+
+
+def variants_of(playbook: Playbook) -> dict[str, MessageTemplate]:
+    """The variants of broadcasts that say the same under another subject, as messages named `broadcast/variant`."""
+    found = {}
+    for broadcast in playbook.broadcasts.values():
+        template = playbook.messages.get(broadcast.message)
+        for variant in broadcast.test.variants if broadcast.test is not None and template is not None else ():
+            if variant.subject and template is not None:
+                content = {
+                    locale: msgspec.structs.replace(body, subject=text_in(variant.subject, locale) or body.subject)
+                    for locale, body in template.content.items()
+                }
+                name = f"{broadcast.id}/{variant.id}"
+                found[name] = msgspec.structs.replace(template, id=name, content=content)
+    return found
+
+
+def _locales(customer: Mapping[str, Any], wanted: str) -> list[str]:
+    own = [str(customer[trait]) for trait in LOCALE_TRAITS if isinstance(customer.get(trait), str)]
+    return [wanted, *own] if wanted else own

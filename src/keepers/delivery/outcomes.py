@@ -1,0 +1,197 @@
+"""From an attempt's outcome to what is kept of it: the message's status, its history, events, the run's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from keepers.channels.base import backoff
+from keepers.contact.rules import Brakes
+from keepers.delivery import suppression_rules
+from keepers.delivery.suppression_rules import HARD, SOFT, Bounce
+from keepers.delivery.system_events import said_of
+from keepers.model.message import MessageStatus, Outcome
+from keepers.store.bulk import update_rows
+from keepers.store.events import log
+from keepers.store.events.log import SystemEvent
+from keepers.store.journeys import runs
+from keepers.store.messages import claims, message_history, warm_up
+from keepers.store.messages.claims import Freed
+from keepers.store.messages.message_history import HistoryRow
+from keepers.store.messages.messages import MessageRow
+from keepers.store.schema.messages import messages as table
+
+MOST_ATTEMPTS = 9
+"""of a message without an expiry; then it is a dead letter"""
+REPEATABLE = frozenset({"webhook", "in_app"})
+"""channels whose other side knows a repeated message by its key"""
+UNCERTAIN = "uncertain"
+
+
+class Done(NamedTuple):
+    """An attempt and what came of it, at an instant."""
+
+    message: MessageRow
+    outcome: Outcome
+    at: datetime
+
+
+class Delivered(Struct):
+    """What a run of delivery did; `expired` and the like are `skipped`."""
+
+    sent: int = 0
+    held: int = 0
+    skipped: int = 0
+    deferred: int = 0
+    failed: int = 0
+    bounced: int = 0
+    uncertain: int = 0
+
+    @property
+    def did_something(self) -> bool:
+        return any(getattr(self, name) for name in self.__struct_fields__)
+
+
+class _Verdict(NamedTuple):
+    """How a message stands after an attempt. `keeps_place`: it goes on counting against its address."""
+
+    status: MessageStatus
+    reason: str = ""
+    send_after: datetime | None = None
+    keeps_place: bool = True
+
+
+_IN_DOUBT = _Verdict("uncertain", "connection_broke")
+
+
+def is_resent(message: MessageRow) -> bool:
+    """Whether a message of which nobody knows whether it went out is sent again: marketing is not."""
+    return message.is_transactional or message.channel in REPEATABLE
+
+
+def record(connection: Connection, brakes: Brakes, done: Sequence[Done], total: Delivered) -> None:
+    """Writes down outcomes in one transaction, and adds to `total`. News that came in before stay."""
+    now = max(one.at for one in done)
+    standing = claims.standing(connection, [one.message.id for one in done])
+    attempts: list[tuple[Any, ...]] = []
+    standings: list[tuple[Any, ...]] = []
+    freed: list[tuple[Any, ...]] = []
+    history: list[HistoryRow] = []
+    said: list[SystemEvent] = []
+    bounces: list[Bounce] = []
+    answers: list[tuple[int, str, Any]] = []
+    for one in done:
+        message, outcome, at = one
+        status, stopped_for = standing.get(message.id, ("", ""))
+        verdict = _verdict(one)
+        if status == "handed_over" and stopped_for and verdict.status == "queued":
+            # Its run was left, or its sending stopped, while it was on its way.
+            verdict = _IN_DOUBT if outcome.code == UNCERTAIN else _Verdict("skipped", stopped_for, keeps_place=False)
+        _count(total, verdict)
+        is_sent = outcome.status == "sent"
+        tries = message.attempts + (not _is_waiting(outcome))
+        attempts.append((at if is_sent else None, outcome.provider_id or None, tries, message.id))
+        if is_sent:
+            said.append(said_of(message, "Sent", at))
+        answer = _answer(one, verdict)
+        if answer is not None:
+            answers.append(answer)
+        if status not in ("handed_over", UNCERTAIN):
+            # News of it came faster than this. Doubt, raised by others when this worker's lock was lost, is settled.
+            continue
+        standings.append((verdict.status, verdict.reason, verdict.send_after or message.send_after, None, message.id))
+        if not verdict.keeps_place:
+            freed.append((None, message.id))
+        told = "deferred" if verdict.status == "queued" else verdict.status
+        history.append(HistoryRow(message.id, at, told, verdict.reason, outcome.detail))
+        if outcome.status == "bounced":
+            bounces.append(Bounce(message, outcome.is_hard, at, "refused", outcome.detail))
+            said.append(said_of(message, "Bounced", at, hard=outcome.is_hard, code=outcome.code))
+    if answers:
+        # Runs, then messages, then the log's counter: the order in which everybody locks them.
+        runs.note_answers(connection, answers, now)
+    update_rows(connection, table, ("sent_at", "provider_id", "attempts"), attempts)
+    update_rows(connection, table, ("status", "reason", "send_after", "claimed_by"), standings)
+    update_rows(connection, table, ("counted_at",), freed)
+    message_history.append(connection, history)
+    if bounces:
+        suppression_rules.bounced(connection, brakes, bounces, now)
+    log.say(connection, said, now)
+
+
+def recover(connection: Connection, dead: Sequence[str], now: datetime, limit: int = 500) -> tuple[int, int]:
+    """Settles messages in the hands of dead workers; returns how many wait again, and how many are uncertain.
+
+    What was only claimed has not gone out. What was handed over may have: marketing is not sent again, the rest is,
+    with the same Message-ID. Call again until it returns (0, 0).
+    """
+    orphans = claims.in_hands_of(connection, dead, limit)
+    # One with a reason was stopped while it was on its way: nothing of it is repeated.
+    lost = [m for m in orphans if m.status == "handed_over" and (m.reason or not is_resent(m))]
+    again = [m for m in orphans if m.status == "claimed" or (is_resent(m) and not m.reason)]
+    waiting = [("queued", "", now, None, None, m.id) for m in again]
+    update_rows(connection, table, ("status", "reason", "send_after", "claimed_by", "counted_at"), waiting)
+    update_rows(
+        connection, table, ("status", "reason", "claimed_by"), [(UNCERTAIN, "worker_died", None, m.id) for m in lost]
+    )
+    # A repeated message keeps the day's place that it may have used; what was only claimed has used none.
+    unused = [Freed(m.channel, m.is_transactional, m.counted_at) for m in again if m.status == "claimed"]
+    warm_up.give_back(connection, unused, now)
+    notes = [HistoryRow(m.id, now, UNCERTAIN, "worker_died", f"handed over by {m.claimed_by}") for m in lost]
+    notes += [HistoryRow(m.id, now, "queued", "worker_died") for m in again]
+    message_history.append(connection, notes)
+    return len(again), len(lost)
+
+
+def _verdict(one: Done) -> _Verdict:
+    message, outcome, at = one
+    match outcome.status:
+        case "sent":
+            return _Verdict("sent")
+        case "bounced":
+            return _Verdict("bounced", HARD if outcome.is_hard else SOFT, keeps_place=False)
+        case "deferred":
+            return _later(message, outcome, at)
+        case "failed" if outcome.code == UNCERTAIN:
+            if is_resent(message):
+                return _later(message, outcome, at)
+            return _IN_DOUBT
+        case _:
+            return _Verdict("failed", outcome.code or "refused", keeps_place=False)
+
+
+def _later(message: MessageRow, outcome: Outcome, at: datetime) -> _Verdict:
+    attempts = message.attempts + 1
+    pause = outcome.retry_after
+    if pause is None or (pause <= timedelta(0) and not _is_waiting(outcome)):
+        pause = backoff(attempts, message.key)
+    again = at + pause
+    if message.expires_at is not None:
+        if again >= message.expires_at:
+            return _Verdict("skipped", "expired", keeps_place=False)
+    elif attempts >= MOST_ATTEMPTS and not _is_waiting(outcome):
+        return _Verdict("failed", outcome.code or "deferred", keeps_place=False)
+    return _Verdict("queued", "deferred", again)
+
+
+def _is_waiting(outcome: Outcome) -> bool:
+    """The channel did not try: the other side is being given a rest."""
+    return outcome.status == "deferred" and not outcome.code and outcome.retry_after is not None
+
+
+def _answer(one: Done, verdict: _Verdict) -> tuple[int, str, Any] | None:
+    """What a webhook's run is told: the answer, or that there will be none."""
+    message, outcome, _ = one
+    if message.channel != "webhook" or message.run_id is None or verdict.status == "queued":
+        return None
+    told = outcome.answer if isinstance(outcome.answer, dict) else {"status": None, "body": outcome.answer}
+    return message.run_id, message.step, {**told, "visit": message.visit}
+
+
+def _count(total: Delivered, verdict: _Verdict) -> None:
+    name = "deferred" if verdict.status == "queued" else verdict.status
+    setattr(total, name, getattr(total, name) + 1)

@@ -1,0 +1,228 @@
+"""One call's stream of messages: prepared and recorded by one thread, sent by many tasks in between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from datetime import datetime
+from functools import partial
+from threading import Event
+from typing import TypeVar
+
+from keepers.channels.base import Channel
+from keepers.contact.rules import Brakes
+from keepers.delivery.claim import Preparer
+from keepers.delivery.outcomes import UNCERTAIN, Delivered, Done, record
+from keepers.delivery.rates import Rates
+from keepers.model.message import Outcome, Outgoing
+from keepers.store.database import Store
+from keepers.store.messages import sending_switches
+from keepers.store.messages.claims import Slot
+from keepers.store.messages.messages import MessageRow
+
+LEAST, MOST = 32, 256
+"""messages handed over at once: about what goes out in a second, so that a crash leaves no more than that in doubt"""
+_FAST_S, _SLOW_S = 0.5, 2.0
+_RECORDED = 200
+_GATHERED_S = 0.05
+_WATCHED_S = 0.5
+PATIENCE_S = 10.0
+"""how long an attempt may still take once the worker was told to stop"""
+log = logging.getLogger("keepers")
+Item = tuple[MessageRow, Outgoing]
+T = TypeVar("T")
+
+
+class SendStream:
+    """Made for one call. `stopping` may be set by any thread; `total` is added to as outcomes are recorded."""
+
+    def __init__(
+        self,
+        store: Store,
+        brakes: Brakes,
+        preparer: Preparer,
+        channels: Mapping[str, Channel],
+        rates: Rates,
+        desk: Executor,
+        total: Delivered,
+        stopping: Event,
+    ) -> None:
+        self._store = store
+        self._brakes = brakes
+        self._preparer = preparer
+        self._channels = channels
+        self._rates = rates
+        self._desk = desk
+        self._total = total
+        self._stopping = stopping
+        self._is_off = False
+        self._limits: set[asyncio.Timeout] = set()
+        self._is_ending = False
+        self._braked: frozenset[str] = frozenset()
+        self._failure: Exception | None = None
+        self._under_way = 0
+        self.unsent: list[int] = []
+        """what was handed over, has not gone out and could not be put back yet"""
+        self.unrecorded: list[Done] = []
+        """outcomes the store did not take"""
+
+    @property
+    def _is_halted(self) -> bool:
+        """Whether what has not gone out yet is put back."""
+        return self._is_off or self._failure is not None or self._stopping.is_set()
+
+    async def run(
+        self,
+        now: datetime,
+        clock: Callable[[], datetime] | None,
+        limit: int,
+        known: Sequence[Slot],
+        concurrency: int,
+    ) -> None:
+        """Until nothing is due, `limit` messages were claimed, or sending is stopped. Raises what the store raises."""
+
+        def time() -> datetime:
+            return now if clock is None else max(now, clock())
+
+        waiting: asyncio.Queue[Item | None] = asyncio.Queue(LEAST)
+        done: asyncio.Queue[Done | None] = asyncio.Queue()
+        senders = [asyncio.create_task(self._send(waiting, done, time)) for _ in range(concurrency)]
+        recorder = asyncio.create_task(self._record(done))
+        watcher = asyncio.create_task(self._watch())
+        try:
+            await self._produce(waiting, time, limit, known)
+        finally:
+            self._is_ending = True
+            for _ in senders:
+                await waiting.put(None)
+            await asyncio.gather(*senders)
+            done.put_nowait(None)
+            await recorder
+            watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watcher
+            if self.unsent and self._failure is None:
+                await self._at_desk(partial(self._preparer.take_back, self.unsent, time()))
+                self.unsent = []
+        if self._failure is not None:
+            raise self._failure
+
+    async def _produce(
+        self, waiting: asyncio.Queue[Item | None], time: Callable[[], datetime], limit: int, known: Sequence[Slot]
+    ) -> None:
+        left, size = limit, LEAST
+        loop = asyncio.get_running_loop()
+        while left > 0 and not self._is_halted:
+            now, began = time(), loop.time()
+            most = self._rates.most(now)
+            prepared = await self._at_desk(partial(self._preparer.prepare, now, min(size, left), known, most))
+            if not prepared.claimed:
+                return
+            left -= prepared.claimed
+            self._total.held += prepared.held
+            self._total.skipped += prepared.skipped
+            self._total.failed += prepared.failed
+            self._rates.used(message.channel for message, _ in prepared.ready)
+            for item in prepared.ready:
+                await waiting.put(item)
+            took = loop.time() - began
+            size = min(size * 2, MOST) if took < _FAST_S else max(size // 2, LEAST) if took > _SLOW_S else size
+
+    async def _send(
+        self, waiting: asyncio.Queue[Item | None], done: asyncio.Queue[Done | None], time: Callable[[], datetime]
+    ) -> None:
+        while (item := await waiting.get()) is not None:
+            message, outgoing = item
+            stream = sending_switches.stream_of(message.channel, message.is_transactional)
+            if self._is_halted or stream in self._braked:
+                self.unsent.append(message.id)
+                continue
+            self._under_way += 1
+            outcome = await self._attempt(message, outgoing)
+            self._under_way -= 1
+            done.put_nowait(Done(message, outcome, time()))
+
+    async def _attempt(self, message: MessageRow, outgoing: Outgoing) -> Outcome:
+        channel = self._channels.get(message.channel)
+        if channel is None:
+            return Outcome("failed", f"The channel {message.channel} is not set up in keepers.toml.", code="no_channel")
+        try:
+            async with asyncio.timeout(None) as limit:
+                self._limits.add(limit)
+                try:
+                    return await channel.send(outgoing)
+                finally:
+                    self._limits.discard(limit)
+        except Exception as error:
+            if limit.expired():
+                log.warning("Message %d was still on its way when delivery ended: it is in doubt.", message.id)
+                return Outcome("failed", "Delivery ended before there was an answer.", code=UNCERTAIN)
+            # A channel's own fault: nobody knows how far it came.
+            log.exception("The channel %s failed at message %d.", message.channel, message.id)
+            return Outcome("failed", f"{type(error).__name__} in the channel.", code=UNCERTAIN)
+
+    async def _record(self, done: asyncio.Queue[Done | None]) -> None:
+        first = await done.get()
+        while first is not None:
+            batch = [first]
+            await self._gathered(done)
+            following: Done | None = first
+            while following is not None and len(batch) < _RECORDED and not done.empty():
+                following = done.get_nowait()
+                if following is not None:
+                    batch.append(following)
+            await self._write_down(batch)
+            first = None if following is None else await done.get()
+
+    async def _gathered(self, done: asyncio.Queue[Done | None]) -> None:
+        """Outcomes are written down together, but none waits long for others."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _GATHERED_S
+        while (self._under_way or not self._is_ending) and done.qsize() < _RECORDED and loop.time() < until:
+            await asyncio.sleep(_GATHERED_S / 10)
+
+    async def _write_down(self, batch: list[Done]) -> None:
+        try:
+            if self._failure is None:
+                await self._at_desk(partial(self._written, batch))
+                return
+        except Exception as error:  # noqa: BLE001 - raised at the end, when what is on its way has come back
+            self._failure = error
+        self.unrecorded += batch
+
+    def _written(self, batch: list[Done]) -> None:
+        counted = Delivered()
+        with self._store.begin() as connection:
+            record(connection, self._brakes, batch, counted)
+        for name in counted.__struct_fields__:
+            setattr(self._total, name, getattr(self._total, name) + getattr(counted, name))
+
+    async def _watch(self) -> None:
+        """Looks at the switches while messages wait: one that is off stops what has not gone out."""
+        loop = asyncio.get_running_loop()
+        until: float | None = None
+        while True:
+            await asyncio.sleep(_WATCHED_S)
+            if self._stopping.is_set():
+                until = loop.time() + PATIENCE_S if until is None else until
+                for limit in self._limits if loop.time() >= until else ():
+                    limit.reschedule(until)
+                continue
+            try:
+                known = await self._at_desk(self._switches)
+            except Exception as error:  # noqa: BLE001 - whoever prepares or records meets it too and tells
+                log.warning("The switches could not be read: %s", error)
+                continue
+            self._is_off = self._is_off or not sending_switches.is_sending(known)
+            self._braked = sending_switches.braked(known)
+
+    def _switches(self) -> dict[str, sending_switches.Switch]:
+        with self._store.read() as connection:
+            return sending_switches.everything(connection)
+
+    async def _at_desk(self, work: Callable[[], T]) -> T:
+        """In the one thread that speaks with the store, so that claiming and recording never wait for each other."""
+        return await asyncio.get_running_loop().run_in_executor(self._desk, work)

@@ -1,0 +1,143 @@
+"""What follows from bounces and complaints: addresses are suppressed, consent ends, a stream's brake is put on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from keepers.contact.rules import Brakes
+from keepers.model.consent import ALL_TOPICS, Consent
+from keepers.model.fields import span
+from keepers.store.bulk import select_in
+from keepers.store.messages import sending_switches
+from keepers.store.messages.messages import MessageRow, event_properties
+from keepers.store.profiles import consents, suppressions
+from keepers.store.profiles.suppressions import Suppression
+from keepers.store.schema.messages import message_history, messages
+
+WINDOW = 1000
+"""sends of a stream whose bounces and complaints its brake looks at; of fewer the rest are taken to be fine"""
+_LOOKED_THROUGH = 200_000
+"""messages searched for those of the stream, so that a rare one costs no scan of all there ever were"""
+COMPLAINED = "complained"
+HARD, SOFT = "hard", "soft"
+
+
+class Bounce(NamedTuple):
+    """A message that came back; it is noted in its history already."""
+
+    message: MessageRow
+    is_hard: bool
+    at: datetime
+    source: str
+    detail: str = ""
+
+
+def bounced(connection: Connection, brakes: Brakes, bounces: Sequence[Bounce], now: datetime) -> None:
+    """Suppresses addresses that do not work: at once by a hard bounce, by repeated soft ones within their span."""
+    hard = [b for b in bounces if b.is_hard]
+    stops = [
+        Suppression(b.message.channel, b.message.address_hash, "hard_bounce", b.at, b.source, b.detail) for b in hard
+    ]
+    soft = {(b.message.channel, b.message.address_hash): b for b in bounces if not b.is_hard}
+    repeated = brakes.soft_bounces
+    numbers = _soft_bounces(connection, [hashed for _, hashed in soft], now - span(repeated.within))
+    stops += [
+        Suppression(channel, hashed, "soft_bounces", b.at, b.source, f"{numbers[hashed]} within {repeated.within}")
+        for (channel, hashed), b in soft.items()
+        if numbers.get(hashed, 0) >= repeated.count
+    ]
+    suppressions.add(connection, stops)
+    check_brakes(connection, brakes, (b.message for b in hard), now)
+
+
+def complained(
+    connection: Connection, brakes: Brakes, complaints: Sequence[tuple[MessageRow, datetime, str]], now: datetime
+) -> None:
+    """Who called a message spam, as (message, when, who reports), is written to no more on that channel."""
+    suppressions.add(
+        connection, [Suppression(m.channel, m.address_hash, "complaint", at, source) for m, at, source in complaints]
+    )
+    check_brakes(connection, brakes, (m for m, _, _ in complaints), now)
+    consents.record(
+        connection,
+        [
+            Consent(m.profile_id, m.channel, ALL_TOPICS, "unsubscribed", at, f"complaint, {source}")
+            for m, at, source in complaints
+        ],
+        now,
+        properties={m.profile_id: event_properties(m) for m, _, _ in complaints},
+    )
+
+
+def check_brakes(connection: Connection, brakes: Brakes, about: Iterable[MessageRow], now: datetime) -> None:
+    """Puts on the brakes of the streams of these messages where too much went wrong lately."""
+    _check(connection, brakes, {(m.channel, m.is_transactional) for m in about}, now)
+
+
+def _check(connection: Connection, brakes: Brakes, streams: Collection[tuple[str, bool]], now: datetime) -> None:
+    known = sending_switches.everything(connection)
+    for channel, is_transactional in sorted(streams):
+        stream = sending_switches.stream_of(channel, is_transactional)
+        brake = sending_switches.brake(known, stream)
+        if brake is not None and brake.on:
+            continue
+        # What was sent before somebody let go of the brake has been looked at.
+        since = brake.at if brake is not None else None
+        sends, hard, spam = _lately(connection, channel, is_transactional, since)
+        of = max(sends, WINDOW)
+        complaints, bounces = spam / of, hard / of
+        if brakes.complaints.stop is not None and complaints >= brakes.complaints.stop:
+            sending_switches.set_brake(connection, stream, True, "complaints", now)
+        elif brakes.hard_bounces.stop is not None and bounces >= brakes.hard_bounces.stop:
+            sending_switches.set_brake(connection, stream, True, "hard_bounces", now)
+        elif brakes.complaints.warn is not None and complaints >= brakes.complaints.warn:
+            sending_switches.set_warning(connection, stream, True, "complaints", now)
+        elif brakes.hard_bounces.warn is not None and bounces >= brakes.hard_bounces.warn:
+            sending_switches.set_warning(connection, stream, True, "hard_bounces", now)
+        elif (warning := sending_switches.warning(known, stream)) is not None and warning.on:
+            sending_switches.set_warning(connection, stream, False, "recovered", now)
+
+
+def look_again(connection: Connection, brakes: Brakes, now: datetime) -> None:
+    """Takes back warnings of streams that have recovered: what went out since then may have gone well."""
+    known = sending_switches.everything(connection)
+    _check(connection, brakes, sending_switches.warned(known), now)
+
+
+def _lately(
+    connection: Connection, channel: str, is_transactional: bool, since: datetime | None
+) -> tuple[int, int, int]:
+    """Of the stream's last sends: how many, how many bounced hard, how many were called spam."""
+    last = connection.execute(select(func.max(messages.c.id))).scalar_one() or 0
+    query = (
+        select(messages.c.id, messages.c.status, messages.c.reason)
+        .where(
+            messages.c.id > last - _LOOKED_THROUGH,
+            messages.c.channel == channel,
+            messages.c.is_transactional.is_(is_transactional),
+            messages.c.handed_over_at.is_not(None),
+        )
+        .order_by(messages.c.id.desc())
+        .limit(WINDOW)
+    )
+    if since is not None:
+        query = query.where(messages.c.handed_over_at > since)
+    rows = connection.execute(query).all()
+    hard = sum(1 for row in rows if row.status == "bounced" and row.reason == HARD)
+    spam = select(message_history.c.message_id).where(message_history.c.status == COMPLAINED)
+    called = select_in(connection, spam, message_history.c.message_id, [row.id for row in rows])
+    return len(rows), hard, len({row.message_id for row in called})
+
+
+def _soft_bounces(connection: Connection, hashes: Sequence[str], since: datetime) -> dict[str, int]:
+    query = (
+        select(messages.c.address_hash, func.count(messages.c.id.distinct()))
+        .join(message_history, message_history.c.message_id == messages.c.id)
+        .where(message_history.c.status == "bounced", message_history.c.reason == SOFT, message_history.c.at > since)
+        .group_by(messages.c.address_hash)
+    )
+    return {row[0]: row[1] for row in select_in(connection, query, messages.c.address_hash, hashes)}

@@ -1,0 +1,29 @@
+"""What happens to messages, as the events that come back: Segment's names where it has them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from keepers.store.events.log import SystemEvent
+from keepers.store.messages.messages import MessageRow, event_properties
+
+_NAMES = {"email": "Email", "sms": "SMS", "chat": "Chat", "push": "Push", "in_app": "In-App"}
+CALLED = "Webhook Called"
+
+
+def event_name(channel: str, what: str) -> str:
+    """`Email Sent`; a webhook that was sent was called."""
+    if channel == "webhook" and what == "Sent":
+        return CALLED
+    return f"{_NAMES.get(channel, channel.replace('_', ' ').title())} {what}"
+
+
+def said_of(message: MessageRow, what: str, at: datetime, **properties: Any) -> SystemEvent:
+    """An event about a message: `what` is Sent, Delivered, Bounced, Marked as Spam, Opened or Link Clicked.
+
+    What a message causes by itself is a hop further from where it all began; what a person does begins anew.
+    """
+    told = {**event_properties(message), **properties}
+    hops = 0 if properties.get("machine") is False else message.hops + 1
+    return SystemEvent(message.profile_id, event_name(message.channel, what), at, told, hops=hops)

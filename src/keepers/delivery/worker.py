@@ -1,0 +1,230 @@
+"""The delivery worker: sends what is due, one call at a time; holds the worker's lock, channels and rates."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
+from threading import Event
+from types import TracebackType
+
+from msgspec import Struct
+
+from keepers.channels.base import Channel
+from keepers.delivery.claim import Preparer, Render, one_by_one
+from keepers.delivery.outcomes import Delivered, Done, record, recover
+from keepers.delivery.rates import Rates
+from keepers.delivery.send import SendStream
+from keepers.store.bulk import chunks
+from keepers.store.database import Store
+from keepers.store.messages import message_copies, messages, workers
+from keepers.store.messages.contact_history import Decider
+from keepers.store.messages.messages import MessageRow
+from keepers.store.sequencer_lock import IsHeld
+
+__all__ = ["Delivered", "Deliverer", "Options", "Render", "one_by_one"]
+ORPHANS_EVERY = timedelta(minutes=1)
+_RECORDED = 200
+log = logging.getLogger("keepers")
+
+
+class Options(Struct, frozen=True):
+    """How a worker works. `concurrency` messages are on their way at once; copies are kept for `kept`."""
+
+    concurrency: int = 32
+    coupon_once_per: timedelta | None = timedelta(days=90)
+    kept: timedelta = message_copies.KEPT
+
+
+class Deliverer:
+    """One delivery worker. Use it as a context: it holds the worker's lock, and opens channels when first needed.
+
+    `rates` are messages per second by channel; what is not named is not limited. `clock` tells the time while a
+    call lasts; without it all of a call happens at its `now`. Calls come from one thread, which runs no event loop.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        decider: Decider,
+        render: Render,
+        channels: Mapping[str, Channel],
+        rates: Mapping[str, float],
+        clock: Callable[[], datetime] | None,
+        worker_id: str,
+        options: Options | None = None,
+    ) -> None:
+        self._store = store
+        self._decider = decider
+        self._channels = channels
+        self._rates = Rates(rates)
+        self._clock = clock
+        self._worker_id = worker_id
+        self._options = options or Options()
+        self._preparer = Preparer(
+            store,
+            decider,
+            render,
+            worker_id,
+            coupon_once_per=self._options.coupon_once_per,
+            kept=self._options.kept,
+        )
+        self._desk = ThreadPoolExecutor(1, thread_name_prefix="deliver")
+        self._runner: asyncio.Runner | None = None
+        self._working: AbstractContextManager[IsHeld] | None = None
+        self._is_held: IsHeld = lambda: False
+        self._called_at = datetime.min
+        self._recovered_at: datetime | None = None
+        self._unrecorded: list[Done] = []
+        self._unsent: list[int] = []
+        self._stopping = Event()
+
+    def open(self, now: datetime) -> None:
+        """Becomes the worker of its id. Raises ConflictError when somebody else is, or on SQLite delivers already."""
+        working = workers.working(self._store, self._worker_id, now)
+        self._is_held = working.__enter__()
+        self._working = working
+
+    def close(self) -> None:
+        """Closes the channels and lets go of the lock. Raises nothing: a store that is away is why many close."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            with _said("close the channels"):
+                runner.run(self._close_channels())
+            with _said("end what was under way"):
+                runner.close()
+        self._desk.shutdown()
+        with _said("write down the last outcomes"):
+            # A last time: what is not written down is in doubt from now on.
+            self._record_again(Delivered())
+        with _said("put back what has not gone out"):
+            self._take_back_again(self._clock() if self._clock is not None else self._called_at)
+        self._let_go()
+
+    def __enter__(self) -> Deliverer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def stop(self) -> None:
+        """From any thread, for good: what has not gone out yet waits again, and the call that is under way returns.
+
+        Attempts that do not come to an end within `deliver_flow.PATIENCE_S` are cut off, and in doubt.
+        """
+        self._stopping.set()
+
+    def run_once(self, now: datetime, limit: int = 10_000) -> Delivered:
+        """Sends what is due at `now`, up to `limit` messages, and returns what became of them."""
+        if self._working is None:
+            self.open(now)
+        total = Delivered()
+        self._called_at = now
+        self._record_again(total)
+        self._take_back_again(now)
+        self._recover(now, total)
+        known = self._preparer.slots()
+        if not known or self._stopping.is_set():
+            return total
+        runner = self._runner = self._runner or self._with_channels()
+        flow = SendStream(
+            self._store, self._decider.rules.brakes, self._preparer, self._channels, self._rates, self._desk, total,
+            self._stopping,
+        )  # fmt: skip
+        try:
+            runner.run(flow.run(now, self._clock, limit, known, self._options.concurrency))
+        except BaseException:
+            # What was under way is in nobody's hands now: the next call settles it.
+            self._recovered_at = None
+            raise
+        finally:
+            self._unrecorded, self._unsent = flow.unrecorded, flow.unsent
+        return total
+
+    def retry(self, message_ids: list[int], now: datetime) -> int:
+        """Queues dead letters and uncertain messages again; returns how many."""
+        with self._store.begin() as connection:
+            return messages.retry(connection, message_ids, now)
+
+    def dead_letters(self, after: int = 0, limit: int = 100) -> list[MessageRow]:
+        """Messages that could not be sent, past the id `after`."""
+        with self._store.read() as connection:
+            return messages.with_status(connection, "failed", after=after, limit=limit)
+
+    def _record_again(self, total: Delivered) -> None:
+        """Outcomes the store did not take, before anything else."""
+        for some in chunks(list(self._unrecorded), _RECORDED):
+            with self._store.begin() as connection:
+                record(connection, self._decider.rules.brakes, some, total)
+            self._unrecorded = self._unrecorded[len(some) :]
+
+    def _take_back_again(self, now: datetime) -> None:
+        """What was not put back before, while it can still be told from what is in doubt."""
+        if self._unsent:
+            self._preparer.take_back(self._unsent, now)
+            self._unsent = []
+
+    def _let_go(self) -> None:
+        working, self._working = self._working, None
+        if working is not None:
+            with _said("give up its place"):
+                working.__exit__(None, None, None)
+
+    def _recover(self, now: datetime, total: Delivered) -> None:
+        """Settles what dead workers had in hand: at start, and on PostgreSQL every minute."""
+        if self._recovered_at is not None and now - self._recovered_at < ORPHANS_EVERY:
+            return
+        if not self._is_held():
+            log.warning("The lock of delivery worker %s was lost with its session; it is taken anew.", self._worker_id)
+            self._recovered_at = None
+            self._let_go()
+            self.open(now)
+        is_first = self._recovered_at is None
+        own = self._worker_id if is_first else ""
+        with self._store.begin() as connection:
+            workers.beat(connection, self._worker_id, now)
+            dead = workers.dead(connection, own) if is_first or not self._store.is_sqlite else []
+        while dead:
+            with self._store.begin() as connection:
+                # Asked again: a worker of that id may have come back, and the answer holds for this transaction.
+                dead = [worker_id for worker_id in workers.dead(connection, own) if worker_id in dead]
+                again, lost = recover(connection, dead, now) if dead else (0, 0)
+                workers.forget(connection, [worker_id for worker_id in dead if worker_id != self._worker_id])
+            if again or lost:
+                log.warning("Of messages of workers that died %d wait again and %d are uncertain.", again, lost)
+            total.uncertain += lost
+        self._recovered_at = now
+
+    def _with_channels(self) -> asyncio.Runner:
+        runner = asyncio.Runner()
+        try:
+            runner.run(self._open_channels())
+        except BaseException:
+            # Some may be open: the next call opens all of them anew.
+            with _said("close the channels"):
+                runner.run(self._close_channels())
+            runner.close()
+            raise
+        return runner
+
+    async def _open_channels(self) -> None:
+        for channel in self._channels.values():
+            await channel.open()
+
+    async def _close_channels(self) -> None:
+        for channel in self._channels.values():
+            await channel.close()
+
+
+@contextmanager
+def _said(what: str) -> Iterator[None]:
+    """One of several steps at the end: what keeps it from being done is said, and the others are done all the same."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the rest from being closed
+        log.warning("A delivery worker could not %s: %s: %s", what, type(error).__name__, error)

@@ -1,0 +1,181 @@
+"""The definitions in force, as standing asks: numbered, in order of dependence, knowing what each reads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from keepers.conditions import ast, graph
+from keepers.conditions.compile.accounts import account_definition
+from keepers.conditions.compile.compile import StandingQuery, Vocabulary
+from keepers.conditions.definitions import Definition, DerivedEvent, Lifecycle, Rhythm, Segment
+from keepers.scores.rhythm import Fit, computed_traits
+from keepers.warehouse.fixed_tables import IMPORT
+
+
+class Definitions(Struct, frozen=True):
+    """What a playbook defines, read. `fit` is the rhythm's frozen figures.
+
+    `questions` are what journeys ask: the accounts they ask about must be answered ahead, like any definition.
+    """
+
+    events: dict[str, DerivedEvent] = field(default_factory=dict)
+    segments: dict[str, Segment] = field(default_factory=dict)
+    lifecycles: dict[str, Lifecycle] = field(default_factory=dict)
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    fit: Fit = field(default_factory=Fit)
+    questions: tuple[ast.Condition, ...] = ()
+
+    def by_id(self) -> dict[str, Definition]:
+        """Every segment, lifecycle and hidden account condition by its id (`segment:x`, `lifecycle:y`)."""
+        found: dict[str, Definition] = {f"segment:{s.id}": s for s in self.segments.values()}
+        found |= {f"lifecycle:{x.id}": x for x in self.lifecycles.values()}
+        asked = [c for definition in found.values() for c in conditions_of(definition)]
+        return found | hidden_accounts((*asked, *self.questions))
+
+
+def conditions_of(definition: Definition) -> list[ast.Condition]:
+    if isinstance(definition, Segment):
+        return [definition.who]
+    return [stage.when for stage in definition.stages]
+
+
+def hidden_accounts(conditions: Iterable[ast.Condition]) -> dict[str, Definition]:
+    """A hidden segment of accounts for every `account:` in conditions, so that it is answered like any other."""
+    found: dict[str, Definition] = {}
+    for condition in conditions:
+        for part in ast.walk(condition):
+            if isinstance(part, ast.Account):
+                name = account_definition(part)
+                found[name] = Segment(id=name, who=part.condition, of="account")
+    return found
+
+
+class ActiveQueries(Struct, frozen=True):
+    """`layers`: asks in order, each asking only about those in layers before. `reads` is what each reads itself;
+    `dependents` are all that ask about it, directly or through others."""
+
+    definitions: Definitions
+    asks: dict[str, StandingQuery]
+    layers: tuple[tuple[StandingQuery, ...], ...]
+    reads: dict[int, graph.Reads]
+    dependents: dict[int, frozenset[int]]
+    vocabulary: Vocabulary
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        return frozenset(ask.number for ask in self.asks.values())
+
+    @property
+    def has_accounts(self) -> bool:
+        return any(ask.subject == "account" for ask in self.asks.values())
+
+    def reading(self, kind: str, name: str) -> frozenset[int]:
+        """The asks to answer anew when something of this kind and name arrived, dependents included."""
+        match kind.removeprefix(IMPORT):
+            case "event":
+                direct = {n for n, r in self.reads.items() if name in r.events}
+            case "trait":
+                direct = {n for n, r in self.reads.items() if name in r.traits}
+            case _:
+                return self.numbers
+        return self.with_dependents(direct)
+
+    def with_dependents(self, numbers: Iterable[int]) -> frozenset[int]:
+        found = set(numbers)
+        for number in tuple(found):
+            found |= self.dependents.get(number, frozenset())
+        return frozenset(found)
+
+    def upstream(self, ids: Iterable[str]) -> tuple[tuple[StandingQuery, ...], ...]:
+        """The layers needed to answer some definitions, those themselves included."""
+        wanted: set[str] = set()
+        waiting = list(ids)
+        while waiting:
+            one = waiting.pop()
+            if one in wanted or one not in self.asks:
+                continue
+            wanted.add(one)
+            waiting += _asked_about(self.asks[one].definition, self.definitions)
+        layers = (tuple(ask for ask in layer if ask.id in wanted) for layer in self.layers)
+        return tuple(layer for layer in layers if layer)
+
+
+def _asked_about(definition: Definition, definitions: Definitions) -> frozenset[str]:
+    found = graph.reads_of(definition, definitions.events, definitions.rhythm.event).definitions
+    parts = [p for c in conditions_of(definition) for p in ast.walk(c)]
+    return found | {account_definition(p) for p in parts if isinstance(p, ast.Account)}
+
+
+def build(definitions: Definitions, numbers: Mapping[str, int] | None = None) -> ActiveQueries:
+    """Standing asks with the numbers given; without, numbered from 1 (previews).
+
+    Raises DefinitionError when definitions ask about each other in a circle.
+    """
+    found = definitions.by_id()
+    given = numbers or {name: n for n, name in enumerate(sorted(found), start=1)}
+    asks = {name: StandingQuery(given[name], name, definition) for name, definition in found.items()}
+    needs = {name: _asked_about(ask.definition, definitions) for name, ask in asks.items()}
+    layers = tuple(tuple(asks[name] for name in layer) for layer in graph.strata(needs))
+    rhythm_event = definitions.rhythm.event
+    reads = {a.number: graph.reads_of(a.definition, definitions.events, rhythm_event) for a in asks.values()}
+    vocabulary = Vocabulary(
+        derived=definitions.events,
+        computed=dict(computed_traits(definitions.rhythm, definitions.fit)),
+        asks={name: ask.number for name, ask in asks.items()},
+        stages={x.id: tuple(s.id for s in x.stages) for x in definitions.lifecycles.values()},
+    )
+    return ActiveQueries(definitions, asks, layers, reads, _dependents(asks, needs), vocabulary)
+
+
+def _dependents(asks: dict[str, StandingQuery], needs: dict[str, frozenset[str]]) -> dict[int, frozenset[int]]:
+    direct: dict[str, set[str]] = {name: set() for name in asks}
+    for name, asked in needs.items():
+        for upstream in asked & asks.keys():
+            direct[upstream].add(name)
+    found: dict[int, frozenset[int]] = {}
+    for name in asks:
+        seen: set[str] = set()
+        waiting = list(direct[name])
+        while waiting:
+            one = waiting.pop()
+            if one not in seen:
+                seen.add(one)
+                waiting += direct[one]
+        found[asks[name].number] = frozenset(asks[n].number for n in seen)
+    return found
+
+
+def signatures(definitions: Definitions) -> dict[str, str]:
+    """A hash per definition of all that decides its answers: its own rule, the words, rhythm and definitions it
+    uses. A definition whose signature changed is answered anew for everybody."""
+    found = definitions.by_id()
+    needs = {name: _asked_about(definition, definitions) for name, definition in found.items()}
+    done: dict[str, str] = {}
+    for layer in graph.strata(needs):
+        for name in layer:
+            done[name] = _signature(found[name], definitions, [done[n] for n in sorted(needs[name] & done.keys())])
+    return done
+
+
+def _signature(definition: Definition, definitions: Definitions, upstream: list[str]) -> str:
+    reads = graph.reads_of(definition, definitions.events, definitions.rhythm.event)
+    parts: list[Any] = [rule(definition), upstream]
+    words = set(reads.words)
+    if reads.traits & graph.RHYTHM_TRAITS:
+        parts += [definitions.rhythm, definitions.fit.typical_gap, definitions.fit.longest_gap]
+        words |= {definitions.rhythm.event} & definitions.events.keys()
+    parts += [definitions.events[word].sources for word in sorted(words)]
+    parts += [definitions.events[word].per_day for word in sorted(words)]
+    return hashlib.sha256(msgspec.json.encode(parts, enc_hook=str)).hexdigest()[:32]
+
+
+def rule(definition: Definition) -> list[Any]:
+    """What of a definition decides answers: not its names and texts."""
+    if isinstance(definition, Lifecycle):
+        return [definition.of, [[stage.id, stage.when] for stage in definition.stages]]
+    return [definition.of, definition.who]

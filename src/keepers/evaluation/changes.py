@@ -1,0 +1,67 @@
+"""The numbered changes of answers as others read them: definitions and stages by name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+import duckdb
+from msgspec import Struct
+
+from keepers.warehouse.database import Warehouse
+from keepers.warehouse.registry import set_meta
+
+NUMBERED = "numbered_changes"
+LAST_NUMBER = f"""(
+    SELECT greatest(
+        coalesce(max(n), 0), coalesce((SELECT value::BIGINT FROM meta WHERE name = '{NUMBERED}'), 0)
+    ) FROM changes
+)"""
+"""SQL of the number of the newest change, those of before a backfill included: numbers are never used again"""
+
+
+class RecordedChange(Struct, frozen=True):
+    """Somebody moved: in a segment the stage is `in`; an empty one is none. `initial`: a rule's first answer."""
+
+    n: int
+    definition: str
+    """`segment:x` or `lifecycle:y`"""
+    profile_id: int
+    from_stage: str
+    to_stage: str
+    at: datetime
+    cause: str
+    initial: bool
+
+
+def changes_after(warehouse: Warehouse, n: int, limit: int, definitions: Collection[str]) -> list[RecordedChange]:
+    """Up to `limit` changes past number `n` of these definitions, by number, whatever version of their rule."""
+    rows = (
+        warehouse.cursor()
+        .execute(
+            """
+            SELECT c.n, a.definition, c.profile_id, coalesce(f.stage, ''), coalesce(t.stage, ''), c."at", c.cause,
+                   c.initial
+            FROM changes c
+            JOIN asks a ON a.ask = c.ask
+            LEFT JOIN ask_values f ON f.ask = c.ask AND f.value = c.from_value
+            LEFT JOIN ask_values t ON t.ask = c.ask AND t.value = c.to_value
+            WHERE c.n > $after AND list_contains($definitions::VARCHAR[], a.definition)
+            ORDER BY c.n
+            LIMIT $limit
+            """,
+            {"after": n, "definitions": sorted(definitions), "limit": limit},
+        )
+        .fetchall()
+    )
+    return [RecordedChange(*row) for row in rows]
+
+
+def last_change(warehouse: Warehouse) -> int:
+    """The number of the newest change; 0 before the first."""
+    return int(warehouse.cursor().execute(f"SELECT {LAST_NUMBER}").fetchall()[0][0])
+
+
+def keep_number(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Remembers the newest number, before changes are taken out. Inside the caller's transaction."""
+    set_meta(cursor, NUMBERED, str(cursor.execute(f"SELECT {LAST_NUMBER}").fetchall()[0][0]))

@@ -1,0 +1,93 @@
+"""Numbers the definitions in force: every rule that was ever in force keeps its number and its stages' names."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import msgspec
+
+from keepers.conditions.definitions import Definition, Lifecycle
+from keepers.evaluation.active_queries import ActiveQueries, Definitions, build, signatures
+from keepers.evaluation.changes import LAST_NUMBER
+from keepers.warehouse.database import Warehouse
+
+
+def sync(warehouse: Warehouse, definitions: Definitions, now: datetime) -> tuple[ActiveQueries, frozenset[int]]:
+    """Makes these definitions the ones in force; returns them and the numbers of those not answered yet.
+
+    A changed rule gets a new number. The subjects keep the old one's answers until the new one's first full
+    answer is in, and then the time since which they are in a stage that kept its id.
+    """
+    wanted = signatures(definitions)
+    cursor = warehouse.cursor()
+    known = dict(cursor.execute("SELECT definition || ' ' || signature, ask FROM asks WHERE is_active").fetchall())
+    numbers = {name: known.get(f"{name} {signature}") for name, signature in wanted.items()}
+    missing = [name for name, number in numbers.items() if number is None]
+    stale = set(known.values()) - {n for n in numbers.values() if n is not None}
+    if missing or stale:
+        found = definitions.by_id()
+        with warehouse.transaction() as writing:
+            first = int(_one(writing, "SELECT coalesce(max(ask), 0) + 1 FROM asks"))
+            for offset, name in enumerate(missing):
+                numbers[name] = first + offset
+                _insert(writing, first + offset, name, wanted[name], found[name], now)
+            if stale:
+                listed = ", ".join(map(str, sorted(stale)))
+                writing.execute(f"UPDATE asks SET is_active = false, retired_at = ? WHERE ask IN ({listed})", [now])
+                kept = {name: number for name, number in numbers.items() if number is not None}
+                gone = [n for n in stale if _definition(writing, n) not in kept]
+                _forget(writing, gone, now)
+    unanswered = cursor.execute("SELECT ask FROM asks WHERE is_active AND NOT is_answered").fetchall()
+    standing = build(definitions, {name: number for name, number in numbers.items() if number is not None})
+    return standing, frozenset(row[0] for row in unanswered)
+
+
+def preview_numbers(warehouse: Warehouse, definitions: Definitions) -> dict[str, int]:
+    """Numbers for asking ahead of a tick: a rule that is in force keeps its own, so that its recorded history still
+    fits; one that is not gets a number below zero, which nothing in the warehouse has."""
+    rows = warehouse.cursor().execute("SELECT definition || ' ' || signature, ask FROM asks WHERE is_active").fetchall()
+    known = dict(rows)
+    wanted = signatures(definitions).items()
+    return {name: known.get(f"{name} {signature}", -n) for n, (name, signature) in enumerate(wanted, start=1)}
+
+
+def _insert(
+    cursor: duckdb.DuckDBPyConnection, number: int, name: str, signature: str, definition: Definition, now: datetime
+) -> None:
+    stages = [s.id for s in definition.stages] if isinstance(definition, Lifecycle) else ["in"]
+    cursor.execute(
+        "INSERT INTO asks VALUES (?, ?, ?, ?, ?, true, false, ?, NULL)",
+        [number, name, signature, definition.of, msgspec.json.encode(stages).decode(), now],
+    )
+    cursor.executemany(
+        "INSERT INTO ask_values VALUES (?, ?, ?)", [[number, n, stage] for n, stage in enumerate(stages, start=1)]
+    )
+
+
+def _definition(cursor: duckdb.DuckDBPyConnection, number: int) -> str:
+    return str(_one(cursor, f"SELECT definition FROM asks WHERE ask = {number}"))
+
+
+def _forget(cursor: duckdb.DuckDBPyConnection, gone: list[int], now: datetime) -> None:
+    """A definition taken out of the playbook: everyone leaves it, which is recorded, and triggers nothing."""
+    if not gone:
+        return
+    listed = ", ".join(map(str, sorted(gone)))
+    cursor.execute(
+        f"""
+        INSERT INTO changes
+        SELECT {LAST_NUMBER} + row_number() OVER (ORDER BY ask, profile_id),
+               ask, profile_id, value, 0, ?, 'definition removed', true
+        FROM states WHERE ask IN ({listed}) AND value > 0
+        """,
+        [now],
+    )
+    cursor.execute(f"DELETE FROM states WHERE ask IN ({listed})")
+
+
+def _one(cursor: duckdb.DuckDBPyConnection, query: str) -> Any:
+    row = cursor.execute(query).fetchone()
+    assert row is not None
+    return row[0]

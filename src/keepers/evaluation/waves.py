@@ -1,0 +1,231 @@
+"""One wave: answers some asks for the subjects in `scope`, each at its own instant, and records what changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from keepers.conditions.compile.compile import StandingQuery
+from keepers.conditions.compile.tables import Mode
+from keepers.evaluation.active_queries import ActiveQueries
+from keepers.evaluation.changes import LAST_NUMBER
+from keepers.evaluation.evaluator import Evaluator
+from keepers.model.texts import Kind
+
+SCOPE = "CREATE OR REPLACE TEMP TABLE scope (profile_id BIGINT, now TIMESTAMP, cause VARCHAR)"
+
+_NEAR = "SELECT profile_id FROM people_scope"
+_NEAR_ACCOUNTS = """
+    WITH belonging AS (
+        SELECT m.account_id, coalesce(c.to_id, m.profile_id) AS member_id
+        FROM account_members m
+        LEFT JOIN canon c ON c.from_id = m.profile_id
+    ), people AS (
+        SELECT profile_id FROM people_scope
+        UNION SELECT b.member_id FROM belonging b JOIN account_scope s ON s.profile_id = b.account_id
+    )
+    SELECT profile_id FROM people
+    UNION SELECT profile_id FROM account_scope
+    UNION SELECT b.account_id FROM belonging b JOIN people p ON p.profile_id = b.member_id
+"""
+"""Also the members an account's answer may wake, and all the accounts these belong to."""
+
+
+class Wave:
+    """Runs inside one transaction of the caller. `moved` counts recorded changes."""
+
+    def __init__(self, answerer: Evaluator, cursor: duckdb.DuckDBPyConnection, standing: ActiveQueries) -> None:
+        self._answerer = answerer
+        self._cursor = cursor
+        self._standing = standing
+        self.moved = 0
+
+    def answer_scope(self, numbers: frozenset[int], earliest: datetime) -> None:
+        """Answers asks for the rows of table `people_scope` (and `account_scope`), layer by layer."""
+        schema = self._answerer.warehouse.schema(earliest)
+        self._bring_states()
+        for layer in self._standing.layers:
+            for kind, source in (("account", "account_scope"), ("person", "people_scope")):
+                asks = tuple(a for a in layer if a.number in numbers and a.subject == kind)
+                if not asks:
+                    continue
+                self._cursor.execute(SCOPE)
+                self._cursor.execute(f"INSERT INTO scope SELECT profile_id, now, cause FROM {source}")
+                mode = Mode(scoped=True, subject=asks[0].subject)
+                query = self._answerer.sql(asks, schema, self._standing.vocabulary, mode)
+                self._record(asks, query)
+                if kind == "account":
+                    self._wake_members(asks)
+        self._write_states()
+
+    def answer_everybody(self, asks: tuple[StandingQuery, ...], kind: Kind, now: datetime) -> None:
+        """The first answer of new rules, for everybody: recorded as initial."""
+        schema = self._answerer.warehouse.schema(now)
+        self._cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
+        query = self._answerer.sql(asks, schema, self._standing.vocabulary, Mode(subject=kind))
+        self._record_first(asks, query)
+        for ask in asks:
+            self._inherit(ask)
+            self._cursor.execute("UPDATE asks SET is_answered = true WHERE ask = ?", [ask.number])
+
+    def _record_first(self, asks: tuple[StandingQuery, ...], query: str) -> None:
+        """Writes the first answers of asks. There is nothing to compare with, and the order of `changes` is free."""
+        self._cursor.execute(f"CREATE OR REPLACE TEMP TABLE answers AS {query}")
+        # Sorted by ask, then as the answers lie: a range of rows per ask, which reading one ask makes use of.
+        self._cursor.execute(
+            f"""
+            INSERT INTO states
+            SELECT ask, profile_id, value, CASE WHEN value > 0 THEN now END, changes_at, 'initial'
+            FROM ({_long(asks)})
+            WHERE value > 0 OR changes_at IS NOT NULL
+            """
+        )
+        moved = self._cursor.execute(
+            f"""
+            INSERT INTO changes
+            SELECT {LAST_NUMBER} + row_number() OVER (),
+                   ask, profile_id, 0, value, now, 'initial', true
+            FROM ({_long(asks)})
+            WHERE value > 0
+            """
+        ).fetchone()
+        self.moved += int(moved[0]) if moved else 0
+
+    def _bring_states(self) -> None:
+        """Makes `near_states`, the states of whoever this wave may look at: the large table is read once.
+
+        `place` is where a state lies in `states`; layers see in `near_states` what those before them answered.
+        """
+        self._cursor.execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE near_states AS
+            SELECT rowid AS place, ask, profile_id, value, since, changes_at
+            FROM states
+            WHERE profile_id IN ({_NEAR_ACCOUNTS if self._standing.has_accounts else _NEAR})
+            """
+        )
+        self._cursor.execute(
+            """
+            CREATE OR REPLACE TEMP TABLE restated (
+                place BIGINT, ask INTEGER, profile_id BIGINT, value SMALLINT, since TIMESTAMP, changes_at TIMESTAMP,
+                cause VARCHAR, old_value SMALLINT, now TIMESTAMP
+            )
+            """
+        )
+
+    def _write_states(self) -> None:
+        """What all layers answered anew takes the place of what `states` held; moves go to the log of changes."""
+        self._cursor.execute("DELETE FROM states WHERE rowid IN (SELECT place FROM restated WHERE place IS NOT NULL)")
+        self._cursor.execute(
+            """
+            INSERT INTO states
+            SELECT ask, profile_id, value, since, changes_at, cause
+            FROM restated
+            WHERE value > 0 OR changes_at IS NOT NULL
+            """
+        )
+        moved = self._cursor.execute(
+            f"""
+            INSERT INTO changes
+            SELECT {LAST_NUMBER} + row_number() OVER (ORDER BY now, profile_id, ask),
+                   ask, profile_id, old_value, value, now, cause, false
+            FROM restated
+            WHERE value <> old_value
+            """
+        ).fetchone()
+        self.moved += int(moved[0]) if moved else 0
+
+    def _record(self, asks: tuple[StandingQuery, ...], query: str) -> None:
+        """Compares answers with states and notes what differs."""
+        execute = self._cursor.execute
+        execute(f"CREATE OR REPLACE TEMP TABLE answers AS {query}")
+        execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE differing AS
+            SELECT o.place, a.ask, a.profile_id, a.now, a.value, a.changes_at, s.cause,
+                   coalesce(o.value, 0) AS old_value,
+                   CASE WHEN a.value = coalesce(o.value, 0) THEN o.since ELSE a.now END AS since
+            FROM ({_long(asks)}) a
+            JOIN scope s ON s.profile_id = a.profile_id
+            LEFT JOIN near_states o ON o.ask = a.ask AND o.profile_id = a.profile_id
+            WHERE a.value <> coalesce(o.value, 0) OR a.changes_at IS DISTINCT FROM o.changes_at
+            """
+        )
+        execute(
+            """
+            INSERT INTO restated
+            SELECT place, ask, profile_id, value, since, changes_at, cause, old_value, now
+            FROM differing
+            """
+        )
+        execute(
+            """
+            DELETE FROM near_states USING differing d
+            WHERE near_states.ask = d.ask AND near_states.profile_id = d.profile_id
+            """
+        )
+        execute("INSERT INTO near_states SELECT NULL, ask, profile_id, value, since, changes_at FROM differing")
+
+    def _inherit(self, ask: StandingQuery) -> None:
+        """Who is in the same stage under the new rule stays there since the time they entered it under the old."""
+        old = self._cursor.execute(
+            "SELECT max(ask) FROM asks WHERE definition = ? AND ask < ? AND NOT is_active", [ask.id, ask.number]
+        ).fetchone()
+        if old is None or old[0] is None:
+            return
+        self._cursor.execute(
+            f"""
+            UPDATE states SET since = old.since
+            FROM states old
+            JOIN ask_values ov ON ov.ask = old.ask AND ov.value = old.value
+            JOIN ask_values nv ON nv.ask = {ask.number} AND nv.stage = ov.stage
+            WHERE old.ask = {int(old[0])} AND states.ask = {ask.number}
+              AND states.profile_id = old.profile_id AND states.value = nv.value
+            """
+        )
+        self._cursor.execute(f"DELETE FROM states WHERE ask = {int(old[0])}")
+
+    def _wake_members(self, asks: tuple[StandingQuery, ...]) -> None:
+        """An account's new answer matters to its members: they join the people asked about, at that instant."""
+        waiting = self._cursor.execute(
+            """
+            SELECT count(*) FROM differing d
+            JOIN account_members m ON m.account_id = d.profile_id
+            WHERE d.value <> d.old_value
+            """
+        ).fetchone()
+        if not waiting or not waiting[0]:
+            return
+        self._cursor.execute(
+            """
+            INSERT INTO people_scope
+            SELECT profile_id, max(now), coalesce(min(handed_on), 'account')
+            FROM (
+                SELECT coalesce(c.to_id, m.profile_id) AS profile_id, d.now,
+                       CASE WHEN starts_with(d.cause, 'import') THEN 'import account'
+                            WHEN starts_with(d.cause, 'backfill') THEN 'backfill' END AS handed_on
+                FROM differing d
+                JOIN account_members m ON m.account_id = d.profile_id
+                LEFT JOIN canon c ON c.from_id = m.profile_id
+                WHERE d.value <> d.old_value
+            )
+            WHERE profile_id NOT IN (SELECT profile_id FROM people_scope)
+            GROUP BY profile_id
+            """
+        )
+
+
+def _long(asks: tuple[StandingQuery, ...]) -> str:
+    """The wide table `answers` as rows: ask, profile_id, now, value, changes_at."""
+    return "\nUNION ALL ".join(
+        f"SELECT {a.number} AS ask, profile_id, now, v{a.number} AS value, x{a.number} AS changes_at FROM answers"
+        for a in asks
+    )
+
+
+def count_of(cursor: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | None = None) -> int:
+    """The single number a query gives."""
+    row = cursor.execute(query, parameters or []).fetchone()
+    return int(row[0]) if row and row[0] is not None else 0

@@ -1,0 +1,88 @@
+"""Who may use the management API: whoever sends a secret key as a bearer token."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from hmac import compare_digest
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
+from litestar.openapi.spec import SecurityScheme
+
+from keepers.app.operations.keys import KeyRing
+from keepers.app.workspace.actor import COMMAND_LINE, EVERYTHING, Actor
+from keepers.http.common.loopback import is_local
+
+SCHEME = "secret_key"
+Connection = ASGIConnection[Any, Any, Any, Any]
+Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
+
+
+def security_scheme() -> SecurityScheme:
+    """For the OpenAPI document."""
+    return SecurityScheme(
+        type="http",
+        scheme="bearer",
+        description="A secret key, `km_…`: `keepers keys create secret` makes one and shows it once.",
+    )
+
+
+def bearer(connection: Connection) -> str:
+    """The bearer token of a request; empty when there is none."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def secret_key_guard(keys: KeyRing, clock: Callable[[], datetime], local_token: str) -> Guard:
+    """Lets requests with a secret key pass; 401 without a known key, 403 with one of another kind or revoked.
+
+    `local_token` is what commands on this machine send: whoever can read the workspace's files may do everything.
+    """
+
+    async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
+        token = bearer(connection)
+        if local_token and compare_digest(token.encode(), local_token.encode()):
+            if not is_local(connection):
+                raise HTTPException("This token is for commands on the server's own machine.", status_code=403)
+            connection.scope["actor"] = COMMAND_LINE  # type: ignore[typeddict-unknown-key]
+            return
+        now = clock()
+        if keys.is_stale(now):
+            await asyncio.to_thread(keys.refresh, now)
+        key = keys.find(token) if token else None
+        if key is None:
+            what = "This key is unknown." if token else "A secret key is needed."
+            raise HTTPException(
+                f"{what} Send `Authorization: Bearer km_…`; `keepers keys create secret` makes one.", status_code=401
+            )
+        if key.revoked_at is not None:
+            raise HTTPException("This key was revoked. Use one that is not.", status_code=403)
+        if key.kind != "secret":
+            raise HTTPException(f"This is a {key.kind} key; the management API takes secret keys.", status_code=403)
+        connection.scope["actor"] = Actor("key", key.name, EVERYTHING)  # type: ignore[typeddict-unknown-key]
+
+    return guard
+
+
+def actor_of(connection: Connection) -> Actor:
+    """Who asks: set by the guard that let the request pass."""
+    found: Actor = connection.scope["actor"]  # type: ignore[typeddict-item]
+    return found
+
+
+def _token(authorization: str) -> str:
+    scheme, _, sent = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return sent.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return b64decode(sent.strip()).decode().partition(":")[0]
+    except (Base64Error, ValueError):
+        return ""

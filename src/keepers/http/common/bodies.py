@@ -1,0 +1,91 @@
+"""Bodies of requests: described in the OpenAPI document, read with a sentence for what does not fit."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from litestar.openapi.spec import Example, Schema
+from litestar.openapi.spec.enums import OpenAPIType
+from litestar.params import Body, BodyKwarg
+from msgspec import Struct
+
+from keepers.app.workspace.common_fields import MOST_NUMBER, NO_NUL
+from keepers.model.errors import UserError
+
+T = TypeVar("T", bound=Struct)
+
+
+def body(struct: type[Struct], description: str, example: dict[str, Any]) -> BodyKwarg:
+    """For `Annotated[Any, …]`: a JSON object with the fields of a struct and no others."""
+    schema = next(iter(msgspec.json.schema(struct)["$defs"].values()))
+    properties = {name: _schema(one) for name, one in schema["properties"].items()}
+    extra = {
+        "type": OpenAPIType.OBJECT,
+        "additional_properties": False,
+        "properties": properties,
+        "required": schema.get("required", []),
+    }
+    found: BodyKwarg = Body(
+        description=description, examples=[Example(summary="A request", value=example)], schema_extra=extra
+    )
+    return found
+
+
+def read(data: Any, struct: type[T]) -> T:
+    """The body as the struct. Raises UserError (400) naming the field."""
+    try:
+        found = msgspec.convert(_whole(data), struct)
+    except msgspec.ValidationError as error:
+        raise UserError(f"The body cannot be used: {error}.", code="body") from None
+    if any(_holds_nul(value) for value in msgspec.to_builtins(found).values()):
+        raise UserError("The body holds a NUL character, which no name or text has.", code="body")
+    return found
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 12.0 is 12."""
+    match value:
+        case float() if value.is_integer() and abs(value) <= MOST_NUMBER:
+            return int(value)
+        case list():
+            return [_whole(one) for one in value]
+        case dict():
+            return {name: _whole(one) for name, one in value.items()}
+        case _:
+            return value
+
+
+def _holds_nul(value: Any) -> bool:
+    match value:
+        case str():
+            return "\0" in value
+        case list():
+            return any(map(_holds_nul, value))
+        case dict():
+            return any(_holds_nul(k) or _holds_nul(v) for k, v in value.items())
+        case _:
+            return False
+
+
+def _schema(said: dict[str, Any]) -> Schema:
+    """One field of msgspec's JSON Schema as Litestar writes it."""
+    if "anyOf" in said:
+        return Schema(one_of=[_schema(one) for one in said["anyOf"]], description=said.get("description"))
+    if "enum" in said:
+        return Schema(type=OpenAPIType.STRING, enum=said["enum"], description=said.get("description"))
+    kind = OpenAPIType(said["type"])
+    # A text with a NUL character is refused; a schema can say so.
+    pattern = said.get("pattern", NO_NUL) if kind is OpenAPIType.STRING else None
+    return Schema(
+        type=kind,
+        description=said.get("description"),
+        items=_schema(said["items"]) if "items" in said else None,
+        min_length=said.get("minLength"),
+        max_length=said.get("maxLength"),
+        min_items=said.get("minItems"),
+        max_items=said.get("maxItems"),
+        minimum=said.get("minimum"),
+        maximum=said.get("maximum"),
+        pattern=pattern,
+    )

@@ -1,0 +1,182 @@
+"""Every error as an RFC 9457 problem: what went wrong, where, and the remedy; never a traceback."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+from litestar.types import ExceptionHandlersMap
+from msgspec import Meta, Struct
+
+from keepers.model.errors import ConflictError, KeepersError, NotFoundError, UserError
+
+MEDIA_TYPE = "application/problem+json"
+log = logging.getLogger("keepers")
+
+
+class Flaw(Struct, frozen=True, omit_defaults=True):
+    """One of several mistakes."""
+
+    message: Annotated[str, Meta(description="What is wrong and what to do.")]
+    field: Annotated[str, Meta(description="The field, such as `who.all[1].did`, or the parameter.")] = ""
+
+
+class ProblemDetails(Struct, frozen=True, omit_defaults=True):
+    """RFC 9457 problem details."""
+
+    type: Annotated[str, Meta(description="Names the kind of problem: `urn:keepers:problem:` and the code.")]
+    title: Annotated[str, Meta(description="The kind of problem in a few words.")]
+    status: Annotated[int, Meta(ge=400, le=599, description="The HTTP status.")]
+    detail: Annotated[str, Meta(description="What went wrong, where, and what to do about it.")]
+    code: Annotated[str, Meta(description="Stable and machine-readable.")]
+    field: Annotated[str, Meta(description="The field at fault, where one is.")] = ""
+    errors: Annotated[list[Flaw], Meta(description="Each mistake, where there are several.")] = []
+
+
+STATUSES = {"cursor": 400, "body": 400, "too_large": 413, "busy": 429, "stopped": 503, "store": 503}
+"""statuses of codes that do not follow from the class of the error"""
+_SAID = {
+    400: "The request is malformed: a parameter, the body or the cursor.",
+    401: "No secret key was sent, or an unknown one.",
+    403: "The key is of another kind, or was revoked.",
+    404: "What the path or a parameter names is not there.",
+    409: "The present state refuses the request.",
+    413: "The body is larger than is allowed.",
+    415: "The body is of a type that is not taken here.",
+    422: "The request is well-formed but cannot be used: unknown names, wrong types, an impossible time.",
+    500: "Keepers made a mistake. It is written down in the workspace's `data/errors.log`.",
+}
+_EXAMPLES = {
+    400: ("cursor", "This cursor was not made by this listing. Start again without one."),
+    401: ("unauthorized", "Send a secret key: `Authorization: Bearer km_…`. `keepers keys create secret` makes one."),
+    403: ("wrong_key", "This is a write key; the management API takes secret keys."),
+    404: ("not_found", "No profile is known as “ann”."),
+    409: ("clock", "The last tick was at 2026-03-02T10:00:00Z; a tick before it would go back in time."),
+    413: ("too_large", "The body is over 1,000,000 bytes, which is the limit."),
+    415: ("media_type", "Send the body as application/json."),
+    422: ("definition", "field did: no event “Order Complete” is known. Did you mean “Order Completed”?"),
+    500: ("internal", "Keepers made a mistake. It is written down in data/errors.log."),
+}
+
+
+def problem_of(error: Exception) -> ProblemDetails:
+    """The problem an error is. What is unexpected is told without its text."""
+    match error:
+        case KeepersError():
+            flaws = [Flaw(str(e)) for e in error.data.get("errors", [])]
+            return _problem(status_of(error), error.code, error.message, str(error.data.get("field") or ""), flaws)
+        case HTTPException():
+            return _of_http(error)
+        case RecursionError():
+            return _problem(400, "body", "The body is nested too deeply. Send a flatter one.")
+        case UnicodeDecodeError():
+            return _problem(400, "body", "The body is not UTF-8. Send it as UTF-8.")
+    code, said = _EXAMPLES[500]
+    return _problem(500, code, said)
+
+
+def status_of(error: KeepersError) -> int:
+    """The HTTP status of an error of ours."""
+    if error.code in STATUSES:
+        return STATUSES[error.code]
+    match error:
+        case NotFoundError():
+            return 404
+        case ConflictError():
+            return 409
+        case UserError():
+            return 422
+    return 500
+
+
+def exception_handlers() -> ExceptionHandlersMap:
+    """For Litestar's `exception_handlers`."""
+    return {Exception: _answer, HTTPException: _answer}
+
+
+def answers(answer: type[Struct], example: dict[str, Any], *statuses: int) -> dict[int, ResponseSpec]:
+    """For a handler's `responses`: what it answers, with an example, and the problems it may answer with."""
+    said = (answer.__doc__ or "").strip().partition("\n\n")[0]
+    is_own = bool(said) and not said.startswith(f"{answer.__name__}(")
+    good = ResponseSpec(
+        answer,
+        generate_examples=False,
+        description=said if is_own else "The answer.",
+        examples=[Example(summary="An answer", value=example)],
+    )
+    return {200: good} | _problems(*statuses)
+
+
+def _problems(*statuses: int) -> dict[int, ResponseSpec]:
+    return {
+        status: ResponseSpec(
+            ProblemDetails,
+            generate_examples=False,
+            description=_SAID[status],
+            media_type=MEDIA_TYPE,
+            examples=[Example(summary=_EXAMPLES[status][0], value=_example(status))],
+        )
+        for status in (*statuses, 401, 403, 500)
+    }
+
+
+def answer_of(problem: ProblemDetails, headers: dict[str, str] | None = None) -> Response[bytes]:
+    """The problem as a response."""
+    sent = dict(headers or {})
+    if problem.status == 401:
+        sent["WWW-Authenticate"] = 'Bearer realm="keepers"'
+    return Response(msgspec.json.encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=sent)
+
+
+def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    problem = problem_of(error)
+    if problem.status == 500:
+        log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__, exc_info=error)
+    kept = {k: v for k, v in (getattr(error, "headers", None) or {}).items() if k.lower() == "allow"}
+    return answer_of(problem, kept)
+
+
+def _problem(status: int, code: str, detail: str, field: str = "", errors: list[Flaw] | None = None) -> ProblemDetails:
+    return ProblemDetails(
+        f"urn:keepers:problem:{code}", HTTPStatus(status).phrase, status, detail, code, field, errors or []
+    )
+
+
+_CODES = {400: "invalid", 401: "unauthorized", 403: "wrong_key", 404: "not_found", 405: "method", 413: "too_large"}
+
+
+def _of_http(error: HTTPException) -> ProblemDetails:
+    status = error.status_code
+    listed = error.extra if isinstance(error.extra, list) else []
+    flaws = [Flaw(str(e.get("message", "")), str(e.get("key", ""))) for e in listed if isinstance(e, dict)]
+    code = _CODES.get(status, "media_type" if status == 415 else HTTPStatus(status).name.lower())
+    if status == 404:
+        detail = "There is nothing at this address. See /api/v1/openapi.json for what there is."
+    elif status == 405:
+        detail = "This address does not take this method; see the Allow header."
+    elif status == 413:
+        detail = "The body is larger than is allowed. Send less."
+    elif status >= 500:
+        detail = _EXAMPLES[500][1]
+    elif flaws:
+        detail = "; ".join(f"{f.field}: {f.message}" if f.field else f.message for f in flaws)
+    else:
+        detail = error.detail
+    return _problem(status, code, detail, flaws[0].field if len(flaws) == 1 else "", flaws if len(flaws) > 1 else [])
+
+
+def _example(status: int) -> dict[str, Any]:
+    code, detail = _EXAMPLES[status]
+    return {
+        "type": f"urn:keepers:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }

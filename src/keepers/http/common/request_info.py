@@ -1,0 +1,67 @@
+"""Who calls a public address: their network address as a keyed hash, their language, what their form says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import parse_qs
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.datastructures import FormMultiDict
+from litestar.exceptions import HTTPException
+
+from keepers.i18n.page_texts import spoken
+
+MOST_FORM_BYTES = 64_000
+LONGEST_USER_AGENT = 500
+_LONGEST_ADDRESS = 64
+
+
+def client_address(scope: Mapping[str, Any], proxies: int) -> str:
+    """The caller's address: the peer, or with `proxies` > 0 what the outermost proxy of our own saw; empty if unknown.
+
+    Only the last `proxies` entries of X-Forwarded-For were written by machines of ours; whatever stands before
+    them anyone may have made up.
+    """
+    peer = scope.get("client")
+    named = str(peer[0]) if peer else ""
+    if proxies > 0:
+        forwarded = [v.decode("latin-1") for k, v in scope["headers"] if k.lower() == b"x-forwarded-for"]
+        chain = [part.strip() for part in ",".join(forwarded).split(",") if part.strip()]
+        if chain:
+            named = chain[max(len(chain) - proxies, 0)]
+    try:
+        return str(ip_address(named[:_LONGEST_ADDRESS].partition("%")[0]))
+    except ValueError:
+        return ""
+
+
+def page_locale(connection: ASGIConnection[Any, Any, Any, Any], own: str = "") -> str:
+    """The language of the page for a request; `own` is the customer's locale where it is known."""
+    asked = connection.query_params.get("lang")
+    return spoken(asked, own, connection.headers.get("accept-language", ""))
+
+
+async def form_of(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
+    """The fields of a posted form, URL-encoded or multipart; what cannot be read as a form has none.
+
+    RFC 8058 wants one-click senders to use either encoding, and some send no content type at all.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        try:
+            fields: FormMultiDict = await request.form()
+        except HTTPException as error:
+            if error.status_code == 413:
+                raise
+            return {}
+        except (ValueError, LookupError):
+            return {}
+        return {name: [v for v in fields.getall(name) if isinstance(v, str)] for name in set(fields.keys())}
+    body = await request.body()
+    try:
+        return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=1000)
+    except ValueError:
+        return {}

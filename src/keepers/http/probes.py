@@ -1,0 +1,45 @@
+"""Whether the server lives, whether it can take events, and what it has done, in Prometheus' words."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from keepers.app.operations.health import _depth, _problem
+from keepers.http.common.metrics import ServerMetrics
+from keepers.ingest.collect import Collector
+from keepers.store.database import Store
+
+log = logging.getLogger("keepers")
+
+
+def health_handlers(
+    store: Store, collector: Collector, figures: ServerMetrics, notes: Callable[[], dict[str, str]] | None = None
+) -> list[HTTPRouteHandler]:
+    """`/health`, `/ready` and `/metrics`; none needs a key. `notes` are told by /ready besides."""
+
+    @get("/health", summary="Whether the process lives", tags=["health"], sync_to_thread=False)
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @get("/ready", summary="Whether events can be taken now", tags=["health"])
+    async def ready() -> Response[dict[str, str]]:
+        problem = await asyncio.to_thread(_problem, store, collector)
+        if problem:
+            return Response({"status": "not ready", "reason": problem}, status_code=503)
+        # A tick that fails does not keep events from being taken, so it is told and the answer stays 200.
+        return Response({"status": "ready", **(notes() if notes is not None else {})})
+
+    @get("/metrics", summary="Prometheus metrics", tags=["health"], media_type="text/plain")
+    async def metrics() -> Response[bytes]:
+        figures.waiting.set(collector.waiting)
+        figures.depth.set(await asyncio.to_thread(_depth, store))
+        return Response(generate_latest(figures.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return [health, ready, metrics]

@@ -1,0 +1,46 @@
+"""How the public pages answer when something is wrong: in words and the visitor's language, never with a traceback."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from litestar import Request, Response
+from litestar.concurrency import sync_to_thread
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from keepers.app.public.desk import PublicWorkspace
+from keepers.http.common.request_info import page_locale
+from keepers.http.public.links.pages import PageLink, broken, draw, notice
+from keepers.i18n.page_texts import said
+from keepers.model.errors import UserError
+
+log = logging.getLogger("keepers")
+T = TypeVar("T")
+
+
+def page_errors(desk: PublicWorkspace) -> ExceptionHandlersMap:
+    """For Litestar's `exception_handlers`: a bad link is said to be one (404), our own failure to be ours (503)."""
+
+    def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        locale = page_locale(request)
+        if isinstance(error, UserError):
+            return draw(broken(locale, desk.company), locale, desk.company)
+        status = error.status_code if isinstance(error, HTTPException) else 503
+        if status < 500:
+            page = notice("broken_title", [said("broken_text", locale)], is_good=False, status=status)
+            return draw(page, locale, desk.company)
+        # The path is left out: whoever has it can act for the customer.
+        log.error("A public page failed: %s", type(error).__name__, exc_info=error)
+        again = PageLink(f"?lang={locale}", said("again", locale))
+        page = notice("failed_title", [said("failed_text", locale)], is_good=False, more=again, status=503)
+        return draw(page, locale, desk.company)
+
+    return {Exception: answer, HTTPException: answer}
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Does what may block beside the event loop."""
+    return await sync_to_thread(work)

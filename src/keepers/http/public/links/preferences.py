@@ -1,0 +1,139 @@
+"""The preference page: topics by channel, language, and leaving everything. Signed link, no login, no script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from litestar import Request, Response, route
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+from msgspec import Struct
+
+from keepers.app.public.desk import PublicWorkspace
+from keepers.app.public.link_owner import (
+    Holder,
+    addresses,
+    always_sent,
+    marketing,
+    masked,
+    name_of,
+    of_profile,
+    own_locale,
+)
+from keepers.app.public.preferences import Choices, Given, choices_of, choose, speak, stop_all
+from keepers.http.common.request_info import form_of, page_locale
+from keepers.http.public.links.page_errors import in_thread
+from keepers.http.public.links.pages import ALWAYS, Page, broken, draw, languages
+from keepers.i18n.locales import LOCALES
+from keepers.i18n.page_texts import channel_name, said, spoken
+from keepers.model.consent import Topic
+from keepers.model.texts import text_in
+from keepers.render.links import PATHS, Preferences
+
+SOURCE = "preference page"
+
+
+class _Opened(Struct, frozen=True):
+    holder: Holder
+    traits: Mapping[str, Any]
+    own: str
+    """the language they are written to in"""
+
+
+def preferences_handler(desk: PublicWorkspace) -> HTTPRouteHandler:
+    """`/e/p/<token>`: GET and HEAD show the page, POST saves and shows it again."""
+
+    @route(f"{PATHS['preferences']}{{token:str}}", http_method=["GET", "HEAD", "POST"], status_code=200)
+    async def preferences(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
+        payload = desk.links.read("preferences", token)
+        assert isinstance(payload, Preferences)
+        form = await form_of(request) if request.method == "POST" else None
+
+        def answer() -> Response[bytes]:
+            opened = _open(desk, payload)
+            locale = page_locale(request, opened.own if opened is not None else payload.locale)
+            if opened is None:
+                return draw(broken(locale, desk.company), locale, desk.company)
+            if form is None:
+                return draw(_page(desk, opened, locale, request.query_params.dict()), locale, desk.company)
+            return _saved(desk, opened, form, locale)
+
+        return await in_thread(answer)
+
+    return preferences
+
+
+def _open(desk: PublicWorkspace, payload: Preferences) -> _Opened | None:
+    with desk.store.read() as connection:
+        holder = of_profile(connection, payload.profile_id, payload.key, payload.locale)
+    if holder is None:
+        return None
+    traits = desk.traits(holder.profile_id)
+    return _Opened(holder, traits, own_locale(traits, payload.locale or holder.locale))
+
+
+def _saved(desk: PublicWorkspace, opened: _Opened, form: Mapping[str, list[str]], locale: str) -> Response[bytes]:
+    holder = opened.holder
+    is_leaving = "none" in form.get("action", ())
+    shown, on = (
+        [(channel, topic) for value in form.get(name, ()) for channel, _, topic in [value.partition(":")]]
+        for name in ("shown", "on")
+    )
+    language = form.get("language", [""])[0]
+    given = Given.at(desk)
+    with desk.store.begin() as connection:
+        if is_leaving:
+            stop_all(connection, given, holder, opened.traits, SOURCE)
+        else:
+            choose(connection, given, holder, opened.traits, shown, set(on), SOURCE)
+            if language in LOCALES and language != spoken(None, opened.own, ""):
+                speak(connection, given, holder, language)
+                locale = language
+    # Shown by GET, so that reloading the page saves nothing twice.
+    where = f"?lang={locale}&done={'none' if is_leaving else 'saved'}&in={language if language in LOCALES else ''}"
+    return Response(b"", status_code=303, headers={**ALWAYS, "Location": where})
+
+
+def _page(desk: PublicWorkspace, opened: _Opened, locale: str, asked: Mapping[str, list[str]]) -> Page:
+    holder = opened.holder
+    given = Given.at(desk)
+    with desk.store.read() as connection:
+        choices = choices_of(connection, given, holder, opened.traits)
+    found = addresses(holder, opened.traits, desk.country)
+    whom = list(dict.fromkeys(m for channel, to in found if (m := masked(channel, to))))
+    blocked = [
+        masked(channel, to) or channel_name(channel, locale) for channel, to in found if channel in choices.blocked
+    ]
+    notes = {"saved": said("saved", locale), "none": said("done_all", locale)}
+    # What was just saved is a trait only after the next tick.
+    written = (asked.get("in") or [""])[0]
+    shown = {
+        "whom": whom,
+        "note": notes.get((asked.get("done") or [""])[0], ""),
+        "blocked": list(dict.fromkeys(blocked)),
+        "topics": _topics(given.topics, choices, locale),
+        "languages": languages(),
+        "spoken": spoken(written, opened.own, locale),
+        "always": always_sent(given.topics, locale),
+    }
+    return Page("preferences", "preferences_title", shown)
+
+
+def _topics(topics: Mapping[str, Topic], choices: Choices, locale: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name_of(topic, locale),
+            "description": text_in(topic.description, locale),
+            "choices": [
+                {
+                    "value": f"{channel}:{topic.id}",
+                    "channel": channel_name(channel, locale),
+                    "is_on": choices.is_on((channel, topic.id)),
+                    "is_pending": choices.states.get((channel, topic.id)) == "pending",
+                }
+                for channel in topic.channels
+            ],
+        }
+        for topic in marketing(topics)
+    ]

@@ -1,0 +1,57 @@
+"""All public addresses of a workspace: `/e/…` for links in messages and webhooks, `/v1/…` for sites and apps."""
+
+from __future__ import annotations
+
+from litestar import Router
+from litestar.types import ControllerRouterHandler
+
+from keepers.app.public.desk import PublicWorkspace
+from keepers.http.common.request_info import MOST_FORM_BYTES
+from keepers.http.public.links.clicks import click_handlers
+from keepers.http.public.links.confirm import confirm_handler
+from keepers.http.public.links.copies import copy_handler
+from keepers.http.public.links.page_errors import page_errors
+from keepers.http.public.links.preferences import preferences_handler
+from keepers.http.public.links.unsubscribe import unsubscribe_handler
+from keepers.http.public.provider_webhooks import provider_handler
+from keepers.http.public.site.inbox import inbox_handlers
+from keepers.http.public.site.json_api import MOST_BODY_BYTES, call_errors, preflight
+from keepers.http.public.site.push import push_handlers
+from keepers.http.public.site.subscribe import subscribe_handler
+
+PREFIX = "/e"
+"""what every link begins with, behind the public address"""
+
+
+def public_handlers(desk: PublicWorkspace) -> list[ControllerRouterHandler]:
+    """Handlers for `create_app`. None of them needs a login: links are signed, calls bring a key or a signature.
+
+    `desk.links` must be made for the public address with `/e` behind it.
+    """
+    pages = Router(
+        PREFIX,
+        route_handlers=[
+            *click_handlers(desk),
+            unsubscribe_handler(desk),
+            preferences_handler(desk),
+            confirm_handler(desk),
+            copy_handler(desk),
+        ],
+        exception_handlers=page_errors(desk),
+        request_max_body_size=MOST_FORM_BYTES,
+        include_in_schema=False,
+    )
+    calls = Router(
+        "/v1",
+        route_handlers=[
+            preflight("/subscribe", "/inbox", "/inbox/{message:str}/read", "/push/key", "/push/subscriptions"),
+            subscribe_handler(desk),
+            *inbox_handlers(desk),
+            *push_handlers(desk),
+        ],
+        exception_handlers=call_errors(),
+        request_max_body_size=MOST_BODY_BYTES,
+        include_in_schema=False,
+    )
+    webhooks = Router(PREFIX, route_handlers=[provider_handler(desk)], include_in_schema=False)
+    return [pages, webhooks, calls]

@@ -1,0 +1,72 @@
+"""What the JSON calls of sites and apps have in common: any origin may call, bodies are small, errors are problems."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Request, Response, route
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ExceptionHandlersMap
+from msgspec import Struct
+
+from keepers.http.common.problems import answer_of, problem_of
+from keepers.model.errors import UserError
+
+CORS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""no cookies are used, so any page may call; what may be done is decided by keys and signatures"""
+PREFLIGHT = {
+    **CORS,
+    "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "authorization, content-type",
+    "Access-Control-Max-Age": "86400",
+}
+MOST_BODY_BYTES = 32_000
+log = logging.getLogger("keepers")
+T = TypeVar("T", bound=Struct)
+
+
+def preflight(*paths: str) -> HTTPRouteHandler:
+    """Answers browsers that ask before they call."""
+
+    @route(list(paths), http_method=["OPTIONS"], status_code=204, include_in_schema=False, sync_to_thread=False)
+    def asked() -> Response[None]:
+        return Response(None, status_code=204, headers=PREFLIGHT)
+
+    return asked
+
+
+def said(answer: object, status: int = 200) -> Response[bytes]:
+    """An answer as JSON, for any origin."""
+    return Response(msgspec.json.encode(answer), status_code=status, media_type="application/json", headers=CORS)
+
+
+async def body_of(request: Request[Any, Any, Any], shape: type[T]) -> T:
+    """The request's JSON, whatever its content type says: `text/plain` spares browsers the preflight.
+
+    Raises UserError naming the field.
+    """
+    body = await request.body()
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{error}.", code="invalid") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise UserError("The body is not JSON. Send an object as JSON in UTF-8.", code="body") from None
+
+
+def call_errors() -> ExceptionHandlersMap:
+    """For Litestar's `exception_handlers`: problems that a page of another origin may read."""
+
+    def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        problem = problem_of(error)
+        if problem.status >= 500:
+            log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__, exc_info=error)
+        kept = {
+            k: v for k, v in (getattr(error, "headers", None) or {}).items() if k.lower() in ("allow", "retry-after")
+        }
+        return answer_of(problem, {**CORS, **kept})
+
+    return {Exception: answer, HTTPException: answer}

@@ -1,0 +1,113 @@
+"""The status page at `/`: stages with counts over time, recent moves, lag. Has no login, so see `Visible`."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import QueryParameter
+
+from keepers.app.operations.overview import Overview, status_of
+from keepers.app.workspace.desk import WorkspaceApi
+from keepers.http.common.loopback import is_local
+from keepers.i18n.locales import LOCALES
+from keepers.model.errors import NotFoundError
+
+Visible = Literal["auto", "on", "off"]
+"""who may see the page: this machine (over loopback, not through a proxy), whoever reaches the server, nobody"""
+FILES = {"status.css": "text/css", "status.js": "text/javascript", "icon.svg": "image/svg+xml"}
+SECURITY = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+def status_handlers(desk: WorkspaceApi, visible: Visible) -> list[HTTPRouteHandler]:
+    """`/`, `/status.json` and the page's files."""
+    pages = _Pages()
+
+    def check(request: Request[Any, Any, Any]) -> None:
+        if visible == "on" or (visible == "auto" and is_local(request)):
+            return
+        raise HTTPException(
+            'The status page is shown on the server\'s own machine only. Set page = "on" under [server] in '
+            "keepers.toml to show it to whoever can reach this address.",
+            status_code=403,
+        )
+
+    @get("/", include_in_schema=False, sync_to_thread=False)
+    def page(
+        request: Request[Any, Any, Any], lang: Annotated[str | None, QueryParameter(name="lang")] = None
+    ) -> Response[str]:
+        check(request)
+        locale = chosen_locale(lang, request.headers.get("accept-language", ""))
+        return Response(
+            pages.html(locale, desk.name), media_type="text/html", headers={**SECURITY, "Vary": "Accept-Language"}
+        )
+
+    @get("/page/{name:str}", include_in_schema=False, sync_to_thread=False)
+    def file(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
+        check(request)
+        if name not in FILES:
+            raise NotFoundError(f"There is no page file “{name}”.")
+        return Response(pages.file(name), media_type=FILES[name], headers=SECURITY)
+
+    @get("/status.json", include_in_schema=False, sync_to_thread=True)
+    def status(
+        request: Request[Any, Any, Any],
+        lifecycle: Annotated[str | None, QueryParameter(name="lifecycle")] = None,
+        lang: Annotated[str | None, QueryParameter(name="lang")] = None,
+    ) -> Response[Overview]:
+        check(request)
+        locale = chosen_locale(lang, request.headers.get("accept-language", ""))
+        return Response(status_of(desk, lifecycle, locale), headers=SECURITY)
+
+    return [page, file, status]
+
+
+def chosen_locale(asked: str | None, accepted: str) -> str:
+    """The language asked for, else the best one of an Accept-Language header that there is, else English."""
+    if asked in LOCALES:
+        return asked
+    ranked: list[tuple[float, str]] = []
+    for part in accepted.split(",")[:20]:
+        name, _, quality = part.strip().partition(";q=")
+        try:
+            weight = float(quality or 1)
+        except ValueError:
+            continue
+        if name[:2].lower() in LOCALES and weight > 0:
+            ranked.append((-weight, name[:2].lower()))
+    return min(ranked, key=lambda r: r[0])[1] if ranked else "en"
+
+
+class _Pages:
+    """The page's files, as they are in the package."""
+
+    def __init__(self) -> None:
+        folder = resources.files("keepers.http") / "pages"
+        self._files = {name: (folder / name).read_bytes() for name in FILES}
+        self._html = (folder / "status.html").read_text(encoding="utf-8")
+        self._words: dict[str, dict[str, str]] = msgspec.json.decode((folder / "words.json").read_bytes())
+
+    def file(self, name: str) -> bytes:
+        return self._files[name]
+
+    def html(self, locale: str, workspace: str) -> str:
+        """The page in a language: `{{word}}` stands for the word."""
+        words = {key: said[locale] for key, said in self._words.items()}
+        # Inside a script element nothing but `</` could end it early.
+        listed = msgspec.json.encode(words).decode().replace("</", "<\\/")
+        html = self._html.replace("{{locale}}", locale).replace("{{words}}", listed)
+        html = html.replace("{{workspace}}", escape(workspace))
+        for key, said in words.items():
+            html = html.replace("{{" + key + "}}", escape(said))
+        return html

@@ -1,0 +1,241 @@
+"""The door for events: Segment's HTTP Tracking API at /v1, answered only after the events are on disk.
+
+It speaks ASGI directly: the body's bytes go to the parser and the inbox untouched, and answers are ready bytes.
+
+Answers. 200 `{"success": true}` when all was kept; 200 `{"success": false, "accepted": n, "errors": [{"index",
+"reason"}]}` when some items of a batch were refused and the rest kept; else an error with `success`, `code` and
+`message` (and `errors` where items have reasons): 400 nothing usable, 401 unknown key, 403 a key that may not,
+405, 413 too large, 415 unknown encoding, 429 too much at once, 503 the store failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, cast
+
+import msgspec
+from litestar.handlers import ASGIRouteHandler, asgi
+from litestar.types import HTTPScope, Receive, Scope, Send
+from sqlalchemy.exc import SQLAlchemyError
+
+from keepers.app.operations.keys import KeyRing
+from keepers.http.common.metrics import ServerMetrics
+from keepers.ingest.collect import Collector, NotKeptError, QueueFullError
+from keepers.model.errors import UserError
+from keepers.model.event import BATCHES, CALLS, SHORT, Limits, ParsedRequest, call_of, parse_request
+from keepers.store.events.inbox import Accepted
+from keepers.store.keys import Key
+
+_SUCCESS = b'{"success":true}'
+_CORS = [(b"access-control-allow-origin", b"*")]
+_JSON = [(b"content-type", b"application/json"), *_CORS]
+_PREFLIGHT = [
+    *_CORS,
+    (b"access-control-allow-methods", b"POST, OPTIONS"),
+    (b"access-control-allow-headers", b"authorization, content-type, content-encoding, x-requested-with"),
+    (b"access-control-max-age", b"86400"),
+    (b"content-length", b"0"),
+]
+_SUCCESS_START: Any = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [*_JSON, (b"content-length", str(len(_SUCCESS)).encode())],
+}
+_SUCCESS_BODY: Any = {"type": "http.response.body", "body": _SUCCESS}
+
+
+class _Answer(Exception):  # noqa: N818 - not always an error
+    """Ends the handling of a request with this status and body."""
+
+    def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers: list[tuple[bytes, bytes]] = [(b"retry-after", b"1")] if status in (429, 503) else []
+        if status == 401:
+            self.headers.append((b"www-authenticate", b'Basic realm="write key"'))
+        self.body = {"success": False, "code": code, "message": message, **more}
+
+
+class _WriteKey(msgspec.Struct):
+    writeKey: str | None = None  # noqa: N815 - the name on the wire
+
+
+class Tracking:
+    """Handles every /v1 call. One per server; all state is in its parts."""
+
+    def __init__(
+        self, collector: Collector, keys: KeyRing, figures: ServerMetrics, clock: Callable[[], datetime], limits: Limits
+    ) -> None:
+        self._collector = collector
+        self._keys = keys
+        self._figures = figures
+        self._clock = clock
+        self._limits = limits
+        self._write_key = msgspec.json.Decoder(_WriteKey)
+
+    def handler(self) -> ASGIRouteHandler:
+        """The route handler to register with Litestar."""
+        paths = [f"/v1/{name}" for name in sorted({*CALLS, *SHORT})]
+
+        @asgi(paths, copy_scope=False)
+        async def tracking(scope: Scope, receive: Receive, send: Send) -> None:
+            await self(cast(HTTPScope, scope), receive, send)
+
+        return tracking
+
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """One request, from its first byte to its answer."""
+        call = call_of(scope["path"]) or "other"
+        try:
+            if scope["method"] == "OPTIONS":
+                await _send(send, 204, _PREFLIGHT, b"")
+                return
+            parsed = await self._take(scope, receive, call)
+        except _Answer as answer:
+            self._figures.answered(call, answer.status)
+            self._figures.refused.inc(len(answer.body.get("errors", ())))
+            body = msgspec.json.encode(answer.body)
+            await _send(send, answer.status, [*_JSON, *answer.headers, _length(body)], body)
+            return
+        self._figures.answered(call, 200)
+        self._figures.accepted.inc(len(parsed.items))
+        if not parsed.errors:
+            await send(_SUCCESS_START)
+            await send(_SUCCESS_BODY)
+            return
+        self._figures.refused.inc(len(parsed.errors))
+        body = msgspec.json.encode({"success": False, "accepted": len(parsed.items), "errors": _listed(parsed)})
+        await _send(send, 200, [*_JSON, _length(body)], body)
+
+    async def _take(self, scope: HTTPScope, receive: Receive, call: str) -> ParsedRequest:
+        if scope["method"] != "POST":
+            raise _Answer(405, "method", "Events are sent by POST.")
+        received_at = self._clock()
+        headers = _headers(scope)
+        most = self._limits.batch_bytes if call in BATCHES else self._limits.event_bytes
+        authorization = headers.get(b"authorization")
+        # Whoever brings a key in the header is judged before a byte of the body is read.
+        key = None if authorization is None else await self._key(_user_of(authorization), received_at)
+        body = _plain(headers.get(b"content-encoding", b""), await _body(receive, headers, most), most)
+        if key is None:
+            key = await self._key(self._key_in(body), received_at)
+        path: str = scope["path"]
+        try:
+            parsed = parse_request(path, body, received_at, self._limits)
+        except UserError as error:
+            raise _Answer(413 if error.code == "too_large" else 400, error.code, error.message) from None
+        if not parsed.items and parsed.errors:
+            reason = parsed.errors[0][1] if len(parsed.errors) == 1 else "No item could be used; see each reason."
+            raise _Answer(400, "invalid", reason, accepted=0, errors=_listed(parsed))
+        if parsed.items:
+            try:
+                await self._collector.keep(Accepted(received_at, key.id, key.kind == "server", path, body))
+            except QueueFullError as full:
+                raise _Answer(429, full.code, full.message) from None
+            except NotKeptError as failed:
+                raise _Answer(503, failed.code, failed.message) from None
+        return parsed
+
+    async def _key(self, token: str, now: datetime) -> Key:
+        if self._keys.is_stale(now):
+            try:
+                await asyncio.to_thread(self._keys.refresh, now)
+            except SQLAlchemyError:
+                raise _Answer(503, "store", "The store does not answer. Send it again in a moment.") from None
+        key = self._keys.find(token) if token else None
+        if key is None:
+            what = "The write key is unknown." if token else "A write key is needed."
+            raise _Answer(401, "unauthorized", f"{what} Send it as the user name of Basic authentication.")
+        if key.revoked_at is not None:
+            raise _Answer(403, "revoked", "This key was revoked. Use one that is not.")
+        if key.kind == "secret":
+            raise _Answer(403, "wrong_key", "A management key may not send events. Use a write or a server key.")
+        return key
+
+    def _key_in(self, body: bytes) -> str:
+        """The write key in the body, where browsers put it to do without a preflight."""
+        try:
+            return self._write_key.decode(body).writeKey or ""
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return ""
+
+
+def _listed(parsed: ParsedRequest) -> list[dict[str, Any]]:
+    return [{"index": index, "reason": reason} for index, reason in parsed.errors]
+
+
+def _length(body: bytes) -> tuple[bytes, bytes]:
+    return b"content-length", str(len(body)).encode()
+
+
+def _headers(scope: HTTPScope) -> dict[bytes, bytes]:
+    return {name.lower(): value for name, value in scope["headers"]}
+
+
+def _user_of(authorization: bytes) -> str:
+    """The user name of Basic authentication; empty when there is none."""
+    scheme, _, encoded = authorization.partition(b" ")
+    if scheme.lower() != b"basic":
+        return ""
+    try:
+        return b64decode(encoded.strip()).decode().partition(":")[0]
+    except (Base64Error, ValueError):
+        return ""
+
+
+async def _body(receive: Receive, headers: dict[bytes, bytes], most: int) -> bytes:
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > most:
+        raise _too_large(most)
+    message: Any = await receive()
+    first: bytes = message.get("body", b"")
+    if not message.get("more_body") and len(first) <= most:
+        return first
+    parts = [first]
+    size = len(first)
+    while message.get("more_body"):
+        if size > most:
+            raise _too_large(most)
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Answer(400, "incomplete", "The body ended early. Send it again.")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+    if size > most:
+        raise _too_large(most)
+    return b"".join(parts)
+
+
+def _plain(encoding: bytes, body: bytes, most: int) -> bytes:
+    """The body decompressed, never to more than `most` bytes and one."""
+    encoding = encoding.strip().lower()
+    if encoding in (b"", b"identity"):
+        return body
+    if encoding not in (b"gzip", b"x-gzip"):
+        raise _Answer(415, "encoding", "The content encoding is unknown. Send gzip, or none.")
+    inflate = zlib.decompressobj(wbits=31)
+    try:
+        plain = inflate.decompress(body, most + 1)
+    except zlib.error:
+        raise _Answer(400, "gzip", "The body is not valid gzip, though its Content-Encoding says so.") from None
+    if len(plain) > most:
+        raise _too_large(most)
+    if not inflate.eof:
+        raise _Answer(400, "gzip", "The gzip body ends early. Send all of it.")
+    return plain
+
+
+def _too_large(most: int) -> _Answer:
+    return _Answer(413, "too_large", f"The body is over {most:,} bytes, which is the limit. Send smaller batches.")
+
+
+async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    start: Any = {"type": "http.response.start", "status": status, "headers": headers}
+    end: Any = {"type": "http.response.body", "body": body}
+    await send(start)
+    await send(end)

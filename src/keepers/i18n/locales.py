@@ -1,0 +1,54 @@
+"""Which of the languages at hand a customer gets, and in which form numbers and dates are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from babel import Locale, UnknownLocaleError
+
+RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur", "yi", "ps", "dv"})
+
+
+def language(locale: str) -> str:
+    """pt of pt-BR."""
+    return locale.replace("_", "-").partition("-")[0].lower()
+
+
+def choose(wanted: Sequence[str], available: Iterable[str], default: str = "en") -> str:
+    """The fallback chain: each wanted locale, then its language, then that language of elsewhere; then the default
+    likewise; then the first there is. Empty when nothing is available."""
+    known = list(available)
+    exact = {k.replace("_", "-").lower(): k for k in reversed(known)}
+    for locale in (*wanted, default):
+        if not locale:
+            continue
+        normal = locale.replace("_", "-").lower()
+        while normal:
+            if normal in exact:
+                return exact[normal]
+            normal = normal.rpartition("-")[0]
+        found = next((k for k in known if language(k) == language(locale)), None)
+        if found:
+            return found
+    return known[0] if known else ""
+
+
+def written_form(wanted: Sequence[str], chosen: str) -> str:
+    """The locale for numbers and dates: the customer's own (en-GB) where the text chosen (en) is in that language."""
+    return next((w.replace("_", "-") for w in wanted if w and language(w) == language(chosen)), chosen)
+
+
+@lru_cache(maxsize=512)
+def babel_locale(name: str) -> Locale:
+    """The nearest locale CLDR knows; English for none."""
+    normal = name.replace("-", "_")
+    while normal:
+        try:
+            return Locale.parse(normal)
+        except (UnknownLocaleError, ValueError):
+            normal = normal.rpartition("_")[0]
+    return Locale.parse("en")
+
+
+LOCALES = ("en", "ru", "pl", "zh", "it")

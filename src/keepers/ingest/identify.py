@@ -1,0 +1,207 @@
+"""The one sequencer: takes accepted requests from the inbox, settles who each event is about, gives it its seq."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import blake2b
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from keepers.ingest.resolve_identities import Happened, Resolver
+from keepers.model.errors import ConflictError, UserError
+from keepers.model.event import LATE, LIMITS, Limits, TrackingCall, call_of, parse_request
+from keepers.store import counters
+from keepers.store.database import Store
+from keepers.store.events import inbox, log
+from keepers.store.events.inbox import PendingRequest
+from keepers.store.events.log import DUPLICATE_WINDOW, LogRow
+from keepers.store.profiles import identities, merges, profiles
+from keepers.store.profiles.identities import KnownIdentity
+
+BATCH_EVENTS = 2000
+_READ_ROWS = 100
+
+
+class Identified(Struct):
+    """What one run did. `requests` left the inbox; `events` entered the log (creations and merges not counted)."""
+
+    requests: int = 0
+    events: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    created: int = 0
+    merged: int = 0
+    refused_merges: int = 0
+    last_seq: int = 0
+
+
+class _Arrival(Struct, frozen=True, gc=False):
+    message: TrackingCall
+    request: PendingRequest
+    known_at: datetime
+    hash: bytes
+
+
+def identify(store: Store, now: datetime, limits: Limits = LIMITS) -> Identified:
+    """Works off, batch by batch, what is in the inbox when it begins, and says what was done.
+
+    What arrives meanwhile is for the next run: under a steady stream the inbox is never empty. The caller holds
+    `store.lock.sequencer`. `limits` are those the requests were accepted with. A crash at any point repeats a
+    batch, whose events are then known as duplicates.
+    """
+    total = Identified()
+    with store.read_inbox() as connection:
+        until = inbox.last_id(connection)
+    while identify_batch(store, now, total, until, limits):
+        pass
+    return total
+
+
+def identify_batch(store: Store, now: datetime, total: Identified, until: int, limits: Limits = LIMITS) -> bool:
+    """One batch in one transaction, of about `BATCH_EVENTS`, of requests up to the id `until`; adds to `total`.
+
+    False when none of them is left.
+    """
+    requests, arrivals, refused = _gather(store, until, limits)
+    if not requests:
+        return False
+    ids = [request.id for request in requests]
+    with store.begin() as connection:
+        log.prune(connection, now)
+        _identify(connection, arrivals, now, total)
+        if not store.is_sqlite:
+            inbox.remove(connection, ids)
+    if store.is_sqlite:
+        # Another file, so another transaction: dying in between repeats the batch as duplicates.
+        with store.begin_inbox() as connection:
+            inbox.remove(connection, ids)
+    total.requests += len(requests)
+    total.refused += refused
+    return True
+
+
+def _gather(store: Store, until: int, limits: Limits) -> tuple[list[PendingRequest], list[_Arrival], int]:
+    """Whole requests until there are enough events. Parsed before the transaction, which is kept short."""
+    requests: list[PendingRequest] = []
+    arrivals: list[_Arrival] = []
+    refused = 0
+    with store.read_inbox() as connection:
+        while len(arrivals) < BATCH_EVENTS:
+            rows = inbox.read(connection, _READ_ROWS, requests[-1].id if requests else 0, until)
+            for row in rows:
+                requests.append(row)
+                try:
+                    parsed = parse_request(row.path, row.body, row.received_at, limits, token=str(row.id))
+                except UserError:
+                    # The door refused it with this reason; it is here only if limits were tightened since.
+                    refused += 1
+                    continue
+                refused += len(parsed.errors)
+                is_import = call_of(row.path) == "import"
+                arrivals += [_arrival(message, row, is_import) for message in parsed.items]
+                if len(arrivals) >= BATCH_EVENTS:
+                    break
+            if len(rows) < _READ_ROWS:
+                break
+    return requests, arrivals, refused
+
+
+def _arrival(message: TrackingCall, request: PendingRequest, is_import: bool) -> _Arrival:
+    received_at = request.received_at
+    known_at = received_at
+    if is_import or received_at - message.time > LATE:
+        known_at = min(message.time, received_at)
+    mark = f"{request.source}\0{message.message_id}".encode()
+    return _Arrival(message, request, known_at, blake2b(mark, digest_size=16).digest())
+
+
+def _identify(connection: Connection, arrivals: list[_Arrival], now: datetime, total: Identified) -> None:
+    fresh = _without_duplicates(connection, arrivals)
+    total.duplicates += len(arrivals) - len(fresh)
+    if not fresh:
+        return
+    resolver = Resolver.load(connection, (arrival.message for arrival in fresh))
+    first = counters.reserve(connection, counters.SEQ, 0)
+    rows: list[LogRow] = []
+    for arrival in fresh:
+        _settle(resolver, arrival, rows, first)
+    counters.reserve(connection, counters.SEQ, len(rows))
+    resolver.write(connection, [row.seq for row in rows if row.kind == "merge"], now)
+    log.append(connection, rows)
+    log.remember(connection, [(arrival.hash, arrival.request.received_at) for arrival in fresh])
+    total.events += len(fresh)
+    total.created += resolver.created
+    total.merged += resolver.merged
+    total.refused_merges += resolver.refused_merges
+    total.last_seq = rows[-1].seq
+
+
+def _without_duplicates(connection: Connection, arrivals: list[_Arrival]) -> list[_Arrival]:
+    """The first of each message, unless it arrived within the window before. Expired notes are forgotten."""
+    first: dict[bytes, _Arrival] = {}
+    for arrival in arrivals:
+        first.setdefault(arrival.hash, arrival)
+    expired = []
+    for digest, received_at in log.seen(connection, sorted(first)).items():
+        if first[digest].request.received_at - received_at > DUPLICATE_WINDOW:
+            expired.append(digest)
+        else:
+            del first[digest]
+    log.forget(connection, expired)
+    return list(first.values())
+
+
+def _settle(resolver: Resolver, arrival: _Arrival, rows: list[LogRow], first: int) -> None:
+    message = arrival.message
+    other_id = None
+    profile_id, happened = resolver.subject(message, arrival.request.trusted, arrival.known_at)
+    if message.group_id is not None:
+        other_id, founded = resolver.account(message.group_id, arrival.known_at)
+        happened += founded
+    request = arrival.request
+    for event in happened:
+        rows.append(_happening(first + len(rows), event, arrival))
+    rows.append(
+        LogRow(
+            first + len(rows), message.kind, profile_id, other_id, message.event, message.time,
+            request.received_at, arrival.known_at, request.source, message.body, 0,
+        )
+    )  # fmt: skip
+
+
+def _happening(seq: int, event: Happened, arrival: _Arrival) -> LogRow:
+    at = arrival.known_at
+    request = arrival.request
+    return LogRow(
+        seq, event.kind, event.profile_id, event.other_id, event.kind, at,
+        request.received_at, at, request.source, event.body, 0,
+    )  # fmt: skip
+
+
+def unmerge(store: Store, profile_id: int, now: datetime, source: str = "unmerge") -> int:
+    """Takes back the merge by which `profile_id` is gone, and logs it; the two are not merged by themselves again.
+
+    The identifiers that moved return, unless they were taken elsewhere since. Returns the id of the profile it
+    had been merged into. Raises NotFoundError for an unknown profile, ConflictError when it is not merged.
+    """
+    with store.begin() as connection:
+        counters.reserve(connection, counters.PROFILE_ID, 0)
+        profiles.get(connection, profile_id)
+        merge = merges.standing(connection, profile_id)
+        if merge is None:
+            raise ConflictError(f"Profile {profile_id} is not merged into another, so there is nothing to take back.")
+        holder = profiles.survivor(connection, merge.to_id)
+        owners = identities.find_many(connection, merge.identities)
+        returning = [KnownIdentity(*name, profile_id) for name in merge.identities if owners.get(name) == holder]
+        identities.move(connection, returning)
+        profiles.mark_merged(connection, [(profile_id, None)])
+        merges.mark_undone(connection, merge.id, now)
+        seq = counters.reserve(connection, counters.SEQ, 1)
+        body = msgspec.json.encode({"merge_seq": merge.seq, "identities": len(returning)})
+        log.append(
+            connection,
+            [LogRow(seq, "unmerge", profile_id, merge.to_id, "unmerge", now, now, now, source, body, 0)],
+        )
+    return merge.to_id

@@ -1,0 +1,115 @@
+"""How a file's columns become events and traits, and what an import answers."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+from unicodedata import normalize
+
+import msgspec
+from msgspec import Struct, field
+
+from keepers.model.errors import UserError, nearest
+from keepers.model.event import LONGEST_NAME
+from keepers.model.moments import parse_zone
+
+
+class Mapping(Struct, frozen=True, kw_only=True):
+    """One file's mapping. Column names are exact; `properties` and `traits` map a name to its column.
+
+    Without `event` the file holds traits alone. With an event and neither properties nor traits, every other
+    column becomes a property under its own name; without an event, every other column becomes a trait.
+    """
+
+    profile: str
+    event: str | None = None
+    time: str | None = None
+    time_format: str | None = None
+    """strptime, such as `%Y%m%d`; None reads ISO 8601"""
+    zone: str | None = None
+    """of times without an offset; None is the workspace's"""
+    properties: dict[str, str] = field(default_factory=dict)
+    traits: dict[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    """names, where the file has no header"""
+    delimiter: str | None = None
+    """`,` `;` `|` a tab, or `whitespace`; None finds it from the first line"""
+    source: str = "import"
+
+    def checked(self) -> Mapping:
+        """Itself, when it can be used with any file. Raises UserError."""
+        if self.event is not None and not self.event.strip():
+            raise UserError("The event's name is empty. Name it with --event.", code="mapping")
+        if self.event is not None and (len(self.event) > LONGEST_NAME or "\0" in self.event):
+            raise UserError(
+                f"The event's name is longer than {LONGEST_NAME} characters or holds a NUL. Name it with --event.",
+                code="mapping",
+            )
+        if self.event is not None and self.time is None:
+            raise UserError("Events need a time. Name the column that holds it with --time.", code="mapping")
+        if self.zone is not None:
+            parse_zone(self.zone)
+        if len(set(self.columns)) != len(self.columns):
+            raise UserError("A column is named twice in --columns.", code="mapping")
+        if self.event is not None:
+            # As the door and the conditions write it.
+            return msgspec.structs.replace(self, event=normalize("NFC", self.event))
+        return self
+
+    def bound(self, header: list[str], file: str) -> Mapping:
+        """The mapping with its properties and traits spelled out. Raises UserError for a column not there."""
+        named = [("profile", self.profile), ("time", self.time)]
+        named += [(f"property {name}", column) for name, column in self.properties.items()]
+        named += [(f"trait {name}", column) for name, column in self.traits.items()]
+        for what, column in named:
+            if column is not None and column not in header:
+                raise UserError(
+                    f"{file} has no column “{column}” ({what}).{nearest(column, header)}", code="mapping", column=column
+                )
+        if self.properties or self.traits:
+            return self
+        others = {name: name for name in header if name not in (self.profile, self.time)}
+        if self.event is None:
+            return msgspec.structs.replace(self, traits=others)
+        return msgspec.structs.replace(self, properties=others)
+
+    def fingerprint(self, zone: str) -> str:
+        """Tells imports of the same file apart: another mapping, or another zone of its times, is another one."""
+        fields = msgspec.to_builtins(self) | {"zone": self.zone or zone}
+        return sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()
+
+
+class ImportProblem(Struct, frozen=True):
+    """A row that can't be used (or, with line 0, something to know about the file)."""
+
+    line: int
+    reason: str
+    raw: str = ""
+
+
+class DryRun(Struct, frozen=True):
+    """What an import would do, from the file's beginning."""
+
+    columns: dict[str, str]
+    """column → number, text, boolean, empty or nested"""
+    sample: list[dict[str, Any]]
+    """mapped messages, as they would be stored"""
+    problems: list[ImportProblem]
+    rows_read: int
+    encoding: str
+    delimiter: str | None
+
+
+class ImportReport(Struct, frozen=True):
+    rows: int
+    """rows of the file, without blank lines and the header"""
+    loaded: int
+    """rows added by this run"""
+    rejected: int
+    """rows that can't be used, by this run or an earlier one of the same file"""
+    duplicates_skipped: int
+    """rows that an earlier run of the same file and mapping had added"""
+    seconds: float
+    rejects_path: str | None
+    problems: list[ImportProblem] = []
+    """the first few rejects"""

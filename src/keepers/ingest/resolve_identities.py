@@ -1,0 +1,257 @@
+"""Who is who, for one batch: links and merges decided in memory over what the store knew, then written at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection
+
+from keepers.model.event import TrackingCall
+from keepers.model.identity import MOST_IDENTITIES, IdentityKind, bucket_key, subject_kind
+from keepers.store import counters
+from keepers.store.profiles import identities, merges, profiles
+from keepers.store.profiles.identities import KnownIdentity
+from keepers.store.profiles.merges import Merge
+from keepers.store.profiles.profiles import StoredProfile
+
+Name = tuple[IdentityKind, str]
+
+
+class Happened(msgspec.Struct, frozen=True):
+    """A subject was created (`other_id` None) or `profile_id` merged into `other_id`, because of a message."""
+
+    kind: str
+    profile_id: int
+    other_id: int | None
+    body: bytes
+
+
+class Resolver:
+    """Decides the subject of each message in turn. Made by `load`, emptied into the store by `write`.
+
+    Rules: a known person (one with a user id) is never merged into another, except by an alias that came with a
+    trusted key; an anonymous profile joins the person it turns out to be; profiles that somebody took apart
+    stay apart; nothing is linked past `MOST_IDENTITIES`.
+    """
+
+    def __init__(self, next_id: int, owners: dict[Name, int]) -> None:
+        self._next_id = next_id
+        self._owners = owners
+        self._known: set[int] = set()
+        self._sizes: dict[int, int] = {}
+        self._apart: set[tuple[int, int]] = set()
+        self._into: dict[int, int] = {}
+        self._created: dict[int, StoredProfile] = {}
+        self._linked: list[tuple[Name, int]] = []
+        self._merged: list[tuple[int, int, str, datetime]] = []
+        self._full: set[int] = set()
+        self.refused_merges = 0
+
+    @classmethod
+    def load(cls, connection: Connection, messages: Iterable[TrackingCall]) -> Resolver:
+        """Reads all that the messages' identifiers lead to, in a few queries. Locks out other creators first."""
+        next_id = counters.reserve(connection, counters.PROFILE_ID, 0)
+        messages = list(messages)
+        names = {name for message in messages for name in _names(message)}
+        owners: dict[Name, int] = identities.find_many(connection, names)  # type: ignore[assignment]
+        resolver = cls(next_id, owners)
+        resolver._load_what_may_change(connection, messages)
+        return resolver
+
+    def _load_what_may_change(self, connection: Connection, messages: list[TrackingCall]) -> None:
+        # Most messages name one profile that stays as it is; sizes matter only where ids may be joined.
+        touched: set[int] = set()
+        for message in messages:
+            owners = {self._owners.get(name) for name in _names(message) if name[0] != "group_id"}
+            if len(owners) > 1 or message.kind == "alias":
+                touched.update(owner for owner in owners if owner is not None)
+        ids = sorted(touched)
+        counted = identities.count_kinds(connection, ids)
+        for profile_id in ids:
+            kinds = counted[profile_id]
+            self._sizes[profile_id] = sum(kinds.values())
+            if "user_id" in kinds:
+                self._known.add(profile_id)
+        self._apart = merges.undone_pairs(connection, ids)
+
+    @property
+    def created(self) -> int:
+        """How many subjects were created so far."""
+        return len(self._created)
+
+    @property
+    def merged(self) -> int:
+        """How many profiles were merged so far."""
+        return len(self._merged)
+
+    def subject(self, message: TrackingCall, trusted: bool, known_at: datetime) -> tuple[int, list[Happened]]:
+        """The person a message is about, and what had to happen for it, in order."""
+        happened: list[Happened] = []
+        if message.kind == "alias":
+            self._alias(message, trusted, known_at, happened)
+        return self._person(message, known_at, happened), happened
+
+    def account(self, group_id: str, known_at: datetime) -> tuple[int, list[Happened]]:
+        """The account a group call is about."""
+        happened: list[Happened] = []
+        name: Name = ("group_id", group_id)
+        account = self._owner(name)
+        return (self._create(name, known_at, happened) if account is None else account), happened
+
+    def _person(self, message: TrackingCall, at: datetime, happened: list[Happened]) -> int:
+        if message.user_id is None:
+            assert message.anonymous_id is not None  # the parser refuses a message without any id
+            name: Name = ("anonymous_id", message.anonymous_id)
+            person = self._owner(name)
+            return self._create(name, at, happened) if person is None else person
+        user: Name = ("user_id", message.user_id)
+        person = self._owner(user)
+        if message.anonymous_id is None:
+            return self._create(user, at, happened) if person is None else person
+        device: Name = ("anonymous_id", message.anonymous_id)
+        other = self._owner(device)
+        if person is None:
+            if other is not None and other not in self._known and self._link(user, other):
+                return other
+            person = self._create(user, at, happened)
+        if other is None:
+            self._link(device, person)
+        elif other != person:
+            person = self._join(person, other, False, "identify", at, happened)
+        return person
+
+    def _alias(self, message: TrackingCall, trusted: bool, at: datetime, happened: list[Happened]) -> None:
+        assert message.previous_id is not None  # the parser refuses an alias without one
+        now: Name = ("user_id", message.user_id) if message.user_id else ("anonymous_id", message.anonymous_id or "")
+        before: tuple[Name, ...] = (("user_id", message.previous_id), ("anonymous_id", message.previous_id))
+        person = self._owner(now)
+        if person is None:
+            person = next(
+                (p for p in map(self._owner, before) if p is not None and self._may_take(p, now, trusted)), None
+            )
+            if person is None or not self._link(now, person):
+                person = self._create(now, at, happened)
+        is_new = True
+        for name in before:
+            previous = self._owner(name)
+            if previous is not None:
+                is_new = False
+                if previous != person:
+                    person = self._join(person, previous, trusted, "alias", at, happened)
+        if is_new:
+            self._link(before[1], person)
+            if trusted:
+                # The earlier name may also come as a user id, in a request that is still on its way.
+                self._link(before[0], person)
+
+    def _may_take(self, person: int, name: Name, trusted: bool) -> bool:
+        """Whether a name nobody has may be given to a profile: a second user id only on a trusted word."""
+        return trusted or name[0] != "user_id" or person not in self._known
+
+    def _owner(self, name: Name) -> int | None:
+        owner = self._owners.get(name)
+        return None if owner is None else self._live(owner)
+
+    def _live(self, profile_id: int) -> int:
+        while profile_id in self._into:
+            profile_id = self._into[profile_id]
+        return profile_id
+
+    def _create(self, name: Name, at: datetime, happened: list[Happened]) -> int:
+        profile_id = self._next_id
+        self._next_id += 1
+        profile = StoredProfile(profile_id, subject_kind(name[0]), bucket_key(*name), at)
+        self._created[profile_id] = profile
+        self._sizes[profile_id] = 0
+        self._link(name, profile_id)
+        body = msgspec.json.encode({"kind": profile.kind, "bucket_key": profile.bucket_key})
+        happened.append(Happened("profile", profile_id, None, body))
+        return profile_id
+
+    def _link(self, name: Name, profile_id: int) -> bool:
+        if self._sizes[profile_id] >= MOST_IDENTITIES:
+            self._full.add(profile_id)
+            return False
+        self._sizes[profile_id] += 1
+        self._owners[name] = profile_id
+        self._linked.append((name, profile_id))
+        if name[0] == "user_id":
+            self._known.add(profile_id)
+        return True
+
+    def _join(
+        self, person: int, other: int, may_merge_known: bool, cause: str, at: datetime, happened: list[Happened]
+    ) -> int:
+        """One profile of two where the rules allow it; returns the one the message is about."""
+        if other in self._known and person in self._known and not may_merge_known:
+            self.refused_merges += 1
+            return person
+        survivor, gone = (other, person) if other in self._known and person not in self._known else (person, other)
+        if self._are_apart(survivor, gone):
+            self.refused_merges += 1
+            return person
+        if self._sizes[survivor] + self._sizes[gone] > MOST_IDENTITIES:
+            self._full.add(survivor)
+            self.refused_merges += 1
+            return person
+        self._sizes[survivor] += self._sizes.pop(gone)
+        if gone in self._known:
+            self._known.add(survivor)
+        self._into[gone] = survivor
+        self._merged.append((gone, survivor, cause, at))
+        happened.append(Happened("merge", gone, survivor, msgspec.json.encode({"cause": cause})))
+        return survivor
+
+    def _are_apart(self, one: int, other: int) -> bool:
+        pairs = {(source, self._live(target)) for source, target in self._apart}
+        return not pairs.isdisjoint({(one, other), (other, one)})
+
+    def write(self, connection: Connection, merge_seqs: list[int], now: datetime) -> None:
+        """Writes what was decided. `merge_seqs` are the log's numbers of the merges, in order."""
+        if self._created:
+            counters.reserve(connection, counters.PROFILE_ID, len(self._created))
+            made = [
+                p._replace(merged_into=self._into[p.id]) if p.id in self._into else p for p in self._created.values()
+            ]
+            profiles.append(connection, made)
+        moved = self._write_merges(connection, merge_seqs) if self._merged else []
+        # The table is kept in the order of its key; inserting in that order is several times faster.
+        identities.append(connection, sorted(KnownIdentity(*name, self._live(owner)) for name, owner in self._linked))
+        identities.move(connection, moved)
+        profiles.mark_full(connection, sorted(map(self._live, self._full)), now)
+
+    def _write_merges(self, connection: Connection, seqs: list[int]) -> list[KnownIdentity]:
+        gone = sorted({merge[0] for merge in self._merged})
+        stored = identities.of_profiles(connection, [i for i in gone if i not in self._created])
+        owned: dict[int, list[tuple[str, str]]] = {
+            profile_id: [(identity.kind, identity.value) for identity in listed]
+            for profile_id, listed in stored.items()
+        }
+        for name, owner in self._linked:
+            owned.setdefault(owner, []).append(name)
+        recorded = []
+        for (source, target, cause, at), seq in zip(self._merged, seqs, strict=True):
+            moving = owned.pop(source, [])
+            owned.setdefault(target, []).extend(moving)
+            recorded.append(Merge(source, target, seq, at, cause, tuple(moving)))
+        merges.append(connection, recorded)
+        profiles.mark_merged(connection, [(i, self._into[i]) for i in gone if i not in self._created])
+        return [
+            KnownIdentity(identity.kind, identity.value, self._live(identity.profile_id))
+            for listed in stored.values()
+            for identity in listed
+        ]
+
+
+def _names(message: TrackingCall) -> Iterator[Name]:
+    if message.user_id is not None:
+        yield "user_id", message.user_id
+    if message.anonymous_id is not None:
+        yield "anonymous_id", message.anonymous_id
+    if message.previous_id is not None:
+        yield "user_id", message.previous_id
+        yield "anonymous_id", message.previous_id
+    if message.group_id is not None:
+        yield "group_id", message.group_id

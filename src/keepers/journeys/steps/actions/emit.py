@@ -1,0 +1,42 @@
+"""Emit: an event of the customer's, as if it had been tracked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from msgspec import Meta, Struct, field
+
+from keepers.journeys.references import resolve
+from keepers.journeys.requests import NEXT
+from keepers.journeys.requests import EmitEvent as Emitting
+from keepers.journeys.steps.step import Passing, Seen, Step
+from keepers.model.fields import Target, Values
+
+
+class EmittedEvent(Struct, frozen=True, forbid_unknown_fields=True):
+    event: Annotated[str, Meta(min_length=1, max_length=200)]
+    properties: Values = field(default_factory=dict)
+
+
+class Emit(Step, frozen=True, kw_only=True):
+    head: ClassVar[str] = "emit"
+    summary: ClassVar[dict[str, str]] = {
+        "en": "Record an event of the customer's",
+        "ru": "Записать событие клиента",
+        "pl": "Zapisz zdarzenie klienta",
+        "zh": "记录一个客户事件",
+        "it": "Registra un evento del cliente",
+    }
+
+    emit: EmittedEvent
+    next: Target = ""
+
+    def run(self, seen: Seen) -> Passing:
+        yield Emitting(self.emit.event, resolve(self.emit.properties, seen.lookup))
+        return NEXT
+
+    def ports(self) -> dict[str, str]:
+        return {"next": self.next}
+
+    def values(self) -> Any:
+        return self.emit.properties

@@ -1,0 +1,45 @@
+"""Update: traits of the customer."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from msgspec import Struct
+
+from keepers.journeys.references import resolve
+from keepers.journeys.requests import NEXT
+from keepers.journeys.requests import UpdateTraits as Updating
+from keepers.journeys.steps.step import Passing, Seen, Step
+from keepers.model.fields import Target, Values
+
+
+class TraitChange(Struct, frozen=True, forbid_unknown_fields=True):
+    traits: Values
+
+    def __post_init__(self) -> None:
+        if not self.traits:
+            raise ValueError("no trait is named; write {traits: {welcomed: true}}")
+
+
+class Update(Step, frozen=True, kw_only=True):
+    head: ClassVar[str] = "update"
+    summary: ClassVar[dict[str, str]] = {
+        "en": "Set traits of the customer",
+        "ru": "Изменить свойства клиента",
+        "pl": "Ustaw cechy klienta",
+        "zh": "更新客户属性",
+        "it": "Imposta attributi del cliente",
+    }
+
+    update: TraitChange
+    next: Target = ""
+
+    def run(self, seen: Seen) -> Passing:
+        yield Updating(resolve(self.update.traits, seen.lookup))
+        return NEXT
+
+    def ports(self) -> dict[str, str]:
+        return {"next": self.next}
+
+    def values(self) -> Any:
+        return self.update.traits

@@ -1,0 +1,82 @@
+"""Experiment: variants and a holdout, the same for a customer each time, with exposure noted for every arm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
+
+from msgspec import Meta, Struct
+
+from keepers.contact.eligibility import Skip
+from keepers.journeys.bucketing import fraction, pick
+from keepers.journeys.requests import Check, Expose, Go, Keep
+from keepers.journeys.steps.step import Passing, Seen, Step
+from keepers.model.fields import END, Id, Share, Target, Weight, When
+
+HOLDOUT = "holdout"
+
+
+class Variant(Struct, frozen=True, forbid_unknown_fields=True):
+    id: Id
+    go: Target
+    weight: Weight = 50
+
+
+class Arms(Struct, frozen=True, forbid_unknown_fields=True):
+    variants: Annotated[tuple[Variant, ...], Meta(min_length=1, max_length=20)]
+    holdout: Share = 0.0
+    holdout_go: Target = END
+    goal: When = None
+    """what the arms are compared by; it moves nobody"""
+
+    def __post_init__(self) -> None:
+        ids = [variant.id for variant in self.variants]
+        if len(set(ids)) < len(ids) or {HOLDOUT, "otherwise"} & set(ids):
+            raise ValueError("every variant needs an id of its own, other than “holdout” and “otherwise”")
+        if len(ids) == 1 and not self.holdout:
+            raise ValueError("one variant without a holdout compares nothing; add a variant or a holdout")
+
+
+class Experiment(Step, frozen=True, kw_only=True):
+    head: ClassVar[str] = "experiment"
+    summary: ClassVar[dict[str, str]] = {
+        "en": "Compare variants, with a holdout that gets none of them",
+        "ru": "Сравнить варианты с контрольной группой, которая не получает ни одного",
+        "pl": "Porównaj warianty z grupą kontrolną, która nie dostaje żadnego",
+        "zh": "对比多个方案，并保留不接受任何方案的对照组",
+        "it": "Confronta varianti, con un gruppo di controllo che non ne riceve nessuna",
+    }
+
+    experiment: Arms
+    otherwise: Target = END
+    """where a customer leads whom the messages of the arms may not reach: they are no part of the experiment"""
+
+    def run(self, seen: Seen) -> Passing:
+        if seen.arm is not None and seen.arm in self.ports():
+            return Go(seen.arm)
+        if seen.reachable:
+            decision = yield Check(seen.reachable, is_exposure=True)
+            if isinstance(decision, Skip):
+                return Go("otherwise", decision.reason)
+        arm = self.assign(fraction(seen.journey, self.id, seen.bucket_key))
+        yield Keep(arm)
+        yield Expose(f"{seen.journey}.{self.id}", arm)
+        return Go(arm)
+
+    def assign(self, share: float) -> str:
+        """The arm of a customer's fraction in [0, 1): the holdout first, the rest by weights."""
+        arms = self.experiment
+        if share < arms.holdout:
+            return HOLDOUT
+        rest = (share - arms.holdout) / (1 - arms.holdout)
+        return arms.variants[pick([v.weight for v in arms.variants], rest)].id
+
+    def ports(self) -> dict[str, str]:
+        arms = self.experiment
+        found = {variant.id: variant.go for variant in arms.variants}
+        held = {HOLDOUT: arms.holdout_go} if arms.holdout else {}
+        return found | held | {"otherwise": self.otherwise}
+
+    def conditions(self) -> Iterator[tuple[str, Any, str]]:
+        if self.experiment.goal is not None:
+            yield "goal", self.experiment.goal, "experiment.goal"

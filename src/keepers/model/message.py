@@ -1,0 +1,100 @@
+"""What is handed to a channel, what a channel says of it at once, and what is reported of it later."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+MessageStatus = Literal[
+    "queued", "held", "claimed", "handed_over", "sent", "delivered", "bounced", "failed", "skipped", "uncertain"
+]
+"""The life of a message. `held` waits for quiet hours, `failed` is a dead letter, `uncertain` a marketing message
+whose worker died between hand-over and outcome: it is not sent again."""
+UNFINISHED: tuple[MessageStatus, ...] = ("queued", "held", "claimed")
+"""not yet with the outside world: may still be skipped"""
+
+
+class Content(Struct, frozen=True):
+    """A rendered message. What a channel has no use for stays empty."""
+
+    subject: str = ""
+    html: str = ""
+    text: str = ""
+    """the plain-text part of an e-mail; the whole of an SMS, chat or in-app message"""
+    title: str = ""
+    url: str = ""
+    """where a push or in-app message leads"""
+    locale: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    """what else a channel takes: a webhook's method, url, headers, body; a push's icon"""
+
+
+class Outgoing(Struct, frozen=True):
+    """One message for one recipient, ready to be sent."""
+
+    id: int
+    key: str
+    """unique for ever: run, step, visit, channel and recipient; the same at every attempt"""
+    channel: str
+    recipient: str
+    profile_id: int
+    content: Content
+    message_id: str = ""
+    """RFC 5322 Message-ID with its angle brackets, the same at every attempt"""
+    topic: str = ""
+    is_transactional: bool = False
+    campaign: str = ""
+    """journey or broadcast, for Feedback-ID and UTM tags"""
+    sender: str = ""
+    """the message's own From; empty for the channel's"""
+    reply_to: str = ""
+    unsubscribe_url: str = ""
+    """RFC 8058 one-click address; empty for transactional mail"""
+
+
+class Outcome(Struct, frozen=True):
+    """What became of one attempt. `deferred` is tried again, not before `retry_after` when that is given."""
+
+    status: Literal["sent", "deferred", "bounced", "failed"]
+    detail: str = ""
+    code: str = ""
+    """the other side's code: SMTP reply or enhanced status, HTTP status"""
+    provider_id: str = ""
+    """how the provider knows the message"""
+    retry_after: timedelta | None = None
+    answer: Any = None
+    """a webhook's reply, usable later in the run"""
+    is_hard: bool = False
+    """of `bounced`: the address does not work and is suppressed"""
+
+
+ReportKind = Literal["delivered", "bounced", "complained", "opened", "clicked", "unsubscribed", "replied"]
+
+
+class DeliveryReport(Struct, frozen=True):
+    """News of a sent message, from a bounce mail, a provider's webhook or a tracking link.
+
+    Found by `key`, else by `message_id`, else by `provider_id`, else by the recipient's newest message.
+    """
+
+    kind: ReportKind
+    channel: str
+    at: datetime
+    key: str = ""
+    message_id: str = ""
+    provider_id: str = ""
+    recipient: str = ""
+    is_hard: bool = False
+    """of a bounce: the address does not work and is suppressed"""
+    detail: str = ""
+    code: str = ""
+    url: str = ""
+    """of a click"""
+    user_agent: str = ""
+    ip: str = ""
+    is_machine: bool = False
+    """of an open or a click: the provider itself takes it for a machine's"""
+    source: str = ""
+    """who reports: `ses`, `dsn`, `link` …"""

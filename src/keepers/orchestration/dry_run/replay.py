@@ -1,0 +1,342 @@
+"""Runs a journey over recorded history with a virtual clock, in a store of its own that is thrown away: who would have
+entered, what would have been sent and what not, and where runs would have ended."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import select
+
+from keepers.evaluation.active_queries import ActiveQueries, build
+from keepers.evaluation.changes import changes_after
+from keepers.evaluation.evaluator import Evaluator
+from keepers.evaluation.query_numbers import preview_numbers
+from keepers.evaluation.relay import KIND as CHANGE
+from keepers.evaluation.relay import ChangeBody
+from keepers.journeys.run import GOAL
+from keepers.model.errors import NotFoundError, nearest
+from keepers.model.moments import parse_instant
+from keepers.orchestration.advance import Advancer, Work
+from keepers.orchestration.calendar import Calendar
+from keepers.orchestration.dry_run.recorded_effects import DryRun, Known, Sent
+from keepers.orchestration.effects import EffectCollector
+from keepers.orchestration.journey_index import JourneyIndex
+from keepers.orchestration.message_decisions import Checker
+from keepers.orchestration.work_queue import WorkQueue, agenda
+from keepers.playbook.active_playbook import ActivePlaybook
+from keepers.playbook.load import Playbook
+from keepers.store.database import Store
+from keepers.store.events.log import LogRow
+from keepers.store.journeys import entry_rejections, runs
+from keepers.store.journeys.runs import RunRow
+from keepers.store.migrate import upgrade
+from keepers.store.profiles import consents
+from keepers.store.profiles.suppressions import Suppression
+from keepers.store.schema.journeys import journey_runs
+from keepers.store.schema.messages import messages
+from keepers.store.schema.messages import suppressions as suppressed
+from keepers.warehouse import engagement_times
+
+WEEK = timedelta(days=7)
+WHOLE = 2**62
+_HISTORY = ("import", "backfill")
+"""causes of changes that are history to a live journey, and the very thing to a replay"""
+
+
+class Day(Struct, frozen=True):
+    """A day in UTC; `sent` by channel."""
+
+    day: str
+    entered: int
+    sent: dict[str, int]
+
+
+class Replayed(Struct, frozen=True):
+    """What a journey would have done. Numbers are of customers in the sample, not scaled up."""
+
+    journey: str
+    since: datetime
+    until: datetime
+    customers: int
+    """in the sample"""
+    entered: int
+    refused: dict[str, int]
+    """customers not let in, by reason"""
+    sent: dict[str, int]
+    """by channel"""
+    held: int
+    """messages that waited for the end of quiet hours"""
+    skipped: dict[str, int]
+    """messages not sent, by reason"""
+    calls: int
+    """webhooks that would have been called; each is taken for one that does not answer"""
+    days: tuple[Day, ...]
+    busiest: dict[int, int]
+    """messages within seven days → customers whose fullest week had so many"""
+    goals: int
+    goal_days: tuple[float, float] | None
+    """days from entry to goal: of the middle run, and of nine in ten"""
+    ended: dict[str, int]
+    """runs by the reason they ended"""
+    waiting: dict[str, int]
+    """runs still under way at the end, by step"""
+    unrecorded: tuple[str, ...] = ()
+    """definitions of its entries that have no recorded history: apply the playbook and run `keepers backfill`"""
+
+
+class Replay:
+    """A journey of a playbook, draft or live, ready to be run over the past."""
+
+    def __init__(
+        self, store: Store, answerer: Evaluator, live: ActivePlaybook, playbook: Playbook, zone: ZoneInfo, name: str
+    ) -> None:
+        if name not in playbook.journeys:
+            raise NotFoundError(f"There is no journey “{name}”.{nearest(name, playbook.journeys)}", name=name)
+        self._store = store
+        self._answerer = answerer
+        self._zone = zone
+        self._name = name
+        alone = msgspec.structs.replace(playbook, journeys={name: playbook.journeys[name]})
+        self._live = ActivePlaybook(alone, live.fit, {}, live.fitted_at)
+
+    def run(
+        self, since: datetime, until: datetime, addresses: Mapping[str, str], secret: bytes, share: float = 1.0
+    ) -> Replayed:
+        """From one moment to another, for a stable sample of customers; nothing is performed or kept."""
+        definitions = self._live.definitions()
+        standing = build(definitions, preview_numbers(self._answerer.warehouse, definitions))
+        with _scratch() as store:
+            return self._run(store, standing, since, until, addresses, secret, share)
+
+    def _run(
+        self,
+        store: Store,
+        standing: ActiveQueries,
+        since: datetime,
+        until: datetime,
+        addresses: Mapping[str, str],
+        secret: bytes,
+        share: float,
+    ) -> Replayed:
+        with store.read() as connection:
+            roster = JourneyIndex(connection, self._live, self._zone)
+        people = self._sample(share)
+        canon = self._canon()
+        waiting = self._agenda(roster, standing, people, since, until)
+        known = self._known(people, canon, since, until)
+        playbook = self._live.playbook
+        rehearsal = DryRun(roster, addresses, secret, playbook.contact, playbook.topics, known)
+        shell = _Shell(store, self._answerer, self._zone, rehearsal, roster)
+        work = Work(shell, roster, standing, until)
+        work.until(waiting, until, WHOLE)
+        rehearsal.release_all(until)
+        with store.read() as connection:
+            ids = connection.execute(select(journey_runs.c.id)).scalars().all()
+            made = list(runs.get_many(connection, ids).values())
+            refused = entry_rejections.counts(connection, self._name)
+        unrecorded = [name for name in roster.by_definition if name in standing.asks and standing.asks[name].number < 0]
+        return _told(self._name, since, until, len(people), made, refused, rehearsal, tuple(sorted(unrecorded)))
+
+    def _sample(self, share: float) -> frozenset[int]:
+        """Customers by a stable share of their keys."""
+        rows = self._answerer.warehouse.cursor().execute(
+            "SELECT profile_id, bucket_key FROM profiles WHERE kind = 'person'"
+            " AND profile_id NOT IN (SELECT from_id FROM canon)"
+        )
+        return frozenset(who for who, key in rows.fetchall() if int(key[:8], 16) < share * 2**32)
+
+    def _canon(self) -> dict[int, int]:
+        return dict(self._answerer.warehouse.cursor().execute("SELECT from_id, to_id FROM canon").fetchall())
+
+    def _agenda(
+        self, roster: JourneyIndex, standing: ActiveQueries, people: frozenset[int], since: datetime, until: datetime
+    ) -> WorkQueue:
+        rows = [*self._events(roster, since, until), *self._changes(roster, since, until)]
+        canon = self._canon()
+        rows = [row for row in rows if canon.get(row.profile_id, row.profile_id) in people]
+        found = agenda(rows, roster, canon, since, until)
+        for item in Calendar(self._answerer.warehouse).items(roster, standing, since, until, ()):
+            if item.profile_id in people:
+                found.setdefault(item.profile_id, deque()).append(item)
+        if roster.dated:
+            found = {who: deque(sorted(items, key=lambda i: (i.at, i.seq))) for who, items in found.items()}
+        return found
+
+    def _events(self, roster: JourneyIndex, since: datetime, until: datetime) -> Iterator[LogRow]:
+        """What customers did and became, as if it had come the moment it happened."""
+        events = sorted({*roster.by_event, *roster.interests.events})
+        kinds = ["identify"] if roster.interests.traits else []
+        kinds += ["group"] if roster.interests.accounts else []
+        rows = self._answerer.warehouse.cursor().execute(
+            """
+            SELECT seq, kind, profile_id, other_id, event, time, source, raw
+            FROM tracks
+            WHERE time > $since AND time <= $until
+              AND ((kind IN ('track', 'page', 'screen') AND list_contains($events::VARCHAR[], event))
+                   OR list_contains($kinds::VARCHAR[], kind))
+            ORDER BY seq
+            """,
+            {"since": since, "until": until, "events": events, "kinds": kinds},
+        )
+        for seq, kind, who, other, event, time, source, raw in rows.fetchall():
+            yield LogRow(seq, kind, who, other, event, time, time, time, source, raw.encode())
+
+    def _changes(self, roster: JourneyIndex, since: datetime, until: datetime) -> Iterator[LogRow]:
+        for change in changes_after(self._answerer.warehouse, 0, WHOLE, roster.watched):
+            if change.initial or not since < change.at <= until:
+                continue
+            cause = "" if change.cause.startswith(_HISTORY) else change.cause
+            body = msgspec.json.encode(ChangeBody(change.definition, change.from_stage, change.to_stage, cause))
+            at = change.at
+            # Below zero: the numbers of changes are none of the log's.
+            yield LogRow(-change.n, CHANGE, change.profile_id, None, change.definition, at, at, at, "keepers", body)
+
+    def _known(self, people: frozenset[int], canon: Mapping[int, int], since: datetime, until: datetime) -> Known:
+        said: dict[int, list[Any]] = {}
+        sent: dict[str, list[tuple[datetime, str]]] = {}
+        table = messages.c
+        query = select(table.address_hash, table.counted_at, table.channel).where(
+            table.counted_at > since - timedelta(days=31), table.counted_at <= until,
+            table.is_transactional.is_(False), table.journey != self._name,
+        )  # fmt: skip
+        with self._store.read() as connection:
+            for one in consents.everything(connection):
+                who = canon.get(one.profile_id, one.profile_id)
+                if who in people:
+                    said.setdefault(who, []).append(one)
+            refused = {row[:2]: Suppression(*row) for row in connection.execute(select(suppressed)).all()}
+            for hashed, at, channel in connection.execute(query):
+                sent.setdefault(hashed, []).append((at, channel))
+        for listed in said.values():
+            listed.sort(key=lambda one: one.at)
+        engaged_at = _by_owner(engagement_times.times(self._answerer.warehouse, since, until), people, canon)
+        return Known(said, refused, self._activity(people, canon, since, until), engaged_at, sent)
+
+    def _activity(
+        self, people: frozenset[int], canon: Mapping[int, int], since: datetime, until: datetime
+    ) -> dict[int, list[datetime]]:
+        rows = self._answerer.warehouse.cursor().execute(
+            """
+            SELECT profile_id, time FROM tracks
+            WHERE time > ? AND time <= ? AND source <> 'keepers' AND kind IN ('track', 'page', 'screen')
+            ORDER BY time
+            """,
+            [since - timedelta(days=1), until],
+        )
+        return _by_owner(rows.fetchall(), people, canon)
+
+
+def _by_owner(
+    rows: Sequence[tuple[int, datetime]], people: frozenset[int], canon: Mapping[int, int]
+) -> dict[int, list[datetime]]:
+    """Instants by the customer whose they are now, in the order they come in."""
+    found: dict[int, list[datetime]] = {}
+    for who, at in rows:
+        owner = canon.get(who, who)
+        if owner in people:
+            found.setdefault(owner, []).append(at)
+    return found
+
+
+class _Shell(Advancer):
+    """An advancer whose runs want things from nobody."""
+
+    def __init__(
+        self, store: Store, answerer: Evaluator, zone: ZoneInfo, rehearsal: DryRun, roster: JourneyIndex
+    ) -> None:
+        super().__init__(store, answerer, zone, lambda _: rehearsal, {}, b"")
+        self._rehearsal = rehearsal
+        self.roster = roster
+
+    def checker(self) -> Checker:
+        return self._rehearsal
+
+    def wishes(self) -> EffectCollector:
+        return self._rehearsal
+
+
+@contextmanager
+def _scratch() -> Iterator[Store]:
+    with tempfile.TemporaryDirectory(prefix="keepers-replay-") as folder:
+        store = Store.open(Path(folder))
+        try:
+            upgrade(store)
+            yield store
+        finally:
+            store.close()
+
+
+def _told(
+    name: str,
+    since: datetime,
+    until: datetime,
+    customers: int,
+    made: Sequence[RunRow],
+    refused: Mapping[str, int],
+    rehearsal: DryRun,
+    unrecorded: tuple[str, ...],
+) -> Replayed:
+    entered = Counter(run.entered_at.date() for run in made)
+    sent: dict[Any, Counter[str]] = {}
+    for one in rehearsal.sent:
+        sent.setdefault(one.at.date(), Counter())[one.channel] += 1
+    number = (until.date() - since.date()).days + 1
+    days = [since.date() + timedelta(days=n) for n in range(number)]
+    took = sorted(at for run in made if (at := _to_goal(run)) is not None)
+    return Replayed(
+        journey=name,
+        since=since,
+        until=until,
+        customers=customers,
+        entered=len(made),
+        refused=dict(refused),
+        sent=dict(Counter(one.channel for one in rehearsal.sent)),
+        held=rehearsal.held,
+        skipped=dict(rehearsal.skipped.most_common()),
+        calls=rehearsal.calls,
+        days=tuple(Day(str(day), entered[day], dict(sent.get(day, {}))) for day in days),
+        busiest=_busiest(rehearsal.sent),
+        goals=len(took),
+        goal_days=(round(_cut(took, 50), 2), round(_cut(took, 90), 2)) if took else None,
+        ended=dict(Counter(run.reason for run in made if run.status == "ended").most_common()),
+        waiting=dict(Counter(run.step or "" for run in made if run.status == "active").most_common()),
+        unrecorded=unrecorded,
+    )
+
+
+def _to_goal(run: RunRow) -> float | None:
+    """Days from entry to goal."""
+    at = parse_instant(run.vars[GOAL]) if GOAL in run.vars else run.ended_at if run.reason == "goal" else None
+    return (at - run.entered_at).total_seconds() / 86_400 if at is not None else None
+
+
+def _cut(ordered: Sequence[float], percent: int) -> float:
+    return ordered[0] if len(ordered) == 1 else quantiles(ordered, n=100, method="inclusive")[percent - 1]
+
+
+def _busiest(sent: Sequence[Sent]) -> dict[int, int]:
+    """How many customers had how many messages in their fullest seven days."""
+    by_person: dict[int, list[datetime]] = {}
+    for one in sent:
+        by_person.setdefault(one.profile_id, []).append(one.at)
+    most: Counter[int] = Counter()
+    for times in by_person.values():
+        week: deque[datetime] = deque()
+        fullest = 0
+        for at in sorted(times):
+            week.append(at)
+            while week[0] <= at - WEEK:
+                week.popleft()
+            fullest = max(fullest, len(week))
+        most[fullest] += 1
+    return dict(sorted(most.items()))

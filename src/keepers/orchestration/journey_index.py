@@ -1,0 +1,154 @@
+"""The journeys at work: those in force and the older versions that runs are pinned to, by what they listen to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from keepers.conditions import ast, graph
+from keepers.conditions.compile.one_event import this_event
+from keepers.conditions.definitions import DerivedEvent
+from keepers.conditions.graph import Reads
+from keepers.conditions.parsing.conditions import Parser
+from keepers.journeys.definition import Journey
+from keepers.journeys.entry.definitions import DateEntry, Entry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
+from keepers.journeys.parse import parse_journey
+from keepers.journeys.steps.flow.delay import Delay, Until
+from keepers.journeys.steps.flow.window import Window
+from keepers.playbook.active_playbook import ActivePlaybook
+from keepers.playbook.references import traits_named
+from keepers.store import definitions
+from keepers.store.journeys import runs
+
+KIND = "journey"
+ZONE_TRAITS = ("timezone", "country")
+"""what a customer's zone comes from"""
+Key = tuple[str, int]
+"""journey and version"""
+
+
+class EntryTrigger(Struct, frozen=True):
+    """One way into a journey in force. `condition` is what its trigger must be, None where any will do."""
+
+    journey: Journey
+    n: int
+    entry: Entry
+    condition: ast.Condition | None = None
+
+    @property
+    def question(self) -> str:
+        return f"entry.{self.n}"
+
+
+class JourneyIndex:
+    """Made anew when something was applied. `events` are the playbook's derived events."""
+
+    def __init__(self, connection: Connection, live: ActivePlaybook, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self.playbook = live.playbook
+        self.events: Mapping[str, DerivedEvent] = live.playbook.events
+        self.versions = {key.partition("/")[2]: n for key, n in live.versions.items() if key.startswith(f"{KIND}/")}
+        self.template_versions = {
+            key.partition("/")[2]: n for key, n in live.versions.items() if key.startswith("message/")
+        }
+        self.live = {
+            name: msgspec.structs.replace(journey, version=self.versions.get(name, 0))
+            for name, journey in live.playbook.journeys.items()
+        }
+        self._known: dict[Key, Journey] = {(j.id, j.version): j for j in self.live.values()}
+        self._reads: dict[Key, Reads] = {}
+        self._told: dict[str, frozenset[str] | None] = {}
+        self.by_event: dict[str, list[EntryTrigger]] = {}
+        self.by_definition: dict[str, list[EntryTrigger]] = {}
+        self.dated: list[EntryTrigger] = []
+        for way in self._ways():
+            self._list(way)
+        for key in runs.versions(connection):
+            self.journey(connection, *key)
+        self.interests = self._interests()
+
+    def journey(self, connection: Connection, name: str, version: int) -> Journey:
+        """A journey as of a version: runs go by the one they were entered with."""
+        found = self._known.get((name, version))
+        if found is None:
+            row = next(v for v in definitions.versions(connection, KIND, name) if v.version == version)
+            parsed = parse_journey(msgspec.json.decode(row.body), self._zone)
+            found = self._known[name, version] = msgspec.structs.replace(parsed, version=version)
+        return found
+
+    def reads(self, journey: Journey) -> Reads:
+        """All that can wake a run of this version: what its conditions read, and the traits its steps look at."""
+        key = (journey.id, journey.version)
+        found = self._reads.get(key)
+        if found is None:
+            found = Reads(traits=frozenset(_looked_at(journey)))
+            for condition in journey.questions().values():
+                found |= graph.reads(condition, self.events, self.playbook.rhythm.event)
+            self._reads[key] = found
+        return found
+
+    def traits_told(self, message: str) -> frozenset[str] | None:
+        """The traits a message's texts name, by their first part: what it needs to know of a customer. None for all."""
+        if message not in self._told:
+            self._told[message] = traits_named(self.playbook, message)
+        return self._told[message]
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """The definitions whose changes journeys listen to: `segment:x`, `lifecycle:y`."""
+        return frozenset(self.by_definition) | self.interests.definitions
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._known
+
+    def _ways(self) -> Iterable[EntryTrigger]:
+        for journey in self.live.values():
+            for n, entry in enumerate(journey.entries):
+                condition = None
+                if isinstance(entry, EventEntry) and (entry.where or entry.event in self.events):
+                    condition = this_event(entry.event, Parser(self._zone, refs=True).where(entry.where, "where"))
+                yield EntryTrigger(journey, n, entry, condition)
+
+    def _list(self, way: EntryTrigger) -> None:
+        match way.entry:
+            case EventEntry(event):
+                for name in graph.base_events(event, self.events):
+                    self.by_event.setdefault(name, []).append(way)
+            case SegmentEntry(segment):
+                self.by_definition.setdefault(f"segment:{segment}", []).append(way)
+            case StageEntry(stage):
+                lifecycle = stage.rpartition(".")[0]
+                self.by_definition.setdefault(f"lifecycle:{lifecycle}", []).append(way)
+            case DateEntry() | ScheduleEntry():
+                self.dated.append(way)
+            case _:
+                pass
+
+    def _interests(self) -> Reads:
+        found = Reads()
+        for journey in self._known.values():
+            found |= self.reads(journey)
+        return found
+
+
+def _looked_at(journey: Journey) -> Iterable[str]:
+    """The date traits a journey's delays wait for, and those that say where a customer is, when local time matters."""
+    for step in journey.steps.values():
+        if isinstance(step, Delay) and isinstance(step.delay, Until):
+            if step.delay.until_date:
+                yield step.delay.until_date
+            if step.delay.zone == "customer":
+                yield from ZONE_TRAITS
+        elif isinstance(step, Window) and step.window.zone == "customer":
+            yield from ZONE_TRAITS
+
+
+def trigger_of(event: str, time: str, seq: int, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """What conditions and texts know of a trigger: its properties, and event, time and seq, which win."""
+    return {**properties, "event": event, "time": time, "seq": seq}

@@ -1,0 +1,63 @@
+"""A moved run as rows: how it is kept, the first line of its trail, and what the log is told of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from keepers.journeys.run import Run
+from keepers.store.events.log import SystemEvent
+from keepers.store.journeys.run_history import TrailRow
+from keepers.store.journeys.runs import RunRow
+from keepers.warehouse.profile_lookup import Person
+
+
+def run_of(row: RunRow, person: Person) -> Run:
+    """A stored run as journeys know it, with its customer's present zone."""
+    return Run(
+        row.id, row.journey, row.version, row.profile_id, person.bucket_key, person.zone, row.entered_at, row.step,
+        row.since, row.visits, row.vars, row.trigger, row.state, row.wake_at, row.status, row.reason, row.hops,
+    )  # fmt: skip
+
+
+def row_of(run: Run, before: RunRow, at: datetime, seen_seq: int) -> RunRow:
+    """What is stored of a run that moved at an instant. `seen_seq` is that of the last it said itself, or 0."""
+    return msgspec.structs.replace(
+        before,
+        step=run.step,
+        since=run.since,
+        visits=run.visits,
+        vars=run.vars,
+        state=run.state,
+        wake_at=run.wake_at,
+        status=run.status,
+        reason=run.reason,
+        zone=run.zone,
+        seen_seq=max(seen_seq, before.seen_seq),
+        ended_at=at if run.status == "ended" else None,
+    )
+
+
+def first_line(run: RunRow) -> TrailRow:
+    """How the trail of a run begins."""
+    told: dict[str, Any] = {name: run.trigger[name] for name in ("event", "seq") if name in run.trigger}
+    return TrailRow(run.id, run.entered_at, run.step or "", 1, "entered", "", told)
+
+
+def entered(run: RunRow) -> SystemEvent:
+    """A run's beginning as an event."""
+    about = {"journey": run.journey, "version": run.version}
+    return SystemEvent(run.profile_id, "Journey Entered", run.entered_at, about, hops=run.hops)
+
+
+def told_of(run: Run, what: str, reason: str, at: datetime) -> list[SystemEvent]:
+    """A goal and an end as events. A goal that ends the run is both."""
+    about = {"journey": run.journey, "version": run.version}
+    found = []
+    if what == "goal" or reason == "goal":
+        found.append(SystemEvent(run.profile_id, "Journey Goal Reached", at, about, hops=run.hops + 1))
+    if what == "ended":
+        found.append(SystemEvent(run.profile_id, "Journey Exited", at, {**about, "reason": reason}, hops=run.hops + 1))
+    return found

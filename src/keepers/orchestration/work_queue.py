@@ -1,0 +1,198 @@
+"""What new rows of the log mean for journeys: who might enter and whose runs wake, by customer, in order of time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from keepers.conditions.graph import Reads
+from keepers.evaluation.relay import KIND as CHANGE
+from keepers.evaluation.relay import ChangeBody
+from keepers.journeys.entry.definitions import SegmentEntry, StageEntry
+from keepers.journeys.entry_rules import Cause
+from keepers.model.event import LATE
+from keepers.model.moments import format_instant
+from keepers.orchestration.journey_index import EntryTrigger, JourneyIndex, trigger_of
+from keepers.store.events.log import OWN_SOURCE, LogRow
+from keepers.warehouse.load import TYPED_KINDS, event_properties
+
+ENTER = "enter"
+"""the kind of a log row by which somebody is entered into a journey: by API, command or another journey"""
+ACCIDENTS: tuple[Cause, ...] = ("import", "backfill", "merge")
+"""causes of changes that start no run: nobody is enrolled by accident"""
+_change = msgspec.json.Decoder(ChangeBody).decode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class TriggeredEntry(NamedTuple):
+    """Somebody who might enter. Only what happens `live` starts runs."""
+
+    way: EntryTrigger
+    trigger: dict[str, Any]
+    hops: int = 0
+    cause: Cause = "live"
+
+
+class WorkItem(NamedTuple):
+    """Something to look at, at an instant. `profile_id` is who it is about by now, after merges."""
+
+    at: datetime
+    seq: int
+    profile_id: int
+    candidates: tuple[TriggeredEntry, ...] = ()
+    wakes: tuple[str, str] | None = None
+    """(kind, name) of what happened, for the runs that read it"""
+    merged: tuple[int, int] | None = None
+    """(gone, survivor)"""
+
+
+class Enrolment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body of a log row of kind `enter`."""
+
+    journey: str
+    data: dict[str, Any] = {}
+    cause: str = "api"
+
+
+WorkQueue = dict[int, deque[WorkItem]]
+
+
+def agenda(
+    rows: Sequence[LogRow], roster: JourneyIndex, canon: Mapping[int, int], last: datetime | None, now: datetime
+) -> WorkQueue:
+    """Items by profile, each profile's in order of time.
+
+    What arrived late, or lies ahead, is looked at now; the rest at the instant from which it matters.
+    """
+    found: dict[int, list[WorkItem]] = {}
+    for row in rows:
+        at = instant_of(row)
+        if at > now or (last is not None and at <= last):
+            at = now
+        who = canon.get(row.profile_id, row.profile_id)
+        for item in _items(row, at, who, roster):
+            found.setdefault(item.profile_id, []).append(item)
+    # A merge comes before what else is of its instant: what follows is the survivor's.
+    return {who: deque(sorted(items, key=lambda i: (i.at, i.merged is None, i.seq))) for who, items in found.items()}
+
+
+def instant_of(row: LogRow) -> datetime:
+    """From when a row matters to journeys: history that is filled in comes when it arrives, not when it was."""
+    has_arrived = row.source != OWN_SOURCE and row.kind != "merge"
+    return max(row.time, row.received_at if has_arrived else row.known_at)
+
+
+def _items(row: LogRow, at: datetime, who: int, roster: JourneyIndex) -> Iterable[WorkItem]:
+    reads = roster.interests
+    match row.kind:
+        case "track" | "page" | "screen":
+            ways = roster.by_event.get(row.event, ())
+            wakes = ("event", row.event) if row.event in reads.events else None
+            if ways or wakes:
+                yield WorkItem(at, row.seq, who, tuple(_by_event(row, ways)), wakes)
+        case "identify":
+            traits = _decode(row.body).get("traits") or {}
+            for name in traits if isinstance(traits, dict) else ():
+                if name in reads.traits:
+                    yield WorkItem(at, row.seq, who, wakes=("trait", name))
+        case "group" if reads.accounts:
+            yield WorkItem(at, row.seq, who, wakes=("account", ""))
+        case "merge" if row.other_id is not None:
+            yield WorkItem(at, row.seq, who, wakes=("merge", ""), merged=(row.profile_id, who))
+        case _ if row.kind == CHANGE:
+            yield from _by_change(row, at, who, roster)
+        case _ if row.kind == ENTER:
+            yield from _by_request(row, at, who, roster)
+        case _:
+            pass
+
+
+def _by_event(row: LogRow, ways: Sequence[EntryTrigger]) -> Iterable[TriggeredEntry]:
+    if not ways:
+        return
+    properties = event_properties(row.kind, _decode(row.body)) if row.kind in TYPED_KINDS else {}
+    trigger = trigger_of(row.event, format_instant(row.time), row.seq, properties)
+    # What comes in time is known from its arrival on; only /v1/import is believed to have been known before.
+    is_import = row.known_at < row.received_at and row.received_at - row.time <= LATE
+    for way in ways:
+        yield TriggeredEntry(way, trigger, row.hops, "import" if is_import else "live")
+
+
+def _by_change(row: LogRow, at: datetime, who: int, roster: JourneyIndex) -> Iterable[WorkItem]:
+    change = _change(row.body)
+    candidates = []
+    for way in roster.by_definition.get(change.definition, ()):
+        name, event = _matches(way, change)
+        if name:
+            trigger = trigger_of(
+                event, format_instant(row.time), row.seq,
+                {"name": name, "from": change.from_stage, "to": change.to_stage, "cause": change.cause},
+            )  # fmt: skip
+            cause = next((accident for accident in ACCIDENTS if change.cause.startswith(accident)), "live")
+            candidates.append(TriggeredEntry(way, trigger, row.hops, cast(Cause, cause)))
+    kind, _, name = change.definition.partition(":")
+    listens = name in (roster.interests.segments if kind == "segment" else roster.interests.lifecycles)
+    if candidates or listens:
+        yield WorkItem(at, row.seq, who, tuple(candidates), (kind, name) if listens else None)
+
+
+def _matches(way: EntryTrigger, change: ChangeBody) -> tuple[str, str]:
+    """The name of what was entered or left as the way wants it, and the event it is told as; empty when not."""
+    match way.entry:
+        case SegmentEntry(segment, on):
+            entered = bool(change.to_stage)
+            if entered == (on == "entered"):
+                return segment, "Segment Entered" if entered else "Segment Left"
+        case StageEntry(stage, on):
+            wanted = stage.rpartition(".")[2]
+            moved = change.to_stage if on == "entered" else change.from_stage
+            if moved == wanted and change.from_stage != change.to_stage:
+                return stage, "Stage Entered" if on == "entered" else "Stage Left"
+        case _:
+            pass
+    return "", ""
+
+
+def _by_request(row: LogRow, at: datetime, who: int, roster: JourneyIndex) -> Iterable[WorkItem]:
+    asked = msgspec.json.decode(row.body, type=Enrolment)
+    journey = roster.live.get(asked.journey)
+    if journey is None:
+        return
+    trigger = trigger_of(asked.cause, format_instant(row.time), row.seq, asked.data)
+    yield WorkItem(
+        at, row.seq, who, (TriggeredEntry(EntryTrigger(journey, -1, journey.entries[0]), trigger, row.hops),)
+    )
+
+
+def is_read(reads: Reads, wakes: tuple[str, str]) -> bool:
+    """Whether something that happened can change what a run waits for."""
+    kind, name = wakes
+    match kind:
+        case "event":
+            return name in reads.events
+        case "trait":
+            return name in reads.traits
+        case "segment":
+            return name in reads.segments
+        case "lifecycle":
+            return name in reads.lifecycles
+        case "account":
+            return reads.accounts
+        case _:
+            return True
+
+
+def traits_in(rows: Sequence[LogRow]) -> frozenset[str]:
+    """The traits that some rows change; `*` among them when somebody was merged."""
+    found: set[str] = set()
+    for row in rows:
+        if row.kind == "merge":
+            found.add("*")
+        if row.kind in ("identify", "group"):
+            traits = _decode(row.body).get("traits")
+            found |= traits.keys() if isinstance(traits, dict) else set()
+    return frozenset(found)

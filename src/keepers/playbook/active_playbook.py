@@ -1,0 +1,99 @@
+"""What is in force: the definitions applied last, read back from the operational store."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from keepers.conditions import ast
+from keepers.evaluation.active_queries import Definitions
+from keepers.journeys.definition import Journey
+from keepers.journeys.parse import parse_journey
+from keepers.model.errors import NotFoundError, nearest
+from keepers.playbook.load import Playbook, load_bodies
+from keepers.scores.rhythm import Fit
+from keepers.store import definitions
+from keepers.store.journeys import runs
+
+FIT = ("fit", "rhythm")
+
+
+class ActivePlaybook(Struct, frozen=True):
+    """`versions`: key (`segment/vip`) → version. `fitted_at` is None until a rhythm was fitted and frozen."""
+
+    playbook: Playbook
+    fit: Fit
+    versions: dict[str, int]
+    fitted_at: datetime | None = None
+    pinned: tuple[ast.Condition, ...] = ()
+    """what older versions of journeys that are still walked ask about accounts"""
+
+    def definitions(self) -> Definitions:
+        return definitions_of(self.playbook, self.fit, self.pinned)
+
+
+def definitions_of(playbook: Playbook, fit: Fit, pinned: tuple[ast.Condition, ...] = ()) -> Definitions:
+    """A playbook as the evaluator takes it. What journeys ask about accounts is answered like segments."""
+    asked = tuple(c for journey in playbook.journeys.values() for c in _about_accounts(journey))
+    return Definitions(
+        playbook.events, playbook.segments, playbook.lifecycles, playbook.rhythm, fit, questions=(*asked, *pinned)
+    )
+
+
+def in_force(connection: Connection, zone: ZoneInfo | None = None) -> ActivePlaybook:
+    """The active version of everything."""
+    bodies: dict[str, Any] = {}
+    versions: dict[str, int] = {}
+    fit, fitted_at = Fit(), None
+    for row in definitions.active(connection):
+        if (row.kind, row.id) == FIT:
+            fit, fitted_at = msgspec.json.decode(row.body, type=Fit), row.applied_at
+            continue
+        key = row.kind if row.kind == "rhythm" else f"{row.kind}/{row.id}"
+        bodies[key] = msgspec.json.decode(row.body)
+        versions[key] = row.version
+    return ActivePlaybook(load_bodies(bodies, zone), fit, versions, fitted_at, _pinned(connection, versions, zone))
+
+
+def _pinned(connection: Connection, versions: dict[str, int], zone: ZoneInfo | None) -> tuple[ast.Condition, ...]:
+    found: list[ast.Condition] = []
+    for name, version in runs.versions(connection):
+        if versions.get(f"journey/{name}") != version:
+            rows = definitions.versions(connection, "journey", name)
+            body = next((row.body for row in rows if row.version == version), None)
+            if body is not None:
+                found += _about_accounts(parse_journey(msgspec.json.decode(body), zone))
+    return tuple(found)
+
+
+def _about_accounts(journey: Journey) -> list[ast.Condition]:
+    return [c for c in journey.questions().values() if any(isinstance(part, ast.Account) for part in ast.walk(c))]
+
+
+def freeze_fit(connection: Connection, fit: Fit, now: datetime) -> None:
+    """Makes fitted figures the ones in force, as a version of their own."""
+    definitions.apply(connection, *FIT, msgspec.json.encode(fit).decode(), now)
+
+
+def body_text(body: Any) -> str:
+    """A definition's plain data as canonical JSON, as it is versioned."""
+    return msgspec.json.encode(body, order="sorted").decode()
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """`segment/vip` → (segment, vip); `rhythm` → (rhythm, rhythm)."""
+    kind, _, name = key.partition("/")
+    return kind, name or kind
+
+
+def known(live: ActivePlaybook, name: str) -> Journey:
+    """A journey in force. Raises NotFoundError with the nearest names."""
+    found = live.playbook.journeys.get(name)
+    if found is None:
+        raise NotFoundError(f"There is no journey “{name}” in force.{nearest(name, live.playbook.journeys)}")
+    return found

@@ -1,0 +1,169 @@
+"""The shipped lifecycle templates: what there is, what each needs, and what it cannot see yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+from msgspec import Struct
+
+from keepers.conditions import graph
+from keepers.conditions.ast import Condition
+from keepers.conditions.definitions import DerivedEvent, Segment, Stage
+from keepers.conditions.schema import Schema
+from keepers.model.errors import NotFoundError, nearest
+from keepers.model.texts import Kind, Text
+from keepers.playbook.load import Playbook, load, read_file
+from keepers.playbook.reach import helping, possible
+
+FOLDER = Path(__file__).parents[1] / "templates"
+VOCABULARY = "vocabulary.yaml"
+ALWAYS = frozenset({"event:purchase", "segment:active", "segment:slipping", "segment:lost"})
+"""What every workspace gets: the rhythm is taken from purchases, and these are what it is for."""
+
+
+class Template(Struct, frozen=True):
+    """A shipped lifecycle. `words` are the derived events it asks about → the events usually mapped to each."""
+
+    id: str
+    name: Text
+    description: Text
+    of: Kind
+    stages: tuple[Stage, ...]
+    lifecycles: tuple[str, ...]
+    """its own id first, then those shipped with it: phases of the same customers, or their people"""
+    words: dict[str, tuple[str, ...]]
+
+
+class BlindWord(Struct, frozen=True):
+    """A word nothing that has arrived is mapped to.
+
+    `stages` (as lifecycle.stage) ask about it, themselves or through a segment; of these nobody can be in
+    `empty` with what arrives now. `events` are those to send, or to map one's own beside.
+    """
+
+    word: str
+    name: Text
+    events: tuple[str, ...]
+    stages: tuple[str, ...]
+    empty: tuple[str, ...]
+
+
+@cache
+def shipped() -> Playbook:
+    """All lifecycle templates and the vocabulary as one playbook, without the starter journeys in a folder below."""
+    return load(FOLDER, below=False)
+
+
+@cache
+def templates() -> dict[str, Template]:
+    """The templates by id, in the order of MISSION §1."""
+    order = (
+        "three-phase",
+        "funnel",
+        "value",
+        "finders-keepers",
+        "attract-advocate",
+        "acquisition-advocacy",
+        "discovery-referral",
+        "four-stage",
+        "six-stage",
+        "journey",
+        "b2b",
+    )
+    found = {t.id: t for t in (_read(p) for p in sorted(FOLDER.glob("*.yaml"))) if t is not None}
+    return {name: found[name] for name in sorted(found, key=lambda n: order.index(n) if n in order else len(order))}
+
+
+def template(name: str) -> Template:
+    """One template. Raises NotFoundError with the nearest names."""
+    known = templates()
+    if name not in known:
+        raise NotFoundError(f"There is no lifecycle template “{name}”.{nearest(name, known)}")
+    return known[name]
+
+
+def _read(path: Path) -> Template | None:
+    data = read_file(path, path.name).data
+    about = data.get("template")
+    if about is None:
+        return None  # the vocabulary, or a companion of another template
+    own = [entry["id"] for entry in data["lifecycles"]]
+    main = shipped().lifecycles[own[0]]
+    return Template(
+        id=about["id"],
+        name=about["name"],
+        description=about["description"],
+        of=main.of,
+        stages=main.stages,
+        lifecycles=(*own, *about.get("also", ())),
+        words={word: tuple(events) for word, events in about["words"].items()},
+    )
+
+
+def needed(lifecycles: Iterable[str]) -> frozenset[str]:
+    """The ids (`event:…`, `segment:…`, `lifecycle:…`) that shipped lifecycles need, themselves included."""
+    playbook = shipped()
+    found: set[str] = set()
+    waiting = [f"lifecycle:{name}" for name in lifecycles] + sorted(ALWAYS)
+    while waiting:
+        node = waiting.pop()
+        if node in found:
+            continue
+        found.add(node)
+        kind, _, name = node.partition(":")
+        if kind == "event":
+            continue
+        definition = playbook.segments[name] if kind == "segment" else playbook.lifecycles[name]
+        reads = graph.reads_of(definition, playbook.events)
+        waiting += [*reads.definitions, *(f"event:{word}" for word in reads.words)]
+    return frozenset(found)
+
+
+def blind_words(template: Template, schema: Schema, playbook: Playbook | None = None) -> list[BlindWord]:
+    """Which of a template's words cannot be seen with what has arrived, and what stops working.
+
+    `playbook` is the workspace's own, where its words are mapped; the shipped vocabulary stands in for what
+    it does not define.
+    """
+    base = shipped()
+    words = {**base.events, **(playbook.events if playbook else {})}
+    segments = {**base.segments, **(playbook.segments if playbook else {})}
+    own = {**base.lifecycles, **(playbook.lifecycles if playbook else {})}
+    lifecycles = [own[name] for name in template.lifecycles if name in own]
+
+    def seen(name: str) -> bool:
+        sources = {s.event for s in words[name].sources} if name in words else {name}
+        return not sources.isdisjoint(schema.events)
+
+    stages = [
+        (f"{x.id}.{s.id}", _asked(s.when, words, segments), s.when, possible(s.when, segments, seen))
+        for x in lifecycles
+        for s in x.stages
+    ]
+    return [
+        BlindWord(
+            word=word,
+            name=words[word].name,
+            events=tuple(dict.fromkeys(s.event for s in words[word].sources)),
+            stages=tuple(name for name, asked, _, _ in stages if word in asked),
+            empty=tuple(name for name, _, when, can_hold in stages if not can_hold and word in helping(when, segments)),
+        )
+        for word in words
+        if not seen(word) and any(word in asked for _, asked, _, _ in stages)
+    ]
+
+
+def _asked(condition: Condition, words: Mapping[str, DerivedEvent], segments: Mapping[str, Segment]) -> frozenset[str]:
+    """The words a condition asks about, itself or through segments."""
+    reads = graph.reads(condition, words)
+    found, waiting, looked = reads.words, set(reads.segments), set[str]()
+    while waiting:
+        name = waiting.pop()
+        looked.add(name)
+        if name in segments:
+            reads = graph.reads(segments[name].who, words)
+            found |= reads.words
+            waiting |= reads.segments - looked
+    return found

@@ -1,0 +1,298 @@
+"""Puts a message together from its text, layout and snippets, and keeps Liquid apart from what surrounds it.
+
+A text is cut into pieces: Liquid, and what lies between. Snippets and the layout are put in place as text, so that
+e-mail markup is compiled as a whole. Then Liquid is swapped for plain words that no markup language minds, and put
+back into what was made of the rest. Every piece knows which text and line it came from.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+
+from msgspec import Struct
+
+from keepers.model.errors import nearest
+from keepers.render.errors import RenderError
+from keepers.render.liquid.tags import END_INLINE, INLINE
+
+MOST_WOVEN = 1_000_000
+_LIQUID = re.compile(
+    r"\{%-?\s*(?P<block>raw|doc)\s*-?%\}.*?\{%-?\s*end(?P=block)\s*-?%\}"
+    r"|\{\{.*?\}\}"
+    r"|\{%-?\s*(?P<name>\#|\w+)?(?P<rest>.*?)%\}",
+    re.DOTALL,
+)
+_IN_COMMENT = re.compile(
+    r"\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}|\{%-?\s*(?P<name>(?:end)?comment)\b.*?(?P<trim>-?)%\}", re.DOTALL
+)
+_VERBATIM = re.compile(r"\{%-?\s*(?:raw|doc)\b")
+_MOST_VERBATIM = 200
+_BLOCKS = frozenset({"if", "unless", "case", "for", "tablerow", "capture", "ifchanged"})
+_RENDER = re.compile(r"""\s*(?P<quote>['"])(?P<id>.*?)(?P=quote)""", re.DOTALL)
+_CONTENT = re.compile(r"\{\{-?\s*content\s*-?\}\}")
+
+
+class Piece(Struct, frozen=True):
+    text: str
+    is_liquid: bool
+    part: str
+    """whose text it is: `body`, `layout letter`, `snippet footer`"""
+    line: int
+
+
+class SourceText(Struct, frozen=True):
+    """A text of a message or snippet, and what to call it."""
+
+    name: str
+    text: str
+
+
+def pieces(part: SourceText) -> Iterator[Piece]:
+    """A text cut into Liquid and what lies between. A comment is one piece, left out."""
+    text, at = part.text, 0
+    line = 1
+    _refuse_unclosed(part)
+    while True:
+        found = _LIQUID.search(text, at)
+        if found is None:
+            break
+        start, end = found.span()
+        if start > at:
+            yield Piece(text[at:start], False, part.name, line)
+            line += text.count("\n", at, start)
+        if found["name"] == "comment":
+            end, trims = _end_of_comment(part, start, end, line)
+            if trims:
+                yield Piece(trims, True, part.name, line)
+        else:
+            yield Piece(text[start:end], True, part.name, line)
+        line += text.count("\n", start, end)
+        at = end
+    if at < len(text):
+        yield Piece(text[at:], False, part.name, line)
+
+
+def _refuse_unclosed(part: SourceText) -> None:
+    """What is never closed would be looked for again from every place; so it is found first. Raises RenderError."""
+    for opening, closing in (("{{", "}}"), ("{%", "%}")):
+        at = part.text.find(opening, part.text.rfind(closing) + 1)
+        if at >= 0:
+            line = part.text.count("\n", 0, at) + 1
+            raise RenderError(f"{opening} is not closed by {closing}", part=part.name, line=line)
+    if len(_VERBATIM.findall(part.text)) > _MOST_VERBATIM:
+        raise RenderError(f"more than {_MOST_VERBATIM} blocks of {{% raw %}}", part=part.name)
+
+
+def _end_of_comment(part: SourceText, start: int, at: int, line: int) -> tuple[int, str]:
+    """Where a comment ends, and an empty one in its stead if it trims the white space around it."""
+    depth = 1
+    for tag in _IN_COMMENT.finditer(part.text, at):
+        if tag["name"]:
+            depth += 1 if tag["name"] == "comment" else -1
+        if depth == 0:
+            before, after = "-" if part.text.startswith("{%-", start) else "", tag["trim"]
+            return tag.end(), f"{{%{before} comment %}}{{% endcomment {after}%}}" if before or after else ""
+    raise RenderError("a comment is not closed by {% endcomment %}", part=part.name, line=line)
+
+
+def weave(part: SourceText, layout: SourceText | None, snippet: Callable[[str], SourceText | None]) -> list[Piece]:
+    """The pieces of a whole message. Raises RenderError for a snippet that is not there or contains itself."""
+    woven: list[Piece] = []
+    size = 0
+    for piece in _woven(part, layout, snippet, ()):
+        size += len(piece.text)
+        if size > MOST_WOVEN:
+            raise RenderError(f"with its snippets longer than {MOST_WOVEN:,} characters", part=part.name)
+        woven.append(piece)
+    return woven
+
+
+def _woven(
+    part: SourceText, layout: SourceText | None, snippet: Callable[[str], SourceText | None], inside: tuple[str, ...]
+) -> Iterator[Piece]:
+    if layout is not None:
+        for piece in _woven(layout, None, snippet, inside):
+            if piece.is_liquid and piece.part == layout.name and _CONTENT.fullmatch(piece.text):
+                yield from _woven(part, None, snippet, inside)
+            else:
+                yield piece
+        return
+    for piece in pieces(part):
+        if not piece.is_liquid or (id_ := rendered(piece.text)) is None:
+            yield piece
+            continue
+        if id_ in inside:
+            raise RenderError(f"the snippet “{id_}” contains itself", part=piece.part, line=piece.line)
+        found = snippet(id_)
+        if found is None:
+            raise RenderError(
+                f"there is no snippet “{id_}”. Write it under snippets:", part=piece.part, line=piece.line
+            )
+        opening, closing = _inlined(piece.text)
+        yield Piece(opening, True, piece.part, piece.line)
+        yield from _woven(found, None, snippet, (*inside, id_))
+        yield Piece(closing, True, piece.part, piece.line)
+
+
+def holds_content(layout: SourceText) -> bool:
+    """Whether {{ content }} stands in a layout."""
+    return any(p.is_liquid and _CONTENT.fullmatch(p.text) for p in pieces(layout))
+
+
+def rendered(tag: str) -> str | None:
+    """The id in `{% render 'id' %}`; None for other Liquid."""
+    found = _LIQUID.fullmatch(tag)
+    if found is None or found["name"] != "render":
+        return None
+    name = _RENDER.match(found["rest"])
+    return name["id"] if name else None
+
+
+def unknown_snippet(id_: str, known: object) -> str:
+    """The sentence about a snippet that is not there."""
+    return f"there is no snippet “{id_}”.{nearest(id_, known)}"
+
+
+def _inlined(tag: str) -> tuple[str, str]:
+    """The tags that stand around a snippet's text, white space trimmed as the original says."""
+    opening = re.sub(r"^(\{%-?\s*)render\b", rf"\g<1>{INLINE}", tag)
+    ends_trimmed = opening.endswith("-%}")
+    if ends_trimmed:
+        opening = opening[:-3] + "%}"
+    return opening, "{% " + END_INLINE + (" -%}" if ends_trimmed else " %}")
+
+
+class Placeholders:
+    """Liquid swapped for plain words. A word is letters and digits, so it stands anywhere in markup."""
+
+    def __init__(self, woven: list[Piece]) -> None:
+        everything = "".join(p.text for p in woven)
+        self._stem = next(s for n in range(1000) if (s := f"zq{n}q") not in everything)
+        self._pattern = re.compile(rf"{self._stem}(\d+)z")
+        self.liquid: list[Piece] = []
+        self._dropped: set[int] = set()
+        self._woven = woven
+        self._starts: list[int] = []
+        texts: list[str] = []
+        length = 0
+        for piece in woven:
+            texts.append(self.word(piece) if piece.is_liquid else piece.text)
+            self._starts.append(length)
+            length += len(texts[-1])
+        self.text = "".join(texts)
+
+    def word(self, piece: Piece) -> str:
+        """A word for a piece of Liquid."""
+        self.liquid.append(piece)
+        return f"{self._stem}{len(self.liquid) - 1}z"
+
+    def tag(self, text: str, like: Piece | None = None) -> str:
+        """A word for Liquid that nobody wrote."""
+        return self.word(Piece(text, True, like.part if like else "", like.line if like else 0))
+
+    def origin(self, offset: int) -> tuple[str, int | None]:
+        """Part and line of what stands at an offset of `text`."""
+        n = bisect_right(self._starts, max(offset, 0)) - 1
+        if n < 0:
+            return "body", None
+        piece, start = self._woven[n], self._starts[n]
+        inside = 0 if piece.is_liquid else piece.text.count("\n", 0, offset - start)
+        return piece.part, piece.line + inside
+
+    def drop(self, text: str) -> None:
+        """The Liquid in a text is left out on purpose."""
+        self._dropped |= {int(m[1]) for m in self._pattern.finditer(text)}
+
+    def found_in(self, text: str) -> list[tuple[str, Piece]]:
+        """The words of a text, and the Liquid they stand for."""
+        return [(m[0], self.liquid[int(m[1])]) for m in self._pattern.finditer(text)]
+
+    def in_(self, text: str) -> list[Piece]:
+        """The Liquid whose words stand in a text, in order."""
+        return [self.liquid[int(m[1])] for m in self._pattern.finditer(text)]
+
+    def silent(self) -> re.Pattern[str]:
+        """Finds the words of Liquid that prints nothing itself: tags, not {{ values }}."""
+        numbers = "|".join(str(n) for n, piece in enumerate(self.liquid) if piece.text.startswith("{%"))
+        return re.compile(rf"{self._stem}(?:{numbers or 'none'})z")
+
+    def closes_itself(self, text: str) -> bool:
+        """Whether every block begun in a text ends in it."""
+        depth = 0
+        for _, piece in self.found_in(text):
+            tag = _LIQUID.fullmatch(piece.text)
+            name = (tag["name"] if tag else None) or ""
+            depth += (name in _BLOCKS or name == INLINE) - name.startswith("end")
+            if depth < 0 or (depth == 0 and name in ("else", "elsif", "when")):
+                return False
+        return depth == 0
+
+    def missing(self, text: str) -> list[Piece]:
+        """Liquid whose words a text has lost."""
+        there = {int(m[1]) for m in self._pattern.finditer(text)} | self._dropped
+        return [piece for n, piece in enumerate(self.liquid) if n not in there]
+
+    def put_back(self, text: str) -> TemplateSource:
+        """A text with its Liquid in place again."""
+        out: list[str] = []
+        starts: list[int] = []
+        origins: list[Piece] = []
+        at = length = 0
+        for found in self._pattern.finditer(text):
+            piece = self.liquid[int(found[1])]
+            between = text[at : found.start()]
+            out += (between, piece.text)
+            starts.append(length + len(between))
+            origins.append(piece)
+            length += len(between) + len(piece.text)
+            at = found.end()
+        out.append(text[at:])
+        return TemplateSource("".join(out), starts, origins)
+
+
+class TemplateSource(Struct, frozen=True):
+    """A template's source, and where its Liquid was written."""
+
+    source: str
+    starts: list[int]
+    origins: list[Piece]
+
+    def origin(self, offset: int) -> tuple[str, int | None]:
+        """Part and line of the Liquid at, or last before, an offset."""
+        n = bisect_right(self.starts, offset) - 1
+        if n < 0:
+            return "", None
+        piece = self.origins[n]
+        return piece.part, piece.line or None
+
+    def unclosed(self) -> tuple[str, int | None]:
+        """Part and line of the innermost block that has no end."""
+        open_: list[tuple[str, Piece]] = []
+        for piece in self.origins:
+            tag = _LIQUID.fullmatch(piece.text)
+            name = (tag["name"] if tag else None) or ""
+            if name in _BLOCKS:
+                open_.append((name, piece))
+            elif name.startswith("end") and open_ and open_[-1][0] == name[3:]:
+                open_.pop()
+        return (open_[-1][1].part, open_[-1][1].line) if open_ else ("", None)
+
+    def alone(self) -> Iterator[tuple[str, Piece]]:
+        """Each piece of Liquid as a template of its own, its block closed; parts of a block are left out."""
+        for piece in self.origins:
+            tag = _LIQUID.fullmatch(piece.text)
+            name = (tag["name"] if tag else None) or ""
+            if not name.startswith("end") and name not in ("else", "elsif", "when", INLINE):
+                yield piece.text + (f"{{% end{name} %}}" if name in _BLOCKS else ""), piece
+
+
+def plain(woven: list[Piece]) -> TemplateSource:
+    """A template's source where nothing is compiled in between."""
+    starts: list[int] = []
+    length = 0
+    for piece in woven:
+        starts.append(length)
+        length += len(piece.text)
+    return TemplateSource("".join(p.text for p in woven), starts, woven)

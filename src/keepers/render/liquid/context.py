@@ -1,0 +1,184 @@
+"""Time, output, scopes of one rendering (rendercontext)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TextIO, cast
+from zoneinfo import ZoneInfo
+
+from liquid import BoundTemplate, RenderContext
+from liquid.exceptions import LiquidError, OutputStreamLimitError
+from liquid.token import Token
+from liquid.undefined import UNDEFINED
+
+from keepers.render.outbound import Outbound
+
+MOST_OUTPUT = 1_000_000
+"""characters of one part of a message"""
+
+
+MOST_TIME = 1.0
+"""seconds of wall time for all parts of a message together"""
+
+
+_SPECIAL_NAMES = frozenset({"size", "first", "last"})
+
+
+class LimitError(LiquidError):
+    """A template went over one of the limits."""
+
+
+class MessageContext:
+    """What rendering one message may use: its locale, moment, links, and the time left."""
+
+    __slots__ = ("clock", "currency", "deadline", "locale", "now", "outbound", "zone")
+
+    def __init__(
+        self,
+        locale: str = "en",
+        outbound: Outbound | None = None,
+        *,
+        clock: Callable[[], float],
+        now: datetime | None = None,
+        zone: ZoneInfo | None = None,
+        currency: str = "",
+    ) -> None:
+        self.clock = clock
+        self.deadline = clock() + MOST_TIME
+        self.locale = locale
+        self.outbound = outbound or Outbound(None, ())
+        self.now = now
+        self.zone = zone
+        self.currency = currency
+
+    def tick(self) -> None:
+        if self.clock() > self.deadline:
+            raise LimitError(f"rendering took longer than {MOST_TIME:g} s; simplify the loops", token=None)
+
+
+class Output:
+    """Where a template writes, up to a limit."""
+
+    __slots__ = ("parts", "room")
+
+    def __init__(self, room: int = MOST_OUTPUT) -> None:
+        self.parts: list[str] = []
+        self.room = room
+
+    def write(self, text: str) -> int:
+        self.room -= len(text)
+        if self.room < 0:
+            raise OutputStreamLimitError(f"the text grew beyond {MOST_OUTPUT:,} characters", token=None)
+        self.parts.append(text)
+        return len(text)
+
+    def getvalue(self) -> str:
+        return "".join(self.parts)
+
+
+class Scope:
+    """Names by where they are looked for, the innermost first. Misses are common, and cost no exception here."""
+
+    __slots__ = ("maps",)
+
+    def __init__(self, *maps: Mapping[Any, Any]) -> None:
+        self.maps = list(maps)
+
+    def get(self, name: object, default: object = None) -> object:
+        for names in self.maps:
+            found = names.get(name, UNDEFINED)
+            if found is not UNDEFINED:
+                return found
+        return default
+
+    def __getitem__(self, name: object) -> object:
+        found = self.get(name, UNDEFINED)
+        if found is UNDEFINED:
+            raise KeyError(name)
+        return found
+
+    def size(self) -> int:
+        return len(self.maps)
+
+    def push(self, names: Mapping[Any, Any]) -> None:
+        self.maps.insert(0, names)
+
+    def pop(self) -> Mapping[Any, Any]:
+        return self.maps.pop(0)
+
+
+class Context(RenderContext):
+    """What a template sees while it is rendered. Its variables are those given: python-liquid's own clock (`now`,
+    `today`) is left out."""
+
+    __slots__ = ("letter",)
+
+    def __init__(
+        self,
+        template: BoundTemplate,
+        names: Mapping[str, Any],
+        letter: MessageContext,
+        *,
+        outer: Context | None = None,
+        carried_rounds: int = 1,
+        carried_size: int = 0,
+    ) -> None:
+        # All of the original's fields, without what only tags need that are not offered here.
+        self.env = template.env
+        self.template = template
+        self.locals = {}
+        self.globals = names
+        self.counters = {}
+        self.scope = Scope(self.locals, names, self.counters)  # type: ignore[assignment]
+        self.tag_namespace = {"cycles": {}, "ifchanged": "", "stopindex": {}}
+        self.loops = []
+        self.disabled_tags = []
+        self.autoescape = self.env.autoescape
+        self._copy_depth = 0 if outer is None else outer._copy_depth + 1
+        self.parent_context = outer
+        self.loop_iteration_carry = carried_rounds
+        self.local_namespace_size_carry = carried_size
+        self.letter = letter
+
+    def inner(self, given: dict[str, Any]) -> Context:
+        """The context of a snippet: what is given to it and to the whole letter, no variables assigned around it.
+
+        `given` may change afterwards, as it does from round to round of `{% render … for … %}`.
+        """
+        if self._copy_depth > self.env.context_depth_limit:
+            raise LimitError("snippets are nested too deeply", token=None)
+        rounds = self.loop_iteration_carry
+        for loop in self.loops:
+            rounds *= loop.length
+        names = self.globals
+        inside = Context(
+            self.template,
+            names,
+            self.letter,
+            outer=self,
+            carried_rounds=rounds,
+            carried_size=self.get_size_of_locals(),
+        )
+        if given:
+            cast(Scope, inside.scope).maps.insert(1, given)
+            inside.globals = Scope(given, names)  # type: ignore[assignment]
+        return inside
+
+    def get(self, path: list[object], *, token: Token | None, default: object = UNDEFINED) -> object:
+        """As the original, with a short way for names in plain data."""
+        found: Any = self.scope.get(cast(str, path[0]), UNDEFINED)
+        for name in path[1:]:
+            if type(found) is not dict or type(name) is not str or name in _SPECIAL_NAMES:
+                return super().get(path, token=token, default=default)
+            found = found.get(name, UNDEFINED)
+        if found is not UNDEFINED:
+            return found
+        return default if default is not UNDEFINED else self.env.undefined(str(path[0]), token=token)
+
+    def filter(self, name: str, token: Token | None) -> Callable[..., object]:
+        self.letter.tick()
+        return super().filter(name, token)
+
+    def get_buffer(self, buf: TextIO | None = None) -> Any:
+        return Output(buf.room if isinstance(buf, Output) else MOST_OUTPUT)

@@ -1,0 +1,279 @@
+"""Filters beyond the standard: money, numbers, dates, plurals and lists as the customer's language writes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from babel import dates, lists, numbers
+from dateutil import parser as dates_in_words
+from liquid.exceptions import FilterArgumentError
+from liquid.filter import with_context
+from liquid.undefined import is_undefined
+
+from keepers.i18n.locales import babel_locale
+from keepers.render.liquid.context import Context, MessageContext
+from keepers.render.liquid.sandbox import Sandbox
+
+_STYLES = ("short", "medium", "long", "full")
+_MOST_FORMAT = 100
+_CATEGORIES = ("zero", "one", "two", "few", "many", "other")
+# Whole numbers that show every plural category a language uses for them.
+_SAMPLE = (*range(201), 1000, 1_000_000)
+_LARGEST = Decimal(10) ** 18
+
+
+def register(sandbox: Sandbox) -> None:
+    """Adds these filters to an environment, in place of its own `date`."""
+    for name, function in FILTERS.items():
+        sandbox.add_filter(name, function)
+
+
+def _letter(context: Any) -> MessageContext:
+    return cast(Context, context).letter
+
+
+@with_context
+def money(value: Any, currency: Any = None, digits: Any = None, *, context: Any) -> str:
+    """`{{ trigger.total | money: trigger.currency }}` → 1 234,50 zł. Without a currency: the letter's, else a number.
+
+    An absent value is an empty text; what is no number stays as it is.
+    """
+    letter = _letter(context)
+    amount = _amount(value)
+    if amount is None:
+        return _as_is(value)
+    code = str(currency or letter.currency or "").upper()
+    if not (len(code) == 3 and code.isascii() and code.isalpha()):
+        return _number(amount, 2, letter.locale)
+    return _money(amount, code, _digits(digits), letter.locale)
+
+
+@with_context
+def number(value: Any, digits: Any = None, *, context: Any) -> str:
+    """`{{ 1234.5 | number }}` → 1,234.5; with digits exactly as many after the point."""
+    amount = _amount(value)
+    return _as_is(value) if amount is None else _number(amount, _digits(digits), _letter(context).locale)
+
+
+@with_context
+def percent(value: Any, digits: Any = 0, *, context: Any) -> str:
+    """`{{ 0.15 | percent }}` → 15%"""
+    amount = _amount(value)
+    if amount is None:
+        return _as_is(value)
+    pattern = "#,##0" + ("." + "0" * places if (places := _digits(digits) or 0) else "")
+    locale = babel_locale(_letter(context).locale)
+    own = locale.percent_formats[None].pattern
+    return numbers.format_percent(amount, format=own.replace("#,##0", pattern, 1), locale=locale)
+
+
+@with_context
+def pluralize(value: Any, *forms: Any, context: Any, **named: Any) -> str:
+    """`{{ n }} {{ n | pluralize: 'товар', 'товара', 'товаров' }}`: the form CLDR's rules want for n.
+
+    Forms stand in the order zero, one, two, few, many, other, as far as the language has them for whole numbers
+    (en: one, other; pl, ru: one, few, many; zh: other), or are named: `one: 'item', other: 'items'`.
+    """
+    letter = _letter(context)
+    amount = _amount(value) or Decimal(0)
+    given = {k: str(v) for k, v in named.items() if k in _CATEGORIES}
+    order = plural_categories(letter.locale)
+    given.update({name: str(form) for name, form in zip(order, forms, strict=False) if name not in given})
+    if not given:
+        raise FilterArgumentError("pluralize needs the forms of the word", token=None)
+    wanted = babel_locale(letter.locale).plural_form(cast(Any, abs(_plain(amount))))
+    if wanted not in given and wanted == "other":
+        # Fractions: 1,5 товара, where the form of `few` is the genitive singular.
+        wanted = "few" if letter.locale[:2] in ("ru", "uk", "be") else "many"
+    return given.get(wanted) or given.get("other") or list(given.values())[-1]
+
+
+@lru_cache(maxsize=256)
+def plural_categories(locale: str) -> tuple[str, ...]:
+    """The plural categories a language uses for whole numbers, in CLDR's order."""
+    form = babel_locale(locale).plural_form
+    used = {form(n) for n in _SAMPLE} if locale[:2] not in ("it", "fr", "es", "pt", "ca") else {"one", "other"}
+    return tuple(name for name in _CATEGORIES if name in used)
+
+
+@with_context
+def date_(value: Any, form: Any = "medium", *, context: Any) -> str:
+    """A date in the customer's language and zone.
+
+    `form` is short, medium, long or full; a pattern with % as strftime has it, its names of days and months in the
+    customer's language; or a CLDR pattern (d MMMM). `'now' | date` is the letter's moment. What is no date stays.
+    """
+    letter = _letter(context)
+    if value is None or is_undefined(value):
+        return ""
+    if is_undefined(form):
+        return str(value)
+    moment = _moment(value, letter)
+    if moment is None:
+        return str(value)
+    pattern = str(form)
+    if len(pattern) > _MOST_FORMAT:
+        raise FilterArgumentError(f"a date's format is longer than {_MOST_FORMAT} characters", token=None)
+    locale = babel_locale(letter.locale)
+    if pattern in _STYLES:
+        return dates.format_date(moment, pattern, locale=locale)
+    if "%" in pattern or not pattern:
+        return _strftime(moment, pattern, letter.locale)
+    return dates.format_datetime(moment, pattern, locale=locale)
+
+
+@with_context
+def time_(value: Any, form: Any = "short", *, context: Any) -> str:
+    """A time of day in the customer's language and zone: short, medium, or a CLDR pattern (HH:mm)."""
+    letter = _letter(context)
+    moment = None if value is None or is_undefined(value) else _moment(value, letter)
+    if moment is None:
+        return "" if value is None or is_undefined(value) else str(value)
+    return dates.format_time(moment, str(form)[:_MOST_FORMAT], locale=babel_locale(letter.locale))
+
+
+@with_context
+def list_(value: Any, style: Any = "standard", *, context: Any) -> str:
+    """`{{ names | list }}` → Ann, Bob and Carl; `list: 'or'` for alternatives."""
+    if isinstance(value, str) or not isinstance(value, list | tuple):
+        return _as_is(value)
+    items = [str(v) for v in value if v not in (None, "")]
+    kind = "or" if str(style) == "or" else "standard"
+    return lists.format_list(items, style=cast(Any, kind), locale=babel_locale(_letter(context).locale))
+
+
+@with_context
+def country(value: Any, *, context: Any) -> str:
+    """The name of a country in the customer's language: `{{ 'PL' | country }}` → Poland."""
+    name = babel_locale(_letter(context).locale).territories.get(str(value or "").upper())
+    return cast(str, name) if name else _as_is(value)
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "money": money,
+    "number": number,
+    "percent": percent,
+    "pluralize": pluralize,
+    "date": date_,
+    "time": time_,
+    "list": list_,
+    "country": country,
+}
+
+
+def _as_is(value: Any) -> str:
+    return "" if value is None or is_undefined(value) else str(value)
+
+
+def _amount(value: Any) -> Decimal | None:
+    """A number, or a text that is one; None for anything else and for what no price or count can be."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    text = str(value).strip()
+    try:
+        amount = Decimal(text) if len(text) <= 40 else None
+    except InvalidOperation:
+        return None
+    return amount if amount is not None and amount.is_finite() and abs(amount) < _LARGEST else None
+
+
+def _plain(amount: Decimal) -> Decimal | int:
+    return int(amount) if amount == amount.to_integral_value() else amount
+
+
+def _digits(value: Any) -> int | None:
+    if value is None or is_undefined(value):
+        return None
+    try:
+        return min(max(int(value), 0), 10)
+    except (TypeError, ValueError):
+        raise FilterArgumentError("the number of digits is a whole number", token=None) from None
+
+
+@lru_cache(maxsize=8192)
+def _money(amount: Decimal, currency: str, digits: int | None, locale: str) -> str:
+    known = babel_locale(locale)
+    if digits is None:
+        return numbers.format_currency(amount, currency, locale=known)
+    pattern = known.currency_formats["standard"].pattern
+    shown = "#,##0" + ("." + "0" * digits if digits else "")
+    return numbers.format_currency(
+        amount, currency, format=pattern.replace("#,##0.00", shown), locale=known, currency_digits=False
+    )
+
+
+@lru_cache(maxsize=8192)
+def _number(amount: Decimal, digits: int | None, locale: str) -> str:
+    form = None if digits is None else "#,##0" + ("." + "0" * digits if digits else "")
+    return numbers.format_decimal(amount, format=form, locale=babel_locale(locale))
+
+
+def _moment(value: Any, letter: MessageContext) -> datetime | None:
+    """The moment on the customer's clock. A day without a time stays that day."""
+    found: datetime | date | None = letter.now if value in ("now", "today") else _read(value)
+    if not isinstance(found, datetime):
+        return datetime.combine(found, time()) if found is not None else None
+    if letter.zone is None:
+        return found
+    aware = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    try:
+        return aware.astimezone(letter.zone).replace(tzinfo=None)
+    except OverflowError:
+        return found
+
+
+def _read(value: Any) -> datetime | date | None:
+    if isinstance(value, datetime | date):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, int | float) or (value.isascii() and value.isdigit() and len(value) < 14):
+        try:
+            return datetime.fromtimestamp(float(value), ZoneInfo("UTC")).replace(tzinfo=None)
+        except (OverflowError, OSError, ValueError):
+            return None
+    return _read_text(value) if len(value) <= 60 else None
+
+
+@lru_cache(maxsize=4096)
+def _read_text(text: str) -> datetime | date | None:
+    try:
+        return date.fromisoformat(text) if len(text) <= 10 else datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    try:
+        found = dates_in_words.parse(text, default=datetime(2000, 1, 1))
+    except (ValueError, OverflowError):
+        return None
+    return found if isinstance(found, datetime) else None
+
+
+def _strftime(moment: datetime, pattern: str, locale: str) -> str:
+    for mark, name in _names(locale, moment.month, moment.weekday()):
+        if mark in pattern:
+            pattern = pattern.replace(mark, name)
+    return moment.strftime(pattern)
+
+
+@lru_cache(maxsize=2048)
+def _names(locale: str, month: int, weekday: int) -> Sequence[tuple[str, str]]:
+    known = babel_locale(locale)
+    months: Any = {w: dates.get_month_names(w, "format", known)[month] for w in ("wide", "abbreviated")}
+    days: Any = {w: dates.get_day_names(w, "format", known)[weekday] for w in ("wide", "abbreviated")}
+    return tuple(
+        (mark, str(name).replace("%", "%%"))
+        for mark, name in (
+            ("%B", months["wide"]),
+            ("%b", months["abbreviated"]),
+            ("%A", days["wide"]),
+            ("%a", days["abbreviated"]),
+        )
+    )

@@ -1,0 +1,133 @@
+"""Who moved: transitions between stages since a moment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from keepers.conditions.definitions import Lifecycle
+from keepers.evaluation.active_queries import ActiveQueries
+from keepers.evaluation.evaluator import Evaluator
+
+
+class Mover(Struct, frozen=True):
+    """One subject's transition. `source` and `target` are stage ids; empty for “none yet” and “no more”.
+
+    `profile` is `#` and the number, until whoever knows the identifiers puts one there.
+    """
+
+    profile_id: int
+    profile: str
+    source: str
+    target: str
+    at: datetime
+    cause: str
+
+
+class Move(Struct, frozen=True):
+    source: str
+    target: str
+    profiles: int
+
+
+class Moves(Struct, frozen=True):
+    """`is_recorded`: every transition since then was recorded. Otherwise the moves are the difference between the
+    answers as of both moments, and who moved there and back is not seen."""
+
+    lifecycle: str
+    since: datetime
+    until: datetime
+    is_recorded: bool
+    counts: tuple[Move, ...]
+    latest: tuple[Mover, ...]
+
+
+def moves(
+    answerer: Evaluator,
+    standing: ActiveQueries,
+    lifecycle: Lifecycle,
+    since: datetime,
+    until: datetime,
+    limit: int = 20,
+) -> Moves:
+    """Transitions in (since, until], counted by where from and where to, and the latest of them."""
+    number = standing.asks[f"lifecycle:{lifecycle.id}"].number
+    cursor = answerer.warehouse.cursor()
+    first = cursor.execute('SELECT min("at") FROM changes WHERE ask = ?', [number]).fetchone()
+    if first is not None and first[0] is not None and first[0] <= since:
+        return recorded(answerer, standing, lifecycle, since, until, limit)
+    _difference(answerer, standing, lifecycle, since, until)
+    return _counted(answerer, lifecycle, since, until, limit, is_recorded=False)
+
+
+def recorded(
+    answerer: Evaluator,
+    standing: ActiveQueries,
+    lifecycle: Lifecycle,
+    since: datetime,
+    until: datetime,
+    limit: int = 20,
+) -> Moves:
+    """The transitions in (since, until] that ticks wrote down, without asking about moments before the first."""
+    answerer.warehouse.cursor().execute(
+        """
+        CREATE OR REPLACE TEMP TABLE moved AS
+        SELECT profile_id, from_value, to_value, "at", cause FROM changes
+        WHERE ask = ? AND "at" > ? AND "at" <= ? AND NOT initial
+        """,
+        [standing.asks[f"lifecycle:{lifecycle.id}"].number, since, until],
+    )
+    return _counted(answerer, lifecycle, since, until, limit, is_recorded=True)
+
+
+def _counted(
+    answerer: Evaluator, lifecycle: Lifecycle, since: datetime, until: datetime, limit: int, *, is_recorded: bool
+) -> Moves:
+    """Counts what is in this thread's table `moved`."""
+    cursor = answerer.warehouse.cursor()
+    names = {0: "", **{n: s.id for n, s in enumerate(lifecycle.stages, start=1)}}
+    counts = cursor.execute(
+        "SELECT from_value, to_value, count(*) FROM moved GROUP BY ALL ORDER BY 3 DESC, 1, 2"
+    ).fetchall()
+    latest = cursor.execute(
+        """
+        SELECT m.profile_id, m.from_value, m.to_value, m."at", m.cause
+        FROM moved m
+        ORDER BY m."at" DESC, m.profile_id
+        LIMIT ?
+        """,
+        [limit],
+    ).fetchall()
+    return Moves(
+        lifecycle.id,
+        since,
+        until,
+        is_recorded,
+        tuple(Move(names.get(a, ""), names.get(b, ""), n) for a, b, n in counts),
+        tuple(Mover(p, f"#{p}", names.get(a, ""), names.get(b, ""), at, cause) for p, a, b, at, cause in latest),
+    )
+
+
+def _difference(
+    answerer: Evaluator, standing: ActiveQueries, lifecycle: Lifecycle, since: datetime, until: datetime
+) -> None:
+    """Fills `moved` with those whose stage as of `until` differs from that as of `since`."""
+    name = f"lifecycle:{lifecycle.id}"
+    number = standing.asks[name].number
+    cursor = answerer.as_of(standing, [name], since)
+    cursor.execute(
+        "CREATE OR REPLACE TEMP TABLE stages_then AS SELECT profile_id, value FROM asof_states WHERE ask = ?", [number]
+    )
+    answerer.as_of(standing, [name], until)
+    cursor.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE moved AS
+        SELECT coalesce(n.profile_id, t.profile_id) AS profile_id, coalesce(t.value, 0) AS from_value,
+               coalesce(n.value, 0) AS to_value, ?::TIMESTAMP AS "at", 'difference' AS cause
+        FROM (SELECT profile_id, value FROM asof_states WHERE ask = ?) n
+        FULL JOIN stages_then t ON t.profile_id = n.profile_id
+        WHERE coalesce(n.value, 0) <> coalesce(t.value, 0)
+        """,
+        [until, number],
+    )

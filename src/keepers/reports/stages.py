@@ -1,0 +1,112 @@
+"""How many are in each stage: at a moment, and over time from the recorded changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from keepers.conditions.definitions import Lifecycle
+from keepers.evaluation.active_queries import ActiveQueries
+from keepers.evaluation.evaluator import Evaluator
+from keepers.model.errors import NotFoundError, UserError, nearest
+from keepers.model.texts import Text
+
+
+class StageCount(Struct, frozen=True):
+    stage: str
+    profiles: int
+    name: Text = ""
+
+
+class Point(Struct, frozen=True):
+    """Profiles per stage, in the order of the lifecycle, at a moment."""
+
+    at: datetime
+    profiles: tuple[int, ...]
+
+
+def find_lifecycle(standing: ActiveQueries, name: str | None) -> Lifecycle:
+    """A lifecycle by id; the only one there is when none is named. Raises NotFoundError or UserError."""
+    known = standing.definitions.lifecycles
+    if name is None:
+        main = [x for x in known.values() if x.phases_of is None]
+        if len(main) == 1:
+            return main[0]
+        if not known:
+            raise NotFoundError("No lifecycle is in force. Add one with `keepers init --lifecycle`, then apply.")
+        raise UserError(f"Several lifecycles are in force; name one of {', '.join(sorted(known))}.")
+    if name not in known:
+        raise NotFoundError(f"There is no lifecycle “{name}” in force.{nearest(name, known)}")
+    return known[name]
+
+
+def stages(answerer: Evaluator, standing: ActiveQueries, lifecycle: Lifecycle, now: datetime) -> list[StageCount]:
+    """Profiles (or accounts) per stage as of a moment, in order, stages without anyone included."""
+    name = f"lifecycle:{lifecycle.id}"
+    cursor = answerer.as_of(standing, [name], now)
+    found = dict(
+        cursor.execute(
+            "SELECT value, count(*) FROM asof_states WHERE ask = ? GROUP BY value", [standing.asks[name].number]
+        ).fetchall()
+    )
+    return [StageCount(s.id, found.get(n, 0), s.name) for n, s in enumerate(lifecycle.stages, start=1)]
+
+
+def current(answerer: Evaluator, standing: ActiveQueries, lifecycle: Lifecycle) -> list[StageCount]:
+    """Profiles per stage as the last tick left them."""
+    number = standing.asks[f"lifecycle:{lifecycle.id}"].number
+    cursor = answerer.warehouse.cursor()
+    found = dict(cursor.execute("SELECT value, count(*) FROM states WHERE ask = ? GROUP BY value", [number]).fetchall())
+    return [StageCount(s.id, found.get(n, 0), s.name) for n, s in enumerate(lifecycle.stages, start=1)]
+
+
+def first_change(answerer: Evaluator, standing: ActiveQueries, lifecycle: Lifecycle) -> datetime | None:
+    """When the first recorded entry into any stage was."""
+    number = standing.asks[f"lifecycle:{lifecycle.id}"].number
+    row = answerer.warehouse.cursor().execute('SELECT min("at") FROM changes WHERE ask = ?', [number]).fetchone()
+    return row[0] if row else None
+
+
+def history(
+    answerer: Evaluator,
+    standing: ActiveQueries,
+    lifecycle: Lifecycle,
+    since: datetime,
+    until: datetime,
+    step: str = "1 week",
+) -> list[Point]:
+    """Profiles per stage over time, folded from the recorded changes; one point at the end of each step."""
+    number = standing.asks[f"lifecycle:{lifecycle.id}"].number
+    rows = answerer.warehouse.cursor().execute(
+        f"""
+        WITH deltas AS (
+            SELECT "at", from_value AS value, -1 AS delta FROM changes WHERE ask = $ask AND from_value > 0
+            UNION ALL
+            SELECT "at", to_value, 1 FROM changes WHERE ask = $ask AND to_value > 0
+        ),
+        grid AS (
+            SELECT unnest(generate_series($since::TIMESTAMP, $until::TIMESTAMP, INTERVAL '{step}')) AS point
+            UNION
+            SELECT $until::TIMESTAMP
+        ),
+        placed AS (
+            SELECT (SELECT min(point) FROM grid WHERE point >= d."at") AS point, value, sum(delta) AS delta
+            FROM deltas d
+            WHERE d."at" <= $until
+            GROUP BY ALL
+        )
+        SELECT g.point, v.value, coalesce(sum(p.delta), 0)
+        FROM grid g
+        CROSS JOIN (SELECT DISTINCT value FROM deltas) v
+        LEFT JOIN placed p ON p.point <= g.point AND p.value = v.value
+        GROUP BY ALL
+        ORDER BY 1
+        """,
+        {"ask": number, "since": since, "until": until},
+    )
+    points: dict[datetime, dict[int, int]] = {}
+    for point, value, profiles in rows.fetchall():
+        points.setdefault(point, {})[value] = int(profiles)
+    order = range(1, len(lifecycle.stages) + 1)
+    return [Point(at, tuple(by.get(n, 0) for n in order)) for at, by in points.items()]

@@ -1,0 +1,165 @@
+"""Bounces, complaints and unsubscriptions that come as mail: an SMTP port, and mailboxes looked into now and then."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event, Thread
+
+import msgspec
+from sqlalchemy import Connection
+
+from keepers.app.workspace.clock import clock
+from keepers.app.workspace.workspace import Workspace
+from keepers.channels.email.bounces.imap import ImapSettings, read_imap
+from keepers.channels.email.bounces.sources import BounceListener, read_maildir, read_mbox
+from keepers.channels.email.verp import Verp
+from keepers.delivery.bounce_readings import STATE, Reading
+from keepers.model.errors import KeepersError, UserError
+from keepers.model.message import DeliveryReport
+from keepers.store import meta
+from keepers.store.messages import delivery_reports
+
+_LONGEST_PAUSE_S = 900.0
+log = logging.getLogger("keepers")
+Read = Callable[[], int]
+
+
+class BounceReading:
+    """Reads the sources of `[bounces]` while a server runs. `on_news` is told when something was reported."""
+
+    def __init__(self, workspace: Workspace, on_news: Callable[[], None] | None = None) -> None:
+        """Opens nothing. Raises UserError when `[bounces]` names a source and there is no e-mail to come back."""
+        self._workspace = workspace
+        self._on_news = on_news
+        self._settings = workspace.settings.bounces
+        self._stopping = Event()
+        self._listener: BounceListener | None = None
+        self._readers: dict[str, Read] = {}
+        self._trouble: dict[str, str] = {}
+        self._thread: Thread | None = None
+        if not (self._settings.listen_port or self._polled()):
+            return
+        email = workspace.sending.email()
+        if email is None:
+            raise UserError(
+                "[bounces] reads mail that comes back, but no e-mail is set up to send. Add [channels.email] with "
+                "sender and host, or empty [bounces].",
+                code="settings",
+            )
+        self._readers = self._made(email.verp)
+        if self._settings.listen_port:
+            chosen = self._settings
+            self._listener = BounceListener(
+                chosen.listen_host, chosen.listen_port, email.verp, self._arrived, clock,
+                lambda trouble: self._note("listener", 0, trouble),
+            )  # fmt: skip
+
+    def start(self) -> None:
+        """Listens and looks. Raises UserError when the port is not to be had."""
+        if self._listener is not None:
+            self._listener.start()
+            log.info("Bounces are taken by SMTP on %s:%d.", self._settings.listen_host, self._listener.port)
+        if self._readers:
+            self._thread = Thread(target=self._run, name="bounces", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Ends both; may be called again. What has not been read yet waits where it is."""
+        self._stopping.set()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stop()
+        if self._thread is not None:
+            self._thread.join(5.0)
+
+    def read_once(self) -> int:
+        """Looks into every mailbox once; how many mails were read. What fails is kept as trouble and said."""
+        total = 0
+        for name, read in self._readers.items():
+            if self._stopping.is_set():
+                break
+            try:
+                count, trouble = read(), ""
+            except KeepersError as error:
+                count, trouble = 0, error.message
+            except Exception as error:  # noqa: BLE001 - one source's fault must not keep the others from being read
+                count, trouble = 0, f"{type(error).__name__}: {error}"
+            self._note(name, count, trouble)
+            total += count
+        return total
+
+    def _polled(self) -> bool:
+        chosen = self._settings
+        return bool(chosen.maildir or chosen.mbox or chosen.imap_host)
+
+    def _made(self, verp: Verp) -> dict[str, Read]:
+        chosen, folder = self._settings, self._workspace.folder
+        made: dict[str, Read] = {}
+        if chosen.maildir:
+            place = folder / Path(chosen.maildir).expanduser()
+            made["maildir"] = lambda: read_maildir(place, verp, self._take, clock)
+        if chosen.mbox:
+            file = folder / Path(chosen.mbox).expanduser()
+            made["mbox"] = lambda: read_mbox(file, verp, self._take, clock)
+        if chosen.imap_host:
+            if not chosen.imap_user:
+                raise UserError("[bounces] imap_host needs imap_user and imap_password.", code="settings")
+            imap = ImapSettings(
+                host=chosen.imap_host,
+                user=chosen.imap_user,
+                password=chosen.imap_password,
+                port=chosen.imap_port,
+                folder=chosen.imap_folder,
+                move_to=chosen.imap_move_to,
+                ca_file=str(folder / chosen.imap_ca_file) if chosen.imap_ca_file else "",
+            )
+            made["imap"] = lambda: read_imap(imap, verp, self._take, clock)
+        return made
+
+    def _run(self) -> None:
+        chosen, failures = self._settings, 0
+        while not self._stopping.is_set():
+            try:
+                self.read_once()
+                is_failing = all(self._trouble.get(name) for name in self._readers)
+            except Exception:  # whatever it is, mail is looked for again
+                log.exception("Bounces could not be noted.")
+                is_failing = True
+            failures = failures + 1 if is_failing else 0
+            longest = max(_LONGEST_PAUSE_S, chosen.every)
+            self._stopping.wait(min(chosen.every * 2.0 ** min(failures, 6), longest))
+
+    def _arrived(self, news: Sequence[DeliveryReport]) -> None:
+        """What came by SMTP: its sender is answered after this."""
+        with self._workspace.store.begin() as connection:
+            delivery_reports.append(connection, news)
+            self._keep(connection, "listener", 1, "")
+        self._trouble["listener"] = ""
+        self._tell()
+
+    def _take(self, news: Sequence[DeliveryReport]) -> None:
+        with self._workspace.store.begin() as connection:
+            delivery_reports.append(connection, news)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._on_news is not None:
+            self._on_news()
+
+    def _note(self, name: str, mails: int, trouble: str) -> None:
+        """Keeps how a reading went, and says what is new about it."""
+        if trouble and trouble != self._trouble.get(name):
+            log.error("Bounces are not read from %s: %s", name, trouble)
+        elif not trouble and self._trouble.get(name):
+            log.warning("Bounces are read from %s again.", name)
+        self._trouble[name] = trouble
+        with self._workspace.store.begin() as connection:
+            self._keep(connection, name, mails, trouble)
+
+    def _keep(self, connection: Connection, name: str, mails: int, trouble: str) -> None:
+        kept = meta.get(connection, STATE, for_update=True)
+        known = msgspec.json.decode(kept, type=dict[str, Reading]) if kept else {}
+        known[name] = Reading(clock(), mails, trouble)
+        meta.put(connection, STATE, msgspec.json.encode(known).decode())

@@ -1,0 +1,248 @@
+"""The server of one workspace: who listens where, the ticker beside it, and how both come to a clean end."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from threading import Event, Thread, current_thread, main_thread
+from typing import Any
+
+import uvicorn
+from litestar import Litestar
+from litestar.concurrency import set_asyncio_executor
+from litestar.types import ControllerRouterHandler
+
+from keepers import __version__
+from keepers.app.commands import COMMANDS
+from keepers.app.operations.keys import KeyRing
+from keepers.app.public.subscriptions import OpenPublicDesk
+from keepers.app.workspace.clock import clock
+from keepers.app.workspace.desk import OpenWorkspace
+from keepers.app.workspace.server_file import _server_file
+from keepers.app.workspace.ticker_status import TickerStatus
+from keepers.app.workspace.workspace import Workspace
+from keepers.http.application import create_app
+from keepers.http.commands import command_handler
+from keepers.http.common.metrics import ServerMetrics
+from keepers.http.management.router import PATH, management, options
+from keepers.http.public.router import public_handlers
+from keepers.http.status_page import status_handlers
+from keepers.model.errors import ConflictError
+from keepers.server.bounce_loop import BounceReading
+from keepers.server.delivery_loop import DeliveryLoop
+from keepers.server.listen import _listen, _local
+from keepers.server.log_file import _logging
+from keepers.server.tick_loop import TickLoop
+
+API_THREADS = 8
+_GRACE_S = 3
+log = logging.getLogger("keepers")
+Started = Callable[[str], None]
+
+
+def serve(
+    workspace: Workspace,
+    host: str | None = None,
+    port: int | None = None,
+    on_started: Started | None = None,
+    stop: Event | None = None,
+    ticking: bool = True,
+) -> None:
+    """Serves until SIGINT, SIGTERM or `stop`. `on_started` is told the address once requests are answered.
+
+    `host` and `port` are the settings' unless given; port 0 takes any free one. Raises ConflictError when the
+    port or the workspace is taken.
+    """
+    with ExitStack() as stack:
+        _own(stack, workspace)
+        sockets, address = _listen(stack, workspace, host, port)
+        workspace.listening_at = address
+        stack.enter_context(_logging(workspace))
+        figures, keys = ServerMetrics(), KeyRing(workspace.store.read)
+        loop = TickLoop(workspace, figures.registry) if ticking else None
+        sends = ticking and workspace.settings.sending.enabled
+        delivery = DeliveryLoop(workspace, figures.registry) if sends else None
+        if loop is not None and delivery is not None:
+            loop.on_queued = delivery.wake
+        bounces = BounceReading(workspace, loop.wake if loop is not None else None)
+        stack.callback(bounces.stop)
+        bounces.start()
+        if loop is not None:
+            workspace.wake = loop.wake
+            workspace.ticker_status = lambda: loop.pulse
+        desk = OpenWorkspace(
+            workspace,
+            COMMANDS,
+            lambda: loop.pulse if loop is not None else TickerStatus(),
+            loop.wake if loop is not None else None,
+        )
+        token = secrets.token_urlsafe(32)
+        handlers: list[ControllerRouterHandler] = [
+            management(desk, keys, token),
+            command_handler(desk, token),
+            *status_handlers(desk, workspace.settings.server.page),
+            *public_handlers(OpenPublicDesk(workspace, keys)),
+        ]
+
+        @asynccontextmanager
+        async def ticked(_app: Litestar) -> AsyncGenerator[None, None]:
+            if loop is not None:
+                loop.start()
+            if delivery is not None:
+                delivery.start()
+            yield
+
+        app = _app(
+            workspace,
+            figures,
+            handlers,
+            loop,
+            keys=keys,
+            lifespan=[ticked],
+            notes=desk.notes,
+            state={"workspace": workspace, "management_path": PATH},
+            **options(__version__),
+        )
+
+        @contextmanager
+        def announced() -> Iterator[None]:
+            with _server_file(workspace, _local(sockets), token):
+                if on_started is not None:
+                    on_started(address)
+                yield
+
+        # Handlers of the API share these; the event loop's own pool stays free for keys and health.
+        executor = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
+        set_asyncio_executor(executor)
+        try:
+            _run(app, sockets, announced, stop)
+        finally:
+            bounces.stop()
+            if delivery is not None:
+                delivery.stop()
+            if loop is not None:
+                loop.stop()
+            workspace.interrupt()
+            set_asyncio_executor(None)
+            executor.shutdown(wait=True, cancel_futures=True)
+
+
+def collect(
+    workspace: Workspace,
+    host: str | None = None,
+    port: int | None = None,
+    on_started: Started | None = None,
+    stop: Event | None = None,
+) -> None:
+    """Takes events only: neither ticks nor opens the warehouse. Any number may run beside `serve`."""
+    with ExitStack() as stack:
+        sockets, address = _listen(stack, workspace, host, port)
+        stack.enter_context(_logging(workspace))
+        app = _app(workspace, ServerMetrics(), [], None, **options(__version__))
+
+        @contextmanager
+        def announced() -> Iterator[None]:
+            if on_started is not None:
+                on_started(address)
+            yield
+
+        _run(app, sockets, announced, stop)
+
+
+def _own(stack: ExitStack, workspace: Workspace) -> None:
+    """Takes the workspace for the server's life. The lock decides: the file that a killed server left behind may
+    name a process that is another one by now, in a container even this one."""
+    try:
+        stack.enter_context(workspace.owning("keepers serve"))
+    except ConflictError:
+        other = workspace.server()
+        if other is None:
+            raise
+        raise ConflictError(
+            f"This workspace is served already, at {other['address']}. Use that one, or stop it first."
+        ) from None
+
+
+def _app(
+    workspace: Workspace,
+    figures: ServerMetrics,
+    handlers: list[ControllerRouterHandler],
+    loop: TickLoop | None,
+    **more: Any,
+) -> Litestar:
+    chosen = workspace.settings.collect
+    return create_app(
+        workspace.store,
+        clock=clock,
+        on_arrival=loop.wake if loop is not None else None,
+        handlers=handlers,
+        limits=chosen.limits,
+        most_waiting=chosen.max_waiting,
+        figures=figures,
+        **more,
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, ending quietly on a signal and saying when it answers."""
+
+    def __init__(self, config: uvicorn.Config, announced: Callable[[], Any]) -> None:
+        super().__init__(config)
+        self._announced = announced
+
+    async def main_loop(self) -> None:
+        with self._announced():
+            await super().main_loop()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn's own raises the signal again at the end, so that a wanted stop would look like a failure.
+        if current_thread() is not main_thread():
+            yield
+            return
+        before = {s: signal.signal(s, self.handle_exit) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for signal_number, handler in before.items():
+                signal.signal(signal_number, handler)
+
+
+def _run(app: Litestar, sockets: list[socket.socket], announced: Callable[[], Any], stop: Event | None) -> None:
+    config = uvicorn.Config(
+        app,
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        # The peer's address decides what is local; a header must not be able to claim it.
+        proxy_headers=False,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    server = _Server(config, announced)
+    ended = Event()
+
+    def watch() -> None:
+        assert stop is not None
+        while not ended.is_set() and not stop.wait(0.1):
+            pass
+        server.should_exit = True
+
+    watcher = Thread(target=watch, name="stop", daemon=True) if stop is not None else None
+    if watcher is not None:
+        watcher.start()
+    try:
+        server.run(sockets=sockets)
+    finally:
+        ended.set()
+        if watcher is not None:
+            watcher.join()

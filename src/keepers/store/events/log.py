@@ -1,0 +1,127 @@
+"""The one history: every event and every change of who is who, in the order of `seq`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, delete, func, select
+
+from keepers.store import counters
+from keepers.store.bulk import chunks, insert_rows, select_in
+from keepers.store.schema.core import log, message_ids
+
+KINDS = ("profile", "track", "page", "screen", "identify", "group", "alias", "merge", "unmerge")
+DUPLICATE_WINDOW = timedelta(days=30)
+_INSTANT = timedelta(microseconds=1)
+"""the least by which history is known before it arrives: by this it is told from news"""
+_encode = msgspec.json.Encoder().encode
+
+
+OWN_SOURCE = "keepers"
+"""the source of what Keepers itself says"""
+
+
+class SystemEvent(NamedTuple):
+    """Something Keepers itself did or learned of a customer. Of an identify, `properties` are the traits."""
+
+    profile_id: int
+    event: str
+    time: datetime
+    properties: dict[str, Any]
+    kind: Literal["track", "identify"] = "track"
+    hops: int = 0
+    is_history: bool = False
+    """it is filled in afterwards and was known at its own time, as an import's: it starts nothing"""
+
+
+class LogRow(NamedTuple):
+    """A row of the log. `body` is the message's JSON; `other_id` the account of a group, the survivor of a merge."""
+
+    seq: int
+    kind: str
+    profile_id: int
+    other_id: int | None
+    event: str
+    time: datetime
+    received_at: datetime
+    known_at: datetime
+    source: str
+    body: bytes
+    hops: int = 0
+
+
+def append(connection: Connection, rows: Sequence[LogRow]) -> None:
+    """Adds rows whose `seq` was reserved in the same transaction."""
+    insert_rows(connection, log, LogRow._fields, list(rows))
+
+
+def say(connection: Connection, events: Sequence[SystemEvent], now: datetime) -> None:
+    """Appends events of Keepers' own, in the caller's transaction and known from `now`, or from their time if history.
+
+    The counter of the log stays locked until that transaction ends: say what there is to say last.
+    """
+    if not events:
+        return
+    first = counters.reserve(connection, counters.SEQ, len(events))
+    rows = []
+    for seq, said in enumerate(events, first):
+        if said.kind == "identify":
+            body, event = {"type": "identify", "traits": said.properties}, "identify"
+        else:
+            body, event = {"type": "track", "event": said.event, "properties": said.properties}, said.event
+        known_at = min(said.time, now - _INSTANT) if said.is_history else now
+        rows.append(
+            LogRow(
+                seq, said.kind, said.profile_id, None, event, said.time, now, known_at, OWN_SOURCE,
+                _encode(body), said.hops,
+            )
+        )  # fmt: skip
+    append(connection, rows)
+
+
+def read(connection: Connection, after: int, limit: int) -> list[LogRow]:
+    """Up to `limit` rows past `after`, by seq. Complete: a seq becomes visible only with all before it."""
+    query = select(log).where(log.c.seq > after).order_by(log.c.seq).limit(limit)
+    return [LogRow(*row) for row in connection.execute(query)]
+
+
+def of_kind(connection: Connection, kind: str, after: int, until: int) -> list[LogRow]:
+    """The rows of one kind past `after` and not past `until`, by seq."""
+    query = select(log).where(log.c.seq > after, log.c.seq <= until, log.c.kind == kind).order_by(log.c.seq)
+    return [LogRow(*row) for row in connection.execute(query)]
+
+
+def last_seq(connection: Connection) -> int:
+    """The highest seq written; 0 for an empty log."""
+    return int(connection.execute(select(func.max(log.c.seq))).scalar_one() or 0)
+
+
+def seen(connection: Connection, hashes: Sequence[bytes]) -> dict[bytes, datetime]:
+    """Which of these messages arrived before, and when they were received."""
+    query = select(message_ids.c.hash, message_ids.c.received_at)
+    return {row[0]: row[1] for row in select_in(connection, query, message_ids.c.hash, hashes)}
+
+
+def remember(connection: Connection, hashes: Sequence[tuple[bytes, datetime]]) -> None:
+    """Notes messages as seen. Each hash must be new: `forget` an expired one first."""
+    insert_rows(connection, message_ids, ("hash", "received_at"), sorted(hashes))
+
+
+def forget(connection: Connection, hashes: Sequence[bytes]) -> None:
+    """Removes single notes, so that a message past the window may come again."""
+    for chunk in chunks(hashes):
+        connection.execute(delete(message_ids).where(message_ids.c.hash.in_(chunk)))
+
+
+def prune(connection: Connection, now: datetime, limit: int = 5000) -> int:
+    """Forgets at most `limit` messages received over 30 days before `now`; returns how many."""
+    old = (
+        select(message_ids.c.hash)
+        .where(message_ids.c.received_at < now - DUPLICATE_WINDOW)
+        .order_by(message_ids.c.received_at)
+        .limit(limit)
+    )
+    return connection.execute(delete(message_ids).where(message_ids.c.hash.in_(old))).rowcount

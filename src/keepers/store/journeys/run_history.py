@@ -1,0 +1,75 @@
+"""What happened in runs, step by step, and why: nothing here is changed or taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, distinct, func, select
+
+from keepers.store.bulk import insert_rows, select_in
+from keepers.store.schema.journeys import journey_runs, run_trail
+
+_encode = msgspec.json.Encoder().encode
+
+
+class TrailRow(NamedTuple):
+    """One thing that happened in a run. `what` and `reason` are the journey's words; `data` is JSON."""
+
+    run_id: int
+    at: datetime
+    step: str
+    visit: int
+    what: str
+    reason: str = ""
+    data: dict[str, Any] = {}
+
+
+class Passed(NamedTuple):
+    """How often something happened at a step: `runs` counts each run once."""
+
+    step: str
+    what: str
+    reason: str
+    times: int
+    runs: int
+
+
+def append(connection: Connection, rows: Sequence[TrailRow]) -> None:
+    """Adds to the trail, in the transaction that moves the runs."""
+    stored = [(*row[:6], _encode(row.data).decode() if row.data else "{}") for row in rows]
+    insert_rows(connection, run_trail, TrailRow._fields, stored)
+
+
+def of_runs(connection: Connection, run_ids: Sequence[int]) -> dict[int, list[TrailRow]]:
+    """All that happened in each run, in order."""
+    query = select(run_trail)
+    found: dict[int, list[TrailRow]] = {}
+    for row in sorted(select_in(connection, query, run_trail.c.run_id, run_ids), key=lambda row: row.id):
+        happened = TrailRow(
+            row.run_id, row.at, row.step, row.visit, row.what, row.reason, msgspec.json.decode(row.data)
+        )
+        found.setdefault(row.run_id, []).append(happened)
+    return found
+
+
+def counts(connection: Connection, journey: str, version: int | None = None) -> list[Passed]:
+    """What happened at the steps of a journey and how often, test runs left out, by step."""
+    query = (
+        select(
+            run_trail.c.step,
+            run_trail.c.what,
+            run_trail.c.reason,
+            func.count(),
+            func.count(distinct(journey_runs.c.id)),
+        )
+        .join(journey_runs, journey_runs.c.id == run_trail.c.run_id)
+        .where(journey_runs.c.journey == journey, journey_runs.c.is_test.is_(False))
+        .group_by(run_trail.c.step, run_trail.c.what, run_trail.c.reason)
+        .order_by(run_trail.c.step, run_trail.c.what, run_trail.c.reason)
+    )
+    if version is not None:
+        query = query.where(journey_runs.c.version == version)
+    return [Passed(*row) for row in connection.execute(query)]

@@ -1,0 +1,310 @@
+"""Journey runs: one customer's way through one version of a journey."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, func, select, update
+
+from keepers.model.errors import ConflictError, NotFoundError
+from keepers.store.bulk import insert_new, select_in, update_rows
+from keepers.store.journeys import run_history
+from keepers.store.journeys.run_history import TrailRow
+from keepers.store.schema.journeys import journey_runs, journey_states
+
+MERGED = "merged"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_JSON = ("visits", "vars", "trigger", "state")
+
+
+class RunRow(Struct, frozen=True):
+    """A run as it is stored. `id` and `revision` are the store's; the latter goes up with every save."""
+
+    journey: str
+    version: int
+    profile_id: int
+    entry_key: str
+    entered_at: datetime
+    since: datetime
+    step: str | None
+    wake_at: datetime | None
+    status: Literal["active", "ended"] = "active"
+    reason: str = ""
+    visits: dict[str, int] = {}
+    vars: dict[str, Any] = {}
+    trigger: dict[str, Any] = {}
+    state: dict[str, Any] = {}
+    zone: str = "UTC"
+    seen_seq: int = 0
+    ended_at: datetime | None = None
+    hops: int = 0
+    is_paused: bool = False
+    is_test: bool = False
+    revision: int = 0
+    id: int = 0
+
+
+_FIELDS = RunRow.__struct_fields__
+_FIRST_JSON = _FIELDS.index(_JSON[0])
+_PAST_JSON = _FIRST_JSON + len(_JSON)
+_PLAIN_NEW = tuple(name for name in _FIELDS if name not in _JSON and name != "id")
+_NEW = (*_PLAIN_NEW, *_JSON)
+_new = attrgetter(*_PLAIN_NEW)
+_PLAIN_SAVED = ("version", "status", "reason", "step", "zone", "since", "wake_at", "seen_seq", "ended_at", "hops")
+_SAVED = (*_PLAIN_SAVED, "visits", "vars", "state", "revision")
+_saved = attrgetter(*_PLAIN_SAVED)
+_columns = select(*(journey_runs.c[name] for name in _FIELDS))
+_locking = select(journey_runs.c.id).order_by(journey_runs.c.id).with_for_update()
+
+
+def enter(connection: Connection, runs: Sequence[RunRow]) -> list[RunRow]:
+    """Begins runs; those with a journey, profile and entry key that ran before are left out. Returns those begun."""
+    rows = [
+        (*_new(run), _written(run.visits), _written(run.vars), _written(run.trigger), _written(run.state))
+        for run in runs
+    ]
+    told = ("id", "journey", "profile_id", "entry_key")
+    ids = {tuple(key): id for id, *key in insert_new(connection, journey_runs, _NEW, rows, told)}
+    begun = []
+    for run in runs:
+        # Taken out when told: of two equal keys in one call the first is the run.
+        id = ids.pop((run.journey, run.profile_id, run.entry_key), None)
+        if id is not None:
+            begun.append(msgspec.structs.replace(run, id=id))
+    return begun
+
+
+def due(
+    connection: Connection, now: datetime, limit: int, after: Collection[int] = (), seen: int | None = None
+) -> list[RunRow]:
+    """Up to `limit` active runs whose time has come, the longest waiting first; paused ones wait on.
+
+    With `seen`, the seq up to which all is known, runs that said something past it wait on too.
+    On PostgreSQL the rows stay locked, and are passed over by others, until the transaction ends. On SQLite ask
+    in a read. Either way `save` refuses what somebody else has changed. Runs in `after` are passed over.
+    """
+    paused = select(journey_states.c.journey).where(journey_states.c.is_paused)
+    query = (
+        _columns.where(
+            journey_runs.c.status == "active",
+            journey_runs.c.wake_at <= now,
+            journey_runs.c.is_paused.is_(False),
+            journey_runs.c.journey.not_in(paused),
+        )
+        .order_by(journey_runs.c.wake_at, journey_runs.c.id)
+        .limit(limit)
+    )
+    if after:
+        query = query.where(journey_runs.c.id.not_in(list(after)))
+    if seen is not None:
+        query = query.where(journey_runs.c.seen_seq <= seen)
+    if connection.dialect.name == "postgresql":
+        query = query.with_for_update(skip_locked=True)
+    return [_run(row) for row in connection.execute(query).all()]
+
+
+def get(connection: Connection, run_id: int) -> RunRow:
+    """One run. Raises NotFoundError."""
+    row = connection.execute(_columns.where(journey_runs.c.id == run_id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no run {run_id}.", run_id=run_id)
+    return _run(row)
+
+
+def get_many(connection: Connection, ids: Sequence[int]) -> dict[int, RunRow]:
+    """Runs by id; unknown ones are absent."""
+    return {run.id: run for run in map(_run, select_in(connection, _columns, journey_runs.c.id, ids))}
+
+
+def of_profiles(connection: Connection, ids: Sequence[int], *, only_active: bool = True) -> dict[int, list[RunRow]]:
+    """The runs of each profile, by id; profiles without any are absent."""
+    query = _columns.where(journey_runs.c.status == "active") if only_active else _columns
+    found: dict[int, list[RunRow]] = {}
+    for row in sorted(select_in(connection, query, journey_runs.c.profile_id, ids), key=lambda row: row.id):
+        found.setdefault(row.profile_id, []).append(_run(row))
+    return found
+
+
+def entries_of(
+    connection: Connection, journey: str, profile_ids: Sequence[int]
+) -> dict[int, list[tuple[str, datetime, datetime | None]]]:
+    """How each profile entered a journey before: (entry key, entered, ended or None), by time; absent when never."""
+    query = select(
+        journey_runs.c.profile_id, journey_runs.c.entry_key, journey_runs.c.entered_at, journey_runs.c.ended_at
+    ).where(journey_runs.c.journey == journey)
+    found: dict[int, list[tuple[str, datetime, datetime | None]]] = {}
+    for profile_id, *entry in select_in(connection, query, journey_runs.c.profile_id, profile_ids):
+        found.setdefault(profile_id, []).append((entry[0], entry[1], entry[2]))
+    for listed in found.values():
+        listed.sort(key=lambda entry: (entry[1], entry[0]))
+    return found
+
+
+def versions(connection: Connection) -> list[tuple[str, int]]:
+    """The journeys and versions that active runs are pinned to."""
+    pinned = journey_runs.c.journey, journey_runs.c.version
+    query = select(*pinned).where(journey_runs.c.status == "active").distinct().order_by(*pinned)
+    return [(journey, version) for journey, version in connection.execute(query)]
+
+
+def of_journey(
+    connection: Connection, journey: str, *, version: int | None = None, after: int = 0, limit: int = 1000
+) -> list[RunRow]:
+    """Active runs of a journey past the id `after`, for moving them to a new version chunk by chunk."""
+    query = _columns.where(
+        # Not by the index of what is active: in the order of ids all chunks together read the table once.
+        journey_runs.c.journey == journey,
+        journey_runs.c.status.concat("") == "active",
+        journey_runs.c.id > after,
+    )
+    if version is not None:
+        query = query.where(journey_runs.c.version == version)
+    return [_run(row) for row in connection.execute(query.order_by(journey_runs.c.id).limit(limit))]
+
+
+def save(connection: Connection, runs: Sequence[RunRow]) -> None:
+    """Writes runs back as they are now. Some hundred at a time keep the store free for others.
+
+    Raises ConflictError (code `stale`) when one was changed since it was read: roll back, read and decide again.
+    """
+    rows = [
+        (
+            *_saved(run), _written(run.visits), _written(run.vars), _written(run.state), run.revision + 1,
+            run.id, run.revision,
+        )
+        for run in runs
+    ]  # fmt: skip
+    changed = update_rows(connection, journey_runs, _SAVED, rows, key=("id", "revision"))
+    if changed != len(rows):
+        raise ConflictError(
+            f"{len(rows) - changed} of {len(rows)} runs were changed by somebody else meanwhile. Read them again.",
+            code="stale",
+        )
+
+
+def lock(connection: Connection, ids: Sequence[int]) -> None:
+    """On PostgreSQL nobody else changes these runs until the transaction ends.
+
+    Whoever writes runs and the log locks runs first, by id, and the log's counter last, so that no two wait for
+    each other.
+    """
+    if connection.dialect.name == "postgresql":
+        select_in(connection, _locking, journey_runs.c.id, sorted(ids))
+
+
+def wake(connection: Connection, ids: Sequence[int], at: datetime) -> None:
+    """Active runs are due at `at`, unless they are due before: what they watch may have changed."""
+    found = [run for run in _active(connection, ids) if run.wake_at is None or run.wake_at > at]
+    update_rows(connection, journey_runs, ("wake_at", "revision"), [(at, run.revision + 1, run.id) for run in found])
+
+
+def note_answers(connection: Connection, answers: Sequence[tuple[int, str, Any]], now: datetime) -> None:
+    """Puts webhooks' answers into the vars of active runs, as (run, step, answer), and wakes them now."""
+    ids = sorted({run_id for run_id, _, _ in answers})
+    lock(connection, ids)
+    held = {run.id: run for run in _active(connection, ids)}
+    told = {id: dict(run.vars) for id, run in held.items()}
+    for run_id, step, answer in answers:
+        if run_id in told:
+            told[run_id][step] = answer
+    rows = [(_encode(known).decode(), now, held[id].revision + 1, id) for id, known in told.items()]
+    update_rows(connection, journey_runs, ("vars", "wake_at", "revision"), rows)
+
+
+def pause(connection: Connection, ids: Sequence[int], is_paused: bool) -> None:
+    """Stops single runs where they are, or lets them go on."""
+    found = select_in(connection, _columns, journey_runs.c.id, ids)
+    rows = [(is_paused, row.revision + 1, row.id) for row in found if row.is_paused != is_paused]
+    update_rows(connection, journey_runs, ("is_paused", "revision"), rows)
+
+
+def merge(
+    connection: Connection, pairs: Sequence[tuple[int, int]], now: datetime, several: Collection[str] = ()
+) -> int:
+    """Gives the runs of merged profiles, as (gone, survivor), to the survivors; returns how many active ones ended.
+
+    The survivor keeps its run: a run of the same journey that came along ends as `merged`, except in journeys of
+    `several`, which have a run per entry key by their re-entry rule. Entries stay known under the survivor.
+    """
+    ended = 0
+    for gone, survivor in pairs:
+        held = of_profiles(connection, [gone, survivor], only_active=False)
+        own = held.get(survivor, [])
+        keys = {(run.journey, run.entry_key) for run in own}
+        running = {run.journey for run in own if run.status == "active"} - set(several)
+        for run in held.get(gone, []):
+            is_known = (run.journey, run.entry_key) in keys
+            values: dict[str, Any] = {} if is_known else {"profile_id": survivor}
+            if run.status == "active" and (is_known or run.journey in running):
+                values |= {"status": "ended", "reason": MERGED, "ended_at": now, "wake_at": None}
+                ended += 1
+                visit = run.visits.get(run.step or "", 0)
+                run_history.append(connection, [TrailRow(run.id, now, run.step or "", visit, "ended", MERGED)])
+            if values:
+                connection.execute(
+                    update(journey_runs)
+                    .where(journey_runs.c.id == run.id)
+                    .values(**values, revision=journey_runs.c.revision + 1)
+                )
+    return ended
+
+
+def ended_as(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    """Those of these runs that have ended, with the reason."""
+    query = select(journey_runs.c.id, journey_runs.c.status, journey_runs.c.reason)
+    found = select_in(connection, query, journey_runs.c.id, ids)
+    return {row.id: row.reason for row in found if row.status == "ended"}
+
+
+class StepCounts(Struct, frozen=True):
+    """Figures of a journey: runs entered and active, who waits at which step, and why runs ended."""
+
+    entered: int
+    active: int
+    waiting: dict[str, int]
+    ended: dict[str, int]
+
+
+def counts(connection: Connection, journey: str, version: int | None = None) -> StepCounts:
+    """How a journey stands, test runs left out. What happened at each step is in `trail.counts`."""
+    query = (
+        select(journey_runs.c.status, journey_runs.c.step, journey_runs.c.reason, func.count())
+        .where(journey_runs.c.journey == journey, journey_runs.c.is_test.is_(False))
+        .group_by(journey_runs.c.status, journey_runs.c.step, journey_runs.c.reason)
+    )
+    if version is not None:
+        query = query.where(journey_runs.c.version == version)
+    waiting: dict[str, int] = {}
+    ended: dict[str, int] = {}
+    for status, step, reason, number in connection.execute(query):
+        if status == "active":
+            waiting[step or ""] = waiting.get(step or "", 0) + number
+        else:
+            ended[reason] = ended.get(reason, 0) + number
+    active = sum(waiting.values())
+    return StepCounts(active + sum(ended.values()), active, waiting, ended)
+
+
+def _active(connection: Connection, ids: Sequence[int]) -> list[RunRow]:
+    """Of these runs the active ones. Asked for by id alone: SQLite would rather read all that are active."""
+    found = map(_run, select_in(connection, _columns, journey_runs.c.id, ids))
+    return [run for run in found if run.status == "active"]
+
+
+def _written(value: dict[str, Any]) -> str:
+    return _encode(value).decode() if value else "{}"
+
+
+def _read(text: str) -> dict[str, Any]:
+    return {} if text == "{}" else _decode(text)
+
+
+def _run(row: Any) -> RunRow:
+    # By position: a run is read and written at every move, and by name it costs twice as much.
+    return RunRow(*row[:_FIRST_JSON], *map(_read, row[_FIRST_JSON:_PAST_JSON]), *row[_PAST_JSON:])

@@ -1,0 +1,193 @@
+"""Which messages are due, and in whose hands they are: the claims of delivery workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, exists, or_, select
+
+from keepers.model.message import MessageStatus
+from keepers.store.bulk import distinct, select_in, update_rows
+from keepers.store.messages import message_history, messages
+from keepers.store.messages.message_history import HistoryRow
+from keepers.store.messages.messages import MessageRow, message_of
+from keepers.store.schema.journeys import journey_runs, journey_states
+from keepers.store.schema.messages import broadcast_sends
+from keepers.store.schema.messages import messages as table
+
+WAITING: tuple[MessageStatus, ...] = ("queued", "held")
+
+
+class Slot(NamedTuple):
+    """A kind of waiting message: the index finds those of one that are due without looking at the others."""
+
+    priority: int
+    channel: str
+    status: str
+
+
+class Freed(NamedTuple):
+    """The place under the caps of a message that did not go out."""
+
+    channel: str
+    is_transactional: bool
+    counted_at: datetime | None
+
+
+def slots(connection: Connection) -> list[Slot]:
+    """The kinds of messages that wait, best priority first. A few look-ups each, however many messages wait."""
+    found = []
+    for status in WAITING:
+        for channel in distinct(connection, table.c.channel, table.c.status == status):
+            of_channel = (table.c.status == status) & (table.c.channel == channel)
+            found += [
+                Slot(priority, channel, status) for priority in distinct(connection, table.c.priority, of_channel)
+            ]
+    return sorted(found)
+
+
+def due(
+    connection: Connection,
+    now: datetime,
+    limit: int,
+    known: Sequence[Slot],
+    most: Mapping[str, int],
+    *,
+    for_update: bool = True,
+) -> list[MessageRow]:
+    """Up to `limit` messages whose time has come, best priority and longest waiting first; of a channel in `most`
+    at most so many. Those of paused journeys and runs wait on.
+
+    On PostgreSQL the rows are locked, and passed over by other workers, until the transaction ends, unless it is
+    only to look.
+    """
+    found: list[MessageRow] = []
+    left = dict(most)
+    for slot in known:
+        number = min(limit - len(found), left.get(slot.channel, limit))
+        if number <= 0:
+            continue
+        query = (
+            messages.columns.where(
+                table.c.status == slot.status,
+                table.c.channel == slot.channel,
+                table.c.priority == slot.priority,
+                table.c.send_after <= now,
+                _is_not_paused(),
+            )
+            .order_by(table.c.send_after)
+            .limit(number)
+        )
+        if for_update and connection.dialect.name == "postgresql":
+            query = query.with_for_update(skip_locked=True, of=table)
+        rows = [message_of(row) for row in connection.execute(query).all()]
+        found += rows
+        if slot.channel in left:
+            left[slot.channel] -= len(rows)
+    return found
+
+
+def _is_not_paused() -> ColumnElement[bool]:
+    paused = select(journey_states.c.journey).where(journey_states.c.is_paused)
+    run_is_paused = exists().where(journey_runs.c.id == table.c.run_id, journey_runs.c.is_paused)
+    # A sending that was stopped: its messages are skipped one by one, and none goes out meanwhile.
+    stopped = select(broadcast_sends.c.id).where(broadcast_sends.c.status.in_(["stopping", "stopped"]))
+    is_going_on = or_(table.c.broadcast.is_(None), table.c.visit.not_in(stopped))
+    return table.c.journey.not_in(paused) & or_(table.c.run_id.is_(None), ~run_is_paused) & is_going_on
+
+
+def take(connection: Connection, worker_id: str, taken: Sequence[MessageRow], now: datetime) -> None:
+    """Claims messages: they have their place under the caps (`counted_at`) from now on, unless transactional."""
+    rows = [("claimed", "", worker_id, now, m.counted_at or (None if m.is_transactional else now), m.id) for m in taken]
+    update_rows(connection, table, ("status", "reason", "claimed_by", "claimed_at", "counted_at"), rows)
+
+
+def put_off(
+    connection: Connection, status: MessageStatus, put: Sequence[tuple[MessageRow, str, datetime]], now: datetime
+) -> None:
+    """Messages that wait, as (message, reason, until), are `held` or `queued` until then."""
+    # One that waits before and after for the same reason has nothing new to tell.
+    fresh = [(m, reason) for m, reason, _ in put if (m.status, m.reason) != (status, reason)]
+    rows = [(status, reason, until, None, m.id) for m, reason, until in put]
+    update_rows(connection, table, ("status", "reason", "send_after", "claimed_by"), rows)
+    message_history.append(connection, [HistoryRow(m.id, now, status, reason) for m, reason in fresh])
+
+
+def give_up(connection: Connection, skipped: Sequence[tuple[MessageRow, str]], now: datetime, detail: str = "") -> None:
+    """Messages that will not be sent, with the reason; their place under the caps is free again."""
+    rows = [("skipped", reason, None, None, m.id) for m, reason in skipped]
+    update_rows(connection, table, ("status", "reason", "claimed_by", "counted_at"), rows)
+    message_history.append(connection, [HistoryRow(m.id, now, "skipped", reason, detail) for m, reason in skipped])
+
+
+def hand_over(
+    connection: Connection, worker_id: str, ready: Sequence[tuple[int, str, str, int]], now: datetime
+) -> frozenset[int]:
+    """Notes, as (message, Message-ID, locale, attempts so far), what goes out as soon as this is committed.
+
+    Returns those that are still this worker's to send: others were stopped since they were claimed.
+    """
+    # Asked for by id alone, here and below: SQLite would rather read all that are in that status.
+    query = select(table.c.id, table.c.status, table.c.claimed_by)
+    if connection.dialect.name == "postgresql":
+        query = query.with_for_update()
+    found = select_in(connection, query, table.c.id, [id for id, *_ in ready])
+    mine = frozenset(row.id for row in found if row.status == "claimed" and row.claimed_by == worker_id)
+    rows = [
+        ("handed_over", now, message_id or None, locale, attempts + 1, id)
+        for id, message_id, locale, attempts in ready
+        if id in mine
+    ]
+    update_rows(connection, table, ("status", "handed_over_at", "message_id", "locale", "attempts"), rows)
+    return mine
+
+
+def take_back(connection: Connection, worker_id: str, ids: Sequence[int], now: datetime) -> list[Freed]:
+    """What the worker was to send and has demonstrably not waits again, as if it had not been claimed.
+
+    Returns the places that are free again. What is in other hands meanwhile, or settled, stays as it is.
+    """
+    query = select(
+        table.c.id, table.c.status, table.c.reason, table.c.claimed_by, table.c.attempts,
+        table.c.channel, table.c.is_transactional, table.c.counted_at,
+    )  # fmt: skip
+    if connection.dialect.name == "postgresql":
+        query = query.with_for_update()
+    mine = [
+        row
+        for row in select_in(connection, query, table.c.id, ids)
+        if row.status in ("claimed", "handed_over") and row.claimed_by == worker_id
+    ]
+    # Stopped while it was handed over: it is skipped after all.
+    stopped = {row.id for row in mine if row.status == "handed_over" and row.reason}
+    rows = [
+        (
+            *(("skipped", row.reason) if row.id in stopped else ("queued", "")),
+            now, None, None, None, max(row.attempts - (row.status == "handed_over"), 0), row.id,
+        )
+        for row in mine
+    ]  # fmt: skip
+    names = ("status", "reason", "send_after", "claimed_by", "handed_over_at", "counted_at", "attempts")
+    update_rows(connection, table, names, rows)
+    message_history.append(
+        connection, [HistoryRow(row.id, now, "skipped", row.reason) for row in mine if row.id in stopped]
+    )
+    return [Freed(row.channel, row.is_transactional, row.counted_at) for row in mine]
+
+
+def in_hands_of(connection: Connection, worker_ids: Sequence[str], limit: int) -> list[MessageRow]:
+    """Messages that workers of these ids have claimed or handed over and said nothing more of."""
+    query = messages.columns.where(
+        table.c.status.in_(["claimed", "handed_over"]), table.c.claimed_by.in_(list(worker_ids))
+    )
+    return [message_of(row) for row in connection.execute(query.order_by(table.c.id).limit(limit)).all()]
+
+
+def standing(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[MessageStatus, str]]:
+    """The status of each message and why, locked on PostgreSQL until the transaction ends."""
+    query = select(table.c.id, table.c.status, table.c.reason)
+    if connection.dialect.name == "postgresql":
+        query = query.with_for_update()
+    return {row.id: (row.status, row.reason) for row in select_in(connection, query, table.c.id, ids)}

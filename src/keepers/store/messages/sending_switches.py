@@ -1,0 +1,77 @@
+"""What stops sending at once: the switch for everything, and a brake per stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select
+
+from keepers.store.schema.messages import switches
+
+SENDING = "sending"
+_BRAKE = "brake:"
+_WARNING = "warning:"
+
+
+class Switch(NamedTuple):
+    """`sending` is on unless it was switched off; a brake or warning (`brake:email.marketing`) is on when it holds."""
+
+    name: str
+    on: bool
+    reason: str
+    at: datetime
+
+
+def stream_of(channel: str, is_transactional: bool) -> str:
+    """Whose sending one brake stops: transactional messages have a stream of their own."""
+    return f"{channel}.{'transactional' if is_transactional else 'marketing'}"
+
+
+def everything(connection: Connection) -> dict[str, Switch]:
+    """All that were ever set, by name."""
+    query = select(switches.c.name, switches.c.on, switches.c.reason, switches.c.at)
+    return {row[0]: Switch(*row) for row in connection.execute(query)}
+
+
+def put(connection: Connection, name: str, on: bool, reason: str, now: datetime) -> None:
+    """Sets a switch. `sending` off stops whatever is not handed over yet, in every worker."""
+    connection.execute(delete(switches).where(switches.c.name == name))
+    connection.execute(insert(switches).values(name=name, on=on, reason=reason, at=now))
+
+
+def set_brake(connection: Connection, stream: str, on: bool, reason: str, now: datetime) -> None:
+    """Stops a stream, or lets it go on: sends before that moment then count no more."""
+    put(connection, _BRAKE + stream, on, reason, now)
+
+
+def set_warning(connection: Connection, stream: str, on: bool, reason: str, now: datetime) -> None:
+    """Says that a stream comes near its brake."""
+    put(connection, _WARNING + stream, on, reason, now)
+
+
+def is_sending(known: Mapping[str, Switch]) -> bool:
+    """Whether anything may be sent at all. `known` is `everything`."""
+    return SENDING not in known or known[SENDING].on
+
+
+def brake(known: Mapping[str, Switch], stream: str) -> Switch | None:
+    """The stream's brake, when it holds or once held."""
+    return known.get(_BRAKE + stream)
+
+
+def warning(known: Mapping[str, Switch], stream: str) -> Switch | None:
+    return known.get(_WARNING + stream)
+
+
+def braked(known: Mapping[str, Switch]) -> frozenset[str]:
+    """The streams whose brake holds."""
+    return frozenset(name.removeprefix(_BRAKE) for name, s in known.items() if name.startswith(_BRAKE) and s.on)
+
+
+def warned(known: Mapping[str, Switch]) -> frozenset[tuple[str, bool]]:
+    """The streams a warning holds for, as (channel, is_transactional)."""
+    names = (name.removeprefix(_WARNING) for name, s in known.items() if name.startswith(_WARNING) and s.on)
+    streams = (name.rpartition(".") for name in names)
+    return frozenset((channel, kind == "transactional") for channel, _, kind in streams)

@@ -1,0 +1,47 @@
+"""Browsers that may be sent web push: one endpoint each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, delete, insert, select
+
+from keepers.store.bulk import select_in
+from keepers.store.schema.messages import push_subscriptions
+
+
+class PushSubscription(NamedTuple):
+    """`keys` are the browser's: `p256dh` and `auth`."""
+
+    endpoint: str
+    profile_id: int
+    keys: dict[str, str]
+    created_at: datetime
+
+
+def put(connection: Connection, subscription: PushSubscription) -> None:
+    """Adds a browser, or gives it to the profile that uses it now."""
+    remove(connection, [subscription.endpoint])
+    values = subscription._replace(keys=msgspec.json.encode(subscription.keys).decode())  # type: ignore[arg-type]
+    connection.execute(insert(push_subscriptions).values(**values._asdict()))
+
+
+def remove(connection: Connection, endpoints: Sequence[str]) -> None:
+    """Forgets browsers, such as those that say they are gone."""
+    connection.execute(delete(push_subscriptions).where(push_subscriptions.c.endpoint.in_(list(endpoints))))
+
+
+def of_profiles(connection: Connection, profile_ids: Sequence[int]) -> dict[int, list[PushSubscription]]:
+    """Each profile's browsers, the newest first; profiles without any are absent."""
+    found: dict[int, list[PushSubscription]] = {}
+    for row in select_in(connection, select(push_subscriptions), push_subscriptions.c.profile_id, profile_ids):
+        keys = msgspec.json.decode(row.keys, type=dict[str, str])
+        found.setdefault(row.profile_id, []).append(
+            PushSubscription(row.endpoint, row.profile_id, keys, row.created_at)
+        )
+    for listed in found.values():
+        listed.sort(key=lambda subscription: (subscription.created_at, subscription.endpoint), reverse=True)
+    return found

@@ -1,0 +1,63 @@
+"""The warehouse's fixed tables; the typed event tables beside them are made by `registry.py`."""
+
+from __future__ import annotations
+
+FIXED = {
+    "tracks": """
+        seq BIGINT, profile_id BIGINT, kind VARCHAR, event VARCHAR, time TIMESTAMP, received_at TIMESTAMP,
+        known_at TIMESTAMP, day DATE, source VARCHAR, raw VARCHAR, other_id BIGINT""",
+    "profiles": """
+        profile_id BIGINT, kind VARCHAR, bucket_key VARCHAR, created_at TIMESTAMP, zone VARCHAR""",
+    "trait_values": """
+        profile_id BIGINT, trait VARCHAR, time TIMESTAMP, seq BIGINT, known_at TIMESTAMP, number DOUBLE,
+        text VARCHAR, boolean BOOLEAN, instant TIMESTAMP, date DATE, raw VARCHAR""",
+    "account_members": """
+        account_id BIGINT, profile_id BIGINT, since TIMESTAMP, until TIMESTAMP, known_at TIMESTAMP""",
+    "canon": 'from_id BIGINT, to_id BIGINT, seq BIGINT, "at" TIMESTAMP',
+    # Merges as they were made; `canon` is their flat closure, and un-merging needs the links themselves.
+    "merge_links": 'from_id BIGINT, to_id BIGINT, seq BIGINT, "at" TIMESTAMP',
+    # Every merge and un-merge in the order in which it was made, for the rebuild.
+    "merge_log": "seq BIGINT, kind VARCHAR, from_id BIGINT, to_id BIGINT",
+    # Merges that were taken back: an answer as of a moment between still sees them.
+    "ended_merges": 'from_id BIGINT, to_id BIGINT, seq BIGINT, "at" TIMESTAMP, until TIMESTAMP',
+    # What the reserved traits said about a subject's zone (NULL: a value that names none).
+    "zone_facts": "profile_id BIGINT, trait VARCHAR, time TIMESTAMP, seq BIGINT, zone VARCHAR",
+    "states": """
+        ask INTEGER, profile_id BIGINT, value SMALLINT, since TIMESTAMP, changes_at TIMESTAMP, cause VARCHAR""",
+    "changes": """
+        n BIGINT, ask INTEGER, profile_id BIGINT, from_value SMALLINT, to_value SMALLINT, "at" TIMESTAMP,
+        cause VARCHAR, initial BOOLEAN""",
+    # Every rule that was ever in force; `stages` in order, as JSON. A changed rule has a new number.
+    "asks": """
+        ask INTEGER, definition VARCHAR, signature VARCHAR, kind VARCHAR, stages VARCHAR, is_active BOOLEAN,
+        is_answered BOOLEAN, applied_at TIMESTAMP, retired_at TIMESTAMP""",
+    "ask_values": "ask INTEGER, value SMALLINT, stage VARCHAR",
+    "dirty": 'profile_id BIGINT, "at" TIMESTAMP, kind VARCHAR, name VARCHAR',
+    # When each last clicked, visited, ordered or agreed (see engaged.py).
+    "engaged": 'profile_id BIGINT, "at" TIMESTAMP',
+    # Whose history was brought, and when it arrived: until then, nothing that comes of it is news.
+    "imported": 'profile_id BIGINT, "at" TIMESTAMP',
+    "watermarks": "name VARCHAR, position BIGINT",
+    "import_chunks": """
+        file_sha VARCHAR, mapping_hash VARCHAR, chunk INTEGER, first_line BIGINT, last_line BIGINT,
+        rows BIGINT, rejected BIGINT, loaded_at TIMESTAMP""",
+    "zone_offsets": """
+        zone VARCHAR, from_utc TIMESTAMP, until_utc TIMESTAMP, offset_s INTEGER, local_from TIMESTAMP""",
+    # The names registry: `physical` is empty for an event past the limit.
+    "event_names": "event VARCHAR, physical VARCHAR",
+    # kind number|text|boolean|list|overflow; `list` is the path of the list a child table's field belongs to.
+    "event_columns": 'event VARCHAR, list VARCHAR, path VARCHAR, kind VARCHAR, "column" VARCHAR',
+    "event_times": "event VARCHAR, latest TIMESTAMP",
+    "trait_names": "trait VARCHAR",
+    "meta": "name VARCHAR, value VARCHAR",
+}
+LAYOUT_VERSION = "1"
+
+
+def create_statements() -> list[str]:
+    """The DDL of every fixed table, safe to repeat."""
+    return [f"CREATE TABLE IF NOT EXISTS {name} ({columns})" for name, columns in FIXED.items()]
+
+
+IMPORT = "import "
+"""before the kind of what was brought as history: by a file, by /v1/import, or more than 72 hours late"""
