@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-times install lint check bench clean
+.PHONY: demo test test-times install lint texts check bench clean
 
 demo: install  ## Set up and play a real shop's eighteen months
 	@$(BIN)/keepers demo $(ARGS)
@@ -30,6 +30,13 @@ lint: $(VENV)/.installed-dev  ## Style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+texts: $(VENV)/.installed-dev  ## Collect the texts for people and add new ones to every language's PO file
+	@mkdir -p build
+	$(BIN)/pybabel extract --mapping pyproject.toml --add-location file --sort-by-file --project Keepers \
+		--output build/keepers.pot .
+	$(BIN)/pybabel update --input-file build/keepers.pot --output-dir src/keepers/i18n/locale --domain keepers \
+		--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 120
 
 test: lint  ## Everything, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 15 -rs $(ARGS)

@@ -34,7 +34,7 @@ def measure(plan: Plan) -> list[Figure]:
         ours.append(imported + ticked)
         imports.append(imported)
         stages = json.loads(keepers("stages", "value", "-w", str(folder), "--json"))
-        if (found := sum(stage["profiles"] for stage in _listed(stages))) < _CUSTOMERS * plan.scale * 0.9:
+        if (found := sum(stage["profiles"] for stage in stages["stages"])) < _CUSTOMERS * plan.scale * 0.9:
             raise RuntimeError(f"only {found} customers have a stage")
         theirs.append(timed(lambda n=n: _by_hand(file, plan.folder / f"hand{n}.duckdb"))[0])
     took, hand = median(ours), median(theirs)
@@ -52,10 +52,6 @@ def measure(plan: Plan) -> list[Figure]:
         ),
         Figure("import: peak memory", peak_of_children(), "GB", note="of the largest process"),
     ]
-
-
-def _listed(stages: object) -> list[dict[str, int]]:
-    return stages["stages"] if isinstance(stages, dict) else stages  # type: ignore[return-value]
 
 
 def _generate(file: Path, scale: float) -> int:

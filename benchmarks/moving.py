@@ -20,6 +20,7 @@ from keepers.store.bulk import insert_rows
 from keepers.store.journeys import runs
 from keepers.store.journeys.runs import RunRow
 from keepers.store.schema.journeys import run_trail
+from keepers.warehouse.load import WATERMARK
 
 RUNS = 50_000
 _GOAL = 20_000
@@ -82,7 +83,11 @@ def _wake(workspace: Workspace, at: datetime, spent: _Spent) -> None:
         spent.bare += seconds
         spent.bare_rows += written
         with workspace.sequencing("bench") as held:
-            seconds, done = timed(lambda held=held: workspace.advancer.advance(live, held.standing, at))
+            seconds, done = timed(
+                lambda held=held: workspace.advancer.advance(
+                    live, held.standing, at, workspace.warehouse.watermark(WATERMARK)
+                )
+            )
         if not done.moved:
             return
         spent.ours += seconds

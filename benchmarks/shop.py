@@ -14,7 +14,8 @@ import yaml
 from sqlalchemy import func, select
 
 from benchmarks.smtp import CONNECTIONS
-from keepers.app.commands import COMMANDS
+from keepers.app.operations.playbook import ApplyPlaybook, apply_playbook
+from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.create import create
 from keepers.app.workspace.folder import PLAYBOOK
 from keepers.app.workspace.workspace import Workspace
@@ -89,7 +90,7 @@ def make(folder: Path, book: dict[str, Any], settings: str = "") -> Path:
             toml.write(settings)
     (folder / PLAYBOOK / "own.yaml").write_text(yaml.safe_dump(book), encoding="utf-8")
     with opened(folder) as workspace:
-        COMMANDS["apply"](workspace, lambda done, total: None)
+        apply_playbook(workspace, COMMAND_LINE, ApplyPlaybook())
     return folder
 
 

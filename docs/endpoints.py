@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from keepers import __version__
-from keepers.app.commands import COMMANDS
+from keepers.app.operations.events import EventIntake
 from keepers.app.operations.keys import KeyRing
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.create import create
-from keepers.app.workspace.definitions_cache import OpenWorkspace
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.application import create_app
-from keepers.http.commands import command_handler
 from keepers.http.common.metrics import ServerMetrics
 from keepers.http.management.router import management, options
 from keepers.http.status_page import status_handlers
@@ -101,10 +99,9 @@ def application(folder: Path) -> Any:
     """The server's application as `keepers serve` puts it together, over a new workspace in `folder`."""
     create(folder, ["value"])
     workspace = Workspace.open(folder)
-    desk = OpenWorkspace(workspace, COMMANDS, None)
     keys = KeyRing(workspace.store.read)
-    handlers = [management(desk, keys), command_handler(desk, "token"), *status_handlers(desk, "auto")]
-    return create_app(workspace.store, clock=clock, handlers=handlers, keys=keys, **options(__version__))
+    handlers = [management(keys, clock), *status_handlers(workspace, "auto")]
+    return create_app(EventIntake(workspace.store, keys=keys), clock=clock, handlers=handlers, **options(__version__))
 
 
 def routes() -> set[str]:

@@ -9,9 +9,10 @@ CODES: dict[str, str] = {
     "address.",
     "body": "The body of the request cannot be read as what this address takes; the message says what is expected.",
     "busy": "Too many requests wait for the disk (HTTP 429). Send again after the `Retry-After` seconds.",
+    "cancelled": "Long work was cancelled by whoever may. What was committed is kept, and the same request goes on "
+    "from there.",
     "clock": "A tick was asked for at a moment before the last one. Ask about the past with `--now` on "
     "`count`, `stages`, `moves` or `profile` instead.",
-    "command": "A command that the running server does not know: it is of another version than the command line.",
     "conflict": "The request is right but the present state refuses it, such as undoing a merge that does not stand.",
     "cursor": "Not a cursor of this listing (HTTP 400). Start again without one.",
     "definition": "A definition in the playbook, or a condition, cannot be used; the message names file, line, field.",
@@ -38,6 +39,7 @@ CODES: dict[str, str] = {
     "method": "The method is not the one of this path (HTTP 405). Events are sent by POST.",
     "no_channel": "The message's channel is not set up in `keepers.toml`. Code of a dead letter.",
     "no_template": "The message is no longer in the playbook in force. Code of a dead letter.",
+    "not_allowed": "The key, or whoever asks, lacks the permission that this needs (HTTP 403).",
     "not_found": "A profile, definition, file or workspace that is not there; near names are offered.",
     "not_sent": "The broadcast was not sent yet, so there is nothing to repeat.",
     "not_stopped": "No sending of the broadcast is stopped, so none can go on.",
@@ -45,7 +47,6 @@ CODES: dict[str, str] = {
     "port": "The server's port cannot be used, mostly because another program listens on it.",
     "render": "A message's text cannot be made for a customer; the message names it, its locale and line.",
     "revoked": "The key was revoked (HTTP 403).",
-    "running": "Not one of the choices for customers in older versions of a journey: finish, move or exit.",
     "sample": "Not a sample that a broadcast's audience can be shown by.",
     "secret": "The workspace's secret is missing or too short to sign links with.",
     "sent_already": "The broadcast was sent before: `--again` to everybody anew, `resend` to who did not open it.",

@@ -20,14 +20,14 @@ import keepers
 from keepers.app.workspace.settings import TEST_CLOCK, TEST_CLOCK_EXAMPLE, sections
 from keepers.cli.main import with_all_commands
 from keepers.conditions.operators import OPERATORS
-from keepers.i18n.locales import LOCALES
+from keepers.i18n.catalogues import gettext, languages
+from keepers.i18n.locales import babel_locale
 from keepers.model.texts import text_in
 from keepers.playbook.shipped.journeys import starters
 from keepers.playbook.shipped.lifecycles import shipped, templates
 
 FOLDER = Path(__file__).parent / "reference"
 MADE = "<!-- Made by docs/generate.py; edit the code instead. -->\n\n"
-LANGUAGES = {"en": "English", "ru": "Russian", "pl": "Polish", "zh": "Chinese", "it": "Italian"}
 
 
 def commands() -> str:
@@ -146,20 +146,6 @@ def field_docs(struct: type) -> dict[str, str]:
     return found
 
 
-OPERANDS = {
-    "scalar": "a text, a number, true or false, a date",
-    "list": "a list of values",
-    "ordered": "a number, a moment or a text",
-    "pair": "two numbers, moments or texts, as `[10, 20]`",
-    "text": "a text",
-    "pattern": "an RE2 pattern",
-    "flag": "true or false",
-    "moment": "a moment: ISO 8601, `now`, `30d ago`, `+7d`",
-    "span": "a duration: `14d`, `6h`",
-    "anniversary": "`{in: 7d}` or `{within: 7d}`",
-}
-
-
 def operators() -> str:
     """Every comparison operator, with its words."""
     said = [
@@ -171,10 +157,12 @@ def operators() -> str:
     ]
     for row in OPERATORS:
         also = ", ".join(f"`{name}`" for name in row.aliases)
-        said.append(f"| `{row.id}` | {also} | {OPERANDS[row.operand]} | {_cell(row.doc)} |")
+        said.append(f"| `{row.id}` | {also} | {row.operand.doc} | {_cell(row.doc)} |")
     said += ["\n## In words\n", "The sentence shown for a comparison, in each language of the interface.\n"]
-    said += ["| operator | " + " | ".join(LANGUAGES[x] for x in LOCALES) + " |", "|---" * (len(LOCALES) + 1) + "|"]
-    said += [f"| `{row.id}` | " + " | ".join(_cell(row.words[x]) for x in LOCALES) + " |" for row in OPERATORS]
+    names = " | ".join(str(babel_locale(x).get_language_name("en")) for x in languages())
+    said += [f"| operator | {names} |", "|---" * (len(languages()) + 1) + "|"]
+    for row in OPERATORS:
+        said.append(f"| `{row.id}` | " + " | ".join(_cell(gettext(row.words, x)) for x in languages()) + " |")
     return "\n".join(said) + "\n"
 
 

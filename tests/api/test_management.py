@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
-from keepers.app.workspace.paging import CursorError, seal, unseal
-from keepers.http.management import examples_customers as examples
+import workspaces
+from keepers.app.operations.playbook import ApplyPlaybook, apply_playbook
+from keepers.app.use_cases.actor import COMMAND_LINE
+from keepers.app.use_cases.paging import CursorError, seal, unseal
+from keepers.http.management.router import USE_CASES
 from serving import SERVER, UNTIL, WRITE, Serving, copied, keepers, serving
+
+LOCAL = [what.route.path for what in USE_CASES if what.route.is_local and not what.route.in_path]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +79,7 @@ def test_a_revoked_key_ends(own: Serving) -> None:
     token = keepers(own.folder, "keys", "create", "secret", "--name", "short")["token"]
     headers = {"Authorization": f"Bearer {token}"}
     address = f"{own.address}/api/v1/health"
-    found = [k["id"] for k in keepers(own.folder, "keys", "list") if k["name"] == "short"]
+    found = [k["id"] for k in keepers(own.folder, "keys", "list")["items"] if k["name"] == "short"]
     with httpx.Client(headers=headers) as client:
         for _ in range(50):
             if client.get(address).status_code == 200:
@@ -171,8 +178,19 @@ def test_a_lifecycle_over_time_ends_where_it_stands(api: httpx.Client) -> None:
     assert len(moves["latest"]) == 3
     assert moves["latest"][0]["identity"].startswith("c")
     assert sum(m["profiles"] for m in moves["counts"] if m["source"] is None) == 60
+    week = [api.get("/lifecycles/value/moves", params={"since": since}).json() for since in ("-7d", "7d", "7d ago")]
+    assert week == [week[0]] * 3
     assert_problem(api.get("/lifecycles/value/history", params={"since": "-99w", "step": "1m"}), 422, "invalid")
     assert_problem(api.get("/lifecycles/value/moves", params={"since": "+3d"}), 422, "invalid")
+
+
+def test_a_lifecycle_no_tick_has_answered_yet_is_worked_out(own: Serving) -> None:
+    text = "lifecycles:\n  - id: fresh\n    stages:\n      - {id: came, when: {did: Order Completed}}\n"
+    with own.api() as api:
+        api.post("/definitions/apply", json={"files": {"fresh.yaml": text}}).raise_for_status()
+        assert [s["profiles"] for s in api.get("/lifecycles/fresh").json()["stages"]] == [60]
+        (listed,) = [one for one in api.get("/lifecycles").json()["items"] if one["id"] == "fresh"]
+        assert [s["profiles"] for s in listed["stages"]] == [60]
 
 
 def test_a_condition_is_counted_and_said(api: httpx.Client) -> None:
@@ -180,10 +198,18 @@ def test_a_condition_is_counted_and_said(api: httpx.Client) -> None:
     counted = api.post("/audience/count", json=asked).json()
     assert counted == {"count": len(every(api, "/profiles", segment="regulars", trait="country:PL")), "as_of": UNTIL}
     assert api.post("/audience/count", json={"who": asked}).json() == counted
+    assert api.get("/segments/regulars/count").json() == {"count": 36, "as_of": UNTIL}
+    assert_problem(api.get("/segments/regular/count"), 404, "not_found")
     assert api.post("/audience/count", json="anyone").json()["count"] == 60
     assert api.post("/audience/count", json="anyone", params={"now": "2026-01-08"}).json()["count"] == 3
     said = api.post("/audience/describe", json=asked, params={"locale": "it"}).json()
     assert "Order Completed" in said["says"]
+
+
+def test_files_of_the_machine_are_for_its_own_commands(api: httpx.Client, tmp_path: Path) -> None:
+    for path in LOCAL:
+        answer = api.post(path, json={"path": str(tmp_path / "file")})
+        assert_problem(answer, 403, "wrong_key")
 
 
 @pytest.mark.parametrize(
@@ -261,7 +287,12 @@ def test_an_edit_is_planned_and_applied_with_its_files(own: Serving) -> None:
         assert flow["enter"] > 0
         assert not (own.folder / "playbook" / "big.yaml").exists()
         done = api.post("/definitions/apply", json={"files": {"big.yaml": text}}).json()
-        assert done == {"applied": [{"key": "segment/big", "action": "add"}], "files": ["big.yaml"]}
+        assert done == {
+            "applied": [{"key": "segment/big", "action": "add"}],
+            "fit": None,
+            "runs": {},
+            "files": ["big.yaml"],
+        }
         assert (own.folder / "playbook" / "big.yaml").read_text(encoding="utf-8") == text
         keepers(own.folder, "tick", "--now", UNTIL)
         assert api.get("/segments/big").json()["count"] == flow["enter"]
@@ -270,6 +301,34 @@ def test_an_edit_is_planned_and_applied_with_its_files(own: Serving) -> None:
         assert api.get("/segments/big").status_code == 404
         versions = api.get("/definitions/segment/big").json()["versions"]
         assert [v["is_active"] for v in versions] == [False]
+
+
+def test_files_are_written_only_while_nothing_else_is_at_work(own: Serving) -> None:
+    text = "segments:\n  - id: big\n    who: {did: Order Completed}\n"
+    written = own.folder / "playbook" / "big.yaml"
+    own.stop()
+    with workspaces.opened(own.folder) as workspace:
+        asked = ApplyPlaybook(files={"big.yaml": text})
+        applying = Thread(target=apply_playbook, args=(workspace, COMMAND_LINE, asked))
+        with workspace.sequencing("this test"):
+            applying.start()
+            applying.join(0.5)
+            assert applying.is_alive()
+            assert not written.exists()
+        applying.join(60)
+        assert written.read_text(encoding="utf-8") == text
+        assert "segment/big" in workspace.in_force().versions
+
+
+def test_files_are_checked_before_they_are_in_the_folder(running: Serving, api: httpx.Client) -> None:
+    assert api.post("/definitions/check", json={}).json()["errors"] == 0
+    wrong = "segments:\n  - id: x\n    who: {in_segment: nowhere}\n"
+    found = api.post("/definitions/check", json={"files": {"x.yaml": wrong}}).json()
+    assert found["errors"] == 1
+    assert [one["file"] for one in found["findings"] if one["level"] == "error"] == ["playbook/x.yaml"]
+    unreadable = api.post("/definitions/check", json={"files": {"x.yaml": "segments: ["}}).json()
+    assert (unreadable["errors"], unreadable["definitions"]) == (1, 0)
+    assert not (running.folder / "playbook" / "x.yaml").exists()
 
 
 @pytest.mark.parametrize("name", ["../evil.yaml", "/etc/x.yaml", "a/b.yaml", ".hidden.yaml", "a.txt", "A.yaml", ""])
@@ -315,6 +374,30 @@ def test_a_file_is_imported_once_whichever_way_it_is_sent(own: Serving) -> None:
     assert list((own.folder / "data" / "uploads").iterdir()) == []
 
 
+def test_an_upload_is_imported_as_an_operation_when_that_is_preferred(own: Serving) -> None:
+    mapping = msgspec.json.encode({"profile": "who", "event": "Review", "time": "at"}).decode()
+    sent = {"params": {"mapping": mapping}, "headers": {"Content-Type": "text/csv", "Prefer": "respond-async"}}
+    with own.api() as api:
+        for rows, status in ((b"who,at\nc001,2026-05-01\n", "succeeded"), (b"a,b\n1,2\n", "failed")):
+            started = api.post("/imports", content=rows, **sent)  # type: ignore[arg-type]
+            assert started.status_code == 202
+            place = started.headers["location"].removeprefix("/api/v1")
+            while (operation := api.get(place).json())["ended_at"] is None:
+                time.sleep(0.05)
+            assert operation["status"] == status
+            assert str(own.folder) not in str(operation)
+    assert list((own.folder / "data" / "uploads").iterdir()) == []
+
+
+def test_uploads_a_killed_server_left_behind_are_removed(shop: Path, tmp_path: Path) -> None:
+    folder = copied(shop, tmp_path / "shop")
+    left = folder / "data" / "uploads" / "upload-x"
+    left.mkdir(parents=True)
+    (left / "big.csv").write_bytes(b"who")
+    with serving(folder, "--no-tick"):
+        assert not left.exists()
+
+
 def test_health_tells_where_the_pipeline_stands(own: Serving) -> None:
     with own.api() as api:
         event = {"userId": "c001", "event": "Order Completed", "properties": {"total": 1}}
@@ -328,32 +411,10 @@ def test_health_tells_where_the_pipeline_stands(own: Serving) -> None:
         assert after["events"] == before["events"] + 1
 
 
-def test_examples_of_the_document_are_answers(api: httpx.Client) -> None:
-    from keepers.http.management.customers import conditions, lifecycles, profiles, segments
-    from keepers.http.management.operations import health, imports, playbook
-
-    for example, answer in (
-        (examples.PROFILE_PAGE, profiles.ProfilePage),
-        (examples.PROFILE, profiles.Profile),
-        (examples.TIMELINE_PAGE, profiles.TimelinePage),
-        (examples.SEGMENT_LIST, segments.SegmentList),
-        (examples.SEGMENT, segments.SegmentDetail),
-        (examples.LIFECYCLE_LIST, lifecycles.LifecycleList),
-        (examples.LIFECYCLE, lifecycles.LifecycleDetail),
-        (examples.HISTORY, lifecycles.History),
-        (examples.MOVES, lifecycles.Moves),
-        (examples.COUNTED, conditions.Counted),
-        (examples.DESCRIBED, conditions.Described),
-        (examples.DEFINITION_LIST, playbook.DefinitionList),
-        (examples.DEFINITION_VERSIONS, playbook.DefinitionVersions),
-        (examples.PLAN, playbook.Plan),
-        (examples.APPLIED, playbook.Applied),
-        (examples.IMPORT_REPORT, imports.ImportReport),
-        (examples.LEDGER, imports.Ledger),
-        (examples.HEALTH, health.Health),
-    ):
-        assert msgspec.to_builtins(msgspec.convert(example, answer)) == example
+def test_the_document_says_and_shows_everything(api: httpx.Client) -> None:
     document = api.get("/openapi.json").json()
+    upload = document["paths"]["/api/v1/imports"]["post"]["requestBody"]["content"]
+    assert upload["multipart/form-data"]["schema"]["required"] == ["file", "mapping"]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             assert operation["summary"], (method, path)

@@ -14,9 +14,9 @@ import pytest
 from litestar.testing import TestClient
 
 from keepers.app.public.rate_limit import Allowance
+from keepers.app.public.visitor_auth import signature_of
 from keepers.app.workspace.clock import clock
 from keepers.channels.email.providers.ses import Ses, SesSettings
-from keepers.http.common.visitor_auth import signature_of
 from keepers.model.consent import Consent, address_hash
 from keepers.store import keys as keys_
 from keepers.store.database import Store

@@ -37,7 +37,12 @@ def test_commands_answer_the_same_beside_a_server_as_without(shop: Path, tmp_pat
         ("count", str(condition)),
         ("stages", "value", "--now", "2026-02-01"),
         ("moves", "value", "--since", "2026-01-01"),
+        ("count", "regulars", "--now", "2026-02-01"),
         ("profile", "c004", "--locale", "pl"),
+        ("why", "c004", "--locale", "ru"),
+        ("consent", "show", "c004"),
+        ("suppress", "list"),
+        ("rhythm",),
         ("plan",),
     ]
     alone = [keepers(folder, *words) for words in asked]
@@ -45,6 +50,9 @@ def test_commands_answer_the_same_beside_a_server_as_without(shop: Path, tmp_pat
     with serving(folder, "--no-tick"):
         assert [keepers(folder, *words) for words in asked] == alone
         assert keepers(folder, "count", "nothing", code=2) == refused
+        listed = tmp_path / "suppressed.csv"
+        assert keepers(folder, "suppress", "export", str(listed)) == {"written": 0, "file": str(listed)}
+        assert "hash" in listed.read_text(encoding="utf-8")
         assert keepers(folder, "doctor")["server"].startswith("http://127.0.0.1:")
 
 
@@ -98,12 +106,12 @@ def test_a_server_that_was_killed_leaves_nothing_in_the_way(shop: Path, tmp_path
         server.stop(signal.SIGKILL)
     path = folder / "data" / "server.json"
     left = json.loads(path.read_text(encoding="utf-8"))
-    assert sum(s["profiles"] for s in keepers(folder, "stages", "value")) == 60
+    assert sum(s["profiles"] for s in keepers(folder, "stages", "value")["stages"]) == 60
     # Its number was given to another process, which listens nowhere.
     path.write_text(json.dumps(left | {"pid": os.getpid()}), encoding="utf-8")
-    assert sum(s["profiles"] for s in keepers(folder, "stages", "value")) == 60
+    assert sum(s["profiles"] for s in keepers(folder, "stages", "value")["stages"]) == 60
     with serving(folder):
-        assert sum(s["profiles"] for s in keepers(folder, "stages", "value")) == 60
+        assert sum(s["profiles"] for s in keepers(folder, "stages", "value")["stages"]) == 60
 
 
 def test_a_second_server_and_a_busy_port_are_refused(running: Serving, shop: Path, tmp_path: Path) -> None:
@@ -151,7 +159,7 @@ def test_another_host_than_loopback_keeps_commands_working(shop: Path, tmp_path:
     folder = copied(shop, tmp_path / "shop")
     with serving(folder, "--no-tick", "--host", own) as server:
         assert own in server.address
-        assert sum(s["profiles"] for s in keepers(folder, "stages", "value")) == 60
+        assert sum(s["profiles"] for s in keepers(folder, "stages", "value")["stages"]) == 60
         assert httpx.get(f"{server.address}/").status_code == 403
         assert httpx.get(f"{server.address}/status.json").status_code == 403
         assert httpx.get(f"{server.address}/health").status_code == 200

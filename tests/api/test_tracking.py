@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from litestar.testing import TestClient
 
 from api.conftest import Door
+from keepers.app.operations.events import EventIntake
 from keepers.app.operations.keys import KeyRing
 from keepers.app.workspace.clock import clock
 from keepers.http.application import create_app
@@ -172,7 +173,7 @@ def test_too_much_at_once_is_answered_429(new_store: Any) -> None:
     store: Store = new_store("sqlite")
     with store.begin() as connection:
         token = keys.create(connection, "write", "w", clock())[1]
-    with TestClient(create_app(store, clock=clock, most_waiting=0)) as client:
+    with TestClient(create_app(EventIntake(store, most_waiting=0), clock=clock)) as client:
         answer = client.post("/v1/track", json={**TRACK, "writeKey": token})
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
 
@@ -181,7 +182,7 @@ def test_a_store_that_fails_is_never_acknowledged(new_store: Any) -> None:
     store: Store = new_store("sqlite")
     with store.begin() as connection:
         token = keys.create(connection, "write", "w", clock())[1]
-    with TestClient(create_app(store, clock=clock)) as client:
+    with TestClient(create_app(EventIntake(store), clock=clock)) as client:
         with store.begin_inbox() as connection:
             connection.exec_driver_sql("ALTER TABLE inbox RENAME TO gone")
         answer = client.post("/v1/track", json={**TRACK, "writeKey": token})

@@ -17,8 +17,8 @@ import pytest
 import uvicorn
 
 from keepers.app.public.preferences import REASONS
-from keepers.i18n.locales import LOCALES
-from keepers.i18n.page_texts import catalogue, listed, spoken
+from keepers.i18n.catalogues import gettext, languages
+from keepers.i18n.page_texts import TEXTS, listed, said, spoken
 from keepers.model.consent import Consent
 from keepers.model.message import Content
 from keepers.store.database import Store
@@ -78,17 +78,16 @@ def seen(address: str, profile: Path, *options: str) -> tuple[str, str]:
 
 
 @needs_chromium
-@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("locale", languages())
 def test_pages_are_drawn_under_their_own_policy(shop: Shop, tmp_path: Path, locale: str) -> None:
-    words = catalogue()
     html, console = seen(f"{shop.desk.links.preferences(shop.anna)}?lang={locale}", tmp_path / "a")
     assert console == ""
     assert f'<html lang="{locale}">' in html
     for key in ("preferences_title", "save", "none_button", "language_title", "always_title"):
-        assert f">{words[key][locale]}<" in html
+        assert f">{said(key, locale)}<" in html
     html, console = seen(f"{shop.desk.links.unsubscribe(shop.key)}?lang={locale}", tmp_path / "b")
     assert console == ""
-    assert f">{words['unsubscribe_button'][locale]}<" in html
+    assert f">{said('unsubscribe_button', locale)}<" in html
 
 
 @needs_chromium
@@ -132,28 +131,28 @@ def test_forms_can_be_used_by_keyboard_and_by_screen_readers(shop: Shop) -> None
         assert "tabindex" not in html
         assert html.count("<h1>") == 1
         assert html.count("<main>") == 1
-    style = (PACKAGE / "pages" / "public.css").read_text(encoding="utf-8")
+    style = (PACKAGE / "templates" / "public.css").read_text(encoding="utf-8")
     assert ":focus-visible" in style
     assert "prefers-color-scheme: dark" in style
     assert "outline: 0" not in style
 
 
 def test_every_word_is_there_in_every_language() -> None:
-    words = catalogue()
+    words = TEXTS
     code = "\n".join(path.read_text(encoding="utf-8") for path in PACKAGE.glob("*.py"))
-    templates = "\n".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "pages").glob("*.html"))
+    templates = "\n".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "templates").glob("*.html"))
     used = set(re.findall(r'"(\w+)" \| said', templates)) | set(re.findall(r'said\("(\w+)"', code))
     used |= set(re.findall(r'(?:notice|Page)\((?:"\w+", )?"(\w+_title)"', code)) | {f"reason_{r}" for r in REASONS}
     assert used <= words.keys()
     assert words.keys() - used <= {key for key in words if key.startswith("channel_")}
-    for key, said in words.items():
-        assert list(said) == list(LOCALES), key
-        assert len({json.dumps(sorted(re.findall(r"\{\d\}", text))) for text in said.values()}) == 1, key
-        assert all(text == text.strip() and text for text in said.values()), key
+    for key, text in words.items():
+        texts = {locale: gettext(text, locale) for locale in languages()}
+        assert len({json.dumps(sorted(re.findall(r"\{\d\}", one))) for one in texts.values()}) == 1, key
+        assert all(one == one.strip() and one for one in texts.values()), key
         for locale in ("en", "pl", "it"):
-            assert not re.search(r"[Ѐ-ӿ一-鿿]", said[locale]), (key, locale)
-        assert not re.search(r"[A-Za-z]", said["ru"].replace("SMS", "")), key
-        assert not re.search(r"[A-Za-z]", said["zh"]), key
+            assert not re.search(r"[Ѐ-ӿ一-鿿]", texts[locale]), (key, locale)
+        assert not re.search(r"[A-Za-z]", texts["ru"].replace("SMS", "")), key
+        assert not re.search(r"[A-Za-z]", texts["zh"]), key
 
 
 @pytest.mark.parametrize(

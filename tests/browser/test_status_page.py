@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -12,8 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from keepers.http.status_page import chosen_locale
-from keepers.i18n.locales import LOCALES
+from keepers.i18n.catalogues import languages
+from keepers.i18n.page_texts import spoken
+from keepers.i18n.status_texts import status_texts
 from serving import Serving, keepers, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
@@ -67,7 +67,7 @@ def test_stages_history_and_moves_are_drawn(running: Serving, tmp_path: Path) ->
 @pytest.mark.parametrize("locale", ["ru", "zh", "pl"])
 def test_the_page_speaks_the_language_asked_for(running: Serving, tmp_path: Path, locale: str) -> None:
     html = drawn(f"{running.address}/?lifecycle=value&lang={locale}", tmp_path)
-    words = {key: said[locale] for key, said in json.loads((PAGES / "words.json").read_text(encoding="utf-8")).items()}
+    words = status_texts(locale)
     status = httpx.get(f"{running.address}/status.json?lifecycle=value&lang={locale}").json()
     for text in (
         *(stage["name"] for stage in status["shown"]["stages"]),
@@ -90,17 +90,18 @@ def test_a_workspace_without_data_says_what_to_do(empty: Serving, tmp_path: Path
 
 
 def test_every_word_is_there_in_every_language() -> None:
-    words = json.loads((PAGES / "words.json").read_text(encoding="utf-8"))
+    words = status_texts("en")
     html = (PAGES / "status.html").read_text(encoding="utf-8")
     script = (PAGES / "status.js").read_text(encoding="utf-8")
-    used = set(re.findall(r"\{\{(\w+)\}\}", html)) - {"locale", "words", "workspace"}
+    used = set(re.findall(r"\{\{(\w+)\}\}", html)) - {"languages", "locale", "words", "workspace"}
     used |= set(re.findall(r"words\.(\w+)", script)) | set(re.findall(r'said\("(\w+)"', script))
     used |= set(re.findall(r'pill\("(\w+)"', script))
     assert used <= words.keys()
-    for key, said in words.items():
-        assert set(said) == set(LOCALES), key
-        assert len({text.count("{0}") for text in said.values()}) == 1, key
-        assert all(said.values()), key
+    for locale in languages():
+        said = status_texts(locale)
+        assert said.keys() == words.keys()
+        assert all(said[key].count("{0}") == words[key].count("{0}") for key in words)
+        assert all(said.values())
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,13 @@ def test_every_word_is_there_in_every_language() -> None:
     ],
 )
 def test_the_language_is_the_one_asked_for_or_understood(asked: str | None, accepted: str, expected: str) -> None:
-    assert chosen_locale(asked, accepted) == expected
+    assert spoken(asked, "", accepted) == expected
+
+
+def test_the_page_and_the_api_show_the_same_figures(running: Serving) -> None:
+    shown = httpx.get(f"{running.address}/status.json?lifecycle=value&lang=it").json()
+    with running.api() as api:
+        assert api.get("/overview", params={"lifecycle": "value", "locale": "it"}).json() == shown
 
 
 def test_the_page_is_for_this_machine_unless_settings_say_otherwise(running: Serving) -> None:

@@ -10,6 +10,7 @@ from time import monotonic, sleep
 import pytest
 import uvicorn
 
+from keepers.app.operations.events import EventIntake
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.settings import TEST_CLOCK
 from keepers.http.application import create_app
@@ -36,7 +37,7 @@ def running(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
             keys.create(connection, "write", token, clock(), token=token)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(create_app(store, clock=clock), log_level="error", access_log=False)
+        config = uvicorn.Config(create_app(EventIntake(store), clock=clock), log_level="error", access_log=False)
         server = uvicorn.Server(config)
         thread = Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()

@@ -12,7 +12,7 @@ from keepers.model.consent import Topic
 from keepers.model.message import Content, Outcome, Outgoing
 from keepers.store.database import Store
 from keepers.store.messages import message_history, workers
-from keepers.store.messages.contact_history import Decider
+from keepers.store.messages.contact_history import StoredEligibility
 from keepers.store.messages.messages import MessageRow
 from keepers.store.secret import workspace_secret
 
@@ -51,8 +51,8 @@ def _render(row: MessageRow) -> Outgoing:
 def deliver(place: str, sink: str, worker_id: str) -> None:
     """Works, a minute further each time, until nothing is left to send nor in a dead worker's hands."""
     store = Store.open(place)
-    decider = Decider(ContactRules(), TOPICS, workspace_secret(store))
-    with Deliverer(store, decider, one_by_one(_render), {"email": Sink(sink)}, {}, None, worker_id) as worker:
+    eligibility = StoredEligibility(ContactRules(), TOPICS, workspace_secret(store))
+    with Deliverer(store, eligibility, one_by_one(_render), {"email": Sink(sink)}, {}, None, worker_id) as worker:
         for n in range(MOST_ROUNDS):
             done = worker.run_once(NOON + timedelta(minutes=n), limit=500)
             if not done.did_something and not _orphans(store, worker_id):

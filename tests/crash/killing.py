@@ -9,6 +9,7 @@ from pathlib import Path
 import uvicorn
 
 import processes
+from keepers.app.operations.events import EventIntake
 from keepers.app.workspace.clock import clock
 from keepers.http.application import create_app
 from keepers.ingest.imports import chunks
@@ -25,7 +26,7 @@ def _command(*arguments: str) -> None:
 def serve(place: str, port: int) -> None:
     """The events' door over a store, as a process."""
     store = Store.open(place)
-    app = create_app(store, clock=clock)
+    app = create_app(EventIntake(store), clock=clock)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
 
 

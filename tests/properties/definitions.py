@@ -7,10 +7,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from keepers.conditions.definitions import DerivedEvent, Rhythm
+from keepers.conditions.definitions import DerivedEvent
 from keepers.conditions.parsing.definitions import parse_derived, parse_lifecycle, parse_segment
 from keepers.evaluation.active_queries import Definitions
-from keepers.scores.rhythm import Fit
+from keepers.scores.registry import in_force
+from keepers.scores.rhythm import Fit, Rhythm
 from properties.generate import EVENTS, Strategy, choice, condition, did, of, one, spans, trait, where
 
 FIT = Fit(typical_gap=timedelta(days=1), longest_gap=timedelta(days=2))
@@ -113,4 +114,6 @@ def playbooks(
             who = known[name] if name in known else draw(_DRAWN[name])
             segments[name] = parse_segment({"id": name, "who": who, "of": "account" if name == "team" else "person"})
     lifecycles = {"value": parse_lifecycle(_VALUE)} if has_value else {}
-    return Definitions(draw(choice(*[usual_words] * 5, words())), segments, lifecycles, RHYTHM, FIT)
+    return Definitions(
+        draw(choice(*[usual_words] * 5, words())), segments, lifecycles, in_force({"rhythm": RHYTHM}, {"rhythm": FIT})
+    )

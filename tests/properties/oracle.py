@@ -153,7 +153,8 @@ class Oracle:
     def _trait_passes(self, who: int, name: str, tests: Any, clock: Clock) -> bool:
         if name in RHYTHM:
             definitions = self.definitions
-            found = rhythm(name, definitions.rhythm, definitions.fit, self.rows(who), definitions.events, clock)
+            score = definitions.scores["rhythm"]
+            found = rhythm(name, score.settings, score.figures, self.rows(who), definitions.events, clock)
             value = found.isoformat() if isinstance(found, datetime) else found
             return passes(value, tests, clock, "UTC")
         return passes(self.trait(who, name, clock.now), tests, clock, self._zone_when_told(who, name, clock.now))

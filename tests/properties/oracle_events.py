@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from keepers.conditions.ast import Aggregate, Did, PropertyTest, Sequence, TimeWindow
-from keepers.conditions.definitions import DerivedEvent, Rhythm, Source
-from keepers.scores.rhythm import Fit
+from keepers.conditions.definitions import DerivedEvent, Source
+from keepers.scores.rhythm import Fit, Rhythm
 from properties.oracle_values import Clock, is_number, moment, passes
 
 

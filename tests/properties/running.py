@@ -12,9 +12,9 @@ from keepers.conditions.compile.tables import Mode
 from keepers.conditions.definitions import Lifecycle, Segment
 from keepers.conditions.parsing.definitions import parse_lifecycle, parse_segment
 from keepers.evaluation import query_numbers
-from keepers.evaluation.active_queries import ActiveQueries, Definitions
+from keepers.evaluation.active_queries import ActiveQueries, Definitions, signatures
 from keepers.evaluation.evaluate import evaluate
-from keepers.evaluation.evaluator import Evaluator
+from keepers.evaluation.evaluator import CompiledSql, Evaluator
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
 from properties.oracle import Oracle
@@ -23,8 +23,10 @@ from properties.world import LogRow, World, at
 
 Answers = dict[tuple[str, int], int]
 """(definition, subject) → value, of those that are not 0"""
-_compiled: dict[tuple[Any, ...], str] = {}
-"""every answerer's queries, by all that they depend on: compiling them costs more than the rest of an example"""
+_compiled = CompiledSql[str](20_000)
+"""room for every query of a long night: compiling them costs more than the rest of an example"""
+_numbers: dict[tuple[str, str], int] = {}
+"""definition and signature → its number in every warehouse: a query names them, and is compiled once then"""
 
 
 def segments(conditions: Iterable[Any], of: str = "person") -> dict[str, Segment]:
@@ -44,9 +46,7 @@ def loaded(world: World) -> Iterator[Warehouse]:
 
 
 def answerer(warehouse: Warehouse) -> Evaluator:
-    found = Evaluator(warehouse)
-    found._compiled = _compiled
-    return found
+    return Evaluator(warehouse, _compiled)
 
 
 def answers_at(
@@ -85,8 +85,16 @@ class Live:
     def __init__(self, warehouse: Warehouse, definitions: Definitions, start: datetime) -> None:
         self.warehouse = warehouse
         self.answerer = answerer(self.warehouse)
+        self._number(definitions, start)
         self.standing, self._unanswered = query_numbers.sync(self.warehouse, definitions, start)
         self.names = {ask.number: name for name, ask in self.standing.asks.items()}
+
+    def _number(self, definitions: Definitions, start: datetime) -> None:
+        by_id = definitions.by_id()
+        with self.warehouse.transaction() as cursor:
+            for name, signature in signatures(definitions).items():
+                number = _numbers.setdefault((name, signature), len(_numbers) + 1)
+                query_numbers.insert(cursor, number, name, signature, by_id[name], start)
 
     def load(self, rows: list[LogRow], batches: Sequence[int] = ()) -> None:
         """Loads in batches of these sizes, over and over; in one where none is given."""

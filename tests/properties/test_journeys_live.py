@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from sqlalchemy import select
 
 import workspaces
-from keepers.app.commands import COMMANDS
-from keepers.app.operations import maintenance
+from keepers.app.operations import playbook as playbooks
+from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.workspace import Workspace
 from keepers.channels.base import Channel
 from keepers.delivery.worker import Deliverer
@@ -53,8 +53,6 @@ STEPS = st.lists(
 REENTRY = st.sampled_from(["never", "after_exit", {"per": "n"}])
 CAP = {"1d": 2, "7d": 4}
 STEPS_OF_A_LIFE = 8 if settings.default.max_examples <= 100 else 20
-_compiled: dict[tuple[Any, ...], str] = {}
-"""the queries of all shops, by all that they depend on: compiling them costs more than the rest"""
 
 
 class _Sink:
@@ -83,7 +81,6 @@ class Shop(RuleBasedStateMachine):
         self.steps = [{"message": "hello"}, {"delay": "6h"}]
         self.place = workspaces.make(place, self.migrated, playbook=self._playbook("after_exit"))
         self.workspace = Workspace.open(place)
-        self.workspace.answerer._compiled = _compiled
         self.now = START
         self.sent = count()
         self.known: set[int] = set()
@@ -95,7 +92,7 @@ class Shop(RuleBasedStateMachine):
         sink: Channel = _Sink()
         sending = self.workspace.sending
         self.deliverer = Deliverer(
-            self.workspace.store, sending.decider, sending.letters.make, {"email": sink}, {}, None, "a test"
+            self.workspace.store, sending.eligibility, sending.letters.make, {"email": sink}, {}, None, "a test"
         )
         self.consent("ida", "subscribed")
         self.consent("bob", "subscribed")
@@ -152,11 +149,11 @@ class Shop(RuleBasedStateMachine):
     def edits(self, steps: list[dict[str, Any]], reentry: Any, running: str) -> None:
         self.steps = steps
         workspaces.write_playbook(self.place, self._playbook(reentry))
-        before, maintenance.clock = maintenance.clock, lambda: self.now
+        before, playbooks.clock = playbooks.clock, lambda: self.now
         try:
-            COMMANDS["apply"](self.workspace, workspaces.silent, running=running)
+            playbooks.apply_playbook(self.workspace, COMMAND_LINE, playbooks.ApplyPlaybook(running=running))
         finally:
-            maintenance.clock = before
+            playbooks.clock = before
 
     @rule(on=st.booleans(), journey=st.sampled_from(["first", "second"]))
     def pauses(self, on: bool, journey: str) -> None:

@@ -96,7 +96,8 @@ def test_an_import_is_seen_in_conditions_but_starts_nothing(store: Store) -> Non
 def test_a_merged_customer_s_statements_count_for_the_survivor(store: Store) -> None:
     with store.begin() as connection:
         consents.record(connection, [said("subscribed"), said("unsubscribed", profile_id=2, at=NOW + HOUR)], NOW)
-        merge_rows.merge(connection, [(2, 1)], NOW)
+    with store.begin() as connection:
+        merge_rows.merge(connection, [(2, 1, NOW)])
         assert consents.current(connection, [1, 2])[1]["email", "news"].state == "unsubscribed"
 
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from keepers.contact.breakers import stream_of
 from keepers.model.errors import ConflictError, NotFoundError
 from keepers.model.message import Content, DeliveryReport
 from keepers.store.database import Store
@@ -143,7 +144,7 @@ def test_a_sending_goes_on_where_it_stopped(store: Store) -> None:
 
 
 def test_switches_hold_until_they_are_set_again(store: Store) -> None:
-    stream = sending_switches.stream_of("email", False)
+    stream = stream_of("email", False)
     with store.begin() as connection:
         assert sending_switches.is_sending(sending_switches.everything(connection))
         sending_switches.put(connection, sending_switches.SENDING, False, "a mistake in the price", NOW)

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import workspaces
-from keepers.app.commands import COMMANDS
+from keepers.app.operations.maintenance import RunBackfill, backfill
 from keepers.app.tick import until_idle
+from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.workspace import Workspace
 from keepers.devtools.mailbox import Mailbox
 from keepers.evaluation.active_queries import ActiveQueries
@@ -166,7 +167,7 @@ class Telling:
     def _backfill(self, at: datetime) -> None:
         self._tick(at)
         ticked = workspaces.outcome(self._workspace)
-        COMMANDS["backfill"](self._workspace, workspaces.silent)
+        backfill(self._workspace, COMMAND_LINE, RunBackfill())
         filled = workspaces.outcome(self._workspace)
         assert filled.fold == ticked.fold
         assert filled.states == ticked.states

@@ -28,9 +28,8 @@ from unittest.mock import patch
 import msgspec
 from sqlalchemy import select
 
-import workspaces
-from keepers.app.commands import COMMANDS
-from keepers.app.operations import maintenance
+from keepers.app.operations import playbook as playbooks
+from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.workspace import Workspace
 from keepers.broadcasts import control
 from keepers.devtools.mailbox import Mailbox
@@ -127,8 +126,8 @@ class Sending:
             self._report(step["report"], at)
 
     def apply(self, at: datetime, running: str) -> None:
-        with patch.object(maintenance, "clock", lambda: at):
-            COMMANDS["apply"](self._workspace, workspaces.silent, running=running)
+        with patch.object(playbooks, "clock", lambda: at):
+            playbooks.apply_playbook(self._workspace, COMMAND_LINE, playbooks.ApplyPlaybook(running=running))
 
     def deliver(self, at: datetime) -> None:
         self._workspace.sending.refresh()

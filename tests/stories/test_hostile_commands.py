@@ -198,7 +198,7 @@ def test_strange_conditions_are_answered(shop: Path, tmp_path: Path, name: str) 
     file = tmp_path / "condition.yaml"
     file.write_text(json.dumps(HARMLESS[name], ensure_ascii=False))
     ran = keepers("-w", shop, "count", file, "--json")
-    assert (ran.code, ran.json) == (0, {"count": 0}), ran
+    assert (ran.code, ran.json["count"]) == (0, 0), ran
 
 
 def test_condition_files_that_are_none(shop: Path, tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_moments_long_ago_and_far_ahead_are_answered(shop: Path) -> None:
         ("2026-01-01T23:00", 1),
     ):
         ran = keepers("-w", shop, "stages", "--now", now, "--json")
-        assert sum(stage["profiles"] for stage in ran.json) == profiles
+        assert sum(stage["profiles"] for stage in ran.json["stages"]) == profiles
     assert "last tick" in refused(keepers("-w", shop, "tick", "--now", "1970-01-01"))
     refused(keepers("-w", shop, "profile", "anna", "--now", "1970-01-01"), "not known yet")
 
@@ -371,4 +371,4 @@ def test_a_word_of_very_many_sources_is_still_answered(tmp_path: Path, migrated_
     file.write_text("who,at,total\nanna,2026-01-01,149\nbob,2026-01-02,150\n")
     assert keepers("-w", folder, "import", file, "--event", "Order", "--profile", "who", "--time", "at").code == 0
     assert keepers("-w", folder, "tick", "--now", "2026-02-01").code == 0
-    assert keepers("-w", folder, "count", "those", "--json").json == {"count": 1}
+    assert keepers("-w", folder, "count", "those", "--json").json["count"] == 1

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import workspaces
-from keepers.app.commands import COMMANDS
+from keepers.app.operations import maintenance
 from keepers.cli import interrupts
 from workspaces import keepers
 
@@ -57,7 +58,7 @@ def test_a_query_that_was_interrupted_is_no_mistake_of_ours(
             raise RuntimeError("Query interrupted") from None
 
     folder = workspaces.make(tmp_path / "shop", migrated_folder)
-    monkeypatch.setitem(COMMANDS, "tick", interrupted)
+    monkeypatch.setattr(maintenance, "tick", replace(maintenance.tick, function=interrupted))
     ran = keepers("-w", folder, "tick", "--json")
     assert (ran.code, ran.json["error"]["code"]) == (130, "interrupted")
     assert not (folder / "data" / "errors.log").exists()
@@ -72,14 +73,14 @@ def test_an_interrupt_that_got_lost_is_heard_at_the_next_step(
 
     steps = []
 
-    def deaf(workspace: Any, progress: Callable[[int, int], None], **more: Any) -> None:
+    def deaf(workspace: Any, actor: Any, request: Any, progress: Callable[[int, int], None]) -> None:
         Deaf()
         steps.append("went on")
         progress(1, 2)
         steps.append("for ever")
 
     folder = workspaces.make(tmp_path / "shop", migrated_folder)
-    monkeypatch.setitem(COMMANDS, "tick", deaf)
+    monkeypatch.setattr(maintenance, "tick", replace(maintenance.tick, function=deaf))
     ran = keepers("-w", folder, "tick")
     assert (ran.code, steps) == (130, ["went on"])
     assert "Interrupted" in ran.err

@@ -10,9 +10,13 @@ import pytest
 from sqlalchemy import func, select
 
 import workspaces
-from keepers.app.commands import COMMANDS
+from keepers.app.messaging.replay import ReplayJourney, replay_journey
+from keepers.app.operations.maintenance import RunBackfill, backfill
+from keepers.app.use_cases import wire_format
+from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import Consent
+from keepers.store.messages.messages import MessageRow, queue
 from keepers.store.profiles import consents
 from keepers.store.schema.journeys import journey_runs
 from keepers.store.schema.messages import messages
@@ -78,7 +82,8 @@ def _tick(workspace: Workspace, at: datetime) -> None:
 
 
 def _replay(workspace: Workspace, name: str = "welcome", **arguments: Any) -> dict[str, Any]:
-    done: dict[str, Any] = COMMANDS["replay"](workspace, workspaces.silent, name, since="60d", **arguments)
+    request = ReplayJourney(id=name, since="60d", **arguments)
+    done: dict[str, Any] = wire_format.plain(replay_journey(workspace, COMMAND_LINE, request))
     return done
 
 
@@ -119,6 +124,22 @@ def test_caps_and_quiet_hours_hold_by_the_virtual_clock(past: Path) -> None:
     assert (capped["sent"], capped["skipped"], capped["held"]) == ({"email": 2}, {"cap.email.7d": 1}, 2)
 
 
+def test_what_really_went_out_on_another_channel_counts_under_the_cap_of_all(past: Path) -> None:
+    contact = {"caps": {"email": {}, "all": {"7d": 1}}}
+    workspaces.write_playbook(past, completed(PLAYBOOK | {"journeys": [JOURNEY], "contact": contact}) or {})
+    with workspaces.opened(past) as workspace:
+        text = MessageRow(
+            "text", workspace.find_profile("ida"), "code", "sms", "tips", "+48601100200", "hash of the number",
+            START - DAY, START - DAY, status="sent", counted_at=START - DAY,
+        )  # fmt: skip
+        before = _replay(workspace)
+        with workspace.store.begin() as connection:
+            queue(connection, [text])
+        after = _replay(workspace)
+    assert (before["sent"], after["sent"]) == ({"email": 2}, {"email": 1})
+    assert after["skipped"]["cap.all.7d"] == before["skipped"].get("cap.all.7d", 0) + 1
+
+
 def test_nothing_is_performed_or_kept(past: Path) -> None:
     with workspaces.opened(past) as workspace:
         _tick(workspace, START + 31 * DAY)
@@ -136,7 +157,7 @@ def test_segments_that_were_recorded_let_in_as_they_did_then(past: Path) -> None
     segments = [*PLAYBOOK["segments"], {"id": "unheard", "who": {"did": "Visit"}}]
     workspaces.write_playbook(past, completed(PLAYBOOK | {"journeys": drafted, "segments": segments}) or {})
     with workspaces.opened(past) as workspace:
-        COMMANDS["backfill"](workspace, workspaces.silent)
+        backfill(workspace, COMMAND_LINE, RunBackfill())
         thanks = _replay(workspace, "thanks")
         new = _replay(workspace, "new")
     assert (thanks["entered"], thanks["ended"], thanks["unrecorded"]) == (1, {"finished": 1}, [])

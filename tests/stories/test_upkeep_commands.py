@@ -132,7 +132,8 @@ def test_erasing_leaves_nothing_but_hashes(shop: Path) -> None:
     assert keepers("-w", shop, "erase", "ida").code == 2
     gone = keepers("-w", shop, "erase", "ida", "--yes", "--json").json
     assert (gone["messages"], gone["message_copies"], gone["consents"], gone["coupons"]) == (4, 1, 1, 1)
-    assert keepers("-w", shop, "erase", "ida", "--yes", "--json").json == {"suppressed": 2}
+    again = keepers("-w", shop, "erase", "ida", "--yes", "--json").json
+    assert {table: number for table, number in again.items() if number} == {"suppressed": 2}
     with opened(shop) as workspace, workspace.store.read() as connection:
         assert set(messages.by_keys(connection, [row.key for row in rows])) == {f"m{ids[1]}"}
         assert [set(consents.current(connection, [i])) for i in ids] == [set(), {ids[1]}]

@@ -23,7 +23,7 @@ from keepers.cli.main import with_all_commands
 from keepers.conditions.operators import OPERATORS
 from keepers.conditions.parsing.conditions import LEAVES, parse_condition
 from keepers.playbook.check import check
-from keepers.playbook.load import TOP_KEYS, load
+from keepers.playbook.load import load, top_keys
 from keepers.playbook.yaml_nodes import read_document
 from shell_commands import forked_commands
 
@@ -122,7 +122,7 @@ def test_links_within_the_repository_lead_somewhere(path: Path) -> None:
 @pytest.mark.parametrize("example", fences("yaml"))
 def test_yaml_examples_are_read(example: str, tmp_path: Path) -> None:
     data = read_document(example.encode(), "example.yaml").data
-    if isinstance(data, dict) and data.keys() & set(TOP_KEYS):
+    if isinstance(data, dict) and data.keys() & set(top_keys()):
         (tmp_path / "example.yaml").write_text(example, encoding="utf-8")
         check(load(tmp_path))
     else:
@@ -203,3 +203,17 @@ def _with_free_ports(text: str) -> str:
 
 def _tidy(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def test_every_folder_is_in_the_map() -> None:
+    source = ROOT / "src" / "keepers"
+    listed = set(re.findall(r"`([a-z_0-9/]+)`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")))
+    held = {
+        path.parent.relative_to(source).as_posix()
+        for path in source.rglob("*")
+        if path.suffix in (".py", ".po", ".json")
+    }
+    folders = {folder for folder in held if folder != "." and "locale/" not in folder}
+    assert folders - listed == set(), "name them in docs/architecture.md"
+    unknown = {one for one in listed if (source / one.partition("/")[0]).is_dir() and not (source / one).is_dir()}
+    assert unknown == set()

@@ -6,9 +6,9 @@ import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, TypeVar
 
-import msgspec
+from msgspec import Meta, Struct
 
 from keepers.model.errors import UserError
 
@@ -17,23 +17,43 @@ CHUNK = 2_000
 MOST_PROBLEMS = 20
 
 
-class CsvReport(msgspec.Struct):
-    """What came of an import, line by line."""
+class RefusedRow(Struct, frozen=True):
+    line: int
+    reason: str
 
-    source: str
-    taken: int = 0
-    rejected: int = 0
-    problems: list[dict[str, Any]] = []
+
+class CsvImported(Struct, frozen=True):
+    """What came of a file's rows."""
+
+    taken: Annotated[int, Meta(ge=0, description="Rows that were taken.")]
+    rejected: Annotated[int, Meta(ge=0, description="Rows that cannot be used.")]
+    problems: Annotated[list[RefusedRow], Meta(description=f"The first {MOST_PROBLEMS} of them.")]
+
+
+class CsvWritten(Struct, frozen=True):
+    """A file that was written."""
+
+    written: Annotated[int, Meta(ge=0, description="Rows in it.")]
+    file: str
+
+
+class CsvReport:
+    """Counts what comes of an import, line by line."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.taken = 0
+        self.rejected = 0
+        self._problems: list[RefusedRow] = []
 
     def refuse(self, line: int, sentence: str) -> None:
-        """A row that cannot be used; the first few are told."""
+        """Counts a row that cannot be used; the first few are listed."""
         self.rejected += 1
-        if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append({"line": line, "reason": sentence})
+        if len(self._problems) < MOST_PROBLEMS:
+            self._problems.append(RefusedRow(line, sentence))
 
-    def told(self) -> dict[str, Any]:
-        """The report as plain data."""
-        return {"taken": self.taken, "rejected": self.rejected, "problems": self.problems}
+    def imported(self) -> CsvImported:
+        return CsvImported(self.taken, self.rejected, self._problems)
 
 
 def chunks_of(items: Iterable[T]) -> Iterator[list[T]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -13,18 +14,18 @@ from keepers.evaluation import query_numbers
 from keepers.evaluation.active_queries import ActiveQueries
 from keepers.evaluation.evaluate import Progress, evaluate, refuse_past
 from keepers.evaluation.evaluator import Evaluator
-from keepers.evaluation.rhythm_fit import fit_rhythm
+from keepers.evaluation.score_fit import fit_score
 from keepers.ingest.identify import identify
 from keepers.ingest.load import BATCH
 from keepers.model.event import LIMITS, Limits
 from keepers.orchestration.advance import Advanced, Advancer
-from keepers.playbook.active_playbook import ActivePlaybook, freeze_fit, in_force
-from keepers.scores.rhythm import ENOUGH_REPEATERS
+from keepers.playbook.active_playbook import ActivePlaybook, freeze_figures, in_force
+from keepers.scores.registry import SCORES
 from keepers.store import definitions
 from keepers.store.database import Store
 from keepers.store.events import log
 from keepers.warehouse import engagement_times
-from keepers.warehouse.load import WATERMARK, load
+from keepers.warehouse.load import KINDS, WATERMARK, load
 
 
 class Ticked(Struct, frozen=True):
@@ -83,23 +84,39 @@ class Ticker:
         news = self._take_news(now)
         identified = identify(self._store, now, self._limits)
         loaded = self.load()
+        answered = self._answerer.warehouse.watermark(WATERMARK)
         engagement_times.refresh(self._answerer.warehouse)
         standing = self._current(now, arrived=bool(loaded))
         done = evaluate(self._answerer, standing, self._unanswered, now, progress)
         self._unanswered = frozenset()
-        advanced = self._advance(standing, now)
+        advanced = self._advance(standing, now, answered)
         broadcast = self._broadcast(standing, now)
         return Ticked(
             now, identified.events, loaded, done.waves, done.subjects, done.changes, news,
             advanced.entered, advanced.moved, advanced.ended, advanced.queued + broadcast,
         )  # fmt: skip
 
-    def _advance(self, standing: ActiveQueries, now: datetime) -> Advanced:
-        """Runs move by what is known now: the log rows of relayed changes need no loading, but their place."""
+    def _advance(self, standing: ActiveQueries, now: datetime, answered: int) -> Advanced:
+        """Runs move by what was answered, up to the seq `answered`, and by the changes that came of it."""
         assert self._in_force is not None
         if self._advancer.relay(self._in_force, now):
-            self.load()
-        return self._advancer.advance(self._in_force, standing, now)
+            answered = self._pass_unloaded(answered)
+        return self._advancer.advance(self._in_force, standing, now, answered)
+
+    def _pass_unloaded(self, position: int) -> int:
+        """The last seq past a position before the next row that the warehouse has to load and evaluate.
+
+        The rows up to there, such as relayed changes, are for journeys alone and need only their place.
+        """
+        while True:
+            with self._store.read() as connection:
+                rows = log.read(connection, position, BATCH)
+            passed = list(takewhile(lambda row: row.kind not in KINDS, rows))
+            if passed:
+                load(self._answerer.warehouse, passed)
+                position = passed[-1].seq
+            if not passed or len(passed) < BATCH:
+                return position
 
     def _broadcast(self, standing: ActiveQueries, now: datetime) -> int:
         assert self._in_force is not None
@@ -143,16 +160,18 @@ class Ticker:
         )
 
     def _fit_first_time(self, now: datetime, arrived: bool) -> bool:
-        """Freezes the rhythm's figures as soon as enough customers have come back; later ones go through a plan."""
+        """Freezes scores' figures as soon as they rest on enough; later ones go through a plan."""
         live = self._in_force
         assert live is not None
-        if live.fitted_at is not None or not (arrived or self._unanswered or self._has_waiting()):
+        waiting = [score for name, score in SCORES.items() if name not in live.fitted_at]
+        if not waiting or not (arrived or self._unanswered or self._has_waiting()):
             return False
-        fit = fit_rhythm(self._answerer, live.definitions(), now)
-        if fit.repeaters < ENOUGH_REPEATERS:
+        fitted = {score.id: fit_score(score, self._answerer, live.definitions(), now) for score in waiting}
+        fitted = {name: figures for name, figures in fitted.items() if SCORES[name].is_enough(figures)}
+        if not fitted:
             return False
         with self._store.begin() as connection:
-            freeze_fit(connection, fit, now)
+            freeze_figures(connection, fitted, now)
         return True
 
     def _has_waiting(self) -> bool:

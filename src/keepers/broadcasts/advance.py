@@ -15,6 +15,7 @@ from keepers.broadcasts.audience_filter import NAMES, AudienceFilter, AudienceVe
 from keepers.broadcasts.audiences import Audience
 from keepers.broadcasts.context import BroadcastContext, sheet_of, told_of
 from keepers.contact.addresses import home_country
+from keepers.contact.breakers import stream_of
 from keepers.evaluation.active_queries import ActiveQueries
 from keepers.evaluation.evaluator import Evaluator
 from keepers.journeys.broadcast import Broadcast
@@ -47,7 +48,7 @@ class Broadcaster:
         self._answerer = answerer
         self._addresses = addresses
         self._secret = secret
-        self._judges: dict[int, tuple[int, AudienceFilter]] = {}
+        self._filters: dict[int, tuple[int, AudienceFilter]] = {}
 
     def advance(self, live: ActivePlaybook, standing: ActiveQueries, now: datetime) -> int:
         """Whatever sendings have to do by now; how many messages were queued or let go."""
@@ -64,7 +65,7 @@ class Broadcaster:
             except Exception as error:
                 # The others, and the tick, go on; it is tried again at the next.
                 logger.exception("The sending %d of the broadcast “%s” cannot go on.", send.id, send.broadcast)
-                self._judges.pop(send.id, None)
+                self._filters.pop(send.id, None)
                 self._note_trouble(send.id, f"{type(error).__name__}: {error}")
             else:
                 if "trouble" in send.data:
@@ -76,20 +77,27 @@ class Broadcaster:
     ) -> int:
         sheet = sheet_of(live, send.broadcast, send.data.get("message", ""))
         if send.status == "stopping" or sheet is None:
-            # Of one that is being stopped: whoever stopped it did not come to the end.
-            broadcast_sends.sweep(self._store, send, now)
-            why = {} if send.status == "stopping" else {"why": NO_BROADCAST}
-            self._keep(send, now, status="stopped", finished_at=now, **why)
+            self._stop(send, now)
             return 0
-        if sending_switches.stream_of(sheet.template.channel, sheet.is_transactional) in braked:
+        if stream_of(sheet.template.channel, sheet.is_transactional) in braked:
             # Queueing would skip everybody for a reason that may be gone in an hour.
             return 0
         return self._step(sheet, send, standing, now)
 
+    def _stop(self, send: BroadcastSend, now: datetime) -> None:
+        """Stops a sending whose broadcast is gone, or comes to the end of a stop that was not completed."""
+        stopping: BroadcastSend | None = send
+        if send.status != "stopping":
+            stopping = self._keep(send, status="stopping", was=send.status, why=NO_BROADCAST)
+        if stopping is not None:
+            broadcast_sends.sweep(self._store, stopping, now)
+            self._keep(stopping, status="stopped", finished_at=now)
+
     def _step(self, sheet: BroadcastContext, send: BroadcastSend, standing: ActiveQueries, now: datetime) -> int:
         match send.status:
             case "scheduled" if now >= parse_instant(send.data["begins"]):
-                return self._queue(sheet, self._begin(sheet, send, standing, now), standing, now)
+                begun = self._begin(sheet, send, standing, now)
+                return self._queue(sheet, begun, standing, now) if begun is not None else 0
             case "queueing":
                 return self._queue(sheet, send, standing, now)
             case "testing":
@@ -102,10 +110,10 @@ class Broadcaster:
 
     def _begin(
         self, sheet: BroadcastContext, send: BroadcastSend, standing: ActiveQueries, now: datetime
-    ) -> BroadcastSend:
-        """Takes down the audience as of now; from here on nobody enters or leaves it."""
+    ) -> BroadcastSend | None:
+        """Takes down the audience as of now; from here on nobody enters or leaves it. None when it was stopped."""
         size = self._freeze(sheet, send, standing, now)
-        return self._keep(send, now, status="queueing", begun=format_instant(now), audience=size, queued=0, skipped={})
+        return self._keep(send, status="queueing", begun=format_instant(now), audience=size, queued=0, skipped={})
 
     def _freeze(
         self,
@@ -132,25 +140,25 @@ class Broadcaster:
         if not audience.exists():
             # The warehouse was made anew meanwhile: the same audience, worked out as of the same moment.
             self._freeze(sheet, send, standing, begun, again=True)
-        judge = self._judge(sheet, send, begun)
+        audience_filter = self._filter_of(sheet, send, begun)
         queued = taken = 0
         while taken < PER_TICK:
             members = audience.chunk(send.position, CHUNK)
             if not members:
                 audience.drop()
-                self._judges.pop(send.id, None)
+                self._filters.pop(send.id, None)
                 with self._store.read() as connection:
                     broadcast_sends.calm(connection)
-                self._keep(send, now, status="testing" if send.data.get("rest") else "sending")
+                self._keep(send, status="testing" if send.data.get("rest") else "sending")
                 break
             taken += len(members)
             with self._store.read() as connection:
-                verdicts = judge.judge(connection, members, now)
+                verdicts = audience_filter.decide(connection, members, now)
             for some in chunks(verdicts, WRITTEN):
                 written = self._write(sheet, send, some, now)
                 if written is None:
                     # What was decided and not written is decided anew when it goes on.
-                    self._judges.pop(send.id, None)
+                    self._filters.pop(send.id, None)
                     return queued
                 send = written
                 queued += sum(not v.reason for v in some)
@@ -159,10 +167,10 @@ class Broadcaster:
     def _write(
         self, sheet: BroadcastContext, send: BroadcastSend, verdicts: Sequence[AudienceVerdict], now: datetime
     ) -> BroadcastSend | None:
-        """Queues messages in one transaction; the sending with its progress, None when somebody stopped it."""
+        """Queues messages in one transaction; the sending with its progress, None when it was changed meanwhile."""
         fresh = _counted(sheet, send, verdicts)
         with self._store.begin() as connection:
-            if broadcast_sends.lock(connection, send.id).status != send.status:
+            if broadcast_sends.lock(connection, send.id) != send:
                 return None
             rows = rows_of(connection, sheet, send, verdicts)
             broadcast_sends.queue(connection, NAMES, rows, shared_of(sheet, send, now))
@@ -181,15 +189,15 @@ class Broadcaster:
                 # Delivery is behind, or stopped: the sample has not been asked yet.
                 return 0
             found = winner.judge(connection, self._answerer, standing, sheet, send, now)
-        send = self._keep(send, now, status="releasing", position=0, **found)
-        return self._release(sheet, send, now)
+        releasing = self._keep(send, status="releasing", position=0, **found)
+        return self._release(sheet, releasing, now) if releasing is not None else 0
 
     def _release(self, sheet: BroadcastContext, send: BroadcastSend, now: datetime) -> int:
         released = 0
         slots = winner.slots_of(self._store, sheet, send)
         while released < PER_TICK:
             with self._store.begin() as connection:
-                if broadcast_sends.lock(connection, send.id).status != send.status:
+                if broadcast_sends.lock(connection, send.id) != send:
                     return released
                 chunk = broadcast_sends.held_back(connection, send, send.position)
                 if not chunk:
@@ -200,26 +208,26 @@ class Broadcaster:
             released += len(chunk)
         else:
             return released
-        self._keep(send, now, status="sending")
+        self._keep(send, status="sending")
         return released
 
     def _finish(self, send: BroadcastSend, now: datetime) -> None:
         with self._store.read() as connection:
             if broadcast_sends.is_waiting(connection, send):
                 return
-        self._keep(send, now, status="finished", finished_at=now)
+        self._keep(send, status="finished", finished_at=now)
 
-    def _judge(self, sheet: BroadcastContext, send: BroadcastSend, begun: datetime) -> AudienceFilter:
+    def _filter_of(self, sheet: BroadcastContext, send: BroadcastSend, begun: datetime) -> AudienceFilter:
         """One for as long as the sending is queued by the same definitions: the throttle goes on where it was."""
-        known = self._judges.get(send.id)
+        known = self._filters.get(send.id)
         if known is not None and known[0] == sheet.version:
             return known[1]
-        judge = AudienceFilter(sheet, self._secret, begun, send, home_country(self._addresses))
+        audience_filter = AudienceFilter(sheet, self._secret, begun, send, home_country(self._addresses))
         if sheet.broadcast.per_hour is not None and send.position:
             with self._store.read() as connection:
-                judge.slots.restore(broadcast_sends.slots_taken(connection, send))
-        self._judges[send.id] = (sheet.version, judge)
-        return judge
+                audience_filter.slots.restore(broadcast_sends.slots_taken(connection, send))
+        self._filters[send.id] = (sheet.version, audience_filter)
+        return audience_filter
 
     def _audience(self, send: BroadcastSend) -> Audience:
         return Audience(self._answerer, f"broadcast_audience_{send.id}")
@@ -234,14 +242,15 @@ class Broadcaster:
             if data != send.data:
                 broadcast_sends.save(connection, msgspec.structs.replace(send, data=data))
 
-    def _keep(self, send: BroadcastSend, now: datetime, **changes: Any) -> BroadcastSend:
-        """Writes a sending down, unless somebody stopped it meanwhile. What is no column goes into its memory."""
+    def _keep(self, send: BroadcastSend, **changes: Any) -> BroadcastSend | None:
+        """Writes a sending down; None, and nothing is written, when it was changed meanwhile.
+
+        What is no column goes into its memory.
+        """
         columns = {name: changes.pop(name) for name in ("status", "finished_at", "position") if name in changes}
         fresh = msgspec.structs.replace(send, data={**send.data, **changes}, **columns)
         with self._store.begin() as connection:
-            if broadcast_sends.lock(connection, send.id).status == send.status:
-                broadcast_sends.save(connection, fresh)
-        return fresh
+            return fresh if broadcast_sends.replace(connection, send, fresh) else None
 
 
 def _counted(sheet: BroadcastContext, send: BroadcastSend, verdicts: Sequence[AudienceVerdict]) -> BroadcastSend:

@@ -24,7 +24,7 @@ class BroadcastContext(NamedTuple):
     messages: Mapping[str, MessageTemplate]
     versions: Mapping[str, int]
     """of the messages"""
-    topic: Topic | None
+    topics: Mapping[str, Topic]
     rules: ContactRules
     told: Mapping[str, frozenset[str] | None]
     """message → the traits its texts name; None for all"""
@@ -32,6 +32,10 @@ class BroadcastContext(NamedTuple):
     @property
     def template(self) -> MessageTemplate:
         return self.messages[self.broadcast.message]
+
+    @property
+    def topic(self) -> Topic | None:
+        return self.topics.get(self.template.topic)
 
     @property
     def is_transactional(self) -> bool:
@@ -61,10 +65,15 @@ def sheet_of(live: ActivePlaybook, name: str, message: str = "") -> BroadcastCon
     if not named <= playbook.messages.keys():
         return None
     versions = {key.partition("/")[2]: n for key, n in live.versions.items() if key.startswith("message/")}
-    topic = playbook.topics.get(playbook.messages[broadcast.message].topic)
     told = {m: traits_named(playbook, m) for m in named}
     return BroadcastContext(
-        broadcast, live.versions[f"broadcast/{name}"], playbook.messages, versions, topic, playbook.contact, told
+        broadcast,
+        live.versions[f"broadcast/{name}"],
+        playbook.messages,
+        versions,
+        playbook.topics,
+        playbook.contact,
+        told,
     )
 
 

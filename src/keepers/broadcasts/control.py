@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from sqlalchemy import Connection
 
 from keepers.broadcasts.audience_filter import AudienceFilter
 from keepers.broadcasts.audiences import Audience
 from keepers.broadcasts.context import BroadcastContext, sheet_of, told_of
 from keepers.contact.addresses import home_country
+from keepers.contact.breakers import stream_of
 from keepers.evaluation.active_queries import ActiveQueries
 from keepers.evaluation.evaluator import Evaluator
 from keepers.journeys.broadcast import EASTERNMOST, Broadcast
@@ -22,58 +24,57 @@ from keepers.model.moments import format_instant, parse_instant
 from keepers.playbook.active_playbook import ActivePlaybook
 from keepers.store.database import Store
 from keepers.store.messages import broadcast_sends, coupons, sending_switches
-from keepers.store.messages.broadcast_sends import BroadcastSend, Tally
+from keepers.store.messages.broadcast_sends import BroadcastSend, SendStatus, Tally
 
 Progress = Callable[[int, int], None]
 _DONE = ("finished", "stopped")
+_OVER = (*_DONE, "stopping")
 
 
 class AudiencePreview(Struct, frozen=True):
-    """Who would get a broadcast started now: `audience` in all, `would_get` of them, the rest by reason.
-
-    `tested` are those of `would_get` who would get each variant first. `warnings` are for whoever starts it.
-    """
+    """Who would get a broadcast that was started now, and who would not."""
 
     broadcast: str
     as_of: datetime
     audience: int
     would_get: int
-    skipped: dict[str, int]
-    held: int = 0
-    """of `would_get`, put off by quiet hours"""
-    tested: dict[str, int] = {}
+    skipped: Annotated[dict[str, int], Meta(description="Reason → customers.")]
+    held: Annotated[int, Meta(description="Of `would_get`, put off by quiet hours.")] = 0
+    tested: Annotated[dict[str, int], Meta(description="Variant → customers of the test's sample.")] = {}
     first: datetime | None = None
-    last: datetime | None = None
-    """when the last of them goes: the throttle's end"""
-    warnings: tuple[str, ...] = ()
+    last: Annotated[datetime | None, Meta(description="When the last of them goes: the throttle's end.")] = None
+    warnings: Annotated[list[str], Meta(description="For whoever starts it.")] = []
 
 
 class SendingStatus(Struct, frozen=True):
-    """How far a sending has come. `messages` are the numbers by variant, status and reason; `skipped` by reason."""
+    """One sending of a broadcast, and how far it has come."""
 
     id: int
     broadcast: str
     version: int
-    status: str
+    status: SendStatus
     started_at: datetime
     finished_at: datetime | None
-    begins: datetime
+    begins: Annotated[datetime, Meta(description="When its audience is taken down.")]
     audience: int
-    taken: int
-    """of the audience, decided on so far"""
+    taken: Annotated[int, Meta(description="Of the audience, decided on so far.")]
     queued: int
     sent: int
     waiting: int
-    skipped: dict[str, int]
-    messages: tuple[Tally, ...] = ()
+    skipped: Annotated[dict[str, int], Meta(description="Reason → customers.")]
+    messages: Annotated[list[Tally], Meta(description="How many messages there are of each variant and status.")] = []
     winner: str = ""
     winner_by: str = ""
-    variants: dict[str, dict[str, int]] = {}
+    variants: Annotated[dict[str, dict[str, int]], Meta(description="Variant → what was counted of its test.")] = {}
     test_until: datetime | None = None
-    of: int | None = None
-    """the sending whose unopened messages this one repeats"""
-    trouble: str = ""
-    """what keeps it from going on: the kill switch, a brake, or what its last step failed of"""
+    of: Annotated[int | None, Meta(description="The sending it repeats for those who did not open.")] = None
+    trouble: Annotated[
+        str,
+        Meta(
+            description="What keeps it from going on: the kill switch, a brake, or what its last step failed of. "
+            "Empty when nothing does."
+        ),
+    ] = ""
 
 
 def preview(
@@ -93,7 +94,7 @@ def preview(
     audience = Audience(answerer, "broadcast_preview", is_temporary=True)
     trait = addresses.get(sheet.template.channel, "")
     size = audience.freeze(standing, sheet.broadcast.who, now, trait, told_of(sheet), as_of=True)
-    judge = AudienceFilter(sheet, secret, begun, country=home_country(addresses))
+    audience_filter = AudienceFilter(sheet, secret, begun, country=home_country(addresses))
     skipped: Counter[str] = Counter()
     tested: Counter[str] = Counter()
     would_get = held = position = done = 0
@@ -101,7 +102,7 @@ def preview(
     last: datetime | None = None
     with store.read() as connection:
         while members := audience.chunk(position):
-            for verdict in judge.judge(connection, members, now):
+            for verdict in audience_filter.decide(connection, members, now):
                 if verdict.reason:
                     skipped[verdict.reason] += 1
                     continue
@@ -116,7 +117,7 @@ def preview(
             done += len(members)
             if progress is not None:
                 progress(done, size)
-        warnings = tuple(_warnings(connection, sheet, would_get, tested, now))
+        warnings = _warnings(connection, sheet, would_get, tested, now)
     audience.drop()
     reasons = dict(skipped.most_common())
     return AudiencePreview(
@@ -170,7 +171,8 @@ def resend(store: Store, live: ActivePlaybook, name: str, now: datetime, message
 def stop(store: Store, name: str, now: datetime) -> int:
     """Stops the sending under way: from this moment nothing more of it is handed over. How many were stopped.
 
-    What waited is skipped as `stopped`. Raises NotFoundError when nothing of it is under way.
+    What waited is skipped as `stopped`. Raises NotFoundError when nothing of it is under way, or somebody else is
+    stopping it.
     """
     with store.begin() as connection:
         send = _under_way(connection, name)
@@ -179,20 +181,23 @@ def stop(store: Store, name: str, now: datetime) -> int:
         broadcast_sends.save(connection, stopping)
     done = broadcast_sends.sweep(store, stopping, now)
     with store.begin() as connection:
-        broadcast_sends.save(connection, msgspec.structs.replace(stopping, status="stopped", finished_at=now))
+        # A tick may have come to the end of the stop before, and somebody have resumed the sending since.
+        broadcast_sends.replace(
+            connection, stopping, msgspec.structs.replace(stopping, status="stopped", finished_at=now)
+        )
     return done
 
 
 def resume(store: Store, live: ActivePlaybook, name: str, now: datetime) -> int:
     """Goes on with a sending that was stopped, from where it was; how many messages are queued again.
 
-    Raises NotFoundError, ConflictError when the last sending is not stopped.
+    Raises NotFoundError, ConflictError when the last sending is not stopped, or somebody else resumes it meanwhile.
     """
     broadcast = _sheet(live, name).broadcast
     with store.read() as connection:
         earlier = broadcast_sends.of_broadcast(connection, name)
     if not earlier or earlier[-1].status != "stopped":
-        raise ConflictError(f"No sending of “{name}” is stopped.", code="not_stopped")
+        raise _not_stopped(name)
     send = earlier[-1]
     was = send.data.get("was", "sending")
     is_spread = broadcast.per_hour is not None and broadcast.local is None
@@ -201,7 +206,8 @@ def resume(store: Store, live: ActivePlaybook, name: str, now: datetime) -> int:
         send, status=was, finished_at=None, position=0 if was == "releasing" else send.position
     )
     with store.begin() as connection:
-        broadcast_sends.save(connection, goes_on)
+        if not broadcast_sends.replace(connection, send, goes_on):
+            raise _not_stopped(name)
     return done
 
 
@@ -249,7 +255,7 @@ def _status(send: BroadcastSend, tally: list[Tally], trouble: str) -> SendingSta
         sent=sum(numbers[status] for status in out),
         waiting=sum(numbers[status] for status in ("queued", "held", "claimed")),
         skipped=dict(skipped.most_common()) if tally else data.get("skipped", {}),
-        messages=tuple(tally),
+        messages=tally,
         winner=str(data.get("winner") or ""),
         winner_by=data.get("winner_by", ""),
         variants=data.get("variants", {}),
@@ -260,10 +266,10 @@ def _status(send: BroadcastSend, tally: list[Tally], trouble: str) -> SendingSta
 
 
 def _warnings(
-    connection: Connection, sheet: BroadcastContext, would_get: int, tested: Counter[str], now: datetime
+    connection: Connection, context: BroadcastContext, would_get: int, tested: Counter[str], now: datetime
 ) -> list[str]:
     found = []
-    broadcast, test = sheet.broadcast, sheet.broadcast.test
+    broadcast, test = context.broadcast, context.broadcast.test
     if broadcast.coupon:
         stock = coupons.stock(connection, now).get(broadcast.coupon)
         left = stock.left if stock is not None else 0
@@ -276,8 +282,12 @@ def _warnings(
             found.append(f"{said}: there will be no winner, the rest gets “{test.fallback}”.")
     if _is_past(broadcast, now):
         found.append("The time to send at has passed: it goes out at once.")
-    if not sending_switches.is_sending(sending_switches.everything(connection)):
+    stops = sending_switches.stops(sending_switches.everything(connection))
+    if stops.is_sending_stopped:
         found.append("All sending is switched off: messages wait.")
+    stream = stream_of(context.template.channel, context.is_transactional)
+    if reason := stops.breakers.get(stream):
+        found.append(f"Sending of {stream} is stopped ({reason}): messages are queued once it is released.")
     return found
 
 
@@ -305,8 +315,16 @@ def _require_idle(earlier: list[BroadcastSend], name: str) -> None:
             raise ConflictError(f"“{name}” is being sent ({send.status}); stop it first.", code="under_way")
 
 
+def _not_stopped(name: str) -> ConflictError:
+    return ConflictError(f"No sending of “{name}” is stopped.", code="not_stopped")
+
+
 def _under_way(connection: Connection, name: str) -> BroadcastSend:
-    for send in broadcast_sends.of_broadcast(connection, name):
-        if send.status not in (*_DONE, "stopping"):
-            return broadcast_sends.lock(connection, send.id)
+    """The sending under way, locked."""
+    for listed in broadcast_sends.of_broadcast(connection, name):
+        if listed.status in _OVER:
+            continue
+        send = broadcast_sends.lock(connection, listed.id)
+        if send.status not in _OVER:
+            return send
     raise NotFoundError(f"No sending of “{name}” is under way.", name=name)

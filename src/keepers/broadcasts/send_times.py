@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from keepers.contact.eligibility import Facts, Hold, Skip, decide
+from keepers.contact.eligibility import end_of_quiet_hours
 from keepers.contact.rules import ContactRules
 
 MINUTE = timedelta(minutes=1)
@@ -15,8 +15,8 @@ _EPOCH = datetime(2000, 1, 1)
 class Slots:
     """Gives out times. `per_hour` messages at most in any hour, however many zones come due at once.
 
-    `taken` are the times given out before a restart. Quiet hours are asked of policy; a throttle that would go on
-    into the night goes on in the morning, at the same rate.
+    `taken` are the times given out before a restart. A throttle that would go on into quiet hours goes on after
+    them, at the same rate.
     """
 
     def __init__(self, rules: ContactRules, channel: str, *, is_exempt: bool, per_hour: int | None) -> None:
@@ -58,13 +58,10 @@ class Slots:
         """When quiet hours end that hold at an instant."""
         key = (zone, country, at)
         if key not in self._quiet:
-            facts = Facts(
-                now=at, zone=zone, channel=self._channel, recipient="somebody", is_transactional=self._is_exempt,
-                basis="contract", country=country,
-            )  # fmt: skip
-            decision = decide(self._rules, facts)
-            assert not isinstance(decision, Skip)
-            self._quiet[key] = decision.until if isinstance(decision, Hold) else None
+            until = None
+            if not self._is_exempt:
+                until = end_of_quiet_hours(self._rules, self._channel, zone, country, at)
+            self._quiet[key] = until
         return self._quiet[key]
 
     def _most(self, minute: int) -> int:

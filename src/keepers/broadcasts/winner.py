@@ -14,7 +14,7 @@ from keepers.broadcasts.audiences import conversions
 from keepers.broadcasts.context import BroadcastContext
 from keepers.broadcasts.send_times import Slots
 from keepers.conditions.parsing.conditions import Parser
-from keepers.contact.eligibility import Contact
+from keepers.contact.eligibility import QUIET_HOURS, Contact
 from keepers.evaluation.active_queries import ActiveQueries
 from keepers.evaluation.evaluator import Evaluator
 from keepers.journeys.broadcast import VariantTest, goal_condition
@@ -99,7 +99,7 @@ def release(
     for message_id, data in chunk:
         contact = _kept.decode(data).contact
         at, is_held = slots.give(contact.zone, contact.country, sheet.broadcast.due(contact.zone, now))
-        status, reason = ("held", "quiet_hours") if is_held else ("queued", "")
+        status, reason = ("held", QUIET_HOURS) if is_held else ("queued", "")
         rows.append((status, reason, at, at + expires, winner, message, version, message_id))
     broadcast_sends.release(connection, _RELEASED, rows)
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
+from keepers.model.channels import ChannelDescription
 from keepers.model.errors import UserError, nearest
 from keepers.model.message import Outcome, Outgoing
 
@@ -55,19 +56,20 @@ class ChannelContext(Struct, frozen=True):
     """the workspace's key for signing addresses (VERP)"""
 
 
-class ChannelKind(Struct, frozen=True):
+class ChannelKind(ChannelDescription, frozen=True, kw_only=True):
     """One channel as the registry knows it. A module of this package that has a `KIND` is a channel."""
 
-    id: str
     settings: type[Struct]
     """each field with a docstring below it: the reference, the form and the JSON Schema derive from it"""
     make: Callable[[Any, ChannelContext], Channel]
     """(settings, surroundings) → a channel, not opened; opens no connection and raises UserError for settings that
     cannot work"""
-    address_trait: str = ""
-    """the trait that holds a customer's address: `email`, `phone`; empty where the address is kept elsewhere"""
     docs: str = ""
     """one sentence for the reference"""
+    needs_settings: bool = True
+    """whether it is there only when keepers.toml has a section for it"""
+    has_subscriptions: bool = False
+    """whether a message goes to each browser that the customer subscribed with, and not to an address"""
 
 
 UNCERTAIN = "uncertain"

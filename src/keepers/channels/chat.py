@@ -43,5 +43,12 @@ KIND = ChannelKind(
     settings=ChatSettings,
     make=ChatChannel,
     address_trait="chat",
+    event_name="Chat",
+    engagement={"received": "Chat Sent"},
+    position=3,
+    parts=("text",),
+    required=("text",),
+    is_counted=True,
+    quiet={"from": "20:00", "to": "09:00", "sundays": True, "holidays": True},
     docs="Messages in Telegram, Slack, Mattermost and whatever else Apprise speaks to.",
 )

@@ -42,5 +42,13 @@ KIND = ChannelKind(
     id="in_app",
     settings=InAppSettings,
     make=InAppChannel,
+    event_name="In-App",
+    position=5,
+    article="an",
+    parts=("title", "text", "url", "icon", "image"),
+    required=("title", "text"),
+    is_repeatable=True,
+    needs_settings=False,
+    engagement={"received": "In-App Sent", "opened": "In-App Read"},
     docs="An inbox on your own site or in your own app, fetched through the API.",
 )

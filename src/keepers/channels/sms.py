@@ -50,11 +50,38 @@ class SmsChannel:
         pass
 
 
+def _digits(address: str) -> str:
+    return "+" + "".join(c for c in address if c.isdigit())
+
+
+def _mistake(address: str) -> str:
+    if address.startswith(("+", "00")):
+        return ""
+    return (
+        f"“{address.strip()[:40]}” may be a telephone number of many countries. Write it with + and the code of "
+        "its country, or set country in [channels.sms] of keepers.toml."
+    )
+
+
 KIND = ChannelKind(
     id="sms",
     settings=SmsSettings,
     make=SmsChannel,
     address_trait="phone",
+    event_name="SMS",
+    position=2,
+    article="an",
+    parts=("text",),
+    required=("text",),
+    is_counted=True,
+    is_paid_by_length=True,
+    caps={"7d": 1, "30d": 3},
+    quiet={"from": "20:00", "to": "09:00", "sundays": True, "holidays": True},
+    engagement={"received": "SMS Sent"},
+    canonical=lambda address, country: e164(address, country) or address,
+    one_inbox=_digits,
+    mistake=_mistake,
+    masked=lambda address: f"{address[:3]}•••{address[-3:]}" if len(address) > 7 else "",
     docs="Text messages through any SMS gateway that Apprise speaks to.",
 )
 

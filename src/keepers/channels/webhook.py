@@ -159,5 +159,10 @@ KIND = ChannelKind(
     id="webhook",
     settings=WebhookSettings,
     make=WebhookChannel,
+    event_name="Webhook",
+    position=6,
+    is_repeatable=True,
+    needs_settings=False,
+    events={"Sent": "Webhook Called"},
     docs="A signed HTTP call to an address of your choice, whose answer the journey may use.",
 )

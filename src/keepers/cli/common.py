@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-import msgspec
 import typer
 
 from keepers import __version__
 from keepers.app.workspace.folder import find_folder
-from keepers.cli.commands_by_name import ask
 
 if TYPE_CHECKING:
-    from keepers.app.workspace.use_case import UseCase
+    import msgspec
 
-Q = TypeVar("Q", bound=msgspec.Struct)
-A = TypeVar("A", bound=msgspec.Struct)
+    from keepers.app.use_cases.use_case import UseCase
+
+Q = TypeVar("Q", bound="msgspec.Struct")
+A = TypeVar("A", bound="msgspec.Struct")
 
 app = typer.Typer(
     name="keepers",
@@ -68,24 +68,12 @@ def chosen_folder(folder: Path | None) -> Path:
     return find_folder(folder or _chosen["folder"])
 
 
-def run(folder: Path | None, command: str, **arguments: Any) -> Any:
-    return ask(folder or _chosen["folder"], command, **arguments)
-
-
-def give(answer: Any, as_json: bool, show: Any) -> None:
-    """Prints an answer: JSON for programs, or the command's own form for people."""
-    if as_json:
-        print(msgspec.json.encode(answer).decode())
-    else:
-        show(answer)
-
-
 def call(folder: Path | None, what: UseCase[Q, A], request: Q, doing: str = "") -> A:
     """A use case's answer: of the server that has the workspace open, else worked out here.
 
     Raises KeepersError, whether it was raised here or in the server.
     """
-    from keepers.app.workspace.actor import COMMAND_LINE
+    from keepers.app.use_cases.actor import COMMAND_LINE
     from keepers.app.workspace.workspace import Workspace
     from keepers.cli.progress import reporting
     from keepers.cli.remote import ServerGoneError, ask_server
@@ -104,7 +92,7 @@ def call(folder: Path | None, what: UseCase[Q, A], request: Q, doing: str = "") 
 
 def show(answer: A, as_json: bool, present: Callable[[A], None]) -> None:
     """Prints an answer: as JSON, the same as the management API's, or as the presenter draws it."""
-    from keepers.app.workspace import wire_format
+    from keepers.app.use_cases import wire_format
 
     if as_json:
         print(wire_format.encode(answer).decode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import traceback
 from importlib import import_module
@@ -9,11 +10,8 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import NoReturn
 
-import msgspec
 import typer
 
-from keepers.app.workspace.clock import clock_notice
-from keepers.app.workspace.common_fields import shown
 from keepers.app.workspace.folder import find_folder
 from keepers.cli import commands, interrupts
 from keepers.cli.common import _chosen, app
@@ -30,6 +28,8 @@ def with_all_commands() -> typer.Typer:
 
 def main() -> None:
     """Runs the command: 0 done, 2 for the person's mistake, 1 for ours; never a traceback."""
+    from keepers.app.workspace.clock import clock_notice
+
     with_all_commands()
     interrupts.begin()
     try:
@@ -63,7 +63,7 @@ def _interrupted() -> NoReturn:
 
 def _failed(code: str, message: str, status: int) -> NoReturn:
     if "--json" in sys.argv:
-        print(msgspec.json.encode(shown({"error": {"code": code, "message": message}})).decode())
+        print(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False, separators=(",", ":")))
     else:
         errors.print(message, style="red", markup=False, soft_wrap=True)
     sys.exit(status)

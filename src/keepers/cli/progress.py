@@ -6,14 +6,32 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-from keepers.app.workspace.progress import Progress as Report
 from keepers.cli import interrupts
 
-errors = Console(stderr=True, highlight=False)
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from keepers.app.use_cases.progress import Progress as Report
+
+
+class ErrorOutput:
+    """What people are told on standard error. Rich is loaded with the first line: most commands have none."""
+
+    @cached_property
+    def console(self) -> Console:
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False)
+
+    def print(self, text: str, **style: Any) -> None:
+        """Prints as Rich's Console does."""
+        self.console.print(text, **style)
+
+
+errors = ErrorOutput()
 
 
 QUIET_S = 2.0
@@ -22,9 +40,11 @@ QUIET_S = 2.0
 @contextmanager
 def reporting(doing: str) -> Iterator[Report]:
     """A progress bar on a terminal, a line every other second elsewhere; nothing for what is done at once."""
-    if errors.is_terminal:
+    if sys.stderr.isatty():
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
         columns = (TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=errors, transient=True) as bar:
+        with Progress(*columns, console=errors.console, transient=True) as bar:
             task = bar.add_task(doing, total=None)
 
             def move(done: int, total: int) -> None:

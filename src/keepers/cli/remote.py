@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 import msgspec
 from msgspec import Struct
 
 from keepers.app.operations.operations import Operation
-from keepers.app.workspace import wire_format
-from keepers.app.workspace.progress import Progress
-from keepers.app.workspace.use_case import UseCase
+from keepers.app.use_cases import wire_format
+from keepers.app.use_cases.progress import Progress
+from keepers.app.use_cases.use_case import UseCase
 from keepers.model.errors import ConflictError, KeepersError, NotFoundError, UserError
 
 Q = TypeVar("Q", bound=Struct)
@@ -52,16 +53,17 @@ def ask_server(server: dict[str, str], what: UseCase[Q, A], request: Q, progress
         ) from None
 
 
-def address_of(what: UseCase[Any, Any], request: Struct) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
-    """Path, query parameters and JSON body of a request for a use case."""
+def address_of(what: UseCase[Any, Any], request: Struct) -> tuple[str, dict[str, Any], Any]:
+    """Path, query parameters and JSON body (None for none) of a request for a use case."""
     given = msgspec.to_builtins(request)
     path = what.route.path
     for name in what.route.in_path:
-        path = path.replace(f"{{{name}}}", httpx.URL("/").copy_with(path=f"/{given.pop(name)}").raw_path.decode()[1:])
-    if what.route.has_body:
+        path = path.replace(f"{{{name}}}", quote(str(given.pop(name)), safe=""))
+    if what.route.has_body and not what.route.body:
         return path, {}, given
+    body = given.pop(what.route.body) if what.route.body else None
     query = {n: str(v).lower() if isinstance(v, bool) else v for n, v in given.items() if v is not None}
-    return path, query, None
+    return path, query, body
 
 
 def _follow(client: httpx.Client, what: UseCase[Q, A], operation: Operation, progress: Progress) -> A:

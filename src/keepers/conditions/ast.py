@@ -35,13 +35,6 @@ class Comparison(Struct, frozen=True):
         return self.operand if isinstance(self.operand, tuple) else (self.operand,)
 
     @property
-    def is_relative(self) -> bool:
-        """Whether the answer may change as time passes, with no new event."""
-        return self.op == "anniversary" or any(
-            isinstance(o, timedelta) or (isinstance(o, Moment) and o.is_relative) for o in self.operands
-        )
-
-    @property
     def refs(self) -> frozenset[str]:
         """The paths of the run's values it compares with."""
         named = (o.path if isinstance(o, Ref) else o.ref for o in self.operands if isinstance(o, Ref | Moment))

@@ -62,6 +62,12 @@ class Anniversary(Struct, frozen=True):
     within: bool = False
 
 
+def holds_relative_moment(operand: Any) -> bool:
+    """Whether it is a span, or a moment counted from now, or has one in it."""
+    operands = operand if isinstance(operand, tuple) else (operand,)
+    return any(isinstance(o, timedelta) or (isinstance(o, Moment) and o.is_relative) for o in operands)
+
+
 def seconds(span: timedelta) -> Any:
     """A span as an Ibis interval, exact to the microsecond."""
     if span.microseconds:

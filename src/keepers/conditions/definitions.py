@@ -1,4 +1,4 @@
-"""The definitions the audience layer answers for: derived events, segments, lifecycles, rhythm."""
+"""The definitions the audience layer answers for: derived events, segments, lifecycles."""
 
 from __future__ import annotations
 
@@ -68,16 +68,6 @@ class Lifecycle(Struct, frozen=True):
     of: Kind = "person"
     phases_of: str | None = None
     """set on a second reading of another lifecycle's customers, such as the plan phases of `value`"""
-
-
-class Rhythm(Struct, frozen=True):
-    """The shop's own cycle. Gaps that are not written down are fitted from history and frozen."""
-
-    event: str = "purchase"
-    typical_gap: timedelta | None = None
-    longest_gap: timedelta | None = None
-    least: timedelta = timedelta(days=7)
-    most: timedelta = timedelta(days=365)
 
 
 Definition = Segment | Lifecycle

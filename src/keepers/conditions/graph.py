@@ -8,11 +8,12 @@ from msgspec import Struct
 
 from keepers.conditions import ast
 from keepers.conditions.definitions import DerivedEvent, Lifecycle, Segment
+from keepers.conditions.operators import BY_NAME
+from keepers.i18n.findings import Sentence, sentence
 from keepers.model.errors import DefinitionError
 
 ZONE_TRAITS = frozenset({"timezone", "country"})
 """traits that move a subject's midnight, and with it the day of an anniversary"""
-RHYTHM_TRAITS = frozenset({"due_at", "slipping_at", "lost_at", "rhythm_days"})
 
 
 class Reads(Struct, frozen=True):
@@ -57,8 +58,11 @@ def base_events(name: str, events: Mapping[str, DerivedEvent]) -> frozenset[str]
     return frozenset(source.event for source in word.sources) | frozenset(voids)
 
 
-def reads(condition: ast.Condition, events: Mapping[str, DerivedEvent], rhythm_event: str = "purchase") -> Reads:
-    """What a condition reads, with all conditions inside it. Rhythm traits read the rhythm's event."""
+def reads(
+    condition: ast.Condition, events: Mapping[str, DerivedEvent], computed: Mapping[str, str] | None = None
+) -> Reads:
+    """What a condition reads, with all conditions inside it. `computed` are traits → the event each is worked out
+    of, which is read with it."""
     names: set[str] = set()
     traits: set[str] = set()
     segments: set[str] = set()
@@ -72,10 +76,10 @@ def reads(condition: ast.Condition, events: Mapping[str, DerivedEvent], rhythm_e
                 names.update(step.event for step in steps)
             case ast.Trait(name=name, tests=tests):
                 traits.add(name)
-                if any(test.op == "anniversary" for test in tests):
+                if any(BY_NAME[test.op].uses_local_date for test in tests):
                     traits |= ZONE_TRAITS
-                if name in RHYTHM_TRAITS:
-                    names.add(rhythm_event)
+                if computed and name in computed:
+                    names.add(computed[name])
             case ast.InSegment(segment=segment):
                 segments.add(segment)
             case ast.InStage(lifecycle=lifecycle):
@@ -95,14 +99,16 @@ def reads(condition: ast.Condition, events: Mapping[str, DerivedEvent], rhythm_e
 
 
 def reads_of(
-    definition: Segment | Lifecycle, events: Mapping[str, DerivedEvent], rhythm_event: str = "purchase"
+    definition: Segment | Lifecycle,
+    events: Mapping[str, DerivedEvent],
+    computed: Mapping[str, str] | None = None,
 ) -> Reads:
     """What a segment, or any stage of a lifecycle, reads."""
     if isinstance(definition, Segment):
-        return reads(definition.who, events, rhythm_event)
+        return reads(definition.who, events, computed)
     found = Reads()
     for stage in definition.stages:
-        found |= reads(stage.when, events, rhythm_event)
+        found |= reads(stage.when, events, computed)
     return found
 
 
@@ -150,14 +156,13 @@ def strata(graph: Mapping[str, frozenset[str]]) -> list[list[str]]:
     while waiting:
         ready = sorted(node for node, asked in waiting.items() if not asked)
         if not ready:
-            raise DefinitionError(circle_message(cycles({n: frozenset(a) for n, a in waiting.items()})[0]))
+            raise DefinitionError(str(circle(cycles({n: frozenset(a) for n, a in waiting.items()})[0])))
         layers.append(ready)
         done = set(ready)
         waiting = {node: asked - done for node, asked in waiting.items() if node not in done}
     return layers
 
 
-def circle_message(path: list[str]) -> str:
+def circle(path: list[str]) -> Sentence:
     """The sentence that shows a circle of definitions and how to get out of it."""
-    shown = " → ".join(node.replace(":", " ") for node in path)
-    return f"definitions ask about each other in a circle: {shown}. Take one of the references out."
+    return sentence("circle", path=" → ".join(node.replace(":", " ") for node in path))

@@ -1,31 +1,31 @@
-"""What customers do with messages, as conditions: consent is a trait, opens and clicks are events,."""
+"""What customers do with messages, as conditions: consent is a trait, opens and clicks are events."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from keepers.conditions import ast
+from keepers.model.channels import CHANNELS, MESSAGE_EVENTS, SEEN_BY_MACHINES
 from keepers.model.consent import ALL_TOPICS, trait_of
 
 MACHINE = "machine"
 """property of opens and clicks: true when a mail proxy or link scanner made them"""
 BY_PEOPLE = ast.PropertyTest(MACHINE, (ast.Comparison("ne", True),))
-SEEN_BY_MACHINES = frozenset({"Email Opened", "Email Link Clicked"})
-"""events that machines make too; a question about them counts people unless it tests `machine` itself"""
-EVENTS: dict[str, dict[str, str]] = {
-    "email": {"received": "Email Sent", "opened": "Email Opened", "clicked": "Email Link Clicked"},
-    "sms": {"received": "SMS Sent"},
-    "push": {"received": "Push Sent"},
-    "in_app": {"received": "In-App Sent", "opened": "In-App Read"},
-}
-"""channel → how one engages with a message → the event that says so"""
-_ABOUT_MESSAGES = ("Sent", "Delivered", "Opened", "Link Clicked", "Bounced", "Marked as Spam")
-OWN_EVENTS = frozenset(
-    {
-        *(f"{channel} {what}" for channel in ("Email", "SMS", "Chat", "Push", "In-App") for what in _ABOUT_MESSAGES),
-        *("In-App Read", "Webhook Called", "Subscribed", "Unsubscribed", "Experiment Viewed"),
-        *("Journey Entered", "Journey Goal Reached", "Journey Exited"),
-    }
-)
-"""what Keepers itself says of customers, sooner or later, whatever arrives"""
+_OF_CUSTOMERS = (
+    "Subscribed", "Unsubscribed", "Experiment Viewed", "Journey Entered", "Journey Goal Reached", "Journey Exited",
+)  # fmt: skip
+
+
+def engagement() -> dict[str, Mapping[str, str]]:
+    """channel → how one engages with a message → the event that says so."""
+    return {name: channel.engagement for name, channel in CHANNELS.items() if channel.engagement}
+
+
+def own_events() -> frozenset[str]:
+    """What Keepers itself says of customers, sooner or later, whatever arrives."""
+    return frozenset((*MESSAGE_EVENTS, *_OF_CUSTOMERS))
+
+
 SUBSCRIBED = "subscribed."
 """what the names of consent's traits begin with"""
 ABOUT = ("message", "journey", "broadcast", "topic")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from msgspec import Struct
 
 from keepers.conditions import comparisons as c
+from keepers.conditions.ast import Comparison
 from keepers.conditions.comparisons import Clock, ComparedValue
-
-Operand = Literal["scalar", "list", "ordered", "pair", "text", "pattern", "flag", "moment", "span", "anniversary"]
+from keepers.conditions.parsing import operands as kinds
+from keepers.conditions.parsing.operands import OperandKind
+from keepers.i18n.catalogues import TextId, text_id
 
 
 def no_flips(value: ComparedValue, operand: Any, clock: Clock) -> list[Any]:
@@ -22,225 +25,246 @@ class Operator(Struct, frozen=True):
 
     id: str
     aliases: tuple[str, ...]
-    operand: Operand
+    operand: OperandKind
     doc: str
-    words: dict[str, str]
+    words: TextId
+    """with the operand as {0}, the second of a pair as {1}"""
     holds: Callable[[ComparedValue, Any, Clock], Any]
     flips: Callable[[ComparedValue, Any, Clock], list[Any]] = no_flips
-
-
-def _words(en: str, ru: str, pl: str, zh: str, it: str) -> dict[str, str]:
-    return {"en": en, "ru": ru, "pl": pl, "zh": zh, "it": it}
+    is_relative: Callable[[Any], bool] = c.holds_relative_moment
+    """operand → whether the answer may change as time passes, with no new event"""
+    uses_local_date: bool = False
+    """whether it needs `Clock.local_date`, and is asked anew when the customer's zone changes"""
+    negates: str = ""
+    """the operator it is the denial of: of a list, it asks that no item passes that one"""
+    asks_presence: bool = False
+    """whether it is about there being a value at all: of a list, about the whole"""
+    of_item: str = ""
+    """the operator that asks of one item what this one asks of a list"""
+    passes_zero: Callable[[Any], bool] = lambda operand: True
+    """operand → whether a count of none can pass"""
 
 
 OPERATORS: tuple[Operator, ...] = (
     Operator(
         "eq",
         ("=", "==", "is", "equals"),
-        "scalar",
+        kinds.SCALAR,
         "Equal to the value, within one JSON kind (the number 5 is not the text “5”); text is compared "
         "NFC-normalised and case-sensitively.",
-        _words("is {0}", "равно {0}", "jest równe {0}", "等于 {0}", "è {0}"),
+        text_id("operator", "is {0}"),
         c.equal,
         c.both_flips,
+        passes_zero=lambda operand: operand == 0,
     ),
     Operator(
         "ne",
         ("!=", "≠", "<>", "is_not"),
-        "scalar",
+        kinds.SCALAR,
         "Not equal to the value. An absent value is not equal, so it holds.",
-        _words("is not {0}", "не равно {0}", "nie jest równe {0}", "不等于 {0}", "non è {0}"),
+        text_id("operator", "is not {0}"),
         lambda v, o, k: ~c.equal(v, o, k),
         c.both_flips,
+        negates="eq",
     ),
     Operator(
         "lt",
         ("<", "less_than"),
-        "ordered",
+        kinds.ORDERED,
         "Less than a number, before a moment, or before a text in code-point order.",
-        _words("is less than {0}", "меньше {0}", "jest mniejsze niż {0}", "小于 {0}", "è minore di {0}"),
+        text_id("operator", "is less than {0}"),
         c.compare("lt"),
         c.flip(late=True),
     ),
     Operator(
         "lte",
         ("<=", "≤", "at_most"),
-        "ordered",
+        kinds.ORDERED,
         "At most the number, moment or text.",
-        _words("is at most {0}", "не больше {0}", "jest najwyżej {0}", "不大于 {0}", "è al massimo {0}"),
+        text_id("operator", "is at most {0}"),
         c.compare("lte"),
         c.flip(late=False),
     ),
     Operator(
         "gt",
         (">", "more_than"),
-        "ordered",
+        kinds.ORDERED,
         "More than a number, after a moment, or after a text in code-point order.",
-        _words("is more than {0}", "больше {0}", "jest większe niż {0}", "大于 {0}", "è maggiore di {0}"),
+        text_id("operator", "is more than {0}"),
         c.compare("gt"),
         c.flip(late=False),
+        passes_zero=lambda operand: operand < 0,
     ),
     Operator(
         "gte",
         (">=", "≥", "at_least"),
-        "ordered",
+        kinds.ORDERED,
         "At least the number, moment or text.",
-        _words("is at least {0}", "не меньше {0}", "jest co najmniej {0}", "不小于 {0}", "è almeno {0}"),
+        text_id("operator", "is at least {0}"),
         c.compare("gte"),
         c.flip(late=True),
+        passes_zero=lambda operand: operand <= 0,
     ),
     Operator(
         "between",
         (),
-        "pair",
+        kinds.PAIR,
         "From the first to the second of two numbers, moments or texts, both included.",
-        _words(
-            "is between {0} and {1}",
-            "от {0} до {1}",
-            "jest między {0} a {1}",
-            "介于 {0} 与 {1} 之间",
-            "è tra {0} e {1}",
-        ),
+        text_id("operator", "is between {0} and {1}"),
         c.between,
         c.between_flips,
+        passes_zero=lambda operand: operand[0] <= 0,
     ),
     Operator(
         "in",
         ("one_of",),
-        "list",
+        kinds.LIST,
         "Equal to one of the values.",
-        _words("is one of {0}", "одно из {0}", "jest jednym z {0}", "属于 {0}", "è uno di {0}"),
+        text_id("operator", "is one of {0}"),
         c.one_of,
     ),
     Operator(
         "not_in",
         ("none_of",),
-        "list",
+        kinds.LIST,
         "Equal to none of the values. An absent value is equal to none, so it holds.",
-        _words("is none of {0}", "ни одно из {0}", "nie jest żadnym z {0}", "不属于 {0}", "non è nessuno di {0}"),
+        text_id("operator", "is none of {0}"),
         lambda v, o, k: ~c.one_of(v, o, k),
+        negates="in",
     ),
     Operator(
         "contains",
         (),
-        "text",
+        kinds.TEXT,
         "The text has this piece in it, or the list has this item.",
-        _words("contains {0}", "содержит {0}", "zawiera {0}", "包含 {0}", "contiene {0}"),
+        text_id("operator", "contains {0}"),
         c.contains,
+        of_item="eq",
     ),
     Operator(
         "not_contains",
         (),
-        "text",
+        kinds.TEXT,
         "The text does not have this piece in it, nor the list this item.",
-        _words("does not contain {0}", "не содержит {0}", "nie zawiera {0}", "不包含 {0}", "non contiene {0}"),
+        text_id("operator", "does not contain {0}"),
         lambda v, o, k: ~c.contains(v, o, k),
+        negates="contains",
     ),
     Operator(
         "starts_with",
         (),
-        "text",
+        kinds.TEXT,
         "The text begins with this.",
-        _words("starts with {0}", "начинается с {0}", "zaczyna się od {0}", "以 {0} 开头", "inizia con {0}"),
+        text_id("operator", "starts with {0}"),
         c.textual("startswith"),
     ),
     Operator(
         "ends_with",
         (),
-        "text",
+        kinds.TEXT,
         "The text ends with this.",
-        _words("ends with {0}", "заканчивается на {0}", "kończy się na {0}", "以 {0} 结尾", "finisce con {0}"),
+        text_id("operator", "ends with {0}"),
         c.textual("endswith"),
     ),
     Operator(
         "matches",
         ("regex",),
-        "pattern",
+        kinds.PATTERN,
         "The RE2 pattern is found somewhere in the text; anchor it with ^ and $ for the whole.",
-        _words("matches {0}", "соответствует {0}", "pasuje do {0}", "匹配 {0}", "corrisponde a {0}"),
+        text_id("operator", "matches {0}"),
         c.textual("re_search"),
     ),
     Operator(
         "exists",
         (),
-        "flag",
+        kinds.FLAG,
         "true: there is a value, of any kind; false: there is none.",
-        _words("is present: {0}", "указано: {0}", "jest podane: {0}", "存在：{0}", "è presente: {0}"),
+        text_id("operator", "is present: {0}"),
         c.exists,
+        asks_presence=True,
     ),
     Operator(
         "before",
         (),
-        "moment",
+        kinds.MOMENT,
         "The date lies before a moment: ISO 8601, `now`, `30d ago`, `+7d`.",
-        _words("is before {0}", "раньше {0}", "jest przed {0}", "早于 {0}", "è prima di {0}"),
+        text_id("operator", "is before {0}"),
         c.compare("lt"),
         c.flip(late=True),
     ),
     Operator(
         "after",
         (),
-        "moment",
+        kinds.MOMENT,
         "The date lies after a moment: ISO 8601, `now`, `30d ago`, `+7d`.",
-        _words("is after {0}", "позже {0}", "jest po {0}", "晚于 {0}", "è dopo {0}"),
+        text_id("operator", "is after {0}"),
         c.compare("gt"),
         c.flip(late=False),
     ),
     Operator(
         "within_last",
         (),
-        "span",
+        kinds.SPAN,
         "The date lies in (now − span, now].",
-        _words(
-            "was within the last {0}",
-            "за последние {0}",
-            "w ciągu ostatnich {0}",
-            "在过去 {0} 内",
-            "negli ultimi {0}",
-        ),
+        text_id("operator", "was within the last {0}"),
         c.within_last,
         c.within_last_flips,
     ),
     Operator(
         "within_next",
         (),
-        "span",
+        kinds.SPAN,
         "The date lies in (now, now + span].",
-        _words(
-            "is within the next {0}",
-            "в ближайшие {0}",
-            "w ciągu najbliższych {0}",
-            "在未来 {0} 内",
-            "nei prossimi {0}",
-        ),
+        text_id("operator", "is within the next {0}"),
         c.within_next,
         c.within_next_flips,
     ),
     Operator(
         "older_than",
         (),
-        "span",
+        kinds.SPAN,
         "The date is the span, or more, in the past.",
-        _words(
-            "is {0} ago or more",
-            "{0} назад или раньше",
-            "co najmniej {0} temu",
-            "在 {0} 前或更早",
-            "da almeno {0}",
-        ),
+        text_id("operator", "is {0} ago or more"),
         c.older_than,
         c.older_than_flips,
     ),
     Operator(
         "anniversary",
         (),
-        "anniversary",
+        kinds.ANNIVERSARY,
         "The date's next yearly return, in the customer's zone: {in: 7d} exactly seven days ahead, {within: 7d} "
         "at most seven. 29 February returns on the 28th in years without one.",
-        _words("has its anniversary {0}", "годовщина {0}", "ma rocznicę {0}", "周年日 {0}", "ricorre {0}"),
+        text_id("operator", "has its anniversary {0}"),
         c.anniversary,
         c.anniversary_flips,
+        is_relative=lambda operand: True,
+        uses_local_date=True,
     ),
 )
 
-BY_NAME: dict[str, Operator] = {name: row for row in OPERATORS for name in (row.id, *row.aliases)}
+_by_name: dict[str, Operator] = {}
+BY_NAME: Mapping[str, Operator] = MappingProxyType(_by_name)
+"""id or alias → the operator"""
+
+
+def register(row: Operator) -> None:
+    """One more operator. Raises ValueError for a name that is taken."""
+    names = (row.id, *row.aliases)
+    if taken := [name for name in names if name in _by_name]:
+        raise ValueError(f"there is already an operator “{taken[0]}”")
+    _by_name.update(dict.fromkeys(names, row))
+
+
+def unregister(row: Operator) -> None:
+    """Takes an operator back."""
+    for name in (row.id, *row.aliases):
+        del _by_name[name]
+
+
+for _row in OPERATORS:
+    register(_row)
+
+
+def is_relative(test: Comparison) -> bool:
+    """Whether its answer may change as time passes, with no new event."""
+    return BY_NAME[test.op].is_relative(test.operand)

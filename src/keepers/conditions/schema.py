@@ -21,7 +21,6 @@ from typing import Literal
 from msgspec import Struct, field
 
 JsonKind = Literal["number", "text", "boolean"]
-JSON_KINDS: tuple[JsonKind, ...] = ("number", "text", "boolean")
 
 
 class ChildTable(Struct, frozen=True):

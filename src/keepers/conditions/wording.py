@@ -1,119 +1,66 @@
-"""A condition as a sentence, in every language of the interface. Operators bring their own words."""
+"""A condition as a sentence in any language of the catalogues. Operators bring their own words."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
+from functools import reduce
 from typing import Any
 
 from keepers.conditions import ast
-from keepers.conditions.comparisons import Anniversary
-from keepers.conditions.message_events import BY_PEOPLE, SEEN_BY_MACHINES, SUBSCRIBED
+from keepers.conditions.message_events import BY_PEOPLE, SUBSCRIBED
 from keepers.conditions.operators import BY_NAME
+from keepers.i18n.catalogues import TextId, gettext, ngettext, plural_id, text_id
+from keepers.model.channels import SEEN_BY_MACHINES
 from keepers.model.moments import Moment, format_duration, format_instant
 
-_PHRASES: dict[str, dict[str, str]] = {
-    "and": {"en": " and ", "ru": " и ", "pl": " i ", "zh": " 且 ", "it": " e "},
-    "or": {"en": " or ", "ru": " или ", "pl": " lub ", "zh": " 或 ", "it": " o "},
-    "not": {"en": "not ({0})", "ru": "не ({0})", "pl": "nie ({0})", "zh": "非（{0}）", "it": "non ({0})"},
-    "anyone": {"en": "anyone", "ru": "любой", "pl": "każdy", "zh": "任何人", "it": "chiunque"},
-    "nobody": {"en": "nobody", "ru": "никто", "pl": "nikt", "zh": "无人", "it": "nessuno"},
-    "did": {"en": "did {0}", "ru": "было {0}", "pl": "było {0}", "zh": "发生过 {0}", "it": "ha fatto {0}"},
-    "first": {"en": "first {0}", "ru": "первое {0}", "pl": "pierwsze {0}", "zh": "首次 {0}", "it": "primo {0}"},
-    "last": {"en": "last {0}", "ru": "последнее {0}", "pl": "ostatnie {0}", "zh": "最近一次 {0}", "it": "ultimo {0}"},
-    "where": {"en": " where {0}", "ru": ", где {0}", "pl": ", gdzie {0}", "zh": "，其中 {0}", "it": " dove {0}"},
-    "by_people": {
-        "en": " (by people)",
-        "ru": " (людьми)",
-        "pl": " (przez ludzi)",
-        "zh": "（由真人）",
-        "it": " (da persone)",
-    },
-    "subscribed": {
-        "en": "subscribed to {0}",
-        "ru": "есть подписка: {0}",
-        "pl": "subskrybuje {0}",
-        "zh": "已订阅 {0}",
-        "it": "iscritto a {0}",
-    },
-    "some": {
-        "en": "some item of {0}: {1}",
-        "ru": "элемент {0}: {1}",
-        "pl": "element {0}: {1}",
-        "zh": "{0} 中某项：{1}",
-        "it": "un elemento di {0}: {1}",
-    },
-    "count": {"en": "times", "ru": "раз", "pl": "razy", "zh": "次数", "it": "volte"},
-    "sum": {"en": "sum of {0}", "ru": "сумма {0}", "pl": "suma {0}", "zh": "{0} 之和", "it": "somma di {0}"},
-    "avg": {"en": "average {0}", "ru": "среднее {0}", "pl": "średnia {0}", "zh": "{0} 平均", "it": "media di {0}"},
-    "min": {"en": "least {0}", "ru": "минимум {0}", "pl": "minimum {0}", "zh": "{0} 最小", "it": "minimo di {0}"},
-    "max": {"en": "greatest {0}", "ru": "максимум {0}", "pl": "maksimum {0}", "zh": "{0} 最大", "it": "massimo di {0}"},
-    "distinct": {
-        "en": "distinct {0}",
-        "ru": "разных {0}",
-        "pl": "różnych {0}",
-        "zh": "{0} 种数",
-        "it": "{0} distinti",
-    },
-    "within": {
-        "en": " in the last {0}",
-        "ru": " за {0}",
-        "pl": " w ciągu {0}",
-        "zh": "（近 {0}）",
-        "it": " negli ultimi {0}",
-    },
-    "since": {"en": " since {0}", "ru": " с {0}", "pl": " od {0}", "zh": "（自 {0}）", "it": " dal {0}"},
-    "until": {"en": " until {0}", "ru": " до {0}", "pl": " do {0}", "zh": "（至 {0}）", "it": " fino a {0}"},
-    "then": {"en": ", then {0}", "ru": ", затем {0}", "pl": ", potem {0}", "zh": "，然后 {0}", "it": ", poi {0}"},
-    "then_not": {
-        "en": ", then no {0}",
-        "ru": ", затем не было {0}",
-        "pl": ", potem bez {0}",
-        "zh": "，然后没有 {0}",
-        "it": ", poi nessun {0}",
-    },
-    "span": {"en": " within {0}", "ru": " в течение {0}", "pl": " w ciągu {0}", "zh": "（{0} 内）", "it": " entro {0}"},
-    "same": {"en": ", same {0}", "ru": ", тот же {0}", "pl": ", to samo {0}", "zh": "，相同 {0}", "it": ", stesso {0}"},
-    "segment": {
-        "en": "in segment {0}",
-        "ru": "в сегменте {0}",
-        "pl": "w segmencie {0}",
-        "zh": "在分群 {0} 中",
-        "it": "nel segmento {0}",
-    },
-    "stage": {
-        "en": "in stage {0}",
-        "ru": "на этапе {0}",
-        "pl": "na etapie {0}",
-        "zh": "处于阶段 {0}",
-        "it": "nella fase {0}",
-    },
-    "lasting": {
-        "en": " for at least {0}",
-        "ru": " не менее {0}",
-        "pl": " od co najmniej {0}",
-        "zh": "至少 {0}",
-        "it": " da almeno {0}",
-    },
-    "account": {
-        "en": "member of an account: {0}",
-        "ru": "участник компании: {0}",
-        "pl": "członek firmy: {0}",
-        "zh": "所属客户单位：{0}",
-        "it": "membro di un’azienda: {0}",
-    },
-    "sample": {
-        "en": "in the sample {0}–{1} %",
-        "ru": "в выборке {0}–{1} %",
-        "pl": "w próbie {0}–{1} %",
-        "zh": "在样本 {0}–{1} % 中",
-        "it": "nel campione {0}–{1} %",
-    },
+_PHRASES: dict[str, TextId] = {
+    "count.eq": plural_id("condition", "exactly {number} time", "exactly {number} times"),
+    "count.gte": plural_id("condition", "at least {number} time", "at least {number} times"),
+    "count.lte": plural_id("condition", "at most {number} time", "at most {number} times"),
+    "count.gt": plural_id("condition", "more than {number} time", "more than {number} times"),
+    "count.lt": plural_id("condition", "fewer than {number} time", "fewer than {number} times"),
+    "count.between": plural_id("condition", "from {start} to {number} time", "from {start} to {number} times"),
+    "and": text_id("condition", "{first} and {second}"),
+    "or": text_id("condition", "{first} or {second}"),
+    "not": text_id("condition", "not ({condition})"),
+    "anyone": text_id("condition", "anyone"),
+    "nobody": text_id("condition", "nobody"),
+    "did": text_id("condition", "did {event}"),
+    "first": text_id("condition", "first {event}"),
+    "last": text_id("condition", "last {event}"),
+    "where": text_id("condition", "{event} where {tests}"),
+    "by_people": text_id("condition", "{event} (by people)"),
+    "subscribed": text_id("condition", "subscribed to {channel}"),
+    "some": text_id("condition", "some item of {list}: {tests}"),
+    "sum": text_id("condition", "sum of {property}"),
+    "avg": text_id("condition", "average {property}"),
+    "min": text_id("condition", "least {property}"),
+    "max": text_id("condition", "greatest {property}"),
+    "distinct": text_id("condition", "distinct {property}"),
+    "within": text_id("condition", "{event} in the last {duration}"),
+    "since": text_id("condition", "{event} since {moment}"),
+    "until": text_id("condition", "{event} until {moment}"),
+    "then": text_id("condition", "{before}, then {event}"),
+    "then_not": text_id("condition", "{before}, then no {event}"),
+    "span": text_id("condition", "{events} within {duration}"),
+    "same": text_id("condition", "{events}, same {property}"),
+    "segment": text_id("condition", "in segment {segment}"),
+    "stage": text_id("condition", "in stage {stage}"),
+    "lasting": text_id("condition", "{condition} for at least {duration}"),
+    "account": text_id("condition", "member of an account: {condition}"),
+    "sample": text_id("condition", "in the sample {start}–{end} %"),
+    "count": text_id("condition", "number of times"),
+    "figure": text_id("condition", "{event}, {figure}"),
 }
 
 
-def _say(phrase: str, locale: str, *parts: str) -> str:
-    words = _PHRASES[phrase]
-    return words.get(locale, words["en"]).format(*parts)
+def _say(phrase: str, locale: str, **parts: str) -> str:
+    return gettext(_PHRASES[phrase], locale).format(**parts)
+
+
+def _joined(parts: Iterable[str], locale: str, phrase: str = "and") -> str:
+    return reduce(lambda first, second: _say(phrase, locale, first=first, second=second), parts)
 
 
 def describe(condition: ast.Condition, locale: str = "en") -> str:
@@ -124,35 +71,35 @@ def describe(condition: ast.Condition, locale: str = "en") -> str:
         case ast.AllOf(items) | ast.AnyOf(items):
             if not items:
                 return _say("nobody", locale)
-            joiner = _say("and" if isinstance(condition, ast.AllOf) else "or", locale)
-            return joiner.join(f"({describe(i, locale)})" if _is_group(i) else describe(i, locale) for i in items)
+            parts = (f"({describe(i, locale)})" if _is_group(i) else describe(i, locale) for i in items)
+            return _joined(parts, locale, "and" if isinstance(condition, ast.AllOf) else "or")
         case ast.Not(item):
-            return _say("not", locale, describe(item, locale))
+            return _say("not", locale, condition=describe(item, locale))
         case ast.Trait(name, (ast.Comparison("eq", True),)) if name.startswith(SUBSCRIBED):
             channel, _, topic = name.removeprefix(SUBSCRIBED).partition(".")
-            return _say("subscribed", locale, f"{channel}: {topic}" if topic else channel)
+            return _say("subscribed", locale, channel=f"{channel}: {topic}" if topic else channel)
         case ast.Trait(name, tests):
-            return _say("and", locale).join(f"{name} {comparison_words(t, locale)}" for t in tests)
+            return _joined((f"{name} {comparison_words(t, locale)}" for t in tests), locale)
         case ast.Did():
             return _did(condition, locale)
         case ast.Sequence():
             return _sequence(condition, locale)
         case ast.InSegment(segment, lasting):
-            return _say("segment", locale, segment) + _lasting(lasting, locale)
+            return _lasting(_say("segment", locale, segment=segment), lasting, locale)
         case ast.InStage(lifecycle, stage, lasting):
-            return _say("stage", locale, f"{lifecycle}.{stage}") + _lasting(lasting, locale)
+            return _lasting(_say("stage", locale, stage=f"{lifecycle}.{stage}"), lasting, locale)
         case ast.Account(inner):
-            return _say("account", locale, describe(inner, locale))
+            return _say("account", locale, condition=describe(inner, locale))
         case ast.Sample(_, start, end):
-            return _say("sample", locale, f"{start * 100:g}", f"{end * 100:g}")
+            return _say("sample", locale, start=f"{start * 100:g}", end=f"{end * 100:g}")
 
 
 def comparison_words(test: ast.Comparison, locale: str = "en") -> str:
     """One comparison in words: `is at least 3`."""
     row = BY_NAME[test.op]
-    operand = test.operand
-    parts = [_operand(o) for o in operand] if row.operand == "pair" else [_operand(operand)]
-    return row.words.get(locale, row.words["en"]).format(*parts)
+    words = row.operand.words or _operand
+    parts = [words(o) for o in (test.operand if row.operand.is_pair else (test.operand,))]
+    return gettext(row.words, locale).format(*parts)
 
 
 def _is_group(condition: ast.Condition) -> bool:
@@ -171,8 +118,6 @@ def _operand(operand: Any) -> str:
             return _moment(operand)
         case ast.Ref(path):
             return path
-        case Anniversary(days, within):
-            return f"{'≤ ' if within else '+'}{days}d"
         case tuple():
             shown = ", ".join(_operand(o) for o in operand[:8])
             return shown if len(operand) <= 8 else f"{shown}, … ({len(operand)})"
@@ -189,53 +134,74 @@ def _moment(moment: Moment) -> str:
     return f"{start} {'−' if moment.offset < timedelta(0) else '+'} {format_duration(abs(moment.offset))}"
 
 
-def _event(phrase: str, event: str, where: tuple[ast.PropertyTest, ...], locale: str) -> str:
-    """The event with its tests; that people did it is said in a word."""
+def _event(said: str, event: str, where: tuple[ast.PropertyTest, ...], locale: str) -> str:
+    """The phrase about an event with its tests; that people did it is said in a word."""
     if event not in SEEN_BY_MACHINES or BY_PEOPLE not in where:
-        return _say(phrase, locale, event) + _where(where, locale)
+        return _where(said, where, locale)
     rest = tuple(test for test in where if test != BY_PEOPLE)
-    return _say(phrase, locale, event) + _say("by_people", locale) + _where(rest, locale)
+    return _where(_say("by_people", locale, event=said), rest, locale)
 
 
-def _where(tests: tuple[ast.PropertyTest, ...], locale: str) -> str:
+def _where(said: str, tests: tuple[ast.PropertyTest, ...], locale: str) -> str:
     if not tests:
-        return ""
+        return said
     parts = []
     for test in tests:
         if test.some:
-            inner = _say("and", locale).join(
-                f"{t.path} {comparison_words(one, locale)}" for t in test.some for one in t.tests
-            )
-            parts.append(_say("some", locale, test.path, inner))
+            inner = _joined((f"{t.path} {comparison_words(one, locale)}" for t in test.some for one in t.tests), locale)
+            parts.append(_say("some", locale, list=test.path, tests=inner))
         else:
             parts += [f"{test.path} {comparison_words(one, locale)}" for one in test.tests]
-    return _say("where", locale, _say("and", locale).join(parts))
+    return _say("where", locale, event=said, tests=_joined(parts, locale))
 
 
-def _window(window: ast.TimeWindow, locale: str) -> str:
+def _window(said: str, window: ast.TimeWindow, locale: str) -> str:
     start, end = window.start, window.end
     if start is not None and end is None and start.is_relative:
-        return _say("within", locale, format_duration(-start.offset))
-    said = _say("since", locale, _moment(start)) if start is not None else ""
-    return said + (_say("until", locale, _moment(end)) if end is not None else "")
+        return _say("within", locale, event=said, duration=format_duration(-start.offset))
+    if start is not None:
+        said = _say("since", locale, event=said, moment=_moment(start))
+    return said if end is None else _say("until", locale, event=said, moment=_moment(end))
 
 
 def _did(leaf: ast.Did, locale: str) -> str:
-    said = _event(leaf.occurrence or "did", leaf.event, leaf.where, locale)
+    said = _event(_say(leaf.occurrence or "did", locale, event=leaf.event), leaf.event, leaf.where, locale)
     for aggregate in leaf.aggregates:
-        figure = _say(aggregate.function, locale, aggregate.of or "")
-        said += f", {figure} " + _say("and", locale).join(comparison_words(t, locale) for t in aggregate.tests)
-    return said + _window(leaf.window, locale)
+        said = _say("figure", locale, event=said, figure=_figure(aggregate, locale))
+    return _window(said, leaf.window, locale)
+
+
+def _figure(aggregate: ast.Aggregate, locale: str) -> str:
+    """`at least 3 times`, `sum of total is more than 50`."""
+    counts = [_times(test, locale) for test in aggregate.tests] if aggregate.function == "count" else [None]
+    known = [count for count in counts if count is not None]
+    if len(known) == len(counts):
+        return _joined(known, locale)
+    figure = _say(aggregate.function, locale, property=aggregate.of or "")
+    return f"{figure} {_joined((comparison_words(t, locale) for t in aggregate.tests), locale)}"
+
+
+def _times(test: ast.Comparison, locale: str) -> str | None:
+    """How often, in the form that the number takes; None where it is no whole number or no plain comparison."""
+    text = _PHRASES.get(f"count.{test.op}")
+    start, number = test.operand if test.op == "between" else (None, test.operand)
+    if text is None or isinstance(number, bool) or not isinstance(number, int | float) or number != int(number):
+        return None
+    return ngettext(text, int(number), locale).format(number=_operand(number), start=_operand(start))
 
 
 def _sequence(leaf: ast.Sequence, locale: str) -> str:
-    said = _event("did", leaf.steps[0].event, leaf.steps[0].where, locale)
+    first = leaf.steps[0]
+    said = _event(_say("did", locale, event=first.event), first.event, first.where, locale)
     for step in leaf.steps[1:]:
-        said += _event("then_not" if step.negated else "then", step.event, step.where, locale)
-        said += _say("span", locale, format_duration(step.within)) if step.within is not None else ""
-    said += _say("same", locale, leaf.same) if leaf.same else ""
-    return said + _window(leaf.window, locale)
+        phrase = "then_not" if step.negated else "then"
+        said = _event(_say(phrase, locale, before=said, event=step.event), step.event, step.where, locale)
+        if step.within is not None:
+            said = _say("span", locale, events=said, duration=format_duration(step.within))
+    if leaf.same:
+        said = _say("same", locale, events=said, property=leaf.same)
+    return _window(said, leaf.window, locale)
 
 
-def _lasting(lasting: timedelta, locale: str) -> str:
-    return _say("lasting", locale, format_duration(lasting)) if lasting else ""
+def _lasting(said: str, lasting: timedelta, locale: str) -> str:
+    return _say("lasting", locale, condition=said, duration=format_duration(lasting)) if lasting else said

@@ -7,6 +7,8 @@ from typing import Any
 
 import phonenumbers
 
+from keepers.model.channels import describe_channel
+
 _GSM7 = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -59,4 +61,4 @@ def address_of(channel: str, value: Any, country: str = "") -> str:
         value = int(value)
     is_number = isinstance(value, int) and not isinstance(value, bool)
     address = value.strip() if isinstance(value, str) else str(value) if is_number else ""
-    return (e164(address, country) or address) if channel == "sms" and address else address
+    return describe_channel(channel).canonical(address, country) if address else ""

@@ -13,14 +13,21 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from keepers.contact.rules import ALL, COUNTED, ContactRules
+from keepers.contact.rules import ALL, ContactRules
+from keepers.model.channels import COUNTED
 from keepers.model.consent import Basis, ConsentState, SuppressionReason
 from keepers.model.fields import clock, span
 from keepers.model.local_time import quiet_until
+from keepers.model.reasons import Reason
 
+SAME_ADDRESS = "same_address"
+KILL_SWITCH = "kill_switch"
+QUIET_HOURS = "quiet_hours"
 KILL_SWITCH_RETRY = timedelta(minutes=5)
 STOPS_EVERYTHING: frozenset[SuppressionReason] = frozenset({"hard_bounce", "manual", "erased"})
 """suppressions that hold for transactional messages too"""
+PASSING = frozenset({"cap", "brake", "expired"})
+"""codes of reasons that pass by themselves"""
 
 
 class Allow(Struct, frozen=True, tag=True):
@@ -42,6 +49,8 @@ class Skip(Struct, frozen=True, tag=True):
 
 Decision = Allow | Hold | Skip
 ALLOW = Allow()
+NO_TEMPLATE = Skip("no_template")
+"""the message is not in force any more"""
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -57,6 +66,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     basis: Basis = "consent"
     consent: ConsentState | None = None
     suppression: SuppressionReason | None = None
+    is_written_to: bool = False
+    """the address has a message of the same broadcast already"""
     is_sending_stopped: bool = False
     """the kill switch: everything waits"""
     brake: str | None = None
@@ -72,19 +83,22 @@ class Facts(Struct, frozen=True, kw_only=True):
     sent: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
     """channel → when messages counted against the address went out; what is older than 30 days may be left out"""
     ahead: Mapping[str, int] = field(default_factory=dict)
-    """channel → waiting messages to the address that come first: of a better priority, or as good and older"""
+    """channel → waiting messages to the address that come first (`places.ContactHistory.counts`)"""
 
 
 def decide(rules: ContactRules, facts: Facts) -> Decision:
-    """In this order: suppression, consent, sunset, brake, run alive, expiry, kill switch, quiet hours, caps.
+    """In this order: suppression, consent, sunset, same address, brake, run alive, expiry, kill switch, quiet hours,
+    caps.
 
     The kill switch holds. Transactional messages are exempt from consent, sunset, brakes, quiet hours and caps.
     """
     reason = _suppressed(facts)
     if reason is None and not facts.is_transactional:
         reason = _without_consent(facts) or _asleep(rules, facts)
-        if reason is None and facts.brake:
-            reason = f"brake.{facts.brake}"
+    if reason is None and facts.is_written_to:
+        reason = SAME_ADDRESS
+    if reason is None and not facts.is_transactional and facts.brake:
+        reason = str(Reason("brake", facts.brake))
     if reason is None and not facts.is_run_alive:
         reason = "exited"
     expires_at = facts.expires_at
@@ -109,14 +123,14 @@ def together(decisions: Iterable[Decision]) -> Decision:
     Caps, holds, brakes and expiry pass and count for nothing here; the first lasting reason is returned.
     """
     for decision in decisions:
-        if isinstance(decision, Skip) and not decision.reason.startswith(("cap.", "brake.", "expired")):
+        if isinstance(decision, Skip) and Reason.parse(decision.reason).code not in PASSING:
             return decision
     return ALLOW
 
 
 def _suppressed(facts: Facts) -> str | None:
     if facts.suppression and (not facts.is_transactional or facts.suppression in STOPS_EVERYTHING):
-        return f"suppressed.{facts.suppression}"
+        return str(Reason("suppressed", facts.suppression))
     return None if facts.recipient else "no_address"
 
 
@@ -128,33 +142,45 @@ def _without_consent(facts: Facts) -> str | None:
     return "consent_pending" if facts.consent == "pending" else "no_consent"
 
 
+def is_asleep(rules: ContactRules, channel: str, engaged_at: datetime | None, now: datetime) -> bool:
+    """Whether the sunset has come for who last engaged at `engaged_at`."""
+    most = rules.longest_silence
+    return most is not None and engaged_at is not None and channel in COUNTED and now - engaged_at > most
+
+
 def _asleep(rules: ContactRules, facts: Facts) -> str | None:
-    sunset = rules.sunset
-    if sunset is None or facts.engaged_at is None or facts.channel not in COUNTED:
-        return None
-    return "sunset" if facts.now - facts.engaged_at > span(sunset.after) + span(sunset.grace) else None
+    return "sunset" if is_asleep(rules, facts.channel, facts.engaged_at, facts.now) else None
 
 
 def _held(rules: ContactRules, facts: Facts) -> Hold | None:
     if facts.is_sending_stopped:
-        return Hold(facts.now + KILL_SWITCH_RETRY, "kill_switch")
-    quiet = None if facts.is_transactional else rules.quiet.get(facts.channel)
-    if quiet is None:
-        return None
+        return Hold(facts.now + KILL_SWITCH_RETRY, KILL_SWITCH)
     active = facts.last_activity_at
     lifted = span(rules.quiet_lifted_by_activity)
-    if facts.channel == "email" and active is not None and timedelta(0) <= facts.now - active < lifted:
+    if facts.is_transactional or (
+        facts.channel == "email" and active is not None and timedelta(0) <= facts.now - active < lifted
+    ):
+        return None
+    until = end_of_quiet_hours(rules, facts.channel, facts.zone, facts.country, facts.now)
+    return None if until is None else Hold(until, QUIET_HOURS)
+
+
+def end_of_quiet_hours(
+    rules: ContactRules, channel: str, zone: str, country: str | None, now: datetime
+) -> datetime | None:
+    """When quiet hours end (UTC) that hold at `now` for customers of a zone and country; None when none hold."""
+    quiet = rules.quiet.get(channel)
+    if quiet is None:
         return None
 
     def is_closed(day: date) -> bool:
         if quiet.sundays and day.weekday() == 6:
             return True
-        return quiet.holidays and facts.country is not None and day in national_holidays(facts.country, day.year)
+        return quiet.holidays and country is not None and day in national_holidays(country, day.year)
 
     start = clock(quiet.start) if quiet.start else None
     end = clock(quiet.end) if quiet.end else None
-    until = quiet_until(facts.zone, facts.now, start, end, is_closed)
-    return None if until is None else Hold(until, "quiet_hours")
+    return quiet_until(zone, now, start, end, is_closed)
 
 
 def _full(rules: ContactRules, facts: Facts) -> str | None:
@@ -166,9 +192,10 @@ def _full(rules: ContactRules, facts: Facts) -> str | None:
         waiting = sum(facts.ahead.get(channel, 0) for channel in channels)
         for window, most, written in rules.windows.get(scope, ()):
             after = facts.now - window
-            sent = sum(1 for channel in channels for at in facts.sent.get(channel, ()) if after < at <= facts.now)
+            # One that another worker sends, whose clock is ahead, has its place too.
+            sent = sum(1 for channel in channels for at in facts.sent.get(channel, ()) if after < at)
             if sent + waiting >= most:
-                return f"cap.{scope}.{written}"
+                return str(Reason("cap", f"{scope}.{written}"))
     return None
 
 
@@ -181,10 +208,6 @@ def national_holidays(country: str, year: int) -> frozenset[date]:
     if code not in holidays.list_supported_countries():
         return frozenset()
     return frozenset(holidays.country_holidays(code, years=year))
-
-
-SOON = timedelta(days=1)
-"""messages that wait for longer than this take no cap's place from others yet"""
 
 
 _CONTACT = "contact"
@@ -202,6 +225,12 @@ class Contact(Struct, frozen=True, omit_defaults=True):
     def data(self) -> dict[str, Any]:
         """As part of a message's data."""
         return {_CONTACT: msgspec.to_builtins(self)}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Contact | None:
+        """As a message's data carries it; None where it does not."""
+        found = data.get(_CONTACT)
+        return msgspec.convert(found, cls) if found else None
 
 
 class MessageCandidate(Struct, frozen=True):

@@ -6,17 +6,17 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, convert, field
 
-from keepers.model.errors import DefinitionError
-from keepers.model.fields import Clock, Duration, join, read, require_spans, span
+from keepers.model.channels import CHANNELS
+from keepers.model.errors import DefinitionError, problem
+from keepers.model.fields import Clock, Duration, join, require_spans, span
+from keepers.model.structs import read
 
 ALL = "all"
-COUNTED = ("email", "sms", "chat", "push")
-"""channels that reach out; an in-app message waits to be looked for and is neither capped nor quiet"""
+USUAL_PRIORITY = "lifecycle"
 Priority = Literal["service", "cart", "lifecycle", "newsletter"]
 PRIORITIES: tuple[Priority, ...] = ("service", "cart", "lifecycle", "newsletter")
-CHANNELS = ("email", "sms", "chat", "push", "in_app", "webhook")
 Most = Annotated[int, Meta(ge=0)]
 Rate = Annotated[float, Meta(gt=0, le=1)]
 
@@ -31,7 +31,7 @@ class Quiet(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if (self.start is None) != (self.end is None):
-            raise ValueError("“from” and “to” belong together")
+            raise ValueError(problem("“from” and “to” belong together"))
 
 
 class BreakerThresholds(Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,17 +75,11 @@ class Ramp(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _caps() -> dict[str, dict[str, int]]:
-    return {
-        "email": {"1d": 1, "7d": 3, "30d": 10},
-        "sms": {"7d": 1, "30d": 3},
-        "push": {"1d": 1, "7d": 3},
-        ALL: {"7d": 5},
-    }
+    return {channel.id: dict(channel.caps) for channel in CHANNELS.values() if channel.caps} | {ALL: {"7d": 5}}
 
 
 def _quiet() -> dict[str, Quiet]:
-    loud = Quiet(start="20:00", end="09:00", sundays=True, holidays=True)
-    return {"email": Quiet(start="21:00", end="07:00"), "sms": loud, "chat": loud, "push": loud}
+    return {name: convert(channel.quiet, Quiet) for name, channel in CHANNELS.items() if channel.quiet is not None}
 
 
 class ContactRules(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
@@ -123,8 +117,14 @@ class ContactRules(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         """How far back sent messages count."""
         return max((w for windows in self.windows.values() for w, _, _ in windows), default=timedelta(0))
 
-    def rank(self, priority: str) -> int:
-        """Who gets a cap's place: 0 first."""
+    @cached_property
+    def longest_silence(self) -> timedelta | None:
+        """How long after the last engagement marketing ends; None where there is no sunset."""
+        return None if self.sunset is None else span(self.sunset.after) + span(self.sunset.grace)
+
+    def rank(self, *named: str | None) -> int:
+        """The place of the first priority that is named, or of the usual one: 0 comes first."""
+        priority = next(filter(None, named), USUAL_PRIORITY)
         return self.priorities.index(priority) if priority in self.priorities else len(self.priorities)
 
     def allowance(self, day: int) -> int | None:
@@ -141,7 +141,7 @@ def parse_contact(data: Any, at: str = "contact") -> ContactRules:
     if data is None:
         return ContactRules()
     if not isinstance(data, dict):
-        raise DefinitionError("expected fields such as caps, quiet, sunset", field=at)
+        raise DefinitionError(problem("expected fields such as caps, quiet, sunset"), field=at)
     fields = dict(data)
     for name, defaults in (("caps", _caps()), ("quiet", _quiet())):
         written = fields.get(name)
@@ -151,7 +151,7 @@ def parse_contact(data: Any, at: str = "contact") -> ContactRules:
             plain = {k: v if v is not None else {} for k, v in written.items()}
             fields[name] = {k: _plain(v) for k, v in defaults.items()} | plain if plain else {}
         else:
-            raise DefinitionError("expected channels and their rules", field=join(at, name))
+            raise DefinitionError(problem("expected channels and their rules"), field=join(at, name))
     return read(fields, ContactRules, at)
 
 

@@ -10,15 +10,16 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from keepers.contact.eligibility import Allow, Contact, Hold
+from keepers.delivery import warm_up
 from keepers.model.coupons import NO_CODE
 from keepers.model.errors import UserError
 from keepers.model.message import Content, Outgoing
 from keepers.store.bulk import update_rows
 from keepers.store.database import Store
 from keepers.store.journeys import runs
-from keepers.store.messages import claims, coupons, message_copies, messages, sending_switches, warm_up
+from keepers.store.messages import claims, coupons, message_copies, messages, sending_switches
 from keepers.store.messages.claims import Freed, Slot
-from keepers.store.messages.contact_history import Decider, candidate_of
+from keepers.store.messages.contact_history import StoredEligibility, candidate_of, lock_addresses
 from keepers.store.messages.coupons import Want
 from keepers.store.messages.messages import MessageRow
 from keepers.store.schema.messages import messages as table
@@ -45,19 +46,21 @@ class Preparer:
     def __init__(
         self,
         store: Store,
-        decider: Decider,
+        eligibility: StoredEligibility,
         render: Render,
         worker_id: str,
         *,
         coupon_once_per: timedelta | None = timedelta(days=90),
         kept: timedelta = message_copies.KEPT,
+        refresh: Callable[[Connection], None] | None = None,
     ) -> None:
         self._store = store
-        self._decider = decider
+        self._eligibility = eligibility
         self._render = render
         self._worker_id = worker_id
         self._once_per = coupon_once_per
         self._kept = kept
+        self._refresh = refresh
 
     def slots(self) -> list[Slot]:
         """What kinds of messages wait; empty while nothing may be sent."""
@@ -93,11 +96,21 @@ class Preparer:
             prepared.claimed = len(due)
             if not due:
                 return []
+            if self._refresh is not None:
+                # What queued them may know definitions that were applied since the last claim.
+                self._refresh(connection)
             ended = runs.ended_as(connection, sorted({m.run_id for m in due if m.run_id is not None}))
             candidates = [
                 candidate_of(m, is_run_alive=m.run_id is None or ended.get(m.run_id) not in CUT_OFF) for m in due
             ]
-            decisions = self._decider.decide(connection, candidates, now, reserving=True, contacts=contacts)
+            lock_addresses(connection, candidates)
+            # The ramp's row is locked after the addresses and the messages, by everybody.
+            allowance = warm_up.load_allowance(connection, self._eligibility.rules, now)
+            decisions = self._eligibility.decide(
+                connection, candidates, now, contacts=contacts, reserving=True, allowance=allowance
+            )
+            if allowance is not None:
+                warm_up.save_allowance(connection, allowance, now)
             allowed: list[MessageRow] = []
             held: list[tuple[MessageRow, str, datetime]] = []
             skipped: list[tuple[MessageRow, str]] = []
@@ -127,17 +140,17 @@ class Preparer:
         self, now: datetime, number: int, known: Sequence[Slot], most: Mapping[str, int]
     ) -> Mapping[int, Contact]:
         """The customers who come next, asked for before the store is locked. Who comes in between is as they were."""
-        if self._decider.contacts is None:
+        if self._eligibility.contacts is None:
             return {}
         with self._store.read() as connection:
             next_ones = claims.due(connection, now, number, known, most, for_update=False)
-        return self._decider.contacts(sorted({m.profile_id for m in next_ones})) if next_ones else {}
+        return self._eligibility.contacts(sorted({m.profile_id for m in next_ones})) if next_ones else {}
 
     def _want(self, message: MessageRow) -> Want | None:
         pool = message.data.get("coupon")
         if not pool:
             return None
-        known = self._decider.coupons.get(pool)
+        known = self._eligibility.coupons.get(pool)
         once_per = known.every if known is not None else self._once_per
         return Want(pool, message.key, message.profile_id, message.run_id, once_per)
 
@@ -153,9 +166,12 @@ class Preparer:
             if not sending_switches.is_sending(sending_switches.everything(connection)):
                 self._given_back(connection, [message.id for message in taken], now)
                 return
-            for message, error in broken:
+            standing = claims.standing(connection, [message.id for message in taken])
+            # Others were stopped since they were claimed, and stay so.
+            failed = [(m, error) for m, error in broken if m.id in standing and standing[m.id][0] == "claimed"]
+            for message, error in failed:
                 messages.put_status(connection, [(message.id, "failed", error.code)], now, error.message)
-            update_rows(connection, table, ("counted_at",), [(None, message.id) for message, _ in broken])
+            update_rows(connection, table, ("counted_at",), [(None, message.id) for message, _ in failed])
             ready = [
                 (m.id, m.message_id or outgoing.message_id, outgoing.content.locale or m.locale, m.attempts)
                 for m, outgoing in made
@@ -165,8 +181,8 @@ class Preparer:
             message_copies.put(connection, copies, now, self._kept)
             not_out = [m for m, _ in broken] + [m for m, _ in made if m.id not in mine]
             warm_up.give_back(connection, [_place(m, now) for m in not_out], now)
-        prepared.failed += len(broken)
-        prepared.skipped += len(made) - len(mine)
+        prepared.failed += len(failed)
+        prepared.skipped += len(taken) - len(failed) - len(mine)
         prepared.ready = [
             (m, msgspec.structs.replace(outgoing, message_id=m.message_id) if m.message_id else outgoing)
             for m, outgoing in made

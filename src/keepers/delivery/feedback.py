@@ -29,7 +29,14 @@ from keepers.store.bulk import update_rows
 from keepers.store.database import Store
 from keepers.store.events import log
 from keepers.store.events.log import SystemEvent
-from keepers.store.messages import delivery_reports, engagement_requests, message_history, messages, sending_switches
+from keepers.store.messages import (
+    claims,
+    delivery_reports,
+    engagement_requests,
+    message_history,
+    messages,
+    sending_switches,
+)
 from keepers.store.messages.engagement_requests import HitRow
 from keepers.store.messages.message_history import HistoryRow
 from keepers.store.messages.messages import MessageRow
@@ -96,7 +103,13 @@ def _look_again(store: Store, rules: ContactRules, now: datetime) -> None:
         suppression_rules.look_again(connection, rules.brakes, now)
 
 
-def judge_again(store: Store, is_machine: IsMachine, now: datetime, after: int = 0) -> int:
+def judge_again(
+    store: Store,
+    is_machine: IsMachine,
+    now: datetime,
+    after: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
     """Asks the rules again about every hit judged so far past the id `after`; returns how many are judged otherwise.
 
     A hit that turns out to be a person's is told as an event of its own time. What was told as a person's stays in
@@ -118,6 +131,8 @@ def judge_again(store: Store, is_machine: IsMachine, now: datetime, after: int =
             people = [(hit, m, rule) for hit, m, rule in other if hit.is_machine and rule is None]
             log.say(connection, [_said(hit, message, rule) for hit, message, rule in people], now)
             changed += len(other)
+        if progress is not None:
+            progress(after, until)
     return changed
 
 
@@ -172,8 +187,8 @@ def _take_reports(
         news = _matched(connection, told)
         total.unmatched += len(told) - len(news)
         matched = {id(n.report) for n in news}
-        _strangers(connection, secret, [r for r in told if id(r) not in matched], now)
-        _Telling(connection, rules, topics, secret, now).tell(news)
+        left = _suppress_unmatched(connection, secret, [r for r in told if id(r) not in matched])
+        _Telling(connection, rules, topics, secret, now, left).tell(news)
         delivery_reports.remove(connection, [report_id for report_id, _ in waiting])
     total.reports += len(waiting)
     return True
@@ -200,8 +215,11 @@ def _matched(connection: Connection, told: Sequence[DeliveryReport]) -> list[_Ne
     return news
 
 
-def _strangers(connection: Connection, secret: bytes, told: Sequence[DeliveryReport], now: datetime) -> None:
-    """A report on no message of ours still says that an address does not work, complains or wants no more."""
+def _suppress_unmatched(connection: Connection, secret: bytes, told: Sequence[DeliveryReport]) -> list[Consent]:
+    """A report on no message of ours still says that an address does not work, complains or wants no more.
+
+    Suppresses the addresses; returns the consents that end by it, which are written last.
+    """
     stops, left = [], []
     for report in told:
         reason = _reason(report)
@@ -216,8 +234,7 @@ def _strangers(connection: Connection, secret: bytes, told: Sequence[DeliveryRep
                 for profile_id in messages.profiles_at(connection, hashed)
             ]
     suppressions.add(connection, stops)
-    if left:
-        consents.record(connection, left, now)
+    return left
 
 
 def _reason(report: DeliveryReport) -> SuppressionReason | None:
@@ -236,7 +253,13 @@ class _Telling:
     """One chunk of news being written down. What was told before is known from the messages' history."""
 
     def __init__(
-        self, connection: Connection, rules: ContactRules, topics: Mapping[str, Topic], secret: bytes, now: datetime
+        self,
+        connection: Connection,
+        rules: ContactRules,
+        topics: Mapping[str, Topic],
+        secret: bytes,
+        now: datetime,
+        left: Sequence[Consent],
     ) -> None:
         self._connection = connection
         self._rules = rules
@@ -251,7 +274,7 @@ class _Telling:
         self._hits: list[HitRow] = []
         self._bounces: list[Bounce] = []
         self._complaints: list[tuple[MessageRow, datetime, str]] = []
-        self._left: list[Consent] = []
+        self._left: list[Consent] = list(left)
         self._left_by: dict[int, dict[str, Any]] = {}
         """profile → what is told of the message they left by"""
 
@@ -259,7 +282,8 @@ class _Telling:
         ids = sorted({n.message.id for n in news})
         for message_id, listed in message_history.of_messages(self._connection, ids).items():
             self._known |= {(message_id, row.status, row.reason) for row in listed}
-        self._status = {n.message.id: n.message.status for n in news}
+        # Locked from here on: a worker may be writing down what became of them.
+        self._status = {id: status for id, (status, _) in claims.standing(self._connection, ids).items()}
         for one in sorted(news, key=lambda n: n.report.at):
             self._take(one)
         self._write()

@@ -113,13 +113,6 @@ def classify(
     return EngagementVerdict(False, "", is_fast or is_odd)
 
 
-def classify_all(
-    hits: Sequence[LinkRequest], links_in_message: int, sent_at: datetime | None
-) -> list[EngagementVerdict]:
-    """Verdicts on all hits of one message, in their order: what running the rules again over history does."""
-    return [classify(hit, hits, links_in_message, sent_at) for hit in hits]
-
-
 def _alone(hit: LinkRequest) -> Rule:
     """What a single hit gives away."""
     agent = hit.user_agent.strip()

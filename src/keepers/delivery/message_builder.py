@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from keepers.model.channels import describe_channel
 from keepers.model.consent import Topic
 from keepers.model.errors import UserError
 from keepers.model.identity import LOCALE_TRAITS
@@ -93,7 +94,8 @@ class MessageBuilder:
         locales = _locales(context["customer"], row.locale)
         links = self._links.of(row.key, row.profile_id, locales[0] if locales else "")
         content = self.renderer.render(self._template_of(row), context, locales, links)
-        is_marketing = not row.is_transactional and row.channel == "email"
+        is_mail = describe_channel(row.channel).is_mail
+        is_marketing = not row.is_transactional and is_mail
         return Outgoing(
             id=row.id,
             key=row.key,
@@ -101,7 +103,7 @@ class MessageBuilder:
             recipient=row.recipient,
             profile_id=row.profile_id,
             content=content,
-            message_id=self._message_id(row.key) if row.channel == "email" else "",
+            message_id=self._message_id(row.key) if is_mail else "",
             topic=row.topic,
             is_transactional=row.is_transactional,
             campaign=campaign,

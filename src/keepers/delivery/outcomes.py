@@ -11,15 +11,16 @@ from sqlalchemy import Connection
 
 from keepers.channels.base import backoff
 from keepers.contact.rules import Brakes
-from keepers.delivery import suppression_rules
+from keepers.delivery import suppression_rules, warm_up
 from keepers.delivery.suppression_rules import HARD, SOFT, Bounce
 from keepers.delivery.system_events import said_of
+from keepers.model.channels import describe_channel
 from keepers.model.message import MessageStatus, Outcome
 from keepers.store.bulk import update_rows
 from keepers.store.events import log
 from keepers.store.events.log import SystemEvent
 from keepers.store.journeys import runs
-from keepers.store.messages import claims, message_history, warm_up
+from keepers.store.messages import claims, message_history
 from keepers.store.messages.claims import Freed
 from keepers.store.messages.message_history import HistoryRow
 from keepers.store.messages.messages import MessageRow
@@ -27,8 +28,6 @@ from keepers.store.schema.messages import messages as table
 
 MOST_ATTEMPTS = 9
 """of a message without an expiry; then it is a dead letter"""
-REPEATABLE = frozenset({"webhook", "in_app"})
-"""channels whose other side knows a repeated message by its key"""
 UNCERTAIN = "uncertain"
 
 
@@ -70,12 +69,14 @@ _IN_DOUBT = _Verdict("uncertain", "connection_broke")
 
 def is_resent(message: MessageRow) -> bool:
     """Whether a message of which nobody knows whether it went out is sent again: marketing is not."""
-    return message.is_transactional or message.channel in REPEATABLE
+    return message.is_transactional or describe_channel(message.channel).is_repeatable
 
 
 def record(connection: Connection, brakes: Brakes, done: Sequence[Done], total: Delivered) -> None:
     """Writes down outcomes in one transaction, and adds to `total`. News that came in before stay."""
     now = max(one.at for one in done)
+    # Runs before messages: see `lock_order`.
+    runs.lock(connection, [run_id for one in done if (run_id := _answered_run(one.message)) is not None])
     standing = claims.standing(connection, [one.message.id for one in done])
     attempts: list[tuple[Any, ...]] = []
     standings: list[tuple[Any, ...]] = []
@@ -112,7 +113,6 @@ def record(connection: Connection, brakes: Brakes, done: Sequence[Done], total: 
             bounces.append(Bounce(message, outcome.is_hard, at, "refused", outcome.detail))
             said.append(said_of(message, "Bounced", at, hard=outcome.is_hard, code=outcome.code))
     if answers:
-        # Runs, then messages, then the log's counter: the order in which everybody locks them.
         runs.note_answers(connection, answers, now)
     update_rows(connection, table, ("sent_at", "provider_id", "attempts"), attempts)
     update_rows(connection, table, ("status", "reason", "send_after", "claimed_by"), standings)
@@ -183,13 +183,19 @@ def _is_waiting(outcome: Outcome) -> bool:
     return outcome.status == "deferred" and not outcome.code and outcome.retry_after is not None
 
 
+def _answered_run(message: MessageRow) -> int | None:
+    """The run that is told of the answer to a message, None when there is none."""
+    return message.run_id if message.channel == "webhook" else None
+
+
 def _answer(one: Done, verdict: _Verdict) -> tuple[int, str, Any] | None:
     """What a webhook's run is told: the answer, or that there will be none."""
     message, outcome, _ = one
-    if message.channel != "webhook" or message.run_id is None or verdict.status == "queued":
+    run_id = _answered_run(message)
+    if run_id is None or verdict.status == "queued":
         return None
     told = outcome.answer if isinstance(outcome.answer, dict) else {"status": None, "body": outcome.answer}
-    return message.run_id, message.step, {**told, "visit": message.visit}
+    return run_id, message.step, {**told, "visit": message.visit}
 
 
 def _count(total: Delivered, verdict: _Verdict) -> None:

@@ -13,6 +13,7 @@ from threading import Event
 from typing import TypeVar
 
 from keepers.channels.base import Channel
+from keepers.contact.breakers import stream_of
 from keepers.contact.rules import Brakes
 from keepers.delivery.claim import Preparer
 from keepers.delivery.outcomes import UNCERTAIN, Delivered, Done, record
@@ -136,7 +137,7 @@ class SendStream:
     ) -> None:
         while (item := await waiting.get()) is not None:
             message, outgoing = item
-            stream = sending_switches.stream_of(message.channel, message.is_transactional)
+            stream = stream_of(message.channel, message.is_transactional)
             if self._is_halted or stream in self._braked:
                 self.unsent.append(message.id)
                 continue

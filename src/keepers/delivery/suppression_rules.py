@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from keepers.contact.breakers import WINDOW, StreamCounts, check_stream, stream_of
 from keepers.contact.rules import Brakes
 from keepers.model.consent import ALL_TOPICS, Consent
 from keepers.model.fields import span
@@ -18,8 +19,6 @@ from keepers.store.profiles import consents, suppressions
 from keepers.store.profiles.suppressions import Suppression
 from keepers.store.schema.messages import message_history, messages
 
-WINDOW = 1000
-"""sends of a stream whose bounces and complaints its brake looks at; of fewer the rest are taken to be fine"""
 _LOOKED_THROUGH = 200_000
 """messages searched for those of the stream, so that a rare one costs no scan of all there ever were"""
 COMPLAINED = "complained"
@@ -81,25 +80,20 @@ def check_brakes(connection: Connection, brakes: Brakes, about: Iterable[Message
 def _check(connection: Connection, brakes: Brakes, streams: Collection[tuple[str, bool]], now: datetime) -> None:
     known = sending_switches.everything(connection)
     for channel, is_transactional in sorted(streams):
-        stream = sending_switches.stream_of(channel, is_transactional)
+        stream = stream_of(channel, is_transactional)
         brake = sending_switches.brake(known, stream)
         if brake is not None and brake.on:
             continue
         # What was sent before somebody let go of the brake has been looked at.
         since = brake.at if brake is not None else None
-        sends, hard, spam = _lately(connection, channel, is_transactional, since)
-        of = max(sends, WINDOW)
-        complaints, bounces = spam / of, hard / of
-        if brakes.complaints.stop is not None and complaints >= brakes.complaints.stop:
-            sending_switches.set_brake(connection, stream, True, "complaints", now)
-        elif brakes.hard_bounces.stop is not None and bounces >= brakes.hard_bounces.stop:
-            sending_switches.set_brake(connection, stream, True, "hard_bounces", now)
-        elif brakes.complaints.warn is not None and complaints >= brakes.complaints.warn:
-            sending_switches.set_warning(connection, stream, True, "complaints", now)
-        elif brakes.hard_bounces.warn is not None and bounces >= brakes.hard_bounces.warn:
-            sending_switches.set_warning(connection, stream, True, "hard_bounces", now)
-        elif (warning := sending_switches.warning(known, stream)) is not None and warning.on:
-            sending_switches.set_warning(connection, stream, False, "recovered", now)
+        action, reason = check_stream(brakes, _lately(connection, channel, is_transactional, since))
+        warning = sending_switches.warning(known, stream)
+        if action == "stop":
+            sending_switches.set_brake(connection, stream, True, reason, now)
+        elif action == "warn":
+            sending_switches.set_warning(connection, stream, True, reason, now)
+        elif warning is not None and warning.on:
+            sending_switches.set_warning(connection, stream, False, reason, now)
 
 
 def look_again(connection: Connection, brakes: Brakes, now: datetime) -> None:
@@ -108,9 +102,7 @@ def look_again(connection: Connection, brakes: Brakes, now: datetime) -> None:
     _check(connection, brakes, sending_switches.warned(known), now)
 
 
-def _lately(
-    connection: Connection, channel: str, is_transactional: bool, since: datetime | None
-) -> tuple[int, int, int]:
+def _lately(connection: Connection, channel: str, is_transactional: bool, since: datetime | None) -> StreamCounts:
     """Of the stream's last sends: how many, how many bounced hard, how many were called spam."""
     last = connection.execute(select(func.max(messages.c.id))).scalar_one() or 0
     query = (
@@ -130,7 +122,7 @@ def _lately(
     hard = sum(1 for row in rows if row.status == "bounced" and row.reason == HARD)
     spam = select(message_history.c.message_id).where(message_history.c.status == COMPLAINED)
     called = select_in(connection, spam, message_history.c.message_id, [row.id for row in rows])
-    return len(rows), hard, len({row.message_id for row in called})
+    return StreamCounts(len(rows), hard, len({row.message_id for row in called}))
 
 
 def _soft_bounces(connection: Connection, hashes: Sequence[str], since: datetime) -> dict[str, int]:

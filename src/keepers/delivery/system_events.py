@@ -5,18 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from keepers.model.channels import event_name
 from keepers.store.events.log import SystemEvent
 from keepers.store.messages.messages import MessageRow, event_properties
-
-_NAMES = {"email": "Email", "sms": "SMS", "chat": "Chat", "push": "Push", "in_app": "In-App"}
-CALLED = "Webhook Called"
-
-
-def event_name(channel: str, what: str) -> str:
-    """`Email Sent`; a webhook that was sent was called."""
-    if channel == "webhook" and what == "Sent":
-        return CALLED
-    return f"{_NAMES.get(channel, channel.replace('_', ' ').title())} {what}"
 
 
 def said_of(message: MessageRow, what: str, at: datetime, **properties: Any) -> SystemEvent:

@@ -12,6 +12,7 @@ from threading import Event
 from types import TracebackType
 
 from msgspec import Struct
+from sqlalchemy import Connection
 
 from keepers.channels.base import Channel
 from keepers.delivery.claim import Preparer, Render, one_by_one
@@ -20,9 +21,8 @@ from keepers.delivery.rates import Rates
 from keepers.delivery.send import SendStream
 from keepers.store.bulk import chunks
 from keepers.store.database import Store
-from keepers.store.messages import message_copies, messages, workers
-from keepers.store.messages.contact_history import Decider
-from keepers.store.messages.messages import MessageRow
+from keepers.store.messages import message_copies, workers
+from keepers.store.messages.contact_history import StoredEligibility
 from keepers.store.sequencer_lock import IsHeld
 
 __all__ = ["Delivered", "Deliverer", "Options", "Render", "one_by_one"]
@@ -44,21 +44,23 @@ class Deliverer:
 
     `rates` are messages per second by channel; what is not named is not limited. `clock` tells the time while a
     call lasts; without it all of a call happens at its `now`. Calls come from one thread, which runs no event loop.
+    `refresh` is called in the transaction of every claim: rules and templates are then as new as what it claims.
     """
 
     def __init__(
         self,
         store: Store,
-        decider: Decider,
+        eligibility: StoredEligibility,
         render: Render,
         channels: Mapping[str, Channel],
         rates: Mapping[str, float],
         clock: Callable[[], datetime] | None,
         worker_id: str,
         options: Options | None = None,
+        refresh: Callable[[Connection], None] | None = None,
     ) -> None:
         self._store = store
-        self._decider = decider
+        self._eligibility = eligibility
         self._channels = channels
         self._rates = Rates(rates)
         self._clock = clock
@@ -66,11 +68,12 @@ class Deliverer:
         self._options = options or Options()
         self._preparer = Preparer(
             store,
-            decider,
+            eligibility,
             render,
             worker_id,
             coupon_once_per=self._options.coupon_once_per,
             kept=self._options.kept,
+            refresh=refresh,
         )
         self._desk = ThreadPoolExecutor(1, thread_name_prefix="deliver")
         self._runner: asyncio.Runner | None = None
@@ -133,7 +136,7 @@ class Deliverer:
             return total
         runner = self._runner = self._runner or self._with_channels()
         flow = SendStream(
-            self._store, self._decider.rules.brakes, self._preparer, self._channels, self._rates, self._desk, total,
+            self._store, self._eligibility.rules.brakes, self._preparer, self._channels, self._rates, self._desk, total,
             self._stopping,
         )  # fmt: skip
         try:
@@ -146,21 +149,11 @@ class Deliverer:
             self._unrecorded, self._unsent = flow.unrecorded, flow.unsent
         return total
 
-    def retry(self, message_ids: list[int], now: datetime) -> int:
-        """Queues dead letters and uncertain messages again; returns how many."""
-        with self._store.begin() as connection:
-            return messages.retry(connection, message_ids, now)
-
-    def dead_letters(self, after: int = 0, limit: int = 100) -> list[MessageRow]:
-        """Messages that could not be sent, past the id `after`."""
-        with self._store.read() as connection:
-            return messages.with_status(connection, "failed", after=after, limit=limit)
-
     def _record_again(self, total: Delivered) -> None:
         """Outcomes the store did not take, before anything else."""
         for some in chunks(list(self._unrecorded), _RECORDED):
             with self._store.begin() as connection:
-                record(connection, self._decider.rules.brakes, some, total)
+                record(connection, self._eligibility.rules.brakes, some, total)
             self._unrecorded = self._unrecorded[len(some) :]
 
     def _take_back_again(self, now: datetime) -> None:

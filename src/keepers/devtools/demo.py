@@ -11,10 +11,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from keepers.app.operations import imports
+from keepers.app.operations.imports import ImportFile, import_file, read_mapping
+from keepers.app.use_cases.actor import COMMAND_LINE
+from keepers.app.use_cases.progress import Progress
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.create import create
-from keepers.app.workspace.progress import Progress
 from keepers.app.workspace.settings import FILE
 from keepers.app.workspace.workspace import Workspace
 from keepers.devtools import demo_data, demo_mail
@@ -88,10 +89,11 @@ def _import(
     for file, mapping in files:
         with timings.timed("import"), reporting(f"Importing {file.name}") as report:
             # As if it had been sent in when the time-lapse begins: what comes later than that is no import's doing.
-            done = imports.import_file(workspace, report, str(file), mapping, now=format_instant(history.first + shift))
+            asked = ImportFile(path=str(file), mapping=read_mapping(mapping), now=format_instant(history.first + shift))
+            done = import_file(workspace, COMMAND_LINE, asked, report)
         say(
-            f"{file.name}: {done['loaded']:,} rows imported in {done['seconds']:.1f} s"
-            + (f", {done['rejected']:,} rejected" if done["rejected"] else "")
+            f"{file.name}: {done.loaded:,} rows imported in {done.seconds:.1f} s"
+            + (f", {done.rejected:,} rejected" if done.rejected else "")
         )
     return history.first + shift, min(history.last + shift + timedelta(days=1), clock())
 

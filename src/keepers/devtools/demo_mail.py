@@ -18,7 +18,6 @@ from keepers.app.workspace.sending import Sending
 from keepers.app.workspace.workspace import Workspace
 from keepers.delivery.worker import Deliverer
 from keepers.devtools.demo_mailbox import DemoMailbox
-from keepers.i18n.locales import LOCALES
 from keepers.ingest.identify import identify
 from keepers.model.consent import ALL_TOPICS, Consent
 from keepers.model.moments import format_instant
@@ -39,6 +38,8 @@ CODES = 2000
 LETTERS_AT = 10
 ARRIVES = timedelta(hours=9)
 MAILBOX = "mailbox"
+_LOCALES = ("en", "ru", "pl", "zh", "it")
+"""the languages of the made-up customers"""
 _IF = re.compile(r"(?m)^(    if: )(.+)$")
 ABOUT = """
 [bold]Letters[/]: {share} % of the customers ({customers:,}, always the same) are written to while the weeks go by, by
@@ -167,7 +168,7 @@ def traits_of(customer: str) -> dict[str, Any]:
     bad = "+unknown" if _percent("address", customer) < 1 else ""
     return {
         "email": f"{local}{bad}@{DOMAIN}",
-        "locale": LOCALES[_percent("locale", customer) % len(LOCALES)],
+        "locale": _LOCALES[_percent("locale", customer) % len(_LOCALES)],
         "made_up": True,
     }
 

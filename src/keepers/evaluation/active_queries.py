@@ -12,13 +12,13 @@ from msgspec import Struct, field
 from keepers.conditions import ast, graph
 from keepers.conditions.compile.accounts import account_definition
 from keepers.conditions.compile.compile import StandingQuery, Vocabulary
-from keepers.conditions.definitions import Definition, DerivedEvent, Lifecycle, Rhythm, Segment
-from keepers.scores.rhythm import Fit, computed_traits
+from keepers.conditions.definitions import Definition, DerivedEvent, Lifecycle, Segment
+from keepers.scores.registry import SCORES, Scores, computed_traits, events_of, in_force
 from keepers.warehouse.fixed_tables import IMPORT
 
 
 class Definitions(Struct, frozen=True):
-    """What a playbook defines, read. `fit` is the rhythm's frozen figures.
+    """What a playbook defines, read, and the scores with their frozen figures.
 
     `questions` are what journeys ask: the accounts they ask about must be answered ahead, like any definition.
     """
@@ -26,9 +26,13 @@ class Definitions(Struct, frozen=True):
     events: dict[str, DerivedEvent] = field(default_factory=dict)
     segments: dict[str, Segment] = field(default_factory=dict)
     lifecycles: dict[str, Lifecycle] = field(default_factory=dict)
-    rhythm: Rhythm = field(default_factory=Rhythm)
-    fit: Fit = field(default_factory=Fit)
+    scores: Scores = field(default_factory=in_force)
     questions: tuple[ast.Condition, ...] = ()
+
+    @property
+    def computed(self) -> dict[str, str]:
+        """Traits of scores → the event each is worked out of."""
+        return events_of(self.scores)
 
     def by_id(self) -> dict[str, Definition]:
         """Every segment, lifecycle and hidden account condition by its id (`segment:x`, `lifecycle:y`)."""
@@ -106,7 +110,7 @@ class ActiveQueries(Struct, frozen=True):
 
 
 def _asked_about(definition: Definition, definitions: Definitions) -> frozenset[str]:
-    found = graph.reads_of(definition, definitions.events, definitions.rhythm.event).definitions
+    found = graph.reads_of(definition, definitions.events, definitions.computed).definitions
     parts = [p for c in conditions_of(definition) for p in ast.walk(c)]
     return found | {account_definition(p) for p in parts if isinstance(p, ast.Account)}
 
@@ -121,11 +125,11 @@ def build(definitions: Definitions, numbers: Mapping[str, int] | None = None) ->
     asks = {name: StandingQuery(given[name], name, definition) for name, definition in found.items()}
     needs = {name: _asked_about(ask.definition, definitions) for name, ask in asks.items()}
     layers = tuple(tuple(asks[name] for name in layer) for layer in graph.strata(needs))
-    rhythm_event = definitions.rhythm.event
-    reads = {a.number: graph.reads_of(a.definition, definitions.events, rhythm_event) for a in asks.values()}
+    computed = definitions.computed
+    reads = {a.number: graph.reads_of(a.definition, definitions.events, computed) for a in asks.values()}
     vocabulary = Vocabulary(
         derived=definitions.events,
-        computed=dict(computed_traits(definitions.rhythm, definitions.fit)),
+        computed=computed_traits(definitions.scores),
         asks={name: ask.number for name, ask in asks.items()},
         stages={x.id: tuple(s.id for s in x.stages) for x in definitions.lifecycles.values()},
     )
@@ -151,7 +155,7 @@ def _dependents(asks: dict[str, StandingQuery], needs: dict[str, frozenset[str]]
 
 
 def signatures(definitions: Definitions) -> dict[str, str]:
-    """A hash per definition of all that decides its answers: its own rule, the words, rhythm and definitions it
+    """A hash per definition of all that decides its answers: its own rule, the words, scores and definitions it
     uses. A definition whose signature changed is answered anew for everybody."""
     found = definitions.by_id()
     needs = {name: _asked_about(definition, definitions) for name, definition in found.items()}
@@ -163,12 +167,13 @@ def signatures(definitions: Definitions) -> dict[str, str]:
 
 
 def _signature(definition: Definition, definitions: Definitions, upstream: list[str]) -> str:
-    reads = graph.reads_of(definition, definitions.events, definitions.rhythm.event)
+    reads = graph.reads_of(definition, definitions.events, definitions.computed)
     parts: list[Any] = [rule(definition), upstream]
     words = set(reads.words)
-    if reads.traits & graph.RHYTHM_TRAITS:
-        parts += [definitions.rhythm, definitions.fit.typical_gap, definitions.fit.longest_gap]
-        words |= {definitions.rhythm.event} & definitions.events.keys()
+    for name, one in definitions.scores.items():
+        if not reads.traits.isdisjoint(SCORES[name].traits):
+            parts += SCORES[name].signature(one.settings, one.figures)
+            words |= {SCORES[name].event(one.settings)} & definitions.events.keys()
     parts += [definitions.events[word].sources for word in sorted(words)]
     parts += [definitions.events[word].per_day for word in sorted(words)]
     return hashlib.sha256(msgspec.json.encode(parts, enc_hook=str)).hexdigest()[:32]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from threading import Lock
+from typing import Any, Generic, TypeVar
 
 import duckdb
 import ibis
@@ -14,37 +16,67 @@ from keepers.conditions.compile.compile import StandingQuery, Vocabulary, compil
 from keepers.conditions.compile.tables import Mode
 from keepers.conditions.definitions import Segment
 from keepers.conditions.schema import Schema
-from keepers.evaluation.active_queries import ActiveQueries, Definitions, build, rule
+from keepers.evaluation.active_queries import (
+    ActiveQueries,
+    Definitions,
+    build,
+    conditions_of,
+    hidden_accounts,
+    rule,
+)
 from keepers.warehouse.database import Warehouse
 
-_KEPT = 256
+_KEPT = 512
 COUNTED = "counted"
 """The id under which an ad-hoc condition is answered."""
 EXPLAINED = "explained"
 
 
+T = TypeVar("T")
+
+
+class CompiledSql(Generic[T]):
+    """What was compiled in this process, by all that it depends on; the oldest makes room for the newest.
+
+    All evaluators share it, whatever their warehouse: compiling costs more than most queries do.
+    """
+
+    def __init__(self, size: int = _KEPT) -> None:
+        self._size = size
+        self._found: dict[tuple[Any, ...], T] = {}
+        self._lock = Lock()
+
+    def get(self, key: tuple[Any, ...], compiled: Callable[[], T]) -> T:
+        """What is kept under the key, or what is compiled now."""
+        found = self._found.get(key)
+        if found is None:
+            found = compiled()
+            with self._lock:
+                if len(self._found) >= self._size:
+                    del self._found[next(iter(self._found))]
+                self._found[key] = found
+        return found
+
+
+_asked = CompiledSql[str]()
+_explained = CompiledSql[tuple[str, dict[ast.Condition, tuple[str, tuple[str, ...]]]]]()
+
+
 class Evaluator:
     """Turns asks into SQL, once per (rules, what they read), and runs it."""
 
-    def __init__(self, warehouse: Warehouse) -> None:
+    def __init__(self, warehouse: Warehouse, compiled: CompiledSql[str] = _asked) -> None:
         self.warehouse = warehouse
-        self._compiled: dict[tuple[Any, ...], str] = {}
-        self._explained: dict[tuple[Any, ...], tuple[str, dict[ast.Condition, tuple[str, tuple[str, ...]]]]] = {}
+        self._compiled = compiled
 
     def sql(self, asks: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vocabulary, mode: Mode) -> str:
         """The query for some asks: profile_id, now, v<number>, x<number>."""
         key = (
-            tuple((a.number, a.id, msgspec.json.encode(rule(a.definition), enc_hook=str)) for a in asks),
+            tuple((a.number, msgspec.json.encode(rule(a.definition), enc_hook=str)) for a in asks),
             _relevant(asks, schema, vocabulary),
             mode,
         )
-        found = self._compiled.get(key)
-        if found is None:
-            if len(self._compiled) >= _KEPT:
-                self._compiled.pop(next(iter(self._compiled)), None)
-            expression = compile_asks(asks, schema, vocabulary, mode).expression
-            found = self._compiled[key] = str(ibis.to_sql(expression, dialect="duckdb", pretty=False))
-        return found
+        return self._compiled.get(key, lambda: _sql_of(compile_asks(asks, schema, vocabulary, mode).expression))
 
     def as_of(self, standing: ActiveQueries, ids: list[str], now: datetime) -> duckdb.DuckDBPyConnection:
         """Answers definitions (and all they ask about) for everybody as of a moment, over what was known by then.
@@ -103,13 +135,12 @@ class Evaluator:
         """The query that explains a condition, made once for everybody it is explained to."""
         asked = StandingQuery(0, EXPLAINED, Segment(EXPLAINED, condition, of=mode.subject))
         key = (condition, _relevant((asked,), schema, vocabulary), mode)
-        found = self._explained.get(key)
-        if found is None:
-            if len(self._explained) >= _KEPT:
-                self._explained.pop(next(iter(self._explained)), None)
+
+        def compiled() -> tuple[str, dict[ast.Condition, tuple[str, tuple[str, ...]]]]:
             expression, named = compile_condition(condition, schema, vocabulary, mode)
-            found = self._explained[key] = (str(ibis.to_sql(expression, dialect="duckdb", pretty=False)), named)
-        return found
+            return _sql_of(expression), named
+
+        return _explained.get(key, compiled)
 
     def prepare_as_of(self, now: datetime) -> duckdb.DuckDBPyConnection:
         """This thread's cursor with the moment of asking set, merges as they were then, and no answers yet."""
@@ -167,7 +198,7 @@ def with_segment(standing: ActiveQueries, segment: Segment) -> ActiveQueries:
     """The standing definitions with one more; those in force keep their numbers, so recorded history still fits."""
     old = standing.definitions
     definitions = Definitions(
-        old.events, old.segments | {segment.id: segment}, old.lifecycles, old.rhythm, old.fit, old.questions
+        old.events, old.segments | {segment.id: segment}, old.lifecycles, old.scores, old.questions
     )
     numbers = {name: ask.number for name, ask in standing.asks.items()}
     fresh = [name for name in definitions.by_id() if name not in numbers]
@@ -193,30 +224,29 @@ def flat(links: list[tuple[int, int]]) -> dict[int, int]:
     return final
 
 
+def _sql_of(expression: Any) -> str:
+    return str(ibis.to_sql(expression, dialect="duckdb", pretty=False))
+
+
 def _relevant(asks: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vocabulary) -> bytes:
-    """The part of schema and vocabulary that the asks' SQL depends on: a new table elsewhere recompiles nothing."""
-    names: set[str] = set()
-    words: set[str] = set()
-    traits: set[str] = set()
+    """The part of schema and vocabulary that the asks' SQL depends on: what is new elsewhere recompiles nothing."""
+    events = {name: trait.event for name, trait in vocabulary.computed.items()}
+    reads = graph.Reads()
+    asked: set[str] = set()
     for ask in asks:
-        reads = graph.reads_of(ask.definition, vocabulary.derived, _rhythm_event(vocabulary))
-        names |= reads.events
-        words |= reads.words
-        traits |= reads.traits
-    tables = [schema.events[name] for name in sorted(names & schema.events.keys())]
-    derived = [vocabulary.derived[word] for word in sorted(words)]
-    computed = [vocabulary.computed[n].signature for n in sorted(vocabulary.computed)]
+        reads |= graph.reads_of(ask.definition, vocabulary.derived, events)
+        asked |= hidden_accounts(conditions_of(ask.definition)).keys()
+    asked |= reads.definitions
     parts = [
-        [(t.event, t.table, t.columns, sorted(t.overflow), t.children, t.has_future) for t in tables],
-        derived,
-        computed,
-        sorted(vocabulary.asks.items()),
-        sorted(vocabulary.stages.items()),
-        sorted(traits & schema.traits),
+        [
+            (t.event, t.table, t.columns, sorted(t.overflow), t.children, t.has_future)
+            for t in (schema.events[name] for name in sorted(reads.events & schema.events.keys()))
+        ],
+        [vocabulary.derived[word] for word in sorted(reads.words)],
+        [vocabulary.computed[name].signature for name in sorted(reads.traits & vocabulary.computed.keys())],
+        sorted((name, vocabulary.asks[name]) for name in asked & vocabulary.asks.keys()),
+        sorted((name, vocabulary.stages[name]) for name in reads.lifecycles & vocabulary.stages.keys()),
+        sorted(reads.traits & schema.traits),
         schema.has_merges,
     ]
     return msgspec.json.encode(parts, enc_hook=str)
-
-
-def _rhythm_event(vocabulary: Vocabulary) -> str:
-    return next((trait.event for trait in vocabulary.computed.values()), "purchase")

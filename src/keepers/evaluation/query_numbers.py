@@ -32,7 +32,7 @@ def sync(warehouse: Warehouse, definitions: Definitions, now: datetime) -> tuple
             first = int(_one(writing, "SELECT coalesce(max(ask), 0) + 1 FROM asks"))
             for offset, name in enumerate(missing):
                 numbers[name] = first + offset
-                _insert(writing, first + offset, name, wanted[name], found[name], now)
+                insert(writing, first + offset, name, wanted[name], found[name], now)
             if stale:
                 listed = ", ".join(map(str, sorted(stale)))
                 writing.execute(f"UPDATE asks SET is_active = false, retired_at = ? WHERE ask IN ({listed})", [now])
@@ -53,9 +53,10 @@ def preview_numbers(warehouse: Warehouse, definitions: Definitions) -> dict[str,
     return {name: known.get(f"{name} {signature}", -n) for n, (name, signature) in enumerate(wanted, start=1)}
 
 
-def _insert(
+def insert(
     cursor: duckdb.DuckDBPyConnection, number: int, name: str, signature: str, definition: Definition, now: datetime
 ) -> None:
+    """Records that a definition with this number is in force, and not answered yet."""
     stages = [s.id for s in definition.stages] if isinstance(definition, Lifecycle) else ["in"]
     cursor.execute(
         "INSERT INTO asks VALUES (?, ?, ?, ?, ?, true, false, ?, NULL)",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from litestar import Response, get
@@ -11,16 +10,12 @@ from litestar.handlers import HTTPRouteHandler
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from keepers.app.operations.health import _depth, _problem
+from keepers.app.operations.events import EventIntake
 from keepers.http.common.metrics import ServerMetrics
-from keepers.ingest.collect import Collector
-from keepers.store.database import Store
-
-log = logging.getLogger("keepers")
 
 
 def health_handlers(
-    store: Store, collector: Collector, figures: ServerMetrics, notes: Callable[[], dict[str, str]] | None = None
+    events: EventIntake, figures: ServerMetrics, notes: Callable[[], dict[str, str]] | None = None
 ) -> list[HTTPRouteHandler]:
     """`/health`, `/ready` and `/metrics`; none needs a key. `notes` are told by /ready besides."""
 
@@ -30,7 +25,7 @@ def health_handlers(
 
     @get("/ready", summary="Whether events can be taken now", tags=["health"])
     async def ready() -> Response[dict[str, str]]:
-        problem = await asyncio.to_thread(_problem, store, collector)
+        problem = await asyncio.to_thread(events.why_not_ready)
         if problem:
             return Response({"status": "not ready", "reason": problem}, status_code=503)
         # A tick that fails does not keep events from being taken, so it is told and the answer stays 200.
@@ -38,8 +33,8 @@ def health_handlers(
 
     @get("/metrics", summary="Prometheus metrics", tags=["health"], media_type="text/plain")
     async def metrics() -> Response[bytes]:
-        figures.waiting.set(collector.waiting)
-        figures.depth.set(await asyncio.to_thread(_depth, store))
+        figures.waiting.set(events.waiting)
+        figures.depth.set(await asyncio.to_thread(events.inbox_depth))
         return Response(generate_latest(figures.registry), media_type=CONTENT_TYPE_LATEST)
 
     return [health, ready, metrics]

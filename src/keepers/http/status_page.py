@@ -12,15 +12,21 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
 
-from keepers.app.operations.overview import Overview, status_of
-from keepers.app.workspace.desk import WorkspaceApi
+from keepers.app.operations.overview import ReadOverview, read_overview
+from keepers.app.use_cases import wire_format
+from keepers.app.use_cases.actor import Actor
+from keepers.app.workspace.workspace import Workspace
 from keepers.http.common.loopback import is_local
-from keepers.i18n.locales import LOCALES
+from keepers.i18n.catalogues import languages
+from keepers.i18n.locales import own_name
+from keepers.i18n.page_texts import spoken
+from keepers.i18n.status_texts import status_texts
 from keepers.model.errors import NotFoundError
 
 Visible = Literal["auto", "on", "off"]
 """who may see the page: this machine (over loopback, not through a proxy), whoever reaches the server, nobody"""
 FILES = {"status.css": "text/css", "status.js": "text/javascript", "icon.svg": "image/svg+xml"}
+VISITOR = Actor("visitor", "status page", frozenset({"read"}))
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -30,9 +36,10 @@ SECURITY = {
 }
 
 
-def status_handlers(desk: WorkspaceApi, visible: Visible) -> list[HTTPRouteHandler]:
+def status_handlers(workspace: Workspace, visible: Visible) -> list[HTTPRouteHandler]:
     """`/`, `/status.json` and the page's files."""
     pages = _Pages()
+    workspace_name = workspace.settings.workspace.name
 
     def check(request: Request[Any, Any, Any]) -> None:
         if visible == "on" or (visible == "auto" and is_local(request)):
@@ -48,9 +55,11 @@ def status_handlers(desk: WorkspaceApi, visible: Visible) -> list[HTTPRouteHandl
         request: Request[Any, Any, Any], lang: Annotated[str | None, QueryParameter(name="lang")] = None
     ) -> Response[str]:
         check(request)
-        locale = chosen_locale(lang, request.headers.get("accept-language", ""))
+        locale = spoken(lang, "", request.headers.get("accept-language", ""))
         return Response(
-            pages.html(locale, desk.name), media_type="text/html", headers={**SECURITY, "Vary": "Accept-Language"}
+            pages.html(locale, workspace_name),
+            media_type="text/html",
+            headers={**SECURITY, "Vary": "Accept-Language"},
         )
 
     @get("/page/{name:str}", include_in_schema=False, sync_to_thread=False)
@@ -65,28 +74,22 @@ def status_handlers(desk: WorkspaceApi, visible: Visible) -> list[HTTPRouteHandl
         request: Request[Any, Any, Any],
         lifecycle: Annotated[str | None, QueryParameter(name="lifecycle")] = None,
         lang: Annotated[str | None, QueryParameter(name="lang")] = None,
-    ) -> Response[Overview]:
+    ) -> Response[bytes]:
         check(request)
-        locale = chosen_locale(lang, request.headers.get("accept-language", ""))
-        return Response(status_of(desk, lifecycle, locale), headers=SECURITY)
+        locale = spoken(lang, "", request.headers.get("accept-language", ""))
+        overview = read_overview(workspace, VISITOR, ReadOverview(lifecycle=lifecycle, locale=locale))
+        return Response(wire_format.encode(overview), media_type="application/json", headers=SECURITY)
 
     return [page, file, status]
 
 
-def chosen_locale(asked: str | None, accepted: str) -> str:
-    """The language asked for, else the best one of an Accept-Language header that there is, else English."""
-    if asked in LOCALES:
-        return asked
-    ranked: list[tuple[float, str]] = []
-    for part in accepted.split(",")[:20]:
-        name, _, quality = part.strip().partition(";q=")
-        try:
-            weight = float(quality or 1)
-        except ValueError:
-            continue
-        if name[:2].lower() in LOCALES and weight > 0:
-            ranked.append((-weight, name[:2].lower()))
-    return min(ranked, key=lambda r: r[0])[1] if ranked else "en"
+def _language_links() -> str:
+    links = (
+        f'<a href="?lang={escape(locale)}" lang="{escape(locale)}" hreflang="{escape(locale)}">'
+        f"{escape(own_name(locale))}</a>"
+        for locale in languages()
+    )
+    return "\n    ".join(links)
 
 
 class _Pages:
@@ -96,18 +99,17 @@ class _Pages:
         folder = resources.files("keepers.http") / "pages"
         self._files = {name: (folder / name).read_bytes() for name in FILES}
         self._html = (folder / "status.html").read_text(encoding="utf-8")
-        self._words: dict[str, dict[str, str]] = msgspec.json.decode((folder / "words.json").read_bytes())
 
     def file(self, name: str) -> bytes:
         return self._files[name]
 
     def html(self, locale: str, workspace: str) -> str:
         """The page in a language: `{{word}}` stands for the word."""
-        words = {key: said[locale] for key, said in self._words.items()}
+        words = status_texts(locale)
         # Inside a script element nothing but `</` could end it early.
         listed = msgspec.json.encode(words).decode().replace("</", "<\\/")
         html = self._html.replace("{{locale}}", locale).replace("{{words}}", listed)
-        html = html.replace("{{workspace}}", escape(workspace))
+        html = html.replace("{{workspace}}", escape(workspace)).replace("{{languages}}", _language_links())
         for key, said in words.items():
             html = html.replace("{{" + key + "}}", escape(said))
         return html

@@ -51,4 +51,11 @@ def babel_locale(name: str) -> Locale:
     return Locale.parse("en")
 
 
-LOCALES = ("en", "ru", "pl", "zh", "it")
+@lru_cache(maxsize=512)
+def own_name(name: str) -> str:
+    """A language as it calls itself: Polski; its code where CLDR does not know it."""
+    locale = babel_locale(name)
+    if language(locale.language) != language(name):
+        return name
+    shown = locale.get_language_name(locale) or name
+    return shown[:1].upper() + shown[1:]

@@ -12,10 +12,11 @@ from msgspec import Meta, Struct
 from keepers.conditions import ast
 from keepers.conditions.parsing.conditions import Parser
 from keepers.journeys.bucketing import fraction, pick
-from keepers.model.errors import DefinitionError, UserError
-from keepers.model.fields import Duration, Id, Weight, join, mapping, parse_id, read, require_spans, span, text
+from keepers.model.errors import DefinitionError, UserError, problem
+from keepers.model.fields import Duration, Id, Weight, join, mapping, parse_id, require_spans, span, text
 from keepers.model.local_time import to_instant
 from keepers.model.moments import parse_instant
+from keepers.model.structs import read
 from keepers.model.texts import Text
 
 FIELDS = (
@@ -37,7 +38,7 @@ class BroadcastVariant(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.message and self.subject:
-            raise ValueError("a variant has a message of its own or another subject, not both")
+            raise ValueError(problem("a variant has a message of its own or another subject, not both"))
 
 
 class BroadcastGoal(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,11 +68,11 @@ class VariantTest(Struct, frozen=True, forbid_unknown_fields=True):
         require_spans(self.wait)
         ids = [variant.id for variant in self.variants]
         if len(set(ids)) < len(ids):
-            raise ValueError("every variant needs an id of its own")
+            raise ValueError(problem("every variant needs an id of its own"))
         if self.otherwise and self.otherwise not in ids:
             raise ValueError(f"there is no variant “{self.otherwise}”; “otherwise” names one of {', '.join(ids)}")
         if (self.winner == "conversions") != (self.goal is not None):
-            raise ValueError("“winner: conversions” and “goal: {event: …}” belong together")
+            raise ValueError(problem("“winner: conversions” and “goal: {{event: …}}” belong together"))
 
     @property
     def fallback(self) -> str:
@@ -141,7 +142,7 @@ def parse_broadcast(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Br
     """One entry of `broadcasts:`. Raises DefinitionError naming the field."""
     fields = mapping(data, FIELDS, at)
     if fields.get("message") is None:
-        raise DefinitionError("a broadcast needs “message”: the id of what is sent", field=at)
+        raise DefinitionError(problem("a broadcast needs “message”: the id of what is sent"), field=at)
     send_at, local = _moment(fields.get("send_at"), zone, join(at, "send_at"))
     return Broadcast(
         id=parse_id(fields.get("id"), join(at, "id")),
@@ -174,7 +175,7 @@ def _audience(data: Any, zone: ZoneInfo | None, at: str) -> ast.Condition | None
         return None
     if isinstance(data, list):
         if not data:
-            raise DefinitionError("an empty list names nobody; name segments or leave it out", field=at)
+            raise DefinitionError(problem("an empty list names nobody; name segments or leave it out"), field=at)
         return ast.AnyOf(tuple(ast.InSegment(parse_id(name, f"{at}[{n}]")) for n, name in enumerate(data)))
     return Parser(zone).condition(data, at)
 
@@ -191,20 +192,20 @@ def _moment(data: Any, zone: ZoneInfo | None, at: str) -> tuple[datetime | None,
             found = None
         if found is None or found.tzinfo is not None or type(local) is date:
             raise DefinitionError(
-                "expected a time of day on a date, without a zone: 2026-04-01 10:00", field=join(at, "local")
+                problem("expected a time of day on a date, without a zone: 2026-04-01 10:00"), field=join(at, "local")
             )
         return None, found
     try:
         return parse_instant(data, zone), None
     except UserError as error:
-        raise DefinitionError(error.message, field=at) from None
+        raise DefinitionError(error.said, field=at) from None
 
 
 def _per_hour(data: Any, at: str) -> int | None:
     if data is None:
         return None
     if isinstance(data, bool) or not isinstance(data, int) or data < 1:
-        raise DefinitionError("expected a whole number of messages per hour, such as 10000", field=at)
+        raise DefinitionError(problem("expected a whole number of messages per hour, such as 10000"), field=at)
     return data
 
 
@@ -214,9 +215,9 @@ def _expires(data: Any, at: str) -> timedelta | None:
     try:
         found = span(data) if isinstance(data, str) else None
     except UserError as error:
-        raise DefinitionError(error.message, field=at) from None
+        raise DefinitionError(error.said, field=at) from None
     if found is None or found <= timedelta(0):
-        raise DefinitionError("expected a duration such as 2d", field=at)
+        raise DefinitionError(problem("expected a duration such as 2d"), field=at)
     return found
 
 

@@ -52,7 +52,8 @@ class Journey(Struct, frozen=True, kw_only=True):
     max_age: Duration = "72h"
     goal: Goal | None = None
     exits: tuple[Leaving, ...] = ()
-    priority: str = "lifecycle"
+    priority: str = ""
+    """of its messages that name none of their own; empty for the usual one"""
     steps: dict[str, Step]
     routes: dict[str, dict[str, str | None]]
     conditions: dict[str, ast.Condition] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from keepers.model.errors import UserError
 from keepers.model.fields import clock, span
 from keepers.model.local_time import DAY, at_local, to_local
 from keepers.model.moments import format_instant, parse_instant
+from keepers.model.reasons import Reason
 
 MOST_HOPS = 10
 """journeys and events in a chain; what is further from where it began enters nobody and says nothing more"""
@@ -46,7 +47,7 @@ def may_enter(
     and then comes here as live.
     """
     if cause != "live":
-        return EntryRejected(f"not_live.{cause}")
+        return EntryRejected(str(Reason("not_live", cause)))
     if hops > MOST_HOPS:
         return EntryRejected("too_many_hops")
     at = _time_of(trigger) or now
@@ -57,7 +58,7 @@ def may_enter(
     if isinstance(reentry, Reentry) and reentry.per is not None:
         key = _per(reentry.per, trigger)
         if key is None:
-            return EntryRejected(f"no_value.{reentry.per}")
+            return EntryRejected(str(Reason("no_value", reentry.per)))
         return EntryRejected("already_entered") if any(k == key for k, _, _ in before) else key
     if reentry == "never":
         return EntryRejected("already_entered") if before else ONCE

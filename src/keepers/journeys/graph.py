@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import timedelta
 from typing import Literal, NamedTuple
 
+from keepers.i18n.findings import Sentence, sentence, with_nearest
 from keepers.journeys.definition import Journey
 from keepers.journeys.entry.definitions import DateEntry, ScheduleEntry
 from keepers.journeys.references import refs_in
-from keepers.journeys.steps.actions.message import Message
-from keepers.journeys.steps.actions.start import Start
-from keepers.journeys.steps.actions.webhook import Webhook
-from keepers.journeys.steps.flow.delay import Delay
-from keepers.journeys.steps.flow.experiment import Experiment
-from keepers.journeys.steps.flow.wait import WaitUntil
 from keepers.journeys.steps.step import Step
-from keepers.model.errors import nearest
 from keepers.model.fields import END
 
 __all__ = ["GraphFinding", "check", "reached", "successors"]
@@ -27,7 +20,7 @@ class GraphFinding(NamedTuple):
 
     field: str
     level: Literal["error", "warning"]
-    sentence: str
+    sentence: Sentence
 
 
 def check(
@@ -39,7 +32,8 @@ def check(
     """What is wrong with a journey, by its fields. Names are looked up in the collections that are given."""
     places = {step: f"steps[{n}]" for n, step in enumerate(journey.steps)}
     astray = list(_targets(journey, places))
-    found = [*astray, *_names(journey, places, messages, journeys, pools), *_refs(journey, places)]
+    known = {"message": messages, "journey": journeys, "coupon": pools}
+    found = [*astray, *_names(journey, places, known), *_refs(journey, places)]
     if astray:
         return found  # where its ways lead is not yet known
     return [*found, *_loops(journey, places), *_unreached(journey, places), *_stuck(journey, places), *_once(journey)]
@@ -49,34 +43,29 @@ def _targets(journey: Journey, places: Mapping[str, str]) -> Iterator[GraphFindi
     for step, ports in journey.routes.items():
         for target in dict.fromkeys(ports.values()):
             if target is not None and target not in journey.steps:
-                hint = nearest(target, [*journey.steps, "end"])
-                yield GraphFinding(places[step], "error", f"there is no step “{target}” to go to.{hint}")
+                said = with_nearest(sentence("unknown_step", name=target), target, [*journey.steps, "end"])
+                yield GraphFinding(places[step], "error", said)
+
+
+_UNKNOWN = {"message": "unknown_message", "journey": "unknown_journey", "coupon": "unknown_pool"}
 
 
 def _names(
-    journey: Journey,
-    places: Mapping[str, str],
-    messages: Collection[str] | None,
-    journeys: Collection[str] | None,
-    pools: Collection[str] | None,
+    journey: Journey, places: Mapping[str, str], known: Mapping[str, Collection[str] | None]
 ) -> Iterator[GraphFinding]:
     for step in journey.steps.values():
-        at = places[step.id]
-        if isinstance(step, Message):
-            yield from _known(step.message, messages, "message", f"{at}.message")
-            if step.coupon is not None:
-                yield from _known(step.coupon, pools, "pool of coupons", f"{at}.coupon")
-        if isinstance(step, Start):
-            yield from _known(step.start, journeys, "journey", f"{at}.start")
+        for kind, name, field in step.references():
+            yield from _known(name, known[kind], _UNKNOWN[kind], f"{places[step.id]}.{field}")
 
 
-def _known(name: str, known: Collection[str] | None, kind: str, field: str) -> Iterator[GraphFinding]:
+def _known(name: str, known: Collection[str] | None, code: str, field: str) -> Iterator[GraphFinding]:
     if known is not None and name not in known:
-        yield GraphFinding(field, "error", f"there is no {kind} “{name}”.{nearest(name, known)}")
+        yield GraphFinding(field, "error", with_nearest(sentence(code, name=name), name, known))
 
 
 def _refs(journey: Journey, places: Mapping[str, str]) -> Iterator[GraphFinding]:
-    """`run.<step>.…` is the answer of a webhook."""
+    """`run.<step>.…` is the answer that a step keeps, such as a webhook's."""
+    answering = [step.id for step in journey.steps.values() if step.has_answer]
     used = [(_place_of(journey, places, question), path) for question, paths in journey.refs.items() for path in paths]
     used += [(places[s.id], path) for s in journey.steps.values() for path in refs_in(s.values())]
     for place, path in used:
@@ -85,10 +74,10 @@ def _refs(journey: Journey, places: Mapping[str, str]) -> Iterator[GraphFinding]
         if head == "trigger" and rest:
             continue
         if head != "run" or not rest:
-            yield GraphFinding(place, "error", f"“{path}” is no value of a run; it begins with “trigger.” or “run.”")
-        elif rest not in ("entered_at", "step_entered_at") and not isinstance(journey.steps.get(step), Webhook):
-            hint = nearest(step, [s.id for s in journey.steps.values() if isinstance(s, Webhook)])
-            yield GraphFinding(place, "error", f"“{path}” needs a webhook step “{step}”, and there is none.{hint}")
+            yield GraphFinding(place, "error", sentence("not_run_value", path=path))
+        elif rest not in ("entered_at", "step_entered_at") and step not in answering:
+            said = with_nearest(sentence("needs_answer", path=path, step=step), step, answering)
+            yield GraphFinding(place, "error", said)
 
 
 def _place_of(journey: Journey, places: Mapping[str, str], question: str) -> str:
@@ -100,7 +89,7 @@ def _place_of(journey: Journey, places: Mapping[str, str], question: str) -> str
 def _loops(journey: Journey, places: Mapping[str, str]) -> Iterator[GraphFinding]:
     """Ways round that lead through no wait: walked depth first over all steps but the waits."""
     following = successors(journey.routes)
-    open_steps = {s.id for s in journey.steps.values() if not _is_wait(s)}
+    open_steps = {s.id for s in journey.steps.values() if not s.breaks_loop()}
     done: set[str] = set()
     for start in journey.steps:
         path: list[str] = []
@@ -111,24 +100,18 @@ def _loops(journey: Journey, places: Mapping[str, str]) -> Iterator[GraphFinding
                 done.add(path.pop())
             elif step in path:
                 ring = " → ".join([*path[path.index(step) :], step])
-                yield GraphFinding(
-                    places[step], "error", f"a loop without a wait: {ring}. Put a delay, wait or window into it."
-                )
+                yield GraphFinding(places[step], "error", sentence("loop", ring=ring))
             elif step in open_steps and step not in done:
                 path.append(step)
                 queue.append((step, False))
                 queue += [(target, True) for target in following[step]]
 
 
-def _is_wait(step: Step) -> bool:
-    return step.waits and not (isinstance(step, Delay) and step.shortest == timedelta(0))
-
-
 def _unreached(journey: Journey, places: Mapping[str, str]) -> Iterator[GraphFinding]:
     found = reached(journey.routes, [journey.first])
     for step in journey.steps:
         if step not in found:
-            yield GraphFinding(places[step], "warning", f"nothing leads to the step “{step}”")
+            yield GraphFinding(places[step], "warning", sentence("unreached_step", step=step))
 
 
 def _stuck(journey: Journey, places: Mapping[str, str]) -> Iterator[GraphFinding]:
@@ -136,14 +119,12 @@ def _stuck(journey: Journey, places: Mapping[str, str]) -> Iterator[GraphFinding
     if journey.exits or (journey.goal is not None and journey.goal.exit):
         return
     for step in journey.steps.values():
-        if isinstance(step, WaitUntil) and step.timeout is None:
-            yield GraphFinding(
-                places[step.id], "warning", "without a timeout, a goal or an exit this may wait for ever"
-            )
+        if step.may_wait_forever():
+            yield GraphFinding(places[step.id], "warning", sentence("endless_wait"))
     ends = {step for step, ports in journey.routes.items() if not ports or None in ports.values()}
     for there in reached(journey.routes, [journey.first]):
         if not ends & set(reached(journey.routes, [there])):
-            yield GraphFinding(places[there], "warning", f"from the step “{there}” on the journey never ends")
+            yield GraphFinding(places[there], "warning", sentence("endless", step=there))
             return
 
 
@@ -152,10 +133,7 @@ def _once(journey: Journey) -> Iterator[GraphFinding]:
         return
     for n, entry in enumerate(journey.entries):
         if isinstance(entry, ScheduleEntry) or (isinstance(entry, DateEntry) and entry.yearly):
-            yield GraphFinding(
-                f"enter[{n}]", "warning", "it recurs, and “reentry: never” lets a customer in only once; "
-                "write “reentry: after_exit”"
-            )  # fmt: skip
+            yield GraphFinding(f"enter[{n}]", "warning", sentence("recurs_once"))
 
 
 Routes = Mapping[str, Mapping[str, str | None]]
@@ -189,10 +167,10 @@ def reached(routes: Routes, starts: Iterable[str | None]) -> dict[str, None]:
 
 
 def reachable_messages(steps: Mapping[str, Step], routes: Routes) -> dict[str, tuple[str, ...]]:
-    """experiment → every message that one of its arms can lead to."""
+    """experiment → every message that one of its arms can lead to; so of any step with exposing ports."""
     found = {}
     for step in steps.values():
-        if isinstance(step, Experiment):
-            arms = [target for port, target in routes[step.id].items() if port != "otherwise"]
-            found[step.id] = tuple(dict.fromkeys(m for s in reached(routes, arms) for m in steps[s].messages()))
+        if ports := step.exposing_ports():
+            ways = [routes[step.id][port] for port in ports]
+            found[step.id] = tuple(dict.fromkeys(m for s in reached(routes, ways) for m in steps[s].messages()))
     return found

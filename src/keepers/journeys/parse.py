@@ -14,8 +14,9 @@ from keepers.journeys.graph import reachable_messages, resolved
 from keepers.journeys.requests import AskConditions
 from keepers.journeys.steps.registry import STEPS
 from keepers.journeys.steps.step import Step
-from keepers.model.errors import DefinitionError, nearest, shown
-from keepers.model.fields import END, JUST_AFTER, duration, join, mapping, one_of, parse_id, read, text
+from keepers.model.errors import DefinitionError, nearest, problem, shown
+from keepers.model.fields import END, JUST_AFTER, duration, join, mapping, one_of, parse_id, text
+from keepers.model.structs import read
 
 MAX_STEPS = 500
 FIELDS = (
@@ -56,7 +57,7 @@ def parse_journey(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Jour
         max_age=_duration(fields.get("max_age", "72h"), join(at, "max_age")),
         goal=goal,
         exits=exits,
-        priority=one_of(fields.get("priority", "lifecycle"), PRIORITIES, join(at, "priority")),
+        priority=one_of(fields["priority"], PRIORITIES, join(at, "priority")) if "priority" in fields else "",
         steps=steps,
         routes=routes,
         conditions=conditions.found,
@@ -72,41 +73,48 @@ def parse_journey(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Jour
 def parse_step(data: Any, at: str = "") -> Step:
     """One step. Raises DefinitionError naming the field."""
     if not isinstance(data, dict):
-        raise DefinitionError(f"expected a step such as {{id: rest, delay: 3d}}, got {shown(data)}", field=at)
+        raise DefinitionError(
+            problem("expected a step such as {{id: rest, delay: 3d}}, got {data}", data=shown(data)), field=at
+        )
     heads = [key for key in data if key in STEPS]
     if len(heads) > 1:
         raise DefinitionError(
-            f"{' and '.join(map(str, heads))} are two steps; write them one after the other", field=at
+            problem("{names} are two steps; write them one after the other", names=" and ".join(map(str, heads))),
+            field=at,
         )
     if not heads:
         others = [key for key in data if key not in ("id", "name", "next")]
         word = str(others[0]) if others else ""
         if not word:
-            raise DefinitionError(f"the step does nothing; give it one of {', '.join(STEPS)}", field=at)
-        raise DefinitionError(f"“{word}” is no kind of step.{nearest(word, STEPS)}", field=at)
+            raise DefinitionError(
+                problem("the step does nothing; give it one of {steps}", steps=", ".join(STEPS)), field=at
+            )
+        raise DefinitionError(problem("“{word}” is no kind of step.", near=nearest(word, STEPS), word=word), field=at)
     step = read(data, STEPS[heads[0]], at)
     if step.id == END:
-        raise DefinitionError("“end” is where a run ends; give the step another id", field=join(at, "id"))
+        raise DefinitionError(problem("“end” is where a run ends; give the step another id"), field=join(at, "id"))
     return step
 
 
 def _steps(data: Any, at: str) -> dict[str, Step]:
     if not isinstance(data, list) or not data:
-        raise DefinitionError("expected a list of steps, such as {id: hello, message: welcome}", field=at)
+        raise DefinitionError(problem("expected a list of steps, such as {{id: hello, message: welcome}}"), field=at)
     if len(data) > MAX_STEPS:
-        raise DefinitionError(f"more than {MAX_STEPS} steps in one journey", field=at)
+        raise DefinitionError(problem("more than {max_steps} steps in one journey", max_steps=MAX_STEPS), field=at)
     found: dict[str, Step] = {}
     for n, item in enumerate(data):
         step = parse_step(item, f"{at}[{n}]")
         if step.id in found:
-            raise DefinitionError(f"there is already a step “{step.id}”", field=f"{at}[{n}].id")
+            raise DefinitionError(problem("there is already a step “{id}”", id=step.id), field=f"{at}[{n}].id")
         found[step.id] = step
     return found
 
 
 def _entries(data: Any, at: str) -> tuple[Entry, ...]:
     if not isinstance(data, list) or not data:
-        raise DefinitionError("expected a list of ways in, such as {event: Signed Up} or {api: true}", field=at)
+        raise DefinitionError(
+            problem("expected a list of ways in, such as {{event: Signed Up}} or {{api: true}}"), field=at
+        )
     return tuple(_entry(item, f"{at}[{n}]") for n, item in enumerate(data))
 
 
@@ -115,7 +123,9 @@ def _entry(data: Any, at: str) -> Entry:
     heads = [head for head in ("schedule", *ENTRIES) if isinstance(data, dict) and head in data]
     if not heads:
         word = str(next(iter(data), "")) if isinstance(data, dict) else str(data)
-        raise DefinitionError(f"“{word}” is no way into a journey.{nearest(word, ENTRIES)}", field=at)
+        raise DefinitionError(
+            problem("“{word}” is no way into a journey.", near=nearest(word, ENTRIES), word=word), field=at
+        )
     return read(data, ENTRIES[heads[0]], at)
 
 
@@ -127,7 +137,7 @@ def _exits(data: Any, at: str) -> tuple[Leaving, ...]:
     if data is None:
         return ()
     if not isinstance(data, list):
-        raise DefinitionError("expected a list such as [{when: …, reason: bought}]", field=at)
+        raise DefinitionError(problem("expected a list such as [{{when: …, reason: bought}}]"), field=at)
     return tuple(read(item, Leaving, f"{at}[{n}]") for n, item in enumerate(data))
 
 
@@ -136,7 +146,9 @@ def _reentry(data: Any, at: str) -> str | Reentry:
         return one_of(data, REENTRY, at)
     found = read(data, Reentry, at)
     if (found.after is None) == (found.per is None):
-        raise DefinitionError("write never, after_exit, {after: 30d} or {per: a property of the trigger}", field=at)
+        raise DefinitionError(
+            problem("write never, after_exit, {{after: 30d}} or {{per: a property of the trigger}}"), field=at
+        )
     if found.after is not None:
         _duration(found.after, join(at, "after"))
     return found

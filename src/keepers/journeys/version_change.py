@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from keepers.journeys.definition import Journey
 from keepers.journeys.run import PASSED, PAUSED, RESUMED, Run
+from keepers.model.reasons import Reason
 
 How = Literal["finish", "move", "exit"]
 
@@ -27,12 +28,12 @@ def move(run: Run, old: Journey, new: Journey, now: datetime, how: How) -> Run:
     if run.status != "active" or how == "finish" or run.version == new.version:
         return run
     if how == "exit":
-        return ended(run, "new version")
+        return ended(run, str(Reason("new_version")))
     if run.step is None:
         return replace(run, version=new.version, wake_at=now)
     there = new.steps.get(run.step)
     if there is None:
-        return ended(replace(run, version=new.version), "the step is gone")
+        return ended(replace(run, version=new.version), str(Reason("step_removed")))
     before = old.steps.get(run.step)
     if before is not None and before.head == there.head:
         return replace(run, version=new.version, wake_at=now)

@@ -24,6 +24,7 @@ from keepers.journeys.run import (
 )
 from keepers.journeys.steps.step import Seen, Step
 from keepers.model.moments import format_instant, parse_instant
+from keepers.model.reasons import Reason
 
 MAX_ENTRIES = 100
 """steps entered in one call; a longer way goes on at once in another"""
@@ -118,7 +119,7 @@ class _Walk:
         while self.entries < MAX_ENTRIES:
             step = self.journey.steps.get(self.step_id)
             if step is None:
-                return self.ended("the step is gone")
+                return self.ended(str(Reason("step_removed")))
             try:
                 result = self._run(step)
             except _Unanswered as stop:
@@ -134,7 +135,9 @@ class _Walk:
             if step.waits:
                 if self.is_new and step.id in self.passed:
                     rest = self.now + LOOP_REST
-                    return self._waiting(Wait(rest, {REST: format_instant(rest)}), standing, "nothing to wait for")
+                    return self._waiting(
+                        Wait(rest, {REST: format_instant(rest)}), standing, str(Reason("nothing_to_wait_for"))
+                    )
                 self.passed.append(step.id)
             self._trail("passed", result.reason, {"port": result.port})
             target = self.journey.routes[step.id].get(result.port)

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from keepers.model.errors import DefinitionError
+from keepers.model.channels import describe_channel
+from keepers.model.errors import DefinitionError, problem
 from keepers.model.fields import join, mapping, one_of, parse_id, text
 from keepers.model.texts import Text
 
@@ -49,10 +50,10 @@ def parse_topic(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Topic:
     basis = fields.get("basis", "contract" if kind == "transactional" else "consent")
     channels = fields.get("channels", ["email"])
     if not isinstance(channels, list) or not channels or not all(isinstance(c, str) for c in channels):
-        raise DefinitionError("expected a list of channels, such as [email, sms]", field=join(at, "channels"))
+        raise DefinitionError(problem("expected a list of channels, such as [email, sms]"), field=join(at, "channels"))
     double = fields.get("double_opt_in", False)
     if not isinstance(double, bool):
-        raise DefinitionError("expected true or false", field=join(at, "double_opt_in"))
+        raise DefinitionError(problem("expected true or false"), field=join(at, "double_opt_in"))
     return Topic(
         id=parse_id(fields.get("id"), join(at, "id")),
         name=text(fields.get("name", ""), join(at, "name")),
@@ -90,14 +91,8 @@ def trait_of(channel: str, topic: str) -> str:
 
 
 def normal_address(channel: str, recipient: str) -> str:
-    """The form under which two spellings of an address are one inbox: domain and, by wide custom, local part in
-    lower case; of telephone numbers the digits."""
-    address = recipient.strip()
-    if channel == "email":
-        return address.casefold()
-    if channel == "sms":
-        return "+" + "".join(c for c in address if c.isdigit())
-    return address
+    """The form under which two spellings of an address are one inbox, as its channel says."""
+    return describe_channel(channel).one_inbox(recipient.strip())
 
 
 def address_hash(secret: bytes, channel: str, recipient: str) -> str:

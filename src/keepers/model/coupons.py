@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from keepers.model.errors import DefinitionError
+from keepers.model.errors import DefinitionError, problem
 from keepers.model.fields import duration, join, mapping, parse_id, text
 from keepers.model.texts import Text
 
@@ -31,7 +31,7 @@ def parse_coupon_pool(data: Any, zone: ZoneInfo | None = None, at: str = "") -> 
     fields = mapping(data, ("id", "name", "description", "low", "every"), at)
     low = fields.get("low", 50)
     if isinstance(low, bool) or not isinstance(low, int) or low < 0:
-        raise DefinitionError("expected a whole number of codes", field=join(at, "low"))
+        raise DefinitionError(problem("expected a whole number of codes"), field=join(at, "low"))
     return CouponPool(
         id=parse_id(fields.get("id"), join(at, "id")),
         name=text(fields.get("name", ""), join(at, "name")),

@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class NearNames(NamedTuple):
+    """The known names that a wrong one is near to, or all of them where none is near and they are few."""
+
+    close: tuple[str, ...] = ()
+    few: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """A hint sentence in English, with a space before it; empty where there is nothing to hint at."""
+        if self.close:
+            return " Did you mean " + " or ".join(f"“{c}”" for c in self.close) + "?"
+        return " Known: " + ", ".join(f"“{n}”" for n in self.few) + "." if self.few else ""
+
+
+class Problem(NamedTuple):
+    """What is wrong, to be told in any language: the English text of the catalogues and what is put in."""
+
+    english: str
+    values: dict[str, Any]
+    near: NearNames
+
+    def __str__(self) -> str:
+        return self.english.format(**self.values) + str(self.near)
+
+
+def problem(english: str, near: NearNames = NearNames(), **values: Any) -> Problem:  # noqa: B008 - it is immutable
+    """A problem. `make texts` finds it by this call, so the text is written as a literal."""
+    return Problem(english, values, near)
 
 
 class KeepersError(Exception):
-    """The root. `code` is stable and machine-readable, `message` says what, where and the remedy."""
+    """The root. `code` is stable and machine-readable, `message` says what, where and the remedy.
+
+    What is given is a text, or what can be told in other languages too and whose `str` is English, as a Problem.
+    """
 
     code = "internal"
 
-    def __init__(self, message: str, *, code: str | None = None, **data: Any) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, message: object, *, code: str | None = None, **data: Any) -> None:
+        super().__init__(str(message))
+        self.said = message
+        self.message = str(message)
         self.code = code or type(self).code
         self.data = data
 
@@ -41,11 +75,12 @@ class DefinitionError(UserError):
 
     code = "definition"
 
-    def __init__(self, message: str, *, field: str = "", file: str = "", line: int | None = None) -> None:
+    def __init__(self, message: object, *, field: str = "", file: str = "", line: int | None = None) -> None:
         where = file + (f":{line}" if file and line else "")
         place = ", ".join(p for p in (where, f"field {field}" if field else "") if p)
         super().__init__(f"{place}: {message}" if place else message, field=field, file=file, line=line)
-        self.reason = message
+        self.said = message
+        self.reason = str(message)
         self.field = field
         self.file = file
         self.line = line
@@ -61,13 +96,9 @@ def shown(value: object) -> str:
     return f"“{text}”" if len(text) <= 60 else f"“{text[:57]}…”"
 
 
-def nearest(name: str, known: object) -> str:
-    """A hint sentence with the nearest known names, or an empty text. `known` is any iterable of texts."""
-    names = sorted({str(k) for k in known})  # type: ignore[attr-defined]
+def nearest(name: str, known: Iterable[object]) -> NearNames:
+    """The nearest known names, at most three; `str` is a hint sentence or an empty text."""
+    names = sorted({str(k) for k in known})
     lowered = {n.lower(): n for n in names}
-    close = [lowered[c] for c in get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.6)]
-    if close:
-        return " Did you mean " + " or ".join(f"“{c}”" for c in close) + "?"
-    if names and len(names) <= 12:
-        return " Known: " + ", ".join(f"“{n}”" for n in names) + "."
-    return ""
+    close = tuple(lowered[c] for c in get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.6))
+    return NearNames(close, () if close or len(names) > 12 else tuple(names))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from datetime import time, timedelta
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
-import msgspec
 from msgspec import Meta
 
-from keepers.model.errors import DefinitionError, UserError, nearest
+from keepers.model.errors import DefinitionError, UserError, nearest, problem
 from keepers.model.moments import parse_duration, parse_zone
 from keepers.model.texts import Text
 
@@ -26,10 +25,12 @@ def join(at: str, key: str) -> str:
 def mapping(data: Any, allowed: tuple[str, ...], at: str) -> dict[str, Any]:
     """Names and values, none of them unknown. Raises DefinitionError with the nearest name."""
     if not isinstance(data, dict):
-        raise DefinitionError(f"expected fields ({', '.join(allowed)})", field=at)
+        raise DefinitionError(problem("expected fields ({allowed})", allowed=", ".join(allowed)), field=at)
     for key in data:
         if key not in allowed:
-            raise DefinitionError(f"“{key}” does not belong here.{nearest(str(key), allowed)}", field=at)
+            raise DefinitionError(
+                problem("“{name}” does not belong here.", near=nearest(str(key), allowed), name=key), field=at
+            )
     return data
 
 
@@ -37,7 +38,9 @@ def parse_id(data: Any, at: str) -> str:
     """An id: lower-case Latin letters, digits, - and _, at most 64."""
     if not isinstance(data, str) or not _ID.match(data):
         raise DefinitionError(
-            f"“{data}” cannot be an id; use lower-case letters, digits, - and _, starting with a letter",
+            problem(
+                "“{data}” cannot be an id; use lower-case letters, digits, - and _, starting with a letter", data=data
+            ),
             field=at,
         )
     return data
@@ -48,7 +51,7 @@ def duration(data: Any, at: str) -> timedelta:
     try:
         return parse_duration(data)
     except UserError as error:
-        raise DefinitionError(error.message, field=at) from None
+        raise DefinitionError(error.said, field=at) from None
 
 
 def text(data: Any, at: str) -> Text:
@@ -57,20 +60,22 @@ def text(data: Any, at: str) -> Text:
         return data
     if isinstance(data, dict) and data and all(isinstance(k, str) and isinstance(v, str) for k, v in data.items()):
         return cast(Text, data)
-    raise DefinitionError("expected a text, or one per locale as {en: …, ru: …}", field=at)
+    raise DefinitionError(problem("expected a text, or one per locale as {{en: …, ru: …}}"), field=at)
 
 
 def texts(data: Any, at: str) -> tuple[Text, ...]:
     """A list of texts."""
     if not isinstance(data, list):
-        raise DefinitionError("expected a list of texts", field=at)
+        raise DefinitionError(problem("expected a list of texts"), field=at)
     return tuple(text(item, f"{at}[{n}]") for n, item in enumerate(data))
 
 
 def one_of(data: Any, allowed: tuple[str, ...], at: str) -> str:
     """One of some words."""
     if data not in allowed:
-        raise DefinitionError(f"“{data}” is not known here.{nearest(str(data), allowed)}", field=at)
+        raise DefinitionError(
+            problem("“{data}” is not known here.", near=nearest(str(data), allowed), data=data), field=at
+        )
     return str(data)
 
 
@@ -95,15 +100,16 @@ ZONE = r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$"
 URL = r"^https?://[^\s]+$"
 
 
-_SENTENCES = {
-    DURATION: "expected a duration: a number and a unit, as 30m, 6h, 14d, 8w",
-    OFFSET: "expected a span before or after: -7d, 3d, -36h",
-    CLOCK: "expected a time of day from 00:00 to 23:59, in quotes",
-    ID: "expected an id: lower-case letters, digits, - and _, starting with a letter",
-    TARGET: "expected the id of a step, or “end”",
-    URL: "expected an address that starts with https:// or http://",
-    ZONE: "expected “customer” or an IANA zone such as Europe/Warsaw",
+SENTENCES = {
+    DURATION: problem("expected a duration: a number and a unit, as 30m, 6h, 14d, 8w"),
+    OFFSET: problem("expected a span before or after: -7d, 3d, -36h"),
+    CLOCK: problem("expected a time of day from 00:00 to 23:59, in quotes"),
+    ID: problem("expected an id: lower-case letters, digits, - and _, starting with a letter"),
+    TARGET: problem("expected the id of a step, or “end”"),
+    URL: problem("expected an address that starts with https:// or http://"),
+    ZONE: problem("expected “customer” or an IANA zone such as Europe/Warsaw"),
 }
+"""pattern of a text → what is wrong with one that does not match"""
 
 
 END = "end"
@@ -160,24 +166,6 @@ Values = Annotated[
 ]
 
 
-_SHAPE = re.compile(r"^(?P<said>.*?)(?: - at (?:`key` in )?`(?P<path>[^`]*)`)?$", re.DOTALL)
-
-
-_WORDS = {
-    "str": "a text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "object": "fields",
-    "array": "a list",
-    "null": "nothing",
-    "date": "a date",
-}
-
-
-T = TypeVar("T")
-
-
 @cache
 def span(text: str) -> timedelta:
     """A duration or offset as written. Raises UserError."""
@@ -217,43 +205,6 @@ def require_spans(*texts: str | None) -> None:
                 span(text)
             except UserError as error:
                 raise ValueError(error.message) from None
-
-
-def read(data: Any, kind: type[T], at: str) -> T:
-    """Plain data as a struct. Raises DefinitionError naming the field and the remedy."""
-    try:
-        return msgspec.convert(data, kind)
-    except msgspec.ValidationError as error:
-        raise _placed(str(error), kind, at) from None
-
-
-def _placed(text: str, kind: Any, at: str) -> DefinitionError:
-    match = _SHAPE.match(text)
-    said, path = (match.group("said"), match.group("path") or "") if match else (text, "")
-    inside = path.removeprefix("$").removeprefix(".").replace("[...]", "")
-    field = join(at, inside) if inside else at
-    unknown = re.match(r"Object contains unknown field `(.*)`", said)
-    if unknown:
-        known = [f.encode_name for f in msgspec.structs.fields(kind)] if not inside else []
-        return DefinitionError(
-            f"“{unknown.group(1)}” does not belong here.{nearest(unknown.group(1), known)}", field=field
-        )
-    missing = re.match(r"Object missing required field `(.*)`", said)
-    if missing:
-        return DefinitionError(f"“{missing.group(1)}” is missing", field=field)
-    for pattern, sentence in _SENTENCES.items():
-        if repr(pattern) in said:
-            return DefinitionError(sentence, field=field)
-    wrong = re.match(r"Invalid enum value (.*)", said)
-    if wrong:
-        return DefinitionError(f"“{wrong.group(1).strip(chr(39))}” is not known here", field=field)
-    plain = re.sub(r"`([a-z]+)`", lambda m: _WORDS.get(m.group(1), m.group(1)), said)
-    plain = re.sub(r"`([a-z]+(?: \| [a-z]+)+)`", _either, plain).replace("`", "")
-    return DefinitionError(plain[:1].lower() + plain[1:], field=field)
-
-
-def _either(match: re.Match[str]) -> str:
-    return " or ".join(_WORDS.get(word, word) for word in match.group(1).split(" | "))
 
 
 def is_web(url: str) -> bool:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from keepers.model.errors import UserError, shown
+from keepers.model.errors import UserError, problem, shown
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"^\s*((?:\d+(?:\.\d+)?\s*[smhdw]\s*)+)$")
@@ -45,16 +45,17 @@ def parse_duration(text: object) -> timedelta:
     match = _DURATION.match(text) if isinstance(text, str) else None
     if not match:
         raise UserError(
-            f"{shown(text)} is not a duration. Write a number and a unit: 30m, 6h, 14d, 8w.", code="duration"
+            problem("{text} is not a duration. Write a number and a unit: 30m, 6h, 14d, 8w.", text=shown(text)),
+            code="duration",
         )
     span = timedelta()
     for number, unit in _PART.findall(match.group(1)):
         seconds = float(number) * _UNITS[unit]
         if seconds > _MAX.total_seconds():
-            raise UserError(f"The duration {shown(text)} is longer than 100 years.", code="duration")
+            raise UserError(problem("The duration {text} is longer than 100 years.", text=shown(text)), code="duration")
         span += timedelta(seconds=seconds)
     if span > _MAX:
-        raise UserError(f"The duration {shown(text)} is longer than 100 years.", code="duration")
+        raise UserError(problem("The duration {text} is longer than 100 years.", text=shown(text)), code="duration")
     return span
 
 
@@ -95,7 +96,10 @@ def parse_instant(text: object, zone: ZoneInfo | None = None) -> datetime:
             parsed = datetime.fromisoformat(text.strip() if isinstance(text, str) else "")
         except ValueError:
             raise UserError(
-                f"{shown(text)} is not a time. Write ISO 8601, such as 2026-03-01 or 2026-03-01T09:30:00+01:00.",
+                problem(
+                    "{text} is not a time. Write ISO 8601, such as 2026-03-01 or 2026-03-01T09:30:00+01:00.",
+                    text=shown(text),
+                ),
                 code="time",
             ) from None
     try:
@@ -105,7 +109,7 @@ def parse_instant(text: object, zone: ZoneInfo | None = None) -> datetime:
     except OverflowError:
         parsed = datetime.max
     if not EARLIEST <= parsed < LATEST:
-        raise UserError(f"The time {shown(text)} is outside the years 1900 to 2199.", code="time")
+        raise UserError(problem("The time {text} is outside the years 1900 to 2199.", text=shown(text)), code="time")
     return parsed
 
 
@@ -141,5 +145,8 @@ def parse_zone(name: object) -> ZoneInfo:
     """An IANA zone. Raises UserError for a name that tzdata does not know."""
     # The system's own database has more names (posix/…, localtime), whose offsets the warehouse does not hold.
     if not isinstance(name, str) or name not in zone_names():
-        raise UserError(f"“{str(name)[:60]}” is not a time zone. Use an IANA name such as Europe/Warsaw.", code="zone")
+        raise UserError(
+            problem("“{name}” is not a time zone. Use an IANA name such as Europe/Warsaw.", name=str(name)[:60]),
+            code="zone",
+        )
     return ZoneInfo(name)

@@ -27,10 +27,10 @@ from keepers.journeys.run import Moved, NeedsAnswers, Run
 from keepers.journeys.walk import advance as walk
 from keepers.model.errors import ConflictError
 from keepers.orchestration.calendar import Calendar
-from keepers.orchestration.effects import EffectCollector, request_entries
+from keepers.orchestration.effects import EffectCollector, request_entries, request_wakes
 from keepers.orchestration.entries import enter
 from keepers.orchestration.journey_index import JourneyIndex
-from keepers.orchestration.message_decisions import Checker
+from keepers.orchestration.message_decisions import MessageDecisions
 from keepers.orchestration.run_mapping import entered, first_line, row_of, run_of, told_of
 from keepers.orchestration.work_queue import WorkItem, WorkQueue, agenda, instant_of, is_read, traits_in
 from keepers.playbook.active_playbook import ActivePlaybook
@@ -45,7 +45,7 @@ from keepers.store.journeys.run_history import TrailRow
 from keepers.store.journeys.runs import RunRow
 from keepers.store.messages import messages
 from keepers.store.profiles import merge_rows
-from keepers.warehouse.load import WATERMARK, collector_paused
+from keepers.warehouse.load import collector_paused
 from keepers.warehouse.profile_lookup import Person, people, survivors
 
 CURSOR = "advance"
@@ -95,7 +95,7 @@ class Advancer:
         store: Store,
         answerer: Evaluator,
         zone: ZoneInfo,
-        checker: Callable[[JourneyIndex], Checker],
+        message_decisions: Callable[[JourneyIndex], MessageDecisions],
         addresses: Mapping[str, str],
         secret: bytes,
         batch: int = BATCH,
@@ -103,10 +103,11 @@ class Advancer:
         self._store = store
         self._answerer = answerer
         self._zone = zone
-        self._make_checker = checker
+        self._make_message_decisions = message_decisions
         self._addresses = addresses
         self._secret = secret
-        self._batch = batch
+        self.batch = batch
+        """rows of the log taken up at once"""
         self._calendar = Calendar(answerer.warehouse)
         self._seen: ActivePlaybook | None = None
         self.roster: JourneyIndex | None = None
@@ -117,8 +118,12 @@ class Advancer:
         assert self.roster is not None
         return relay(self._store, self._answerer.warehouse, self.roster.watched, now)
 
-    def advance(self, live: ActivePlaybook, standing: ActiveQueries, now: datetime) -> Advanced:
-        """Everything up to `now` that the warehouse has seen."""
+    def advance(self, live: ActivePlaybook, standing: ActiveQueries, now: datetime, answered: int) -> Advanced:
+        """Everything up to `now` of the log's rows up to the seq `answered`.
+
+        Those are what the standing queries were answered by, and the changes that came of it. What the warehouse has
+        loaded since waits: it would be judged by memberships that do not know of it.
+        """
         self._look(live)
         assert self.roster is not None
         work = Work(self, self.roster, standing, now)
@@ -126,24 +131,23 @@ class Advancer:
             position = cursors.get(connection, CURSOR)
             told = meta.get(connection, CLOCK)
         last = datetime.fromisoformat(told) if told else None
-        watermark = self._answerer.warehouse.watermark(WATERMARK)
         if self.roster.is_empty:
-            if position < watermark:
-                self._merge_alone(position, watermark)
-                self._keep_cursor(watermark, now)
+            if position < answered:
+                self._merge_alone(position, answered)
+                self._keep_cursor(answered, now)
             return work.done
         learned: set[str] = set()
         while True:
             with self._store.read() as connection:
-                rows = [row for row in log.read(connection, position, self._batch) if row.seq <= watermark]
-            is_last = len(rows) < self._batch
+                rows = [row for row in log.read(connection, position, self.batch) if row.seq <= answered]
+            is_last = len(rows) < self.batch
             # Never back before the last time: what came late, or lies ahead, is looked at then and is not left behind.
             horizon = now if is_last else min(now, max([last or datetime.min, *map(instant_of, rows)]))
             items = self._agenda(rows, last, horizon)
             learned |= traits_in(rows)
             if is_last:
                 self._add_dated(items, learned, standing, last, now)
-            work.until(items, horizon, watermark)
+            work.until(items, horizon, answered)
             if rows:
                 position = rows[-1].seq
             if rows or is_last:
@@ -154,9 +158,9 @@ class Advancer:
     def _merge_alone(self, after: int, until: int) -> None:
         """Where there are no journeys: what consents, messages and the like of merged profiles belong to."""
         with self._store.begin() as connection:
-            for row in log.of_kind(connection, "merge", after, until):
-                if row.other_id is not None:
-                    merge_rows.merge(connection, [(row.profile_id, row.other_id)], row.time)
+            rows = log.of_kind(connection, "merge", after, until)
+            pairs = [(row.profile_id, row.other_id, row.time) for row in rows if row.other_id is not None]
+            merge_rows.merge(connection, pairs)
 
     def _look(self, live: ActivePlaybook) -> None:
         if live is not self._seen:
@@ -195,9 +199,9 @@ class Advancer:
     def answerer(self) -> Evaluator:
         return self._answerer
 
-    def checker(self) -> Checker:
+    def message_decisions(self) -> MessageDecisions:
         assert self.roster is not None
-        return self._make_checker(self.roster)
+        return self._make_message_decisions(self.roster)
 
     def wishes(self) -> EffectCollector:
         assert self.roster is not None
@@ -214,29 +218,29 @@ class Work:
         self._roster = roster
         self._standing = standing
         self._now = now
-        self._checker = shell.checker()
+        self._message_decisions = shell.message_decisions()
         self._met: dict[int, Person] = {}
         """who was looked up so far, in brief: nothing is loaded meanwhile"""
         self.done = Advanced()
 
-    def until(self, waiting: WorkQueue, horizon: datetime, watermark: int) -> None:
+    def until(self, waiting: WorkQueue, horizon: datetime, answered: int) -> None:
         """Works everything off up to an instant."""
         is_more = True
         while is_more:
             with collector_paused():
-                is_more = self._wave(waiting, horizon, watermark)
+                is_more = self._wave(waiting, horizon, answered)
 
-    def _wave(self, waiting: WorkQueue, horizon: datetime, watermark: int) -> bool:
+    def _wave(self, waiting: WorkQueue, horizon: datetime, answered: int) -> bool:
         """Each customer's earliest instant; whether there may be more."""
         with self._store.read() as connection:
             states = journey_states.everything(connection)
-            due = runs.due(connection, horizon, TURN, seen=watermark)
+            due = runs.due(connection, horizon, TURN, seen=answered)
         items, turn = _earliest(waiting, due, horizon, is_cut=len(due) == TURN)
         if not items and not turn:
             return False
         self._merge([item for item in items if item.merged is not None])
         self._enter(items)
-        jobs = [(run, _instant(run, states)) for run in turn] + self._woken(items, states)
+        jobs = [(run, _instant(run, states)) for run in turn] + self._woken(items, states, answered)
         moved = sum(self._move(some) for some in chunks(jobs, TURN))
         return bool(items) or moved > 0
 
@@ -244,13 +248,9 @@ class Work:
         if not items:
             return
         several = [j.id for j in self._roster.live.values() if not isinstance(j.reentry, str) and j.reentry.per]
+        pairs = [(*item.merged, item.at) for item in items if item.merged is not None]
         with self._store.begin() as connection:
-            for item in items:
-                assert item.merged is not None
-                gone, survivor = item.merged
-                self.done.ended += merge_rows.merge(connection, [(gone, survivor)], item.at, several)
-                left = [run.id for run in runs.of_profiles(connection, [survivor]).get(survivor, [])]
-                runs.wake(connection, left, item.at)
+            self.done.ended += merge_rows.merge(connection, pairs, several, is_waking=True)
 
     def _enter(self, items: Sequence[WorkItem]) -> None:
         asking = [item for item in items if item.candidates]
@@ -267,17 +267,26 @@ class Work:
             self.done.entered += len(begun)
             self.done.refused += len(door.refused)
 
-    def _woken(self, items: Sequence[WorkItem], states: Mapping[str, JourneyState]) -> list[tuple[RunRow, datetime]]:
-        """The active runs of customers something happened to that they read."""
+    def _woken(
+        self, items: Sequence[WorkItem], states: Mapping[str, JourneyState], answered: int
+    ) -> list[tuple[RunRow, datetime]]:
+        """The active runs of customers something happened to that they read.
+
+        A run may ask about what it wrote to the log itself. Until that is loaded it stands, and what happens meanwhile
+        is put off until then, at its instant.
+        """
         happened = {item.profile_id: item for item in items if item.wakes is not None}
         if not happened:
             return []
         found: list[tuple[RunRow, datetime]] = []
         resting: list[tuple[int, datetime]] = []
+        put_off: list[tuple[RunRow, datetime]] = []
         with self._store.read() as connection:
             for profile_id, held in runs.of_profiles(connection, sorted(happened)).items():
                 item = happened[profile_id]
                 for run in held:
+                    if item.run_id is not None and item.run_id != run.id:
+                        continue
                     journey = self._roster.journey(connection, run.journey, run.version)
                     assert item.wakes is not None
                     if run.entered_at > item.at or not is_read(self._roster.reads(journey), item.wakes):
@@ -285,12 +294,15 @@ class Work:
                     state = states.get(run.journey)
                     if run.is_paused or (state is not None and state.is_paused):
                         resting.append((run.id, item.at))
+                    elif run.seen_seq > answered:
+                        put_off.append((run, item.at))
                     else:
                         found.append((run, max(item.at, run.since)))
-        if resting:
+        if resting or put_off:
             with self._store.begin() as connection:
-                for run_id, at in resting:
+                for run_id, at in sorted(resting):
                     runs.wake(connection, [run_id], at)
+                request_wakes(connection, put_off, self._now)
         return found
 
     def _move(self, turn: Sequence[tuple[RunRow, datetime]]) -> int:
@@ -380,7 +392,7 @@ class Work:
             hour = job.at.replace(minute=0, second=0, microsecond=0)
             hours.setdefault(hour, []).append((job, job.person, check))
         for asked in hours.values():
-            self._checker.check(asked, max(job.at for job, _, _ in asked))
+            self._message_decisions.check(asked, max(job.at for job, _, _ in asked))
 
     def _ask(self, names: Sequence[str], jobs: Sequence[Job]) -> None:
         journey = jobs[0].journey
@@ -409,9 +421,11 @@ class Work:
                 )
                 if line.what in ("goal", "ended"):
                     said += told_of(job.moved.run, line.what, line.reason, line.at)
-        # Runs first and the log's counter after them, as delivery does: the other way round the two would wait for
-        # each other. What is saved needs the last seq.
+        # In the order of `lock_order`. Runs are saved after the log was written to, for they keep its last seq.
         runs.lock(connection, [job.row.id for job in jobs])
+        self.done.queued += len(messages.queue(connection, wishes.messages))
+        exited = [job.row.id for job in jobs if _was_left(job)]
+        messages.skip_unfinished(connection, "exited", self._now, run_ids=exited)
         request_entries(connection, wishes.entries, self._now)
         log.say(connection, [*wishes.said, *said], self._now)
         seen = counters.last(connection, counters.SEQ) if wishes.spoke else 0
@@ -424,9 +438,6 @@ class Work:
             ],
         )
         run_history.append(connection, [*told, *wishes.trail])
-        self.done.queued += len(messages.queue(connection, wishes.messages))
-        exited = [job.row.id for job in jobs if _was_left(job)]
-        messages.skip_unfinished(connection, "exited", self._now, run_ids=exited)
         self.done.moved += len(jobs)
         self.done.ended += sum(job.moved is not None and job.moved.run.status == "ended" for job in jobs)
 

@@ -7,24 +7,27 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection
 
 from keepers.contact.eligibility import Allow, Hold, Skip
 from keepers.journeys.entry_rules import MOST_HOPS
 from keepers.journeys.requests import Call, EmitEvent, Expose, Send, StartJourney, UpdateTraits
 from keepers.journeys.run import Effect, Run
 from keepers.model.consent import address_hash
+from keepers.model.reasons import Reason
 from keepers.orchestration.journey_index import JourneyIndex
-from keepers.orchestration.work_queue import ENTER, Enrolment
+from keepers.orchestration.work_queue import ENTER, WAKE, Enrolment, WakeRequest
 from keepers.render.customer_data import nested
 from keepers.render.definition import MessageTemplate
 from keepers.store import counters
 from keepers.store.events import log
 from keepers.store.events.log import OWN_SOURCE, LogRow, SystemEvent
 from keepers.store.journeys.run_history import TrailRow
+from keepers.store.journeys.runs import RunRow
 from keepers.store.messages.messages import MessageRow, key_of
 from keepers.warehouse.profile_lookup import Person, contact_of, recipient_of
 
-TOO_MANY_HOPS = f"more than {MOST_HOPS} journeys and events in a chain: they feed each other"
+TOO_MANY_HOPS = str(Reason("chain_too_long", str(MOST_HOPS)))
 WEBHOOK = "webhook"
 
 
@@ -79,8 +82,8 @@ class EffectCollector:
         template = self._roster.playbook.messages.get(send.message)
         if template is None:
             # Taken out of the playbook while runs of an older version still send it.
-            gone = TrailRow(run.id, at, effect.step, effect.visit, "refused", f"there is no message “{send.message}”")
-            self.trail.append(gone)
+            gone = str(Reason("no_message", send.message))
+            self.trail.append(TrailRow(run.id, at, effect.step, effect.visit, "refused", gone))
             return
         recipient = recipient_of(person, template.channel, self._addresses)
         data: dict[str, Any] = {
@@ -105,7 +108,7 @@ class EffectCollector:
                 template_version=self._roster.template_versions.get(template.id, 0),
                 topic=template.topic,
                 is_transactional=is_transactional(self._roster, template),
-                priority=self._roster.playbook.contact.rank(template.priority),
+                priority=self._roster.rank(template, run.journey),
                 status=status,
                 reason=reason,
                 send_after=send_after,
@@ -161,7 +164,7 @@ class _Draft(msgspec.Struct, frozen=True):
 
 
 def request_entries(
-    connection: Any, entries: Sequence[tuple[int, datetime, Enrolment, int]], now: datetime
+    connection: Connection, entries: Sequence[tuple[int, datetime, Enrolment, int]], now: datetime
 ) -> list[int]:
     """Writes requests to enter journeys into the log, as (profile, at, what, hops); gives their seqs."""
     if not entries:
@@ -185,6 +188,21 @@ def request_entries(
     ]
     log.append(connection, rows)
     return [row.seq for row in rows]
+
+
+def request_wakes(connection: Connection, wakes: Sequence[tuple[RunRow, datetime]], now: datetime) -> None:
+    """Puts off what happened to runs that cannot be asked yet: to the end of the log, behind what they wrote there."""
+    if not wakes:
+        return
+    first = counters.reserve(connection, counters.SEQ, len(wakes))
+    rows = [
+        LogRow(
+            first + n, WAKE, run.profile_id, None, run.journey, at, now, at, OWN_SOURCE,
+            msgspec.json.encode(WakeRequest(run.id)), run.hops,
+        )
+        for n, (run, at) in enumerate(wakes)
+    ]  # fmt: skip
+    log.append(connection, rows)
 
 
 def _origin(run: Run, step: str) -> dict[str, Any]:

@@ -18,10 +18,9 @@ from keepers.conditions.parsing.conditions import Parser
 from keepers.journeys.definition import Journey
 from keepers.journeys.entry.definitions import DateEntry, Entry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
 from keepers.journeys.parse import parse_journey
-from keepers.journeys.steps.flow.delay import Delay, Until
-from keepers.journeys.steps.flow.window import Window
 from keepers.playbook.active_playbook import ActivePlaybook
 from keepers.playbook.references import traits_named
+from keepers.render.definition import MessageTemplate
 from keepers.store import definitions
 from keepers.store.journeys import runs
 
@@ -72,6 +71,11 @@ class JourneyIndex:
             self.journey(connection, *key)
         self.interests = self._interests()
 
+    def rank(self, template: MessageTemplate, journey: str) -> int:
+        """The priority of a journey's message, as a number: its own, else the journey's, else the usual one."""
+        known = self.live.get(journey)
+        return self.playbook.contact.rank(template.priority, known.priority if known is not None else None)
+
     def journey(self, connection: Connection, name: str, version: int) -> Journey:
         """A journey as of a version: runs go by the one they were entered with."""
         found = self._known.get((name, version))
@@ -88,7 +92,7 @@ class JourneyIndex:
         if found is None:
             found = Reads(traits=frozenset(_looked_at(journey)))
             for condition in journey.questions().values():
-                found |= graph.reads(condition, self.events, self.playbook.rhythm.event)
+                found |= graph.reads(condition, self.events, self.playbook.computed)
             self._reads[key] = found
         return found
 
@@ -138,14 +142,10 @@ class JourneyIndex:
 
 
 def _looked_at(journey: Journey) -> Iterable[str]:
-    """The date traits a journey's delays wait for, and those that say where a customer is, when local time matters."""
+    """The traits a journey's steps look at, and those that say where a customer is, when local time matters."""
     for step in journey.steps.values():
-        if isinstance(step, Delay) and isinstance(step.delay, Until):
-            if step.delay.until_date:
-                yield step.delay.until_date
-            if step.delay.zone == "customer":
-                yield from ZONE_TRAITS
-        elif isinstance(step, Window) and step.window.zone == "customer":
+        yield from (trait for trait, _ in step.traits())
+        if step.uses_customer_zone():
             yield from ZONE_TRAITS
 
 

@@ -15,6 +15,7 @@ from keepers.journeys.parse import parse_journey
 from keepers.journeys.run import Run
 from keepers.journeys.version_change import How
 from keepers.model.errors import ConflictError, NotFoundError, nearest
+from keepers.model.reasons import Reason
 from keepers.orchestration.effects import request_entries
 from keepers.orchestration.run_mapping import row_of
 from keepers.orchestration.work_queue import Enrolment
@@ -27,7 +28,8 @@ from keepers.store.journeys.runs import RunRow
 from keepers.store.messages import messages
 
 CHUNK = 500
-REMOVED = "journey removed"
+REMOVED = str(Reason("journey_removed"))
+BY_HAND = str(Reason("removed_by_hand"))
 _MOST_TRIES = 5
 
 
@@ -95,7 +97,7 @@ def enrol(
     return len(profile_ids)
 
 
-def leave(store: Store, run_id: int, now: datetime, reason: str = "removed by hand") -> None:
+def leave(store: Store, run_id: int, now: datetime, reason: str = BY_HAND) -> None:
     """Ends one run. Raises NotFoundError, ConflictError when it has ended."""
     with store.begin() as connection:
         row = runs.get(connection, run_id)
@@ -119,6 +121,7 @@ def _change(store: Store, ids: Sequence[int], change: Callable[[Connection, RunR
     for left in reversed(range(_MOST_TRIES)):
         try:
             with store.begin() as connection:
+                runs.lock(connection, ids)
                 fresh = runs.get_many(connection, ids)
                 pairs = [(row, change(connection, row)) for row in fresh.values() if row.status == "active"]
                 changed = [(old, new) for old, new in pairs if new is not old]

@@ -22,6 +22,8 @@ from keepers.warehouse.load import TYPED_KINDS, event_properties
 
 ENTER = "enter"
 """the kind of a log row by which somebody is entered into a journey: by API, command or another journey"""
+WAKE = "wake"
+"""the kind of a log row by which one run is asked again as of an instant at which it could not be asked yet"""
 ACCIDENTS: tuple[Cause, ...] = ("import", "backfill", "merge")
 """causes of changes that start no run: nobody is enrolled by accident"""
 _change = msgspec.json.Decoder(ChangeBody).decode
@@ -48,6 +50,8 @@ class WorkItem(NamedTuple):
     """(kind, name) of what happened, for the runs that read it"""
     merged: tuple[int, int] | None = None
     """(gone, survivor)"""
+    run_id: int | None = None
+    """the only run that it wakes; without one it wakes all that read what happened"""
 
 
 class Enrolment(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -58,6 +62,12 @@ class Enrolment(msgspec.Struct, frozen=True, omit_defaults=True):
     cause: str = "api"
 
 
+class WakeRequest(msgspec.Struct, frozen=True):
+    """The body of a log row of kind `wake`."""
+
+    run_id: int
+
+
 WorkQueue = dict[int, deque[WorkItem]]
 
 
@@ -66,12 +76,13 @@ def agenda(
 ) -> WorkQueue:
     """Items by profile, each profile's in order of time.
 
-    What arrived late, or lies ahead, is looked at now; the rest at the instant from which it matters.
+    What arrived late, or lies ahead, is looked at now; the rest at the instant from which it matters. A run that is
+    asked again is asked as of the instant at which it could not be asked.
     """
     found: dict[int, list[WorkItem]] = {}
     for row in rows:
         at = instant_of(row)
-        if at > now or (last is not None and at <= last):
+        if row.kind != WAKE and (at > now or (last is not None and at <= last)):
             at = now
         who = canon.get(row.profile_id, row.profile_id)
         for item in _items(row, at, who, roster):
@@ -107,6 +118,9 @@ def _items(row: LogRow, at: datetime, who: int, roster: JourneyIndex) -> Iterabl
             yield from _by_change(row, at, who, roster)
         case _ if row.kind == ENTER:
             yield from _by_request(row, at, who, roster)
+        case _ if row.kind == WAKE:
+            run_id = msgspec.json.decode(row.body, type=WakeRequest).run_id
+            yield WorkItem(at, row.seq, who, wakes=("run", row.event), run_id=run_id)
         case _:
             pass
 

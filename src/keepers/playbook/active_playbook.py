@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 from sqlalchemy import Connection
 
 from keepers.conditions import ast
@@ -16,48 +17,55 @@ from keepers.journeys.definition import Journey
 from keepers.journeys.parse import parse_journey
 from keepers.model.errors import NotFoundError, nearest
 from keepers.playbook.load import Playbook, load_bodies
-from keepers.scores.rhythm import Fit
+from keepers.scores import registry
+from keepers.scores.registry import SCORES
 from keepers.store import definitions
 from keepers.store.journeys import runs
 
-FIT = ("fit", "rhythm")
+FIT = "fit"
+"""the kind under which figures of scores are versioned, by the score's id"""
 
 
 class ActivePlaybook(Struct, frozen=True):
-    """`versions`: key (`segment/vip`) → version. `fitted_at` is None until a rhythm was fitted and frozen."""
+    """`versions`: key (`segment/vip`) → version. `figures` and `fitted_at` have the scores whose figures are frozen."""
 
     playbook: Playbook
-    fit: Fit
     versions: dict[str, int]
-    fitted_at: datetime | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
+    fitted_at: dict[str, datetime] = field(default_factory=dict)
     pinned: tuple[ast.Condition, ...] = ()
     """what older versions of journeys that are still walked ask about accounts"""
 
     def definitions(self) -> Definitions:
-        return definitions_of(self.playbook, self.fit, self.pinned)
+        return definitions_of(self.playbook, self.figures, self.pinned)
 
 
-def definitions_of(playbook: Playbook, fit: Fit, pinned: tuple[ast.Condition, ...] = ()) -> Definitions:
+def definitions_of(
+    playbook: Playbook, figures: Mapping[str, Any], pinned: tuple[ast.Condition, ...] = ()
+) -> Definitions:
     """A playbook as the evaluator takes it. What journeys ask about accounts is answered like segments."""
     asked = tuple(c for journey in playbook.journeys.values() for c in _about_accounts(journey))
-    return Definitions(
-        playbook.events, playbook.segments, playbook.lifecycles, playbook.rhythm, fit, questions=(*asked, *pinned)
-    )
+    scores = registry.in_force(playbook.scores, figures)
+    return Definitions(playbook.events, playbook.segments, playbook.lifecycles, scores, questions=(*asked, *pinned))
 
 
 def in_force(connection: Connection, zone: ZoneInfo | None = None) -> ActivePlaybook:
     """The active version of everything."""
     bodies: dict[str, Any] = {}
     versions: dict[str, int] = {}
-    fit, fitted_at = Fit(), None
+    figures: dict[str, Any] = {}
+    fitted_at: dict[str, datetime] = {}
     for row in definitions.active(connection):
-        if (row.kind, row.id) == FIT:
-            fit, fitted_at = msgspec.json.decode(row.body, type=Fit), row.applied_at
+        if row.kind == FIT:
+            if row.id in SCORES:
+                figures[row.id] = msgspec.json.decode(row.body, type=SCORES[row.id].figures)
+                fitted_at[row.id] = row.applied_at
             continue
-        key = row.kind if row.kind == "rhythm" else f"{row.kind}/{row.id}"
+        key = row.kind if row.kind in SCORES else f"{row.kind}/{row.id}"
         bodies[key] = msgspec.json.decode(row.body)
         versions[key] = row.version
-    return ActivePlaybook(load_bodies(bodies, zone), fit, versions, fitted_at, _pinned(connection, versions, zone))
+    pinned = _pinned(connection, versions, zone)
+    return ActivePlaybook(load_bodies(bodies, zone), versions, figures, fitted_at, pinned)
 
 
 def _pinned(connection: Connection, versions: dict[str, int], zone: ZoneInfo | None) -> tuple[ast.Condition, ...]:
@@ -75,9 +83,10 @@ def _about_accounts(journey: Journey) -> list[ast.Condition]:
     return [c for c in journey.questions().values() if any(isinstance(part, ast.Account) for part in ast.walk(c))]
 
 
-def freeze_fit(connection: Connection, fit: Fit, now: datetime) -> None:
-    """Makes fitted figures the ones in force, as a version of their own."""
-    definitions.apply(connection, *FIT, msgspec.json.encode(fit).decode(), now)
+def freeze_figures(connection: Connection, figures: Mapping[str, Any], now: datetime) -> None:
+    """Makes fitted figures of scores the ones in force, each as a version of its own."""
+    for name, fitted in figures.items():
+        definitions.apply(connection, FIT, name, msgspec.json.encode(fitted).decode(), now)
 
 
 def body_text(body: Any) -> str:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from keepers.playbook.active_playbook import body_text, freeze_fit, in_force, split_key
+from keepers.playbook.active_playbook import body_text, freeze_figures, in_force, split_key
 from keepers.playbook.load import Playbook
 from keepers.playbook.plan import DefinitionChange
-from keepers.scores.rhythm import Fit
 from keepers.store import definitions
 from keepers.store.database import Store
 
 
 def apply_playbook(
-    store: Store, wanted: Playbook, now: datetime, fit: Fit | None = None, zone: ZoneInfo | None = None
+    store: Store,
+    wanted: Playbook,
+    now: datetime,
+    figures: Mapping[str, Any] | None = None,
+    zone: ZoneInfo | None = None,
 ) -> tuple[DefinitionChange, ...]:
     """Applies what differs and returns it; an unchanged definition keeps its version. All or nothing.
 
+    `figures` are new ones of scores, to be frozen with it.
     What was applied takes part in the next tick, without a restart; memberships that come of it are `initial`.
     """
     done: list[DefinitionChange] = []
@@ -32,6 +38,5 @@ def apply_playbook(
             elif old is None or body_text(old) != body_text(new):
                 definitions.apply(connection, kind, name, body_text(new), now)
                 done.append(DefinitionChange(key, "add" if old is None else "change"))
-        if fit is not None:
-            freeze_fit(connection, fit, now)
+        freeze_figures(connection, figures or {}, now)
     return tuple(done)

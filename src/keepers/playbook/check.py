@@ -9,17 +9,21 @@ from msgspec import Struct
 
 from keepers.conditions import graph
 from keepers.conditions.definitions import Lifecycle, Source
-from keepers.conditions.message_events import OWN_EVENTS
+from keepers.conditions.message_events import own_events
 from keepers.conditions.schema import Schema
-from keepers.model.errors import nearest
+from keepers.i18n.findings import Sentence, sentence, with_nearest
 from keepers.model.texts import Kind
 from keepers.playbook import check_sending
+from keepers.playbook.check_currencies import SeenCurrencies, mixed_amounts
+from keepers.playbook.check_sending import Remark
 from keepers.playbook.load import Playbook
 from keepers.playbook.reach import always, never
 from keepers.playbook.references import Reference, holds_account, references
+from keepers.scores.registry import SCORES, in_force
 
 Level = Literal["error", "warning"]
 _WHOSE: dict[Kind, str] = {"person": "people", "account": "accounts"}
+"""as the codes of findings have it"""
 
 
 class Finding(Struct, frozen=True):
@@ -29,20 +33,32 @@ class Finding(Struct, frozen=True):
     file: str
     line: int | None
     field: str
-    message: str
+    sentence: Sentence
+
+    @property
+    def message(self) -> str:
+        """The sentence in English."""
+        return str(self.sentence)
 
     def __str__(self) -> str:
         place = self.file + (f":{self.line}" if self.line else "")
         return f"{place}: {self.message}" if place else self.message
 
 
-def check(playbook: Playbook, schema: Schema | None = None) -> list[Finding]:
+def check(playbook: Playbook, schema: Schema | None = None, currencies: SeenCurrencies | None = None) -> list[Finding]:
     """Everything to be said about a playbook, in the order of files and lines.
 
-    With the schema of what has arrived, unknown events and traits are warned about, with the nearest names.
+    With the schema of what has arrived, unknown events and traits are warned about, with the nearest names; with the
+    currencies that have come, figures that mix them.
     """
-    found = set(_Check(playbook, schema).findings())
-    return sorted(found, key=lambda f: (f.file, f.line or 0, f.level, f.field, f.message))
+    found = dict.fromkeys(_Check(playbook, schema, currencies).findings())
+    findings = [Finding(one.level, *_place(playbook, one), one.sentence) for one in found]
+    return sorted(findings, key=lambda f: (f.file, f.line or 0, f.level, f.field, f.message))
+
+
+def _place(playbook: Playbook, remark: Remark) -> tuple[str, int | None, str]:
+    file, line = playbook.place(remark.key, remark.field)
+    return file, line, f"{remark.key}.{remark.field}" if remark.field else remark.key
 
 
 def order(playbook: Playbook) -> list[list[str]]:
@@ -55,33 +71,32 @@ def _dependencies(playbook: Playbook) -> dict[str, frozenset[str]]:
 
 
 class _Check:
-    def __init__(self, playbook: Playbook, schema: Schema | None) -> None:
+    def __init__(self, playbook: Playbook, schema: Schema | None, currencies: SeenCurrencies | None) -> None:
         self.playbook = playbook
+        self.currencies = currencies
+        self.computed = playbook.computed
         has_data = schema is not None and bool(schema.events or schema.traits)
         self.schema = schema if has_data else None
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Remark]:
         yield from self._circles()
         yield from self._derived()
         for key, kind, field, condition in self._conditions():
             for reference in references(condition, kind, field):
                 yield from self._reference(key, reference)
+            if self.currencies is not None:
+                for mixed in mixed_amounts(self.playbook, condition, field, self.currencies):
+                    yield Remark(key, mixed.field, "warning", mixed.sentence)
             if kind == "account":
                 for inside in holds_account(condition, field):
-                    message = "an account is no member of an account; ask about it directly"
-                    yield self._finding("error", key, inside, message)
+                    yield Remark(key, inside, "error", sentence("account_in_account"))
         for journey in self.playbook.journeys.values():
             for reference in check_sending.entries(journey):
                 yield from self._reference(f"journey/{journey.id}", reference)
-        for remark in check_sending.remarks(self.playbook, self.schema):
-            yield self._finding(remark.level, remark.key, remark.field, remark.sentence)
+        yield from check_sending.remarks(self.playbook, self.schema)
         yield from self._unseen_words()
         yield from self._unreachable()
-        yield from self._rhythm()
-
-    def _finding(self, level: Level, key: str, field: str, message: str) -> Finding:
-        file, line = self.playbook.place(key, field)
-        return Finding(level, file, line, f"{key}.{field}" if field else key, message)
+        yield from self._scores()
 
     def _conditions(self) -> Iterator[tuple[str, Kind, str, Any]]:
         """(definition, whose, field, condition as written)."""
@@ -95,11 +110,11 @@ class _Check:
                 yield key, lifecycle.of, f"stages[{n}].when", stage["when"]
         yield from check_sending.conditions(self.playbook)
 
-    def _circles(self) -> Iterator[Finding]:
+    def _circles(self) -> Iterator[Remark]:
         for path in graph.cycles(_dependencies(self.playbook)):
-            yield self._finding("error", path[0].replace(":", "/"), "", graph.circle_message(path))
+            yield Remark(path[0].replace(":", "/"), "", "error", graph.circle(path))
 
-    def _reference(self, key: str, reference: Reference) -> Iterator[Finding]:
+    def _reference(self, key: str, reference: Reference) -> Iterator[Remark]:
         match reference.role:
             case "segment":
                 yield from self._segment(key, reference)
@@ -110,63 +125,56 @@ class _Check:
             case "trait":
                 yield from self._trait(key, reference)
 
-    def _segment(self, key: str, reference: Reference) -> Iterator[Finding]:
+    def _segment(self, key: str, reference: Reference) -> Iterator[Remark]:
         segment = self.playbook.segments.get(reference.name)
         if segment is None:
-            hint = nearest(reference.name, self.playbook.segments)
-            message = f"there is no segment “{reference.name}”.{hint}"
-            yield self._finding("error", key, reference.field, message)
+            said = sentence("unknown_segment", name=reference.name)
+            said = with_nearest(said, reference.name, self.playbook.segments)
+            yield Remark(key, reference.field, "error", said)
         elif segment.of != reference.kind:
-            yield self._wrong_kind(key, reference, f"segment “{segment.id}”", segment.of)
+            said = sentence(f"segment_of_{_WHOSE[segment.of]}", name=segment.id)
+            yield Remark(key, reference.field, "error", said)
 
-    def _stage(self, key: str, reference: Reference) -> Iterator[Finding]:
+    def _stage(self, key: str, reference: Reference) -> Iterator[Remark]:
         name, _, stage = reference.name.rpartition(".")
         lifecycle = self.playbook.lifecycles.get(name)
         if lifecycle is None:
-            hint = nearest(name, self.playbook.lifecycles)
-            yield self._finding("error", key, reference.field, f"there is no lifecycle “{name}”.{hint}")
+            yield Remark(key, reference.field, "error", self._unknown_lifecycle(name))
             return
         known = [s.id for s in lifecycle.stages]
         if stage not in known:
-            message = f"the lifecycle “{name}” has no stage “{stage}”.{nearest(stage, known)}"
-            yield self._finding("error", key, reference.field, message)
+            said = with_nearest(sentence("unknown_stage", lifecycle=name, name=stage), stage, known)
+            yield Remark(key, reference.field, "error", said)
         elif lifecycle.of != reference.kind:
-            yield self._wrong_kind(key, reference, f"lifecycle “{name}”", lifecycle.of)
+            yield Remark(key, reference.field, "error", sentence(f"lifecycle_of_{_WHOSE[lifecycle.of]}", name=name))
 
-    def _wrong_kind(self, key: str, reference: Reference, what: str, of: Kind) -> Finding:
-        way = " Ask about a person's account with {account: …}." if of == "account" else ""
-        whose, asked = _WHOSE[of], _WHOSE[reference.kind]
-        return self._finding(
-            "error", key, reference.field, f"the {what} is of {whose}, and {asked} are asked here.{way}"
-        )
+    def _unknown_lifecycle(self, name: str) -> Sentence:
+        return with_nearest(sentence("unknown_lifecycle", name=name), name, self.playbook.lifecycles)
 
-    def _event(self, key: str, field: str, name: str) -> Iterator[Finding]:
-        if self.schema is None or name in self.playbook.events or name in self.schema.events or name in OWN_EVENTS:
+    def _event(self, key: str, field: str, name: str) -> Iterator[Remark]:
+        if self.schema is None or name in self.playbook.events or name in self.schema.events or name in own_events():
             return
-        hint = nearest(name, [*self.schema.events, *self.playbook.events, *sorted(OWN_EVENTS)])
-        yield self._finding("warning", key, field, f"no event “{name}” has arrived so far.{hint}")
+        known = [*self.schema.events, *self.playbook.events, *sorted(own_events())]
+        yield Remark(key, field, "warning", with_nearest(sentence("unseen_event", name=name), name, known))
 
-    def _trait(self, key: str, reference: Reference) -> Iterator[Finding]:
+    def _trait(self, key: str, reference: Reference) -> Iterator[Remark]:
         name = reference.name
-        if self.schema is None or name in self.schema.traits or name in graph.RHYTHM_TRAITS:
+        if self.schema is None or name in self.schema.traits or name in self.computed:
             return
-        hint = nearest(name, [*self.schema.traits, *graph.RHYTHM_TRAITS]) if self.schema.traits else ""
-        yield self._finding("warning", key, reference.field, f"no trait “{name}” has arrived so far.{hint}")
+        known = [*self.schema.traits, *self.computed] if self.schema.traits else []
+        said = with_nearest(sentence("unseen_trait", name=name), name, known)
+        yield Remark(key, reference.field, "warning", said)
 
-    def _derived(self) -> Iterator[Finding]:
+    def _derived(self) -> Iterator[Remark]:
         words = self.playbook.events
         for word in words.values():
             key = f"event/{word.id}"
             for source in word.sources:
                 yield from self._derived_source(key, word.id, source)
             if self.schema and word.id in self.schema.events and word.id not in {s.event for s in word.sources}:
-                message = (
-                    f"events named “{word.id}” arrive too, and this definition hides them; "
-                    f"add {word.id} to “from” to count them, or give the definition another id"
-                )
-                yield self._finding("warning", key, "id", message)
+                yield Remark(key, "id", "warning", sentence("hidden_event", name=word.id))
 
-    def _derived_source(self, key: str, word: str, source: Source) -> Iterator[Finding]:
+    def _derived_source(self, key: str, word: str, source: Source) -> Iterator[Remark]:
         """A word made of another word would read only what arrives under that very name."""
         voids = set(source.unless.events) if source.unless else set()
         own = {s.event for s in self.playbook.events[word].sources}
@@ -176,54 +184,46 @@ class _Check:
                 continue
             missing = {s.event for s in other.sources} - beside
             if missing:
-                message = (
-                    f"“{name}” is a derived event itself, and derived events are made of events that arrive. "
-                    f"Write its own events here: {', '.join(sorted(missing))}"
-                )
-                yield self._finding("error", key, "", message)
+                said = sentence("derived_of_derived", name=name, events=", ".join(sorted(missing)))
+                yield Remark(key, "", "error", said)
         if word in voids:
-            message = f"“{word}” is made void by itself; name the event that cancels it"
-            yield self._finding("error", key, "unless", message)
+            yield Remark(key, "unless", "error", sentence("void_of_itself", name=word))
 
-    def _unseen_words(self) -> Iterator[Finding]:
+    def _unseen_words(self) -> Iterator[Remark]:
         """Derived events that something asks about while nothing they are made of has arrived."""
         if self.schema is None:
             return
         asked: dict[str, set[str]] = {}
         for definition in self.playbook.asking:
-            for word in graph.reads_of(definition, self.playbook.events).words:
+            for word in graph.reads_of(definition, self.playbook.events, self.computed).words:
                 asked.setdefault(word, set()).add(definition.id)
         for word, by in asked.items():
             sources = list(dict.fromkeys(s.event for s in self.playbook.events[word].sources))
-            if any(name in self.schema.events or name in OWN_EVENTS for name in sources):
+            if any(name in self.schema.events or name in own_events() for name in sources):
                 continue
             shown = ", ".join(sources[:4]) + (" …" if len(sources) > 4 else "")
-            message = (
-                f"“{word}” cannot be seen yet: none of its events has arrived ({shown}). "
-                f"Asked about by {', '.join(sorted(by))}. Map your own event under “from”, or leave it"
-            )
-            yield self._finding("warning", f"event/{word}", "", message)
+            said = sentence("unseen_word", name=word, events=shown, by=", ".join(sorted(by)))
+            yield Remark(f"event/{word}", "", "warning", said)
 
-    def _unreachable(self) -> Iterator[Finding]:
+    def _unreachable(self) -> Iterator[Remark]:
         for segment in self.playbook.segments.values():
             if never(segment.who):
-                yield self._finding("warning", f"segment/{segment.id}", "who", "nobody can be in this segment")
+                yield Remark(f"segment/{segment.id}", "who", "warning", sentence("empty_segment"))
         for lifecycle in self.playbook.lifecycles.values():
             yield from self._phases(lifecycle)
             yield from self._stages(lifecycle)
 
-    def _phases(self, lifecycle: Lifecycle) -> Iterator[Finding]:
+    def _phases(self, lifecycle: Lifecycle) -> Iterator[Remark]:
         key, of = f"lifecycle/{lifecycle.id}", lifecycle.phases_of
         if of is None:
             return
         if of not in self.playbook.lifecycles:
-            hint = nearest(of, self.playbook.lifecycles)
-            yield self._finding("error", key, "phases_of", f"there is no lifecycle “{of}”.{hint}")
+            yield Remark(key, "phases_of", "error", self._unknown_lifecycle(of))
         elif self.playbook.lifecycles[of].of != lifecycle.of:
-            message = f"“{of}” is of {_WHOSE[self.playbook.lifecycles[of].of]}, its phases must be too"
-            yield self._finding("error", key, "phases_of", message)
+            said = sentence(f"phases_of_{_WHOSE[self.playbook.lifecycles[of].of]}", name=of)
+            yield Remark(key, "phases_of", "error", said)
 
-    def _stages(self, lifecycle: Lifecycle) -> Iterator[Finding]:
+    def _stages(self, lifecycle: Lifecycle) -> Iterator[Remark]:
         key = f"lifecycle/{lifecycle.id}"
         for n, stage in enumerate(lifecycle.stages):
             field = f"stages[{n}].when"
@@ -231,22 +231,20 @@ class _Check:
             if never(stage.when):
                 # A phase may be a step of the company's own, with nobody in it.
                 if lifecycle.phases_of is None:
-                    yield self._finding("warning", key, field, f"nobody can reach the stage “{stage.id}”")
+                    yield Remark(key, field, "warning", sentence("unreachable_stage", stage=stage.id))
             elif taker is not None:
-                what = "takes anyone" if always(taker.when) else "has the same rule"
-                message = (
-                    f"nobody can reach the stage “{stage.id}”: “{taker.id}” stands later, {what}, and the last wins"
-                )
-                yield self._finding("warning", key, field, message)
+                code = "stage_taken_by_anyone" if always(taker.when) else "stage_taken_by_same"
+                yield Remark(key, field, "warning", sentence(code, stage=stage.id, taker=taker.id))
 
-    def _rhythm(self) -> Iterator[Finding]:
-        event = self.playbook.rhythm.event
-        if event in self.playbook.events:
-            return
-        asked = any(graph.reads_of(d, self.playbook.events).traits & graph.RHYTHM_TRAITS for d in self.playbook.asking)
-        if "rhythm" in self.playbook.sources or asked:
-            if self.schema is None or event in self.schema.events:
-                return
-            hint = nearest(event, [*self.playbook.events, *self.schema.events])
-            message = f"the rhythm is taken from “{event}”, which neither arrives nor is a derived event.{hint}"
-            yield self._finding("warning", "rhythm", "event", message)
+    def _scores(self) -> Iterator[Remark]:
+        """Scores that are written or asked about, and are worked out of an event that is nowhere."""
+        asked = [graph.reads_of(d, self.playbook.events, self.computed).traits for d in self.playbook.asking]
+        for name, one in in_force(self.playbook.scores).items():
+            score = SCORES[name]
+            event = score.event(one.settings)
+            if event in self.playbook.events or self.schema is None or event in self.schema.events:
+                continue
+            if name in self.playbook.sources or any(not traits.isdisjoint(score.traits) for traits in asked):
+                known = [*self.playbook.events, *self.schema.events]
+                said = with_nearest(sentence("score_unseen", score=name, event=event), event, known)
+                yield Remark(name, "event", "warning", said)

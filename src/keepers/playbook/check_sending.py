@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any, Literal, NamedTuple
 
-from keepers.conditions.graph import RHYTHM_TRAITS
 from keepers.conditions.schema import Schema
+from keepers.i18n.findings import Sentence, sentence, with_nearest
 from keepers.journeys import graph
 from keepers.journeys.broadcast import written_audiences
 from keepers.journeys.definition import Journey
 from keepers.journeys.entry.definitions import DateEntry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
-from keepers.journeys.steps.flow.delay import Delay, Until
+from keepers.model.channels import CHANNELS
 from keepers.model.consent import CONFIRMATION
-from keepers.model.errors import nearest
 from keepers.model.texts import Kind
 from keepers.playbook.load import Playbook
 from keepers.playbook.references import Reference
@@ -26,7 +25,7 @@ class Remark(NamedTuple):
     key: str
     field: str
     level: Literal["error", "warning"]
-    sentence: str
+    sentence: Sentence
 
 
 def conditions(playbook: Playbook) -> Iterator[tuple[str, Kind, str, Any]]:
@@ -74,29 +73,23 @@ def remarks(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
         key = f"journey/{journey.id}"
         for found in graph.check(journey, playbook.messages, playbook.journeys, playbook.coupons):
             yield Remark(key, found.field, found.level, found.sentence)
-        yield from _computed(key, journey)
+        yield from _computed(key, journey, playbook.computed)
     yield from _broadcasts(playbook)
     yield from _messages(playbook, schema)
     yield from _confirmations(playbook)
     yield from _unsent(playbook)
 
 
-def _computed(key: str, journey: Journey) -> Iterator[Remark]:
-    """Dates the rhythm works out move with every purchase: they are asked about, not kept in a calendar."""
+def _computed(key: str, journey: Journey, computed: Collection[str]) -> Iterator[Remark]:
+    """Dates that scores work out move with every event: they are asked about, not kept in a calendar."""
     places = {f"enter[{n}].date": entry.date for n, entry in enumerate(journey.entries) if isinstance(entry, DateEntry)}
     for n, step in enumerate(journey.steps.values()):
-        if isinstance(step, Delay) and isinstance(step.delay, Until) and step.delay.until_date:
-            places[f"steps[{n}].delay.until_date"] = step.delay.until_date
+        places |= {f"steps[{n}].{field}": trait for trait, field in step.traits()}
     for field, trait in places.items():
-        if trait not in RHYTHM_TRAITS:
+        if trait not in computed:
             continue
-        asked = f"{{trait: {trait}, before: +3d}}"
-        remedy = (
-            f"enter by a segment instead, {{segment: …, on: entered}} of who: {asked}"
-            if field.startswith("enter")
-            else f"wait for a condition instead, wait: {{when: {asked}}}"
-        )
-        yield Remark(key, field, "error", f"“{trait}” is worked out when it is asked for and in no calendar: {remedy}")
+        code = "computed_entry" if field.startswith("enter") else "computed_wait"
+        yield Remark(key, field, "error", sentence(code, trait=trait))
 
 
 def _broadcasts(playbook: Playbook) -> Iterator[Remark]:
@@ -107,17 +100,17 @@ def _broadcasts(playbook: Playbook) -> Iterator[Remark]:
         for field, name in broadcast.messages().items():
             found = playbook.messages.get(name)
             if found is None:
-                yield Remark(key, field, "error", f"there is no message “{name}”.{nearest(name, playbook.messages)}")
+                said = with_nearest(sentence("unknown_message", name=name), name, playbook.messages)
+                yield Remark(key, field, "error", said)
             elif own is not None and (found.channel, found.topic) != (own.channel, own.topic):
-                sentence = f"“{name}” is not of the channel and topic of “{own.id}”: the same people must get either"
-                yield Remark(key, field, "error", sentence)
+                yield Remark(key, field, "error", sentence("other_channel", name=name, own=own.id))
         for n, variant in enumerate(broadcast.test.variants if broadcast.test else ()):
-            if variant.subject and own is not None and own.channel != "email":
+            if variant.subject and own is not None and "subject" not in CHANNELS[own.channel].parts:
                 field = f"test.variants[{n}].subject"
-                yield Remark(key, field, "error", "only e-mails have a subject; give the variant a message of its own")
+                yield Remark(key, field, "error", sentence("subject_not_email"))
         if broadcast.coupon and broadcast.coupon not in playbook.coupons:
-            hint = nearest(broadcast.coupon, playbook.coupons)
-            yield Remark(key, "coupon", "error", f"there is no pool of coupons “{broadcast.coupon}”.{hint}")
+            said = sentence("unknown_pool", name=broadcast.coupon)
+            yield Remark(key, "coupon", "error", with_nearest(said, broadcast.coupon, playbook.coupons))
 
 
 def _messages(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
@@ -125,12 +118,12 @@ def _messages(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
     said: set[Remark] = set()
     for template in playbook.messages.values():
         key = f"message/{template.id}"
-        for field, level, sentence in check_message(template, playbook.snippets, traits, topics=playbook.topics):
-            remark = Remark(key, field, level, sentence)
+        for field, level, about in check_message(template, playbook.snippets, traits, topics=playbook.topics):
+            remark = Remark(key, field, level, about)
             if field.startswith("snippet/"):
                 # Of a snippet's field, said once however many messages use it.
                 snippet, _, inside = field.partition(".")
-                remark = Remark(snippet, inside, level, sentence)
+                remark = Remark(snippet, inside, level, about)
             if remark not in said:
                 said.add(remark)
                 yield remark
@@ -142,11 +135,8 @@ def _confirmations(playbook: Playbook) -> Iterator[Remark]:
         return
     for topic in playbook.topics.values():
         if topic.double_opt_in and topic.kind == "marketing":
-            sentence = (
-                f"forms ask for a second yes by the message “{CONFIRMATION}”, which is missing: `keepers init` with a "
-                "starter journey shows one, in contact.yaml"
-            )
-            yield Remark(f"topic/{topic.id}", "double_opt_in", "warning", sentence)
+            said = sentence("no_confirmation", message=CONFIRMATION)
+            yield Remark(f"topic/{topic.id}", "double_opt_in", "warning", said)
 
 
 def _unsent(playbook: Playbook) -> Iterator[Remark]:
@@ -154,7 +144,7 @@ def _unsent(playbook: Playbook) -> Iterator[Remark]:
     sent = _sent(playbook.journeys.values())
     sent |= {name for broadcast in playbook.broadcasts.values() for name in broadcast.messages().values()}
     for name in playbook.messages.keys() - sent - {CONFIRMATION}:
-        yield Remark(f"message/{name}", "", "warning", "nothing sends this message yet")
+        yield Remark(f"message/{name}", "", "warning", sentence("unsent"))
 
 
 def _sent(journeys: Collection[Journey]) -> set[str]:

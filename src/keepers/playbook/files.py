@@ -39,10 +39,21 @@ def refuse_unsafe(files: Files) -> None:
 
 
 def checked(folder: Path, zone: ZoneInfo | None, files: Files) -> Playbook:
-    """The playbook as it would be with these files. Raises PlaybookErrors, UserError. Changes nothing."""
+    """The playbook as it would be with these files, refused when anything is wrong with it.
+
+    Raises PlaybookErrors, UserError. Changes nothing.
+    """
+    return _refusing_mistakes(tried(folder, zone, files))
+
+
+def tried(folder: Path, zone: ZoneInfo | None, files: Files) -> Playbook:
+    """The playbook as it would be with these files, whatever `check` says of it.
+
+    Raises PlaybookErrors for files that cannot be read, UserError. Changes nothing.
+    """
     refuse_unsafe(files)
     if not files:
-        return _refusing_mistakes(load(folder, zone))
+        return load(folder, zone)
     with tempfile.TemporaryDirectory(prefix="keepers-") as place:
         copy = Path(place) / folder.name
         shutil.copytree(folder, copy)
@@ -51,7 +62,7 @@ def checked(folder: Path, zone: ZoneInfo | None, files: Files) -> Playbook:
                 (copy / name).unlink(missing_ok=True)
             else:
                 _write(copy / name, text)
-        return _refusing_mistakes(load(copy, zone))
+        return load(copy, zone)
 
 
 @contextmanager
@@ -72,7 +83,7 @@ def written(folder: Path, files: Files) -> Iterator[None]:
 def _refusing_mistakes(playbook: Playbook) -> Playbook:
     wrong = [f for f in check(playbook) if f.level == "error"]
     if wrong:
-        raise PlaybookErrors([DefinitionError(f.message, field=f.field, file=f.file, line=f.line) for f in wrong])
+        raise PlaybookErrors([DefinitionError(f.sentence, field=f.field, file=f.file, line=f.line) for f in wrong])
     return playbook
 
 

@@ -9,18 +9,20 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
-from keepers.conditions.definitions import DerivedEvent, Lifecycle, Rhythm, Segment
-from keepers.conditions.parsing.definitions import parse_derived, parse_lifecycle, parse_rhythm, parse_segment
+import keepers.channels.registry  # noqa: F401 - fills the table that messages and contact rules are read by
+from keepers.conditions.definitions import DerivedEvent, Lifecycle, Segment
+from keepers.conditions.parsing.definitions import parse_derived, parse_lifecycle, parse_segment
 from keepers.contact.rules import ContactRules, parse_contact
+from keepers.i18n.problems import errors_text
 from keepers.journeys.broadcast import Broadcast, parse_broadcast
 from keepers.journeys.definition import Journey
 from keepers.journeys.parse import parse_journey
-from keepers.journeys.steps.actions.message import Message
 from keepers.model.consent import Topic, parse_topic
 from keepers.model.coupons import CouponPool, parse_coupon_pool
-from keepers.model.errors import DefinitionError, NotFoundError, UserError, nearest
+from keepers.model.errors import DefinitionError, NotFoundError, UserError, nearest, problem
 from keepers.playbook.yaml_nodes import MAX_BYTES, Document, read_document
 from keepers.render.definition import MessageTemplate, Snippet, parse_message, parse_snippet
+from keepers.scores.registry import SCORES, events_of, in_force
 
 Reader = Callable[[Any, ZoneInfo | None, str], Any]
 SECTIONS: dict[str, tuple[str, Reader]] = {
@@ -34,11 +36,20 @@ SECTIONS: dict[str, tuple[str, Reader]] = {
     "journeys": ("journey", parse_journey),
     "broadcasts": ("broadcast", parse_broadcast),
 }
-SINGLES: dict[str, Callable[[Any], Any]] = {"rhythm": parse_rhythm, "contact": parse_contact}
-"""what a playbook has once, for all"""
-TOP_KEYS = (*SECTIONS, *SINGLES, "template")
-"""`template` tells what a shipped template is; a playbook may keep it and nothing reads it there."""
+CONTACT = "contact"
+TEMPLATE = "template"
+"""tells what a shipped template is; a playbook may keep it and nothing reads it there"""
 MAX_SHOWN = 50
+
+
+def singles() -> dict[str, Callable[[Any, str], Any]]:
+    """What a playbook has once, for all: the contact rules and each score's settings."""
+    return {name: score.parse for name, score in SCORES.items()} | {CONTACT: parse_contact}
+
+
+def top_keys() -> tuple[str, ...]:
+    """The sections that may stand at the top of a file."""
+    return (*SECTIONS, *singles(), TEMPLATE)
 
 
 class PlaybookErrors(UserError):  # noqa: N818 - it is several
@@ -47,10 +58,7 @@ class PlaybookErrors(UserError):  # noqa: N818 - it is several
     code = "definition"
 
     def __init__(self, errors: list[DefinitionError]) -> None:
-        shown = [e.message for e in errors[:MAX_SHOWN]]
-        if len(errors) > MAX_SHOWN:
-            shown.append(f"… and {len(errors) - MAX_SHOWN} more")
-        super().__init__("\n".join(shown), errors=[e.message for e in errors])
+        super().__init__(errors_text(errors), errors=errors)
         self.errors = errors
 
 
@@ -66,14 +74,20 @@ class Playbook(Struct, frozen=True):
     messages: dict[str, MessageTemplate] = field(default_factory=dict)
     journeys: dict[str, Journey] = field(default_factory=dict)
     broadcasts: dict[str, Broadcast] = field(default_factory=dict)
-    rhythm: Rhythm = Rhythm()
-    contact: ContactRules = ContactRules()
+    scores: dict[str, Any] = field(default_factory=dict)
+    """score → its settings, of those that are written"""
+    contact: ContactRules = field(default_factory=ContactRules)
     sources: dict[str, tuple[str, int]] = field(default_factory=dict)
     """where each definition stands: file (relative to the folder's parent) and line"""
     bodies: dict[str, Any] = field(default_factory=dict)
     """each definition as written: plain data, dates as dates"""
     lines: dict[str, dict[str, int]] = field(default_factory=dict)
     """lines of the fields inside each definition: `who.all[1].did` → 14"""
+
+    @property
+    def computed(self) -> dict[str, str]:
+        """Traits of scores → the event each is worked out of."""
+        return events_of(in_force(self.scores))
 
     @property
     def asking(self) -> tuple[Segment | Lifecycle, ...]:
@@ -84,7 +98,7 @@ class Playbook(Struct, frozen=True):
     def pools_in_use(self) -> dict[str, CouponPool]:
         """The pools of codes that a journey or a broadcast gives from."""
         steps = (step for journey in self.journeys.values() for step in journey.steps.values())
-        named = {step.coupon for step in steps if isinstance(step, Message)}
+        named = {named.id for step in steps for named in step.references() if named.kind == "coupon"}
         named |= {broadcast.coupon for broadcast in self.broadcasts.values()}
         return {name: pool for name, pool in self.coupons.items() if name in named}
 
@@ -94,8 +108,8 @@ class Playbook(Struct, frozen=True):
         return file, Document(None, self.lines.get(key, {})).line(path) or line
 
 
-def load(folder: Path, zone: ZoneInfo | None = None, *, below: bool = True) -> Playbook:
-    """All `*.yaml` and `*.yml` of a playbook folder and `below` it; `zone` reads dates written without one.
+def load(folder: Path, zone: ZoneInfo | None = None) -> Playbook:
+    """All `*.yaml` and `*.yml` of a playbook folder and below it; `zone` reads dates written without one.
 
     Raises PlaybookErrors with every mistake found, NotFoundError when there is no such folder.
     """
@@ -103,9 +117,15 @@ def load(folder: Path, zone: ZoneInfo | None = None, *, below: bool = True) -> P
         raise NotFoundError(f"There is no playbook folder at {folder}. `keepers init` makes one.")
     gathering = _Gathering(zone)
     for path in _files(folder):
-        if not below and path.parent != folder:
-            continue
         gathering.file(path, str(path.relative_to(folder.parent)))
+    return gathering.playbook()
+
+
+def load_texts(files: Mapping[str, str]) -> Playbook:
+    """A playbook from the text of its files by their names. Raises PlaybookErrors."""
+    gathering = _Gathering(None)
+    for name, text in files.items():
+        gathering.text(text.encode(), name)
     return gathering.playbook()
 
 
@@ -115,7 +135,7 @@ def load_bodies(bodies: Mapping[str, Any], zone: ZoneInfo | None = None) -> Play
     by_kind = {kind: section for section, (kind, _) in SECTIONS.items()}
     for key, body in bodies.items():
         kind = key.partition("/")[0]
-        if kind in SINGLES:
+        if kind in singles():
             gathering.single(kind, body, "", Document(body, {}))
         else:
             gathering.entry(by_kind[kind], body, "", "", Document(body, {}))
@@ -133,7 +153,7 @@ def read_file(path: Path, file: str) -> Document:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise DefinitionError(f"cannot be read: {error.strerror or error}", file=file) from None
+        raise DefinitionError(problem("cannot be read: {what}", what=error.strerror or error), file=file) from None
     return read_document(raw, file)
 
 
@@ -152,34 +172,44 @@ class _Gathering:
     def playbook(self) -> Playbook:
         if self.errors:
             raise PlaybookErrors(self.errors)
-        given: dict[str, Any] = {**self.found, **self.singles}
-        return Playbook(**given, sources=self.sources, bodies=self.bodies, lines=self.lines)
+        given: dict[str, Any] = {**self.found}
+        if CONTACT in self.singles:
+            given[CONTACT] = self.singles[CONTACT]
+        scores = {name: settings for name, settings in self.singles.items() if name != CONTACT}
+        return Playbook(**given, scores=scores, sources=self.sources, bodies=self.bodies, lines=self.lines)
 
     def file(self, path: Path, file: str) -> None:
         try:
-            document = read_file(path, file)
+            self._document(read_file(path, file), file)
         except DefinitionError as error:
             self.errors.append(error)
-            return
+
+    def text(self, raw: bytes, file: str) -> None:
+        try:
+            self._document(read_document(raw, file), file)
+        except DefinitionError as error:
+            self.errors.append(error)
+
+    def _document(self, document: Document, file: str) -> None:
         if document.data is None:
             return
         if not isinstance(document.data, dict):
-            self._mistake("expected sections such as segments: or lifecycles: at the top", "", file, document)
+            self._mistake(problem("expected sections such as segments: or lifecycles: at the top"), "", file, document)
             return
         for key, section in document.data.items():
-            if key in SINGLES:
+            if key in singles():
                 self.single(key, section, file, document)
             elif key in SECTIONS:
                 self._section(key, section, file, document)
-            elif key not in TOP_KEYS:
-                hint = nearest(key, TOP_KEYS[:-1])
-                self._mistake(f"“{key}” is no section of a playbook.{hint}", key, file, document)
+            elif key not in top_keys():
+                said = problem("“{key}” is no section of a playbook.", near=nearest(key, top_keys()[:-1]), key=key)
+                self._mistake(said, key, file, document)
 
     def _section(self, section: str, entries: Any, file: str, document: Document) -> None:
         if entries is None:
             return
         if not isinstance(entries, list):
-            self._mistake("expected a list: each entry starts with “- id:”", section, file, document)
+            self._mistake(problem("expected a list: each entry starts with “- id:”"), section, file, document)
             return
         for n, entry in enumerate(entries):
             self.entry(section, entry, f"{section}[{n}]", file, document)
@@ -199,7 +229,16 @@ class _Gathering:
         if key in self.sources:
             there, line = self.sources[key]
             self._mistake(
-                f"the {kind} “{definition.id}” is already defined in {there}:{line}", f"{at}.id", file, document
+                problem(
+                    "the {kind} “{id}” is already defined in {there}:{line}",
+                    kind=kind,
+                    id=definition.id,
+                    there=there,
+                    line=line,
+                ),
+                f"{at}.id",
+                file,
+                document,
             )
             return
         self.found[section][definition.id] = definition
@@ -207,13 +246,18 @@ class _Gathering:
 
     def single(self, name: str, data: Any, file: str, document: Document) -> None:
         try:
-            found = SINGLES[name](data)
+            found = singles()[name](data, name)
         except DefinitionError as error:
             self.errors.append(self._placed(error, file, document))
             return
         if name in self.singles:
             there, line = self.sources[name]
-            self._mistake(f"“{name}” is already defined in {there}:{line}", name, file, document)
+            self._mistake(
+                problem("“{name}” is already defined in {there}:{line}", name=name, there=there, line=line),
+                name,
+                file,
+                document,
+            )
             return
         self.singles[name] = found
         self._keep(name, data, name, file, document)
@@ -233,10 +277,10 @@ class _Gathering:
             except DefinitionError as error:
                 path = error.field.replace(f"{at}.stages[0]", f"{at}.stages[{n}]", 1)
                 if (path, error.reason) != (first.field, first.reason):
-                    self._mistake(error.reason, path, file, document)
+                    self._mistake(error.said, path, file, document)
 
-    def _mistake(self, message: str, path: str, file: str, document: Document) -> None:
+    def _mistake(self, message: object, path: str, file: str, document: Document) -> None:
         self.errors.append(DefinitionError(message, field=path, file=file, line=document.line(path)))
 
     def _placed(self, error: DefinitionError, file: str, document: Document) -> DefinitionError:
-        return DefinitionError(error.reason, field=error.field, file=file, line=document.line(error.field))
+        return DefinitionError(error.said, field=error.field, file=file, line=document.line(error.field))

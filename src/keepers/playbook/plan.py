@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import datetime
+from typing import Any, Literal
 
 import duckdb
-from msgspec import Struct
+from msgspec import Struct, field
 
 from keepers.evaluation.active_queries import Definitions, build, signatures
 from keepers.evaluation.evaluator import Evaluator
 from keepers.evaluation.query_numbers import preview_numbers
-from keepers.evaluation.rhythm_fit import fit_rhythm
+from keepers.evaluation.score_fit import fit_score
 from keepers.playbook.active_playbook import ActivePlaybook, body_text, definitions_of
 from keepers.playbook.load import Playbook
-from keepers.scores.rhythm import ENOUGH_REPEATERS, Fit
+from keepers.scores.registry import SCORES
 
-REVISED_AFTER = timedelta(days=30)
 Action = Literal["add", "change", "remove"]
 
 
@@ -43,35 +42,41 @@ class DefinitionChange(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What `apply` would do. `fit` is set when new figures of the rhythm would be frozen."""
+    """What `apply` would do. `figures` are new ones that would be frozen, by score."""
 
     now: datetime
     changes: tuple[DefinitionChange, ...]
     flows: tuple[Flow, ...]
-    fit: Fit | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
-        return not self.changes and self.fit is None
+        return not self.changes and not self.figures
 
 
 def make_plan(current: ActivePlaybook, wanted: Playbook, answerer: Evaluator, now: datetime) -> Plan:
     """Compares the playbook with what is in force, over everybody as of `now`. Changes nothing."""
-    fit = proposed_fit(current, wanted, answerer, now)
+    figures = proposed_figures(current, wanted, answerer, now)
     before = current.definitions()
-    after = definitions_of(wanted, fit or current.fit)
+    after = definitions_of(wanted, current.figures | figures)
     changes = _changes(current.playbook, wanted, _changed_ids(before, after))
-    return Plan(now, changes, _flows(answerer, before, after, now), fit)
+    return Plan(now, changes, _flows(answerer, before, after, now), figures)
 
 
-def proposed_fit(current: ActivePlaybook, wanted: Playbook, answerer: Evaluator, now: datetime) -> Fit | None:
-    """New figures for the rhythm: the first time enough have come back, then when a month has gone by."""
-    if wanted.rhythm.typical_gap is not None and wanted.rhythm.longest_gap is not None:
-        return None
-    if current.fitted_at is not None and now - current.fitted_at < REVISED_AFTER:
-        return None
-    fit = fit_rhythm(answerer, definitions_of(wanted, current.fit), now)
-    return fit if fit.repeaters >= ENOUGH_REPEATERS and fit != current.fit else None
+def proposed_figures(current: ActivePlaybook, wanted: Playbook, answerer: Evaluator, now: datetime) -> dict[str, Any]:
+    """New figures of scores: the first time they rest on enough, then when it is time to revise them."""
+    found = {}
+    definitions = definitions_of(wanted, current.figures)
+    for name, score in SCORES.items():
+        fitted_at = current.fitted_at.get(name)
+        if score.is_fixed(definitions.scores[name].settings):
+            continue
+        if fitted_at is not None and now - fitted_at < score.revised_after:
+            continue
+        figures = fit_score(score, answerer, definitions, now)
+        if score.is_enough(figures) and figures != current.figures.get(name):
+            found[name] = figures
+    return found
 
 
 def _changed_ids(before: Definitions, after: Definitions) -> set[str]:

@@ -11,7 +11,7 @@ from keepers.conditions.definitions import Segment
 from keepers.conditions.parsing.conditions import parse_condition
 from keepers.conditions.parsing.definitions import parse_segment
 from keepers.conditions.schema import Schema
-from keepers.model.errors import DefinitionError
+from keepers.model.errors import DefinitionError, problem
 from keepers.playbook.check import check
 from keepers.playbook.load import Playbook
 
@@ -30,7 +30,7 @@ class PreviewedCondition(Struct, frozen=True):
 def read_preview(data: Any, zone: ZoneInfo | None) -> PreviewedCondition:
     """A bare condition, or a segment (fields `who`, and `of` for accounts). Raises DefinitionError."""
     if data is None:
-        raise DefinitionError("there is no condition. Write one, such as {did: purchase, within: 30d}")
+        raise DefinitionError(problem("there is no condition. Write one, such as {{did: purchase, within: 30d}}"))
     if isinstance(data, dict) and "who" in data:
         return PreviewedCondition(parse_segment(data | {"id": PREVIEW}, zone), data["who"], is_bare=False)
     return PreviewedCondition(Segment(PREVIEW, parse_condition(data, zone)), data, is_bare=True)
@@ -40,10 +40,10 @@ def refuse_unknown(live: Playbook, preview: PreviewedCondition, schema: Schema) 
     """Raises DefinitionError, with the nearest names, when a condition names what is not known."""
     segments = live.segments | {PREVIEW: preview.segment}
     bodies = live.bodies | {_KEY: {"id": PREVIEW, "who": preview.body}}
-    asked = Playbook(live.events, segments, live.lifecycles, rhythm=live.rhythm, bodies=bodies)
+    asked = Playbook(live.events, segments, live.lifecycles, scores=live.scores, bodies=bodies)
     for finding in check(asked, schema):
         # That nobody can be in it, as with an empty condition, is an answer: none.
         is_empty = finding.field == f"{_KEY}.who" and finding.level == "warning"
         if finding.field.startswith(_KEY) and not is_empty:
             field = finding.field.removeprefix(_KEY).removeprefix(".")
-            raise DefinitionError(finding.message, field=field.removeprefix("who.") if preview.is_bare else field)
+            raise DefinitionError(finding.sentence, field=field.removeprefix("who.") if preview.is_bare else field)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from keepers.conditions import ast
 from keepers.conditions.definitions import Segment
+from keepers.conditions.operators import BY_NAME
 
 Seen = Callable[[str], bool]
 
@@ -79,13 +80,4 @@ def helping(condition: ast.Condition, segments: Mapping[str, Segment], inside: C
 
 def _passes_zero(aggregates: tuple[ast.Aggregate, ...]) -> bool:
     """Counts such as `{lte: 3}`, that no events at all pass."""
-    for aggregate in aggregates:
-        for test in aggregate.tests:
-            low = test.operand[0] if isinstance(test.operand, tuple) else test.operand
-            if test.op in ("gte", "gt", "between") and low > 0:
-                return False
-            if test.op == "eq" and low != 0:
-                return False
-            if test.op == "gt" and low == 0:
-                return False
-    return True
+    return all(BY_NAME[test.op].passes_zero(test.operand) for aggregate in aggregates for test in aggregate.tests)

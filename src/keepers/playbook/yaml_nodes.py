@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
-from keepers.model.errors import DefinitionError
+from keepers.model.errors import DefinitionError, Problem, problem
 
 MAX_BYTES = 2_000_000
 MAX_NODES = 200_000
@@ -45,24 +45,29 @@ def read_document(raw: bytes, file: str) -> Document:
     """One YAML document. Raises DefinitionError with file and line for whatever cannot be read."""
     if len(raw) > MAX_BYTES:
         raise DefinitionError(
-            f"the file is larger than {MAX_BYTES // 1_000_000} MB; split it, or import lists as traits", file=file
+            problem(
+                "the file is larger than {most} MB; split it, or import lists as traits", most=MAX_BYTES // 1000000
+            ),
+            file=file,
         )
     if b"\x00" in raw:
-        raise DefinitionError("this is a binary file, not YAML text", file=file)
+        raise DefinitionError(problem("this is a binary file, not YAML text"), file=file)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise DefinitionError("the file is not UTF-8; save it as UTF-8", file=file, line=line) from None
+        raise DefinitionError(problem("the file is not UTF-8; save it as UTF-8"), file=file, line=line) from None
     builder = _Builder(file)
     try:
         return builder.document(iter(yaml.parse(text, Loader=_LOADER)))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = " ".join(p for p in (error.context, error.problem) if p)
-        raise DefinitionError(f"not valid YAML: {problem}", file=file, line=mark.line + 1 if mark else None) from None
+        what = " ".join(p for p in (error.context, error.problem) if p)
+        raise DefinitionError(
+            problem("not valid YAML: {what}", what=what), file=file, line=mark.line + 1 if mark else None
+        ) from None
     except yaml.YAMLError as error:
-        raise DefinitionError(f"not valid YAML: {str(error).splitlines()[0]}", file=file) from None
+        raise DefinitionError(problem("not valid YAML: {what}", what=str(error).splitlines()[0]), file=file) from None
 
 
 class _Builder:
@@ -82,23 +87,26 @@ class _Builder:
                 continue
             if isinstance(event, yaml.DocumentStartEvent):
                 if seen:
-                    raise self._error("a second document starts here; put it in a file of its own", event)
+                    raise self._error(problem("a second document starts here; put it in a file of its own"), event)
                 seen = True
                 continue
             data = self._node(event, events, "", 0)
         return Document(data, self.lines)
 
-    def _error(self, message: str, event: Any, path: str = "") -> DefinitionError:
+    def _error(self, message: Problem, event: Any, path: str = "") -> DefinitionError:
         return DefinitionError(message, file=self.file, line=_line(event), field=path)
 
     def _count(self, nodes: int, event: Any) -> None:
         self.nodes += nodes
         if self.nodes > MAX_NODES:
-            raise self._error(f"more than {MAX_NODES:,} values, aliases counted as what they repeat", event)
+            raise self._error(
+                problem("more than {max_nodes:,} values, aliases counted as what they repeat", max_nodes=MAX_NODES),
+                event,
+            )
 
     def _node(self, event: Any, events: Iterator[Any], path: str, depth: int) -> Any:
         if depth > MAX_DEPTH:
-            raise self._error(f"nested deeper than {MAX_DEPTH} levels", event, path[:80])
+            raise self._error(problem("nested deeper than {max_depth} levels", max_depth=MAX_DEPTH), event, path[:80])
         self.lines.setdefault(path, _line(event))
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, path)
@@ -109,7 +117,9 @@ class _Builder:
         if isinstance(event, yaml.ScalarEvent):
             data = self._scalar(event, path)
         elif event.tag not in (None, "!"):
-            raise self._error(f"the tag {event.tag} is not used in playbooks; leave it out", event, path)
+            raise self._error(
+                problem("the tag {tag} is not used in playbooks; leave it out", tag=event.tag), event, path
+            )
         elif isinstance(event, yaml.SequenceStartEvent):
             data = self._list(events, path, depth)
         else:
@@ -120,10 +130,12 @@ class _Builder:
 
     def _alias(self, event: Any, path: str) -> Any:
         if event.anchor not in self.anchors:
-            raise self._error(f"*{event.anchor} repeats nothing: there is no &{event.anchor} before it", event, path)
+            raise self._error(
+                problem("*{anchor} repeats nothing: there is no &{anchor} before it", anchor=event.anchor), event, path
+            )
         known = self.anchors[event.anchor]
         if known is None:
-            raise self._error(f"*{event.anchor} contains itself", event, path)
+            raise self._error(problem("*{anchor} contains itself", anchor=event.anchor), event, path)
         self._count(known[1], event)
         return known[0]
 
@@ -141,19 +153,25 @@ class _Builder:
             if isinstance(event, yaml.MappingEndEvent):
                 break
             if not isinstance(event, yaml.ScalarEvent):
-                raise self._error("a field's name must be a plain text", event, path)
+                raise self._error(problem("a field's name must be a plain text"), event, path)
             self._count(1, event)
             key = event.value
             here = f"{path}.{key}" if path else key
             if key in fields:
-                raise self._error(f"“{key}” is written twice, first on line {self.lines[here]}", event, here)
+                raise self._error(
+                    problem("“{key}” is written twice, first on line {line}", key=key, line=self.lines[here]),
+                    event,
+                    here,
+                )
             self.lines[here] = _line(event)
             fields[key] = self._node(next(events), events, here, depth + 1)
         return fields
 
     def _scalar(self, event: Any, path: str) -> Any:
         if event.tag not in (None, "!", _STR_TAG):
-            raise self._error(f"the tag {event.tag} is not used in playbooks; leave it out", event, path)
+            raise self._error(
+                problem("the tag {tag} is not used in playbooks; leave it out", tag=event.tag), event, path
+            )
         plain = event.tag is None and event.implicit[0]
         return plain_value(event.value) if plain else event.value
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import Struct
 
@@ -150,7 +150,7 @@ def rendered(tag: str) -> str | None:
     return name["id"] if name else None
 
 
-def unknown_snippet(id_: str, known: object) -> str:
+def unknown_snippet(id_: str, known: Iterable[str]) -> str:
     """The sentence about a snippet that is not there."""
     return f"there is no snippet “{id_}”.{nearest(id_, known)}"
 

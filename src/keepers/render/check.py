@@ -9,9 +9,10 @@ from typing import Literal
 
 from liquid.exceptions import LiquidError
 
+from keepers.i18n.findings import Sentence, as_written, sentence, with_nearest
 from keepers.i18n.locales import choose, language
+from keepers.model.channels import CHANNELS
 from keepers.model.consent import Topic
-from keepers.model.errors import nearest
 from keepers.render.assemble import SourceText, plain, rendered, weave
 from keepers.render.assemble import pieces as cut
 from keepers.render.compose import HTML, TEXT, CompiledMessage, compose, told
@@ -21,7 +22,7 @@ from keepers.render.liquid.usage import VariableRead, used
 from keepers.render.outbound import OWN
 
 Level = Literal["error", "warning"]
-Remark = tuple[str, Level, str]
+Remark = tuple[str, Level, Sentence]
 """field, level, sentence. The field is one of the message (`content.en.body`), or, for what is wrong in a snippet,
 starts with its key: `snippet/footer.content.en`. Several messages may say the same of one snippet."""
 
@@ -75,7 +76,7 @@ def check_message(
         instead = choose((locale,), message.content, default_locale)
         if language(instead) == language(locale):
             continue
-        remarks.append(("content", "warning", f"there is no text in {locale}; those customers get {instead}"))
+        remarks.append(("content", "warning", sentence("no_text", locale=locale, instead=instead)))
     topic = (topics or {}).get(message.topic)
     is_marketing = topic is None or topic.kind == "marketing"
     for locale in message.content:
@@ -90,16 +91,16 @@ def check_snippet(snippet: Snippet, snippets: Mapping[str, Snippet], default_loc
     for locale, text in texts.items():
         field = f"content.{locale}" if locale else "content"
         part = SourceText(field, text)
-        remarks += [(field, level, sentence) for level, sentence in _of_markup(text)]
+        remarks += [(field, level, said) for level, said in _of_markup(text)]
         try:
             woven = plain(weave(part, None, partial(_part, snippets, locale, default_locale)))
         except RenderError as error:
-            remarks.append((field, "error", _sentence(error, field)))
+            remarks.append((field, "error", _sentence(error)))
             continue
         try:
             HTML.compiled(woven.source)
         except LiquidError as error:
-            remarks.append((field, "error", _sentence(told(error, woven, field), field)))
+            remarks.append((field, "error", _sentence(told(error, woven, field))))
     return remarks
 
 
@@ -121,6 +122,7 @@ class _Checking:
         default: str,
     ) -> None:
         self.message, self.snippets, self.default = message, snippets, default
+        self.is_mail = CHANNELS[message.channel].is_mail
         self.known: dict[str, Collection[str] | None] = dict(VARIABLES)
         if traits is not None:
             self.known["customer"] = {"id", *traits}
@@ -132,31 +134,26 @@ class _Checking:
             parts = compose(self.message, locale, self.snippets, self.default)
         except RenderError as error:
             field = self._field(locale, error.part)
-            yield field, "error", _sentence(error, error.part)
+            yield field, "error", _sentence(error)
             return
         for name, part in parts.items():
-            if name == "text" and self.message.channel == "email" and not self.message.content[locale].text:
+            if name == "text" and self.is_mail and not self.message.content[locale].text:
                 continue  # made of the body, which is looked at
             yield from self._reads(locale, name, part)
         yield from self._snippets(locale)
-        if self.message.channel != "email":
+        if not self.is_mail:
             return
         body = self.message.content[locale].body
-        yield from ((f"content.{locale}.body", level, sentence) for level, sentence in _of_markup(body))
+        yield from ((f"content.{locale}.body", level, said) for level, said in _of_markup(body))
         page = parts["html"]
         if len(page.woven.source) > MOST_HTML:
-            yield f"content.{locale}.body", "warning", "longer than 100 KB as HTML: Gmail shows only the beginning"
+            yield f"content.{locale}.body", "warning", sentence("too_long")
         if "www.mailjet.com/images" in page.woven.source:
-            sentence = "the icons of mj-social come from mailjet.com; give each element a src of your own"
-            yield f"content.{locale}.body", "warning", sentence
+            yield f"content.{locale}.body", "warning", sentence("mailjet_icons")
         if is_marketing and not any(
             read.path[:2] in (("links", "unsubscribe"), ("links", "preferences")) for read in used(page.template).reads
         ):
-            sentence = (
-                "a marketing e-mail needs a way out: {{ links.unsubscribe }}, for instance in a footer snippet. "
-                "If it is none, give its topic kind: transactional"
-            )
-            yield f"content.{locale}.body", "warning", sentence
+            yield f"content.{locale}.body", "warning", sentence("no_way_out")
 
     def _field(self, locale: str, part: str) -> str:
         kind, _, name = part.partition(" ")
@@ -171,33 +168,33 @@ class _Checking:
         found = used(part.template)
         for read in found.reads:
             where, line = part.woven.origin(read.offset)
-            for level, sentence in self._read(read):
-                yield self._field(locale, where or name), level, _at(line, sentence)
+            for level, said in self._read(read):
+                yield self._field(locale, where or name), level, _at(line, said)
         for filter_, offset in found.filters:
             if filter_ not in TEXT.filters:
                 where, line = part.woven.origin(offset)
-                sentence = f"there is no filter “{filter_}”.{nearest(filter_, TEXT.filters)}"
-                yield self._field(locale, where or name), "error", _at(line, sentence)
+                said = with_nearest(sentence("unknown_filter", name=filter_), filter_, TEXT.filters)
+                yield self._field(locale, where or name), "error", _at(line, said)
 
-    def _read(self, read: VariableRead) -> Iterator[tuple[Level, str]]:
+    def _read(self, read: VariableRead) -> Iterator[tuple[Level, Sentence]]:
         root, *rest = read.path
         if root not in self.known:
-            yield "error", f"there is no variable “{root}”.{nearest(root, self.known)}"
+            yield "error", with_nearest(sentence("unknown_variable", name=root), root, self.known)
             return
         fields = self.known[root]
         name = ".".join(rest)
         if rest and fields is not None and rest[0] not in fields and name not in fields:
             level: Level = "warning" if root in ("customer", "trigger") else "error"
-            what = {"customer": "trait", "trigger": "property"}.get(root, "field")
-            seen = " has arrived so far" if level == "warning" else f" in {root}"
-            yield level, f"no {what} “{rest[0]}”{seen}.{nearest(rest[0], fields)}"
+            match root:
+                case "customer":
+                    said = sentence("unseen_trait", name=rest[0])
+                case "trigger":
+                    said = sentence("unseen_property", name=rest[0])
+                case _:
+                    said = sentence("unknown_field", name=rest[0], root=root)
+            yield level, with_nearest(said, rest[0], fields)
         elif root == "customer" and rest and rest[0] != "id" and not read.has_fallback:
-            path = ".".join(read.path)
-            yield (
-                "warning",
-                f"{{{{ {path} }}}} leaves a gap for customers without it; write {{{{ {path} | default: '…' }}}} "
-                f"or put {{% if {path} %}} around the sentence",
-            )
+            yield "warning", sentence("gap", path=".".join(read.path))
 
     def _snippets(self, locale: str) -> Iterator[Remark]:
         """Languages a snippet lacks, and markup where it cannot be."""
@@ -206,11 +203,11 @@ class _Checking:
             content = self.snippets[name].content
             if isinstance(content, dict) and language(choose((locale,), content, "")) != language(locale):
                 instead = choose((locale,), content, self.default)
-                yield f"snippet/{name}.content", "warning", f"there is no text in {locale}; {instead} stands in for it"
+                yield f"snippet/{name}.content", "warning", sentence("snippet_no_text", locale=locale, instead=instead)
             text = content if isinstance(content, str) else "".join(content.values())
-            if "<mj" in text and self.message.channel != "email":
-                sentence = f"the snippet “{name}” is e-mail markup and cannot stand in {self.message.channel}"
-                yield f"content.{locale}", "error", sentence
+            if "<mj" in text and not self.is_mail:
+                said = sentence("snippet_markup", name=name, channel=self.message.channel)
+                yield f"content.{locale}", "error", said
 
 
 def _rendered_in(
@@ -238,26 +235,26 @@ def _of_topic(message: MessageTemplate, topics: Mapping[str, Topic] | None) -> I
         return
     topic = topics.get(message.topic)
     if topic is None:
-        yield "topic", "error", f"there is no topic “{message.topic}”.{nearest(message.topic, topics)}"
+        yield "topic", "error", with_nearest(sentence("unknown_topic", name=message.topic), message.topic, topics)
     elif message.channel not in topic.channels:
         offered = ", ".join(topic.channels)
-        sentence = f"the topic “{topic.id}” is not offered on {message.channel}, but on {offered}"
-        yield "channel", "warning", f"{sentence}; add {message.channel} to it, or nobody can agree to it"
+        said = sentence("topic_channel", topic=topic.id, channel=message.channel, offered=offered)
+        yield "channel", "warning", said
 
 
-def _of_markup(text: str) -> Iterator[tuple[Level, str]]:
+def _of_markup(text: str) -> Iterator[tuple[Level, Sentence]]:
     """Pictures without words, addresses without encryption, links to nowhere; lines are those of the text."""
     masked = _masked(text)
     for image in _IMAGE.finditer(masked):
         if not _ALT.search(image[0]):
             line = masked.count("\n", 0, image.start()) + 1
-            yield "warning", _at(line, 'a picture without alt: say what it shows, or alt="" for decoration')
+            yield "warning", _at(line, sentence("no_alt"))
     for link in _PLAIN_HTTP.finditer(masked):
         line = masked.count("\n", 0, link.start()) + 1
-        yield "warning", _at(line, f"http://{link[1]} is not encrypted and looks unsafe to mail filters; use https")
+        yield "warning", _at(line, sentence("plain_http", host=link[1]))
     for link in _IDLE.finditer(masked):
         line = masked.count("\n", 0, link.start()) + 1
-        yield "warning", _at(line, "a link that leads nowhere; give it an address")
+        yield "warning", _at(line, sentence("idle_link"))
 
 
 def _masked(text: str) -> str:
@@ -268,9 +265,9 @@ def _masked(text: str) -> str:
         return text
 
 
-def _at(line: int | None, sentence: str) -> str:
-    return f"line {line}: {sentence}" if line else sentence
+def _at(line: int | None, said: Sentence) -> Sentence:
+    return sentence("at_line", line=line, sentence=said) if line else said
 
 
-def _sentence(error: RenderError, part: str) -> str:
-    return _at(error.line, error.reason)
+def _sentence(error: RenderError) -> Sentence:
+    return _at(error.line, as_written("template_error", error.reason))

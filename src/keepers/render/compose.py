@@ -11,6 +11,7 @@ from liquid.exceptions import LiquidError
 from msgspec import Struct
 
 from keepers.i18n.locales import choose
+from keepers.model.channels import CHANNELS
 from keepers.render import mjml
 from keepers.render.assemble import (
     Piece,
@@ -79,12 +80,13 @@ class _Composing:
     ) -> None:
         self.message, self.locale, self.snippets, self.default = message, locale, snippets, default_locale
         self.body = message.content[locale]
+        self.kind = CHANNELS[message.channel]
 
     def parts(self) -> dict[str, CompiledMessage]:
-        if self.message.channel == "email":
+        if self.kind.is_mail:
             return self._email()
         # An SMS is paid by length: its addresses stay as they are.
-        has_links = self.message.channel != "sms"
+        has_links = not self.kind.is_paid_by_length
         found = {"text": self._text("text", has_links=has_links)}
         for name in ("title", "icon", "image"):
             if getattr(self.body, name):

@@ -5,37 +5,22 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from email.utils import parseaddr
-from typing import Any, Literal, cast
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
 from keepers.contact.rules import PRIORITIES, Priority
 from keepers.model import fields
-from keepers.model.errors import DefinitionError, nearest
+from keepers.model.channels import CHANNELS, WRITTEN_FOR
+from keepers.model.errors import DefinitionError, nearest, problem
 from keepers.model.fields import join
 from keepers.model.texts import Text
 
-MessageChannel = Literal["email", "sms", "chat", "push", "in_app"]
-CHANNELS: tuple[MessageChannel, ...] = ("email", "sms", "chat", "push", "in_app")
 UTM_KEYS = ("source", "medium", "campaign", "content", "term")
 EXPIRES = timedelta(days=3)
 MOST_TEXT = 200_000
 """bytes of one text of a message or snippet"""
-_PARTS: dict[MessageChannel, tuple[str, ...]] = {
-    "email": ("subject", "preheader", "body", "text"),
-    "sms": ("text",),
-    "chat": ("text",),
-    "push": ("title", "text", "url", "icon", "image"),
-    "in_app": ("title", "text", "url", "icon", "image"),
-}
-_NEEDED: dict[MessageChannel, tuple[str, ...]] = {
-    "email": ("subject", "body"),
-    "sms": ("text",),
-    "chat": ("text",),
-    "push": ("title", "text"),
-    "in_app": ("title", "text"),
-}
 _LOCALE = re.compile(r"^[a-z]{2,3}(?:[-_](?:[A-Z][a-z]{3}|[A-Z]{2}|\d{3})){0,2}$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -57,13 +42,14 @@ class MessageTemplate(Struct, frozen=True):
     """One entry of `messages:`."""
 
     id: str
-    channel: MessageChannel
+    channel: str
     topic: str
     content: dict[str, Body]
     """locale → what is said, in the order written; the first is the last resort"""
     name: Text = ""
     description: Text = ""
-    priority: Priority = "lifecycle"
+    priority: Priority | None = None
+    """None for the journey's, or the usual one"""
     expires: timedelta = EXPIRES
     """not sent later than this after it was decided"""
     layout: str = ""
@@ -92,20 +78,22 @@ def parse_message(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Mess
         *("utm", "content"),
     )
     given = fields.mapping(data, allowed, at)
-    channel = _choice(given.get("channel"), CHANNELS, join(at, "channel"), "a message needs “channel”")
+    channel = _choice(given.get("channel"), tuple(WRITTEN_FOR), join(at, "channel"), is_needed=True)
     if given.get("topic") is None:
-        raise DefinitionError("a message needs “topic”: what it is about, as customers choose it", field=at)
+        raise DefinitionError(problem("a message needs “topic”: what it is about, as customers choose it"), field=at)
     layout = given.get("layout")
-    if layout is not None and channel != "email":
-        raise DefinitionError("only e-mails have a layout", field=join(at, "layout"))
+    if layout is not None and not CHANNELS[channel].is_mail:
+        raise DefinitionError(problem("only e-mails have a layout"), field=join(at, "layout"))
     return MessageTemplate(
         id=fields.parse_id(given.get("id"), join(at, "id")),
-        channel=cast(MessageChannel, channel),
+        channel=channel,
         topic=fields.parse_id(given["topic"], join(at, "topic")),
-        content=_content(given.get("content"), cast(MessageChannel, channel), join(at, "content")),
+        content=_content(given.get("content"), channel, join(at, "content")),
         name=fields.text(given.get("name", ""), join(at, "name")),
         description=fields.text(given.get("description", ""), join(at, "description")),
-        priority=cast(Priority, _choice(given.get("priority", "lifecycle"), PRIORITIES, join(at, "priority"))),
+        priority=cast(Priority, _choice(given["priority"], PRIORITIES, join(at, "priority")))
+        if "priority" in given
+        else None,
         expires=_expires(given.get("expires"), join(at, "expires")),
         layout="" if layout is None else fields.parse_id(layout, join(at, "layout")),
         sender=_mailbox(given.get("from"), join(at, "from")),
@@ -123,7 +111,9 @@ def parse_snippet(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Snip
     elif isinstance(content, str):
         texts = _template(content, here)
     else:
-        raise DefinitionError("a snippet needs “content”: a text, or one per locale as {en: …, ru: …}", field=here)
+        raise DefinitionError(
+            problem("a snippet needs “content”: a text, or one per locale as {{en: …, ru: …}}"), field=here
+        )
     return Snippet(
         id=fields.parse_id(given.get("id"), join(at, "id")),
         content=texts,
@@ -132,48 +122,60 @@ def parse_snippet(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Snip
     )
 
 
-def _content(data: Any, channel: MessageChannel, at: str) -> dict[str, Body]:
+def _content(data: Any, channel: str, at: str) -> dict[str, Body]:
     if not isinstance(data, dict) or not data:
-        raise DefinitionError("a message needs “content”: what it says per locale, as {en: {…}, ru: {…}}", field=at)
+        raise DefinitionError(
+            problem("a message needs “content”: what it says per locale, as {{en: {{…}}, ru: {{…}}}}"), field=at
+        )
     if set(data) & {"subject", "preheader", "body", "text", "title", "url"}:
-        raise DefinitionError("write what it says under a locale, as in content: {en: {…}}", field=at)
+        raise DefinitionError(problem("write what it says under a locale, as in content: {{en: {{…}}}}"), field=at)
     return {_locale(key, at): _body(value, channel, join(at, str(key))) for key, value in data.items()}
 
 
-def _body(data: Any, channel: MessageChannel, at: str) -> Body:
-    parts = fields.mapping(data, _PARTS[channel], at)
-    for name in _NEEDED[channel]:
+def _body(data: Any, channel: str, at: str) -> Body:
+    kind = CHANNELS[channel]
+    parts = fields.mapping(data, kind.parts, at)
+    for name in kind.required:
         if isinstance(parts.get(name, ""), str) and not parts.get(name, "").strip():
-            raise DefinitionError(f"{_article(channel)} needs “{name}”", field=join(at, name))
+            raise DefinitionError(
+                problem("a message by {channel} needs “{name}”", channel=channel, name=name), field=join(at, name)
+            )
     return Body(**{name: _template(value, join(at, name)) for name, value in parts.items()})
 
 
 def _template(data: Any, at: str) -> str:
     if not isinstance(data, str):
-        raise DefinitionError("expected a text; put it in quotes if it looks like something else", field=at)
+        raise DefinitionError(problem("expected a text; put it in quotes if it looks like something else"), field=at)
     if len(data.encode(errors="replace")) > MOST_TEXT:
-        raise DefinitionError(f"longer than {MOST_TEXT:,} bytes; mailboxes cut such letters off", field=at)
+        raise DefinitionError(
+            problem("longer than {most_text:,} bytes; mailboxes cut such messages off", most_text=MOST_TEXT), field=at
+        )
     return data
 
 
 def _locale(key: Any, at: str) -> str:
     if not isinstance(key, str) or not _LOCALE.match(key):
-        raise DefinitionError(f"“{key}” is no locale; write en, pl or pt-BR", field=at)
+        raise DefinitionError(problem("“{key}” is no locale; write en, pl or pt-BR", key=key), field=at)
     return key.replace("_", "-")
 
 
-def _choice(data: Any, allowed: tuple[str, ...], at: str, missing: str = "") -> str:
+def _choice(data: Any, allowed: tuple[str, ...], at: str, is_needed: bool = False) -> str:
     if data in allowed:
         return cast(str, data)
-    if data is None and missing:
-        raise DefinitionError(f"{missing}: {', '.join(allowed)}", field=at)
-    raise DefinitionError(f"“{data}” is none of {', '.join(allowed)}.{nearest(str(data), allowed)}", field=at)
+    if data is None and is_needed:
+        raise DefinitionError(problem("a message needs “channel”: {allowed}", allowed=", ".join(allowed)), field=at)
+    raise DefinitionError(
+        problem(
+            "“{data}” is none of {allowed}.", near=nearest(str(data), allowed), data=data, allowed=", ".join(allowed)
+        ),
+        field=at,
+    )
 
 
 def _expires(data: Any, at: str) -> timedelta:
     span = EXPIRES if data is None else fields.duration(data, at)
     if span <= timedelta(0):
-        raise DefinitionError("a message that expires at once is never sent; write 3d", field=at)
+        raise DefinitionError(problem("a message that expires at once is never sent; write 3d"), field=at)
     return span
 
 
@@ -182,7 +184,7 @@ def _mailbox(data: Any, at: str) -> str:
         return ""
     address = parseaddr(data)[1] if isinstance(data, str) and not _CONTROL.search(data) else ""
     if address.count("@") != 1 or address.startswith("@") or address.endswith("@"):
-        raise DefinitionError("expected an address, such as Shop <hello@shop.example>", field=at)
+        raise DefinitionError(problem("expected an address, such as Shop <hello@shop.example>"), field=at)
     return cast(str, data)
 
 
@@ -194,9 +196,5 @@ def _utm(data: Any, at: str) -> dict[str, str] | None:
     given = fields.mapping(data, UTM_KEYS, at)
     for key, value in given.items():
         if not isinstance(value, str) or _CONTROL.search(value):
-            raise DefinitionError("expected a short text", field=join(at, key))
+            raise DefinitionError(problem("expected a short text"), field=join(at, key))
     return dict(given)
-
-
-def _article(channel: str) -> str:
-    return f"{'an' if channel in ('email', 'in_app', 'sms') else 'a'} {channel} message"

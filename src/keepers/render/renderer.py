@@ -13,6 +13,7 @@ from liquid import escape
 from liquid.exceptions import LiquidError
 
 from keepers.i18n.locales import choose, written_form
+from keepers.model.channels import CHANNELS
 from keepers.model.errors import NotFoundError, UserError, nearest
 from keepers.model.message import Content
 from keepers.model.moments import parse_zone
@@ -132,7 +133,7 @@ def _content(texts: dict[str, str], locale: str, maker: LinkMaker | None) -> Con
 
 
 def _utm(message: MessageTemplate, context: Mapping[str, Any]) -> Utm:
-    if message.utm is None or (message.channel == "sms" and not message.utm):
+    if message.utm is None or (CHANNELS[message.channel].is_paid_by_length and not message.utm):
         return ()
     campaign = context.get("journey")
     if isinstance(campaign, Mapping):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from keepers.conditions.definitions import Lifecycle
 from keepers.evaluation.active_queries import ActiveQueries
@@ -12,34 +13,29 @@ from keepers.evaluation.evaluator import Evaluator
 
 
 class Mover(Struct, frozen=True):
-    """One subject's transition. `source` and `target` are stage ids; empty for “none yet” and “no more”.
-
-    `profile` is `#` and the number, until whoever knows the identifiers puts one there.
-    """
+    """One subject's transition. `source` and `target` are stage ids; null for “none yet” and “none any more”."""
 
     profile_id: int
-    profile: str
-    source: str
-    target: str
+    profile: Annotated[str, Meta(description="`#` and Keepers' number.")]
+    source: str | None
+    target: str | None
     at: datetime
-    cause: str
+    cause: Annotated[str, Meta(description="What brought the move about, such as `event:Order Completed` or `time`.")]
+    identity: Annotated[str | None, Meta(description="An identifier of it, a user id if there is one.")] = None
 
 
-class Move(Struct, frozen=True):
-    source: str
-    target: str
-    profiles: int
+class MoveCount(Struct, frozen=True):
+    source: Annotated[str | None, Meta(description="The stage left; null for none yet.")]
+    target: Annotated[str | None, Meta(description="The stage entered; null for none any more.")]
+    profiles: Annotated[int, Meta(ge=0)]
 
 
 class Moves(Struct, frozen=True):
     """`is_recorded`: every transition since then was recorded. Otherwise the moves are the difference between the
     answers as of both moments, and who moved there and back is not seen."""
 
-    lifecycle: str
-    since: datetime
-    until: datetime
     is_recorded: bool
-    counts: tuple[Move, ...]
+    counts: tuple[MoveCount, ...]
     latest: tuple[Mover, ...]
 
 
@@ -58,7 +54,7 @@ def moves(
     if first is not None and first[0] is not None and first[0] <= since:
         return recorded(answerer, standing, lifecycle, since, until, limit)
     _difference(answerer, standing, lifecycle, since, until)
-    return _counted(answerer, lifecycle, since, until, limit, is_recorded=False)
+    return _counted(answerer, lifecycle, limit, is_recorded=False)
 
 
 def recorded(
@@ -78,15 +74,13 @@ def recorded(
         """,
         [standing.asks[f"lifecycle:{lifecycle.id}"].number, since, until],
     )
-    return _counted(answerer, lifecycle, since, until, limit, is_recorded=True)
+    return _counted(answerer, lifecycle, limit, is_recorded=True)
 
 
-def _counted(
-    answerer: Evaluator, lifecycle: Lifecycle, since: datetime, until: datetime, limit: int, *, is_recorded: bool
-) -> Moves:
+def _counted(answerer: Evaluator, lifecycle: Lifecycle, limit: int, *, is_recorded: bool) -> Moves:
     """Counts what is in this thread's table `moved`."""
     cursor = answerer.warehouse.cursor()
-    names = {0: "", **{n: s.id for n, s in enumerate(lifecycle.stages, start=1)}}
+    names = {n: s.id for n, s in enumerate(lifecycle.stages, start=1)}
     counts = cursor.execute(
         "SELECT from_value, to_value, count(*) FROM moved GROUP BY ALL ORDER BY 3 DESC, 1, 2"
     ).fetchall()
@@ -100,12 +94,9 @@ def _counted(
         [limit],
     ).fetchall()
     return Moves(
-        lifecycle.id,
-        since,
-        until,
         is_recorded,
-        tuple(Move(names.get(a, ""), names.get(b, ""), n) for a, b, n in counts),
-        tuple(Mover(p, f"#{p}", names.get(a, ""), names.get(b, ""), at, cause) for p, a, b, at, cause in latest),
+        tuple(MoveCount(names.get(a), names.get(b), n) for a, b, n in counts),
+        tuple(Mover(p, f"#{p}", names.get(a), names.get(b), at, cause) for p, a, b, at, cause in latest),
     )
 
 

@@ -15,7 +15,6 @@ from keepers.conditions.wording import describe
 from keepers.evaluation.active_queries import ActiveQueries
 from keepers.evaluation.evaluator import Evaluator
 from keepers.model.texts import Text
-from keepers.scores.rhythm import NAMES as RHYTHM_TRAITS
 
 
 class Clause(Struct, frozen=True):
@@ -180,7 +179,9 @@ def _traits(answerer: Evaluator, profile_id: int, now: datetime) -> dict[str, An
 def _computed(
     answerer: Evaluator, standing: ActiveQueries, kind: Any, profile_id: int, now: datetime
 ) -> dict[str, Any]:
-    asked = ast.AllOf(tuple(ast.Trait(name, (ast.Comparison("exists", True),)) for name in RHYTHM_TRAITS))
+    asked = ast.AllOf(
+        tuple(ast.Trait(name, (ast.Comparison("exists", True),)) for name in standing.vocabulary.computed)
+    )
     _, leaves = answerer.explain(standing, asked, kind, profile_id, now)
     found = {leaf.name: seen for leaf, (_, seen) in leaves.items() if isinstance(leaf, ast.Trait)}
     return {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from keepers.conditions.definitions import Lifecycle
 from keepers.evaluation.active_queries import ActiveQueries
@@ -20,10 +21,10 @@ class StageCount(Struct, frozen=True):
 
 
 class Point(Struct, frozen=True):
-    """Profiles per stage, in the order of the lifecycle, at a moment."""
+    """Profiles per stage at a moment."""
 
     at: datetime
-    profiles: tuple[int, ...]
+    profiles: Annotated[tuple[int, ...], Meta(description="Per stage, in the order of `stages`.")]
 
 
 def find_lifecycle(standing: ActiveQueries, name: str | None) -> Lifecycle:
@@ -59,6 +60,14 @@ def current(answerer: Evaluator, standing: ActiveQueries, lifecycle: Lifecycle) 
     cursor = answerer.warehouse.cursor()
     found = dict(cursor.execute("SELECT value, count(*) FROM states WHERE ask = ? GROUP BY value", [number]).fetchall())
     return [StageCount(s.id, found.get(n, 0), s.name) for n, s in enumerate(lifecycle.stages, start=1)]
+
+
+def is_answered(answerer: Evaluator, standing: ActiveQueries, lifecycle: Lifecycle) -> bool:
+    """Whether a tick has answered the lifecycle as it is in force, so that `current` has its figures."""
+    number = standing.asks[f"lifecycle:{lifecycle.id}"].number
+    query = "SELECT count(*) FROM asks WHERE ask = ? AND is_active AND is_answered"
+    row = answerer.warehouse.cursor().execute(query, [number]).fetchone()
+    return row is not None and row[0] > 0
 
 
 def first_change(answerer: Evaluator, standing: ActiveQueries, lifecycle: Lifecycle) -> datetime | None:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 from sqlalchemy import Connection
 
 from keepers.conditions.wording import describe
-from keepers.i18n.reasons import reason
+from keepers.i18n.reasons import reason_text
 from keepers.i18n.timeline import joined, line
 from keepers.journeys.definition import Journey
 from keepers.journeys.parse import parse_journey
 from keepers.model.consent import ALL_TOPICS, Topic
 from keepers.model.errors import UserError
 from keepers.model.moments import format_instant
+from keepers.model.reasons import Reason
 from keepers.model.texts import text_in
 from keepers.store import definitions
 from keepers.store.journeys import entry_rejections, journey_states, run_history, runs
@@ -33,13 +34,15 @@ _CALL = "webhook"
 
 
 class Told(Struct, frozen=True):
-    """One line. `kind`: run, entry, message, consent, suppression; `code` says what in a word, `reason` why."""
+    """One thing that happened or was decided."""
 
     at: datetime
-    kind: str
-    code: str
-    says: str
-    reason: str = ""
+    kind: Literal["run", "entry", "message", "consent", "suppression"]
+    code: Annotated[str, Meta(description="`entered`, `waits`, `ended`, `refused`, `skipped`, `sent` …")]
+    says: Annotated[str, Meta(description="The same as a sentence in the language asked for.")]
+    reason: Annotated[
+        str, Meta(description="The rule that decided: `no_consent`, `cap.email.1d`, `already_entered` …")
+    ] = ""
     journey: str = ""
     step: str = ""
     run: int | None = None
@@ -48,16 +51,16 @@ class Told(Struct, frozen=True):
 
 
 class Waiting(Struct, frozen=True):
-    """An active run: for what it waits and until when, both where that is known; `leaves` are goal and exits."""
+    """A journey the customer is in."""
 
     run: int
     journey: str
     version: int
     step: str
     since: datetime
-    until: datetime | None
-    waits_for: str
-    leaves: tuple[str, ...]
+    until: Annotated[datetime | None, Meta(description="The latest moment at which it goes on, where that is known.")]
+    waits_for: Annotated[str, Meta(description="The condition waited for, as a sentence.")]
+    leaves: Annotated[tuple[str, ...], Meta(description="Goal and exits: what ends it at once.")]
     is_paused: bool
     says: str
 
@@ -128,7 +131,7 @@ def of_messages(connection: Connection, rows: Sequence[MessageRow], locale: str 
         for change in changes.get(row.id, []):
             says = line(f"message.{change.status}", locale, message=row.message)
             detail = f"({change.detail})" if change.detail else ""
-            because = " ".join(part for part in (reason(change.reason, locale), detail) if part)
+            because = " ".join(part for part in (reason_text(change.reason, locale), detail) if part)
             told.append(_about(row, change.at, change.status, joined(says, because), change.reason))
         for hit in seen.get(row.id, []):
             kind = "clicked" if hit.is_click else "opened"
@@ -148,7 +151,9 @@ def _decision(row: MessageRow, has_history: bool, locale: str) -> Iterator[Told]
         )
     if not has_history and row.status in ("held", "skipped"):
         until = line("until", locale, until=format_instant(row.send_after)) if row.status == "held" else ""
-        says = joined(line(f"message.{row.status}", locale, message=row.message), reason(row.reason, locale), until)
+        says = joined(
+            line(f"message.{row.status}", locale, message=row.message), reason_text(row.reason, locale), until
+        )
         yield _about(row, row.decided_at, row.status, says, row.reason)
 
 
@@ -168,8 +173,8 @@ def _of_runs(connection: Connection, own: Sequence[RunRow], locale: str) -> list
 
 
 def _of_trail(run: RunRow, row: TrailRow, locale: str) -> Told:
-    parts: dict[str, object] = {"journey": run.journey, "step": row.step, "why": reason(row.reason, locale)}
-    because = reason(row.reason, locale) if row.reason else ""
+    parts: dict[str, object] = {"journey": run.journey, "step": row.step, "why": reason_text(row.reason, locale)}
+    because = reason_text(row.reason, locale) if row.reason else ""
     kind = row.what
     match row.what:
         case "entered":
@@ -189,7 +194,7 @@ def _of_trail(run: RunRow, row: TrailRow, locale: str) -> Told:
 def _refusals(connection: Connection, profile_id: int, journey: str | None, locale: str) -> Iterator[Told]:
     for one in entry_rejections.of_profile(connection, profile_id):
         if journey in (None, one.journey):
-            says = line("not_entered", locale, journey=one.journey, why=reason(one.reason, locale))
+            says = line("not_entered", locale, journey=one.journey, why=reason_text(one.reason, locale))
             times = line("times", locale, number=one.times) if one.times > 1 else ""
             data = {"times": one.times, "seq": one.seq}
             yield Told(one.at, "entry", "refused", joined(says, times), one.reason, one.journey, data=data)
@@ -210,8 +215,8 @@ def _consents(connection: Connection, profile_id: int, about: set[str] | None, n
 
 def _suppressions(connection: Connection, hashes: Collection[str], locale: str) -> Iterator[Told]:
     for one in suppressions.find(connection, sorted(hashes)).values():
-        code = f"suppressed.{one.reason}"
-        says = joined(line("suppressed", locale, channel=one.channel, why=reason(code, locale)), one.detail)
+        code = str(Reason("suppressed", one.reason))
+        says = joined(line("suppressed", locale, channel=one.channel, why=reason_text(code, locale)), one.detail)
         data = {"channel": one.channel, "source": one.source}
         yield Told(one.at, "suppression", one.reason, says, code, data=data)
 

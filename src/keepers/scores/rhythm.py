@@ -9,8 +9,8 @@ R, a customer's own gap, is (2 P + sum of own gaps) / (2 + number of gaps), with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import ibis
@@ -21,8 +21,12 @@ from keepers.conditions.compile.did import live
 from keepers.conditions.compile.event_rows import RowColumns, Rows, RowSource
 from keepers.conditions.compile.features import Features, instants
 from keepers.conditions.compile.tables import Asked, Mode
-from keepers.conditions.definitions import DerivedEvent, Rhythm
+from keepers.conditions.definitions import DerivedEvent
+from keepers.conditions.parsing.operands import text_of
 from keepers.conditions.schema import Schema
+from keepers.model.errors import DefinitionError, problem
+from keepers.model.fields import duration, join, mapping
+from keepers.scores.score import Score
 
 DEFAULT_GAP = timedelta(days=60)
 DEFAULT_LONGEST = timedelta(days=240)
@@ -30,6 +34,16 @@ ENOUGH_REPEATERS = 200
 SEASON = timedelta(days=91)
 YEAR = timedelta(days=365)
 NAMES = ("due_at", "slipping_at", "lost_at", "rhythm_days")
+
+
+class Rhythm(Struct, frozen=True):
+    """The shop's own cycle. Gaps that are not written down are fitted from history and frozen."""
+
+    event: str = "purchase"
+    typical_gap: timedelta | None = None
+    longest_gap: timedelta | None = None
+    least: timedelta = timedelta(days=7)
+    most: timedelta = timedelta(days=365)
 
 
 class Fit(Struct, frozen=True):
@@ -229,7 +243,49 @@ def _voids(rows: Rows, features: Features) -> Any:
     return rows.table.void_at.min(where=rows.table.void_at > features.now_of(rows.table))
 
 
-def computed_traits(rhythm: Rhythm, fitted: Fit) -> dict[str, RhythmTrait]:
-    """The rhythm traits by name, with the fit frozen into them."""
-    settled = frozen(rhythm, fitted)
-    return {name: RhythmTrait(name, rhythm, settled) for name in NAMES}
+class RhythmScore(Score):
+    """When a customer is due, slipping and lost: `due_at`, `slipping_at`, `lost_at`, and their cycle, `rhythm_days`."""
+
+    id = "rhythm"
+    traits = NAMES
+    settings = Rhythm
+    figures = Fit
+
+    def parse(self, data: Any, at: str = "rhythm") -> Rhythm:
+        """`rhythm:` of the playbook; what is left out is fitted from history and frozen."""
+        fields = mapping(data, ("event", "typical_gap", "longest_gap", "least", "most"), at)
+        known = {k: duration(v, join(at, k)) for k, v in fields.items() if k != "event"}
+        rhythm = Rhythm(event=text_of(fields.get("event", "purchase"), join(at, "event")), **known)
+        if rhythm.least > rhythm.most:
+            raise DefinitionError(problem("“least” is longer than “most”"), field=at)
+        return rhythm
+
+    def event(self, settings: Rhythm) -> str:
+        return settings.event
+
+    def computed(self, settings: Rhythm, figures: Fit) -> dict[str, RhythmTrait]:
+        settled = frozen(settings, figures)
+        return {name: RhythmTrait(name, settings, settled) for name in NAMES}
+
+    def signature(self, settings: Rhythm, figures: Fit) -> list[Any]:
+        return [settings, figures.typical_gap, figures.longest_gap]
+
+    def history(
+        self, settings: Rhythm, schema: Schema, derived: dict[str, DerivedEvent], mode: Mode
+    ) -> tuple[Any, ...] | None:
+        start = history_start(settings, schema, derived, mode)
+        counts = gap_counts(settings, schema, derived, mode)
+        return None if start is None or counts is None else (start, counts)
+
+    def fit(self, rows: Sequence[Sequence[tuple[Any, ...]]], now: datetime) -> Fit:
+        starts, counts = rows
+        start = starts[0][0] if starts else None
+        if start is None or start > now:
+            return Fit()
+        return fit(((kind, days, customers) for kind, days, customers in counts), months=(now - start).days / 30.4375)
+
+    def is_enough(self, figures: Fit) -> bool:
+        return figures.repeaters >= ENOUGH_REPEATERS
+
+    def is_fixed(self, settings: Rhythm) -> bool:
+        return settings.typical_gap is not None and settings.longest_gap is not None

@@ -16,19 +16,19 @@ from typing import Any
 import uvicorn
 from litestar import Litestar
 from litestar.concurrency import set_asyncio_executor
+from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 
 from keepers import __version__
-from keepers.app.commands import COMMANDS
+from keepers.app.operations.events import EventIntake
+from keepers.app.operations.health import readiness_notes
+from keepers.app.operations.imports import remove_uploads
 from keepers.app.operations.keys import KeyRing
 from keepers.app.public.subscriptions import OpenPublicDesk
 from keepers.app.workspace.clock import clock
-from keepers.app.workspace.desk import OpenWorkspace
 from keepers.app.workspace.server_file import _server_file
-from keepers.app.workspace.ticker_status import TickerStatus
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.application import create_app
-from keepers.http.commands import command_handler
 from keepers.http.common.metrics import ServerMetrics
 from keepers.http.management.router import PATH, management, options
 from keepers.http.public.router import public_handlers
@@ -63,6 +63,7 @@ def serve(
         _own(stack, workspace)
         sockets, address = _listen(stack, workspace, host, port)
         workspace.listening_at = address
+        remove_uploads(workspace)
         stack.enter_context(_logging(workspace))
         figures, keys = ServerMetrics(), KeyRing(workspace.store.read)
         loop = TickLoop(workspace, figures.registry) if ticking else None
@@ -76,17 +77,10 @@ def serve(
         if loop is not None:
             workspace.wake = loop.wake
             workspace.ticker_status = lambda: loop.pulse
-        desk = OpenWorkspace(
-            workspace,
-            COMMANDS,
-            lambda: loop.pulse if loop is not None else TickerStatus(),
-            loop.wake if loop is not None else None,
-        )
         token = secrets.token_urlsafe(32)
         handlers: list[ControllerRouterHandler] = [
-            management(desk, keys, token),
-            command_handler(desk, token),
-            *status_handlers(desk, workspace.settings.server.page),
+            management(keys, clock, token),
+            *status_handlers(workspace, workspace.settings.server.page),
             *public_handlers(OpenPublicDesk(workspace, keys)),
         ]
 
@@ -105,8 +99,8 @@ def serve(
             loop,
             keys=keys,
             lifespan=[ticked],
-            notes=desk.notes,
-            state={"workspace": workspace, "management_path": PATH},
+            notes=lambda: readiness_notes(workspace),
+            state=State({"workspace": workspace, "management_path": PATH}),
             **options(__version__),
         )
 
@@ -174,19 +168,18 @@ def _app(
     figures: ServerMetrics,
     handlers: list[ControllerRouterHandler],
     loop: TickLoop | None,
+    keys: KeyRing | None = None,
     **more: Any,
 ) -> Litestar:
     chosen = workspace.settings.collect
-    return create_app(
+    events = EventIntake(
         workspace.store,
-        clock=clock,
         on_arrival=loop.wake if loop is not None else None,
-        handlers=handlers,
         limits=chosen.limits,
         most_waiting=chosen.max_waiting,
-        figures=figures,
-        **more,
+        keys=keys,
     )
+    return create_app(events, clock=clock, handlers=handlers, figures=figures, **more)
 
 
 class _Server(uvicorn.Server):

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import duckdb
 
+from keepers.model.channels import CHANNELS
 from keepers.warehouse.database import Warehouse, set_watermark
 
 WATERMARK = "engaged"
@@ -16,12 +17,16 @@ _SAID = """
     )
 """
 """what Keepers itself says of customers; clicks by machines are nobody's"""
-_OWN = """
-    t.source <> 'keepers'
-    AND t.kind IN ('track', 'page', 'screen')
-    AND NOT regexp_matches(t.event, '^(Email|SMS|Push|In-App) ')
-"""
-"""what customers do; that another sender wrote to them, or they opened it, is no engagement"""
+
+
+def _own() -> str:
+    """What customers do; that another sender wrote to them, or they opened it, is no engagement."""
+    prefixes = "|".join(channel.event_name for channel in CHANNELS.values())
+    return f"""
+        t.source <> 'keepers'
+        AND t.kind IN ('track', 'page', 'screen')
+        AND NOT regexp_matches(t.event, '^({prefixes}) ')
+    """
 
 
 def refresh(warehouse: Warehouse) -> int:
@@ -49,7 +54,7 @@ def _take(cursor: duckdb.DuckDBPyConnection, after: int, newest: int) -> int:
         FROM (
             SELECT t.profile_id, t.time AS "at"
             FROM tracks t
-            WHERE t.seq > $after AND t.seq <= $newest AND (({_SAID}) OR ({_OWN}))
+            WHERE t.seq > $after AND t.seq <= $newest AND (({_SAID}) OR ({_own()}))
             UNION ALL
             SELECT v.profile_id, v.time
             FROM trait_values v
@@ -77,7 +82,7 @@ def times(warehouse: Warehouse, since: datetime, until: datetime) -> list[tuple[
         f"""
         WITH told AS (
             SELECT t.profile_id, t.time AS "at" FROM tracks t
-            WHERE t.time <= $until AND (({_SAID}) OR ({_OWN}))
+            WHERE t.time <= $until AND (({_SAID}) OR ({_own()}))
             UNION ALL
             SELECT v.profile_id, v.time FROM trait_values v
             WHERE v.time <= $until AND starts_with(v.trait, 'subscribed.') AND v.boolean

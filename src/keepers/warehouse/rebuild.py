@@ -38,12 +38,6 @@ def rebuild(warehouse: Warehouse, progress: Progress | None = None) -> int:
     return done
 
 
-def cluster(warehouse: Warehouse) -> None:
-    """Sorts the typed tables and trait_values by profile and time, without reading `raw` again."""
-    with warehouse.transaction() as cursor:
-        _sort(warehouse, cursor)
-
-
 def typed_tables(warehouse: Warehouse) -> list[str]:
     """Every typed event table and child table."""
     found = []

@@ -173,8 +173,9 @@ def _posix_transitions(footer: str, first_year: int) -> list[tuple[datetime, int
     return sorted(found)
 
 
+@cache
 def _rule_instant(rule: str, year: int) -> datetime:
-    """`M3.5.0/2` (or a Julian day) in a year, as wall time."""
+    """`M3.5.0/2` (or a Julian day) in a year, as wall time. Hundreds of zones share a few rules."""
     day_rule, _, at = rule.partition("/")
     span = timedelta(seconds=_seconds(at) if at else 7200)
     if not day_rule.startswith("M"):

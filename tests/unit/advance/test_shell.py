@@ -92,7 +92,7 @@ def test_runs_are_locked_before_the_counter_of_the_log(shop: Workspace, monkeypa
 
 
 def test_late_history_of_more_than_a_batch_enters_everybody(shop: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shop.advancer, "_batch", 5)
+    monkeypatch.setattr(shop.advancer, "batch", 5)
     tick(shop, NOW)
     # All of them long before the last tick: no row of the batch reaches the instant that was come to.
     signed_up(shop, 23, NOW + MINUTE, NOW - timedelta(days=3))

@@ -46,10 +46,11 @@ def test_everything_inside_is_read() -> None:
     assert found.accounts
 
 
-def test_rhythm_traits_read_the_rhythms_event() -> None:
+def test_a_scores_traits_read_its_event() -> None:
     condition = parse_condition({"trait": "lost_at", "after": "now"})
-    assert reads(condition, WORDS).events == {"Order", "purchase", "Cancelled"}
-    assert reads(condition, WORDS, rhythm_event="visit").events == {"visit"}
+    assert reads(condition, WORDS, {"lost_at": "purchase"}).events == {"Order", "purchase", "Cancelled"}
+    assert reads(condition, WORDS, {"lost_at": "visit"}).events == {"visit"}
+    assert reads(condition, WORDS).events == frozenset()
     assert reads(condition, WORDS).traits == {"lost_at"}
 
 

@@ -84,7 +84,7 @@ def test_a_wrong_ref_names_its_field(data: Any, field: str, says: str) -> None:
         ({"engaged": {"with": "opened", "machine": True}}, {"did": "Email Opened", "where": {"machine": True}},
          "did Email Opened where machine is true"),
         ({"engaged": {"with": "received", "count": {"gte": 3}}}, {"did": "Email Sent", "count": {"gte": 3}},
-         "did Email Sent, times is at least 3"),
+         "did Email Sent, at least 3 times"),
     ],
 )  # fmt: skip
 def test_consent_and_engagement_are_traits_and_events(data: Any, same_as: Any, words: str) -> None:

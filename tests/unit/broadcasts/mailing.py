@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy import select
 
 import workspaces
+from keepers.app.operations.playbook import ApplyPlaybook, apply_playbook
 from keepers.app.tick import until_idle
+from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.workspace import Workspace
 from keepers.broadcasts import control
 from keepers.broadcasts.control import AudiencePreview, SendingStatus
@@ -81,9 +83,7 @@ class Shop:
 
     def apply(self, written: dict[str, Any]) -> None:
         workspaces.write_playbook(self.folder, written)
-        from keepers.app.commands import COMMANDS
-
-        COMMANDS["apply"](self.workspace, workspaces.silent)
+        apply_playbook(self.workspace, COMMAND_LINE, ApplyPlaybook())
 
     def start(self, name: str = "b", at: datetime = NOW, **given: Any) -> None:
         control.start(self.workspace.store, self.workspace.in_force(), name, at, **given)
@@ -106,7 +106,14 @@ class Shop:
         sending = self.workspace.sending
         sending.refresh()
         with Deliverer(
-            self.workspace.store, sending.decider, sending.letters.make, {"email": self.wire}, {}, None, "w", Options()
+            self.workspace.store,
+            sending.eligibility,
+            sending.letters.make,
+            {"email": self.wire},
+            {},
+            None,
+            "w",
+            Options(),
         ) as worker:
             worker.run_once(at)
 

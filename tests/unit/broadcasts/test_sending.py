@@ -14,7 +14,7 @@ from keepers.store.messages import broadcast_sends, sending_switches
 from keepers.store.profiles import consents, suppressions
 from keepers.store.profiles.suppressions import Suppression
 from unit.broadcasts.conftest import Make
-from unit.broadcasts.mailing import LOOSE, NOW, Shop, hours, playbook
+from unit.broadcasts.mailing import LOOSE, MIDNIGHT, NOW, Shop, hours, playbook
 
 REFUSED = {
     "no_address": 1,
@@ -36,7 +36,7 @@ def _troubled(shop: Shop) -> list[int]:
         said = [(ids[3], "unsubscribed", "*"), (ids[4], "unsubscribed", "news")]
         consents.record(connection, [Consent(i, "email", t, s, at, "form") for i, s, t in said], at)  # type: ignore[arg-type]
         consents.record(connection, [Consent(ids[4], "email", "news", "pending", at, "form")], at)
-        hashed = shop.workspace.sending.decider.hash("email", "u5@example.com")
+        hashed = shop.workspace.sending.eligibility.hash("email", "u5@example.com")
         suppressions.add(connection, [Suppression("email", hashed, "complaint", at)])
     return [ids[0], *strangers]
 
@@ -210,6 +210,21 @@ def test_a_cap_that_is_full_and_consent_taken_back_are_respected_at_send(shop: M
     assert one.preview("second", tomorrow).would_get == 2
 
 
+def test_at_night_the_caps_are_counted_in_the_morning_when_it_goes(shop: Make) -> None:
+    one = shop({}, {"id": "second"})
+    one.customers(size=2)
+    morning, night = MIDNIGHT + hours(7), MIDNIGHT + hours(22)
+    one.start(at=morning)
+    one.send(morning)
+    found = one.preview("second", night)
+    assert (found.would_get, found.held, found.skipped) == (2, 2, {})
+    one.start("second", night)
+    one.send(night)
+    assert one.reasons() == {"sent": 2, "held(quiet_hours)": 2}
+    one.send(morning + hours(24))
+    assert one.reasons() == {"sent": 4}
+
+
 def test_who_has_been_silent_for_long_is_left_alone(shop: Make) -> None:
     one = shop({})
     one.customers(size=2)
@@ -229,6 +244,8 @@ def test_a_brake_keeps_a_sending_from_being_queued_and_says_so(shop: Make) -> No
     one.customers(size=3)
     with one.workspace.store.begin() as connection:
         sending_switches.set_brake(connection, "email.marketing", True, "complaints", NOW)
+    said = "Sending of email.marketing is stopped (complaints): messages are queued once it is released."
+    assert one.preview().warnings == (said,)
     one.start()
     one.send()
     assert (one.status().status, one.rows("id")) == ("scheduled", [])
@@ -243,7 +260,7 @@ def test_coupons_are_taken_when_sent_and_a_short_pool_is_warned_of(shop: Make) -
     one = shop({"coupon": "spring"}, coupons=[{"id": "spring"}])
     one.customers(size=3)
     one.codes("spring", "A", "B")
-    assert one.preview().warnings == ("The pool “spring” has 2 codes for 3 customers.",)
+    assert one.preview().warnings == ["The pool “spring” has 2 codes for 3 customers."]
     one.start()
     one.send()
     assert one.reasons() == {"sent": 2, "skipped(no_coupon)": 1}

@@ -155,9 +155,8 @@ def test_an_unknown_setting_is_refused_by_name(channel_id: str) -> None:
 
 def test_no_channel_is_left_out_of_the_registry() -> None:
     folder = Path(keepers.channels.__path__[0])
-    kinds = [path for path in folder.rglob("*.py") if "\nKIND = ChannelKind(" in path.read_text(encoding="utf-8")]
-    named = {path.stem if path.parent == folder else path.parent.name for path in kinds}
-    assert named == set(CHANNELS)
+    holding = [path for path in folder.rglob("*.py") if "\nKIND = ChannelKind(" in path.read_text(encoding="utf-8")]
+    assert {path.stem if path.parent == folder else path.parent.name for path in holding} == set(CHANNELS)
 
 
 def test_every_code_of_an_outcome_is_described() -> None:

@@ -14,7 +14,6 @@ from keepers.delivery.machine_rules import (
     EngagementVerdict,
     LinkRequest,
     classify,
-    classify_all,
     network_of,
 )
 
@@ -46,6 +45,10 @@ def clicked(url: str = "/a", after_s: float = 3600, agent: str = CHROME, method:
 
 def alone(hit: LinkRequest, links: int = 5) -> EngagementVerdict:
     return classify(hit, [], links, SENT)
+
+
+def classify_all(hits: list[LinkRequest], links: int, sent_at: datetime | None) -> list[EngagementVerdict]:
+    return [classify(hit, hits, links, sent_at) for hit in hits]
 
 
 @pytest.mark.parametrize(

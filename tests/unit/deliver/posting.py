@@ -18,7 +18,7 @@ from keepers.model.message import Content, Outcome, Outgoing
 from keepers.store.database import Store
 from keepers.store.events import log
 from keepers.store.messages import message_history, messages
-from keepers.store.messages.contact_history import Decider
+from keepers.store.messages.contact_history import StoredEligibility
 from keepers.store.messages.messages import MessageRow, key_of
 from keepers.store.profiles import consents
 from keepers.store.secret import workspace_secret
@@ -80,7 +80,7 @@ class Post:
         self.rules: ContactRules = parse_contact(dict(rules) if rules is not None else None)
         self.secret = workspace_secret(store)
         people = None if contact is None else lambda ids: dict.fromkeys(ids, contact)
-        self.decider = Decider(self.rules, TOPICS, self.secret, people)
+        self.eligibility = StoredEligibility(self.rules, TOPICS, self.secret, people)
 
     def message(self, profile_id: int, name: str = "m", **changes: Any) -> MessageRow:
         """A message due at noon to an address of the profile's own; `key` is made of name and profile."""
@@ -88,17 +88,17 @@ class Post:
         recipient = changes.pop("recipient", f"p{profile_id}@example.com")
         made = MessageRow(
             f"{name}{profile_id}", profile_id, name, channel, "news", recipient,
-            self.decider.hash(channel, recipient), NOW, NOW,
+            self.eligibility.hash(channel, recipient), NOW, NOW,
         )  # fmt: skip
         return msgspec.structs.replace(made, **changes)
 
     def queue(self, *new: MessageRow, consenting: bool = True) -> list[int]:
         """Queues messages; their customers agree first, unless they should not."""
         with self.store.begin() as connection:
+            ids = messages.queue(connection, new)
             if consenting:
                 said = [Consent(m.profile_id, m.channel, m.topic, "subscribed", NOW, "form") for m in new]
                 consents.record(connection, said, NOW, is_import=True)
-            ids = messages.queue(connection, new)
         return [ids[m.key] for m in new if m.key in ids]
 
     @contextmanager
@@ -106,7 +106,7 @@ class Post:
         rates, clock = given.pop("rates", {}), given.pop("clock", None)
         renderer = given.pop("render", one_by_one(render))
         with Deliverer(
-            self.store, self.decider, renderer, dict(wires), rates, clock, name, Options(**given)
+            self.store, self.eligibility, renderer, dict(wires), rates, clock, name, Options(**given)
         ) as deliverer:
             yield deliverer
 
@@ -114,6 +114,10 @@ class Post:
         """One call of a worker for e-mail."""
         with self.worker(("email", wire), **given) as worker:
             return worker.run_once(at)
+
+    def retry(self, ids: Sequence[int], at: datetime = NOW) -> int:
+        with self.store.begin() as connection:
+            return messages.retry(connection, ids, at)
 
     def at(self, message_id: int) -> MessageRow:
         with self.store.read() as connection:

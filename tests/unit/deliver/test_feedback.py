@@ -95,7 +95,7 @@ def test_a_hard_bounce_suppresses_even_an_address_nobody_knows(store: Store) -> 
     assert [(p["hard"], p["code"]) for p in bounced] == [(True, "5.1.1")]
     with store.read() as connection:
         found = {s.hash for s in suppressions.everything(connection)}
-    assert found == {post.decider.hash("email", a) for a in ("p1@example.com", "other@example.com")}
+    assert found == {post.eligibility.hash("email", a) for a in ("p1@example.com", "other@example.com")}
 
 
 def test_strangers_news_concern_the_address_and_no_message(store: Store) -> None:
@@ -115,7 +115,7 @@ def test_strangers_news_concern_the_address_and_no_message(store: Store) -> None
         stopped = {s.hash: s.reason for s in suppressions.everything(connection)}
         held = consents.current(connection, [3])[3]
     wanted = {"p1": "hard_bounce", "p2": "complaint", "p3": "unsubscribed"}
-    assert stopped == {post.decider.hash("email", f"{p}@example.com"): reason for p, reason in wanted.items()}
+    assert stopped == {post.eligibility.hash("email", f"{p}@example.com"): reason for p, reason in wanted.items()}
     assert held["email", "*"].state == "unsubscribed"
 
 

@@ -48,7 +48,7 @@ class Outage:
 
 def _loop(post: Post, wire: Wire) -> DeliveryLoop:
     def made(worker_id: str, _clock: object) -> Deliverer:
-        return Deliverer(post.store, post.decider, one_by_one(render), {"email": wire}, {}, None, worker_id)
+        return Deliverer(post.store, post.eligibility, one_by_one(render), {"email": wire}, {}, None, worker_id)
 
     workspace: Any = SimpleNamespace(sending=SimpleNamespace(refresh=lambda: None, deliverer=made))
     return DeliveryLoop(workspace, CollectorRegistry())

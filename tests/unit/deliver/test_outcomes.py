@@ -95,11 +95,9 @@ def test_without_an_expiry_trying_ends_as_a_dead_letter_that_can_be_tried_again(
         at = post.at(message_id).send_after
     assert post.statuses([message_id]) == ["failed(451)"]
     wire = Wire()
-    with post.worker(("email", wire)) as worker:
-        assert [m.id for m in worker.dead_letters()] == [message_id]
-        assert worker.retry([message_id], at) == 1
-        assert worker.run_once(at).sent == 1
-        assert worker.dead_letters() == []
+    assert post.retry([message_id], at) == 1
+    assert post.deliver(wire, at).sent == 1
+    assert post.statuses([message_id]) == ["sent"]
 
 
 def test_what_cannot_be_rendered_or_has_no_channel_is_a_dead_letter_and_stops_nobody_else(store: Store) -> None:
@@ -143,7 +141,7 @@ def test_a_hard_bounce_suppresses_at_once_and_soft_ones_after_five(store: Store)
         post.deliver(Wire(lambda _: Outcome("bounced", "full", "5.2.2")), NOW + timedelta(days=n))
     with store.read() as connection:
         found = {s.hash: s.reason for s in suppressions.everything(connection)}
-    assert found[post.decider.hash("email", "p1@example.com")] == "hard_bounce"
+    assert found[post.eligibility.hash("email", "p1@example.com")] == "hard_bounce"
     assert [e for e, _ in post.events()] == ["Email Bounced"] * 6
     assert post.events()[0][1]["hard"] is True
 
@@ -226,6 +224,20 @@ def test_a_message_stopped_between_claim_and_hand_over_does_not_go(store: Store)
     post.deliver(wire, render=many)
     assert post.statuses(ids) == ["skipped(stopped)", "sent"]
     assert wire.keys == ["m2"]
+
+
+def test_a_message_that_was_stopped_and_cannot_be_rendered_stays_stopped(store: Store) -> None:
+    post = Post(store)
+    ids = post.queue(post.message(1, broadcast="b"), post.message(2))
+
+    def many(rows, _now):
+        with store.begin() as connection:
+            messages.skip_unfinished(connection, "stopped", NOW, broadcast="b")
+        return [UserError("No subject in ru.", code="render") for _ in rows]
+
+    done = post.deliver(Wire(), render=many)
+    assert post.statuses(ids) == ["skipped(stopped)", "failed(render)"]
+    assert (done.skipped, done.failed) == (1, 1)
 
 
 def test_what_was_stopped_on_its_way_is_not_tried_again(store: Store) -> None:

@@ -25,7 +25,7 @@ def test_a_suppressed_customer_is_skipped_even_when_already_queued(store: Store)
     post, wire = Post(store), Wire()
     ids = post.queue(post.message(1), post.message(2))
     with store.begin() as connection:
-        stopped = Suppression("email", post.decider.hash("email", "P1@Example.com"), "complaint", NOW)
+        stopped = Suppression("email", post.eligibility.hash("email", "P1@Example.com"), "complaint", NOW)
         suppressions.add(connection, [stopped])
     done = post.deliver(wire)
     assert post.statuses(ids) == ["skipped(suppressed.complaint)", "sent"]
@@ -169,8 +169,8 @@ def test_decisions_before_queueing_count_what_waits_ahead(store: Store) -> None:
         MessageCandidate(9, "email", "news", "p9@example.com"),
     ]
     with store.begin() as connection:
-        decided = post.decider.decide(connection, asked, NOW)
-        night = post.decider.decide(connection, asked[:1], NOW + hours(10))
+        decided = post.eligibility.decide(connection, asked, NOW)
+        night = post.eligibility.decide(connection, asked[:1], NOW + hours(10))
     expected = [Skip("cap.email.1d"), ALLOW, Skip("no_address"), ALLOW, ALLOW, Skip("expired"), Skip("no_consent")]
     assert decided == expected
     assert isinstance(night[0], Hold)
@@ -209,10 +209,10 @@ def test_messages_of_a_better_priority_go_first(store: Store) -> None:
 def test_a_candidate_s_hash_is_made_where_it_is_missing(sqlite_store: Store) -> None:
     post = Post(sqlite_store)
     with sqlite_store.begin() as connection:
-        suppressions.add(connection, [Suppression("email", post.decider.hash("email", "a@b.c"), "manual", NOW)])
+        suppressions.add(connection, [Suppression("email", post.eligibility.hash("email", "a@b.c"), "manual", NOW)])
         asked = MessageCandidate(1, "email", "orders", "A@b.c ", is_transactional=True)
-        assert post.decider.decide(connection, [asked], NOW) == [Skip("suppressed.manual")]
-        assert post.decider.decide(connection, [msgspec.structs.replace(asked, recipient="x@b.c")], NOW) == [ALLOW]
+        assert post.eligibility.decide(connection, [asked], NOW) == [Skip("suppressed.manual")]
+        assert post.eligibility.decide(connection, [msgspec.structs.replace(asked, recipient="x@b.c")], NOW) == [ALLOW]
 
 
 def test_a_new_domain_sends_by_its_ramp_and_the_rest_waits_for_the_next_day(store: Store) -> None:
@@ -289,5 +289,4 @@ def test_what_a_dead_worker_handed_over_is_uncertain_or_sent_again(store: Store)
     assert done.uncertain == 1
     assert {outgoing.message_id for outgoing in wire.given} == {"<kept@x>"}
     assert post.history(ids[0]) == ["uncertain"]
-    with post.worker(("email", wire)) as worker:
-        assert worker.retry(ids, NOW) == 1
+    assert post.retry(ids) == 1

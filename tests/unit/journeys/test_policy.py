@@ -25,13 +25,14 @@ def facts(**told: Any) -> Facts:
 
 
 EVERYTHING_WRONG: dict[str, Any] = {
-    "suppression": "complaint", "consent": "unsubscribed", "engaged_at": NOON - 400 * DAY, "brake": "complaints",
+    "suppression": "complaint", "consent": "unsubscribed", "engaged_at": NOON - 400 * DAY,
+    "is_written_to": True, "brake": "complaints",
     "is_run_alive": False, "expires_at": NIGHT, "is_sending_stopped": True, "now": NIGHT, "sent": {"email": (NIGHT,)},
 }  # fmt: skip
 ORDER = [
     ("suppression", "suppressed.complaint"), ("consent", "unsubscribed"), ("engaged_at", "sunset"),
-    ("brake", "brake.complaints"), ("is_run_alive", "exited"), ("expires_at", "expired"),
-    ("is_sending_stopped", "kill_switch"), ("now", "quiet_hours"), ("sent", "cap.email.1d"),
+    ("is_written_to", "same_address"), ("brake", "brake.complaints"), ("is_run_alive", "exited"),
+    ("expires_at", "expired"), ("is_sending_stopped", "kill_switch"), ("now", "quiet_hours"), ("sent", "cap.email.1d"),
 ]  # fmt: skip
 
 
@@ -158,6 +159,10 @@ def sent(*days_ago: float) -> tuple[datetime, ...]:
 )
 def test_caps_are_counted_per_address_over_rolling_windows(channel: str, before: Any, decision: Any) -> None:
     assert decide(RULES, facts(channel=channel, sent=before)) == decision
+
+
+def test_a_place_taken_by_a_worker_whose_clock_is_ahead_counts() -> None:
+    assert decide(RULES, facts(sent={"email": (NOON + timedelta(seconds=1),)})) == Skip("cap.email.1d")
 
 
 def test_a_better_message_that_waits_takes_the_caps_place() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from keepers.contact.eligibility import Hold, Skip
-from keepers.i18n.locales import LOCALES
+from keepers.i18n.catalogues import gettext, languages
 from keepers.journeys.definition import begin
 from keepers.journeys.requests import AskConditions, Call, Check, EmitEvent, Expose, StartJourney, UpdateTraits
 from keepers.journeys.run import ARMS
@@ -23,8 +23,7 @@ DAY = timedelta(days=1)
 @pytest.mark.parametrize("head", STEPS)
 def test_every_step_says_what_it_is_in_every_language_and_has_a_schema(head: str) -> None:
     step = STEPS[head]
-    assert set(step.summary) == set(LOCALES)
-    assert all(step.summary.values())
+    assert len({gettext(step.summary, locale) for locale in languages()}) == len(languages())
     schema = step.schema()
     assert head in schema["$defs"][step.__name__]["properties"]
 

@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 
-from keepers.conditions.message_events import EVENTS, OWN_EVENTS
+from keepers.channels.registry import CHANNELS
+from keepers.conditions.message_events import engagement, own_events
 from keepers.conditions.schema import EventTable, Schema
-from keepers.delivery.system_events import event_name
+from keepers.model.channels import event_name
 from keepers.model.errors import DefinitionError
 from keepers.playbook.check import Finding, check, order
 from keepers.playbook.load import Playbook, load_bodies
 from keepers.playbook.plan import _changes
+
+MESSAGE_CHANNELS = CHANNELS.keys() - {"webhook"}
+"""channels that reach customers"""
 
 
 def _playbook(**definitions: Any) -> Playbook:
@@ -123,7 +127,7 @@ def test_events_and_traits_that_never_arrived_are_warned_about_once_there_is_dat
     assert "no event “Order Complete” has arrived so far. Did you mean “Order Completed”" in text
     assert "no trait “contry” has arrived so far. Did you mean “country”?" in text
     assert "“Order Refunded”" in text
-    assert "the rhythm is taken from “purchase”" in text
+    assert "the score “rhythm” is taken from “purchase”" in text
     assert len(found) == 4
 
 
@@ -187,7 +191,7 @@ def test_phases_of_something_unknown_are_an_error() -> None:
 def test_a_rhythm_without_its_event_is_warned_about() -> None:
     playbook = load_bodies({"rhythm": {"event": "Ordr"}, "segment/a": {"id": "a", "who": {"trait": "lost_at"}}})
     assert check(playbook) == []
-    assert "rhythm is taken from “Ordr”" in _messages(check(playbook, _arrived("Order")))[0]
+    assert "the score “rhythm” is taken from “Ordr”" in _messages(check(playbook, _arrived("Order")))[0]
 
 
 def test_what_keepers_says_itself_need_not_have_arrived() -> None:
@@ -196,8 +200,15 @@ def test_what_keepers_says_itself_need_not_have_arrived() -> None:
     (found,) = check(_playbook(segment__x={"who": {"did": "Email Link Clickd"}}), _arrived("Visit"))
     assert "Did you mean “Email Link Clicked”" in found.message
     about = {event_name(channel, what) for channel in ("email", "sms", "push", "in_app") for what in ("Sent", "Opened")}
-    assert about | {event_name("webhook", "Sent")} <= OWN_EVENTS
-    assert {name for events in EVENTS.values() for name in events.values()} <= OWN_EVENTS
+    assert about | {event_name("webhook", "Sent")} <= own_events()
+    assert {name for events in engagement().values() for name in events.values()} <= own_events()
+
+
+def test_every_channel_that_writes_to_customers_can_be_asked_about() -> None:
+    assert engagement().keys() == MESSAGE_CHANNELS
+    for channel, events in engagement().items():
+        assert events["received"] == event_name(channel, "Sent")
+        assert check(_playbook(segment__x={"who": {"engaged": {"with": "received", "channel": channel}}})) == []
 
 
 def test_a_channel_that_a_topic_is_not_for_is_said_once() -> None:

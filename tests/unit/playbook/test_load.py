@@ -52,7 +52,7 @@ def test_definitions_are_read_with_the_places_they_stand_in(tmp_path: Path) -> N
     assert list(playbook.events) == ["purchase"]
     assert list(playbook.segments) == ["nordic", "buyers"]
     assert [s.id for s in playbook.lifecycles["simple"].stages] == ["all", "buyer"]
-    assert playbook.rhythm.typical_gap == timedelta(days=45)
+    assert playbook.scores["rhythm"].typical_gap == timedelta(days=45)
     assert playbook.sources["segment/buyers"] == ("playbook/main.yaml", 7)
     assert playbook.place("segment/buyers", "who.all[1].in_segment") == ("playbook/main.yaml", 11)
     assert playbook.bodies["segment/nordic"]["who"] == {"trait": "country", "in": ["NO", "SE"]}
@@ -161,4 +161,4 @@ def test_bodies_give_the_same_playbook_back(tmp_path: Path) -> None:
     assert again.events == playbook.events
     assert again.segments == playbook.segments
     assert again.lifecycles == playbook.lifecycles
-    assert again.rhythm == playbook.rhythm
+    assert again.scores == playbook.scores

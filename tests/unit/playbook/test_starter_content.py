@@ -12,10 +12,8 @@ from typing import Any
 
 import pytest
 
-from keepers.conditions.graph import RHYTHM_TRAITS
 from keepers.conditions.parsing.definitions import parse_segment
 from keepers.contact.rules import parse_contact
-from keepers.i18n.locales import LOCALES
 from keepers.journeys.definition import Journey
 from keepers.journeys.graph import check
 from keepers.journeys.parse import parse_journey
@@ -30,6 +28,7 @@ from keepers.playbook.shipped import lifecycles
 from keepers.render.check import check_message, check_snippet
 from keepers.render.definition import MessageTemplate, Snippet, parse_message, parse_snippet
 from keepers.render.renderer import Renderer
+from keepers.scores.rhythm import NAMES as RHYTHM_TRAITS
 
 FOLDER = lifecycles.FOLDER / "journeys"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -38,6 +37,8 @@ JOURNEYS = [
     *("order-delivered", "order-shipped", "referral-invitation", "replenishment", "review-request"),
     *("second-purchase", "sunset", "trial-ending", "upsell", "welcome", "win-back"),
 ]
+LOCALES = ("en", "ru", "pl", "zh", "it")
+"""what the content is written in, in that order"""
 OF_THE_DEMO = ("welcome", "second-purchase", "win-back")
 ONLY_ANSWERS = {"winback_why"}
 """letters whose links are the answers to a question: they have no button"""
@@ -256,7 +257,7 @@ def test_the_journeys_of_the_demo_work_with_purchases_alone() -> None:
     for name in OF_THE_DEMO:
         assert _asked(name, "segment") <= {"active", "slipping", "lost"}
         assert _asked(name, "event") <= {"purchase", "complaint", "Signed Up", "Email Link Clicked"}
-        assert _asked(name, "trait") <= RHYTHM_TRAITS
+        assert _asked(name, "trait") <= {*RHYTHM_TRAITS}
         assert any("segment" in way for _, e in _entries("journeys") if e["id"] == name for way in e["enter"])
 
 

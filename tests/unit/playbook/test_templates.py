@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from keepers.conditions.schema import EventTable, Schema
-from keepers.i18n.locales import LOCALES
+from keepers.i18n.catalogues import FILE, add_folder, languages, remove_folder
 from keepers.model.errors import ConflictError, NotFoundError
 from keepers.playbook.check import check, order
-from keepers.playbook.load import Playbook, load, read_file
+from keepers.playbook.load import Playbook, load
 from keepers.playbook.shipped import lifecycles
 from keepers.playbook.shipped.install import install
+from keepers.playbook.shipped.texts import translated
 
 ALL = tuple(lifecycles.templates())
 STAGES = {
@@ -67,10 +69,10 @@ def test_all_together_check_clean_and_have_an_order() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_every_text_is_there_in_five_languages_and_in_its_own(path: Path) -> None:
     count = 0
-    for where, text in _texts(read_file(path, path.name).data):
+    for where, text in _texts(yaml.safe_load(lifecycles.template_text(path, languages()))):
         count += 1
         assert isinstance(text, dict), f"{where}: one text per locale"
-        assert set(text) == set(LOCALES), where
+        assert set(text) == set(languages()), where
         assert all(t.strip() == t and t for t in text.values()), where
         if text["en"] in SAME_EVERYWHERE:
             continue
@@ -193,3 +195,47 @@ def test_buyers_are_staged_when_only_purchases_arrive(name: str) -> None:
     reachable = [s.id for s in template.stages if f"{name}.{s.id}" not in empty]
     assert reachable[0] == template.stages[0].id
     assert len(reachable) >= 2
+
+
+TEMPLATE = """# What it is for.
+lifecycles:
+  - id: fans
+    name: Fans  # shown in lists
+    of: person
+    stages:
+      - id: new
+        name: New customers
+        when: {did: purchase}
+        needs:
+          - "Yes: quickly"
+          - NPS
+        signals: []
+  - name: Loyal customers
+"""
+
+
+def test_a_template_is_filled_in_the_languages_that_have_its_texts() -> None:
+    filled = translated(TEMPLATE, ["en", "pl", "tlh"])
+    assert filled.startswith("# What it is for.\nlifecycles:\n  - id: fans\n")
+    fans, loyal = yaml.safe_load(filled)["lifecycles"]
+    assert fans["name"] == {"en": "Fans"}
+    (stage,) = fans["stages"]
+    assert stage["name"]["pl"] == lifecycles.shipped().lifecycles["value"].stages[1].name["pl"]  # type: ignore[index]
+    assert stage["needs"] == [{"en": "Yes: quickly"}, {"en": "NPS", "pl": "NPS"}]
+    assert stage["when"] == {"did": "purchase"}
+    assert set(loyal["name"]) == {"en", "pl"}
+
+
+def test_an_installed_template_speaks_the_languages_of_a_folder_added(tmp_path: Path) -> None:
+    path = tmp_path / "locale" / "de" / FILE
+    path.parent.mkdir(parents=True)
+    head = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n\n'
+    path.write_text(f'{head}msgctxt "template"\nmsgid "Loyal customers"\nmsgstr "Treue Kunden"\n', encoding="utf-8")
+    add_folder(tmp_path / "locale")
+    try:
+        install(tmp_path / "playbook", ["value"])
+    finally:
+        remove_folder(tmp_path / "locale")
+    stages = {stage.id: stage.name for stage in load(tmp_path / "playbook").lifecycles["value"].stages}
+    assert stages["loyal"]["de"] == "Treue Kunden"  # type: ignore[index]
+    assert "de" not in stages["new"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from keepers.model.consent import Topic
-from keepers.render.check import Remark, check_message, check_snippet
+from keepers.render.check import check_message, check_snippet
 from keepers.render.definition import parse_message, parse_snippet
 from unit.render.letters import email, section
 
@@ -15,10 +15,10 @@ OUT = section('<a href="{{ links.unsubscribe }}">Out</a>')
 NEWS = {"news": Topic("news")}
 
 
-def said(body: str, snippets: dict[str, Any] | None = None, **more: Any) -> list[Remark]:
+def said(body: str, snippets: dict[str, Any] | None = None, **more: Any) -> list[tuple[str, str, str]]:
     checks = {k: more.pop(k) for k in ("known_traits", "known_properties", "topics", "locales") if k in more}
     found = {k: parse_snippet({"id": k, "content": v}) for k, v in (snippets or {}).items()}
-    return check_message(email(body, **more), found, **checks)
+    return [(field, level, str(about)) for field, level, about in check_message(email(body, **more), found, **checks)]
 
 
 def test_nothing_is_said_of_a_good_letter() -> None:
@@ -150,7 +150,7 @@ def test_each_language_and_part_is_looked_at() -> None:
         }
     )
     fields = {
-        (field, sentence.partition("“")[2].partition("”")[0]) for field, _, sentence in check_message(message, {})
+        (field, str(sentence).partition("“")[2].partition("”")[0]) for field, _, sentence in check_message(message, {})
     }
     assert fields == {
         ("content.en.subject", "a1"),

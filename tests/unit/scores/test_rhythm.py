@@ -6,11 +6,20 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from keepers.conditions.definitions import Rhythm
-from keepers.evaluation.active_queries import Definitions
-from keepers.scores.rhythm import DEFAULT_GAP, ENOUGH_REPEATERS, Fit, fit, frozen, percentile, survival, typical_gap
+from keepers.evaluation.active_queries import Definitions, build
+from keepers.scores.rhythm import (
+    DEFAULT_GAP,
+    ENOUGH_REPEATERS,
+    Fit,
+    Rhythm,
+    fit,
+    frozen,
+    percentile,
+    survival,
+    typical_gap,
+)
 from properties.oracle import Oracle
-from properties.running import answers_at, loaded, segments, standing_of
+from properties.running import answers_at, loaded, segments
 from properties.world import World
 
 # Freireich et al. 1963, the 6-MP arm (Kleinbaum & Klein, Survival Analysis, 3rd ed., table 2.3): weeks in remission.
@@ -67,12 +76,13 @@ def test_who_bought_only_in_one_season_is_due_next_season() -> None:
             world.track(who, "purchase", datetime.fromisoformat(day))
     rules = [{"trait": name, "lte": "now"} for name in ("due_at", "slipping_at", "lost_at")]
     definitions = Definitions(segments=segments([*rules, {"trait": "rhythm_days", "gt": 60}]))
-    warehouse, standing = loaded(world), standing_of(definitions)
+    standing = build(definitions)
     oracle = Oracle(world, definitions)
-    for now in ("2025-02-01", "2025-03-15", "2025-08-01", "2025-12-12", "2026-03-14", "2026-06-13"):
-        moment = datetime.fromisoformat(now)
-        for (name, who), (value, _) in answers_at(warehouse, standing, moment).items():
-            assert value == oracle.value(definitions.by_id()[name], who, moment), (now, name, who)
-    december = answers_at(warehouse, standing, datetime(2025, 12, 11))
-    assert [december[f"segment:s{n}", 1][0] for n in range(3)] == [0, 0, 0], "not due before December comes"
-    assert answers_at(warehouse, standing, datetime(2025, 12, 12))["segment:s0", 1][0] == 1
+    with loaded(world) as warehouse:
+        for now in ("2025-02-01", "2025-03-15", "2025-08-01", "2025-12-12", "2026-03-14", "2026-06-13"):
+            moment = datetime.fromisoformat(now)
+            for (name, who), (value, _) in answers_at(warehouse, standing, moment).items():
+                assert value == oracle.value(definitions.by_id()[name], who, moment), (now, name, who)
+        december = answers_at(warehouse, standing, datetime(2025, 12, 11))
+        assert [december[f"segment:s{n}", 1][0] for n in range(3)] == [0, 0, 0], "not due before December comes"
+        assert answers_at(warehouse, standing, datetime(2025, 12, 12))["segment:s0", 1][0] == 1

@@ -11,6 +11,7 @@ from keepers.conditions.parsing.definitions import parse_lifecycle, parse_segmen
 from keepers.evaluation.active_queries import Definitions
 from keepers.evaluation.backfill import backfill
 from keepers.evaluation.changes import changes_after, last_change
+from keepers.warehouse.database import Warehouse
 from properties.running import Live
 from warehouse_rows import START, Row, profile, row, track
 
@@ -26,7 +27,8 @@ LIFECYCLE = {"id": "value", "stages": [{"id": "new", "when": "anyone"}, {"id": "
 
 def started() -> Live:
     segments = {name: parse_segment({"id": name, "who": who}) for name, who in SEGMENTS.items()}
-    running = Live(Definitions(segments=segments, lifecycles={"value": parse_lifecycle(LIFECYCLE)}), START)
+    warehouse = Warehouse.open(None, threads=1)
+    running = Live(warehouse, Definitions(segments=segments, lifecycles={"value": parse_lifecycle(LIFECYCLE)}), START)
     running.tick(START)
     people = [profile(n, n, str(n)) for n in (1, 2, 3)]
     running.load([*people, profile(4, 9, "a", "account")])

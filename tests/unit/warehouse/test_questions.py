@@ -12,6 +12,7 @@ from keepers.conditions.parsing.conditions import Parser, parse_condition
 from keepers.conditions.parsing.definitions import parse_derived, parse_segment
 from keepers.evaluation.active_queries import Definitions
 from keepers.evaluation.questions import Question, Reply, answer
+from keepers.warehouse.database import Warehouse
 from properties.running import Live
 from warehouse_rows import START, profile, row, track
 
@@ -26,7 +27,8 @@ WORDS = {
 def running(*rows: Any) -> Live:
     segments = {"buyers": parse_segment({"id": "buyers", "who": {"did": "Order", "within": "10h"}})}
     events = {name: parse_derived(word) for name, word in WORDS.items()}
-    live = Live(Definitions(events, segments, questions=(parse_condition(ABOUT_GOLD),)), START)
+    warehouse = Warehouse.open(None, threads=1)
+    live = Live(warehouse, Definitions(events, segments, questions=(parse_condition(ABOUT_GOLD),)), START)
     live.load([*(profile(n, n, str(n)) for n in (1, 2, 3)), profile(4, 9, "a", "account"), *rows])
     return live
 

@@ -1,16 +1,17 @@
-"""Stages, history, moves."""
+"""Lifecycles: stages with counts, counts over time, and who moved."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct
 
-from keepers.app.workspace.common_fields import Instant, moment, moment_named, shown
-from keepers.app.workspace.desk import WorkspaceApi
-from keepers.app.workspace.progress import Progress
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.common_fields import AskedLocale, Now, moment
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.definitions import Lifecycle, Stage
 from keepers.conditions.wording import describe
@@ -22,9 +23,45 @@ from keepers.reports import stages as measure_stages
 from keepers.store.profiles import identities
 
 MOST_POINTS = 1_000
+LifecycleId = Annotated[str, Meta(description="The lifecycle's id.", examples=["value"])]
+Since = Annotated[
+    str,
+    Meta(
+        description="From this moment: ISO 8601, or back from `now` as in `30d`.",
+        examples=["30d", "2026-01-01"],
+        max_length=64,
+    ),
+]
 
 
-class StageCount(Struct, frozen=True):
+class ListLifecycles(Struct, frozen=True, kw_only=True):
+    now: Now = None
+    locale: AskedLocale = "en"
+
+
+class ReadLifecycle(Struct, frozen=True, kw_only=True):
+    id: LifecycleId
+    now: Now = None
+    locale: AskedLocale = "en"
+
+
+class ReadStageHistory(Struct, frozen=True, kw_only=True):
+    id: LifecycleId
+    since: Since = "-365d"
+    step: Annotated[
+        str, Meta(description="Time between two points, `6h`, `1d`, `1w`.", pattern=r"^[0-9]{1,4}[mhdw]$")
+    ] = "1w"
+    now: Now = None
+
+
+class ListMoves(Struct, frozen=True, kw_only=True):
+    id: LifecycleId
+    since: Since = "-7d"
+    now: Now = None
+    limit: Annotated[int, Meta(description="Most latest moves.", ge=0, le=200)] = 20
+
+
+class StageSummary(Struct, frozen=True):
     id: str
     name: str
     profiles: Annotated[int, Meta(ge=0, description="How many are in this stage.")]
@@ -38,11 +75,11 @@ class LifecycleSummary(Struct, frozen=True):
     description: str
     of: Literal["person", "account"]
     phases_of: Annotated[str | None, Meta(description="Set on a second reading of another lifecycle's customers.")]
-    stages: list[StageCount]
+    stages: list[StageSummary]
 
 
 class LifecycleList(Struct, frozen=True):
-    as_of: Instant
+    as_of: datetime
     items: list[LifecycleSummary]
 
 
@@ -65,108 +102,131 @@ class LifecycleDetail(Struct, frozen=True):
     name: str
     description: str
     of: Literal["person", "account"]
-    as_of: Instant
+    as_of: datetime
     version: int
     stages: list[StageDetail]
     body: Annotated[Any, Meta(description="The definition, exactly as in the playbook.")]
 
 
-class HistoryPoint(Struct, frozen=True):
-    at: Instant
-    profiles: Annotated[list[int], Meta(description="Per stage, in the order of `stages`.")]
-
-
-class History(Struct, frozen=True):
+class StageHistory(Struct, frozen=True):
     """Profiles per stage over time, folded from the recorded moves."""
 
     lifecycle: str
     stages: list[str]
-    points: list[HistoryPoint]
+    points: list[measure_stages.Point]
 
 
-class MoveCount(Struct, frozen=True):
-    source: Annotated[str | None, Meta(description="The stage left; null for none yet.")]
-    target: Annotated[str | None, Meta(description="The stage entered; null for none any more.")]
-    profiles: Annotated[int, Meta(ge=0)]
-
-
-class Mover(Struct, frozen=True):
-    profile: Annotated[str, Meta(description="`#` and Keepers' number.")]
-    identity: Annotated[str | None, Meta(description="An identifier of it, a user id if there is one.")]
-    source: str | None
-    target: str | None
-    at: Instant
-    cause: Annotated[str, Meta(description="What brought the move about, such as `event:Order Completed` or `time`.")]
-
-
-class Moves(Struct, frozen=True):
-    """`is_recorded` false: the difference between both moments, without moves there and back."""
+class MoveList(Struct, frozen=True):
+    """Moves between stages. `is_recorded` false: the difference between both moments, without moves there and back."""
 
     lifecycle: str
-    since: Instant
-    until: Instant
+    since: datetime
+    until: datetime
     is_recorded: bool
-    counts: list[MoveCount]
-    latest: list[Mover]
+    counts: tuple[measure_moves.MoveCount, ...]
+    latest: tuple[measure_moves.Mover, ...]
 
 
-def _counts(desk: WorkspaceApi, lifecycle: Lifecycle, now: str | None) -> list[measure_stages.StageCount]:
-    if now is None:
-        return measure_stages.current(desk.answerer, desk.standing(), lifecycle)
-    return measure_stages.stages(desk.answerer, desk.standing(), lifecycle, moment_named(desk, now))
+@use_case("GET /lifecycles", permission="read", problems=(422,))
+def list_lifecycles(workspace: Workspace, actor: Actor, request: ListLifecycles) -> LifecycleList:
+    """List lifecycles with their counts"""
+    known = sorted(workspace.standing().definitions.lifecycles.values(), key=lambda x: x.id)
+    items = [
+        LifecycleSummary(
+            x.id,
+            text_in(x.name, request.locale) or x.id,
+            text_in(x.description, request.locale),
+            x.of,
+            x.phases_of,
+            stages_of(_counts(workspace, x, request.now), request.locale),
+        )
+        for x in known
+    ]
+    return LifecycleList(moment(workspace, request.now), items)
 
 
-def _name(name: Any, id: str, locale: str) -> str:
-    return text_in(name, locale) or id
+@use_case("GET /lifecycles/{id}", permission="read", problems=(404, 422))
+def read_lifecycle(workspace: Workspace, actor: Actor, request: ReadLifecycle) -> LifecycleDetail:
+    """One lifecycle
 
-
-def _detail(stage: Stage, profiles: int, locale: str) -> StageDetail:
-    return StageDetail(
-        stage.id,
-        _name(stage.name, stage.id, locale),
-        profiles,
-        describe(stage.when, locale),
-        text_in(stage.description, locale),
-        [text_in(t, locale) for t in stage.needs],
-        [text_in(t, locale) for t in stage.signals],
-        [text_in(t, locale) for t in stage.touchpoints],
-        [text_in(t, locale) for t in stage.metrics],
+    Its stages in order: count, rule as a sentence, needs, signals, touchpoints, metrics.
+    """
+    lifecycle = measure_stages.find_lifecycle(workspace.standing(), request.id)
+    live = workspace.in_force()
+    key = f"lifecycle/{lifecycle.id}"
+    counted = {c.stage: c.profiles for c in _counts(workspace, lifecycle, request.now)}
+    return LifecycleDetail(
+        lifecycle.id,
+        text_in(lifecycle.name, request.locale) or lifecycle.id,
+        text_in(lifecycle.description, request.locale),
+        lifecycle.of,
+        moment(workspace, request.now),
+        live.versions[key],
+        [_detail(stage, counted[stage.id], request.locale) for stage in lifecycle.stages],
+        live.playbook.bodies[key],
     )
 
 
-def stages(workspace: Workspace, progress: Progress, lifecycle: str | None = None, now: str | None = None) -> Any:
-    """Profiles per stage, in order."""
-    at = moment(workspace, now)
-    standing = workspace.standing(at)
-    chosen = measure_stages.find_lifecycle(standing, lifecycle)
-    found = measure_stages.stages(workspace.answerer, standing, chosen, at)
-    return {
-        "lifecycle": chosen.id,
-        "name": chosen.name,
-        "as_of": format_instant(at),
-        "stages": [{"stage": s.stage, "profiles": s.profiles, "name": s.name} for s in found],
-    }
-
-
-def moves(
-    workspace: Workspace, progress: Progress, since: str, lifecycle: str | None = None, now: str | None = None
-) -> Any:
-    """Who moved since a moment, from where to where."""
-    until = moment(workspace, now)
-    start = _back_to(since, workspace.zone)
-    standing = workspace.standing(until)
-    chosen = measure_stages.find_lifecycle(standing, lifecycle)
-    begin = start.at if start.at is not None else until + start.offset
+@use_case("GET /lifecycles/{id}/history", permission="read", problems=(404, 422))
+def read_stage_history(workspace: Workspace, actor: Actor, request: ReadStageHistory) -> StageHistory:
+    """Stages over time"""
+    standing = workspace.standing()
+    lifecycle = measure_stages.find_lifecycle(standing, request.id)
+    until = moment(workspace, request.now)
+    begin = _begin(workspace, request.since, until)
+    span = parse_duration(request.step)
     if begin > until:
-        raise UserError(f"--since {since} lies after {format_instant(until)}, up to which moves are counted.")
-    found = measure_moves.moves(workspace.answerer, standing, chosen, begin, until)
+        said = f"since {request.since} lies after {format_instant(until)}, where the history ends."
+        raise UserError(said, field="since")
+    if span <= timedelta(0) or (until - begin) / span > MOST_POINTS:
+        raise UserError(f"That is more than {MOST_POINTS:,} points. Ask for a longer step.", field="step")
+    seconds = f"{int(span.total_seconds())} seconds"
+    points = measure_stages.history(workspace.answerer, standing, lifecycle, begin, until, seconds)
+    return StageHistory(lifecycle.id, [s.id for s in lifecycle.stages], points)
+
+
+@use_case("GET /lifecycles/{id}/moves", permission="read", problems=(404, 422))
+def list_moves(workspace: Workspace, actor: Actor, request: ListMoves) -> MoveList:
+    """Who moved, from where to where
+
+    Counts of all moves since a moment, and the latest of them.
+    """
+    until = moment(workspace, request.now)
+    standing = workspace.standing(until)
+    lifecycle = measure_stages.find_lifecycle(standing, request.id)
+    begin = _begin(workspace, request.since, until)
+    if begin > until:
+        said = f"since {request.since} lies after {format_instant(until)}, up to which moves are counted."
+        raise UserError(said, field="since")
+    found = measure_moves.moves(workspace.answerer, standing, lifecycle, begin, until, request.limit)
     with workspace.store.read() as connection:
-        names = identities.of_profiles(connection, [mover.profile_id for mover in found.latest])
+        named = identities.of_profiles(connection, [mover.profile_id for mover in found.latest])
     latest = tuple(
-        msgspec.structs.replace(m, profile=names[m.profile_id][-1].value) if m.profile_id in names else m
-        for m in found.latest
+        msgspec.structs.replace(mover, identity=named[mover.profile_id][-1].value)
+        if mover.profile_id in named
+        else mover
+        for mover in found.latest
     )
-    return shown(msgspec.structs.replace(found, latest=latest))
+    return MoveList(lifecycle.id, begin, until, found.is_recorded, found.counts, latest)
+
+
+def stages_of(counts: list[measure_stages.StageCount], locale: str) -> list[StageSummary]:
+    """Stages by their names in a language."""
+    return [StageSummary(c.stage, text_in(c.name, locale) or c.stage, c.profiles) for c in counts]
+
+
+def _counts(workspace: Workspace, lifecycle: Lifecycle, now: str | None) -> list[measure_stages.StageCount]:
+    """Profiles per stage: as the last tick left them, or worked out where it has not answered this lifecycle yet."""
+    standing = workspace.standing()
+    if now is None and measure_stages.is_answered(workspace.answerer, standing, lifecycle):
+        return measure_stages.current(workspace.answerer, standing, lifecycle)
+    at = moment(workspace, now)
+    return measure_stages.stages(workspace.answerer, workspace.standing(at), lifecycle, at)
+
+
+def _begin(workspace: Workspace, since: str, until: datetime) -> datetime:
+    start = _back_to(since, workspace.zone)
+    return start.at if start.at is not None else until + start.offset
 
 
 def _back_to(since: str, zone: ZoneInfo) -> Moment:
@@ -175,3 +235,17 @@ def _back_to(since: str, zone: ZoneInfo) -> Moment:
         return Moment(offset=-parse_duration(since))
     except UserError:
         return parse_moment(since, zone)
+
+
+def _detail(stage: Stage, profiles: int, locale: str) -> StageDetail:
+    return StageDetail(
+        stage.id,
+        text_in(stage.name, locale) or stage.id,
+        profiles,
+        describe(stage.when, locale),
+        text_in(stage.description, locale),
+        [text_in(t, locale) for t in stage.needs],
+        [text_in(t, locale) for t in stage.signals],
+        [text_in(t, locale) for t in stage.touchpoints],
+        [text_in(t, locale) for t in stage.metrics],
+    )

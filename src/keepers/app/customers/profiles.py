@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from keepers.app.workspace.actor import Actor
-from keepers.app.workspace.common_fields import AskedLocale, Cursor, Limit, Next, Now, ProfileName, moment
-from keepers.app.workspace.paging import seal, unseal
-from keepers.app.workspace.use_case import use_case
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.common_fields import AskedLocale, Cursor, Limit, Next, Now, ProfileName, moment
+from keepers.app.use_cases.paging import seal, unseal
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import NotFoundError, UserError, nearest
 from keepers.model.moments import format_instant
@@ -92,29 +92,29 @@ class ProfilePage(Struct, frozen=True):
     next: Next
 
 
-class Clause(Struct, frozen=True):
+class ConditionAnswer(Struct, frozen=True):
     """A condition and its answer; `seen` are the figures of a leaf, `parts` the conditions inside a group."""
 
     says: str
     holds: bool
     seen: dict[str, Any]
-    parts: list[Clause]
+    parts: list[ConditionAnswer]
 
 
-class Membership(Struct, frozen=True, rename={"is_in": "in"}):
+class SegmentAnswer(Struct, frozen=True, rename={"is_in": "in"}):
     id: str
     name: str
     is_in: bool
     since: datetime | None
-    why: Clause
+    why: ConditionAnswer
 
 
-class Place(Struct, frozen=True):
+class LifecyclePlace(Struct, frozen=True):
     lifecycle: str
     name: str
     stage: Annotated[str | None, Meta(description="The last stage whose conditions hold; null for none.")]
     since: datetime | None
-    stages: list[Membership]
+    stages: list[SegmentAnswer]
 
 
 class Profile(Struct, frozen=True):
@@ -128,8 +128,8 @@ class Profile(Struct, frozen=True):
     identities: list[Identifier]
     traits: dict[str, Any]
     rhythm: Annotated[dict[str, Any], Meta(description="Computed traits of its own cycle, such as `due_at`.")]
-    segments: list[Membership]
-    lifecycles: list[Place]
+    segments: list[SegmentAnswer]
+    lifecycles: list[LifecyclePlace]
     last_events: Annotated[list[RecentEvent], Meta(description="What it did last, latest first.")]
 
 
@@ -188,7 +188,9 @@ def read_profile(workspace: Workspace, actor: Actor, request: ReadProfile) -> Pr
         found.computed,
         [_membership(m, locale) for m in found.segments],
         [
-            Place(p.lifecycle, text_in(p.name, locale), p.stage, p.since, [_membership(s, locale) for s in p.stages])
+            LifecyclePlace(
+                p.lifecycle, text_in(p.name, locale), p.stage, p.since, [_membership(s, locale) for s in p.stages]
+            )
             for p in found.lifecycles
         ],
         list(found.events),
@@ -299,10 +301,10 @@ def _identifiers(workspace: Workspace, ids: list[int]) -> dict[int, list[Identif
     return {i: [Identifier(n.kind, n.value) for n in names] for i, names in found.items()}
 
 
-def _membership(membership: Standing, locale: str) -> Membership:
+def _membership(membership: Standing, locale: str) -> SegmentAnswer:
     m = membership
-    return Membership(m.id, text_in(m.name, locale), m.is_in, m.since, _clause(m.why))
+    return SegmentAnswer(m.id, text_in(m.name, locale), m.is_in, m.since, _clause(m.why))
 
 
-def _clause(clause: Explained) -> Clause:
-    return Clause(clause.says, clause.holds, clause.seen, [_clause(p) for p in clause.parts])
+def _clause(clause: Explained) -> ConditionAnswer:
+    return ConditionAnswer(clause.says, clause.holds, clause.seen, [_clause(p) for p in clause.parts])

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from keepers.app.customers.profiles import ProfilePage, page_of
-from keepers.app.workspace.actor import Actor
-from keepers.app.workspace.common_fields import AskedLocale, Cursor, Limit, Now, moment
-from keepers.app.workspace.paging import unseal
-from keepers.app.workspace.use_case import use_case
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.common_fields import AskedLocale, Cursor, Limit, Now, moment
+from keepers.app.use_cases.paging import unseal
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.definitions import Segment
 from keepers.conditions.wording import describe

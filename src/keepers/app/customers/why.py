@@ -1,14 +1,16 @@
-"""Why and why not."""
+"""Why a customer is where they are, and why not elsewhere."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from keepers.app.workspace.common_fields import Instant, shown
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.common_fields import NO_NUL, AskedLocale, ProfileName
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.profile_names import names_of
-from keepers.app.workspace.progress import Progress
 from keepers.app.workspace.workspace import Workspace
 from keepers.journeys.entry.definitions import entry_words
 from keepers.model.consent import address_hash
@@ -18,34 +20,11 @@ from keepers.reports import why as measure_why
 from keepers.warehouse.profile_lookup import people, recipient_of
 
 
-class Told(Struct, frozen=True):
-    """One thing that happened or was decided."""
-
-    at: Instant
-    kind: Literal["run", "entry", "message", "consent", "suppression"]
-    code: Annotated[str, Meta(description="`entered`, `waits`, `ended`, `refused`, `skipped`, `sent` …")]
-    says: Annotated[str, Meta(description="The same as a sentence in the language asked for.")]
-    reason: Annotated[str, Meta(description="The rule that decided: `no_consent`, `cap.email.1d`, `already_entered` …")]
-    journey: str
-    step: str
-    run: int | None
-    message: int | None
-    data: dict[str, Any]
-
-
-class Waiting(Struct, frozen=True):
-    """A journey the customer is in."""
-
-    run: int
-    journey: str
-    version: int
-    step: str
-    since: Instant
-    until: Annotated[Instant | None, Meta(description="The latest moment at which it goes on.")]
-    waits_for: Annotated[str, Meta(description="The condition waited for, as a sentence.")]
-    leaves: Annotated[list[str], Meta(description="Goal and exits: what ends it at once.")]
-    is_paused: bool
-    says: str
+class ExplainProfile(Struct, frozen=True, kw_only=True):
+    id: ProfileName
+    journey: Annotated[str, Meta(description="About this journey alone.", pattern=NO_NUL)] | None = None
+    message: Annotated[str, Meta(description="About this message of the playbook alone.", pattern=NO_NUL)] | None = None
+    locale: AskedLocale = "en"
 
 
 class NotYet(Struct, frozen=True):
@@ -53,30 +32,28 @@ class NotYet(Struct, frozen=True):
     enter: list[str]
 
 
-class Why(Struct, frozen=True):
+class ProfileWhy(Struct, frozen=True):
     """Everything about one customer's journeys, messages and consent, oldest first."""
 
     profile: str
     profile_id: int
-    as_of: Instant
-    waiting: list[Waiting]
-    lines: list[Told]
+    as_of: datetime
+    waiting: tuple[measure_why.Waiting, ...]
+    lines: tuple[measure_why.Told, ...]
     not_yet: Annotated[
         NotYet | None, Meta(description="Of the journey asked about, when nothing has brought the customer to it.")
     ] = None
 
 
-def why(
-    workspace: Workspace,
-    progress: Progress,
-    name: str,
-    journey: str | None = None,
-    message: str | None = None,
-    locale: str = "en",
-) -> Any:
-    """Why a customer is where they are: everything that happened and was decided, in order of time."""
+@use_case("GET /profiles/{id}/why", permission="read", tag="journeys", problems=(404,))
+def explain_profile(workspace: Workspace, actor: Actor, request: ExplainProfile) -> ProfileWhy:
+    """Why a customer is where they are
+
+    Everything that happened and was decided, in order of time, and by which rule.
+    """
     live = workspace.in_force()
-    profile_id = workspace.find_profile(name)
+    profile_id = workspace.find_profile(request.id)
+    journey, message, locale = request.journey, request.message, request.locale
     if journey is not None:
         known(live, journey)
     if message is not None and message not in live.playbook.messages:
@@ -90,10 +67,9 @@ def why(
     names = measure_why.SentenceNames(live.playbook.topics, workspace.zone, locale)
     with workspace.store.read() as connection:
         found = measure_why.why(connection, profile_id, names, hashes, journey, message)
-    told = shown(found) | {"profile": names_of(workspace, [profile_id])[profile_id], "as_of": shown(workspace.now())}
+    not_yet = None
     if journey is not None and not found.waiting and not any(one.kind in ("run", "entry") for one in found.lines):
-        told["not_yet"] = {
-            "says": measure_why.never_came(journey, locale),
-            "enter": [entry_words(entry) for entry in live.playbook.journeys[journey].entries],
-        }
-    return told
+        enter = [entry_words(entry) for entry in live.playbook.journeys[journey].entries]
+        not_yet = NotYet(measure_why.never_came(journey, locale), enter)
+    named = names_of(workspace, [profile_id])[profile_id]
+    return ProfileWhy(named, profile_id, workspace.now(), found.waiting, found.lines, not_yet)

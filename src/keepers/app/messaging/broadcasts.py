@@ -1,110 +1,64 @@
-"""Commands about broadcasts: what there is, who would get one, starting, stopping, going on, sending again."""
+"""Broadcasts: what there is, who would get one, starting, stopping, going on, sending again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
+import msgspec
 from msgspec import Meta, Struct
 
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.common_fields import AskedLocale
+from keepers.app.use_cases.progress import Progress
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock
-from keepers.app.workspace.common_fields import Instant, shown
-from keepers.app.workspace.progress import Progress
 from keepers.app.workspace.workspace import Workspace
 from keepers.broadcasts import control
-from keepers.broadcasts.control import SendingStatus
+from keepers.broadcasts.control import AudiencePreview, SendingStatus
 from keepers.conditions.wording import describe
 from keepers.model.errors import NotFoundError, nearest
-from keepers.model.moments import format_instant
 from keepers.model.texts import text_in
+from keepers.store.messages.broadcast_sends import SendStatus
+
+S = TypeVar("S", bound=SendingStatus)
+BroadcastAudience: TypeAlias = AudiencePreview
+BroadcastSending: TypeAlias = SendingStatus
+BroadcastId = Annotated[str, Meta(description="The broadcast's id.", examples=["spring"])]
 
 
-def broadcasts(workspace: Workspace, progress: Progress, locale: str = "en") -> Any:
-    """Every broadcast in force, and how its last sending stands."""
-    live = workspace.in_force()
-    last = control.newest(workspace.store)
-    found = []
-    for broadcast in live.playbook.broadcasts.values():
-        send = last.get(broadcast.id)
-        found.append(
-            {
-                "id": broadcast.id,
-                "name": text_in(broadcast.name, locale),
-                "message": broadcast.message,
-                "says": describe(broadcast.who, locale),
-                "version": live.versions[f"broadcast/{broadcast.id}"],
-                "status": send.status if send is not None else "draft",
-                "started_at": format_instant(send.started_at) if send is not None else None,
-                "finished_at": format_instant(send.finished_at) if send and send.finished_at else None,
-            }
-        )
-    return found
+class ListBroadcasts(Struct, frozen=True, kw_only=True):
+    locale: AskedLocale = "en"
 
 
-def preview(workspace: Workspace, progress: Progress, name: str) -> Any:
-    """Who would get a broadcast that was started now, who would not, and why. Nothing is sent."""
-    at = workspace.now()
-    found = control.preview(
-        workspace.store, workspace.answerer, workspace.in_force(), workspace.standing(at), name, workspace.addresses,
-        workspace.secret, at, progress,
-    )  # fmt: skip
-    return shown(found)
+class PreviewBroadcast(Struct, frozen=True, kw_only=True):
+    id: BroadcastId
 
 
-def start(workspace: Workspace, progress: Progress, name: str, again: bool = False) -> Any:
-    """Starts a broadcast, or sets it for its time."""
-    control.start(workspace.store, workspace.in_force(), name, clock(), again=again)
-    return _newest(workspace, name)
+class ListSendings(Struct, frozen=True, kw_only=True):
+    id: BroadcastId
 
 
-def stop(workspace: Workspace, progress: Progress, name: str) -> Any:
-    """Stops a sending at once."""
-    stopped = control.stop(workspace.store, name, clock())
-    return {**_newest(workspace, name), "stopped": stopped}
+class StartBroadcast(Struct, frozen=True, kw_only=True):
+    """How."""
+
+    id: BroadcastId
+    again: Annotated[bool, Meta(description="Though it was sent before, to everybody anew.")] = False
 
 
-def resume(workspace: Workspace, progress: Progress, name: str) -> Any:
-    """Goes on with a sending that was stopped."""
-    queued = control.resume(workspace.store, workspace.in_force(), name, clock())
-    return {**_newest(workspace, name), "queued_again": queued}
+class StopBroadcast(Struct, frozen=True, kw_only=True):
+    id: BroadcastId
 
 
-def resend(workspace: Workspace, progress: Progress, name: str, message: str = "") -> Any:
-    """Sends again to those who did not open."""
-    control.resend(workspace.store, workspace.in_force(), name, clock(), message)
-    return _newest(workspace, name)
+class ResumeBroadcast(Struct, frozen=True, kw_only=True):
+    id: BroadcastId
 
 
-def status(workspace: Workspace, progress: Progress, name: str) -> Any:
-    """Every sending of a broadcast, newest first, with what became of its messages."""
-    known = workspace.in_force().playbook.broadcasts
-    found = control.statuses(workspace.store, name)
-    if not found and name not in known:
-        raise NotFoundError(f"There is no broadcast “{name}” in force.{nearest(name, known)}", name=name)
-    return [_told(one) for one in found]
+class ResendBroadcast(Struct, frozen=True, kw_only=True):
+    """With what."""
 
-
-def _newest(workspace: Workspace, name: str) -> dict[str, Any]:
-    return _told(control.statuses(workspace.store, name)[0])
-
-
-def _told(status: SendingStatus) -> dict[str, Any]:
-    told: dict[str, Any] = shown(status)
-    return told
-
-
-COMMANDS: dict[str, Callable[..., Any]] = {
-    "broadcasts": broadcasts,
-    "broadcast-preview": preview,
-    "broadcast-start": start,
-    "broadcast-stop": stop,
-    "broadcast-resume": resume,
-    "broadcast-resend": resend,
-    "broadcast-status": status,
-}
-
-
-Numbers = dict[str, int]
+    id: BroadcastId
+    message: Annotated[str, Meta(max_length=64, description="Another message than the one not opened.")] = ""
 
 
 class BroadcastSummary(Struct, frozen=True):
@@ -115,72 +69,117 @@ class BroadcastSummary(Struct, frozen=True):
     message: str
     says: Annotated[str, Meta(description="Its audience as a sentence.")]
     version: int
-    status: Annotated[str, Meta(description="Of its last sending; `draft` when there was none.")]
-    started_at: Instant | None
-    finished_at: Instant | None
+    status: Annotated[SendStatus | Literal["draft"], Meta(description="Of its last sending; `draft` without one.")]
+    started_at: datetime | None
+    finished_at: datetime | None
 
 
 class BroadcastList(Struct, frozen=True):
     items: list[BroadcastSummary]
 
 
-class BroadcastPreview(Struct, frozen=True):
-    """Who would get a broadcast that was started now, and who would not."""
-
-    broadcast: str
-    as_of: Instant
-    audience: int
-    would_get: int
-    skipped: Annotated[Numbers, Meta(description="Reason → customers.")]
-    held: Annotated[int, Meta(description="Of `would_get`, put off by quiet hours.")]
-    tested: Annotated[Numbers, Meta(description="Variant → customers of the test's sample.")]
-    first: Instant | None
-    last: Instant | None
-    warnings: list[str]
-
-
-class BroadcastStatus(Struct, frozen=True):
-    variant: str
-    status: str
-    reason: str
-    number: int
-
-
-class BroadcastSending(Struct, frozen=True):
-    """One sending of a broadcast, and how far it has come."""
-
-    id: int
-    broadcast: str
-    version: int
-    status: Annotated[
-        str,
-        Meta(description="scheduled, queueing, testing, releasing, sending, finished, stopping or stopped."),
-    ]
-    started_at: Instant
-    finished_at: Instant | None
-    begins: Annotated[Instant, Meta(description="When its audience is taken down.")]
-    audience: int
-    taken: Annotated[int, Meta(description="Of the audience, decided on so far.")]
-    queued: int
-    sent: int
-    waiting: int
-    skipped: Numbers
-    messages: list[BroadcastStatus]
-    winner: str
-    winner_by: str
-    variants: dict[str, Numbers]
-    test_until: Instant | None
-    of: Annotated[int | None, Meta(description="The sending it repeats for those who did not open.")]
-    trouble: Annotated[str, Meta(description="What keeps it from going on; empty when nothing does.")]
-
-
 class SendingList(Struct, frozen=True):
-    items: Annotated[list[BroadcastSending], Meta(description="Newest first.")]
+    items: Annotated[list[SendingStatus], Meta(description="Newest first.")]
 
 
-class StartBody(Struct, frozen=True, forbid_unknown_fields=True):
-    again: Annotated[bool, Meta(description="Though it was sent before, to everybody anew.")] = False
+class StoppedSending(SendingStatus, frozen=True, kw_only=True):
+    """A sending that was stopped."""
+
+    stopped: Annotated[int, Meta(ge=0, description="Messages that were not handed over yet and will not be.")]
 
 
-class ResendBody(Struct, frozen=True, forbid_unknown_fields=True):
-    message: Annotated[str, Meta(max_length=64, description="Another message than the one not opened.")] = ""
+class ResumedSending(SendingStatus, frozen=True, kw_only=True):
+    """A sending that goes on."""
+
+    queued_again: Annotated[int, Meta(ge=0, description="Messages that wait again.")]
+
+
+@use_case("GET /broadcasts", permission="read")
+def list_broadcasts(workspace: Workspace, actor: Actor, request: ListBroadcasts) -> BroadcastList:
+    """List broadcasts
+
+    Every one in force, and how its last sending stands.
+    """
+    live = workspace.in_force()
+    last = control.newest(workspace.store)
+    found = []
+    for broadcast in live.playbook.broadcasts.values():
+        send = last.get(broadcast.id)
+        found.append(
+            BroadcastSummary(
+                broadcast.id,
+                text_in(broadcast.name, request.locale),
+                broadcast.message,
+                describe(broadcast.who, request.locale),
+                live.versions[f"broadcast/{broadcast.id}"],
+                send.status if send is not None else "draft",
+                send.started_at if send is not None else None,
+                send.finished_at if send is not None else None,
+            )
+        )
+    return BroadcastList(found)
+
+
+@use_case("GET /broadcasts/{id}/preview", permission="read", problems=(404, 422), is_long=True)
+def preview_broadcast(
+    workspace: Workspace, actor: Actor, request: PreviewBroadcast, progress: Progress
+) -> AudiencePreview:
+    """Who would get it, who not, and why
+
+    As a start now would decide. Nothing is sent and nothing is kept.
+    """
+    at = workspace.now()
+    return control.preview(
+        workspace.store, workspace.answerer, workspace.in_force(), workspace.standing(at), request.id,
+        workspace.addresses, workspace.secret, at, progress,
+    )  # fmt: skip
+
+
+@use_case("GET /broadcasts/{id}/sendings", permission="read", problems=(404,))
+def list_sendings(workspace: Workspace, actor: Actor, request: ListSendings) -> SendingList:
+    """Its sendings, and what became of the messages"""
+    known = workspace.in_force().playbook.broadcasts
+    found = control.statuses(workspace.store, request.id)
+    if not found and request.id not in known:
+        raise NotFoundError(f"There is no broadcast “{request.id}” in force.{nearest(request.id, known)}")
+    return SendingList(found)
+
+
+@use_case("POST /broadcasts/{id}/start", permission="send", lock="locked", problems=(404, 409, 422))
+def start_broadcast(workspace: Workspace, actor: Actor, request: StartBroadcast) -> SendingStatus:
+    """Start it, or set it for its time"""
+    control.start(workspace.store, workspace.in_force(), request.id, clock(), again=request.again)
+    return _newest(workspace, request.id)
+
+
+@use_case("POST /broadcasts/{id}/stop", permission="send", lock="locked", problems=(404,))
+def stop_broadcast(workspace: Workspace, actor: Actor, request: StopBroadcast) -> StoppedSending:
+    """Stop it at once
+
+    What is not handed over yet is skipped as `stopped`.
+    """
+    stopped = control.stop(workspace.store, request.id, clock())
+    return _with(StoppedSending, _newest(workspace, request.id), stopped=stopped)
+
+
+@use_case("POST /broadcasts/{id}/resume", permission="send", lock="locked", problems=(404, 409, 422))
+def resume_broadcast(workspace: Workspace, actor: Actor, request: ResumeBroadcast) -> ResumedSending:
+    """Go on from where it was stopped"""
+    queued = control.resume(workspace.store, workspace.in_force(), request.id, clock())
+    return _with(ResumedSending, _newest(workspace, request.id), queued_again=queued)
+
+
+@use_case("POST /broadcasts/{id}/resend", permission="send", lock="locked", problems=(404, 409, 422))
+def resend_broadcast(workspace: Workspace, actor: Actor, request: ResendBroadcast) -> SendingStatus:
+    """Send again to those who did not open it"""
+    control.resend(workspace.store, workspace.in_force(), request.id, clock(), request.message)
+    return _newest(workspace, request.id)
+
+
+def _newest(workspace: Workspace, name: str) -> SendingStatus:
+    return control.statuses(workspace.store, name)[0]
+
+
+def _with(kind: type[S], status: SendingStatus, **more: Any) -> S:
+    """A status as the kind that says more."""
+    return kind(**msgspec.structs.asdict(status), **more)

@@ -1,22 +1,52 @@
-"""Pools and codes."""
+"""Pools of coupon codes: what is left in each, adding codes as given or from a file."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from keepers.app.csv_files import chunks_of, first_column
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.common_fields import AskedLocale
+from keepers.app.use_cases.progress import Progress, no_progress
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock
-from keepers.app.workspace.progress import Progress
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import NotFoundError, nearest
 from keepers.model.moments import parse_instant
 from keepers.model.texts import text_in
 from keepers.store.messages import coupons
 
+PoolId = Annotated[str, Meta(description="The pool's id.", examples=["gift"])]
 Code = Annotated[str, Meta(min_length=1, max_length=200)]
+Expiry = Annotated[str, Meta(max_length=64, description="From when on they are given no more, ISO 8601.")]
+
+
+class ListPools(Struct, frozen=True, kw_only=True):
+    locale: AskedLocale = "en"
+
+
+class AddCodes(Struct, frozen=True, kw_only=True):
+    """Codes."""
+
+    pool: PoolId
+    codes: Annotated[
+        list[Code], Meta(min_length=1, max_length=10_000, description="Codes, each given to one customer.")
+    ]
+    expires: Expiry = ""
+
+
+class ImportCodes(Struct, frozen=True, kw_only=True):
+    """A file on the server's machine."""
+
+    pool: PoolId
+    path: Annotated[
+        str, Meta(min_length=1, description="The file: a code in each line, or in the first column of a CSV file.")
+    ]
+    expires: Expiry = ""
 
 
 class Pool(Struct, frozen=True):
@@ -41,41 +71,9 @@ class CodesAdded(Struct, frozen=True):
     known_already: int
 
 
-class CodesBody(Struct, frozen=True, forbid_unknown_fields=True):
-    codes: Annotated[
-        list[Code], Meta(min_length=1, max_length=10_000, description="Codes, each given to one customer.")
-    ]
-    expires: Annotated[str, Meta(max_length=64, description="From when on they are given no more, ISO 8601.")] = ""
-
-
-def import_coupons(
-    workspace: Workspace,
-    progress: Progress,
-    pool: str,
-    path: str | None = None,
-    codes: list[str] | None = None,
-    expires: str | None = None,
-) -> Any:
-    """Adds codes to a pool, from a file with one in a line (or in its first column) or as given."""
-    pools = workspace.in_force().playbook.coupons
-    if pool not in pools:
-        raise NotFoundError(f"There is no pool of coupons “{pool}” in force.{nearest(pool, pools)}")
-    expires_at = parse_instant(expires, workspace.zone) if expires is not None else None
-    given = list(codes or ())
-    if path is not None:
-        given += first_column(Path(path))
-    read, added = 0, 0
-    for some in chunks_of(given):
-        wanted = list(dict.fromkeys(code.strip() for code in some if code.strip()))
-        with workspace.store.begin() as connection:
-            added += coupons.put(connection, pool, wanted, clock(), expires_at)
-        read += len(wanted)
-        progress(read, len(given))
-    return {"pool": pool, "read": read, "added": added, "known_already": read - added}
-
-
-def coupon_status(workspace: Workspace, progress: Progress, locale: str = "en") -> Any:
-    """What is left in each pool, and where it runs low."""
+@use_case("GET /coupons", permission="read", tag="messages")
+def list_pools(workspace: Workspace, actor: Actor, request: ListPools) -> PoolList:
+    """What is left in each pool of codes"""
     pools = workspace.in_force().playbook.coupons
     with workspace.store.read() as connection:
         stock = coupons.stock(connection, clock())
@@ -84,14 +82,53 @@ def coupon_status(workspace: Workspace, progress: Progress, locale: str = "en") 
         pool, held = pools.get(name), stock.get(name)
         left = held.left if held is not None else 0
         low = pool.low if pool is not None else 0
-        found.append(
-            {
-                "pool": name,
-                "name": (text_in(pool.name, locale) if pool is not None else "") or name,
-                "left": left,
-                "taken": held.taken if held is not None else 0,
-                "low": low,
-                "is_low": pool is not None and left <= low,
-            }
-        )
-    return found
+        said = text_in(pool.name, request.locale) if pool is not None else ""
+        taken = held.taken if held is not None else 0
+        found.append(Pool(name, said or name, left, taken, low, pool is not None and left <= low))
+    return PoolList(found)
+
+
+@use_case("POST /coupons/{pool}", permission="manage", lock="locked", tag="messages", problems=(404, 422))
+def add_codes(workspace: Workspace, actor: Actor, request: AddCodes) -> CodesAdded:
+    """Add codes to a pool
+
+    Those it has already are left out.
+    """
+    _require(workspace, request.pool)
+    return _add(workspace, request.pool, request.codes, request.expires, no_progress)
+
+
+@use_case(
+    "POST /coupons/{pool}/import",
+    permission="manage",
+    lock="locked",
+    tag="messages",
+    problems=(404, 422),
+    is_long=True,
+    is_local=True,
+)
+def import_codes(workspace: Workspace, actor: Actor, request: ImportCodes, progress: Progress) -> CodesAdded:
+    """Add the codes of a file of the server's machine to a pool
+
+    One in a line, or in the first column of a CSV file. Those it has already are left out.
+    """
+    _require(workspace, request.pool)
+    return _add(workspace, request.pool, first_column(Path(request.path)), request.expires, progress)
+
+
+def _require(workspace: Workspace, pool: str) -> None:
+    pools = workspace.in_force().playbook.coupons
+    if pool not in pools:
+        raise NotFoundError(f"There is no pool of coupons “{pool}” in force.{nearest(pool, pools)}")
+
+
+def _add(workspace: Workspace, pool: str, codes: Sequence[str], expires: str, progress: Progress) -> CodesAdded:
+    expires_at = parse_instant(expires, workspace.zone) if expires else None
+    read, added = 0, 0
+    for some in chunks_of(codes):
+        wanted = list(dict.fromkeys(code.strip() for code in some if code.strip()))
+        with workspace.store.begin() as connection:
+            added += coupons.put(connection, pool, wanted, clock(), expires_at)
+        read += len(wanted)
+        progress(read, len(codes))
+    return CodesAdded(pool, read, added, read - added)

@@ -14,7 +14,7 @@ from keepers.delivery.worker import Delivered
 _EVERY_S = 1.0
 
 
-def work(
+def deliver(
     workspace: Workspace, worker: str, *, once: bool, stopping: Event, on_started: Callable[[], None]
 ) -> Delivered:
     """Delivers until told to stop, or once; what became of the messages.

@@ -1,192 +1,99 @@
-"""Commands about journeys: how they do, pausing, entering customers by hand, and why somebody is where they are."""
+"""Journeys: how they do step by step, who is in them, pausing, entering and taking out customers by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
-from keepers.app.customers.why import why
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.common_fields import MOST_NUMBER, AskedLocale, Cursor, Limit, Next, moment
+from keepers.app.use_cases.paging import seal, unseal
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock
-from keepers.app.workspace.common_fields import Instant, Next, moment, shown
 from keepers.app.workspace.profile_names import names_of
-from keepers.app.workspace.progress import Progress
 from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.wording import describe
-from keepers.i18n.reasons import reason
+from keepers.i18n.reasons import reason_text
 from keepers.journeys.definition import Journey
-from keepers.journeys.entry.definitions import (
-    entry_words,
-)
+from keepers.journeys.entry.definitions import entry_words
+from keepers.journeys.schema import contact_schema, journey_schema
 from keepers.model.errors import NotFoundError, UserError, nearest
 from keepers.model.texts import text_in
 from keepers.orchestration import run_control
 from keepers.playbook.active_playbook import ActivePlaybook, known
+from keepers.playbook.shipped.journeys import install_journeys
 from keepers.reports import journeys as measure
 from keepers.store.journeys import runs
 from keepers.store.journeys.runs import RunRow
 
-
-def journeys(workspace: Workspace, progress: Progress, locale: str = "en") -> Any:
-    """Every journey in force in one line."""
-    live = workspace.in_force()
-    with workspace.store.read() as connection:
-        totals = measure.totals(connection, list(live.playbook.journeys))
-    return [_summary(live, journey, totals[journey.id], locale) for journey in live.playbook.journeys.values()]
-
-
-def journey(workspace: Workspace, progress: Progress, name: str, version: int | None = None, locale: str = "en") -> Any:
-    """One journey step by step: who entered, waits, passed, dropped out and why, and who was not let in."""
-    live = workspace.in_force()
-    found = known(live, name)
-    with workspace.store.read() as connection:
-        figures = measure.figures(connection, name, list(found.steps), version)
-    steps = []
-    for one in figures.steps:
-        step = found.steps.get(one.id)
-        steps.append(
-            msgspec.to_builtins(one)
-            | {
-                "kind": step.head if step is not None else "",
-                "name": text_in(step.name, locale) if step is not None else "",
-                "dropped": _reasons(one.dropped, locale),
-                "skipped": _reasons(one.skipped, locale),
-            }
-        )
-    return _summary(live, found, figures.totals, locale) | {
-        "enter": [entry_words(entry) for entry in found.entries],
-        "if": describe(found.condition, locale) if found.condition is not None else "",
-        "goal": describe(found.conditions["goal"], locale) if found.goal is not None else "",
-        "versions": [{"version": number, "active": active} for number, active in figures.versions.items()],
-        "ended": _reasons(figures.totals.ended, locale),
-        "refused": _reasons(figures.refused, locale),
-        "steps": steps,
-        "body": live.playbook.bodies[f"journey/{name}"],
-    }
-
-
-def journey_runs(
-    workspace: Workspace,
-    progress: Progress,
-    name: str,
-    status: str | None = None,
-    before: int | None = None,
-    limit: int = 50,
-) -> Any:
-    """Runs of a journey, newest first; `before` is the number to go on from."""
-    known(workspace.in_force(), name)
-    with workspace.store.read() as connection:
-        found = measure.listed_runs(connection, name, status, before, limit)
-    named = names_of(workspace, [run.profile_id for run in found])
-    return [_run(run, named[run.profile_id]) for run in found]
-
-
-def pause_journey(workspace: Workspace, progress: Progress, name: str, reason: str = "") -> Any:
-    """Stops a journey where it is."""
-    run_control.pause(workspace.store, workspace.in_force(), name, clock(), reason)
-    return {"journey": name, "is_paused": True}
-
-
-def resume_journey(workspace: Workspace, progress: Progress, name: str) -> Any:
-    """Lets a journey go on; how many runs it wakes."""
-    with workspace.sequencing("keepers journey resume"):
-        woken = run_control.resume(workspace.store, workspace.in_force(), name, clock())
-    return {"journey": name, "is_paused": False, "runs": woken}
-
-
-def enroll(
-    workspace: Workspace,
-    progress: Progress,
-    name: str,
-    profiles: list[str] | None = None,
-    segment: str | None = None,
-    data: dict[str, Any] | None = None,
-    yes: bool = False,
-    cause: str = "command",
-) -> Any:
-    """Asks for customers to enter a journey at the next tick; a segment only with `yes`, else it is counted alone."""
-    live = workspace.in_force()
-    known(live, name)
-    if bool(profiles) == (segment is not None):
-        raise UserError("Name customers, or one segment with --segment: one of both.", code="invalid")
-    if segment is not None:
-        chosen = _members(workspace, live, segment)
-    else:
-        chosen = list(dict.fromkeys(workspace.find_profile(one) for one in profiles or []))
-    wanted = yes or segment is None
-    if wanted:
-        run_control.enrol(workspace.store, live, name, chosen, clock(), data, cause)
-    return {"journey": name, "segment": segment, "count": len(chosen), "enrolled": len(chosen) if wanted else 0}
-
-
-def leave(workspace: Workspace, progress: Progress, run: int, reason: str = "removed by hand") -> Any:
-    """Takes one customer out of a journey."""
-    with workspace.sequencing("keepers leave"):
-        run_control.leave(workspace.store, run, clock(), reason)
-    with workspace.store.read() as connection:
-        row = runs.get(connection, run)
-    return _run(row, names_of(workspace, [row.profile_id])[row.profile_id])
-
-
-def _summary(live: ActivePlaybook, journey: Journey, totals: measure.Totals, locale: str) -> dict[str, Any]:
-    return {
-        "id": journey.id,
-        "name": text_in(journey.name, locale) or journey.id,
-        "description": text_in(journey.description, locale),
-        "version": live.versions[f"journey/{journey.id}"],
-        "is_paused": totals.is_paused,
-        "entered": totals.entered,
-        "active": totals.active,
-        "ended": _reasons(totals.ended, locale),
-        "messages": totals.messages,
-    }
-
-
-def _reasons(counted: dict[str, int], locale: str) -> list[dict[str, Any]]:
-    """Reasons with their numbers, the most frequent first."""
-    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    return [{"reason": code, "says": reason(code, locale), "number": number} for code, number in ordered]
-
-
-def _run(run: RunRow, profile: str) -> dict[str, Any]:
-    names = ("id", "journey", "version", "status", "reason", "step", "is_paused", "is_test")
-    instants = ("entered_at", "since", "wake_at", "ended_at")
-    told = {name: getattr(run, name) for name in names} | {name: shown(getattr(run, name)) for name in instants}
-    return told | {"profile": profile, "profile_id": run.profile_id, "trigger": shown(run.trigger)}
-
-
-def _members(workspace: Workspace, live: ActivePlaybook, name: str) -> list[int]:
-    """Who is in a segment as of the last tick."""
-    at: datetime = moment(workspace, None)
-    segments = live.playbook.segments
-    if name not in segments:
-        raise NotFoundError(f"There is no segment “{name}” in force.{nearest(name, segments)}")
-    if segments[name].of != "person":
-        raise UserError(f"“{name}” is a segment of accounts; journeys are entered by people.", code="invalid")
-    cursor = workspace.answerer.as_of(workspace.standing(at), [f"segment:{name}"], at)
-    rows = cursor.execute("SELECT profile_id FROM asof_states WHERE value = 1 ORDER BY profile_id").fetchall()
-    return [int(row[0]) for row in rows]
-
-
-COMMANDS: dict[str, Callable[..., Any]] = {
-    "journeys": journeys,
-    "journey": journey,
-    "journey-runs": journey_runs,
-    "pause-journey": pause_journey,
-    "resume-journey": resume_journey,
-    "enroll": enroll,
-    "leave": leave,
-    "why": why,
-}
-
-
 MOST_ENROLLED = 1000
+JourneyId = Annotated[str, Meta(description="The journey's id.", examples=["welcome"])]
 
 
-class Reason(Struct, frozen=True):
+class ListJourneys(Struct, frozen=True, kw_only=True):
+    locale: AskedLocale = "en"
+
+
+class ReadJourneySchemas(Struct, frozen=True, kw_only=True):
+    """Nothing is asked besides."""
+
+
+class ReadJourney(Struct, frozen=True, kw_only=True):
+    id: JourneyId
+    version: Annotated[int, Meta(description="Runs of this version alone.", ge=1, le=1_000_000)] | None = None
+    locale: AskedLocale = "en"
+
+
+class ListRuns(Struct, frozen=True, kw_only=True):
+    id: JourneyId
+    status: Annotated[Literal["active", "ended"], Meta(description="Only these.")] | None = None
+    limit: Limit = 50
+    cursor: Cursor = None
+
+
+class PauseJourney(Struct, frozen=True, kw_only=True):
+    """Why."""
+
+    id: JourneyId
+    reason: Annotated[str, Meta(max_length=500, description="Why, for whoever finds it paused.")] = ""
+
+
+class ResumeJourney(Struct, frozen=True, kw_only=True):
+    id: JourneyId
+
+
+class EnrollCustomers(Struct, frozen=True, kw_only=True):
+    """Customers, or a segment."""
+
+    id: JourneyId
+    profiles: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=512)]],
+        Meta(max_length=MOST_ENROLLED, description="Customers, by any identity or `#12`."),
+    ] = []
+    segment: Annotated[str, Meta(max_length=200, description="Or everybody in this segment now.")] = ""
+    data: Annotated[dict[str, Any], Meta(description="What the journey finds in its trigger.")] = {}
+    dry_run: Annotated[bool, Meta(description="Count alone.")] = False
+
+
+class LeaveJourney(Struct, frozen=True, kw_only=True):
+    """Why."""
+
+    run: Annotated[int, Meta(description="The run's number.", ge=1, le=MOST_NUMBER, examples=[1])]
+    reason: Annotated[str, Meta(max_length=500, description="Why, for the record.")] = "removed by hand"
+
+
+class AddStarterJourneys(Struct, frozen=True, kw_only=True):
+    """Which."""
+
+    ids: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=200)]],
+        Meta(min_length=1, max_length=100, description="Starter journeys, as `keepers templates` lists."),
+    ]
+
+
+class ReasonCount(Struct, frozen=True):
     """A reason and how many it stopped."""
 
     reason: Annotated[str, Meta(description="A code, such as `no_consent`, or a journey's own words.")]
@@ -204,7 +111,7 @@ class JourneySummary(Struct, frozen=True):
     is_paused: bool
     entered: int
     active: int
-    ended: list[Reason]
+    ended: list[ReasonCount]
     messages: Annotated[dict[str, int], Meta(description="Messages decided on, by status.")]
 
 
@@ -212,7 +119,7 @@ class JourneyList(Struct, frozen=True):
     items: list[JourneySummary]
 
 
-class StepFigures(Struct, frozen=True):
+class StepReport(Struct, frozen=True):
     """One step, visits counted: entered = waiting + passed + dropped."""
 
     id: str
@@ -221,9 +128,9 @@ class StepFigures(Struct, frozen=True):
     entered: int
     waiting: int
     passed: int
-    dropped: list[Reason]
+    dropped: list[ReasonCount]
     messages: dict[str, int]
-    skipped: list[Reason]
+    skipped: list[ReasonCount]
 
 
 class VersionInUse(Struct, frozen=True):
@@ -241,18 +148,18 @@ class JourneyDetail(Struct, frozen=True, rename={"condition": "if"}):
     is_paused: bool
     entered: int
     active: int
-    ended: list[Reason]
+    ended: list[ReasonCount]
     messages: dict[str, int]
     enter: Annotated[list[str], Meta(description="Its ways in.")]
     condition: Annotated[str, Meta(description="What must hold besides, as a sentence.")]
     goal: str
     versions: Annotated[list[VersionInUse], Meta(description="Versions that customers are on now.")]
-    refused: Annotated[list[Reason], Meta(description="Customers who did not come in, by the last reason.")]
-    steps: list[StepFigures]
+    refused: Annotated[list[ReasonCount], Meta(description="Customers who did not come in, by the last reason.")]
+    steps: list[StepReport]
     body: Annotated[Any, Meta(description="The journey, exactly as in the playbook.")]
 
 
-class Run(Struct, frozen=True):
+class JourneyRun(Struct, frozen=True):
     """One customer's way through a journey."""
 
     id: int
@@ -265,15 +172,15 @@ class Run(Struct, frozen=True):
     step: str | None
     is_paused: bool
     is_test: bool
-    entered_at: Instant
-    since: Annotated[Instant, Meta(description="When it came to its step.")]
-    wake_at: Annotated[Instant | None, Meta(description="When it looks round again by itself.")]
-    ended_at: Instant | None
+    entered_at: datetime
+    since: Annotated[datetime, Meta(description="When it came to its step.")]
+    wake_at: Annotated[datetime | None, Meta(description="When it is evaluated again by itself.")]
+    ended_at: datetime | None
     trigger: dict[str, Any]
 
 
 class RunPage(Struct, frozen=True):
-    items: list[Run]
+    items: list[JourneyRun]
     next: Next
 
 
@@ -284,7 +191,7 @@ class Paused(Struct, frozen=True):
 
 
 class Enrolled(Struct, frozen=True):
-    """How many are meant, and how many come to the journey's door at the next tick."""
+    """How many are meant, and how many are entry candidates at the next tick."""
 
     journey: str
     segment: str | None
@@ -292,22 +199,196 @@ class Enrolled(Struct, frozen=True):
     enrolled: int
 
 
-class Schemas(Struct, frozen=True):
+class JourneySchemas(Struct, frozen=True):
     """JSON Schemas of what the playbook holds."""
 
     journey: Annotated[Any, Meta(description="One entry of `journeys:`, with every step under `$defs`.")]
     contact: Annotated[Any, Meta(description="The `contact:` section.")]
 
 
-class PauseBody(Struct, frozen=True, forbid_unknown_fields=True):
-    reason: Annotated[str, Meta(max_length=500, description="Why, for whoever finds it paused.")] = ""
+class FilesAdded(Struct, frozen=True):
+    files: Annotated[list[str], Meta(description="What was written, within the workspace's folder.")]
 
 
-class EnrollBody(Struct, frozen=True, forbid_unknown_fields=True):
-    profiles: Annotated[
-        list[Annotated[str, Meta(min_length=1, max_length=512)]],
-        Meta(max_length=MOST_ENROLLED, description="Customers, by any identity or `#12`."),
-    ] = []
-    segment: Annotated[str, Meta(max_length=200, description="Or everybody in this segment now.")] = ""
-    data: Annotated[dict[str, Any], Meta(description="What the journey finds in its trigger.")] = {}
-    dry_run: Annotated[bool, Meta(description="Count alone.")] = False
+@use_case("GET /journeys", permission="read")
+def list_journeys(workspace: Workspace, actor: Actor, request: ListJourneys) -> JourneyList:
+    """List journeys with their figures"""
+    live = workspace.in_force()
+    with workspace.store.read() as connection:
+        totals = measure.totals(connection, list(live.playbook.journeys))
+    return JourneyList(
+        [_summary(live, journey, totals[journey.id], request.locale) for journey in live.playbook.journeys.values()]
+    )
+
+
+@use_case("GET /journeys/schema", permission="read")
+def read_journey_schemas(workspace: Workspace, actor: Actor, request: ReadJourneySchemas) -> JourneySchemas:
+    """What journeys are written in
+
+    JSON Schema of a journey with all its steps, ways in and waits, and of the contact rules.
+    """
+    return JourneySchemas(journey_schema(), contact_schema())
+
+
+@use_case("GET /journeys/{id}", permission="read", problems=(404,))
+def read_journey(workspace: Workspace, actor: Actor, request: ReadJourney) -> JourneyDetail:
+    """One journey, step by step
+
+    Who entered, waits, passed and dropped out at each step and why; who was not let in and why.
+    """
+    live, locale = workspace.in_force(), request.locale
+    found = known(live, request.id)
+    with workspace.store.read() as connection:
+        figures = measure.figures(connection, request.id, list(found.steps), request.version)
+    s = _summary(live, found, figures.totals, locale)
+    return JourneyDetail(
+        s.id,
+        s.name,
+        s.description,
+        s.version,
+        s.is_paused,
+        s.entered,
+        s.active,
+        s.ended,
+        s.messages,
+        [entry_words(entry) for entry in found.entries],
+        describe(found.condition, locale) if found.condition is not None else "",
+        describe(found.conditions["goal"], locale) if found.goal is not None else "",
+        [VersionInUse(number, active) for number, active in figures.versions.items()],
+        _reasons(figures.refused, locale),
+        [_step(found, one, locale) for one in figures.steps],
+        live.playbook.bodies[f"journey/{request.id}"],
+    )
+
+
+@use_case("GET /journeys/{id}/runs", permission="read", problems=(404,))
+def list_runs(workspace: Workspace, actor: Actor, request: ListRuns) -> RunPage:
+    """Who is or was in a journey
+
+    Newest first.
+    """
+    known(workspace.in_force(), request.id)
+    listing = ("runs", request.id, request.status)
+    secret = workspace.cursor_secret
+    before = unseal(secret, listing, request.cursor)[0] if request.cursor is not None else None
+    with workspace.store.read() as connection:
+        found = measure.listed_runs(connection, request.id, request.status, before, request.limit + 1)
+    kept = found[: request.limit]
+    named = names_of(workspace, [run.profile_id for run in kept])
+    following = seal(secret, listing, [kept[-1].id]) if len(found) > request.limit else None
+    return RunPage([_run(run, named[run.profile_id]) for run in kept], following)
+
+
+@use_case("POST /journeys/{id}/pause", permission="send", lock="locked", problems=(404, 409))
+def pause_journey(workspace: Workspace, actor: Actor, request: PauseJourney) -> Paused:
+    """Pause a journey
+
+    Its customers stay at their steps, its messages wait, and whoever enters stands before the first.
+    """
+    run_control.pause(workspace.store, workspace.in_force(), request.id, clock(), request.reason)
+    return Paused(request.id, True)
+
+
+@use_case("POST /journeys/{id}/resume", permission="send", lock="sequenced", problems=(404, 409))
+def resume_journey(workspace: Workspace, actor: Actor, request: ResumeJourney) -> Paused:
+    """Let a paused journey go on
+
+    The pause counts for no delay.
+    """
+    woken = run_control.resume(workspace.store, workspace.in_force(), request.id, clock())
+    return Paused(request.id, False, woken)
+
+
+@use_case("POST /journeys/{id}/enroll", permission="send", lock="locked", problems=(404, 422))
+def enroll_customers(workspace: Workspace, actor: Actor, request: EnrollCustomers) -> Enrolled:
+    """Enter customers into a journey
+
+    At the next tick; the journey's condition and re-entry rule hold for them too.
+    """
+    live = workspace.in_force()
+    known(live, request.id)
+    if bool(request.profiles) == bool(request.segment):
+        raise UserError("Name customers or one segment: one of both.", code="invalid")
+    if request.segment:
+        chosen = _members(workspace, live, request.segment)
+    else:
+        chosen = list(dict.fromkeys(workspace.find_profile(one) for one in request.profiles))
+    if not request.dry_run:
+        cause = "command" if actor.kind == "command" else "api"
+        run_control.enrol(workspace.store, live, request.id, chosen, clock(), request.data, cause)
+    return Enrolled(request.id, request.segment or None, len(chosen), 0 if request.dry_run else len(chosen))
+
+
+@use_case("POST /journeys/runs/{run}/leave", permission="send", lock="sequenced", problems=(404, 409))
+def leave_journey(workspace: Workspace, actor: Actor, request: LeaveJourney) -> JourneyRun:
+    """Take a customer out of a journey
+
+    What the journey has not sent them yet is not sent.
+    """
+    run_control.leave(workspace.store, request.run, clock(), request.reason)
+    with workspace.store.read() as connection:
+        row = runs.get(connection, request.run)
+    return _run(row, names_of(workspace, [row.profile_id])[row.profile_id])
+
+
+@use_case("POST /journeys/starters/add", permission="manage", lock="locked", problems=(404, 409))
+def add_starter_journeys(workspace: Workspace, actor: Actor, request: AddStarterJourneys) -> FilesAdded:
+    """Copy starter journeys into the playbook's files
+
+    With the words, topics and layouts they need. Nothing is in force until the playbook is applied.
+    """
+    written = install_journeys(workspace.playbook_folder, request.ids)
+    return FilesAdded([str(path.relative_to(workspace.folder)) for path in written])
+
+
+def _summary(live: ActivePlaybook, journey: Journey, totals: measure.Totals, locale: str) -> JourneySummary:
+    return JourneySummary(
+        journey.id,
+        text_in(journey.name, locale) or journey.id,
+        text_in(journey.description, locale),
+        live.versions[f"journey/{journey.id}"],
+        totals.is_paused,
+        totals.entered,
+        totals.active,
+        _reasons(totals.ended, locale),
+        totals.messages,
+    )
+
+
+def _step(journey: Journey, counted: measure.StepFigures, locale: str) -> StepReport:
+    step = journey.steps.get(counted.id)
+    return StepReport(
+        counted.id,
+        step.head if step is not None else "",
+        text_in(step.name, locale) if step is not None else "",
+        counted.entered,
+        counted.waiting,
+        counted.passed,
+        _reasons(counted.dropped, locale),
+        counted.messages,
+        _reasons(counted.skipped, locale),
+    )
+
+
+def _reasons(counted: dict[str, int], locale: str) -> list[ReasonCount]:
+    """Reasons with their numbers, the most frequent first."""
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return [ReasonCount(code, reason_text(code, locale), number) for code, number in ordered]
+
+
+def _run(run: RunRow, profile: str) -> JourneyRun:
+    shared = {name: getattr(run, name) for name in JourneyRun.__struct_fields__ if name != "profile"}
+    return JourneyRun(profile=profile, **shared)
+
+
+def _members(workspace: Workspace, live: ActivePlaybook, name: str) -> list[int]:
+    """Who is in a segment as of the last tick."""
+    at: datetime = moment(workspace, None)
+    segments = live.playbook.segments
+    if name not in segments:
+        raise NotFoundError(f"There is no segment “{name}” in force.{nearest(name, segments)}")
+    if segments[name].of != "person":
+        raise UserError(f"“{name}” is a segment of accounts; journeys are entered by people.", code="invalid")
+    cursor = workspace.answerer.as_of(workspace.standing(at), [f"segment:{name}"], at)
+    rows = cursor.execute("SELECT profile_id FROM asof_states WHERE value = 1 ORDER BY profile_id").fetchall()
+    return [int(row[0]) for row in rows]

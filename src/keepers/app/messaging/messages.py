@@ -1,203 +1,74 @@
-"""Commands about messages: which there are and why, one with its exact copy, previews, test sends, dead letters."""
+"""Messages: which there are and why, one with its exact copy and what became of it, dead letters."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
-from keepers.app.customers.why import Told
-from keepers.app.messaging.sending_switches import brakes, release_brake, set_sending
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.common_fields import MOST_NUMBER, AskedLocale, Cursor, Next
+from keepers.app.use_cases.paging import seal, unseal
+from keepers.app.use_cases.progress import Progress
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock
-from keepers.app.workspace.common_fields import MOST_NUMBER, Instant, Next, shown
 from keepers.app.workspace.profile_names import names_of
-from keepers.app.workspace.progress import Progress
 from keepers.app.workspace.workspace import Workspace
-from keepers.channels.base import Channel
 from keepers.delivery.feedback import judge_again
-from keepers.i18n.reasons import reason
-from keepers.model.errors import NotFoundError, UserError, nearest
-from keepers.model.message import MessageStatus, Outcome, Outgoing
-from keepers.render.definition import MessageTemplate
+from keepers.i18n.reasons import reason_text
+from keepers.model.errors import NotFoundError
+from keepers.model.message import Content, MessageStatus
 from keepers.reports import why as measure_why
+from keepers.reports.why import Told
 from keepers.store.messages import engagement_requests, message_copies, messages
-from keepers.store.messages.messages import MessageRow, key_of
+from keepers.store.messages.messages import MessageRow
 from keepers.store.schema.messages import messages as table
-from keepers.warehouse.profile_lookup import Person, people
 
-STATUSES = msgspec.json.schema(MessageStatus)["enum"]
-
-
-def list_messages(
-    workspace: Workspace,
-    progress: Progress,
-    profile: str | None = None,
-    journey: str | None = None,
-    status: str | None = None,
-    before: int | None = None,
-    limit: int = 50,
-    locale: str = "en",
-) -> Any:
-    """Messages, newest first; `before` is the number to go on from."""
-    if status is not None and status not in STATUSES:
-        raise UserError(f"“{status}” is no status of a message.{nearest(status, STATUSES)}", code="invalid")
-    query = messages.columns
-    if profile is not None:
-        query = query.where(table.c.profile_id == workspace.find_profile(profile))
-    if journey is not None:
-        query = query.where(table.c.journey == journey)
-    if status is not None:
-        query = query.where(table.c.status == status)
-    if before is not None:
-        query = query.where(table.c.id < before)
-    with workspace.store.read() as connection:
-        rows = [messages.message_of(r) for r in connection.execute(query.order_by(table.c.id.desc()).limit(limit))]
-    named = names_of(workspace, [row.profile_id for row in rows])
-    return [_message(row, named[row.profile_id], locale) for row in rows]
+Number = Annotated[int, Meta(description="The message's number.", ge=1, le=MOST_NUMBER, examples=[1])]
+MostMessages = Annotated[int, Meta(description="Most items of one answer.", ge=1, le=1000, examples=[50])]
 
 
-def message(workspace: Workspace, progress: Progress, number: int, locale: str = "en") -> Any:
-    """One message: what was decided and why, all that became of it, its exact copy, and the links in it."""
-    with workspace.store.read() as connection:
-        row = messages.get(connection, number)
-        told = measure_why.of_messages(connection, [row], locale)
-        copy = message_copies.get(connection, number, clock())
-        clicked = engagement_requests.of_messages(connection, [number]).get(number, [])
-    by_url: dict[str, list[int]] = {}
-    for hit in clicked:
-        if hit.is_click:
-            by_url.setdefault(hit.url, [0, 0])[bool(hit.is_machine)] += 1
-    return _message(row, names_of(workspace, [row.profile_id])[row.profile_id], locale) | {
-        "timeline": shown(sorted(told, key=lambda one: one.at)),
-        "copy": _copy(copy) if copy is not None else None,
-        "links": [{"url": url, "people": n[0], "machines": n[1]} for url, n in by_url.items()],
-        "data": shown({k: v for k, v in row.data.items() if k not in ("customer", "contact")}),
-    }
+class ListMessages(Struct, frozen=True, kw_only=True):
+    profile: Annotated[str, Meta(description="Of this customer.", max_length=512)] | None = None
+    journey: Annotated[str, Meta(description="Of this journey.", max_length=200)] | None = None
+    status: Annotated[MessageStatus, Meta(description="In this status.")] | None = None
+    before: Annotated[int, Meta(description="Older than this message's number.", ge=1, le=MOST_NUMBER)] | None = None
+    locale: AskedLocale = "en"
+    limit: MostMessages = 50
+    cursor: Cursor = None
 
 
-def preview_message(
-    workspace: Workspace, progress: Progress, name: str, profile: str | None = None, locale: str = ""
-) -> Any:
-    """A message of the playbook in force as a customer would get it now."""
-    template = _template(workspace, name)
-    person = _person(workspace, profile)
-    content = workspace.sending.letters.preview(name, person, clock(), {}, locale)
-    return {"message": name, "channel": template.channel, "topic": template.topic, "profile": profile} | {
-        "content": msgspec.to_builtins(content)
-    }
+class ReadMessage(Struct, frozen=True, kw_only=True):
+    number: Number
+    locale: AskedLocale = "en"
 
 
-def try_message(
-    workspace: Workspace, progress: Progress, name: str, to: str, profile: str | None = None, locale: str = ""
-) -> Any:
-    """Sends a message to an address of one's own, through its channel, beside consent, caps and quiet hours."""
-    template = _template(workspace, name)
-    person = _person(workspace, profile)
-    now = clock()
-    letter = workspace.sending.letters.test(name, person, to, key_of("test", name, to, now.isoformat()), now, locale)
-    channel = workspace.sending.channels().get(template.channel)
-    if channel is None:
-        raise UserError(
-            f"The channel {template.channel} is not set up: write [channels.{template.channel}] into keepers.toml.",
-            code="settings",
-        )
-    outcome = asyncio.run(_send(channel, letter))
-    if outcome.status != "sent":
-        told = " ".join(part for part in (outcome.code, outcome.detail) if part)
-        raise UserError(f"The message was not sent ({outcome.status}): {told or 'no reason given'}.", code="not_sent")
-    return {"message": name, "to": to, "status": outcome.status, "detail": outcome.detail}
+class ReadMessageCopy(Struct, frozen=True, kw_only=True):
+    number: Number
 
 
-def retry_messages(workspace: Workspace, progress: Progress, numbers: list[int]) -> Any:
-    """Queues dead letters and uncertain messages again; who asks knows that an uncertain one may arrive twice."""
-    with workspace.store.begin() as connection:
-        found = messages.get_many(connection, numbers)
-        missing = [number for number in numbers if number not in found]
-        if missing:
-            raise NotFoundError(f"There is no message {missing[0]}.", message_id=missing[0])
-        done = messages.retry(connection, numbers, clock())
-    return {"asked": len(numbers), "queued": done}
+class RetryMessages(Struct, frozen=True, kw_only=True):
+    """Numbers."""
+
+    messages: Annotated[
+        list[Annotated[int, Meta(ge=1, le=MOST_NUMBER)]], Meta(min_length=1, max_length=1000, description="Numbers.")
+    ]
 
 
-def dead_letters(workspace: Workspace, progress: Progress, after: int = 0, limit: int = 100) -> Any:
-    """Messages that could not be sent, oldest first, with what the other side said."""
-    with workspace.store.read() as connection:
-        rows = messages.with_status(connection, "failed", after=after, limit=limit)
-        told = measure_why.of_messages(connection, rows)
-    last = {one.message: one.says for one in told}
-    named = names_of(workspace, [row.profile_id for row in rows])
-    return [_message(row, named[row.profile_id], "en") | {"says": last[row.id]} for row in rows]
+class ListDeadLetters(Struct, frozen=True, kw_only=True):
+    after: Annotated[int, Meta(description="Past this message's number.", ge=0, le=MOST_NUMBER)] = 0
+    locale: AskedLocale = "en"
+    limit: MostMessages = 100
+    cursor: Cursor = None
 
 
-def rerun_machine_rules(workspace: Workspace, progress: Progress) -> Any:
-    """Asks the rules again which clicks and opens were machines'."""
-    with workspace.sequencing("keepers machine-rules") as ticker:
-        changed = judge_again(workspace.store, workspace.sending.is_machine, clock())
-        ticker.load()
-    return {"judged_otherwise": changed}
+class RerunMachineRules(Struct, frozen=True, kw_only=True):
+    """Nothing is asked besides."""
 
 
-async def _send(channel: Channel, letter: Outgoing) -> Outcome:
-    await channel.open()
-    try:
-        return await channel.send(letter)
-    finally:
-        await channel.close()
-
-
-def _template(workspace: Workspace, name: str) -> MessageTemplate:
-    workspace.sending.refresh()
-    known = workspace.in_force().playbook.messages
-    if name not in known:
-        raise NotFoundError(f"There is no message “{name}” in force.{nearest(name, known)}")
-    return known[name]
-
-
-def _person(workspace: Workspace, profile: str | None) -> Person | None:
-    if profile is None:
-        return None
-    profile_id = workspace.find_profile(profile)
-    return people(workspace.warehouse, [profile_id]).get(profile_id)
-
-
-def _message(row: MessageRow, profile: str, locale: str) -> dict[str, Any]:
-    names = (
-        "id", "key", "message", "channel", "topic", "status", "reason", "journey", "version", "step", "visit",
-        "broadcast", "is_transactional", "recipient", "locale", "attempts", "template_version", "message_id",
-        "provider_id", "run_id",
-    )  # fmt: skip
-    instants = ("decided_at", "send_after", "expires_at", "handed_over_at", "sent_at")
-    told = {name: getattr(row, name) for name in names} | {name: shown(getattr(row, name)) for name in instants}
-    why = reason(row.reason, locale) if row.reason else ""
-    return told | {"profile": profile, "profile_id": row.profile_id, "why": why}
-
-
-def _copy(copy: message_copies.CopyRow) -> dict[str, Any]:
-    content = msgspec.to_builtins(copy.content)
-    return {**content, "kept_until": shown(copy.kept_until)}
-
-
-COMMANDS: dict[str, Callable[..., Any]] = {
-    "messages": list_messages,
-    "message": message,
-    "preview-message": preview_message,
-    "test-message": try_message,
-    "retry-messages": retry_messages,
-    "dead-letters": dead_letters,
-    "set-sending": set_sending,
-    "brakes": brakes,
-    "release-brake": release_brake,
-    "rerun-machine-rules": rerun_machine_rules,
-}
-
-
-Number = Annotated[int, Meta(ge=1, le=MOST_NUMBER)]
-
-
-class Message(Struct, frozen=True):
+class MessageSummary(Struct, frozen=True):
     """A message that was decided on. `why` is `reason` as a sentence."""
 
     id: int
@@ -223,32 +94,36 @@ class Message(Struct, frozen=True):
     attempts: int
     message_id: str | None
     provider_id: str | None
-    decided_at: Instant
-    send_after: Instant
-    expires_at: Instant | None
-    handed_over_at: Instant | None
-    sent_at: Instant | None
+    decided_at: datetime
+    send_after: datetime
+    expires_at: datetime | None
+    handed_over_at: datetime | None
+    sent_at: datetime | None
 
 
 class MessagePage(Struct, frozen=True):
-    items: list[Message]
+    items: list[MessageSummary]
     next: Next
 
 
-class Copy(Struct, frozen=True):
+class DeadLetter(MessageSummary, frozen=True, kw_only=True):
+    """A message that could not be sent."""
+
+    says: Annotated[str, Meta(description="What the other side said.")]
+
+
+class DeadLetterPage(Struct, frozen=True):
+    items: list[DeadLetter]
+    next: Next
+
+
+class MessageCopy(Content, frozen=True):
     """What a message holds, as it goes out."""
 
-    subject: str
-    html: str
-    text: str
-    title: str
-    url: str
-    locale: str
-    data: dict[str, Any]
-    kept_until: Instant | None = None
+    kept_until: datetime | None = None
 
 
-class Link(Struct, frozen=True):
+class LinkClicks(Struct, frozen=True):
     url: str
     people: Annotated[int, Meta(description="Clicks of people.")]
     machines: Annotated[int, Meta(description="Clicks of scanners and the like.")]
@@ -257,21 +132,12 @@ class Link(Struct, frozen=True):
 class MessageStory(Struct, frozen=True):
     """A message with all that became of it, oldest first."""
 
-    message: Message
+    message: MessageSummary
     timeline: list[Told]
-    links: list[Link]
+    links: list[LinkClicks]
     data: Annotated[dict[str, Any], Meta(description="What its text was made with, besides the customer's traits.")]
     has_copy: bool
-
-
-class Preview(Struct, frozen=True):
-    """A message as a customer would get it now."""
-
-    message: str
-    channel: str
-    topic: str
-    profile: str | None
-    content: Copy
+    copy: Annotated[MessageCopy | None, Meta(description="The exact copy the customer got, while it is kept.")] = None
 
 
 class Retried(Struct, frozen=True):
@@ -279,11 +145,134 @@ class Retried(Struct, frozen=True):
     queued: Annotated[int, Meta(description="How many were failed or uncertain, and wait again.")]
 
 
-class PreviewBody(Struct, frozen=True, forbid_unknown_fields=True):
-    message: Annotated[str, Meta(min_length=1, max_length=200, description="The message's id in the playbook.")]
-    profile: Annotated[str, Meta(max_length=512, description="A customer; without one their data are missing.")] = ""
-    locale: Annotated[str, Meta(max_length=35, description="The text of this locale; else the customer's.")] = ""
+class JudgedAgain(Struct, frozen=True):
+    judged_otherwise: Annotated[int, Meta(ge=0, description="Clicks and opens judged otherwise than before.")]
 
 
-class RetryBody(Struct, frozen=True, forbid_unknown_fields=True):
-    messages: Annotated[list[Number], Meta(min_length=1, max_length=1000, description="Numbers.")]
+M = TypeVar("M", bound=MessageSummary)
+
+
+@use_case("GET /messages", permission="read", problems=(404,))
+def list_messages(workspace: Workspace, actor: Actor, request: ListMessages) -> MessagePage:
+    """List messages
+
+    Newest first. `failed` are the dead letters.
+    """
+    listing = ("messages", request.profile, request.journey, request.status, request.before)
+    secret = workspace.cursor_secret
+    before = unseal(secret, listing, request.cursor)[0] if request.cursor is not None else request.before
+    query = messages.columns
+    if request.profile is not None:
+        query = query.where(table.c.profile_id == workspace.find_profile(request.profile))
+    if request.journey is not None:
+        query = query.where(table.c.journey == request.journey)
+    if request.status is not None:
+        query = query.where(table.c.status == request.status)
+    if before is not None:
+        query = query.where(table.c.id < before)
+    query = query.order_by(table.c.id.desc()).limit(request.limit + 1)
+    with workspace.store.read() as connection:
+        rows = [messages.message_of(row) for row in connection.execute(query)]
+    kept = rows[: request.limit]
+    named = names_of(workspace, [row.profile_id for row in kept])
+    following = seal(secret, listing, [kept[-1].id]) if len(rows) > request.limit else None
+    items = [_told_as(MessageSummary, row, named[row.profile_id], request.locale) for row in kept]
+    return MessagePage(items, following)
+
+
+@use_case("GET /messages/{number}", permission="read", problems=(404,))
+def read_message(workspace: Workspace, actor: Actor, request: ReadMessage) -> MessageStory:
+    """One message, and what became of it
+
+    What was decided and why, all that followed, its exact copy while that is kept, and the links in it.
+    """
+    with workspace.store.read() as connection:
+        row = messages.get(connection, request.number)
+        told = measure_why.of_messages(connection, [row], request.locale)
+        copy = message_copies.get(connection, request.number, clock())
+        clicked = engagement_requests.of_messages(connection, [request.number]).get(request.number, [])
+    by_url: dict[str, list[int]] = {}
+    for hit in clicked:
+        if hit.is_click:
+            by_url.setdefault(hit.url, [0, 0])[bool(hit.is_machine)] += 1
+    named = names_of(workspace, [row.profile_id])
+    return MessageStory(
+        _told_as(MessageSummary, row, named[row.profile_id], request.locale),
+        sorted(told, key=lambda one: one.at),
+        [LinkClicks(url, people, machines) for url, (people, machines) in by_url.items()],
+        {name: value for name, value in row.data.items() if name not in ("customer", "contact")},
+        copy is not None,
+        _copy(copy) if copy is not None else None,
+    )
+
+
+@use_case("GET /messages/{number}/copy", permission="read", problems=(404,))
+def read_message_copy(workspace: Workspace, actor: Actor, request: ReadMessageCopy) -> MessageCopy:
+    """The exact copy a customer got
+
+    Kept for 13 months unless told otherwise; 404 afterwards, and for what never went out.
+    """
+    with workspace.store.read() as connection:
+        messages.get(connection, request.number)
+        copy = message_copies.get(connection, request.number, clock())
+    if copy is None:
+        raise NotFoundError(f"No copy of the message {request.number} is kept.")
+    return _copy(copy)
+
+
+@use_case("POST /messages/retry", permission="send", lock="locked", problems=(404,))
+def retry_messages(workspace: Workspace, actor: Actor, request: RetryMessages) -> Retried:
+    """Queue dead letters again
+
+    Those that are failed or uncertain; an uncertain one may arrive twice.
+    """
+    with workspace.store.begin() as connection:
+        found = messages.get_many(connection, request.messages)
+        missing = [number for number in request.messages if number not in found]
+        if missing:
+            raise NotFoundError(f"There is no message {missing[0]}.", message_id=missing[0])
+        done = messages.retry(connection, request.messages, clock())
+    return Retried(len(request.messages), done)
+
+
+@use_case("GET /messages/dead-letters", permission="read")
+def list_dead_letters(workspace: Workspace, actor: Actor, request: ListDeadLetters) -> DeadLetterPage:
+    """Messages that could not be sent
+
+    Oldest first, with what the other side said.
+    """
+    listing = ("dead letters", request.after)
+    secret = workspace.cursor_secret
+    after = unseal(secret, listing, request.cursor)[0] if request.cursor is not None else request.after
+    with workspace.store.read() as connection:
+        rows = messages.with_status(connection, "failed", after=after, limit=request.limit + 1)
+        kept = rows[: request.limit]
+        told = measure_why.of_messages(connection, kept, request.locale)
+    last = {one.message: one.says for one in told}
+    named = names_of(workspace, [row.profile_id for row in kept])
+    following = seal(secret, listing, [kept[-1].id]) if len(rows) > request.limit else None
+    items = [_told_as(DeadLetter, row, named[row.profile_id], request.locale, says=last[row.id]) for row in kept]
+    return DeadLetterPage(items, following)
+
+
+@use_case("POST /messages/machine-rules/rerun", permission="manage", lock="sequenced", is_long=True, problems=(409,))
+def rerun_machine_rules(
+    workspace: Workspace, actor: Actor, request: RerunMachineRules, progress: Progress
+) -> JudgedAgain:
+    """Ask the rules again which clicks and opens were machines'
+
+    About every one that is kept, such as after an upgrade.
+    """
+    changed = judge_again(workspace.store, workspace.sending.is_machine, clock(), progress=progress)
+    workspace.ticker.load()
+    return JudgedAgain(changed)
+
+
+def _told_as(kind: type[M], row: MessageRow, profile: str, locale: str, **more: Any) -> M:
+    fields = MessageSummary.__struct_fields__
+    shared = {name: getattr(row, name) for name in fields if name not in ("profile", "why")}
+    return kind(profile=profile, why=reason_text(row.reason, locale) if row.reason else "", **shared, **more)
+
+
+def _copy(copy: message_copies.CopyRow) -> MessageCopy:
+    return MessageCopy(**msgspec.structs.asdict(copy.content), kept_until=copy.kept_until)

@@ -1,49 +1,72 @@
-"""What `keepers replay` does, apart from how it is asked for and shown."""
+"""A journey run over recorded history: who would have entered, and what they would have got; nothing is sent."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from typing import Annotated, TypeAlias
 
-from keepers.app.workspace.common_fields import moment, shown
-from keepers.app.workspace.progress import Progress
+import msgspec
+from msgspec import Meta, Struct
+
+from keepers.app.messaging.journeys import JourneyId
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.common_fields import moment
+from keepers.app.use_cases.progress import Progress
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import DefinitionError, UserError
 from keepers.model.moments import parse_duration
-from keepers.orchestration.dry_run.replay import Replay
+from keepers.orchestration.dry_run.replay import Day, Replay, Replayed
 from keepers.playbook.check import check
 from keepers.playbook.load import Playbook, PlaybookErrors, load
 
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*%")
 
+ReplayDay: TypeAlias = Day
 
-def replay(
-    workspace: Workspace,
-    progress: Progress,
-    journey: str,
-    since: str = "90d",
-    sample: str = "100%",
-    is_live: bool = False,
-    now: str | None = None,
-) -> Any:
-    """What a journey would have done: as the playbook's files have it, or with `is_live` as it is in force."""
-    until = moment(workspace, now)
-    share = _share(sample)
-    with workspace.sequencing("keepers replay") as ticker:
-        ticker.load()
-        live = workspace.in_force()
-        playbook = live.playbook if is_live else _draft(workspace)
-        chosen = Replay(workspace.store, workspace.answerer, live, playbook, workspace.zone, journey)
-        done = chosen.run(until - parse_duration(since), until, workspace.addresses, workspace.secret, share)
-    return shown(done) | {"busiest": {str(n): who for n, who in done.busiest.items()}, "sample": share}
+
+class ReplayJourney(Struct, frozen=True, kw_only=True):
+    """Over how long, for how many."""
+
+    id: JourneyId
+    since: Annotated[str, Meta(max_length=64, description="How far back, such as `90d`.")] = "90d"
+    sample: Annotated[str, Meta(max_length=64, description="A stable share of the customers, such as `10%`.")] = "100%"
+    is_live: Annotated[bool, Meta(description="As it is in force, not as the playbook's files have it.")] = False
+    now: Annotated[str, Meta(max_length=64, description="Until this moment. The last tick when left out.")] | None = (
+        None
+    )
+
+
+class ReplayReport(Replayed, frozen=True, kw_only=True):
+    """What a journey would have done. Numbers are of customers in the sample, not scaled up."""
+
+    sample: Annotated[float, Meta(gt=0, le=1, description="The share of the customers it was run for.")]
+
+
+@use_case("POST /journeys/{id}/replay", permission="read", lock="sequenced", problems=(404, 409, 422), is_long=True)
+def replay_journey(workspace: Workspace, actor: Actor, request: ReplayJourney, progress: Progress) -> ReplayReport:
+    """Run a journey over recorded history
+
+    As the playbook's files have it, or as it is in force. Nothing is performed and nothing is kept.
+    """
+    until = moment(workspace, request.now)
+    share = _share(request.sample)
+    workspace.ticker.load()
+    live = workspace.in_force()
+    playbook = live.playbook if request.is_live else _draft(workspace)
+    chosen = Replay(workspace.store, workspace.answerer, live, playbook, workspace.zone, request.id)
+    since = until - parse_duration(request.since)
+    progress(0, 1)
+    done = chosen.run(since, until, workspace.addresses, workspace.secret, share)
+    progress(1, 1)
+    return ReplayReport(**msgspec.structs.asdict(done), sample=share)
 
 
 def _share(text: str) -> float:
     found = _SHARE.fullmatch(text.strip())
     share = float(found[1]) / 100 if found else 0.0
     if not 0 < share <= 1:
-        raise UserError(f"--sample {text}: expected a share of the customers such as 10%.", code="sample")
+        raise UserError(f"Sample {text}: expected a share of the customers such as 10%.", code="sample", field="sample")
     return share
 
 
@@ -54,6 +77,3 @@ def _draft(workspace: Workspace) -> Playbook:
     if wrong:
         raise PlaybookErrors([DefinitionError(f.message, field=f.field, file=f.file, line=f.line) for f in wrong])
     return playbook
-
-
-COMMANDS: dict[str, Callable[..., Any]] = {"replay": replay}

@@ -8,37 +8,35 @@ from typing import Any
 from keepers.app.workspace.settings import Settings
 from keepers.app.workspace.workspace import Workspace
 from keepers.delivery.bounce_readings import last_readings
+from keepers.i18n.findings import Sentence, sentence
+from keepers.model.channels import CHANNELS
 from keepers.model.errors import UserError
 from keepers.playbook.load import Playbook
 from keepers.store.messages import coupons, messages, sending_switches
 
 
-def company_remarks(settings: Settings, playbook: Playbook) -> list[tuple[str, str]]:
+def company_remarks(settings: Settings, playbook: Playbook) -> list[tuple[str, Sentence]]:
     """(setting, sentence) of what marketing e-mail needs to say about its sender and does not know yet."""
     topics = playbook.topics
     is_marketing = any(
-        m.channel == "email" and (m.topic not in topics or topics[m.topic].kind == "marketing")
+        CHANNELS[m.channel].is_mail and (m.topic not in topics or topics[m.topic].kind == "marketing")
         for m in playbook.messages.values()
     )
     if not is_marketing:
         return []
     found = []
     if not settings.company.address:
-        found.append(
-            (
-                "company.address",
-                "marketing e-mail has to give a postal address: set address in [company] of keepers.toml",
-            )
-        )
+        found.append(("company.address", sentence("no_postal_address")))
     if not settings.company.url:
-        found.append(("company.url", "buttons without a link of their own lead to url in [company], which is empty"))
+        found.append(("company.url", sentence("no_company_url")))
     return found
 
 
 def sending_status(workspace: Workspace, now: datetime) -> tuple[dict[str, Any], list[str]]:
     """The figures, and sentences about what is wrong."""
     playbook = workspace.in_force().playbook
-    wrong = [f"{sentence[:1].upper()}{sentence[1:]}." for _, sentence in company_remarks(workspace.settings, playbook)]
+    remarks = [str(said) for _, said in company_remarks(workspace.settings, playbook)]
+    wrong = [f"{remark[:1].upper()}{remark[1:]}." for remark in remarks]
     try:
         set_up = sorted(workspace.sending.channels())
     except UserError as error:

@@ -1,18 +1,39 @@
-"""Kill switch and breakers."""
+"""What stops sending: the kill switch for everything, and the brakes of streams."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock
-from keepers.app.workspace.common_fields import Instant, shown
-from keepers.app.workspace.progress import Progress
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import NotFoundError, nearest
 from keepers.store.messages import sending_switches
 from keepers.store.messages.sending_switches import Switch
+
+_BRAKE, _WARNING = "brake:", "warning:"
+
+
+class ReadSending(Struct, frozen=True, kw_only=True):
+    """Nothing is asked besides."""
+
+
+class StopSending(Struct, frozen=True, kw_only=True):
+    """Why."""
+
+    reason: Annotated[str, Meta(max_length=500, description="Why, for whoever finds it stopped.")] = ""
+
+
+class StartSending(Struct, frozen=True, kw_only=True):
+    """Nothing is asked besides."""
+
+
+class ReleaseBrake(Struct, frozen=True, kw_only=True):
+    stream: Annotated[str, Meta(description="Whose brake, as listed.", examples=["email.marketing"])]
 
 
 class Brake(Struct, frozen=True):
@@ -21,13 +42,15 @@ class Brake(Struct, frozen=True):
     stream: Annotated[str, Meta(description="Such as `email.marketing`.")]
     holds: bool
     reason: str
-    at: Instant
+    at: datetime
 
 
 class SendingState(Struct, frozen=True):
+    """The kill switch, and every stream's brake and warning."""
+
     is_sending: bool
     reason: str
-    since: Instant | None
+    since: datetime | None
     brakes: list[Brake]
     warnings: list[Brake]
 
@@ -41,36 +64,46 @@ class Released(Struct, frozen=True):
     released: str
 
 
-class StopBody(Struct, frozen=True, forbid_unknown_fields=True):
-    reason: Annotated[str, Meta(max_length=500, description="Why, for whoever finds it stopped.")] = ""
-
-
-_BRAKE, _WARNING = "brake:", "warning:"
-
-
-def set_sending(workspace: Workspace, progress: Progress, on: bool, reason: str = "") -> Any:
-    """The kill switch: nothing that is not handed over yet goes out, or everything goes on."""
-    with workspace.store.begin() as connection:
-        sending_switches.put(connection, sending_switches.SENDING, on, reason, clock())
-    return {"is_sending": on, "reason": reason}
-
-
-def brakes(workspace: Workspace, progress: Progress) -> Any:
-    """The kill switch, and every stream's brake and warning."""
+@use_case("GET /sending", permission="read", tag="messages")
+def read_sending(workspace: Workspace, actor: Actor, request: ReadSending) -> SendingState:
+    """Whether anything is stopped"""
     with workspace.store.read() as connection:
         known = sending_switches.everything(connection)
     sending = known.get(sending_switches.SENDING)
-    return {
-        "is_sending": sending_switches.is_sending(known),
-        "reason": sending.reason if sending is not None else "",
-        "since": shown(sending.at) if sending is not None else None,
-        "brakes": [_brake(s, _BRAKE) for name, s in sorted(known.items()) if name.startswith(_BRAKE)],
-        "warnings": [_brake(s, _WARNING) for name, s in sorted(known.items()) if name.startswith(_WARNING) and s.on],
-    }
+    return SendingState(
+        sending_switches.is_sending(known),
+        sending.reason if sending is not None else "",
+        sending.at if sending is not None else None,
+        [_brake(s, _BRAKE) for name, s in sorted(known.items()) if name.startswith(_BRAKE)],
+        [_brake(s, _WARNING) for name, s in sorted(known.items()) if name.startswith(_WARNING) and s.on],
+    )
 
 
-def release_brake(workspace: Workspace, progress: Progress, stream: str) -> Any:
-    """Lets a stream go on; what was sent before counts no more."""
+@use_case("POST /sending/stop", permission="send", lock="locked", tag="messages")
+def stop_sending(workspace: Workspace, actor: Actor, request: StopSending) -> Switched:
+    """The kill switch: stop all sending
+
+    At once, on every channel and of every worker. What is queued waits.
+    """
+    return _switch(workspace, False, request.reason)
+
+
+@use_case("POST /sending/start", permission="send", lock="locked", tag="messages")
+def start_sending(workspace: Workspace, actor: Actor, request: StartSending) -> Switched:
+    """Let sending go on
+
+    What has expired meanwhile is dropped.
+    """
+    return _switch(workspace, True, "")
+
+
+@use_case("POST /sending/brakes/{stream}/release", permission="send", lock="locked", tag="messages", problems=(404,))
+def release_brake(workspace: Workspace, actor: Actor, request: ReleaseBrake) -> Released:
+    """Let a stream go on
+
+    What was sent before counts no more.
+    """
+    stream = request.stream
     with workspace.store.begin() as connection:
         known = sending_switches.everything(connection)
         if stream not in sending_switches.braked(known):
@@ -78,9 +111,14 @@ def release_brake(workspace: Workspace, progress: Progress, stream: str) -> Any:
         now = clock()
         sending_switches.set_brake(connection, stream, False, "released by hand", now)
         sending_switches.set_warning(connection, stream, False, "released by hand", now)
-    return {"released": stream}
+    return Released(stream)
 
 
-def _brake(switch: Switch, prefix: str) -> dict[str, Any]:
-    stream = switch.name.removeprefix(prefix)
-    return {"stream": stream, "holds": switch.on, "reason": switch.reason, "at": shown(switch.at)}
+def _switch(workspace: Workspace, is_on: bool, reason: str) -> Switched:
+    with workspace.store.begin() as connection:
+        sending_switches.put(connection, sending_switches.SENDING, is_on, reason, clock())
+    return Switched(is_on, reason)
+
+
+def _brake(switch: Switch, prefix: str) -> Brake:
+    return Brake(switch.name.removeprefix(prefix), switch.on, switch.reason, switch.at)

@@ -1,11 +1,14 @@
-"""The command that makes a DKIM key and says what to put into the DNS."""
+"""The key mail is signed with (DKIM), and what to put into the DNS for it."""
 
 from __future__ import annotations
 
 from email.utils import parseaddr
-from typing import Any
+from typing import Annotated, Literal
 
-from keepers.app.workspace.progress import Progress
+from msgspec import Meta, Struct
+
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.channels.email.dkim import Signer, make_key
 from keepers.model.errors import UserError
@@ -14,32 +17,54 @@ KEY_FILE = "data/dkim.pem"
 """in the folder that is kept out of version control"""
 
 
-def dkim(workspace: Workspace, progress: Progress, domain: str = "", selector: str = "", kind: str = "rsa") -> Any:
-    """The DNS record of the key mail is signed with; the key is made where there is none yet, never made anew.
+class MakeDkimKey(Struct, frozen=True, kw_only=True):
+    """For which domain, and of which kind."""
 
-    Raises UserError where no domain is known, or for another kind than rsa and ed25519.
+    domain: Annotated[str, Meta(max_length=253, description="The domain to sign for; else that of the sender.")] = ""
+    selector: Annotated[
+        str, Meta(max_length=63, description="The record's name before `._domainkey`; else that of the settings.")
+    ] = ""
+    kind: Annotated[str, Meta(pattern="^(rsa|ed25519)$", description="Of a new key: rsa (2,048 bits) or ed25519.")] = (
+        "rsa"
+    )
+
+
+class DnsRecord(Struct, frozen=True):
+    name: str
+    type: Literal["TXT"]
+    value: str
+
+
+class DkimKey(Struct, frozen=True):
+    """The key mail is signed with."""
+
+    key_file: Annotated[str, Meta(description="Where it is kept on the server's machine.")]
+    is_new: Annotated[bool, Meta(description="Whether it was made just now.")]
+    record: Annotated[DnsRecord, Meta(description="What receivers look it up by.")]
+    settings: Annotated[str, Meta(description="What keepers.toml needs to sign with it; empty when it is there.")]
+
+
+@use_case("POST /channels/email/dkim", permission="manage", lock="locked", tag="messages", problems=(422,))
+def make_dkim_key(workspace: Workspace, actor: Actor, request: MakeDkimKey) -> DkimKey:
+    """Make the key mail is signed with
+
+    Unless there is one; it is never made anew. The DNS record receivers look it up by is given either way.
     """
-    if kind not in ("rsa", "ed25519"):
-        raise UserError(f"DKIM keys are rsa or ed25519, not “{kind}”.", code="settings")
     given = workspace.settings.channels.get("email", {})
     sender = parseaddr(str(given.get("sender", "")))[1].rpartition("@")[2]
-    domain = domain or str(given.get("dkim_domain", "")) or sender
+    domain = request.domain or str(given.get("dkim_domain", "")) or sender
     if not domain:
         raise UserError(
             "Whose mail is to be signed? Name the domain with --domain, or set sender in [channels.email].",
             code="settings",
         )
-    selector = selector or str(given.get("dkim_selector", "")) or "keepers"
+    selector = request.selector or str(given.get("dkim_selector", "")) or "keepers"
     named = str(given.get("dkim_key_file", "")) or KEY_FILE
     path = workspace.folder / named
     is_new = not path.exists()
     if is_new:
-        make_key(path, kind)
+        make_key(path, request.kind)
     name, value = Signer.from_file(domain, selector, path).dns_record()
     is_set = str(given.get("dkim_key_file", "")) == named
-    return {
-        "key_file": str(path),
-        "is_new": is_new,
-        "record": {"name": name, "type": "TXT", "value": value},
-        "settings": "" if is_set else f'[channels.email]\ndkim_key_file = "{named}"\ndkim_selector = "{selector}"\n',
-    }
+    lines = f'[channels.email]\ndkim_key_file = "{named}"\ndkim_selector = "{selector}"\n'
+    return DkimKey(str(path), is_new, DnsRecord(name, "TXT", value), "" if is_set else lines)

@@ -6,23 +6,57 @@ import platform
 import shutil
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
 
 from keepers import __version__
 from keepers.app.messaging.sending_status import sending_status
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock, clock_notice
-from keepers.app.workspace.progress import Progress
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
-from keepers.model.moments import format_instant
 from keepers.store.events import inbox, log
 from keepers.warehouse.load import WATERMARK
 
 LIBRARIES = ("duckdb", "ibis-framework", "sqlalchemy", "litestar", "msgspec", "uvicorn", "psycopg")
 
 
-def doctor(workspace: Workspace, progress: Progress) -> Any:
+class ExamineInstallation(Struct, frozen=True, kw_only=True):
+    """Nothing has to be said."""
+
+
+class Diagnosis(Struct, frozen=True, kw_only=True):
     """Versions, stores, watermarks, lag, disk; what is wrong, if anything is."""
+
+    keepers: str
+    python: str
+    libraries: dict[str, str]
+    store: str
+    warehouse: str
+    warehouse_bytes: int
+    free_bytes: int
+    inbox: Annotated[int, Meta(description="Accepted requests that wait to be identified.")]
+    inbox_lag_s: Annotated[float, Meta(description="How long the oldest of them has waited.")]
+    log_seq: Annotated[int, Meta(description="The last event in the log.")]
+    loaded_seq: Annotated[int, Meta(description="The last of them that is in the warehouse.")]
+    dirty: Annotated[int, Meta(description="Answers that the next tick brings up to date.")]
+    due: Annotated[int, Meta(description="Answers that change by the clock and are due.")]
+    last_tick: datetime | None
+    profiles: int
+    events: int
+    server: Annotated[str | None, Meta(description="The address of the server that has the workspace open.")]
+    sending: Annotated[dict[str, Any], Meta(description="Channels, the switch, brakes and what waits.")]
+    findings: Annotated[list[str], Meta(description="What is wrong, each with what to do.")]
+
+
+@use_case("GET /doctor", permission="read", tag="health")
+def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> Diagnosis:
+    """What is wrong with the installation
+
+    Versions, stores, watermarks, lag, disk; findings say what to do.
+    """
     now = clock()
     warehouse = workspace.warehouse
     cursor = warehouse.cursor()
@@ -31,40 +65,45 @@ def doctor(workspace: Workspace, progress: Progress) -> Any:
     with workspace.store.read() as connection:
         logged = log.last_seq(connection)
     ticked = last_tick(warehouse)
-    usage = shutil.disk_usage(workspace.folder)
-    figures = {
-        "keepers": __version__,
-        "python": platform.python_version(),
-        "libraries": {name: version(name) for name in LIBRARIES},
-        "store": workspace.store.place,
-        "warehouse": str(warehouse.path),
-        "warehouse_bytes": warehouse.path.stat().st_size if warehouse.path and warehouse.path.exists() else 0,
-        "free_bytes": usage.free,
-        "inbox": waiting,
-        "inbox_lag_s": (now - oldest).total_seconds() if oldest else 0,
-        "log_seq": logged,
-        "loaded_seq": warehouse.watermark(WATERMARK),
-        "dirty": _number(cursor, "SELECT count(*) FROM dirty"),
-        "due": _number(cursor, f"SELECT count(*) FROM states WHERE changes_at <= TIMESTAMP '{now}'"),
-        "last_tick": format_instant(ticked) if ticked else None,
-        "profiles": _number(cursor, "SELECT count(*) FROM profiles"),
-        "events": _number(cursor, "SELECT count(*) FROM tracks"),
-        "server": (workspace.server() or {}).get("address"),
-    }
+    lag_s = (now - oldest).total_seconds() if oldest else 0.0
+    events = _number(cursor, "SELECT count(*) FROM tracks")
+    free = shutil.disk_usage(workspace.folder).free
     sending, wrong = sending_status(workspace, now)
-    return figures | {"sending": sending, "findings": _findings(figures, now, ticked) + wrong}
+    return Diagnosis(
+        keepers=__version__,
+        python=platform.python_version(),
+        libraries={name: version(name) for name in LIBRARIES},
+        store=workspace.store.place,
+        warehouse=str(warehouse.path),
+        warehouse_bytes=warehouse.path.stat().st_size if warehouse.path and warehouse.path.exists() else 0,
+        free_bytes=free,
+        inbox=waiting,
+        inbox_lag_s=lag_s,
+        log_seq=logged,
+        loaded_seq=warehouse.watermark(WATERMARK),
+        dirty=_number(cursor, "SELECT count(*) FROM dirty"),
+        due=_number(cursor, f"SELECT count(*) FROM states WHERE changes_at <= TIMESTAMP '{now}'"),
+        last_tick=ticked,
+        profiles=_number(cursor, "SELECT count(*) FROM profiles"),
+        events=events,
+        server=(workspace.server() or {}).get("address"),
+        sending=sending,
+        findings=_findings(now, ticked, free_bytes=free, waiting=waiting, lag_s=lag_s, events=events) + wrong,
+    )
 
 
-def _findings(figures: dict[str, Any], now: datetime, ticked: datetime | None) -> list[str]:
+def _findings(
+    now: datetime, ticked: datetime | None, *, free_bytes: int, waiting: int, lag_s: float, events: int
+) -> list[str]:
     notice = clock_notice()
     found = [notice] if notice else []
-    if figures["free_bytes"] < 1 << 30:
+    if free_bytes < 1 << 30:
         found.append("Less than 1 GB of disk is free. Make room: events are refused when the disk is full.")
-    if figures["inbox"] and figures["inbox_lag_s"] > 60:
+    if waiting and lag_s > 60:
         found.append("Events have waited over a minute. Start `keepers serve`, or run `keepers tick`.")
     if ticked is not None and ticked > now:
         found.append("The last tick lies in the future: ticks with the real time are refused until then.")
-    if ticked is None and figures["events"]:
+    if ticked is None and events:
         found.append("There are events but nothing was answered yet. Run `keepers tick`.")
     return found
 

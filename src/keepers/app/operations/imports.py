@@ -1,50 +1,60 @@
-"""Files in; the ledger."""
+"""Files of events and traits: imported, tried, and the ledger of what was imported."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.progress import Progress
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock
-from keepers.app.workspace.common_fields import Instant, shown
-from keepers.app.workspace.desk import WorkspaceApi
-from keepers.app.workspace.progress import Progress
 from keepers.app.workspace.workspace import Workspace
 from keepers.ingest.imports import run
-from keepers.ingest.imports.mapping import Mapping
+from keepers.ingest.imports.mapping import ImportPreview, ImportReport, Mapping
 from keepers.model.errors import UserError
 from keepers.model.moments import parse_instant
 
-_MAPPING = {
+MAPPING_EXAMPLE = {
     "profile": "customer_id",
     "event": "Order Completed",
     "time": "ordered_at",
     "properties": {"total": "amount"},
 }
+_UPLOADS = "uploads"
+FilePath = Annotated[str, Meta(description="The file's absolute path on the server's machine.", min_length=1)]
+ReceivedAt = Annotated[str, Meta(description="When the rows were received; the present when left out.", max_length=64)]
 
 
-class Rejected(Struct, frozen=True):
-    line: int
-    reason: str
-    raw: str
+class ImportFile(Struct, frozen=True, kw_only=True):
+    path: FilePath
+    mapping: Mapping
+    now: ReceivedAt | None = None
 
 
-class ImportReport(Struct, frozen=True):
-    """What an import did. The same file with the same mapping again adds nothing; an interrupted one goes on."""
-
-    rows: Annotated[int, Meta(ge=0, description="Rows of the file.")]
-    loaded: Annotated[int, Meta(ge=0, description="Rows added now.")]
-    rejected: Annotated[int, Meta(ge=0, description="Rows that cannot be used.")]
-    duplicates_skipped: Annotated[int, Meta(ge=0, description="Rows an earlier import of the same file had added.")]
-    seconds: float
-    problems: Annotated[list[Rejected], Meta(description="The first few rows that cannot be used.")]
+class PreviewImport(Struct, frozen=True, kw_only=True):
+    path: FilePath
+    mapping: Mapping
+    now: ReceivedAt | None = None
 
 
-class Imported(Struct, frozen=True):
+class ImportUpload(Struct, frozen=True, kw_only=True):
+    file: Annotated[str, Meta(description="Where the upload is kept until it is imported.")]
+    mapping: Mapping
+
+
+class ListImports(Struct, frozen=True, kw_only=True):
+    """Nothing has to be said."""
+
+
+class ImportedFile(Struct, frozen=True):
     """One file and mapping in the ledger."""
 
     file_sha256: str
@@ -53,47 +63,130 @@ class Imported(Struct, frozen=True):
     lines: Annotated[int, Meta(description="Lines taken so far.")]
     rows: int
     rejected: int
-    first_at: Instant
-    last_at: Instant
+    first_at: datetime
+    last_at: datetime
 
 
-class Ledger(Struct, frozen=True):
-    items: list[Imported]
+class ImportLedger(Struct, frozen=True):
+    items: list[ImportedFile]
 
 
-def _import(desk: WorkspaceApi, path: Path, mapping: str | None) -> ImportReport:
-    if not mapping:
-        raise UserError(
-            f"A mapping is needed, as JSON, such as {json.dumps(_MAPPING)}.", code="mapping", field="mapping"
+@use_case("GET /imports", permission="read")
+def list_imports(workspace: Workspace, actor: Actor, request: ListImports) -> ImportLedger:
+    """What was imported
+
+    The ledger: each file and mapping once, latest first. A file is known by its content.
+    """
+    rows = (
+        workspace.warehouse.cursor()
+        .execute(
+            """
+            SELECT file_sha, mapping_hash, count(*), max(last_line), sum(rows), sum(rejected),
+                   min(loaded_at), max(loaded_at)
+            FROM import_chunks
+            GROUP BY ALL
+            ORDER BY 8 DESC, 1, 2
+            LIMIT 1000
+            """
         )
+        .fetchall()
+    )
+    return ImportLedger(
+        [
+            ImportedFile(sha, mapping, chunks, lines, int(good), int(bad), first, last)
+            for sha, mapping, chunks, lines, good, bad, first, last in rows
+        ]
+    )
+
+
+@use_case(
+    "POST /imports/local", permission="manage", lock="sequenced", problems=(409, 422), is_long=True, is_local=True
+)
+def import_file(workspace: Workspace, actor: Actor, request: ImportFile, progress: Progress) -> ImportReport:
+    """Import a file of the server's machine
+
+    The same file with the same mapping again adds nothing; an interrupted import goes on.
+    """
+    workspace.ticker.load()
+    at = _received(workspace, request.now)
+    return run.run_import(workspace.store, workspace.warehouse, Path(request.path), request.mapping, at, progress)
+
+
+@use_case("POST /imports/local/preview", permission="read", problems=(422,), is_local=True)
+def preview_import(workspace: Workspace, actor: Actor, request: PreviewImport) -> ImportPreview:
+    """What importing a file of the server's machine would do
+
+    Types, sample rows and problems, judged by the file's beginning. Changes nothing.
+    """
+    zone = workspace.settings.workspace.zone
+    return run.dry_run(Path(request.path), request.mapping, zone, _received(workspace, request.now))
+
+
+@use_case(
+    "POST /imports", permission="manage", lock="sequenced", problems=(409, 413, 415, 422), is_long=True, is_upload=True
+)
+def import_upload(workspace: Workspace, actor: Actor, request: ImportUpload, progress: Progress) -> ImportReport:
+    """Import a file of events or traits
+
+    The mapping says which column is the profile, the time, and each property and trait, as `keepers import` does:
+    `profile`, `event`, `time`, `time_format`, `zone`, `properties`, `traits`, `columns`, `delimiter`. The same
+    file with the same mapping again adds nothing; an interrupted import goes on.
+    """
+    path = Path(request.file)
     try:
-        given = msgspec.json.decode(mapping, type=dict[str, Any])
-        done = desk.run("import", {"path": str(path), "mapping": given})
-    except msgspec.ValidationError as error:
-        raise UserError(f"The mapping cannot be used: {error}.", code="mapping", field="mapping") from None
-    except msgspec.DecodeError:
-        raise UserError("The mapping is not valid JSON.", code="mapping", field="mapping") from None
+        workspace.ticker.load()
+        done = run.run_import(workspace.store, workspace.warehouse, path, request.mapping, clock(), progress)
     except UserError as error:
         # Where the upload lay for a moment is nobody's business.
         said = error.message.replace(str(path), path.name)
         raise type(error)(said, code=error.code, field=error.data.get("field", "")) from None
-    return msgspec.convert({k: v for k, v in done.items() if k != "rejects_path"}, ImportReport)
+    finally:
+        remove_upload(path.parent)
+    return msgspec.structs.replace(done, rejects_path=None)
 
 
-def import_file(
-    workspace: Workspace,
-    progress: Progress,
-    path: str,
-    mapping: dict[str, Any],
-    dry_run: bool = False,
-    now: str | None = None,
-) -> Any:
-    """Imports a file of events and traits; with `dry_run` says what it would do."""
-    given = msgspec.convert(mapping, Mapping)
-    file = Path(path)
-    at = clock() if now is None else parse_instant(now, workspace.zone)
-    if dry_run:
-        return shown(run.dry_run(file, given, workspace.settings.workspace.zone, at))
-    with workspace.sequencing("keepers import") as ticker:
-        ticker.load()
-        return shown(run.run_import(workspace.store, workspace.warehouse, file, given, at, progress))
+def read_mapping(given: dict[str, Any]) -> Mapping:
+    """A mapping from plain data. Raises UserError."""
+    try:
+        return msgspec.convert(given, Mapping)
+    except msgspec.ValidationError as error:
+        raise UserError(f"The mapping cannot be used: {error}.", code="mapping", field="mapping") from None
+
+
+def parse_mapping(text: str | None) -> Mapping:
+    """A mapping from JSON. Raises UserError, also where there is none."""
+    if not text:
+        raise UserError(
+            f"A mapping is needed, as JSON, such as {json.dumps(MAPPING_EXAMPLE)}.", code="mapping", field="mapping"
+        )
+    try:
+        return read_mapping(msgspec.json.decode(text, type=dict[str, Any]))
+    except msgspec.ValidationError as error:
+        raise UserError(f"The mapping cannot be used: {error}.", code="mapping", field="mapping") from None
+    except msgspec.DecodeError:
+        raise UserError("The mapping is not valid JSON.", code="mapping", field="mapping") from None
+
+
+def make_upload_folder(workspace: Workspace) -> Path:
+    """A folder for one upload. `import_upload` removes it."""
+    folder = workspace.data_folder / _UPLOADS
+    folder.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="upload-", dir=folder))
+
+
+def remove_upload(folder: Path) -> None:
+    """Removes an upload's folder, if it is still there."""
+    if folder.is_dir():
+        shutil.rmtree(folder)
+
+
+def remove_uploads(workspace: Workspace) -> None:
+    """Removes what a server that was killed left behind. Only for the server that owns the workspace."""
+    folder = workspace.data_folder / _UPLOADS
+    if folder.is_dir():
+        for left in folder.glob("upload-*"):
+            remove_upload(left)
+
+
+def _received(workspace: Workspace, now: str | None) -> datetime:
+    return clock() if now is None else parse_instant(now, workspace.zone)

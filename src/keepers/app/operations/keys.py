@@ -7,46 +7,95 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from hmac import compare_digest
 from threading import Lock
-from typing import Any
+from typing import Annotated
 
+from msgspec import Meta, Struct
 from sqlalchemy import Connection
 
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock
-from keepers.app.workspace.progress import Progress
 from keepers.app.workspace.workspace import Workspace
-from keepers.model.moments import format_instant
 from keepers.store import keys
-from keepers.store.keys import Key, _digest, read_all
+from keepers.store.keys import Key, KeyKind, _digest, read_all
 
 
-def list_keys(workspace: Workspace, progress: Progress) -> Any:
-    """Every key, without its token."""
+class ListKeys(Struct, frozen=True, kw_only=True):
+    """Nothing has to be said."""
+
+
+class CreateKey(Struct, frozen=True, kw_only=True):
+    kind: Annotated[
+        str,
+        Meta(
+            description="`write` (public, for browsers), `server` (trusted to write) or `secret` (management).",
+            pattern="^(write|server|secret)$",
+        ),
+    ]
+    name: Annotated[str, Meta(description="What it is for; its kind when left out.", max_length=200)] = ""
+    token: Annotated[str, Meta(description="A token of your own instead of a random one.", max_length=500)] | None = (
+        None
+    )
+
+
+class RevokeKey(Struct, frozen=True, kw_only=True):
+    id: Annotated[str, Meta(description="The key's id, as the list shows it.", max_length=64)]
+
+
+class KeySummary(Struct, frozen=True):
+    """A key without its token."""
+
+    id: str
+    name: str
+    kind: KeyKind
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class KeyList(Struct, frozen=True):
+    items: list[KeySummary]
+
+
+class CreatedKey(Struct, frozen=True):
+    id: str
+    kind: KeyKind
+    name: str
+    token: Annotated[str, Meta(description="Shown this once: it cannot be read again.")]
+
+
+class RevokedKey(Struct, frozen=True):
+    revoked: Annotated[str, Meta(description="The key's id.")]
+
+
+@use_case("GET /keys", permission="read", lock="free")
+def list_keys(workspace: Workspace, actor: Actor, request: ListKeys) -> KeyList:
+    """Every key, without its token"""
     with workspace.store.read() as connection:
         found = keys.read_all(connection)
-    return [
-        {
-            "id": k.id,
-            "name": k.name,
-            "kind": k.kind,
-            "created_at": format_instant(k.created_at),
-            "revoked_at": format_instant(k.revoked_at) if k.revoked_at else None,
-        }
-        for k in found
-    ]
+    return KeyList([KeySummary(k.id, k.name, k.kind, k.created_at, k.revoked_at) for k in found])
 
 
-def create_key(workspace: Workspace, progress: Progress, kind: str, name: str, token: str | None = None) -> Any:
-    """Makes a key; its token is shown this once."""
+@use_case("POST /keys", permission="manage", lock="locked", problems=(409, 422))
+def create_key(workspace: Workspace, actor: Actor, request: CreateKey) -> CreatedKey:
+    """Make a key
+
+    Its token is shown this once. Bring a token of your own to keep a write key that is already built into apps.
+    """
+    kind: KeyKind = request.kind  # type: ignore[assignment]
     with workspace.store.begin() as connection:
-        key, made = keys.create(connection, kind, name, clock(), token)  # type: ignore[arg-type]
-    return {"id": key.id, "kind": key.kind, "name": key.name, "token": made}
+        key, token = keys.create(connection, kind, request.name or kind, clock(), request.token)
+    return CreatedKey(key.id, key.kind, key.name, token)
 
 
-def revoke_key(workspace: Workspace, progress: Progress, id: str) -> Any:
-    """Makes a key useless from now on."""
+@use_case("POST /keys/{id}/revoke", permission="manage", lock="locked", problems=(404,))
+def revoke_key(workspace: Workspace, actor: Actor, request: RevokeKey) -> RevokedKey:
+    """Make a key useless from now on
+
+    Servers notice within seconds. It stays in the list.
+    """
     with workspace.store.begin() as connection:
-        keys.revoke(connection, id, clock())
-    return {"revoked": id}
+        keys.revoke(connection, request.id, clock())
+    return RevokedKey(request.id)
 
 
 class KeyRing:

@@ -1,72 +1,91 @@
-"""Commands for whoever runs a workspace: apply, keys, un-merge, rebuild, doctor."""
+"""Upkeep of a workspace: tick, backfill, rebuild, un-merge."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
-import msgspec
+from msgspec import Meta, Struct
 
 from keepers.app.tick import Ticked, until_idle
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.common_fields import ProfileName
+from keepers.app.use_cases.progress import Progress
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock
-from keepers.app.workspace.progress import Progress
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.backfill import backfill as run_backfill
+from keepers.evaluation.evaluate import Evaluated
 from keepers.ingest.identify import unmerge as run_unmerge
-from keepers.journeys.version_change import How
-from keepers.model.moments import format_instant, parse_instant
-from keepers.orchestration.run_control import publish
-from keepers.playbook.apply import apply_playbook
-from keepers.playbook.load import Playbook
-from keepers.playbook.plan import proposed_fit
+from keepers.model.moments import parse_instant
 from keepers.warehouse.rebuild import rebuild as run_rebuild
 
 
-def apply_and_publish(workspace: Workspace, playbook: Playbook, running: How = "finish") -> dict[str, Any]:
-    """Applies a checked playbook, with the rhythm's figures revised when a month has gone by.
+class RunTick(Struct, frozen=True, kw_only=True):
+    now: (
+        Annotated[
+            str, Meta(description="Work off what is there up to this moment; the present when left out.", max_length=64)
+        ]
+        | None
+    ) = None
+    until_idle: Annotated[bool, Meta(description="Repeat until nothing is left to do.")] = False
 
-    `running` says what becomes of runs on older versions of the journeys that changed.
+
+class RunBackfill(Struct, frozen=True, kw_only=True):
+    """Nothing has to be said."""
+
+
+class RunRebuild(Struct, frozen=True, kw_only=True):
+    """Nothing has to be said."""
+
+
+class UnmergeProfile(Struct, frozen=True, kw_only=True):
+    id: ProfileName
+
+
+class Rebuilt(Struct, frozen=True):
+    rebuilt: bool
+
+
+class Unmerged(Struct, frozen=True):
+    restored: Annotated[int, Meta(description="Keepers' number of the profile it had been merged into.")]
+
+
+@use_case("POST /tick", permission="manage", lock="sequenced", tag="maintenance", problems=(409, 422), is_long=True)
+def tick(workspace: Workspace, actor: Actor, request: RunTick, progress: Progress) -> Ticked:
+    """Work off what has arrived and what is due
+
+    A server ticks by itself; this is for servers that were started without ticks, and for tests.
     """
-    now = clock()
-    fit = proposed_fit(workspace.in_force(), playbook, workspace.answerer, workspace.now())
-    with workspace.sequencing("keepers apply"):
-        done = apply_playbook(workspace.store, playbook, now, fit, workspace.zone)
-        live = workspace.in_force()
-        journeys = [c.key.removeprefix("journey/") for c in done if c.key.startswith("journey/") and c.action != "add"]
-        moved = {name: publish(workspace.store, live, workspace.zone, name, running, now) for name in journeys}
-    return {
-        "applied": [{"key": c.key, "action": c.action} for c in done],
-        "fit": msgspec.to_builtins(fit) if fit is not None else None,
-        "runs": {name: number for name, number in moved.items() if number},
-    }
+    at = clock() if request.now is None else parse_instant(request.now, workspace.zone)
+    if request.until_idle:
+        return until_idle(workspace.ticker, at, progress)
+    return workspace.ticker.tick(at, progress)
 
 
-def unmerge(workspace: Workspace, progress: Progress, name: str) -> Any:
-    """Takes a merge back: the profile that was merged into another stands for itself again."""
-    with workspace.sequencing("keepers unmerge") as ticker:
-        restored = run_unmerge(workspace.store, workspace.find_profile(name), clock())
-        ticker.load()
-    return {"restored": restored}
+@use_case("POST /backfill", permission="manage", lock="sequenced", tag="maintenance", problems=(409,), is_long=True)
+def backfill(workspace: Workspace, actor: Actor, request: RunBackfill, progress: Progress) -> Evaluated:
+    """Work out history
+
+    Who was in which stage when, since the first event, for everything in force, up to the last tick.
+    """
+    workspace.ticker.tick(workspace.now(), progress)
+    return run_backfill(workspace.answerer, workspace.standing(), workspace.now(), progress)
 
 
-def rebuild(workspace: Workspace, progress: Progress) -> Any:
-    """Makes every typed table anew from the record, sorted by profile."""
-    with workspace.sequencing("keepers rebuild") as ticker:
-        ticker.load()
-        run_rebuild(workspace.warehouse, progress)
-    return {"rebuilt": True}
+@use_case("POST /rebuild", permission="manage", lock="sequenced", tag="maintenance", problems=(409,), is_long=True)
+def rebuild(workspace: Workspace, actor: Actor, request: RunRebuild, progress: Progress) -> Rebuilt:
+    """Make every typed table anew from the record, sorted by profile"""
+    workspace.ticker.load()
+    run_rebuild(workspace.warehouse, progress)
+    return Rebuilt(True)
 
 
-def tick(workspace: Workspace, progress: Progress, now: str | None = None, idle: bool = False) -> Any:
-    """Works off what is there, up to `now` (the present unless told)."""
-    at = clock() if now is None else parse_instant(now, workspace.zone)
-    with workspace.sequencing("keepers tick") as ticker:
-        done: Ticked = until_idle(ticker, at, progress) if idle else ticker.tick(at, progress)
-    return msgspec.to_builtins(done) | {"now": format_instant(done.now)}
+@use_case("POST /profiles/{id}/unmerge", permission="manage", lock="sequenced", tag="maintenance", problems=(404, 409))
+def unmerge(workspace: Workspace, actor: Actor, request: UnmergeProfile) -> Unmerged:
+    """Take a merge of two profiles back
 
-
-def backfill(workspace: Workspace, progress: Progress) -> Any:
-    """Works history out for everything in force, up to the last tick."""
-    with workspace.sequencing("keepers backfill") as ticker:
-        ticker.tick(workspace.now(), progress)
-        done = run_backfill(workspace.answerer, workspace.standing(), workspace.now(), progress)
-    return msgspec.to_builtins(done)
+    The profile that was merged into another stands for itself again.
+    """
+    restored = run_unmerge(workspace.store, workspace.find_profile(request.id), clock())
+    workspace.ticker.load()
+    return Unmerged(restored)

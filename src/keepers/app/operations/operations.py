@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from keepers.app.workspace import wire_format
-from keepers.app.workspace.actor import Actor
+from keepers.app.use_cases import wire_format
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.use_case import UseCase, use_case
 from keepers.app.workspace.clock import clock
-from keepers.app.workspace.use_case import UseCase, use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import ConflictError, KeepersError, NotFoundError, UserError
 

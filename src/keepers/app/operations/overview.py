@@ -1,52 +1,39 @@
-"""Figures of the status page."""
+"""What the status page shows: health, and one lifecycle with its stages over time and its latest moves."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from keepers.app.customers.lifecycles import StageSummary, stages_of
 from keepers.app.operations.health import Health, health_of
-from keepers.app.workspace.common_fields import shown_instant
-from keepers.app.workspace.desk import WorkspaceApi
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.common_fields import AskedLocale
+from keepers.app.use_cases.use_case import use_case
+from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.definitions import Lifecycle
 from keepers.model.texts import text_in
 from keepers.reports import moves as measure_moves
 from keepers.reports import stages as measure_stages
 
 MOVES_SHOWN = 12
-
-
 MOVES_WITHIN = timedelta(days=7)
-
-
 POINTS = 78
-
-
 _LONGEST = timedelta(weeks=78)
 
 
-class Named(Struct, frozen=True):
+class ReadOverview(Struct, frozen=True, kw_only=True):
+    lifecycle: Annotated[str, Meta(description="The lifecycle to show; else the first one.", max_length=200)] | None = (
+        None
+    )
+    locale: AskedLocale = "en"
+
+
+class LifecycleName(Struct, frozen=True):
     id: str
     name: str
-
-
-class StageNow(Struct, frozen=True):
-    id: str
-    name: str
-    profiles: int
-
-
-class Point(Struct, frozen=True):
-    at: str
-    profiles: tuple[int, ...]
-
-
-class Latest(Struct, frozen=True):
-    profile: str
-    source: int
-    target: int
-    at: str
 
 
 class StageMove(Struct, frozen=True):
@@ -55,71 +42,78 @@ class StageMove(Struct, frozen=True):
     profiles: int
 
 
-class Shown(Struct, frozen=True):
-    """One lifecycle as the page draws it. Stages are named by their place in `stages`, from 0; -1 is none."""
+class LatestMove(Struct, frozen=True):
+    profile: Annotated[str, Meta(description="`#` and Keepers' number.")]
+    source: int
+    target: int
+    at: datetime
+
+
+class LifecycleOverview(Struct, frozen=True):
+    """One lifecycle in figures. In moves, stages are named by their place in `stages`, from 0; -1 is none."""
 
     id: str
     name: str
     of: str
-    stages: tuple[StageNow, ...]
-    history: tuple[Point, ...]
-    moves: tuple[StageMove, ...]
-    latest: tuple[Latest, ...]
-    moves_since: str
+    stages: list[StageSummary]
+    history: list[measure_stages.Point]
+    moves: list[StageMove]
+    latest: list[LatestMove]
+    moves_since: datetime
 
 
 class Overview(Struct, frozen=True):
+    """How the workspace does, in a page's worth of figures."""
+
     workspace: str
-    as_of: str
+    as_of: datetime
     health: Health
-    lifecycles: tuple[Named, ...]
-    shown: Shown | None
+    lifecycles: list[LifecycleName]
+    shown: LifecycleOverview | None
 
 
-def status_of(desk: WorkspaceApi, name: str | None, locale: str) -> Overview:
-    """What the page shows. Blocks. Raises NotFoundError for a lifecycle that is not in force."""
-    standing = desk.standing()
+@use_case("GET /overview", permission="read", tag="health", problems=(404,))
+def read_overview(workspace: Workspace, actor: Actor, request: ReadOverview) -> Overview:
+    """What the status page shows
+
+    Health, and one lifecycle as the last tick left it: its stages, their history and the latest moves.
+    """
+    standing = workspace.standing()
     known = sorted(standing.definitions.lifecycles.values(), key=lambda x: (x.phases_of is not None, x.id))
     lifecycle: Lifecycle | None = None
-    if name is not None:
-        lifecycle = measure_stages.find_lifecycle(standing, name)
+    if request.lifecycle is not None:
+        lifecycle = measure_stages.find_lifecycle(standing, request.lifecycle)
     elif known:
         lifecycle = known[0]
-    now = desk.now()
-    drawn = _drawn(desk, lifecycle, now, locale) if lifecycle is not None else None
-    listed = tuple(Named(x.id, text_in(x.name, locale) or x.id) for x in known)
-    return Overview(desk.name, shown_instant(now) or "", health_of(desk), listed, drawn)
+    now = workspace.now()
+    shown = _lifecycle(workspace, lifecycle, now, request.locale) if lifecycle is not None else None
+    listed = [LifecycleName(x.id, text_in(x.name, request.locale) or x.id) for x in known]
+    return Overview(workspace.settings.workspace.name, now, health_of(workspace), listed, shown)
 
 
-def _drawn(desk: WorkspaceApi, lifecycle: Lifecycle, now: datetime, locale: str) -> Shown:
-    answerer, standing = desk.answerer, desk.standing()
-    names = [text_in(s.name, locale) or s.id for s in lifecycle.stages]
-    counts = measure_stages.current(answerer, standing, lifecycle)
-    places = {s.id: n for n, s in enumerate(lifecycle.stages)} | {"": -1}
+def _lifecycle(workspace: Workspace, lifecycle: Lifecycle, now: datetime, locale: str) -> LifecycleOverview:
+    answerer, standing = workspace.answerer, workspace.standing()
+    places: dict[str | None, int] = {s.id: n for n, s in enumerate(lifecycle.stages)} | {None: -1}
     since = now - MOVES_WITHIN
     recorded = measure_moves.recorded(answerer, standing, lifecycle, since, now, MOVES_SHOWN)
-    return Shown(
+    return LifecycleOverview(
         lifecycle.id,
         text_in(lifecycle.name, locale) or lifecycle.id,
         lifecycle.of,
-        tuple(StageNow(c.stage, name, c.profiles) for c, name in zip(counts, names, strict=True)),
-        _history(desk, lifecycle, now),
-        tuple(StageMove(places[m.source], places[m.target], m.profiles) for m in recorded.counts),
-        tuple(
-            Latest(m.profile, places[m.source], places[m.target], shown_instant(m.at) or "") for m in recorded.latest
-        ),
-        shown_instant(since) or "",
+        stages_of(measure_stages.current(answerer, standing, lifecycle), locale),
+        _history(workspace, lifecycle, now),
+        [StageMove(places[m.source], places[m.target], m.profiles) for m in recorded.counts],
+        [LatestMove(m.profile, places[m.source], places[m.target], m.at) for m in recorded.latest],
+        since,
     )
 
 
-def _history(desk: WorkspaceApi, lifecycle: Lifecycle, now: datetime) -> tuple[Point, ...]:
+def _history(workspace: Workspace, lifecycle: Lifecycle, now: datetime) -> list[measure_stages.Point]:
     """At most `POINTS` points since the first move, a year and a half back at the most."""
-    first = measure_stages.first_change(desk.answerer, desk.standing(), lifecycle)
+    answerer, standing = workspace.answerer, workspace.standing()
+    first = measure_stages.first_change(answerer, standing, lifecycle)
     if first is None or first >= now:
-        return ()
+        return []
     begin = max(first, now - _LONGEST)
     step = max((now - begin) / POINTS, timedelta(minutes=1))
-    found = measure_stages.history(
-        desk.answerer, desk.standing(), lifecycle, begin, now, f"{int(step.total_seconds())} seconds"
-    )
-    return tuple(Point(shown_instant(p.at) or "", p.profiles) for p in found)
+    return measure_stages.history(answerer, standing, lifecycle, begin, now, f"{int(step.total_seconds())} seconds")

@@ -1,29 +1,34 @@
-"""Definitions, check, plan, apply, templates."""
+"""The playbook: what is in force, check, plan, apply."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, cast, get_args
+from collections.abc import Iterable
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from keepers.app.messaging.sending_status import company_remarks
-from keepers.app.operations import maintenance
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.common_fields import AskedLocale, Now, moment
+from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock
-from keepers.app.workspace.common_fields import Instant, moment, shown
-from keepers.app.workspace.progress import Progress
 from keepers.app.workspace.workspace import Workspace
+from keepers.i18n.problems import problem_text
 from keepers.journeys.version_change import How
-from keepers.model.errors import DefinitionError, UserError
-from keepers.model.texts import text_in
+from keepers.model.errors import NotFoundError
+from keepers.orchestration.run_control import publish
 from keepers.playbook import files as playbook_files
+from keepers.playbook.apply import apply_playbook as apply_definitions
 from keepers.playbook.check import Finding, check
-from keepers.playbook.load import Playbook, PlaybookErrors, load
-from keepers.playbook.plan import make_plan
-from keepers.playbook.shipped import lifecycles
-from keepers.playbook.shipped.journeys import starters as shipped_starters
+from keepers.playbook.load import Playbook, PlaybookErrors
+from keepers.playbook.plan import DefinitionChange, Flow, make_plan, proposed_figures
+from keepers.scores.rhythm import Fit
 from keepers.store import definitions as store_definitions
 from keepers.store.journeys import runs
+from keepers.warehouse.currencies import currencies_seen
 
 DefinitionKind = Literal[
     "event",
@@ -38,13 +43,68 @@ DefinitionKind = Literal[
     "journey",
     "broadcast",
 ]
+_EXAMPLE = "segments:\n  - id: regulars\n    name: Regulars\n    who: {did: Order Completed, count: {gte: 5}}\n"
+FilesByName = Annotated[
+    dict[str, str | None],
+    Meta(
+        description=f"Name (`vip.yaml`, no folders) → YAML text; null takes the file away. At most "
+        f"{playbook_files.MOST_FILES}. Files that are not named stay as they are."
+    ),
+]
+
+
+class PlaybookFiles(Struct, frozen=True, forbid_unknown_fields=True):
+    """The playbook folder is the truth: what is applied is what is in it, these files included."""
+
+    files: FilesByName = {}
+
+
+class ListDefinitions(Struct, frozen=True, kw_only=True):
+    kind: Annotated[DefinitionKind | None, Meta(description="Of this kind alone.")] = None
+
+
+class ReadDefinition(Struct, frozen=True, kw_only=True):
+    kind: Annotated[DefinitionKind, Meta(description="The kind.", examples=["lifecycle"])]
+    id: Annotated[str, Meta(description="The definition's id.", examples=["value"])]
+
+
+class CheckPlaybook(Struct, frozen=True, kw_only=True):
+    """The playbook folder, with the files sent in place of those there."""
+
+    files: FilesByName = {}
+    locale: AskedLocale = "en"
+
+
+class PlanPlaybook(Struct, frozen=True, kw_only=True):
+    playbook: Annotated[
+        PlaybookFiles,
+        Meta(
+            description="The playbook folder is the truth: what is applied is what is in it, these files included.",
+            examples=[{"files": {"regulars.yaml": _EXAMPLE}}, {"files": {}}],
+        ),
+    ] = PlaybookFiles()
+    now: Now = None
+
+
+class ApplyPlaybook(Struct, frozen=True, kw_only=True):
+    """The playbook folder is the truth: what is applied is what is in it, these files included."""
+
+    files: FilesByName = {}
+    running: Annotated[
+        str,
+        Meta(
+            description="What becomes of customers in older versions of changed journeys: they `finish` on theirs, "
+            "`move` to the new one step for step, or `exit`.",
+            pattern="^(finish|move|exit)$",
+        ),
+    ] = "finish"
 
 
 class DefinitionSummary(Struct, frozen=True):
     kind: DefinitionKind
     id: str
     version: Annotated[int, Meta(ge=1)]
-    applied_at: Instant
+    applied_at: datetime
     body: Annotated[Any, Meta(description="The definition, as plain data.")]
 
 
@@ -52,9 +112,9 @@ class DefinitionList(Struct, frozen=True):
     items: list[DefinitionSummary]
 
 
-class Version(Struct, frozen=True):
+class DefinitionVersion(Struct, frozen=True):
     version: Annotated[int, Meta(ge=1)]
-    applied_at: Instant
+    applied_at: datetime
     is_active: bool
     body: Any
 
@@ -64,159 +124,150 @@ class DefinitionVersions(Struct, frozen=True):
 
     kind: DefinitionKind
     id: str
-    versions: list[Version]
+    versions: list[DefinitionVersion]
 
 
-class PlaybookFiles(Struct, frozen=True, forbid_unknown_fields=True):
-    """Files of the playbook folder, by name. Files that are not named stay as they are."""
+class PlaybookFinding(Struct, frozen=True):
+    """One thing that is wrong with the playbook, and where."""
 
-    files: dict[str, str | None] = {}
-
-
-class PlannedChange(Struct, frozen=True):
-    key: Annotated[str, Meta(description="Such as `segment/vip`.")]
-    action: Literal["add", "change", "remove"]
+    level: Literal["error", "warning"]
     file: str
     line: int | None
-    answers_change: Annotated[bool, Meta(description="False for an edit of names and texts alone.")]
+    field: Annotated[str, Meta(description="Such as `segment/vip.who`.")]
+    message: Annotated[str, Meta(description="What is wrong and the remedy, in the language asked for.")]
+    code: Annotated[str, Meta(description="Stable and machine-readable.")]
 
 
-class Flow(Struct, frozen=True):
-    """A segment (stage `in`) or one stage: how many are in it, would be, would come and go."""
+class CheckedPlaybook(Struct, frozen=True):
+    """Every finding. Errors keep a playbook from being applied, warnings do not."""
 
-    definition: str
-    stage: str
-    before: int
-    after: int
-    enter: int
-    leave: int
+    errors: Annotated[int, Meta(ge=0)]
+    warnings: Annotated[int, Meta(ge=0)]
+    findings: list[PlaybookFinding]
+    definitions: Annotated[int, Meta(ge=0, description="How many there are; 0 when the files cannot be read.")]
 
 
-class Plan(Struct, frozen=True):
-    now: Instant
-    changes: list[PlannedChange]
-    flows: list[Flow]
+class PlaybookPlan(Struct, frozen=True):
+    now: datetime
+    changes: tuple[DefinitionChange, ...]
+    flows: tuple[Flow, ...]
     refits_rhythm: Annotated[bool, Meta(description="Whether the rhythm's figures would be revised.")]
+    fit: Annotated[Fit | None, Meta(description="The revised figures.")]
+    runs: Annotated[
+        dict[str, int], Meta(description="Journeys that would change, with how many customers are in each.")
+    ]
 
 
 class AppliedChange(Struct, frozen=True):
-    key: str
+    key: Annotated[str, Meta(description="Such as `segment/vip`.")]
     action: Literal["add", "change", "remove"]
 
 
-class Applied(Struct, frozen=True):
+class AppliedPlaybook(Struct, frozen=True):
     applied: list[AppliedChange]
+    fit: Annotated[Fit | None, Meta(description="The rhythm's figures, where they were revised and frozen.")]
+    runs: Annotated[dict[str, int], Meta(description="Changed journeys, with how many runs were moved or ended.")]
     files: Annotated[list[str], Meta(description="Playbook files that were written or taken away.")]
 
 
-def _files(data: Any) -> playbook_files.Files:
+@use_case("GET /definitions", permission="read")
+def list_definitions(workspace: Workspace, actor: Actor, request: ListDefinitions) -> DefinitionList:
+    """What is in force"""
+    with workspace.store.read() as connection:
+        found = store_definitions.active(connection, request.kind)
+    return DefinitionList(
+        [
+            DefinitionSummary(d.kind, d.id, d.version, d.applied_at, msgspec.json.decode(d.body))  # type: ignore[arg-type]
+            for d in found
+            if d.kind != "fit"
+        ]
+    )
+
+
+@use_case("GET /definitions/{kind}/{id}", permission="read", problems=(404,))
+def read_definition(workspace: Workspace, actor: Actor, request: ReadDefinition) -> DefinitionVersions:
+    """Every version of one definition"""
+    with workspace.store.read() as connection:
+        found = store_definitions.versions(connection, request.kind, request.id)
+    if not found:
+        raise NotFoundError(f"There never was a {request.kind} “{request.id}”.")
+    listed = [DefinitionVersion(d.version, d.applied_at, d.active, msgspec.json.decode(d.body)) for d in found]
+    return DefinitionVersions(request.kind, request.id, listed)
+
+
+@use_case("POST /definitions/check", permission="read", problems=(422,))
+def check_playbook(workspace: Workspace, actor: Actor, request: CheckPlaybook) -> CheckedPlaybook:
+    """Every finding about the playbook's files
+
+    Mistakes, names that lead nowhere, stages nobody can reach. Changes nothing.
+    """
     try:
-        return msgspec.convert(data, PlaybookFiles).files
-    except msgspec.ValidationError as error:
-        raise UserError(f"The body cannot be used: {error}.", code="body", field="files") from None
-
-
-def _kind(found: store_definitions.AppliedVersion) -> DefinitionKind:
-    return found.kind  # type: ignore[return-value]
-
-
-def check_playbook(workspace: Workspace, progress: Progress) -> Any:
-    """Every finding about the playbook's files."""
-    try:
-        playbook = load(workspace.playbook_folder, workspace.zone)
+        playbook = playbook_files.tried(workspace.playbook_folder, workspace.zone, request.files)
     except PlaybookErrors as wrong:
-        return {
-            "errors": len(wrong.errors),
-            "warnings": 0,
-            "findings": [
-                {"level": "error", "file": e.file, "line": e.line, "field": e.field, "message": e.reason}
-                for e in wrong.errors
-            ],
-        }
-    found = check(playbook, workspace.warehouse.schema(clock()))
+        unreadable = [
+            PlaybookFinding("error", e.file, e.line, e.field, problem_text(e.said, request.locale), e.code)
+            for e in wrong.errors
+        ]
+        return CheckedPlaybook(len(unreadable), 0, unreadable, 0)
+    currencies = partial(currencies_seen, workspace.warehouse)
+    found = check(playbook, workspace.warehouse.schema(clock()), currencies)
     remarks = company_remarks(workspace.settings, playbook)
     found += [Finding("warning", "keepers.toml", None, field, sentence) for field, sentence in remarks]
     errors = sum(f.level == "error" for f in found)
-    return {
-        "errors": errors,
-        "warnings": len(found) - errors,
-        "findings": [msgspec.to_builtins(f) for f in found],
-        "definitions": len(playbook.bodies),
-    }
+    listed = [
+        PlaybookFinding(f.level, f.file, f.line, f.field, f.sentence.in_locale(request.locale), f.sentence.inner.code)
+        for f in found
+    ]
+    return CheckedPlaybook(errors, len(found) - errors, listed, len(playbook.bodies))
 
 
-def wanted_playbook(workspace: Workspace) -> Playbook:
-    """The playbook's files, refused when anything is wrong with them."""
-    playbook = load(workspace.playbook_folder, workspace.zone)
-    wrong = [f for f in check(playbook) if f.level == "error"]
-    if wrong:
-        raise PlaybookErrors([DefinitionError(f.message, field=f.field, file=f.file, line=f.line) for f in wrong])
-    return playbook
+@use_case("POST /definitions/plan", permission="read", problems=(422,), body="playbook")
+def plan_playbook(workspace: Workspace, actor: Actor, request: PlanPlaybook) -> PlaybookPlan:
+    """What applying would change, with the numbers
+
+    Reads the playbook folder, with the files sent in place of those there. Changes nothing.
+    """
+    # As of one moment: a tick meanwhile changes none of the figures, so nothing has to wait for this.
+    at = moment(workspace, request.now)
+    wanted = playbook_files.checked(workspace.playbook_folder, workspace.zone, request.playbook.files)
+    found = make_plan(workspace.in_force(), wanted, workspace.answerer, at)
+    active = _active_runs(workspace, (c.key for c in found.changes))
+    fit = found.figures.get("rhythm")
+    return PlaybookPlan(found.now, found.changes, found.flows, fit is not None, fit, active)
 
 
-def plan(workspace: Workspace, progress: Progress, now: str | None = None) -> Any:
-    """What applying the playbook would change, with the numbers."""
-    at = moment(workspace, now)
-    workspace.ticker.load()
+@use_case("POST /definitions/apply", permission="manage", lock="sequenced", problems=(409, 422))
+def apply_playbook(workspace: Workspace, actor: Actor, request: ApplyPlaybook) -> AppliedPlaybook:
+    """Make the playbook the one in force
+
+    Writes the files sent into the playbook folder, all of them or none, and applies the folder. What is applied takes
+    part in the next tick, without a restart. Scores' figures are revised when it is time to.
+    """
+    wanted = playbook_files.checked(workspace.playbook_folder, workspace.zone, request.files)
+    with playbook_files.written(workspace.playbook_folder, request.files):
+        return _apply(workspace, wanted, request.running, sorted(request.files))  # type: ignore[arg-type]
+
+
+def _apply(workspace: Workspace, playbook: Playbook, running: How, files: list[str]) -> AppliedPlaybook:
+    """`running` says what becomes of runs on older versions of the journeys that changed."""
+    now = clock()
+    figures = proposed_figures(workspace.in_force(), playbook, workspace.answerer, workspace.now())
+    done = apply_definitions(workspace.store, playbook, now, figures, workspace.zone)
     live = workspace.in_force()
-    found = make_plan(live, wanted_playbook(workspace), workspace.answerer, at)
-    changed = [c.key.removeprefix("journey/") for c in found.changes if c.key.startswith("journey/")]
-    return shown(found) | {"runs": active_runs(workspace, changed)}
+    journeys = _journeys(c.key for c in done if c.action != "add")
+    moved = {name: publish(workspace.store, live, workspace.zone, name, running, now) for name in journeys}
+    changes = [AppliedChange(c.key, c.action) for c in done]
+    return AppliedPlaybook(
+        changes, figures.get("rhythm"), {name: number for name, number in moved.items() if number}, files
+    )
 
 
-def apply(workspace: Workspace, progress: Progress, running: str = "finish") -> Any:
-    """Makes the playbook the one in force; takes part in the next tick. `running`: finish, move or exit."""
-    if running not in get_args(How):
-        raise UserError(f"“{running}” is no choice for runs on older versions: finish, move or exit.", code="running")
-    return maintenance.apply_and_publish(workspace, wanted_playbook(workspace), cast(How, running))
-
-
-def active_runs(workspace: Workspace, journeys: list[str]) -> dict[str, int]:
-    """How many customers are in each of some journeys: whom an edit touches."""
+def _active_runs(workspace: Workspace, keys: Iterable[str]) -> dict[str, int]:
+    """How many customers are in each of the journeys among some definitions: whom an edit touches."""
     with workspace.store.read() as connection:
-        counted = {name: runs.counts(connection, name).active for name in journeys}
+        counted = {name: runs.counts(connection, name).active for name in _journeys(keys)}
     return {name: number for name, number in counted.items() if number}
 
 
-def templates(workspace: Workspace | None, progress: Progress, locale: str = "en") -> Any:
-    """Lifecycle templates: stages, and which words they use; in a workspace also what can't be seen yet."""
-    schema = workspace.warehouse.schema(clock()) if workspace is not None else None
-    playbook: Playbook | None = None
-    if workspace is not None:
-        try:
-            playbook = load(workspace.playbook_folder, workspace.zone)
-        except PlaybookErrors:
-            playbook = None
-    found = []
-    for template in lifecycles.templates().values():
-        blind = lifecycles.blind_words(template, schema, playbook) if schema is not None and schema.events else []
-        found.append(
-            {
-                "id": template.id,
-                "name": text_in(template.name, locale),
-                "description": text_in(template.description, locale),
-                "stages": [
-                    {"id": s.id, "name": text_in(s.name, locale)}
-                    for s in lifecycles.shipped().lifecycles[template.id].stages
-                ],
-                "words": msgspec.to_builtins(template.words),
-                "cannot_see": [
-                    {"word": b.word, "map_one_of": list(b.events), "stages": list(b.stages), "empty": list(b.empty)}
-                    for b in blind
-                ],
-            }
-        )
-    return found
-
-
-def starters(locale: str = "en") -> list[dict[str, Any]]:
-    """Starter journeys: what each does, and the words and segments it asks about."""
-    return [
-        {
-            "id": one.id,
-            "name": text_in(one.name, locale),
-            "description": text_in(one.description, locale),
-            "needs": sorted(one.needs),
-        }
-        for one in shipped_starters().values()
-    ]
+def _journeys(keys: Iterable[str]) -> list[str]:
+    return [key.removeprefix("journey/") for key in keys if key.startswith("journey/")]

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from keepers.app.public.desk import PublicWorkspace
 from keepers.app.public.identify_visitor import known
-from keepers.app.workspace.common_fields import shown_instant
+from keepers.app.public.public_workspace import PublicWorkspace
+from keepers.app.use_cases.common_fields import shown_instant
 from keepers.model.errors import NotFoundError, UserError
 from keepers.model.fields import is_web
 from keepers.store.messages import in_app

@@ -8,15 +8,44 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.channels.registry import CHANNELS
 from keepers.contact.addresses import address_of, country_of
+from keepers.model.channels import describe_channel
 from keepers.model.consent import Topic, address_hash
 from keepers.model.errors import NotFoundError
 from keepers.model.identity import LOCALE_TRAITS
 from keepers.model.texts import text_in
+from keepers.render.links import PATHS, Confirm, OfMessage, Preferences, Purpose
 from keepers.store.messages import messages
 from keepers.store.messages.messages import MessageRow
 from keepers.store.profiles import profiles
+
+
+def link_path(purpose: Purpose) -> str:
+    """Where a kind of link lies under the public address; the token follows."""
+    return PATHS[purpose]
+
+
+def message_key(workspace: PublicWorkspace, purpose: Purpose, token: str) -> str:
+    """The key of the message a link was sent in. Raises UserError for what is no link of ours."""
+    payload = workspace.links.read(purpose, token)
+    assert isinstance(payload, OfMessage)
+    return payload.key
+
+
+def preferences_link(workspace: PublicWorkspace, token: str) -> Preferences:
+    """Whose preferences a link opens. Raises UserError for what is no link of ours."""
+    payload = workspace.links.read("preferences", token)
+    assert isinstance(payload, Preferences)
+    return payload
+
+
+def confirmation_link(workspace: PublicWorkspace, token: str) -> Confirm:
+    """What a link confirms. Raises UserError for what is no link of ours."""
+    payload = workspace.links.read("confirm", token)
+    assert isinstance(payload, Confirm)
+    return payload
 
 
 class Holder(Struct, frozen=True):
@@ -110,6 +139,4 @@ def masked(channel: str, recipient: str) -> str:
     if "@" in recipient:
         local, _, domain = recipient.rpartition("@")
         return f"{local[:1]}•••@{domain}"
-    if channel == "sms" and len(recipient) > 7:
-        return f"{recipient[:3]}•••{recipient[-3:]}"
-    return ""
+    return describe_channel(channel).masked(recipient)

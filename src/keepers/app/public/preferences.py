@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from keepers.app.public.desk import PublicWorkspace
 from keepers.app.public.link_owner import Holder, addresses, channels_of, hashes, marketing
+from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.model.consent import ALL_TOPICS, Consent, ConsentState, Topic, left_with
 from keepers.store.events.log import SystemEvent, say
 from keepers.store.messages import message_history, messages

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from keepers.app.public.desk import PublicWorkspace
 from keepers.app.public.identify_visitor import known_or_new
+from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.model.consent import ALL_TOPICS, Consent
 from keepers.model.errors import UserError
 from keepers.model.identity import IdentityKind
@@ -103,6 +103,12 @@ def _add(desk: PublicWorkspace, kind: IdentityKind, value: str, wish: Subscribe)
             # Whoever lets a browser show notifications has agreed to them; later choices are made per topic.
             agreed = Consent(profile_id, _CHANNEL, ALL_TOPICS, "subscribed", now, _SOURCE, wish.wording)
             consents.record(connection, [agreed], now)
+
+
+def forget_browser(desk: PublicWorkspace, endpoint: str) -> None:
+    """A browser gets no more notifications. Its endpoint is a secret only it knows."""
+    with desk.store.begin() as connection:
+        push_subscriptions.remove(connection, [endpoint.replace("\0", "")])
 
 
 def _is_address(host: str) -> bool:

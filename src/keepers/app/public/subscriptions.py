@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from keepers.app.operations.keys import KeyRing
 
 if TYPE_CHECKING:
-    from keepers.app.public.desk import PublicWorkspace
+    from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.app.public.identify_visitor import anonymous_id_of, check_identifier, known, known_or_new, learn
 from keepers.app.public.rate_limit import Allowance
 from keepers.app.workspace.clock import clock
@@ -56,7 +56,7 @@ class OpenPublicDesk:
 
     def topics(self) -> Mapping[str, Topic]:
         self._workspace.sending.refresh()
-        return self._workspace.sending.decider.topics
+        return self._workspace.sending.eligibility.topics
 
     def traits(self, profile_id: int) -> Mapping[str, Any]:
         found = people(self._workspace.warehouse, [profile_id]).get(profile_id)
@@ -73,7 +73,7 @@ class OpenPublicDesk:
 
     def _name(self, wanted: Confirmation) -> str:
         """The topic as its customer reads it."""
-        topic = self._workspace.sending.decider.topics.get(wanted.topic)
+        topic = self._workspace.sending.eligibility.topics.get(wanted.topic)
         locale = wanted.locale or self._workspace.settings.sending.locale
         return (text_in(topic.name, locale) if topic is not None else "") or wanted.topic
 
@@ -85,7 +85,7 @@ class OpenPublicDesk:
                 "starter journey brings one, in contact.yaml.",
                 code="no_template",
             )
-        hashed = self._workspace.sending.decider.hash(template.channel, wanted.recipient)
+        hashed = self._workspace.sending.eligibility.hash(template.channel, wanted.recipient)
         row = MessageRow(
             key=key_of("confirmation", wanted.profile_id, wanted.topic, hashed, wanted.at.isoformat()),
             profile_id=wanted.profile_id,

@@ -6,7 +6,91 @@ A signature is made where the business knows who is logged in, from a server key
     HMAC-SHA256(key = SHA-256(server key), message = user id + "\\n" + expires)            with `expires`, Unix seconds
 
 It is sent as `signature` (with `expires` where one was signed). Revoking the server key ends all signatures made
-from it. A server may send the server key itself instead, as the user name of Basic authentication or as a bearer token.
+from it. A server may send the server key itself instead.
 """
 
 from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+
+from keepers.app.public.identify_visitor import check_identifier
+from keepers.app.public.public_workspace import PublicWorkspace
+from keepers.model.errors import UserError
+from keepers.store import keys
+from keepers.store.keys import Key
+from keepers.store.schema.core import EPOCH
+
+
+class UnprovenError(UserError):
+    """No proof, or one that counts no longer, of who asks."""
+
+    code = "unauthorized"
+
+
+class WrongProofError(UserError):
+    """A proof of something else than what is asked for."""
+
+    code = "wrong_key"
+
+
+def signature_of(server_key: str, user_id: str, expires: int | None = None) -> str:
+    """The signature a business makes for one of its users."""
+    return _signed(sha256(server_key.encode()).digest(), user_id, expires)
+
+
+def check_visitor(
+    workspace: PublicWorkspace, token: str, user_id: str, signature: str | None, expires: int | None
+) -> None:
+    """Lets the customer or the business's server pass; `token` is the key that was sent, if any.
+
+    Raises UnprovenError without proof, WrongProofError for a wrong one, UserError for an impossible user id.
+    """
+    check_identifier(user_id)
+    if "\n" in user_id:
+        # It would read like an id with an expiry behind it.
+        raise UserError("A user id of one line is needed.", code="body")
+    if signature:
+        if expires is not None and expires < (workspace.clock() - EPOCH).total_seconds():
+            raise UnprovenError("This signature has expired. Sign the user id again.")
+        if not _is_signed(_server_keys(workspace), user_id, signature, expires):
+            raise WrongProofError("The signature is not one of this user id by a server key of this workspace.")
+        return
+    key = key_of(workspace, token)
+    if key is None:
+        raise UnprovenError("Send `signature` for this user id, or authenticate with a server key.")
+    if key.kind != "server":
+        raise WrongProofError(f"This is a {key.kind} key; a server key is needed here.")
+
+
+def key_of(workspace: PublicWorkspace, token: str) -> Key | None:
+    """The key of a token; None without any. Blocks.
+
+    Raises UnprovenError for an unknown key, WrongProofError for a revoked one.
+    """
+    if not token:
+        return None
+    now = workspace.clock()
+    if workspace.keys.is_stale(now):
+        workspace.keys.refresh(now)
+    key = workspace.keys.find(token)
+    if key is None:
+        raise UnprovenError("This key is unknown.")
+    if key.revoked_at is not None:
+        raise WrongProofError("This key was revoked. Use one that is not.")
+    return key
+
+
+def _server_keys(workspace: PublicWorkspace) -> list[bytes]:
+    with workspace.store.read() as connection:
+        return [key.hash for key in keys.read_all(connection) if key.kind == "server" and key.revoked_at is None]
+
+
+def _is_signed(hashes: list[bytes], user_id: str, signature: str, expires: int | None) -> bool:
+    sent = signature.lower().encode("utf-8", "replace")
+    return any(hmac.compare_digest(sent, _signed(one, user_id, expires).encode()) for one in hashes)
+
+
+def _signed(digest: bytes, user_id: str, expires: int | None) -> str:
+    message = user_id if expires is None else f"{user_id}\n{expires}"
+    return hmac.new(digest, message.encode("utf-8", "replace"), sha256).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from keepers.app.workspace.folder import DATA, PLAYBOOK
@@ -9,16 +10,21 @@ from keepers.app.workspace.settings import FILE, initial_toml
 from keepers.model.errors import ConflictError, UserError
 from keepers.model.moments import parse_zone
 from keepers.playbook.shipped.install import install
+from keepers.playbook.shipped.journeys import install_journeys, require_starters
 
 GITIGNORE = "data/\n"
 
 
-def create(folder: Path, lifecycles: list[str], name: str | None = None, zone: str = "UTC") -> list[Path]:
-    """Makes a workspace: settings, a playbook with the chosen templates. Returns the files written.
+def create(
+    folder: Path, lifecycles: list[str], name: str | None = None, zone: str = "UTC", journeys: Sequence[str] = ()
+) -> list[Path]:
+    """Makes a workspace: settings, a playbook with the chosen templates and starter journeys.
 
-    Raises ConflictError when there is one already, UserError for an unknown template or zone.
+    Returns the files written.
+    Raises ConflictError when there is one already, UserError for an unknown template, starter journey or zone.
     """
     parse_zone(zone)
+    require_starters(journeys)
     if (folder / FILE).exists():
         raise ConflictError(f"There is a workspace at {folder} already. Choose another folder.", code="exists")
     if folder.exists() and not folder.is_dir():
@@ -31,4 +37,4 @@ def create(folder: Path, lifecycles: list[str], name: str | None = None, zone: s
         (folder / FILE).write_text(initial_toml(name or folder.name, zone), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror or error}.", code="workspace") from None
-    return [folder / FILE, folder / ".gitignore", *written]
+    return [folder / FILE, folder / ".gitignore", *written, *install_journeys(folder / PLAYBOOK, journeys)]

@@ -17,6 +17,12 @@ class FairLock:
         self._holder: int | None = None
         self._depth = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many threads wait for their turn."""
+        with self._changed:
+            return len(self._queue)
+
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Waits for this thread's turn and has it for the block."""

@@ -14,6 +14,10 @@ PLAYBOOK = "playbook"
 DATA = "data"
 
 
+LOCALE = "locale"
+"""languages of the workspace's own: <language>/LC_MESSAGES/keepers.po"""
+
+
 SERVER_FILE = "server.json"
 
 

@@ -7,10 +7,12 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from email.utils import parseaddr
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from sqlalchemy import Connection
 
 from keepers.channels.base import Channel, ChannelContext, read_settings
 from keepers.channels.email.channel import EmailChannel
@@ -25,7 +27,7 @@ from keepers.model.message import Outgoing
 from keepers.render.links import LinkSigner
 from keepers.store import definitions
 from keepers.store.messages import coupons, in_app, message_copies
-from keepers.store.messages.contact_history import Decider
+from keepers.store.messages.contact_history import StoredEligibility
 from keepers.store.messages.engagement_requests import HitRow
 from keepers.store.messages.in_app import InAppRow
 from keepers.store.messages.messages import MessageRow
@@ -43,8 +45,6 @@ _PRUNED = 1000
 log = logging.getLogger("keepers")
 PREFIX = "/e"
 """what links begin with behind the public address, as `api/public` serves them"""
-ALWAYS = ("in_app", "webhook")
-"""channels that work without settings"""
 
 
 class Sending:
@@ -58,7 +58,9 @@ class Sending:
         self.url = workspace.settings.public.url or workspace.listening_at or _own_address(workspace)
         self.links = LinkSigner(workspace.secret, f"{self.url}{PREFIX}")
         live = workspace.in_force().playbook
-        self.decider = Decider(live.contact, live.topics, workspace.secret, None if is_apart else self._contacts)
+        contacts = None if is_apart else self._contacts
+        self.eligibility = StoredEligibility(live.contact, live.topics, workspace.secret, contacts)
+        self._refreshing = Lock()
         self._version = -1
         self._counted: dict[int, int] = {}
         self._known: dict[int, Person] = {}
@@ -75,18 +77,26 @@ class Sending:
         return {"name": name, "address": chosen.address, "url": chosen.url}
 
     def refresh(self) -> None:
-        """Takes up what was applied since."""
+        """Takes up what was applied since. Returns when it is in use, whichever thread does it."""
         with self._workspace.store.read() as connection:
+            self.refresh_as_of(connection)
+
+    def refresh_as_of(self, connection: Connection) -> None:
+        """Takes up what was applied before the point that an open transaction reads at."""
+        with self._refreshing:
             version = definitions.newest_version(connection)
-        if version == self._version:
-            return
-        self._version = version
-        live = self.playbook = self._workspace.in_force().playbook
-        self.decider.rules, self.decider.topics, self.decider.coupons = live.contact, live.topics, live.coupons
-        self.letters = MessageBuilder(
-            live, self.links, self.company, locale=self._workspace.settings.sending.locale, domain=self._domain(),
-            people=None if self._is_apart else self._people,
-        )  # fmt: skip
+            if version == self._version:
+                return
+            live = self._workspace.in_force().playbook
+            letters = MessageBuilder(
+                live, self.links, self.company, locale=self._workspace.settings.sending.locale, domain=self._domain(),
+                people=None if self._is_apart else self._people,
+            )  # fmt: skip
+            self.playbook, self.letters = live, letters
+            eligibility = self.eligibility
+            eligibility.rules, eligibility.topics, eligibility.coupons = live.contact, live.topics, live.coupons
+            # Last: with it the rest is taken to be in use.
+            self._version = version
 
     def channels(self) -> dict[str, Channel]:
         """Every channel that is set up, not opened. Raises UserError for settings that cannot work."""
@@ -99,10 +109,10 @@ class Sending:
             secret=self._workspace.secret,
         )  # fmt: skip
         made: dict[str, Channel] = {}
-        for name in dict.fromkeys((*ALWAYS, *given)):
+        for name in dict.fromkeys((*(c.id for c in CHANNELS.values() if not c.needs_settings), *given)):
             kind = CHANNELS[name]
             channel = kind.make(read_settings(kind, self._with_files(given.get(name, {}))), around)
-            made[name] = EveryBrowser(channel, self._workspace.store) if name == "push" else channel
+            made[name] = EveryBrowser(channel, self._workspace.store) if kind.has_subscriptions else channel
         return made
 
     def email(self) -> EmailChannel | None:
@@ -115,17 +125,21 @@ class Sending:
         chosen = self._workspace.settings.sending
         options = Options(concurrency=chosen.concurrency, kept=timedelta(days=chosen.keep_copies_days))
         return Deliverer(
-            self._workspace.store, self.decider, self._make, self.channels(), chosen.per_second, clock, worker_id,
-            options,
+            self._workspace.store, self.eligibility, self._make, self.channels(), chosen.per_second, clock, worker_id,
+            options, self.refresh_as_of,
         )  # fmt: skip
 
     def take_news(self, now: datetime) -> int:
         """Works off what was reported of messages; how much it was."""
         self.refresh()
         self._keep_up(now)
-        decider = self.decider
         done = take_feedback(
-            self._workspace.store, decider.rules, decider.topics, self._workspace.secret, self.is_machine, now
+            self._workspace.store,
+            self.eligibility.rules,
+            self.eligibility.topics,
+            self._workspace.secret,
+            self.is_machine,
+            now,
         )
         return done.reports + done.hits
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
+from keepers.channels.registry import CHANNELS
 from keepers.model.errors import NotFoundError, UserError, nearest
 from keepers.model.event import Limits
 from keepers.model.moments import parse_instant, parse_zone
@@ -208,7 +209,7 @@ def _freely_named(environment: Mapping[str, str], data: dict[str, Any]) -> None:
     for name, value in environment.items():
         section, _, rest = name.removeprefix("KEEPERS_").lower().partition("_")
         if name.startswith("KEEPERS_") and section in FREE:
-            which = "in_app" if rest.startswith("in_app_") else rest.partition("_")[0]
+            which = next((c for c in CHANNELS if rest.startswith(f"{c}_")), rest.partition("_")[0])
             data.setdefault(section, {}).setdefault(which, {})[rest.removeprefix(f"{which}_")] = value
 
 

@@ -5,51 +5,44 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import duckdb
-from msgspec import Struct
-
-from keepers.app.tick import Ticker
-from keepers.app.workspace.actor import Actor
 from keepers.app.workspace.clock import clock, environment
-from keepers.app.workspace.definitions_cache import DefinitionsCache, Loaded
 from keepers.app.workspace.fair_lock import FairLock
-from keepers.app.workspace.folder import DATA, PLAYBOOK, SERVER_FILE
-from keepers.app.workspace.paging import cursor_secret
-from keepers.app.workspace.sending import Sending
+from keepers.app.workspace.folder import DATA, LOCALE, PLAYBOOK, SERVER_FILE
 from keepers.app.workspace.settings import Settings, load_settings
 from keepers.app.workspace.ticker_status import TickerStatus
-from keepers.broadcasts.advance import Broadcaster
-from keepers.channels.registry import CHANNELS
-from keepers.contact.addresses import AddressTraits
-from keepers.evaluation.active_queries import ActiveQueries, build
-from keepers.evaluation.evaluate import last_tick
-from keepers.evaluation.evaluator import Evaluator
-from keepers.evaluation.query_numbers import preview_numbers
+from keepers.i18n import catalogues
 from keepers.model.errors import KeepersError, NotFoundError, nearest
 from keepers.model.identity import IDENTITY_KINDS
 from keepers.model.moments import parse_zone
-from keepers.orchestration.advance import Advancer
-from keepers.orchestration.journey_index import JourneyIndex
-from keepers.orchestration.message_decisions import Checker
-from keepers.playbook.active_playbook import ActivePlaybook, definitions_of, in_force
-from keepers.playbook.plan import proposed_fit
-from keepers.scores.rhythm import Fit
-from keepers.store import keys
-from keepers.store.database import Store
-from keepers.store.messages.contact_history import Decider
-from keepers.store.migrate import upgrade
-from keepers.store.profiles import identities
-from keepers.store.secret import workspace_secret
-from keepers.store.sequencer_lock import sequencer
-from keepers.warehouse.database import Warehouse
+
+# The parts are imported where they are made: a command that a server answers needs none of them.
+if TYPE_CHECKING:
+    import duckdb
+    from msgspec import Struct
+
+    from keepers.app.tick import Ticker
+    from keepers.app.use_cases.actor import Actor
+    from keepers.app.workspace.definitions_cache import DefinitionsCache, Loaded
+    from keepers.app.workspace.sending import Sending
+    from keepers.contact.addresses import AddressTraits
+    from keepers.evaluation.active_queries import ActiveQueries
+    from keepers.evaluation.evaluator import Evaluator
+    from keepers.orchestration.advance import Advancer
+    from keepers.orchestration.journey_index import JourneyIndex
+    from keepers.orchestration.message_decisions import LiveMessageDecisions
+    from keepers.playbook.active_playbook import ActivePlaybook
+    from keepers.store.database import Store
+    from keepers.store.keys import KeyKind
+    from keepers.warehouse.database import Warehouse
 
 _NUMBER = re.compile(r"#[0-9]{1,18}")
 
@@ -75,8 +68,10 @@ class Workspace:
 
     @classmethod
     def open(cls, folder: Path) -> Workspace:
-        """Raises NotFoundError where there is none and UserError for settings that cannot be used."""
-        return cls(folder, load_settings(folder, environment()))
+        """Raises NotFoundError where there is none and UserError for settings or texts that cannot be used."""
+        workspace = cls(folder, load_settings(folder, environment()))
+        catalogues.add_folder(folder / LOCALE)
+        return workspace
 
     @property
     def zone(self) -> ZoneInfo:
@@ -92,6 +87,9 @@ class Workspace:
 
     @cached_property
     def store(self) -> Store:
+        from keepers.store.database import Store
+        from keepers.store.migrate import upgrade
+
         url = self.settings.store.url
         store = Store.open(url if "://" in url else self.folder / url)
         upgrade(store)
@@ -99,6 +97,8 @@ class Workspace:
 
     @cached_property
     def warehouse(self) -> Warehouse:
+        from keepers.warehouse.database import Warehouse
+
         path = self.folder / self.settings.warehouse.path
         path.parent.mkdir(parents=True, exist_ok=True)
         chosen = self.settings.warehouse
@@ -108,39 +108,57 @@ class Workspace:
 
     @cached_property
     def answerer(self) -> Evaluator:
+        from keepers.evaluation.evaluator import Evaluator
+
         return Evaluator(self.warehouse)
 
     @cached_property
     def definitions(self) -> DefinitionsCache:
+        from keepers.app.workspace.definitions_cache import DefinitionsCache
+
         return DefinitionsCache(self.store, self.warehouse, self._load_definitions)
 
     @cached_property
     def cursor_secret(self) -> bytes:
         """What cursors of listings are signed with."""
+        from keepers.app.use_cases.paging import cursor_secret
+
         return cursor_secret(self.store)
 
     @cached_property
     def secret(self) -> bytes:
         """What addresses are hashed and links signed with."""
+        from keepers.store.secret import workspace_secret
+
         return workspace_secret(self.store)
 
     @cached_property
     def addresses(self) -> AddressTraits:
         """Channel → the trait that holds a customer's address on it."""
-        country = str(self.settings.channels.get("sms", {}).get("country", ""))
+        from keepers.channels.registry import CHANNELS
+        from keepers.contact.addresses import AddressTraits
+
+        country = next((str(given["country"]) for given in self.settings.channels.values() if "country" in given), "")
         return AddressTraits({name: kind.address_trait for name, kind in CHANNELS.items()}, country)
 
     @cached_property
     def advancer(self) -> Advancer:
-        def checker(roster: JourneyIndex) -> Checker:
-            playbook = roster.playbook
-            decider = Decider(playbook.contact, playbook.topics, self.secret)
-            return Checker(self.store, roster, decider, self.addresses)
+        from keepers.orchestration.advance import Advancer
+        from keepers.orchestration.message_decisions import LiveMessageDecisions
+        from keepers.store.messages.contact_history import StoredEligibility
 
-        return Advancer(self.store, self.answerer, self.zone, checker, self.addresses, self.secret)
+        def message_decisions(roster: JourneyIndex) -> LiveMessageDecisions:
+            playbook = roster.playbook
+            eligibility = StoredEligibility(playbook.contact, playbook.topics, self.secret)
+            return LiveMessageDecisions(self.store, roster, eligibility, self.addresses)
+
+        return Advancer(self.store, self.answerer, self.zone, message_decisions, self.addresses, self.secret)
 
     @cached_property
     def ticker(self) -> Ticker:
+        from keepers.app.tick import Ticker
+        from keepers.broadcasts.advance import Broadcaster
+
         broadcaster = Broadcaster(self.store, self.answerer, self.addresses, self.secret)
         return Ticker(
             self.store, self.answerer, self.zone, self.advancer, broadcaster, self._take_news,
@@ -150,6 +168,8 @@ class Workspace:
     @cached_property
     def sending(self) -> Sending:
         """Channels, letters and links, for whoever sends or previews."""
+        from keepers.app.workspace.sending import Sending
+
         return Sending(self, clock)
 
     def _take_news(self, now: datetime) -> int:
@@ -160,29 +180,40 @@ class Workspace:
         return self.definitions.current()[0]
 
     def _read_in_force(self) -> ActivePlaybook:
+        from keepers.playbook.active_playbook import in_force
+
         with self.store.read() as connection:
             return in_force(connection, self.zone)
 
     def standing(self, at: datetime | None = None) -> ActiveQueries:
         """The definitions applied last as standing asks, numbered as the warehouse knows them.
 
-        While no tick has frozen the rhythm's figures yet, those are used that one at the moment `at` would freeze.
+        While no tick has frozen a score's figures yet, those are used that one at the moment `at` would freeze.
         """
-        live, queries = self.definitions.current()
-        if at is None or live.fitted_at is not None:
-            return queries
-        return self._queries(live, proposed_fit(live, live.playbook, self.answerer, at) or live.fit)
+        from keepers.playbook.plan import proposed_figures
+        from keepers.scores.registry import SCORES
 
-    def _queries(self, live: ActivePlaybook, fit: Fit) -> ActiveQueries:
-        definitions = definitions_of(live.playbook, fit)
+        live, queries = self.definitions.current()
+        if at is None or not SCORES.keys() - live.fitted_at.keys():
+            return queries
+        return self._queries(live, proposed_figures(live, live.playbook, self.answerer, at) | live.figures)
+
+    def _queries(self, live: ActivePlaybook, figures: Mapping[str, Any]) -> ActiveQueries:
+        from keepers.evaluation.active_queries import build
+        from keepers.evaluation.query_numbers import preview_numbers
+        from keepers.playbook.active_playbook import definitions_of
+
+        definitions = definitions_of(live.playbook, figures)
         return build(definitions, preview_numbers(self.warehouse, definitions))
 
     def _load_definitions(self) -> Loaded:
         live = self._read_in_force()
-        return live, self._queries(live, live.fit)
+        return live, self._queries(live, live.figures)
 
     def now(self) -> datetime:
         """The moment answers are as of when none is named: the last tick, or the present before the first."""
+        from keepers.evaluation.evaluate import last_tick
+
         return last_tick(self.warehouse) or clock()
 
     @contextmanager
@@ -205,6 +236,8 @@ class Workspace:
 
         Threads of this process still take turns by `sequencing`. Raises ConflictError when another process has it.
         """
+        from keepers.store.sequencer_lock import sequencer
+
         with sequencer(self.store, holder):
             self._is_owner = True
             try:
@@ -218,6 +251,8 @@ class Workspace:
 
         Raises KeepersError with the code `stopped` when they were.
         """
+        import duckdb
+
         cursor = self.warehouse.cursor()
         with self._running_lock:
             self._running[id(cursor)] = cursor
@@ -239,6 +274,8 @@ class Workspace:
 
     def find_profile(self, name: str) -> int:
         """A profile by user id, anonymous id, group id, or Keepers' own number as `#12`. Raises NotFoundError."""
+        from keepers.store.profiles import identities
+
         with self.store.read() as connection:
             found = next((i for k in IDENTITY_KINDS if (i := identities.find(connection, k, name)) is not None), None)
         if found is not None:
@@ -263,8 +300,10 @@ class Workspace:
             return None
         return {"address": str(found["address"]), "token": str(found["token"])}
 
-    def ensure_key(self, kind: keys.KeyKind, name: str) -> str | None:
+    def ensure_key(self, kind: KeyKind, name: str) -> str | None:
         """Makes a first key of a kind; its token, which is shown once, or None when there is one already."""
+        from keepers.store import keys
+
         with self.store.begin() as connection:
             if any(key.kind == kind and key.revoked_at is None for key in keys.read_all(connection)):
                 return None

@@ -262,5 +262,18 @@ KIND = ChannelKind(
     settings=EmailSettings,
     make=_make,
     address_trait="email",
+    event_name="Email",
+    position=1,
+    article="an",
+    parts=("subject", "preheader", "body", "text"),
+    required=("subject", "body"),
+    is_counted=True,
+    is_mail=True,
+    caps={"1d": 1, "7d": 3, "30d": 10},
+    quiet={"from": "21:00", "to": "07:00"},
+    engagement={"received": "Email Sent", "opened": "Email Opened", "clicked": "Email Link Clicked"},
+    machine_events=("Email Opened", "Email Link Clicked"),
+    # The domain and, by wide custom, the local part are read without regard to case.
+    one_inbox=str.casefold,
     docs="E-mail through an SMTP server, signed with DKIM, with one-click unsubscribe and bounce handling.",
 )

@@ -1,29 +1,32 @@
-"""`keepers consent`, `suppress` and `coupons`."""
+"""`keepers consent` and `suppress`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
-from keepers.cli.common import Folder, Json, app, give, run
-from keepers.cli.present import messages, operations
+from keepers.cli.common import Folder, Json, app, call, show
+from keepers.model.consent import ConsentState
+from keepers.model.errors import UserError, nearest
 
 Profile = Annotated[str, typer.Argument(metavar="PROFILE", help="A user id, anonymous id or group id, or #number.")]
 Channel = Annotated[str, typer.Argument(help="email, sms, chat, push, in_app or webhook.")]
 Out = Annotated[Path, typer.Argument(metavar="FILE", help="The CSV file to write.")]
 consent = typer.Typer(help="What customers agreed to: every statement is kept.", no_args_is_help=True)
 suppress = typer.Typer(help="Addresses never to be written to again, kept as hashes.", no_args_is_help=True)
-coupons = typer.Typer(help="Pools of codes customers are given.", no_args_is_help=True)
-for group, name in ((consent, "consent"), (suppress, "suppress"), (coupons, "coupons")):
+for group, name in ((consent, "consent"), (suppress, "suppress")):
     app.add_typer(group, name=name)
 
 
 @consent.command("show")
 def show_consent(id: Profile, workspace: Folder = None, as_json: Json = False) -> None:
     """What a customer agreed to: what counts now, and every statement with its time and source."""
-    give(run(workspace, "consent", name=id), as_json, messages.consent)
+    from keepers.app.customers.consents import ReadConsents, read_consents
+    from keepers.cli.present.consent import consents
+
+    show(call(workspace, read_consents, ReadConsents(id=id)), as_json, consents)
 
 
 @consent.command("set")
@@ -39,11 +42,22 @@ def set_consent(
     as_json: Json = False,
 ) -> None:
     """Record what a customer said; nothing that was said before is changed."""
-    answer = run(
-        workspace, "set-consent", name=id, channel=channel, topic=topic, state=state, source=source, wording=wording,
-        at=at,
-    )  # fmt: skip
-    give(answer, as_json, operations.done)
+    from keepers.app.customers.consents import RecordConsent, record_consent
+    from keepers.cli.present.tables import fields
+
+    states = get_args(ConsentState)
+    if state not in states:
+        raise UserError(f"“{state}” is no state of consent.{nearest(state, states)}", field="state")
+    request = RecordConsent(
+        id=id,
+        channel=channel,
+        topic=topic,
+        state=cast(ConsentState, state),
+        source=source,
+        wording=wording,
+        at=at or "",
+    )
+    show(call(workspace, record_consent, request), as_json, fields)
 
 
 @consent.command("import")
@@ -56,15 +70,21 @@ def import_consent(
     as_json: Json = False,
 ) -> None:
     """Take over what customers said elsewhere; history starts no journey."""
-    answer = run(workspace, "import-consent", doing="Importing", path=str(file.absolute()), source=source)
-    give(answer, as_json, messages.imported)
+    from keepers.app.customers.consents import ImportConsents, import_consents
+    from keepers.cli.present.consent import imported
+
+    request = ImportConsents(path=str(file.absolute()), source=source)
+    show(call(workspace, import_consents, request, "Importing"), as_json, imported)
 
 
 @consent.command("export")
 def export_consent(file: Out, workspace: Folder = None, as_json: Json = False) -> None:
     """Write every statement into a CSV file."""
-    answer = run(workspace, "export-consent", doing="Exporting", path=str(file.absolute()))
-    give(answer, as_json, operations.done)
+    from keepers.app.customers.consents import ExportConsents, export_consents
+    from keepers.cli.present.tables import fields
+
+    request = ExportConsents(path=str(file.absolute()))
+    show(call(workspace, export_consents, request, "Exporting"), as_json, fields)
 
 
 @suppress.command("add")
@@ -76,8 +96,11 @@ def add_suppression(
     as_json: Json = False,
 ) -> None:
     """Never write to some addresses again, not even with transactional messages."""
-    answer = run(workspace, "suppress", channel=channel, addresses=addresses, detail=detail)
-    give(answer, as_json, operations.done)
+    from keepers.app.customers.suppressions import AddSuppressions, add_suppressions
+    from keepers.cli.present.tables import fields
+
+    request = AddSuppressions(channel=channel, addresses=addresses, detail=detail)
+    show(call(workspace, add_suppressions, request), as_json, fields)
 
 
 @suppress.command("lift")
@@ -88,7 +111,11 @@ def lift_suppression(
     as_json: Json = False,
 ) -> None:
     """Let an address be written to again, where consent allows it."""
-    give(run(workspace, "lift-suppression", channel=channel, address=address), as_json, operations.done)
+    from keepers.app.customers.suppressions import LiftSuppression, lift_suppression
+    from keepers.cli.present.tables import fields
+
+    request = LiftSuppression(channel=channel, address=address)
+    show(call(workspace, lift_suppression, request), as_json, fields)
 
 
 @suppress.command("list")
@@ -100,8 +127,21 @@ def list_suppressions(
     as_json: Json = False,
 ) -> None:
     """Suppressed addresses, as hashes, with the reason and since when."""
-    answer = run(workspace, "suppressions", channel=channel, address=address, limit=limit)
-    give(answer, as_json, messages.suppressions)
+    from keepers.app.customers.suppressions import (
+        FindSuppression,
+        ListSuppressions,
+        find_suppression,
+        list_suppressions,
+    )
+    from keepers.cli.present.consent import suppressions
+
+    if address is None:
+        found = call(workspace, list_suppressions, ListSuppressions(channel=channel, limit=limit))
+    elif channel is None:
+        raise UserError("Say on which channel the address is.", field="channel")
+    else:
+        found = call(workspace, find_suppression, FindSuppression(channel=channel, address=address))
+    show(found, as_json, suppressions)
 
 
 @suppress.command("import")
@@ -113,35 +153,18 @@ def import_suppressions(
     as_json: Json = False,
 ) -> None:
     """Take over a suppression list; addresses are hashed at once."""
-    answer = run(
-        workspace, "import-suppressions", doing="Importing", path=str(file.absolute()), channel=channel, source=source
-    )
-    give(answer, as_json, messages.imported)
+    from keepers.app.customers.suppressions import ImportSuppressions, import_suppressions
+    from keepers.cli.present.consent import imported
+
+    request = ImportSuppressions(path=str(file.absolute()), channel=channel, source=source)
+    show(call(workspace, import_suppressions, request, "Importing"), as_json, imported)
 
 
 @suppress.command("export")
 def export_suppressions(file: Out, workspace: Folder = None, as_json: Json = False) -> None:
     """Write the list into a CSV file: hashes, for addresses are not kept."""
-    answer = run(workspace, "export-suppressions", doing="Exporting", path=str(file.absolute()))
-    give(answer, as_json, operations.done)
+    from keepers.app.customers.suppressions import ExportSuppressions, export_suppressions
+    from keepers.cli.present.tables import fields
 
-
-@coupons.command("import")
-def import_coupons(
-    pool: Annotated[str, typer.Argument(help="A pool of the playbook's coupons.")],
-    file: Annotated[Path, typer.Argument(help="A code in each line, or in the first column of a CSV file.")],
-    expires: Annotated[
-        str | None, typer.Option(metavar="ISO", help="From when on the codes are given no more.")
-    ] = None,
-    workspace: Folder = None,
-    as_json: Json = False,
-) -> None:
-    """Add codes to a pool; those it has already are left out."""
-    answer = run(workspace, "import-coupons", doing="Importing", pool=pool, path=str(file.absolute()), expires=expires)
-    give(answer, as_json, operations.done)
-
-
-@coupons.command("status")
-def coupon_status(workspace: Folder = None, as_json: Json = False) -> None:
-    """How many codes of each pool are left, and which run low."""
-    give(run(workspace, "coupons"), as_json, messages.coupons)
+    request = ExportSuppressions(path=str(file.absolute()))
+    show(call(workspace, export_suppressions, request, "Exporting"), as_json, fields)

@@ -1,4 +1,4 @@
-"""`keepers erase`: what is kept of a customer's messages, journeys and consent goes for good."""
+"""`keepers count`, `stages`, `moves`, `profile` and `erase`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from keepers.cli.common import Folder, Json, Now, app, call, give, run, show
-from keepers.cli.present import customers, operations
-from keepers.model.errors import UserError
+from keepers.cli.common import Folder, Json, Now, app, call, show
+from keepers.model.errors import NotFoundError, UserError
 
 
 @app.command("erase")
@@ -26,7 +25,10 @@ def erase_command(
     """
     if not yes:
         raise UserError(f"Erasing what is kept of “{id}” cannot be taken back. Say so with --yes.", code="yes")
-    give(run(workspace, "erase", name=id), as_json, operations.done)
+    from keepers.app.customers.erasure import EraseProfile, erase_profile
+    from keepers.cli.present.customers import erased
+
+    show(call(workspace, erase_profile, EraseProfile(id=id), "Erasing"), as_json, erased)
 
 
 @app.command()
@@ -39,9 +41,20 @@ def count(
     as_json: Json = False,
 ) -> None:
     """How many a condition or a segment holds for."""
+    from keepers.app.customers.conditions import (
+        CountConditionFile,
+        Counted,
+        CountSegment,
+        count_condition_file,
+        count_segment,
+    )
+
     path = Path(target)
-    target = str(path.absolute()) if os.path.exists(path) else target
-    give(run(workspace, "count", target=target, now=now), as_json, lambda a: print(f"{a['count']:,}"))
+    if path.suffix.lower() in (".yaml", ".yml", ".json") or os.path.isfile(path):
+        found: Counted = call(workspace, count_condition_file, CountConditionFile(path=str(path.absolute()), now=now))
+    else:
+        found = call(workspace, count_segment, CountSegment(id=target, now=now))
+    show(found, as_json, lambda counted: print(f"{counted.count:,}"))
 
 
 @app.command()
@@ -52,10 +65,11 @@ def stages(
     as_json: Json = False,
 ) -> None:
     """How many are in each stage, in order."""
-    answer = run(workspace, "stages", lifecycle=lifecycle, now=now)
-    if as_json:
-        answer = [{"stage": s["stage"], "profiles": s["profiles"]} for s in answer["stages"]]
-    give(answer, as_json, customers.stages)
+    from keepers.app.customers.lifecycles import ReadLifecycle, read_lifecycle
+    from keepers.cli.present.customers import stages as present
+
+    chosen = _lifecycle(workspace, lifecycle)
+    show(call(workspace, read_lifecycle, ReadLifecycle(id=chosen, now=now)), as_json, present)
 
 
 @app.command()
@@ -67,7 +81,11 @@ def moves(
     as_json: Json = False,
 ) -> None:
     """Who moved since then, from where to where."""
-    give(run(workspace, "moves", since=since, lifecycle=lifecycle, now=now), as_json, customers.moves)
+    from keepers.app.customers.lifecycles import ListMoves, list_moves
+    from keepers.cli.present.customers import moves as present
+
+    chosen = _lifecycle(workspace, lifecycle)
+    show(call(workspace, list_moves, ListMoves(id=chosen, since=since, now=now)), as_json, present)
 
 
 @app.command()
@@ -80,5 +98,21 @@ def profile(
 ) -> None:
     """All about one profile: traits, stages and since when, last events, and why."""
     from keepers.app.customers.profiles import ReadProfile, read_profile
+    from keepers.cli.present.customers import profile as present
 
-    show(call(workspace, read_profile, ReadProfile(id=id, now=now, locale=locale)), as_json, customers.profile)
+    show(call(workspace, read_profile, ReadProfile(id=id, now=now, locale=locale)), as_json, present)
+
+
+def _lifecycle(workspace: Path | None, named: str | None) -> str:
+    """The lifecycle named, else the only one there is. Raises NotFoundError or UserError."""
+    from keepers.app.customers.lifecycles import ListLifecycles, list_lifecycles
+
+    if named is not None:
+        return named
+    known = call(workspace, list_lifecycles, ListLifecycles()).items
+    main = [one.id for one in known if one.phases_of is None]
+    if len(main) == 1:
+        return main[0]
+    if not known:
+        raise NotFoundError("No lifecycle is in force. Add one with `keepers init --lifecycle`, then apply.")
+    raise UserError(f"Several lifecycles are in force; name one of {', '.join(one.id for one in known)}.")

@@ -7,19 +7,14 @@ import socket
 from threading import Event
 from typing import Annotated
 
-import msgspec
 import typer
 
-from keepers.app.messaging.delivery import work
-from keepers.app.workspace.workspace import Workspace
-from keepers.cli.common import Folder, Json, app, chosen_folder, give, run
-from keepers.cli.present import messages, operations
-from keepers.cli.progress import errors
+from keepers.cli.common import Folder, Json, app, call, chosen_folder, show
 from keepers.model.errors import UserError
 
 
-@app.command()
-def deliver(
+@app.command("deliver")
+def deliver_command(
     once: Annotated[bool, typer.Option("--once", help="Send what is due now, then end.")] = False,
     worker: Annotated[
         str | None,
@@ -29,6 +24,11 @@ def deliver(
     as_json: Json = False,
 ) -> None:
     """Send what is queued, apart from `keepers serve`: as many as are needed on PostgreSQL, one at a time on SQLite."""
+    from keepers.app.messaging.delivery import deliver
+    from keepers.app.workspace.workspace import Workspace
+    from keepers.cli.present.messages import delivered
+    from keepers.cli.progress import errors
+
     opened = Workspace.open(chosen_folder(workspace))
     name = worker or f"{socket.gethostname()}-{os.getpid()}"
 
@@ -36,10 +36,10 @@ def deliver(
         errors.print(f"Delivering as “{name}”. Ctrl-C stops it.", markup=False, soft_wrap=True)
 
     try:
-        done = work(opened, name, once=once, stopping=Event(), on_started=started)
+        done = deliver(opened, name, once=once, stopping=Event(), on_started=started)
     finally:
         opened.close()
-    give(msgspec.to_builtins(done), as_json, messages.delivered)
+    show(done, as_json, delivered)
 
 
 @app.command("stop-sending")
@@ -49,13 +49,19 @@ def stop_sending(
     as_json: Json = False,
 ) -> None:
     """The kill switch: from now on nothing goes out on any channel, of any worker; what is queued waits."""
-    give(run(workspace, "set-sending", on=False, reason=reason), as_json, operations.done)
+    from keepers.app.messaging.sending_switches import StopSending, stop_sending
+    from keepers.cli.present.tables import fields
+
+    show(call(workspace, stop_sending, StopSending(reason=reason)), as_json, fields)
 
 
 @app.command("start-sending")
 def start_sending(workspace: Folder = None, as_json: Json = False) -> None:
     """Let sending go on; what has expired meanwhile is dropped."""
-    give(run(workspace, "set-sending", on=True), as_json, operations.done)
+    from keepers.app.messaging.sending_switches import StartSending, start_sending
+    from keepers.cli.present.tables import fields
+
+    show(call(workspace, start_sending, StartSending()), as_json, fields)
 
 
 @app.command()
@@ -66,9 +72,13 @@ def brakes(
     as_json: Json = False,
 ) -> None:
     """What has stopped by itself for too many complaints or bounces, and letting it go on."""
+    from keepers.app.messaging.sending_switches import ReadSending, ReleaseBrake, read_sending, release_brake
+    from keepers.cli.present.messages import sending
+    from keepers.cli.present.tables import fields
+
     if action is None:
-        give(run(workspace, "brakes"), as_json, messages.brakes)
+        show(call(workspace, read_sending, ReadSending()), as_json, sending)
     elif action == "release" and stream:
-        give(run(workspace, "release-brake", stream=stream), as_json, operations.done)
+        show(call(workspace, release_brake, ReleaseBrake(stream=stream)), as_json, fields)
     else:
         raise UserError("Write `keepers brakes`, or `keepers brakes release STREAM`.", code="invalid")

@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 
 from keepers.app.customers import lifecycles, profiles
-from keepers.app.operations import playbook
-from keepers.app.workspace.actor import COMMAND_LINE
+from keepers.app.operations.playbook import ApplyPlaybook, apply_playbook
+from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.cli.common import app
@@ -20,7 +20,7 @@ from keepers.cli.present import customers
 from keepers.cli.present.timelapse import line, picture
 from keepers.cli.progress import errors, reporting
 from keepers.devtools import demo_data, demo_mail, demo_report
-from keepers.devtools.demo import LIFECYCLES, Timings, _example, _fresh, _import, _no_progress, _with_mail
+from keepers.devtools.demo import LIFECYCLES, Timings, _example, _fresh, _import, _with_mail
 from keepers.devtools.demo_mailbox import DemoMailbox
 from keepers.devtools.mailbox import Mailbox
 from keepers.devtools.timelapse import play
@@ -59,7 +59,7 @@ def demo(
     post: demo_mail.Post | None = None
     try:
         first, last = _import(workspace, history, timings, out.print, reporting)
-        playbook.apply(workspace, _no_progress)
+        apply_playbook(workspace, COMMAND_LINE, ApplyPlaybook())
         if mailbox is not None:
             played = demo_mail.purchases(workspace.data_folder / "history" / history.sample)
             post = demo_mail.Post(workspace, mailbox, played, first)
@@ -86,8 +86,10 @@ def demo(
 def _report(workspace: Workspace, last: datetime, timings: Timings) -> None:
     now = last.isoformat()
     with timings.timed("answers"):
-        answers = [lifecycles.stages(workspace, _no_progress, name, now) for name in LIFECYCLES]
-        moved = lifecycles.moves(workspace, _no_progress, "28d ago", LIFECYCLES[0], now)
+        asked = [lifecycles.ReadLifecycle(id=name, now=now) for name in LIFECYCLES]
+        answers = [lifecycles.read_lifecycle(workspace, COMMAND_LINE, one) for one in asked]
+        since_then = lifecycles.ListMoves(id=LIFECYCLES[0], since="28d ago", now=now)
+        moved = lifecycles.list_moves(workspace, COMMAND_LINE, since_then)
         one = profiles.read_profile(workspace, COMMAND_LINE, profiles.ReadProfile(id=_example(workspace), now=now))
     out.print("\n[bold]Where every customer stands now[/]")
     for answer in answers:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from keepers.cli.common import Folder, Json, app, give, run
+from keepers.cli.common import Folder, Json, app, call, show
 
 
 @app.command()
@@ -20,13 +20,8 @@ def dkim(
     as_json: Json = False,
 ) -> None:
     """Make the key mail is signed with, unless there is one, and show the DNS record receivers look it up by."""
-    give(run(workspace, "dkim", domain=domain, selector=selector, kind=kind), as_json, _show)
+    from keepers.app.messaging.signing_keys import MakeDkimKey, make_dkim_key
+    from keepers.cli.present.messages import dkim_key
 
-
-def _show(answer: dict[str, Any]) -> None:
-    record = answer["record"]
-    print(f"{'Made' if answer['is_new'] else 'Read'} the key in {answer['key_file']}. Keep it secret.")
-    print(f"Add this record to the DNS:\n\n{record['name']}. TXT\n{record['value']}\n")
-    print("Values of over 255 letters go into several quoted strings, which most DNS pages do by themselves.")
-    if answer["settings"]:
-        print(f"When the record can be looked up, let keepers.toml sign with it:\n\n{answer['settings']}")
+    request = MakeDkimKey(domain=domain, selector=selector, kind=kind)
+    show(call(workspace, make_dkim_key, request), as_json, dkim_key)

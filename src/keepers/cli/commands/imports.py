@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from keepers.cli.common import Folder, Json, app, give, run
-from keepers.cli.present import operations
+from keepers.cli.common import Folder, Json, app, call, show
 from keepers.model.errors import UserError
 
 DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
@@ -28,7 +27,7 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
 
 
 @app.command("import")
-def import_file(
+def import_command(
     file: Annotated[Path, typer.Argument(help="CSV, Parquet, NDJSON or whitespace-separated text; .gz too.")],
     profile: Annotated[str, typer.Option(metavar="COL", help="Column with the customer's id.")],
     event: Annotated[
@@ -62,13 +61,12 @@ def import_file(
         "columns": [c.strip() for c in columns.split(",")] if columns else [],
         "delimiter": DELIMITERS.get(delimiter, delimiter) if delimiter else None,
     }
-    answer = run(
-        workspace,
-        "import",
-        doing=f"Importing {file.name}",
-        path=str(file.absolute()),
-        mapping=mapping,
-        dry_run=dry_run,
-        now=now,
-    )
-    give(answer, as_json, operations.dry_run if dry_run else operations.imported)
+    from keepers.app.operations.imports import ImportFile, PreviewImport, import_file, preview_import, read_mapping
+    from keepers.cli.present.operations import imported, previewed
+
+    given, path = read_mapping(mapping), str(file.absolute())
+    if dry_run:
+        show(call(workspace, preview_import, PreviewImport(path=path, mapping=given, now=now)), as_json, previewed)
+        return
+    asked = ImportFile(path=path, mapping=given, now=now)
+    show(call(workspace, import_file, asked, f"Importing {file.name}"), as_json, imported)

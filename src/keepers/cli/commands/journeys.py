@@ -7,13 +7,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from keepers.app.workspace.folder import PLAYBOOK
-from keepers.app.workspace.workspace import Workspace
-from keepers.cli.common import Folder, Json, app, chosen_folder, give, run
-from keepers.cli.present import journeys as present_sending
-from keepers.cli.present import operations
+from keepers.cli.common import Folder, Json, app, call, show
 from keepers.model.errors import UserError
-from keepers.playbook.shipped.journeys import install_journeys
 
 Locale = Annotated[str, typer.Option(help="Language of names and explanations: en, ru, pl, zh, it.")]
 JourneyId = Annotated[str, typer.Argument(metavar="ID", help="The journey's id.")]
@@ -24,7 +19,10 @@ app.add_typer(journey, name="journey")
 @app.command()
 def journeys(locale: Locale = "en", workspace: Folder = None, as_json: Json = False) -> None:
     """Every journey: whether it is live, who entered, who is in it, what was sent."""
-    give(run(workspace, "journeys", locale=locale), as_json, present_sending.journeys)
+    from keepers.app.messaging.journeys import ListJourneys, list_journeys
+    from keepers.cli.present.journeys import journeys
+
+    show(call(workspace, list_journeys, ListJourneys(locale=locale)), as_json, journeys)
 
 
 @journey.command("show")
@@ -36,7 +34,10 @@ def show_journey(
     as_json: Json = False,
 ) -> None:
     """Step by step: who entered, waits, passed, dropped out and why, and who was not let in and why."""
-    give(run(workspace, "journey", name=id, version=version, locale=locale), as_json, present_sending.journey)
+    from keepers.app.messaging.journeys import ReadJourney, read_journey
+    from keepers.cli.present.journeys import journey
+
+    show(call(workspace, read_journey, ReadJourney(id=id, version=version, locale=locale)), as_json, journey)
 
 
 @journey.command("pause")
@@ -47,13 +48,19 @@ def pause_journey(
     as_json: Json = False,
 ) -> None:
     """Stop a journey where it is: its customers stay at their steps and its messages wait."""
-    give(run(workspace, "pause-journey", name=id, reason=reason), as_json, operations.done)
+    from keepers.app.messaging.journeys import PauseJourney, pause_journey
+    from keepers.cli.present.tables import fields
+
+    show(call(workspace, pause_journey, PauseJourney(id=id, reason=reason)), as_json, fields)
 
 
 @journey.command("resume")
 def resume_journey(id: JourneyId, workspace: Folder = None, as_json: Json = False) -> None:
     """Let a paused journey go on; the pause counts for no delay."""
-    give(run(workspace, "resume-journey", name=id), as_json, operations.done)
+    from keepers.app.messaging.journeys import ResumeJourney, resume_journey
+    from keepers.cli.present.tables import fields
+
+    show(call(workspace, resume_journey, ResumeJourney(id=id)), as_json, fields)
 
 
 @journey.command("add")
@@ -63,11 +70,11 @@ def add_journey(
     as_json: Json = False,
 ) -> None:
     """Copy starter journeys, and the words, topics and layouts they need, into the playbook."""
-    folder = chosen_folder(workspace)
-    Workspace.open(folder).close()
-    written = install_journeys(folder / PLAYBOOK, [one for given in ids for one in given.split(",") if one])
-    files = [str(path.relative_to(folder)) for path in written]
-    give({"files": files}, as_json, present_sending.files_added)
+    from keepers.app.messaging.journeys import AddStarterJourneys, add_starter_journeys
+    from keepers.cli.present.journeys import files_added
+
+    wanted = [one for given in ids for one in given.split(",") if one]
+    show(call(workspace, add_starter_journeys, AddStarterJourneys(ids=wanted)), as_json, files_added)
 
 
 @app.command()
@@ -85,8 +92,17 @@ def enroll(
     as_json: Json = False,
 ) -> None:
     """Enter customers into a journey by hand, at the next tick; its condition and re-entry rule hold for them too."""
-    answer = run(workspace, "enroll", name=id, profiles=profiles, segment=segment, data=_object(data), yes=yes)
-    give(answer, as_json, present_sending.enrolled)
+    from keepers.app.messaging.journeys import EnrollCustomers, enroll_customers
+    from keepers.cli.present.journeys import enrolled
+
+    request = EnrollCustomers(
+        id=id,
+        profiles=profiles or [],
+        segment=segment or "",
+        data=_object(data),
+        dry_run=bool(segment) and not yes,
+    )
+    show(call(workspace, enroll_customers, request), as_json, enrolled)
 
 
 @app.command()
@@ -97,7 +113,10 @@ def leave(
     as_json: Json = False,
 ) -> None:
     """Take a customer out of a journey; what it has not sent yet is not sent."""
-    give(run(workspace, "leave", run=run_number, reason=reason), as_json, present_sending.run)
+    from keepers.app.messaging.journeys import LeaveJourney, leave_journey
+    from keepers.cli.present.journeys import run
+
+    show(call(workspace, leave_journey, LeaveJourney(run=run_number, reason=reason)), as_json, run)
 
 
 @app.command()
@@ -110,13 +129,16 @@ def why(
     as_json: Json = False,
 ) -> None:
     """What happened to a customer in journeys and messages, what was decided, by which rule, and why not."""
-    answer = run(workspace, "why", name=id, journey=journey, message=message, locale=locale)
-    give(answer, as_json, present_sending.why)
+    from keepers.app.customers.why import ExplainProfile, explain_profile
+    from keepers.cli.present.customers import why
+
+    request = ExplainProfile(id=id, journey=journey, message=message, locale=locale)
+    show(call(workspace, explain_profile, request), as_json, why)
 
 
-def _object(text: str | None) -> dict[str, object] | None:
+def _object(text: str | None) -> dict[str, object]:
     if text is None:
-        return None
+        return {}
     try:
         return msgspec.json.decode(text, type=dict[str, object])
     except msgspec.DecodeError:

@@ -6,21 +6,23 @@ from typing import Annotated
 
 import typer
 
-from keepers.cli.common import Folder, Json, app, give, run
-from keepers.cli.present import operations
+from keepers.cli.common import Folder, Json, app, call, show
 
 keys = typer.Typer(help="Keys that let programs in.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 
 
 @keys.command("list")
-def list_keys(workspace: Folder = None, as_json: Json = False) -> None:
+def list_command(workspace: Folder = None, as_json: Json = False) -> None:
     """Every key, without its token."""
-    give(run(workspace, "keys"), as_json, operations.keys)
+    from keepers.app.operations.keys import ListKeys, list_keys
+    from keepers.cli.present.operations import keys
+
+    show(call(workspace, list_keys, ListKeys()), as_json, keys)
 
 
 @keys.command("create")
-def create_key(
+def create_command(
     kind: Annotated[str, typer.Argument(help="write (browsers), server (trusted to write) or secret (management).")],
     name: Annotated[str, typer.Option(help="What it is for.")] = "",
     token: Annotated[str | None, typer.Option(help="Bring a token of your own instead of a random one.")] = None,
@@ -28,14 +30,20 @@ def create_key(
     as_json: Json = False,
 ) -> None:
     """Make a key; its token is shown this once."""
-    give(run(workspace, "create-key", kind=kind, name=name or kind, token=token), as_json, operations.key)
+    from keepers.app.operations.keys import CreateKey, create_key
+    from keepers.cli.present.operations import created_key
+
+    show(call(workspace, create_key, CreateKey(kind=kind, name=name, token=token)), as_json, created_key)
 
 
 @keys.command("revoke")
-def revoke_key(
+def revoke_command(
     id: Annotated[str, typer.Argument(help="The key's id, as `keys list` shows it.")],
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
     """Make a key useless from now on."""
-    give(run(workspace, "revoke-key", id=id), as_json, operations.done)
+    from keepers.app.operations.keys import RevokeKey, revoke_key
+    from keepers.cli.present.operations import revoked_key
+
+    show(call(workspace, revoke_key, RevokeKey(id=id)), as_json, revoked_key)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keepers.channels.push import new_vapid_keys
-from keepers.channels.webhook import new_secret
-from keepers.cli.common import Folder, Json, app, give, run
-from keepers.cli.present import messages as present_messages
-from keepers.cli.present import operations
+from keepers.cli.common import Folder, Json, app, call, show
 from keepers.model.errors import UserError
+from keepers.model.message import MessageStatus
+
+if TYPE_CHECKING:
+    from keepers.app.messaging.messages import MessageCopy
 
 Locale = Annotated[str, typer.Option(help="Language of explanations: en, ru, pl, zh, it.")]
 Template = Annotated[str, typer.Argument(metavar="ID", help="The message's id in the playbook.")]
@@ -27,7 +27,7 @@ app.add_typer(machine_rules, name="machine-rules")
 def messages(
     profile: Annotated[str | None, typer.Option(help="Of this customer alone.")] = None,
     journey: Annotated[str | None, typer.Option(help="Of this journey alone.")] = None,
-    status: Annotated[str | None, typer.Option(help="In this status: queued, held, sent, skipped, failed …")] = None,
+    status: Annotated[MessageStatus | None, typer.Option(help="In this status.")] = None,
     before: Annotated[int | None, typer.Option(help="Older than this message's number.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Most messages of one answer.")] = 50,
     locale: Locale = "en",
@@ -35,11 +35,11 @@ def messages(
     as_json: Json = False,
 ) -> None:
     """Messages, newest first: to whom, how they stand, and why."""
-    answer = run(
-        workspace, "messages", profile=profile, journey=journey, status=status, before=before, limit=limit,
-        locale=locale,
-    )  # fmt: skip
-    give(answer, as_json, present_messages.messages)
+    from keepers.app.messaging.messages import ListMessages, list_messages
+    from keepers.cli.present.messages import messages
+
+    request = ListMessages(profile=profile, journey=journey, status=status, before=before, limit=limit, locale=locale)
+    show(call(workspace, list_messages, request), as_json, messages)
 
 
 @message.command("show")
@@ -51,9 +51,12 @@ def show_message(
     as_json: Json = False,
 ) -> None:
     """One message: what was decided and why, all that became of it, its exact copy, and its links."""
-    answer = run(workspace, "message", number=number, locale=locale)
-    _write(html, answer["copy"])
-    give(answer, as_json, present_messages.message)
+    from keepers.app.messaging.messages import ReadMessage, read_message
+    from keepers.cli.present.messages import message
+
+    answer = call(workspace, read_message, ReadMessage(number=number, locale=locale))
+    _write(html, answer.copy)
+    show(answer, as_json, message)
 
 
 @message.command("preview")
@@ -66,9 +69,12 @@ def preview_message(
     as_json: Json = False,
 ) -> None:
     """A message as a customer would get it now; links lead nowhere, and nothing is sent."""
-    answer = run(workspace, "preview-message", name=id, profile=profile, locale=locale)
-    _write(html, answer["content"])
-    give(answer, as_json, present_messages.preview)
+    from keepers.app.messaging.message_trials import PreviewMessage, preview_message
+    from keepers.cli.present.messages import preview
+
+    answer = call(workspace, preview_message, PreviewMessage(message=id, profile=profile or "", locale=locale))
+    _write(html, answer.content)
+    show(answer, as_json, preview)
 
 
 @message.command("test")
@@ -81,8 +87,11 @@ def try_message(
     as_json: Json = False,
 ) -> None:
     """Send a message to an address of your own, through the real channel; nothing is counted."""
-    answer = run(workspace, "test-message", doing="Sending", name=id, to=to, profile=profile, locale=locale)
-    give(answer, as_json, operations.done)
+    from keepers.app.messaging.message_trials import SendTestMessage, send_test_message
+    from keepers.cli.present.tables import fields
+
+    request = SendTestMessage(message=id, to=to, profile=profile or "", locale=locale)
+    show(call(workspace, send_test_message, request, "Sending"), as_json, fields)
 
 
 @message.command("retry")
@@ -92,7 +101,10 @@ def retry_messages(
     as_json: Json = False,
 ) -> None:
     """Queue dead letters and uncertain messages again; an uncertain one may arrive twice."""
-    give(run(workspace, "retry-messages", numbers=numbers), as_json, operations.done)
+    from keepers.app.messaging.messages import RetryMessages, retry_messages
+    from keepers.cli.present.tables import fields
+
+    show(call(workspace, retry_messages, RetryMessages(messages=numbers)), as_json, fields)
 
 
 @app.command("dead-letters")
@@ -103,14 +115,19 @@ def dead_letters(
     as_json: Json = False,
 ) -> None:
     """Messages that could not be sent, oldest first, with what the other side said."""
-    give(run(workspace, "dead-letters", after=after, limit=limit), as_json, present_messages.dead_letters)
+    from keepers.app.messaging.messages import ListDeadLetters, list_dead_letters
+    from keepers.cli.present.messages import dead_letters
+
+    show(call(workspace, list_dead_letters, ListDeadLetters(after=after, limit=limit)), as_json, dead_letters)
 
 
 @machine_rules.command("rerun")
 def rerun_machine_rules(workspace: Folder = None, as_json: Json = False) -> None:
     """Ask the rules again about every click and open kept, such as after an upgrade."""
-    answer = run(workspace, "rerun-machine-rules", doing="Judging again")
-    give(answer, as_json, operations.done)
+    from keepers.app.messaging.messages import RerunMachineRules, rerun_machine_rules
+    from keepers.cli.present.tables import fields
+
+    show(call(workspace, rerun_machine_rules, RerunMachineRules(), "Judging again"), as_json, fields)
 
 
 @app.command("new-secret")
@@ -119,25 +136,24 @@ def make_secret(
     as_json: Json = False,
 ) -> None:
     """Make a secret for a channel's settings; it is shown this once and kept nowhere."""
-    made: dict[str, str]
+    from keepers.app.messaging.channel_secrets import push_keys, webhook_secret
+    from keepers.cli.present.messages import secret
+
     match kind:
         case "webhook":
-            made = {"secret": new_secret()}
+            show(webhook_secret(), as_json, lambda made: secret("webhook", made))
         case "push":
-            pair = new_vapid_keys()
-            made = {"private_key": pair.private, "public_key": pair.public}
+            show(push_keys(), as_json, lambda made: secret("push", made))
         case _:
             raise UserError(f"“{kind}” needs no secret made here: webhook or push.", code="invalid")
-    channel: Literal["webhook", "push"] = "webhook" if kind == "webhook" else "push"
-    give(made, as_json, lambda answer: present_messages.secret(channel, answer))
 
 
-def _write(file: Path | None, content: dict[str, str] | None) -> None:
+def _write(file: Path | None, content: MessageCopy | None) -> None:
     if file is None:
         return
-    if not content or not content.get("html"):
+    if content is None or not content.html:
         raise UserError("This message has no HTML, or its copy is no longer kept.", code="invalid")
     try:
-        file.write_text(content["html"], encoding="utf-8")
+        file.write_text(content.html, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{file} cannot be written: {error.strerror or error}.", code="file") from None

@@ -6,44 +6,58 @@ from typing import Annotated
 
 import typer
 
-from keepers.cli.common import Folder, Json, app, give, run
-from keepers.cli.present import operations
+from keepers.cli.common import Folder, Json, app, call, show
 
 
-@app.command()
-def tick(
+@app.command("tick")
+def tick_command(
     now: Annotated[str | None, typer.Option("--now", metavar="ISO", help="Tick up to this moment.")] = None,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="Repeat until nothing is left.")] = False,
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
     """Work off what has arrived and what is due."""
-    give(run(workspace, "tick", doing="Ticking", now=now, idle=until_idle), as_json, operations.ticked)
+    from keepers.app.operations.maintenance import RunTick, tick
+    from keepers.cli.present.operations import ticked
+
+    show(call(workspace, tick, RunTick(now=now, until_idle=until_idle), "Ticking"), as_json, ticked)
 
 
-@app.command()
-def backfill(workspace: Folder = None, as_json: Json = False) -> None:
+@app.command("backfill")
+def backfill_command(workspace: Folder = None, as_json: Json = False) -> None:
     """Work out history: who was in which stage when, since the first event."""
-    give(run(workspace, "backfill", doing="Working history out"), as_json, operations.ticked)
+    from keepers.app.operations.maintenance import RunBackfill, backfill
+    from keepers.cli.present.operations import ticked
+
+    show(call(workspace, backfill, RunBackfill(), "Working history out"), as_json, ticked)
 
 
-@app.command()
-def doctor(workspace: Folder = None, as_json: Json = False) -> None:
+@app.command("doctor")
+def doctor_command(workspace: Folder = None, as_json: Json = False) -> None:
     """Versions, stores, watermarks, lag, disk."""
-    give(run(workspace, "doctor"), as_json, operations.doctor)
+    from keepers.app.operations.doctor import ExamineInstallation, doctor
+    from keepers.cli.present.operations import diagnosis
+
+    show(call(workspace, doctor, ExamineInstallation()), as_json, diagnosis)
 
 
-@app.command()
-def rebuild(workspace: Folder = None, as_json: Json = False) -> None:
+@app.command("rebuild")
+def rebuild_command(workspace: Folder = None, as_json: Json = False) -> None:
     """Make the typed tables anew from the record, sorted for fast reads."""
-    give(run(workspace, "rebuild", doing="Rebuilding"), as_json, operations.done)
+    from keepers.app.operations.maintenance import RunRebuild, rebuild
+    from keepers.cli.present.operations import rebuilt
+
+    show(call(workspace, rebuild, RunRebuild(), "Rebuilding"), as_json, rebuilt)
 
 
-@app.command()
-def unmerge(
+@app.command("unmerge")
+def unmerge_command(
     id: Annotated[str, typer.Argument(help="The profile that was merged into another, as #number.")],
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
     """Take a merge of two profiles back."""
-    give(run(workspace, "unmerge", name=id), as_json, operations.done)
+    from keepers.app.operations.maintenance import UnmergeProfile, unmerge
+    from keepers.cli.present.operations import unmerged
+
+    show(call(workspace, unmerge, UnmergeProfile(id=id)), as_json, unmerged)

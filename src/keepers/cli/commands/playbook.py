@@ -7,17 +7,8 @@ from typing import Annotated
 
 import typer
 
-from keepers.app.operations.playbook import starters
-from keepers.app.operations.playbook import templates as list_templates
-from keepers.app.workspace.create import create
-from keepers.app.workspace.folder import PLAYBOOK, find_folder
-from keepers.app.workspace.workspace import Workspace
-from keepers.cli.commands_by_name import ask
-from keepers.cli.common import Folder, Json, Now, _chosen, app, give, run
-from keepers.cli.present import journeys as present_sending
-from keepers.cli.present import operations, playbook
-from keepers.model.moments import parse_zone
-from keepers.playbook.shipped.journeys import install_journeys, require_starters
+from keepers.app.workspace.folder import find_folder
+from keepers.cli.common import Folder, Json, Now, _chosen, app, call, show
 
 
 @app.command()
@@ -31,36 +22,36 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Make a workspace: settings, a playbook from templates, keys."""
-    parse_zone(zone)
-    starting = [one for given in journeys or () for one in given.split(",") if one]
-    require_starters(starting)
-    chosen = [one for given in (*(lifecycle or ()), *(templates or ())) for one in given.split(",") if one]
-    written = create(directory.expanduser().absolute(), chosen or ["value"], name, zone)
-    written += install_journeys(directory.expanduser().absolute() / PLAYBOOK, starting)
-    workspace = Workspace.open(find_folder(directory))
-    try:
-        tokens = {kind: workspace.ensure_key(kind, f"first {kind} key") for kind in ("write", "server", "secret")}
-        workspace.close()
-        applied = ask(directory, "apply")
-    finally:
-        workspace.close()
-    files = [str(p.relative_to(directory.expanduser().absolute())) for p in written]
-    give({"workspace": str(directory), "files": files, "keys": tokens, **applied}, as_json, operations.created)
+    from keepers.app.operations.create import create_workspace
+    from keepers.cli.present.operations import created
+
+    chosen = _listed([*(lifecycle or ()), *(templates or ())]) or ["value"]
+    show(create_workspace(directory, chosen, _listed(journeys or []), name, zone), as_json, created)
 
 
 @app.command()
-def check(workspace: Folder = None, as_json: Json = False) -> None:
+def check(
+    locale: Annotated[str, typer.Option(help="Language of the findings.")] = "en",
+    workspace: Folder = None,
+    as_json: Json = False,
+) -> None:
     """Look the playbook over: mistakes, dangling names, stages nobody can reach."""
-    answer = run(workspace, "check")
-    give(answer, as_json, playbook.findings)
-    if answer["errors"]:
+    from keepers.app.operations.playbook import CheckPlaybook, check_playbook
+    from keepers.cli.present.playbook import findings
+
+    answer = call(workspace, check_playbook, CheckPlaybook(locale=locale))
+    show(answer, as_json, findings)
+    if answer.errors:
         raise typer.Exit(2)
 
 
 @app.command()
 def plan(now: Now = None, workspace: Folder = None, as_json: Json = False) -> None:
     """Show what applying the playbook would change, with the numbers."""
-    give(run(workspace, "plan", now=now), as_json, playbook.plan)
+    from keepers.app.operations.playbook import PlanPlaybook, plan_playbook
+    from keepers.cli.present.playbook import planned
+
+    show(call(workspace, plan_playbook, PlanPlaybook(now=now)), as_json, planned)
 
 
 @app.command()
@@ -76,32 +67,45 @@ def apply(
     as_json: Json = False,
 ) -> None:
     """Make the playbook the one in force."""
-    give(run(workspace, "apply", running=running), as_json, playbook.applied)
+    from keepers.app.operations.playbook import ApplyPlaybook, apply_playbook
+    from keepers.cli.present.playbook import applied
+
+    show(call(workspace, apply_playbook, ApplyPlaybook(running=running)), as_json, applied)
 
 
-@app.command()
-def templates(
+@app.command("templates")
+def templates_command(
     journeys: Annotated[bool, typer.Option("--journeys", help="Starter journeys alone.")] = False,
     locale: Annotated[str, typer.Option(help="Language of the names: en, ru, pl, zh, it.")] = "en",
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
     """The lifecycle models that ship, what each needs to see, and the starter journeys."""
+    from keepers.app.operations.templates import ListTemplates, list_templates, shipped_starters, shipped_templates
+    from keepers.cli.present.playbook import starters, templates
+
     if journeys:
-        give(starters(locale), as_json, present_sending.starters)
+        show(shipped_starters(locale), as_json, starters)
         return
-    folder = find_folder(workspace or _chosen["folder"])
     named = workspace or _chosen["folder"]
-    if named or (folder / "keepers.toml").is_file():
-        answer = run(workspace, "templates", locale=locale)
+    if named or (find_folder(named) / "keepers.toml").is_file():
+        answer = call(workspace, list_templates, ListTemplates(locale=locale))
     else:
-        answer = list_templates(None, lambda done, total: None, locale)
-    give(answer, as_json, playbook.templates)
+        answer = shipped_templates(locale)
+    show(answer, as_json, templates)
     if not as_json:
-        present_sending.starters(starters(locale))
+        starters(shipped_starters(locale))
 
 
 @app.command()
 def rhythm(workspace: Folder = None, as_json: Json = False) -> None:
     """The shop's own cycle: typical gap between purchases, and where the figure comes from."""
-    give(run(workspace, "rhythm"), as_json, playbook.rhythm)
+    from keepers.app.customers.scores import ReadRhythm, read_rhythm
+    from keepers.cli.present.customers import rhythm
+
+    show(call(workspace, read_rhythm, ReadRhythm()), as_json, rhythm)
+
+
+def _listed(given: list[str]) -> list[str]:
+    """Names that were given one by one, or several with commas between them."""
+    return [one for names in given for one in names.split(",") if one]

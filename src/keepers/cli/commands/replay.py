@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from keepers.cli.common import Folder, Json, Now, app, give, run
-from keepers.cli.present.replay import show
+from keepers.cli.common import Folder, Json, Now, app, call, show
 
 
 @app.command("replay")
@@ -23,5 +22,8 @@ def replay_command(
     as_json: Json = False,
 ) -> None:
     """Run a journey over recorded history, sending nothing: who would have entered, and what they would have got."""
-    answer = run(workspace, "replay", journey=journey, since=since, sample=sample, is_live=live, now=now)
-    give(answer, as_json, show)
+    from keepers.app.messaging.replay import ReplayJourney, replay_journey
+    from keepers.cli.present.replay import replayed
+
+    request = ReplayJourney(id=journey, since=since, sample=sample, is_live=live, now=now)
+    show(call(workspace, replay_journey, request), as_json, replayed)

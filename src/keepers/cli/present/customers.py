@@ -1,43 +1,50 @@
-"""Stages, moves, profile."""
+"""Stages, moves, profile, why, erasure, rhythm."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from keepers.app.customers.profiles import Clause, Profile
-from keepers.cli.present.tables import COLOURS, bar, name_of, out
+from keepers.app.customers.erasure import Erased
+from keepers.app.customers.lifecycles import LifecycleDetail, MoveList
+from keepers.app.customers.profiles import ConditionAnswer, Profile
+from keepers.app.customers.scores import RhythmFigures
+from keepers.app.customers.why import ProfileWhy
+from keepers.cli.present.tables import COLOURS, bar, out
 from keepers.model.moments import format_instant
 
 
-def stages(answer: dict[str, Any]) -> None:
-    total = sum(s["profiles"] for s in answer["stages"])
-    out.print(f"[bold]{escape(name_of(answer) or answer['lifecycle'])}[/] as of {answer['as_of']}: {total:,} in all")
+def stages(found: LifecycleDetail) -> None:
+    total = sum(stage.profiles for stage in found.stages)
+    out.print(f"[bold]{escape(found.name)}[/] as of {format_instant(found.as_of)}: {total:,} in all")
     table = Table.grid(padding=(0, 1))
-    for n, stage in enumerate(answer["stages"]):
-        share = stage["profiles"] / total if total else 0
+    for n, stage in enumerate(found.stages):
+        share = stage.profiles / total if total else 0
         colour = COLOURS[n % len(COLOURS)]
-        table.add_row(escape(stage["stage"]), f"[bold]{stage['profiles']:>9,}[/]", f"{share:>6.1%}", bar(share, colour))
+        table.add_row(escape(stage.id), f"[bold]{stage.profiles:>9,}[/]", f"{share:>6.1%}", bar(share, colour))
     out.print(table)
 
 
-def moves(answer: dict[str, Any]) -> None:
-    note = "" if answer["is_recorded"] else " (difference of both moments; `keepers backfill` records every move)"
-    out.print(f"[bold]{answer['lifecycle']}[/]: moves from {answer['since']} to {answer['until']}{note}")
+def moves(found: MoveList) -> None:
+    note = "" if found.is_recorded else " (difference of both moments; `keepers backfill` records every move)"
+    since, until = format_instant(found.since), format_instant(found.until)
+    out.print(f"[bold]{found.lifecycle}[/]: moves from {since} to {until}{note}")
     table = Table(box=None, pad_edge=False)
     for title, justify in (("from", "left"), ("to", "left"), ("profiles", "right")):
         table.add_column(title, justify=justify)  # type: ignore[arg-type]
-    for move in answer["counts"]:
-        table.add_row(move["source"] or "—", move["target"] or "—", f"{move['profiles']:,}")
+    for move in found.counts:
+        table.add_row(move.source or "—", move.target or "—", f"{move.profiles:,}")
     out.print(table)
-    for mover in answer["latest"][:10]:
+    for mover in found.latest[:10]:
+        who = escape(mover.identity or mover.profile)
         out.print(
-            f"  {mover['at']}  {escape(mover['profile'])}: {mover['source'] or '—'} → {mover['target'] or '—'}"
-            f"  [dim]{escape(mover['cause'])}[/]"
+            f"  {format_instant(mover.at)}  {who}: {mover.source or '—'} → {mover.target or '—'}"
+            f"  [dim]{escape(mover.cause)}[/]"
         )
 
 
@@ -69,11 +76,38 @@ def profile(found: Profile) -> None:
         out.print(f"  {when}  {escape(event.event)}  [dim]{escape(_short(event.properties))}[/]")
 
 
+def why(found: ProfileWhy) -> None:
+    out.print(f"[bold]{escape(found.profile)}[/] (profile #{found.profile_id}), as of {format_instant(found.as_of)}")
+    for one in found.lines:
+        out.print(f"  {format_instant(one.at)}  {escape(one.says)}", soft_wrap=True)
+    for waiting in found.waiting:
+        out.print(f"  [bold]now[/]  {escape(waiting.says)}  [dim](run {waiting.run})[/]", soft_wrap=True)
+    if found.not_yet is not None:
+        out.print(f"  {escape(found.not_yet.says)} ({escape(', '.join(found.not_yet.enter))})")
+    elif not found.lines and not found.waiting:
+        out.print("  Nothing was decided about this customer yet.")
+
+
+def erased(done: Erased) -> None:
+    found = msgspec.structs.asdict(done)
+    gone = [f"{name.replace('_', ' ')}: {number:,}" for name, number in found.items() if number]
+    out.print(f"Erased for good. {', '.join(gone) or 'Nothing was kept'}.")
+
+
+def rhythm(found: RhythmFigures) -> None:
+    typical, longest = found.typical_gap_s / 86400, found.longest_gap_s / 86400
+    note = " (provisional: under 12 months of history, or too few came back)" if found.is_provisional else ""
+    out.print(f"Typical gap between first and second {escape(found.event)}: [bold]{typical:.1f} days[/]{note}")
+    out.print(f"Gap that 95 % of all gaps stay below: {longest:.1f} days")
+    frozen = format_instant(found.fitted_at) if found.fitted_at is not None else "not yet"
+    out.print(f"From {found.repeaters:,} who came back, {found.method}; frozen {frozen}.")
+
+
 def _since(since: datetime | None) -> str:
     return f" since {format_instant(since)}" if since else ""
 
 
-def _clause(tree: Tree, clause: Clause) -> None:
+def _clause(tree: Tree, clause: ConditionAnswer) -> None:
     mark = "[green]✓[/]" if clause.holds else "[red]✗[/]"
     if clause.parts:
         for part in clause.parts:

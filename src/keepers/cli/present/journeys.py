@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from keepers.app.messaging.journeys import Enrolled, FilesAdded, JourneyDetail, JourneyList, JourneyRun, ReasonCount
+
 out = Console(highlight=False, soft_wrap=False)
 
 
-def journeys(answer: list[dict[str, Any]]) -> None:
-    if not answer:
+def journeys(answer: JourneyList) -> None:
+    if not answer.items:
         out.print(
             "No journey is in force. `keepers journey add ID` copies a starter journey, `keepers apply` starts it."
         )
@@ -20,85 +20,67 @@ def journeys(answer: list[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False)
     for title in ("journey", "", "version", "entered", "active", "ended", "messages sent", "not sent"):
         table.add_column(title, justify="left" if title in ("journey", "") else "right")
-    for one in answer:
+    for one in answer.items:
         table.add_row(
-            f"[bold]{escape(one['id'])}[/]", "[yellow]paused[/]" if one["is_paused"] else "live", str(one["version"]),
-            *(f"{n:,}" for n in (one["entered"], one["active"], _sum(one["ended"]), _sent(one["messages"]))),
-            f"{one['messages'].get('skipped', 0):,}",
+            f"[bold]{escape(one.id)}[/]", "[yellow]paused[/]" if one.is_paused else "live", str(one.version),
+            *(f"{n:,}" for n in (one.entered, one.active, _sum(one.ended), _sent(one.messages))),
+            f"{one.messages.get('skipped', 0):,}",
         )  # fmt: skip
     out.print(table)
 
 
-def journey(answer: dict[str, Any]) -> None:
-    state = "[yellow]paused[/]" if answer["is_paused"] else "live"
-    title = f"[bold]{escape(answer['name'])}[/] ({escape(answer['id'])}), version {answer['version']}, {state}"
-    out.print(f"{title}: {answer['entered']:,} entered, {answer['active']:,} are in it")
-    for label, text in (("by", ", ".join(answer["enter"])), ("if", answer["if"]), ("goal", answer["goal"])):
+def journey(answer: JourneyDetail) -> None:
+    state = "[yellow]paused[/]" if answer.is_paused else "live"
+    title = f"[bold]{escape(answer.name)}[/] ({escape(answer.id)}), version {answer.version}, {state}"
+    out.print(f"{title}: {answer.entered:,} entered, {answer.active:,} are in it")
+    for label, text in (("by", ", ".join(answer.enter)), ("if", answer.condition), ("goal", answer.goal)):
         if text:
             out.print(f"  {label}: {escape(text)}")
-    older = [v for v in answer["versions"] if v["version"] != answer["version"]]
+    older = [v for v in answer.versions if v.version != answer.version]
     for version in older:
-        out.print(f"  {version['active']:,} finish on version {version['version']}")
+        out.print(f"  {version.active:,} finish on version {version.version}")
     table = Table(box=None, pad_edge=False)
     for name in ("step", "", "entered", "waiting", "passed", "dropped", "messages"):
         table.add_column(name, justify="left" if name in ("step", "", "messages") else "right")
-    for step in answer["steps"]:
-        sent = ", ".join(f"{n:,} {status}" for status, n in step["messages"].items())
-        figures = [f"{n:,}" for n in (step["entered"], step["waiting"], step["passed"], _sum(step["dropped"]))]
-        table.add_row(escape(step["id"]), f"[dim]{step['kind'] or 'no longer there'}[/]", *figures, escape(sent))
+    for step in answer.steps:
+        sent = ", ".join(f"{n:,} {status}" for status, n in step.messages.items())
+        figures = [f"{n:,}" for n in (step.entered, step.waiting, step.passed, _sum(step.dropped))]
+        table.add_row(escape(step.id), f"[dim]{step.kind or 'no longer there'}[/]", *figures, escape(sent))
     out.print(table)
-    for step in answer["steps"]:
-        for heading, listed in (("dropped at", step["dropped"]), ("not sent at", step["skipped"])):
+    for step in answer.steps:
+        for heading, listed in (("dropped at", step.dropped), ("not sent at", step.skipped)):
             for one in listed:
-                out.print(f"  {one['number']:>7,} {heading} {escape(step['id'])}: {escape(one['says'])}")
-    for heading, listed in (("ended", answer["ended"]), ("not let in", answer["refused"])):
+                out.print(f"  {one.number:>7,} {heading} {escape(step.id)}: {escape(one.says)}")
+    for heading, listed in (("ended", answer.ended), ("not let in", answer.refused)):
         for one in listed:
-            out.print(f"  {one['number']:>7,} {heading}: {escape(one['says'])}")
+            out.print(f"  {one.number:>7,} {heading}: {escape(one.says)}")
 
 
-def files_added(answer: dict[str, Any]) -> None:
-    out.print(f"Added to the playbook: {escape(', '.join(answer['files']))}.")
+def files_added(answer: FilesAdded) -> None:
+    out.print(f"Added to the playbook: {escape(', '.join(answer.files))}.")
     out.print("`keepers check` looks it over, `keepers apply` makes it live.")
 
 
-def starters(answer: list[dict[str, Any]]) -> None:
-    out.print("[bold]Starter journeys[/], for `keepers init --journeys` and `keepers journey add`:")
-    for one in answer:
-        out.print(f"  [bold]{one['id']}[/]  {escape(one['name'])}: {escape(one['description'])}")
-
-
-def enrolled(answer: dict[str, Any]) -> None:
-    is_one = answer["count"] == 1
-    number = f"{answer['count']:,} customer{'' if is_one else 's'}"
-    if answer["enrolled"] or not answer["count"]:
+def enrolled(answer: Enrolled) -> None:
+    is_one = answer.count == 1
+    number = f"{answer.count:,} customer{'' if is_one else 's'}"
+    if answer.enrolled or not answer.count:
         out.print(
-            f"{number} {'comes' if is_one else 'come'} to the door of {escape(answer['journey'])} at the next tick;"
+            f"{number} {'is' if is_one else 'are'} considered for {escape(answer.journey)} at the next tick;"
             f" its rules hold for {'it' if is_one else 'them'}."
         )
         return
-    out.print(f"{number} of the segment {escape(answer['segment'] or '')} would enter {escape(answer['journey'])}.")
+    out.print(f"{number} of the segment {escape(answer.segment or '')} would enter {escape(answer.journey)}.")
     out.print("Nobody was entered. Say it again with --yes to enter them.")
 
 
-def run(answer: dict[str, Any]) -> None:
-    where = f"ended: {answer['reason']}" if answer["status"] == "ended" else f"at {answer['step']}"
-    out.print(f"Run {answer['id']} of {escape(answer['profile'])} in {escape(answer['journey'])}: {escape(where)}.")
+def run(answer: JourneyRun) -> None:
+    where = f"ended: {answer.reason}" if answer.status == "ended" else f"at {answer.step}"
+    out.print(f"Run {answer.id} of {escape(answer.profile)} in {escape(answer.journey)}: {escape(where)}.")
 
 
-def why(answer: dict[str, Any]) -> None:
-    out.print(f"[bold]{escape(answer['profile'])}[/] (profile #{answer['profile_id']}), as of {answer['as_of']}")
-    for one in answer["lines"]:
-        out.print(f"  {one['at']}  {escape(one['says'])}", soft_wrap=True)
-    for one in answer["waiting"]:
-        out.print(f"  [bold]now[/]  {escape(one['says'])}  [dim](run {one['run']})[/]", soft_wrap=True)
-    if "not_yet" in answer:
-        out.print(f"  {escape(answer['not_yet']['says'])} ({escape(', '.join(answer['not_yet']['enter']))})")
-    elif not answer["lines"] and not answer["waiting"]:
-        out.print("  Nothing was decided about this customer yet.")
-
-
-def _sum(listed: list[dict[str, Any]]) -> int:
-    return sum(one["number"] for one in listed)
+def _sum(listed: list[ReasonCount]) -> int:
+    return sum(one.number for one in listed)
 
 
 def _sent(messages: dict[str, int]) -> int:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from rich.markup import escape
 from rich.table import Table
 
+from keepers.app.operations.create import CreatedWorkspace
+from keepers.app.operations.doctor import Diagnosis
+from keepers.app.operations.keys import CreatedKey, KeyList, RevokedKey
+from keepers.app.operations.maintenance import Rebuilt, Unmerged
 from keepers.cli.present.tables import out
+from keepers.model.moments import format_instant
 
 
-def ticked(answer: dict[str, Any]) -> None:
-    said = [f"{answer[k]:,} {what}" for k, what in _TICKED if answer.get(k)]
+def ticked(done: Struct) -> None:
+    """What a tick or a backfill did."""
+    said = [f"{number:,} {what}" for name, what in _TICKED if (number := getattr(done, name, 0))]
     out.print("Ticked: " + (", ".join(said) if said else "nothing to do") + ".")
 
 
@@ -24,67 +32,85 @@ _TICKED = (
 )
 
 
-def created(answer: dict[str, Any]) -> None:
-    out.print(f"Workspace [bold]{escape(answer['workspace'])}[/] made: {', '.join(map(escape, answer['files']))}")
+def rebuilt(done: Rebuilt) -> None:
+    out.print("The typed tables were made anew.")
+
+
+def unmerged(done: Unmerged) -> None:
+    out.print(f"Taken back. It had been merged into profile #{done.restored}.")
+
+
+def created(made: CreatedWorkspace) -> None:
+    out.print(f"Workspace [bold]{escape(made.workspace)}[/] made: {', '.join(map(escape, made.files))}")
     out.print("Keys, shown this once:")
-    for kind, token in answer["keys"].items():
+    for kind, token in made.keys.items():
         out.print(f"  {kind:>6}  {token}", soft_wrap=True)
     out.print("Next: `keepers import FILE …` or `keepers serve`, then `keepers tick` and `keepers stages`.")
 
 
-def dry_run(answer: dict[str, Any]) -> None:
-    out.print(f"{answer['rows_read']:,} rows read ({answer['encoding']}, delimiter {answer['delimiter']!r})")
+def previewed(found: Any) -> None:
+    """What an import would do: the importer's ImportPreview."""
+    out.print(f"{found.rows_read:,} rows read ({found.encoding}, delimiter {found.delimiter!r})")
     table = Table("column", "type", box=None, pad_edge=False)
-    for name, kind in answer["columns"].items():
+    for name, kind in found.columns.items():
         table.add_row(escape(name), kind)
     out.print(table)
-    for message in answer["sample"]:
+    for message in found.sample:
         out.print(escape(str(message)), soft_wrap=True)
-    _problems(answer["problems"])
+    _problems(found)
     out.print("Nothing was imported.")
 
 
-def imported(answer: dict[str, Any]) -> None:
+def imported(done: Any) -> None:
+    """What an import did: the importer's ImportReport."""
     out.print(
-        f"{answer['rows']:,} rows: {answer['loaded']:,} imported, {answer['duplicates_skipped']:,} were there already, "
-        f"{answer['rejected']:,} rejected, in {answer['seconds']:.1f} s."
+        f"{done.rows:,} rows: {done.loaded:,} imported, {done.duplicates_skipped:,} were there already, "
+        f"{done.rejected:,} rejected, in {done.seconds:.1f} s."
     )
-    _problems(answer["problems"])
-    if answer["rejects_path"]:
-        out.print(f"Rejected rows and reasons: {escape(answer['rejects_path'])}", soft_wrap=True)
+    _problems(done)
+    if done.rejects_path:
+        out.print(f"Rejected rows and reasons: {escape(done.rejects_path)}", soft_wrap=True)
 
 
-def _problems(problems: list[dict[str, Any]]) -> None:
-    for problem in problems:
-        place = f"line {problem['line']}: " if problem["line"] else ""
-        out.print(f"[yellow]{place}{escape(problem['reason'])}[/]  [dim]{escape(problem['raw'][:80])}[/]")
+def _problems(found: Any) -> None:
+    for problem in found.problems:
+        place = f"line {problem.line}: " if problem.line else ""
+        out.print(f"[yellow]{place}{escape(problem.reason)}[/]  [dim]{escape(problem.raw[:80])}[/]")
 
 
-def doctor(answer: dict[str, Any]) -> None:
+def diagnosis(found: Diagnosis) -> None:
     table = Table.grid(padding=(0, 2))
-    for key, value in answer.items():
+    for key in found.__struct_fields__:
+        value = getattr(found, key)
         if key == "findings":
             continue
         if isinstance(value, dict):
             value = ", ".join(f"{k} {v}" for k, v in value.items())
+        elif isinstance(value, datetime):
+            value = format_instant(value)
         table.add_row(key.replace("_", " "), f"{value:,}" if isinstance(value, int) else escape(str(value)))
     out.print(table)
-    for finding in answer["findings"]:
+    for finding in found.findings:
         out.print(f"[yellow]{escape(finding)}[/]")
-    if not answer["findings"]:
+    if not found.findings:
         out.print("[green]Nothing is wrong.[/]")
 
 
-def keys(answer: list[dict[str, Any]]) -> None:
+def keys(answer: KeyList) -> None:
     table = Table("id", "kind", "name", "created", "revoked", box=None, pad_edge=False)
-    for key in answer:
-        table.add_row(key["id"], key["kind"], escape(key["name"]), key["created_at"], key["revoked_at"] or "")
+    for key in answer.items:
+        revoked = format_instant(key.revoked_at) if key.revoked_at is not None else ""
+        table.add_row(key.id, key.kind, escape(key.name), format_instant(key.created_at), revoked)
     out.print(table)
 
 
-def key(answer: dict[str, Any]) -> None:
-    out.print(f"{answer['kind']} key {answer['id']}; its token, shown this once:")
-    out.print(answer["token"], soft_wrap=True)
+def created_key(made: CreatedKey) -> None:
+    out.print(f"{made.kind} key {made.id}; its token, shown this once:")
+    out.print(made.token, soft_wrap=True)
+
+
+def revoked_key(done: RevokedKey) -> None:
+    out.print(f"The key {escape(done.revoked)} lets nobody in any more.")
 
 
 def _shown(value: Any) -> str:

@@ -1,10 +1,15 @@
-"""Bars, tables, names."""
+"""Bars and tables."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from rich.console import Console
+from rich.markup import escape
+
+from keepers.model.moments import format_instant
 
 out = Console(highlight=False, soft_wrap=False)
 
@@ -15,16 +20,27 @@ BAR = 40
 COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red", "bright_cyan", "bright_green", "bright_yellow", "white")
 
 
-def name_of(item: dict[str, Any], locale: str = "en") -> str:
-    """A definition's name in a language, or its id."""
-    name = item.get("name") or ""
-    if isinstance(name, dict):
-        name = name.get(locale) or name.get("en") or ""
-    return str(name or item.get("stage") or item.get("id") or "")
-
-
 def bar(share: float, colour: str, width: int = BAR) -> str:
     """A bar with eighths, as markup."""
     eighths = round(max(0.0, min(1.0, share)) * width * 8)
     whole, rest = divmod(eighths, 8)
     return f"[{colour}]{'█' * whole}{' ▏▎▍▌▋▊▉'[rest] if rest else ''}[/]"
+
+
+def fields(answer: Struct) -> None:
+    """A short answer in one line: each field with its value."""
+    told = {name: getattr(answer, name) for name in answer.__struct_fields__}
+    out.print(escape(", ".join(f"{name}: {_as_text(value)}" for name, value in told.items())))
+
+
+def _as_text(value: Any) -> str:
+    """A value as people write it."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case None:
+            return "–"
+        case datetime():
+            return format_instant(value)
+        case _:
+            return str(value)

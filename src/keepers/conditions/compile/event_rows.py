@@ -17,7 +17,7 @@ from keepers.conditions.ast import Comparison, PropertyTest
 from keepers.conditions.comparisons import Clock, ComparedValue, later, never, seconds, sure
 from keepers.conditions.compile.tables import EVENT_COLUMNS, IBIS_KINDS, TRACKS, Asked, table
 from keepers.conditions.definitions import DerivedEvent, Source
-from keepers.conditions.operators import BY_NAME
+from keepers.conditions.operators import BY_NAME, is_relative
 from keepers.conditions.schema import ChildTable, EventTable, Schema
 
 Where = tuple[PropertyTest, ...]
@@ -48,7 +48,7 @@ class RowColumns(Struct):
 
     def flip(self, tests: Where) -> str | None:
         """When a row's tests change their answer by themselves; None where no test looks at the clock."""
-        if not any(t.is_relative for p in tests for t in p.tests):
+        if not any(is_relative(t) for p in tests for t in p.tests):
             return None
         return self.flips.setdefault(tests, f"f{len(self.flips)}")
 
@@ -295,32 +295,30 @@ class BaseRows:
         return holds
 
 
-NEGATIVE = {"ne": "eq", "not_in": "in", "not_contains": "contains"}
-
-
 def _is_negative(test: Comparison) -> bool:
-    return test.op in NEGATIVE or (test.op == "exists" and not test.operand)
+    row = BY_NAME[test.op]
+    return bool(row.negates) or (row.asks_presence and not test.operand)
 
 
 def _parts(tests: tuple[Comparison, ...]) -> list[tuple[Comparison, ...]]:
-    """Tests that one item of a list must pass together; what no item may be stands alone, and so does `exists`."""
-    together = tuple(t for t in tests if t.op not in NEGATIVE and t.op != "exists")
+    """Tests that one item of a list must pass together; what no item may be stands alone, and so does presence."""
+    together = tuple(t for t in tests if not (BY_NAME[t.op].negates or BY_NAME[t.op].asks_presence))
     alone: list[tuple[Comparison, ...]] = [(t,) for t in tests if t not in together]
     return [together, *alone] if together else alone
 
 
 def _of_item(path: str, part: tuple[Comparison, ...]) -> PropertyTest | None:
     """The part as a question to the items of a list of scalars; None where it needs the clock, which items lack."""
-    if any(t.is_relative for t in part):
+    if any(map(is_relative, part)):
         return None
-    if part[0].op == "exists":
+    if BY_NAME[part[0].op].asks_presence:
         return PropertyTest(path, some=(PropertyTest("value"),))
-    tests = (Comparison(NEGATIVE.get(t.op, t.op), t.operand) for t in part)
-    return PropertyTest(path, some=(PropertyTest("value", tuple(_as_item(t) for t in tests)),))
+    return PropertyTest(path, some=(PropertyTest("value", tuple(map(_of_one_item, part))),))
 
 
-def _as_item(test: Comparison) -> Comparison:
-    return Comparison("eq", test.operand) if test.op == "contains" else test
+def _of_one_item(test: Comparison) -> Comparison:
+    positive = BY_NAME[test.op].negates or test.op
+    return Comparison(BY_NAME[positive].of_item or positive, test.operand)
 
 
 def _items(child: ChildTable) -> Any:

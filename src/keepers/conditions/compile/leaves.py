@@ -83,7 +83,7 @@ def _leaf(condition: ast.Condition, features: Features) -> Finish:
 
 
 def _trait(leaf: ast.Trait, features: Features) -> Finish:
-    if any(test.op == "anniversary" for test in leaf.tests):
+    if any(BY_NAME[test.op].uses_local_date for test in leaf.tests):
         features.needs_zone = True
     computed = features.computed.get(leaf.name)
     if computed is not None:

@@ -6,8 +6,10 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from keepers.conditions import ast, message_events
-from keepers.conditions.parsing.operands import is_ref, parse_ref_moment, parse_tests, text_of
-from keepers.model.errors import DefinitionError, UserError, nearest, shown
+from keepers.conditions.operators import BY_NAME, is_relative
+from keepers.conditions.parsing.comparisons import parse_tests
+from keepers.conditions.parsing.operands import is_ref, parse_ref_moment, text_of
+from keepers.model.errors import DefinitionError, UserError, nearest, problem, shown
 from keepers.model.moments import Moment, parse_duration, parse_moment
 
 MAX_DEPTH = 24
@@ -45,13 +47,17 @@ class Parser:
     def condition(self, data: Any, at: str = "", depth: int = 0) -> ast.Condition:
         """A condition. Raises DefinitionError naming the field."""
         if depth > MAX_DEPTH:
-            raise DefinitionError(f"conditions are nested deeper than {MAX_DEPTH} levels", field=at)
+            raise DefinitionError(
+                problem("conditions are nested deeper than {max_depth} levels", max_depth=MAX_DEPTH), field=at
+            )
         if data == "anyone" or data == "nobody" or data is None or data in ({}, []):
             self._count(at)
             return ast.Anyone() if data == "anyone" else ast.NOBODY
         if not isinstance(data, dict):
             raise DefinitionError(
-                f"expected a condition such as {{did: Order Completed}} or “anyone”, got {shown(data)}",
+                problem(
+                    "expected a condition such as {{did: Order Completed}} or “anyone”, got {data}", data=shown(data)
+                ),
                 field=at,
             )
         heads = [k for k in data if k in LEAVES or k in GROUPS]
@@ -68,27 +74,37 @@ class Parser:
     def _count(self, at: str) -> None:
         self.leaves += 1
         if self.leaves > MAX_LEAVES:
-            raise DefinitionError(f"more than {MAX_LEAVES} conditions in one definition", field=at)
+            raise DefinitionError(
+                problem("more than {max_leaves} conditions in one definition", max_leaves=MAX_LEAVES), field=at
+            )
 
     def _head_error(self, data: dict[Any, Any], heads: list[Any], at: str) -> DefinitionError:
         if len(heads) > 1:
             return DefinitionError(
-                f"{' and '.join(map(str, heads))} stand side by side; put them in a list under “all” or “any”",
+                problem(
+                    "{names} stand side by side; put them in a list under “all” or “any”",
+                    names=" and ".join(map(str, heads)),
+                ),
                 field=at,
             )
         first = next(iter(data), "")
-        return DefinitionError(f"“{first}” is no kind of condition.{nearest(str(first), [*LEAVES, *GROUPS])}", field=at)
+        return DefinitionError(
+            problem("“{first}” is no kind of condition.", near=nearest(str(first), [*LEAVES, *GROUPS]), first=first),
+            field=at,
+        )
 
     def _only(self, data: dict[Any, Any], allowed: tuple[str, ...], at: str) -> None:
         for key in data:
             if key not in allowed:
-                raise DefinitionError(f"“{key}” does not belong here.{nearest(str(key), allowed)}", field=at)
+                raise DefinitionError(
+                    problem("“{name}” does not belong here.", near=nearest(str(key), allowed), name=key), field=at
+                )
 
     def _group(self, head: str, inner: Any, here: str, depth: int) -> ast.Condition:
         if head == "not":
             return ast.Not(self.condition(inner, here, depth + 1))
         if not isinstance(inner, list):
-            raise DefinitionError("expected a list of conditions", field=here)
+            raise DefinitionError(problem("expected a list of conditions"), field=here)
         if not inner:
             return ast.NOBODY
         items = tuple(self.condition(item, f"{here}[{n}]", depth + 1) for n, item in enumerate(inner))
@@ -111,12 +127,12 @@ class Parser:
             if data.get(word):
                 if data[word] is not True or occurrence:
                     raise DefinitionError(
-                        "write “first: true” or “last: true”, not both", field=f"{at}.{word}" if at else word
+                        problem("write “first: true” or “last: true”, not both"), field=f"{at}.{word}" if at else word
                     )
                 occurrence = word
         aggregates = tuple(self._aggregate(f, data[f], f"{at}.{f}" if at else f) for f in ast.FUNCTIONS if f in data)
         if occurrence and aggregates:
-            raise DefinitionError("one occurrence has no count or sum; leave one of them out", field=at)
+            raise DefinitionError(problem("one occurrence has no count or sum; leave one of them out"), field=at)
         event = text_of(data[head], here)
         did = ast.Did(
             event=event,
@@ -137,7 +153,9 @@ class Parser:
         if data is None:
             return ()
         if not isinstance(data, dict):
-            raise DefinitionError("expected properties and what they must be, as {total: {gt: 50}}", field=at)
+            raise DefinitionError(
+                problem("expected properties and what they must be, as {{total: {{gt: 50}}}}"), field=at
+            )
         found = []
         for path, wanted in data.items():
             here = f"{at}.{path}"
@@ -145,24 +163,26 @@ class Parser:
             name = text_of(path, here)
             if isinstance(wanted, dict) and "some" in wanted:
                 if depth:
-                    raise DefinitionError("a list inside a list item cannot be asked about", field=here)
+                    raise DefinitionError(problem("a list inside a list item cannot be asked about"), field=here)
                 self._only(wanted, ("some",), here)
                 some = self.where(wanted["some"], f"{here}.some", depth + 1, fixed or "a list item")
                 found.append(ast.PropertyTest(name, some=some))
                 continue
             tests = self._tests(wanted, here)
-            if fixed and any(test.is_relative for test in tests):
-                raise DefinitionError(f"{fixed} cannot be compared with “now”; write a date", field=here)
+            if fixed and any(map(is_relative, tests)):
+                raise DefinitionError(
+                    problem("{fixed} cannot be compared with “now”; write a date", fixed=fixed), field=here
+                )
             found.append(ast.PropertyTest(name, tests))
         return tuple(found)
 
     def _tests(self, wanted: Any, here: str) -> tuple[ast.Comparison, ...]:
         if isinstance(wanted, dict) and not is_ref(wanted):
             if not wanted:
-                raise DefinitionError("nothing is asked of it", field=here)
+                raise DefinitionError(problem("nothing is asked of it"), field=here)
             return parse_tests(wanted, here, self.zone, self.refs)
         if wanted is None:
-            raise DefinitionError("an empty value; write {exists: false} for “has none”", field=here)
+            raise DefinitionError(problem("an empty value; write {{exists: false}} for “has none”"), field=here)
         return parse_tests({"in" if isinstance(wanted, list) else "eq": wanted}, here, self.zone, self.refs)
 
     def _aggregate(self, function: ast.Function, data: Any, here: str) -> ast.Aggregate:
@@ -171,24 +191,37 @@ class Parser:
             of = None
         else:
             if not isinstance(data, dict) or "of" not in data:
-                raise DefinitionError(f"expected {{of: a property, gte: a number}} for {function}", field=here)
+                raise DefinitionError(
+                    problem("expected {{of: a property, gte: a number}} for {function}", function=function), field=here
+                )
             of = text_of(data["of"], f"{here}.of")
             wanted = {k: v for k, v in data.items() if k != "of"}
             if not wanted:
-                raise DefinitionError("nothing is asked of the figure; add gte, lte, eq or between", field=here)
+                raise DefinitionError(
+                    problem("nothing is asked of the figure; add gte, lte, eq or between"), field=here
+                )
         tests = parse_tests(wanted, here, self.zone, self.refs)
         for test in tests:
-            if test.op not in ("eq", "ne", "lt", "lte", "gt", "gte", "between", "in", "not_in"):
-                raise DefinitionError(f"“{test.op}” does not apply to a {function}", field=here)
+            if not BY_NAME[test.op].operand.takes_numbers:
+                raise DefinitionError(
+                    problem("“{op}” does not apply to a {function}", op=test.op, function=function), field=here
+                )
             for operand in test.operands:
                 if isinstance(operand, bool) or not isinstance(operand, int | float | ast.Ref):
-                    raise DefinitionError(f"a {function} is compared with a number, not {shown(operand)}", field=here)
+                    raise DefinitionError(
+                        problem(
+                            "a {function} is compared with a number, not {operand}",
+                            function=function,
+                            operand=shown(operand),
+                        ),
+                        field=here,
+                    )
         return ast.Aggregate(function, of, tests)
 
     def _window(self, data: dict[str, Any], at: str) -> ast.TimeWindow:
         named = [k for k in WINDOW_KEYS if k in data]
         if len(named) > 1:
-            raise DefinitionError(f"{' and '.join(named)} exclude each other", field=at)
+            raise DefinitionError(problem("{named} exclude each other", named=" and ".join(named)), field=at)
         if not named or named[0] == "ever":
             return ast.TimeWindow()
         key = named[0]
@@ -209,7 +242,7 @@ class Parser:
         except DefinitionError:
             raise
         except UserError as error:
-            raise DefinitionError(error.message, field=here) from None
+            raise DefinitionError(error.said, field=here) from None
 
     def _moment(self, data: Any) -> Moment:
         return parse_ref_moment(data, self.refs) if is_ref(data) else parse_moment(data, self.zone)
@@ -218,9 +251,11 @@ class Parser:
         self._only(data, ("sequence", *LEAVES["sequence"]), at)
         steps = data["sequence"]
         if not isinstance(steps, list) or len(steps) < 2:
-            raise DefinitionError("expected a list of at least two steps", field=here)
+            raise DefinitionError(problem("expected a list of at least two steps"), field=here)
         if len(steps) > MAX_STEPS:
-            raise DefinitionError(f"more than {MAX_STEPS} steps in one sequence", field=here)
+            raise DefinitionError(
+                problem("more than {max_steps} steps in one sequence", max_steps=MAX_STEPS), field=here
+            )
         parsed = tuple(self._step(step, f"{here}[{n}]", n, len(steps)) for n, step in enumerate(steps))
         same = text_of(data["same"], f"{at}.same" if at else "same") if "same" in data else None
         return ast.Sequence(parsed, same, self._window(data, at))
@@ -228,13 +263,15 @@ class Parser:
     def _step(self, data: Any, here: str, n: int, total: int) -> ast.SequenceStep:
         self._count(here)
         if not isinstance(data, dict) or ("did" in data) == ("did_not" in data):
-            raise DefinitionError("expected a step such as {did: Order Completed, within: 2h}", field=here)
+            raise DefinitionError(problem("expected a step such as {{did: Order Completed, within: 2h}}"), field=here)
         self._only(data, ("did", "did_not", "where", "within"), here)
         negated = "did_not" in data
         if negated and (n != total - 1 or n == 0):
-            raise DefinitionError("only the last step may be “did_not”", field=here)
+            raise DefinitionError(problem("only the last step may be “did_not”"), field=here)
         if n == 0 and "within" in data:
-            raise DefinitionError("the first step has nothing before it; put “within” on the sequence", field=here)
+            raise DefinitionError(
+                problem("the first step has nothing before it; put “within” on the sequence"), field=here
+            )
         event = text_of(data["did_not" if negated else "did"], here)
         return ast.SequenceStep(
             event=event,
@@ -247,7 +284,7 @@ class Parser:
         try:
             return parse_duration(data)
         except UserError as error:
-            raise DefinitionError(error.message, field=here) from None
+            raise DefinitionError(error.said, field=here) from None
 
     def _lasting(self, data: dict[str, Any], at: str) -> Any:
         return self._duration(data.get("for", "0s"), f"{at}.for" if at else "for")
@@ -260,16 +297,16 @@ class Parser:
         self._only(data, ("in_stage", "for"), at)
         lifecycle, dot, stage = text_of(data["in_stage"], here).rpartition(".")
         if not dot:
-            raise DefinitionError("expected lifecycle.stage, such as value.loyal", field=here)
+            raise DefinitionError(problem("expected lifecycle.stage, such as value.loyal"), field=here)
         return ast.InStage(lifecycle, stage, self._lasting(data, at))
 
     def _account(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
         self._only(data, ("account",), at)
         inner = self.condition(data["account"], here, depth + 1)
         if ast.refs(inner):
-            raise DefinitionError("an account knows nothing of a run; take the ref out", field=here)
+            raise DefinitionError(problem("an account has no run; take the ref out"), field=here)
         if any(isinstance(c, ast.Account) for c in ast.walk(inner)):
-            raise DefinitionError("an account is no member of an account", field=here)
+            raise DefinitionError(problem("an account is no member of an account"), field=here)
         return ast.Account(inner)
 
     def _sample(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
@@ -280,7 +317,7 @@ class Parser:
             if not 0 <= start < end <= 1:
                 raise ValueError
         except (ValueError, TypeError):
-            raise DefinitionError("expected a share such as 10% or [10%, 20%]", field=here) from None
+            raise DefinitionError(problem("expected a share such as 10% or [10%, 20%]"), field=here) from None
         return ast.Sample(text_of(data.get("salt", ""), f"{at}.salt" if at else "salt", empty=True), start, end)
 
     def _subscribed(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
@@ -300,17 +337,21 @@ class Parser:
         self._only(data, ("engaged",), at)
         wanted = data["engaged"]
         if not isinstance(wanted, dict):
-            raise DefinitionError("expected {with: opened, channel: email, within: 30d}", field=here)
+            raise DefinitionError(problem("expected {{with: opened, channel: email, within: 30d}}"), field=here)
         self._only(wanted, (*message_events.KEYS, *WINDOW_KEYS), here)
         channel = text_of(wanted.get("channel", "email"), f"{here}.channel")
-        events = message_events.EVENTS.get(channel)
+        known = message_events.engagement()
+        events = known.get(channel)
         if events is None:
-            hint = nearest(channel, message_events.EVENTS)
-            said = f"what becomes of messages by “{channel}” is not seen.{hint}"
+            near = nearest(channel, known)
+            said = problem("what becomes of messages by “{channel}” is not seen.", near=near, channel=channel)
             raise DefinitionError(said, field=f"{here}.channel")
         with_what = text_of(wanted.get("with", ""), f"{here}.with")
         if with_what not in events:
-            raise DefinitionError(f"by {channel}, expected {' or '.join(events)}", field=f"{here}.with")
+            raise DefinitionError(
+                problem("by {channel}, expected {events}", channel=channel, events=" or ".join(events)),
+                field=f"{here}.with",
+            )
         event = events[with_what]
         where = self.where({key: wanted[key] for key in message_events.ABOUT if key in wanted}, here)
         machine = wanted.get("machine")

@@ -1,15 +1,15 @@
-"""Definitions from plain data: derived events, segments, lifecycles, rhythm. Mistakes name their field."""
+"""Definitions from plain data: derived events, segments, lifecycles. Mistakes name their field."""
 
 from __future__ import annotations
 
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from keepers.conditions.definitions import DerivedEvent, Lifecycle, Rhythm, Segment, Source, Stage, Unless
+from keepers.conditions.definitions import DerivedEvent, Lifecycle, Segment, Source, Stage, Unless
 from keepers.conditions.message_events import by_people
 from keepers.conditions.parsing.conditions import Parser
 from keepers.conditions.parsing.operands import text_of
-from keepers.model.errors import DefinitionError
+from keepers.model.errors import DefinitionError, problem
 from keepers.model.fields import duration, join, mapping, parse_id, text, texts
 from keepers.model.texts import Kind
 
@@ -23,15 +23,18 @@ def parse_derived(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Deri
     fields = mapping(data, ("id", "name", "description", "per", "any", *_SOURCE_KEYS), at)
     several = fields.get("any")
     if several is not None and (not isinstance(several, list) or not several or "from" in fields):
-        raise DefinitionError("write either “from” or a list of sources under “any”", field=join(at, "any"))
+        raise DefinitionError(problem("write either “from” or a list of sources under “any”"), field=join(at, "any"))
     entries = several if several is not None else [{k: fields[k] for k in _SOURCE_KEYS if k in fields}]
     sources: list[Source] = []
     for n, entry in enumerate(entries):
         sources += _sources(entry, zone, join(at, f"any[{n}]") if several is not None else at)
     if len(sources) > MAX_SOURCES:
-        raise DefinitionError(f"made of more than {MAX_SOURCES} events", field=join(at, "any" if several else "from"))
+        raise DefinitionError(
+            problem("made of more than {max_sources} events", max_sources=MAX_SOURCES),
+            field=join(at, "any" if several else "from"),
+        )
     if fields.get("per", "day") != "day":
-        raise DefinitionError("only “per: day” is known", field=join(at, "per"))
+        raise DefinitionError(problem("only “per: day” is known"), field=join(at, "per"))
     return DerivedEvent(
         id=text_of(fields.get("id", ""), join(at, "id")),
         sources=tuple(sources),
@@ -50,7 +53,7 @@ def _sources(data: Any, zone: ZoneInfo | None, at: str) -> list[Source]:
         value = mapping(value, ("of", "currency"), join(at, "value"))
     times = fields.get("times", 1)
     if isinstance(times, bool) or not isinstance(times, int) or not 1 <= times <= 100:
-        raise DefinitionError("expected a whole number from 1 to 100", field=join(at, "times"))
+        raise DefinitionError(problem("expected a whole number from 1 to 100"), field=join(at, "times"))
     within = duration(fields["within"], join(at, "within")) if "within" in fields else None
     events = [text_of(name, join(at, "from")) for name in (names if isinstance(names, list) and names else [names])]
     where = Parser(zone).where(fields.get("where"), join(at, "where"), fixed="what counts as an event")
@@ -73,14 +76,14 @@ def _unless(data: Any, at: str) -> Unless:
     names = fields.get("did")
     events = tuple(text_of(n, join(at, "did")) for n in (names if isinstance(names, list) else [names]))
     if len(events) > MAX_SOURCES:
-        raise DefinitionError(f"more than {MAX_SOURCES} events", field=join(at, "did"))
+        raise DefinitionError(problem("more than {max_sources} events", max_sources=MAX_SOURCES), field=join(at, "did"))
     return Unless(events, text_of(fields.get("same", ""), join(at, "same")))
 
 
 def parse_segment(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Segment:
     fields = mapping(data, ("id", "name", "description", "of", "who"), at)
     if "who" not in fields:
-        raise DefinitionError("a segment needs “who”: a condition", field=at)
+        raise DefinitionError(problem("a segment needs “who”: a condition"), field=at)
     return Segment(
         id=parse_id(fields.get("id"), join(at, "id")),
         who=Parser(zone).condition(fields["who"], join(at, "who")),
@@ -94,14 +97,16 @@ def parse_lifecycle(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Li
     fields = mapping(data, ("id", "name", "description", "of", "phases_of", "stages", "source"), at)
     stages = fields.get("stages")
     if not isinstance(stages, list) or not stages:
-        raise DefinitionError("a lifecycle needs “stages”: an ordered list", field=join(at, "stages"))
+        raise DefinitionError(problem("a lifecycle needs “stages”: an ordered list"), field=join(at, "stages"))
     if len(stages) > 60:
-        raise DefinitionError("more than 60 stages", field=join(at, "stages"))
+        raise DefinitionError(problem("more than 60 stages"), field=join(at, "stages"))
     parsed = tuple(_stage(s, zone, join(at, f"stages[{n}]")) for n, s in enumerate(stages))
     seen: set[str] = set()
     for n, stage in enumerate(parsed):
         if stage.id in seen:
-            raise DefinitionError(f"two stages are called “{stage.id}”", field=join(at, f"stages[{n}].id"))
+            raise DefinitionError(
+                problem("two stages are called “{id}”", id=stage.id), field=join(at, f"stages[{n}].id")
+            )
         seen.add(stage.id)
     return Lifecycle(
         id=parse_id(fields.get("id"), join(at, "id")),
@@ -116,7 +121,7 @@ def parse_lifecycle(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Li
 def _stage(data: Any, zone: ZoneInfo | None, at: str) -> Stage:
     fields = mapping(data, ("id", "name", "description", "when", *_STAGE_TEXTS), at)
     if "when" not in fields:
-        raise DefinitionError("a stage needs “when”: a condition, or “anyone”", field=at)
+        raise DefinitionError(problem("a stage needs “when”: a condition, or “anyone”"), field=at)
     lists = {key: texts(fields.get(key, []), join(at, key)) for key in _STAGE_TEXTS}
     return Stage(
         id=parse_id(fields.get("id"), join(at, "id")),
@@ -127,19 +132,9 @@ def _stage(data: Any, zone: ZoneInfo | None, at: str) -> Stage:
     )
 
 
-def parse_rhythm(data: Any, at: str = "rhythm") -> Rhythm:
-    """`rhythm:` of the playbook; what is left out is fitted from history and frozen."""
-    fields = mapping(data, ("event", "typical_gap", "longest_gap", "least", "most"), at)
-    known = {k: duration(v, join(at, k)) for k, v in fields.items() if k != "event"}
-    rhythm = Rhythm(event=text_of(fields.get("event", "purchase"), join(at, "event")), **known)
-    if rhythm.least > rhythm.most:
-        raise DefinitionError("“least” is longer than “most”", field=at)
-    return rhythm
-
-
 def _kind(data: Any, at: str) -> Kind:
     if data in (None, "person", "people"):
         return "person"
     if data in ("account", "accounts"):
         return "account"
-    raise DefinitionError(f"“{data}” is neither people nor accounts", field=at)
+    raise DefinitionError(problem("“{data}” is neither people nor accounts", data=data), field=at)

@@ -5,81 +5,40 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import re2
+from msgspec import Struct
 
 from keepers.conditions import ast
 from keepers.conditions.comparisons import Anniversary
-from keepers.conditions.operators import BY_NAME, Operator
-from keepers.model.errors import DefinitionError, UserError, nearest, shown
+from keepers.model.errors import DefinitionError, UserError, problem, shown
 from keepers.model.moments import Moment, parse_duration, parse_moment, parse_offset
 
 MAX_LIST = 10_000
 MAX_TEXT = 5_000
 _REF = re.compile(r"trigger\..+|run\.(entered_at|step_entered_at)|run\.[a-z][a-z0-9_-]*\..+", re.DOTALL)
-_REFERRING = frozenset({"scalar", "ordered", "pair", "list", "text", "moment"})
-"""kinds of operand that may be a value of the run"""
 
 
-def parse_tests(data: dict[str, Any], at: str, zone: ZoneInfo | None, refs: bool = False) -> tuple[ast.Comparison, ...]:
-    """`{gte: 3, lt: 10}` as tests; with `refs`, operands may be `{ref: trigger.order_id}`.
+class OperandKind(Struct, frozen=True):
+    """What an operator may be compared with: how it is read, and how a sentence shows it."""
 
-    Raises DefinitionError for an unknown operator or a wrong operand.
-    """
-    tests = []
-    for name, operand in data.items():
-        here = f"{at}.{name}" if at else str(name)
-        row = BY_NAME.get(str(name))
-        if row is None:
-            raise DefinitionError(f"“{name}” is no operator.{nearest(str(name), BY_NAME)}", field=at)
-        try:
-            tests.append(ast.Comparison(row.id, parse_operand(row, operand, zone, refs)))
-        except DefinitionError:
-            raise
-        except UserError as error:
-            raise DefinitionError(error.message, field=here) from None
-    return tuple(tests)
-
-
-def parse_operand(row: Operator, data: Any, zone: ZoneInfo | None, refs: bool = False) -> Any:
-    """The operand in the form the operator's expression takes. Raises UserError for any other."""
-    if is_ref(data):
-        if row.operand not in _REFERRING:
-            raise UserError(f"“{row.id}” cannot be compared with a ref")
-        found = parse_ref(data, refs)
-        if row.operand == "list":
-            raise UserError("expected a list of values, as [{ref: trigger.plan}, pro]")
-        return _as_moment(found) if row.operand == "moment" else found
-    match row.operand:
-        case "scalar":
-            return _scalar(data, zone)
-        case "ordered":
-            return _ordered(data, zone)
-        case "pair":
-            return _pair(data, zone, refs)
-        case "list":
-            if not isinstance(data, list) or not data:
-                raise UserError("expected a list of values, as [PL, IT]")
-            if len(data) > MAX_LIST:
-                raise UserError(f"more than {MAX_LIST} values; import them as a trait instead")
-            return tuple(parse_ref(i, refs) if is_ref(i) else _scalar(i, zone, dates=False) for i in data)
-        case "text":
-            return _text(data)
-        case "pattern":
-            return _pattern(data)
-        case "flag":
-            if not isinstance(data, bool):
-                raise UserError("expected true or false")
-            return data
-        case "moment":
-            return parse_moment(data, zone)
-        case "span":
-            return parse_duration(data)
-        case "anniversary":
-            return _anniversary(data)
+    doc: str
+    """what is written, for the reference"""
+    parse: Callable[[Any, ZoneInfo | None, bool], Any]
+    """(plain data, zone of dates without one, whether refs may stand inside) → the form the operator's expression
+    takes. Raises UserError for any other"""
+    of_ref: Callable[[ast.Ref | Moment], Any] | None = None
+    """a ref in the operand's place, in that form; None where a value of the run cannot stand. Raises UserError"""
+    takes_numbers: bool = False
+    """whether figures, such as counts and sums, may be compared so"""
+    is_pair: bool = False
+    """whether the sentence has a place for each of two values"""
+    words: Callable[[Any], str] | None = None
+    """the operand in a sentence of any language, where it is no plain value, moment, span or ref"""
 
 
 def is_ref(data: Any) -> bool:
@@ -110,6 +69,28 @@ def parse_ref_moment(data: dict[str, Any], allowed: bool) -> Moment:
 
 def _as_moment(ref: ast.Ref | Moment) -> Moment:
     return Moment(ref=ref.path) if isinstance(ref, ast.Ref) else ref
+
+
+def _as_it_is(ref: ast.Ref | Moment) -> ast.Ref | Moment:
+    return ref
+
+
+def _in_a_list(ref: ast.Ref | Moment) -> Any:
+    raise UserError("expected a list of values, as [{ref: trigger.plan}, pro]")
+
+
+def _list(data: Any, zone: ZoneInfo | None, refs: bool) -> tuple[Any, ...]:
+    if not isinstance(data, list) or not data:
+        raise UserError("expected a list of values, as [PL, IT]")
+    if len(data) > MAX_LIST:
+        raise UserError(f"more than {MAX_LIST} values; import them as a trait instead")
+    return tuple(parse_ref(i, refs) if is_ref(i) else _scalar(i, zone, dates=False) for i in data)
+
+
+def _flag(data: Any) -> bool:
+    if not isinstance(data, bool):
+        raise UserError("expected true or false")
+    return data
 
 
 def _text(data: Any) -> str:
@@ -209,11 +190,29 @@ def _anniversary(data: Any) -> Anniversary:
     return Anniversary(int(days), within=word == "within")
 
 
+SCALAR = OperandKind("a text, a number, true or false, a date", lambda d, zone, refs: _scalar(d, zone), _as_it_is, True)
+ORDERED = OperandKind("a number, a moment or a text", lambda d, zone, refs: _ordered(d, zone), _as_it_is, True)
+PAIR = OperandKind("two numbers, moments or texts, as `[10, 20]`", _pair, _as_it_is, True, is_pair=True)
+LIST = OperandKind("a list of values", _list, _in_a_list, True)
+TEXT = OperandKind("a text", lambda d, zone, refs: _text(d), _as_it_is)
+PATTERN = OperandKind("an RE2 pattern", lambda d, zone, refs: _pattern(d))
+FLAG = OperandKind("true or false", lambda d, zone, refs: _flag(d))
+MOMENT = OperandKind(
+    "a moment: ISO 8601, `now`, `30d ago`, `+7d`", lambda d, zone, refs: parse_moment(d, zone), _as_moment
+)
+SPAN = OperandKind("a duration: `14d`, `6h`", lambda d, zone, refs: parse_duration(d))
+ANNIVERSARY = OperandKind(
+    "`{in: 7d}` or `{within: 7d}`",
+    lambda d, zone, refs: _anniversary(d),
+    words=lambda operand: f"{'≤ ' if operand.within else '+'}{operand.days}d",
+)
+
+
 def text_of(data: Any, at: str, empty: bool = False) -> str:
     """A name: an event, trait, property, segment. Numbers are taken as text. Raises DefinitionError."""
     if isinstance(data, bool) or not isinstance(data, str | int) or (data == "" and not empty):
-        raise DefinitionError("expected a name", field=at)
+        raise DefinitionError(problem("expected a name"), field=at)
     try:
         return normal(str(data))
     except UserError as error:
-        raise DefinitionError(error.message, field=at) from None
+        raise DefinitionError(error.said, field=at) from None

@@ -16,7 +16,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import SecurityScheme
 
 from keepers.app.operations.keys import KeyRing
-from keepers.app.workspace.actor import COMMAND_LINE, EVERYTHING, Actor
+from keepers.app.use_cases.actor import COMMAND_LINE, EVERYTHING, Actor
 from keepers.http.common.loopback import is_local
 
 SCHEME = "secret_key"
@@ -74,6 +74,17 @@ def actor_of(connection: Connection) -> Actor:
     """Who asks: set by the guard that let the request pass."""
     found: Actor = connection.scope["actor"]  # type: ignore[typeddict-item]
     return found
+
+
+def local_guard(connection: Connection, _handler: BaseRouteHandler) -> None:
+    """Refuses all but commands on this machine, before anything else of the request is read."""
+    if actor_of(connection).kind != "command":
+        raise HTTPException("This is for commands on the server's own machine.", status_code=403)
+
+
+def sent_token(connection: Connection, in_body: str = "") -> str:
+    """The key a request of a site or app brings: Basic user name, bearer token, or in its body; empty for none."""
+    return _token(connection.headers.get("authorization", "")) or in_body
 
 
 def _token(authorization: str) -> str:

@@ -10,25 +10,25 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import Body, BodyKwarg
 from msgspec import Struct
 
-from keepers.app.workspace.common_fields import MOST_NUMBER, NO_NUL
+from keepers.app.use_cases.common_fields import MOST_NUMBER, NO_NUL
 from keepers.model.errors import UserError
 
 T = TypeVar("T", bound=Struct)
 
 
-def body(struct: type[Struct], description: str, example: dict[str, Any]) -> BodyKwarg:
+def body(struct: type[Struct], description: str, example: dict[str, Any] | None = None) -> BodyKwarg:
     """For `Annotated[Any, …]`: a JSON object with the fields of a struct and no others."""
-    schema = next(iter(msgspec.json.schema(struct)["$defs"].values()))
-    properties = {name: _schema(one) for name, one in schema["properties"].items()}
+    whole = msgspec.json.schema(struct)
+    known = whole.get("$defs", {})
+    schema = known[whole["$ref"].rpartition("/")[2]]
     extra = {
         "type": OpenAPIType.OBJECT,
         "additional_properties": False,
-        "properties": properties,
+        "properties": {name: _schema(one, known) for name, one in schema["properties"].items()},
         "required": schema.get("required", []),
     }
-    found: BodyKwarg = Body(
-        description=description, examples=[Example(summary="A request", value=example)], schema_extra=extra
-    )
+    shown = [Example(summary="A request", value=example)] if example is not None else None
+    found: BodyKwarg = Body(description=description, examples=shown, schema_extra=extra)
     return found
 
 
@@ -68,19 +68,27 @@ def _holds_nul(value: Any) -> bool:
             return False
 
 
-def _schema(said: dict[str, Any]) -> Schema:
-    """One field of msgspec's JSON Schema as Litestar writes it."""
+def _schema(said: dict[str, Any], known: dict[str, Any]) -> Schema:
+    """One field of msgspec's JSON Schema as Litestar writes it; `known` are the structs it may refer to."""
+    if "$ref" in said:
+        return _schema(known[said["$ref"].rpartition("/")[2]] | {k: v for k, v in said.items() if k != "$ref"}, known)
     if "anyOf" in said:
-        return Schema(one_of=[_schema(one) for one in said["anyOf"]], description=said.get("description"))
+        return Schema(one_of=[_schema(one, known) for one in said["anyOf"]], description=said.get("description"))
     if "enum" in said:
         return Schema(type=OpenAPIType.STRING, enum=said["enum"], description=said.get("description"))
+    if "type" not in said:
+        return Schema(description=said.get("description"))
     kind = OpenAPIType(said["type"])
     # A text with a NUL character is refused; a schema can say so.
     pattern = said.get("pattern", NO_NUL) if kind is OpenAPIType.STRING else None
+    values = said.get("additionalProperties")
     return Schema(
         type=kind,
         description=said.get("description"),
-        items=_schema(said["items"]) if "items" in said else None,
+        properties={name: _schema(one, known) for name, one in said.get("properties", {}).items()} or None,
+        required=said.get("required") or None,
+        additional_properties=_schema(values, known) if isinstance(values, dict) and values else values or None,
+        items=_schema(said["items"], known) if "items" in said else None,
         min_length=said.get("minLength"),
         max_length=said.get("maxLength"),
         min_items=said.get("minItems"),

@@ -2,56 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
-from litestar.openapi.spec import Example
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import PathParameter, QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
-from keepers.app.workspace.common_fields import Locale
-from keepers.app.workspace.desk import WorkspaceApi
 from keepers.http.common.auth import Connection
-
-AtDesk = NamedDependency[SkipValidation[WorkspaceApi]]
-Body = dict[str, Any]
+from keepers.i18n.catalogues import languages
 
 TEXT: dict[str, Any] = {"one_of": None, "type": OpenAPIType.STRING}
 """for `schema_extra` of a parameter that may be left out: in an address there is no null"""
-NowParameter = Annotated[
-    str | None,
-    QueryParameter(
-        name="now",
-        description="Answer as of this moment, over what was known by then. The last tick when left out.",
-        examples=[Example(value="2026-03-01T09:30:00Z")],
-        schema_extra=TEXT | {"format": "date-time"},
-        max_length=64,
-    ),
-]
-LimitParameter = Annotated[
-    int,
-    QueryParameter(name="limit", ge=1, le=200, description="Most items of one answer.", examples=[Example(value=50)]),
-]
-CursorParameter = Annotated[
-    str | None,
-    QueryParameter(
-        name="cursor",
-        description="`next` of the answer before, to go on from there; with the same other parameters.",
-        max_length=1000,
-        schema_extra=TEXT,
-    ),
-]
-NameParameter = Annotated[
-    str,
-    PathParameter(
-        description="A user id, anonymous id or group id, or `#` and Keepers' number (`%2312`).",
-        examples=[Example(value="#1")],
-        max_length=512,
-    ),
-]
-LocaleParameter = Annotated[Locale, QueryParameter(name="locale", description="Language of names and explanations.")]
 
 
 def json_body_guard(connection: Connection, _handler: BaseRouteHandler) -> None:
@@ -82,3 +44,5 @@ def known_parameters_guard(connection: Connection, handler: BaseRouteHandler) ->
         if name not in known:
             listed = ", ".join(sorted(known)) or "none"
             raise HTTPException(f"There is no parameter “{name}” here. Known: {listed}.", status_code=400)
+        if name == "locale" and values[0] not in languages():
+            raise HTTPException(f"There are no texts in “{values[0]}”; use {', '.join(languages())}.", status_code=400)

@@ -14,6 +14,8 @@ from litestar.openapi.spec import Example
 from litestar.types import ExceptionHandlersMap
 from msgspec import Meta, Struct
 
+from keepers.i18n.page_texts import spoken
+from keepers.i18n.problems import error_text
 from keepers.model.errors import ConflictError, KeepersError, NotFoundError, UserError
 
 MEDIA_TYPE = "application/problem+json"
@@ -39,7 +41,17 @@ class ProblemDetails(Struct, frozen=True, omit_defaults=True):
     errors: Annotated[list[Flaw], Meta(description="Each mistake, where there are several.")] = []
 
 
-STATUSES = {"cursor": 400, "body": 400, "too_large": 413, "busy": 429, "stopped": 503, "store": 503}
+STATUSES = {
+    "unauthorized": 401,
+    "not_allowed": 403,
+    "wrong_key": 403,
+    "cursor": 400,
+    "body": 400,
+    "too_large": 413,
+    "busy": 429,
+    "stopped": 503,
+    "store": 503,
+}
 """statuses of codes that do not follow from the class of the error"""
 _SAID = {
     400: "The request is malformed: a parameter, the body or the cursor.",
@@ -65,12 +77,13 @@ _EXAMPLES = {
 }
 
 
-def problem_of(error: Exception) -> ProblemDetails:
-    """The problem an error is. What is unexpected is told without its text."""
+def problem_of(error: Exception, locale: str = "en") -> ProblemDetails:
+    """The problem an error is, in a language. What is unexpected is told without its text."""
     match error:
         case KeepersError():
-            flaws = [Flaw(str(e)) for e in error.data.get("errors", [])]
-            return _problem(status_of(error), error.code, error.message, str(error.data.get("field") or ""), flaws)
+            flaws = [Flaw(error_text(e, locale)) for e in error.data.get("errors", [])]
+            detail = error_text(error, locale)
+            return _problem(status_of(error), error.code, detail, str(error.data.get("field") or ""), flaws)
         case HTTPException():
             return _of_http(error)
         case RecursionError():
@@ -135,7 +148,8 @@ def answer_of(problem: ProblemDetails, headers: dict[str, str] | None = None) ->
 
 
 def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    problem = problem_of(error)
+    locale = spoken(request.query_params.get("locale"), "", request.headers.get("accept-language", ""))
+    problem = problem_of(error, locale)
     if problem.status == 500:
         log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__, exc_info=error)
     kept = {k: v for k, v in (getattr(error, "headers", None) or {}).items() if k.lower() == "allow"}
@@ -154,8 +168,12 @@ _CODES = {400: "invalid", 401: "unauthorized", 403: "wrong_key", 404: "not_found
 def _of_http(error: HTTPException) -> ProblemDetails:
     status = error.status_code
     listed = error.extra if isinstance(error.extra, list) else []
-    flaws = [Flaw(str(e.get("message", "")), str(e.get("key", ""))) for e in listed if isinstance(e, dict)]
-    code = _CODES.get(status, "media_type" if status == 415 else HTTPStatus(status).name.lower())
+    found = [e for e in listed if isinstance(e, dict)]
+    flaws = [Flaw(str(e.get("message", "")), str(e.get("key", ""))) for e in found]
+    is_of_body = bool(found) and all(e.get("source") == "body" for e in found)
+    code = (
+        "body" if is_of_body else _CODES.get(status, "media_type" if status == 415 else HTTPStatus(status).name.lower())
+    )
     if status == 404:
         detail = "There is nothing at this address. See /api/v1/openapi.json for what there is."
     elif status == 405:

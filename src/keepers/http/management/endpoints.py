@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -13,26 +14,39 @@ import anyio
 import msgspec
 from litestar import Request, Response, delete, get, post, put
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Example
+from litestar.openapi.spec import Example, RequestBody
+from litestar.openapi.spec import Operation as DocumentedOperation
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import Body, PathParameter, QueryParameter
 from msgspec import NODEFAULT, Meta, Struct
 
 from keepers.app.operations.operations import Operation, operations_of
-from keepers.app.workspace import wire_format
-from keepers.app.workspace.use_case import UseCase
+from keepers.app.use_cases import wire_format
+from keepers.app.use_cases.common_fields import NO_NUL
+from keepers.app.use_cases.use_case import UseCase
 from keepers.app.workspace.workspace import Workspace
-from keepers.http.common.auth import actor_of
+from keepers.http.common.auth import actor_of, local_guard
+from keepers.http.common.bodies import body as body_of
+from keepers.http.common.bodies import read
 from keepers.http.common.parameters import json_body_guard
 from keepers.http.common.problems import answers
 
 _METHODS = {"GET": get, "POST": post, "PUT": put, "DELETE": delete}
 _KINDS = {str: OpenAPIType.STRING, int: OpenAPIType.INTEGER, bool: OpenAPIType.BOOLEAN, float: OpenAPIType.NUMBER}
+_LOCAL = "For commands on the server's own machine alone, which name files of it: a secret key is answered 403."
 RESPOND_ASYNC = "respond-async"
 """RFC 7240: whoever sends `Prefer: respond-async` gets long work as an operation, 202 at once"""
+
+
+@dataclass
+class _WithOptionalBody(DocumentedOperation):
+    """An operation of the document whose body may be left out, which Litestar does not say by itself."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.request_body, RequestBody):
+            self.request_body.required = False
 
 
 def endpoints(use_cases: Sequence[UseCase[Any, Any]]) -> list[HTTPRouteHandler]:
@@ -44,62 +58,86 @@ def _endpoint(what: UseCase[Any, Any]) -> HTTPRouteHandler:
     hints = get_type_hints(what.request, include_extras=True)
     fields = {field.name: field for field in msgspec.structs.fields(what.request)}
     in_path = what.route.in_path
-    in_body = {n: f for n, f in fields.items() if n not in in_path} if what.route.has_body else {}
-    body = _body_struct(what, hints, in_body) if in_body else None
+    in_body = {n: f for n, f in fields.items() if n not in in_path and what.route.body in ("", n)}
+    in_body = in_body if what.route.has_body else {}
+    in_query = [n for n in fields if n not in in_path and n not in in_body]
+    whole = what.route.body
+    body = _body_struct(what, hints, in_body) if in_body and not whole else None
+    may_be_empty = body is not None and not any(_is_required(field) for field in in_body.values())
 
     async def handle(**given: Any) -> Response[bytes]:
         request: Request[Any, Any, Any] = given.pop("request")
         state: State = given.pop("state")
-        workspace: Workspace = state.workspace
-        actor = actor_of(request)
-        if what.route.is_local and actor.kind != "command":
-            raise HTTPException("This is for commands on the server's own machine.", status_code=403)
-        sent = given.pop("data", None)
-        if sent is not None:
-            given |= {name: getattr(sent, name) for name in sent.__struct_fields__}
+        if body is not None:
+            sent = given.pop("data")
+            is_left_out = may_be_empty and sent is None and not await request.body()
+            found = read({} if is_left_out else sent, body)
+            given |= {name: getattr(found, name) for name in found.__struct_fields__}
+        elif in_body:
+            given[whole] = given.pop("data")
         asked = what.request(**{n: v for n, v in given.items() if v is not None or fields[n].default is NODEFAULT})
-        if what.is_long and _prefers_async(request):
-            started = await anyio.to_thread.run_sync(operations_of(workspace).start, what, actor, asked)
-            place = f"{request.app.state.management_path}/operations/{started.id}"
-            headers = {"Location": place, "Preference-Applied": RESPOND_ASYNC}
-            return _json(started, 202, headers)
-        answer = await anyio.to_thread.run_sync(what, workspace, actor, asked)
-        return _json(answer, 200, {})
+        return await answer_of(what, request, state.workspace, asked)
 
     parameters = [_named("request", Request[Any, Any, Any]), _named("state", State)]
     for name, field in fields.items():
         if name in in_path:
             parameters.append(_named(name, _path_type(hints[name])))
-        elif not what.route.has_body:
+        elif name in in_query:
             kind = _query_type(name, hints[name])
             default = inspect.Parameter.empty if field.default is NODEFAULT else field.default
             parameters.append(_named(name, kind, default))
     if body is not None:
-        example = _example(what.name, "request")
-        shown = [Example(summary="A request", value=example)] if example is not None else None
-        parameters.append(_named("data", Annotated[body, Body(description=body.__doc__, examples=shown)]))
+        kind = Annotated[Any, body_of(body, body.__doc__ or "", example_of(what.name, "request"))]
+        parameters.append(_named("data", kind, None if may_be_empty else inspect.Parameter.empty))
+    elif in_body:
+        parameters.append(_named("data", _whole_body(hints[whole])))
     handle.__signature__ = inspect.Signature(parameters, return_annotation=Response[bytes])  # type: ignore[attr-defined]
     handle.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": Response[bytes]}
     handle.__name__ = what.name
     handle.__doc__ = None
-    responses = answers(what.response, _example(what.name, "response") or {}, *_statuses(what))
-    if what.is_long:
-        responses[202] = ResponseSpec(
-            Operation, generate_examples=False, description="It was started, as `Prefer: respond-async` asked."
-        )
     made: HTTPRouteHandler = _METHODS[what.route.method](
         "".join(_typed(part, hints) for part in what.route.path.split("/") if part) or "/",
         summary=what.summary,
-        description=what.description or None,
+        description=_description(what) or None,
         tags=[what.tag],
-        responses=responses,
+        responses=responses_of(what),
         status_code=200,
-        guards=[json_body_guard] if body is not None else None,
+        guards=[*([local_guard] if what.route.is_local else []), *([json_body_guard] if in_body else [])],
         name=what.name,
         operation_id=what.name,
-        opt={"known_parameters": frozenset() if what.route.has_body else frozenset(fields) - frozenset(in_path)},
+        operation_class=_WithOptionalBody if may_be_empty else DocumentedOperation,
+        opt={"known_parameters": frozenset(in_query)},
     )(handle)
     return made
+
+
+async def answer_of(
+    what: UseCase[Any, Any], request: Request[Any, Any, Any], workspace: Workspace, asked: Struct
+) -> Response[bytes]:
+    """A use case's answer; of a long one, where the request prefers so, the operation that was started."""
+    actor = actor_of(request)
+    if what.is_long and _prefers_async(request):
+        started = await anyio.to_thread.run_sync(operations_of(workspace).start, what, actor, asked)
+        place = f"{request.app.state.management_path}/operations/{started.id}"
+        return _json(started, 202, {"Location": place, "Preference-Applied": RESPOND_ASYNC})
+    return _json(await anyio.to_thread.run_sync(what, workspace, actor, asked), 200, {})
+
+
+def responses_of(what: UseCase[Any, Any]) -> dict[int, ResponseSpec]:
+    """The answer of a use case, with its example, and its problems, for the document."""
+    found = answers(what.response, example_of(what.name, "response") or {}, *_statuses(what))
+    if what.is_long:
+        found[202] = ResponseSpec(
+            Operation,
+            generate_examples=False,
+            description="It was started, as `Prefer: respond-async` asked.",
+            examples=[Example(summary="An operation", value=example_of("read_operation", "response"))],
+        )
+    return found
+
+
+def _description(what: UseCase[Any, Any]) -> str:
+    return f"{what.description}\n\n{_LOCAL}".strip() if what.route.is_local else what.description
 
 
 def _json(answer: Struct, status: int, headers: dict[str, str]) -> Response[bytes]:
@@ -121,8 +159,22 @@ def _named(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> insp
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
 
+def _whole_body(hint: Any) -> Any:
+    """A field of the request that is the whole body, with its description."""
+    bare, metas = _bare(hint)
+    schema: dict[str, Any] = {}
+    for meta in metas:
+        schema |= (meta.extra_json_schema or {}).get("extra", {})
+    title = next((meta.title for meta in metas if meta.title), None)
+    return Annotated[bare, Body(title=title, schema_extra=schema or None, **_constraints(metas))]
+
+
+def _is_required(field: msgspec.structs.FieldInfo) -> bool:
+    return field.default is NODEFAULT and field.default_factory is NODEFAULT
+
+
 def _body_struct(what: UseCase[Any, Any], hints: dict[str, Any], fields: dict[str, Any]) -> type[Struct]:
-    """What of the request comes in the body: the request itself unless the path names some of it."""
+    """What of the request comes in the body: the fields that the path does not name."""
     wanted: list[Any] = []
     for name, field in fields.items():
         if field.default is not NODEFAULT:
@@ -189,6 +241,9 @@ def _query_type(name: str, hint: Any) -> Any:
         schema = {"one_of": None, "type": kind}
         if literal and all(isinstance(a, str) for a in get_args(bare)):
             schema["enum"] = list(get_args(bare))
+    if bare is str and not any(meta.pattern for meta in metas):
+        # A value with a NUL character is refused; a schema can say so.
+        schema["pattern"] = NO_NUL
     for meta in metas:
         schema |= (meta.extra_json_schema or {}).get("extra", {})
     given = QueryParameter(name=name, schema_extra=schema or None, **_constraints(metas))
@@ -213,6 +268,6 @@ def _examples() -> dict[str, Any]:
     return found
 
 
-def _example(name: str, part: str) -> Any:
+def example_of(name: str, part: str) -> Any:
     """The example of a use case's `request` or `response`; None where the files have none."""
     return _examples().get(name, {}).get(part)

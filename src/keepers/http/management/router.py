@@ -2,72 +2,88 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+from types import ModuleType
 from typing import Any
 
 from litestar import Router
-from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, Server, Tag
 
-from keepers.app.customers.profiles import list_profiles, read_profile, read_timeline
-from keepers.app.customers.segments import list_members, list_segments, read_segment
+from keepers.app.customers import (
+    conditions,
+    consents,
+    erasure,
+    lifecycles,
+    profiles,
+    scores,
+    segments,
+    suppressions,
+    why,
+)
+from keepers.app.messaging import (
+    broadcasts,
+    channel_secrets,
+    coupons,
+    journeys,
+    message_trials,
+    messages,
+    replay,
+    sending_switches,
+    signing_keys,
+)
+from keepers.app.operations import doctor, health, imports, keys, maintenance, operations, overview, playbook, templates
 from keepers.app.operations.keys import KeyRing
-from keepers.app.operations.operations import cancel_operation, read_operation
-from keepers.app.workspace.desk import WorkspaceApi
-from keepers.app.workspace.use_case import UseCase
+from keepers.app.use_cases.use_case import UseCase
 from keepers.http.common.auth import SCHEME, secret_key_guard, security_scheme
 from keepers.http.common.parameters import known_parameters_guard
 from keepers.http.common.problems import exception_handlers
-from keepers.http.management.customers.conditions import ConditionEndpoints
-from keepers.http.management.customers.consents import ConsentController
-from keepers.http.management.customers.lifecycles import Lifecycles
-from keepers.http.management.customers.suppressions import Suppressions
-from keepers.http.management.customers.why import Reasons
 from keepers.http.management.endpoints import endpoints
-from keepers.http.management.messaging.broadcasts import Broadcasts
-from keepers.http.management.messaging.coupons import Coupons
-from keepers.http.management.messaging.journeys import Journeys
-from keepers.http.management.messaging.messages import Messages
-from keepers.http.management.messaging.sending import Switches
-from keepers.http.management.operations.health import System
-from keepers.http.management.operations.imports import Imports
-from keepers.http.management.operations.playbook import PlaybookEndpoints
+from keepers.http.management.operations.imports import take_upload
 
 PATH = "/api/v1"
-USE_CASES: tuple[UseCase[Any, Any], ...] = (
-    *(list_profiles, read_profile, read_timeline, list_segments, read_segment, list_members),
-    *(read_operation, cancel_operation),
+_MODULES: tuple[ModuleType, ...] = (
+    *(profiles, why, erasure, segments, lifecycles, scores, conditions, consents, suppressions),
+    *(broadcasts, journeys, replay, messages, message_trials, channel_secrets, signing_keys, coupons, sending_switches),
+    *(playbook, templates, imports, keys, maintenance, health, doctor, operations, overview),
+)
+USE_CASES: tuple[UseCase[Any, Any], ...] = tuple(
+    found
+    for module in _MODULES
+    for found in vars(module).values()
+    if isinstance(found, UseCase) and found.function.__module__ == module.__name__ and not found.route.is_upload
 )
 """what the management API offers, in the order of its document"""
 MOST_BODY_BYTES = 4_000_000
 _TAGS = {
-    "profiles": "People and accounts: search, one with all that is known and why, timelines.",
+    "profiles": "People and accounts: search, one with all that is known and why, timelines, erasure.",
     "segments": "Who belongs where, now or at a past moment.",
     "broadcasts": "Newsletters: who would get one, starting, stopping, what became of it.",
-    "lifecycles": "Stages with counts, over time, and moves between them.",
+    "lifecycles": "Stages with counts, over time, moves between them, and the rhythm customers come back in.",
     "audience": "Conditions tried out before they are in a playbook.",
     "definitions": "The playbook: what is in force, what an edit would change, applying it.",
     "journeys": "Journeys with their figures, who is in them, and why somebody is where they are.",
     "messages": "What was decided and sent, exact copies, codes, and what stops sending.",
     "consent": "What customers agreed to, and addresses never to be written to again.",
     "imports": "Files of events and traits.",
+    "keys": "Keys that let programs in.",
+    "maintenance": "Ticks, history, and the typed tables made anew.",
     "operations": "Long work that was started with `Prefer: respond-async`: how far it is, cancelling it.",
-    "health": "Watermarks, lag, readiness.",
+    "health": "Watermarks, lag, readiness, and what the status page shows.",
 }
 
 
-def management(desk: WorkspaceApi, keys: KeyRing, local_token: str = "") -> Router:
-    """Every route under `/api/v1`."""
+def management(keys: KeyRing, clock: Callable[[], datetime], local_token: str = "") -> Router:
+    """Every route under `/api/v1`. The application's state holds the `workspace` they work on."""
     return Router(
         PATH,
         route_handlers=[
             *endpoints(USE_CASES),
-            *(Lifecycles, ConditionEndpoints, PlaybookEndpoints, Imports, System),
-            *(Broadcasts, Journeys, Reasons, Messages, ConsentController, Suppressions, Coupons, Switches),
+            take_upload,
         ],
-        dependencies={"desk": Provide(lambda: desk, sync_to_thread=False, use_cache=True)},
-        guards=[secret_key_guard(keys, desk.clock, local_token), known_parameters_guard],
+        guards=[secret_key_guard(keys, clock, local_token), known_parameters_guard],
         security=[{SCHEME: []}],
         request_max_body_size=MOST_BODY_BYTES,
     )

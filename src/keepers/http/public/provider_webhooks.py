@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from keepers.app.public.desk import PublicWorkspace
-from keepers.channels.email.providers.registry import PROVIDERS
+from keepers.app.public.provider_webhooks import take_reports
+from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.http.common.problems import ProblemDetails, answer_of, problem_of
 from keepers.http.public.links.page_errors import in_thread
-from keepers.model.errors import KeepersError, NotFoundError, nearest, shown
-from keepers.store.messages import delivery_reports
+from keepers.model.errors import KeepersError
 
 MOST_WEBHOOK_BYTES = 5_000_000
 """a full batch of any of the known providers is under 1 MB"""
@@ -30,7 +28,7 @@ def provider_handler(desk: PublicWorkspace) -> HTTPRouteHandler:
 
         def answer() -> Response[bytes]:
             try:
-                _take(desk, provider, headers, body)
+                take_reports(desk, provider, headers, body)
             except KeepersError as error:
                 return answer_of(_problem(error))
             return Response(b'{"success":true}', status_code=200, media_type="application/json")
@@ -38,21 +36,6 @@ def provider_handler(desk: PublicWorkspace) -> HTTPRouteHandler:
         return await in_thread(answer)
 
     return webhook
-
-
-def _take(desk: PublicWorkspace, name: str, headers: Mapping[str, str], body: bytes) -> None:
-    provider, settings = PROVIDERS.get(name), desk.provider_settings(name)
-    if provider is None or settings is None:
-        raise NotFoundError(f"The webhook of {shown(name)} is not set up.{nearest(name, PROVIDERS)}")
-    provider.verify(headers, body, settings, desk.clock())
-    wanted = provider.confirmation(body)
-    if wanted is not None:
-        desk.visit(wanted)
-        return
-    news = provider.reports(body)
-    if news:
-        with desk.store.begin() as connection:
-            delivery_reports.append(connection, news)
 
 
 def _problem(error: KeepersError) -> ProblemDetails:

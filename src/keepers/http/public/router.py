@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar import Router
 from litestar.types import ControllerRouterHandler
 
-from keepers.app.public.desk import PublicWorkspace
+from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.http.common.request_info import MOST_FORM_BYTES
 from keepers.http.public.links.clicks import click_handlers
 from keepers.http.public.links.confirm import confirm_handler

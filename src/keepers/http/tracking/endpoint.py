@@ -10,7 +10,6 @@ Answers. 200 `{"success": true}` when all was kept; 200 `{"success": false, "acc
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from base64 import b64decode
 from binascii import Error as Base64Error
@@ -21,15 +20,12 @@ from typing import Any, cast
 import msgspec
 from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import HTTPScope, Receive, Scope, Send
-from sqlalchemy.exc import SQLAlchemyError
 
-from keepers.app.operations.keys import KeyRing
+from keepers.app.operations.events import EventIntake
 from keepers.http.common.metrics import ServerMetrics
-from keepers.ingest.collect import Collector, NotKeptError, QueueFullError
-from keepers.model.errors import UserError
-from keepers.model.event import BATCHES, CALLS, SHORT, Limits, ParsedRequest, call_of, parse_request
-from keepers.store.events.inbox import Accepted
-from keepers.store.keys import Key
+from keepers.http.common.problems import STATUSES
+from keepers.model.errors import KeepersError
+from keepers.model.event import BATCHES, CALLS, SHORT, ParsedRequest, call_of
 
 _SUCCESS = b'{"success":true}'
 _CORS = [(b"access-control-allow-origin", b"*")]
@@ -41,6 +37,8 @@ _PREFLIGHT = [
     (b"access-control-max-age", b"86400"),
     (b"content-length", b"0"),
 ]
+_REFUSED = {"unauthorized": 401, "revoked": 403, "wrong_key": 403}
+"""statuses of senders who may not"""
 _SUCCESS_START: Any = {
     "type": "http.response.start",
     "status": 200,
@@ -61,6 +59,12 @@ class _Answer(Exception):  # noqa: N818 - not always an error
         self.body = {"success": False, "code": code, "message": message, **more}
 
 
+def _answer_of(error: KeepersError) -> _Answer:
+    status = _REFUSED.get(error.code) or STATUSES.get(error.code, 400)
+    how = " Send it as the user name of Basic authentication." if status == 401 else ""
+    return _Answer(status, error.code, error.message + how)
+
+
 class _WriteKey(msgspec.Struct):
     writeKey: str | None = None  # noqa: N815 - the name on the wire
 
@@ -68,14 +72,11 @@ class _WriteKey(msgspec.Struct):
 class Tracking:
     """Handles every /v1 call. One per server; all state is in its parts."""
 
-    def __init__(
-        self, collector: Collector, keys: KeyRing, figures: ServerMetrics, clock: Callable[[], datetime], limits: Limits
-    ) -> None:
-        self._collector = collector
-        self._keys = keys
+    def __init__(self, events: EventIntake, figures: ServerMetrics, clock: Callable[[], datetime]) -> None:
+        self._events = events
         self._figures = figures
         self._clock = clock
-        self._limits = limits
+        self._limits = events.limits
         self._write_key = msgspec.json.Decoder(_WriteKey)
 
     def handler(self) -> ASGIRouteHandler:
@@ -96,7 +97,8 @@ class Tracking:
                 await _send(send, 204, _PREFLIGHT, b"")
                 return
             parsed = await self._take(scope, receive, call)
-        except _Answer as answer:
+        except (_Answer, KeepersError) as refused:
+            answer = refused if isinstance(refused, _Answer) else _answer_of(refused)
             self._figures.answered(call, answer.status)
             self._figures.refused.inc(len(answer.body.get("errors", ())))
             body = msgspec.json.encode(answer.body)
@@ -120,42 +122,15 @@ class Tracking:
         most = self._limits.batch_bytes if call in BATCHES else self._limits.event_bytes
         authorization = headers.get(b"authorization")
         # Whoever brings a key in the header is judged before a byte of the body is read.
-        key = None if authorization is None else await self._key(_user_of(authorization), received_at)
+        key = None if authorization is None else await self._events.sender(_user_of(authorization), received_at)
         body = _plain(headers.get(b"content-encoding", b""), await _body(receive, headers, most), most)
         if key is None:
-            key = await self._key(self._key_in(body), received_at)
-        path: str = scope["path"]
-        try:
-            parsed = parse_request(path, body, received_at, self._limits)
-        except UserError as error:
-            raise _Answer(413 if error.code == "too_large" else 400, error.code, error.message) from None
+            key = await self._events.sender(self._key_in(body), received_at)
+        parsed = await self._events.take(key, scope["path"], body, received_at)
         if not parsed.items and parsed.errors:
             reason = parsed.errors[0][1] if len(parsed.errors) == 1 else "No item could be used; see each reason."
             raise _Answer(400, "invalid", reason, accepted=0, errors=_listed(parsed))
-        if parsed.items:
-            try:
-                await self._collector.keep(Accepted(received_at, key.id, key.kind == "server", path, body))
-            except QueueFullError as full:
-                raise _Answer(429, full.code, full.message) from None
-            except NotKeptError as failed:
-                raise _Answer(503, failed.code, failed.message) from None
         return parsed
-
-    async def _key(self, token: str, now: datetime) -> Key:
-        if self._keys.is_stale(now):
-            try:
-                await asyncio.to_thread(self._keys.refresh, now)
-            except SQLAlchemyError:
-                raise _Answer(503, "store", "The store does not answer. Send it again in a moment.") from None
-        key = self._keys.find(token) if token else None
-        if key is None:
-            what = "The write key is unknown." if token else "A write key is needed."
-            raise _Answer(401, "unauthorized", f"{what} Send it as the user name of Basic authentication.")
-        if key.revoked_at is not None:
-            raise _Answer(403, "revoked", "This key was revoked. Use one that is not.")
-        if key.kind == "secret":
-            raise _Answer(403, "wrong_key", "A management key may not send events. Use a write or a server key.")
-        return key
 
     def _key_in(self, body: bytes) -> str:
         """The write key in the body, where browsers put it to do without a preflight."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any
+from typing import Annotated, Any
 from unicodedata import normalize
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from keepers.model.errors import UserError, nearest
 from keepers.model.event import LONGEST_NAME
@@ -87,29 +87,30 @@ class ImportProblem(Struct, frozen=True):
     raw: str = ""
 
 
-class DryRun(Struct, frozen=True):
+class ImportPreview(Struct, frozen=True):
     """What an import would do, from the file's beginning."""
 
-    columns: dict[str, str]
-    """column → number, text, boolean, empty or nested"""
-    sample: list[dict[str, Any]]
-    """mapped messages, as they would be stored"""
+    columns: Annotated[dict[str, str], Meta(description="Column → number, text, boolean, empty or nested.")]
+    sample: Annotated[list[dict[str, Any]], Meta(description="Mapped messages, as they would be stored.")]
     problems: list[ImportProblem]
-    rows_read: int
+    rows_read: Annotated[int, Meta(ge=0)]
     encoding: str
     delimiter: str | None
 
 
 class ImportReport(Struct, frozen=True):
-    rows: int
-    """rows of the file, without blank lines and the header"""
-    loaded: int
-    """rows added by this run"""
-    rejected: int
-    """rows that can't be used, by this run or an earlier one of the same file"""
-    duplicates_skipped: int
-    """rows that an earlier run of the same file and mapping had added"""
+    """What an import did. The same file with the same mapping again adds nothing; an interrupted one goes on."""
+
+    rows: Annotated[int, Meta(ge=0, description="Rows of the file, without blank lines and the header.")]
+    loaded: Annotated[int, Meta(ge=0, description="Rows added now.")]
+    rejected: Annotated[
+        int, Meta(ge=0, description="Rows that cannot be used, now or in an earlier import of the same file.")
+    ]
+    duplicates_skipped: Annotated[
+        int, Meta(ge=0, description="Rows an earlier import of the same file and mapping had added.")
+    ]
     seconds: float
-    rejects_path: str | None
-    problems: list[ImportProblem] = []
-    """the first few rejects"""
+    rejects_path: Annotated[
+        str | None, Meta(description="Where the rejected rows are kept; null for none, and for what was uploaded.")
+    ]
+    problems: Annotated[list[ImportProblem], Meta(description="The first few rows that cannot be used.")] = []

@@ -16,7 +16,7 @@ import pyarrow as pa
 from keepers.ingest.imports import stage as staging
 from keepers.ingest.imports import write as writing
 from keepers.ingest.imports.chunks import Chunk
-from keepers.ingest.imports.mapping import DryRun, ImportProblem, ImportReport, Mapping
+from keepers.ingest.imports.mapping import ImportPreview, ImportProblem, ImportReport, Mapping
 from keepers.ingest.imports.rejects import Rejects
 from keepers.ingest.imports.scan import Scan, scan
 from keepers.ingest.imports.stage import StagingPlan
@@ -29,7 +29,7 @@ from keepers.store.profiles import identities
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import Batch, collector_paused
 
-__all__ = ["DryRun", "ImportProblem", "ImportReport", "Mapping", "dry_run", "run_import"]
+__all__ = ["ImportPreview", "ImportProblem", "ImportReport", "Mapping", "dry_run", "run_import"]
 
 _SAMPLE_ROWS = 5
 _SHOWN_PROBLEMS = 20
@@ -76,7 +76,7 @@ def run_import(
     )
 
 
-def dry_run(path: Path, mapping: Mapping, zone: str = "UTC", now: datetime = datetime(2000, 1, 1)) -> DryRun:
+def dry_run(path: Path, mapping: Mapping, zone: str = "UTC", now: datetime = datetime(2000, 1, 1)) -> ImportPreview:
     """What an import would do, judged by the file's first chunk; nothing is written.
 
     `zone` is the workspace's, `now` the time of traits without a time column.
@@ -98,7 +98,9 @@ def dry_run(path: Path, mapping: Mapping, zone: str = "UTC", now: datetime = dat
         rows = chunk.cells.num_rows + len(chunk.rejects)
         sample = _sample(cursor, plan, looked.mapping, chunk)
     warehouse.close()
-    return DryRun(columns, sample, found[:_SHOWN_PROBLEMS], rows, looked.kind.encoding, looked.kind.delimiter or None)
+    return ImportPreview(
+        columns, sample, found[:_SHOWN_PROBLEMS], rows, looked.kind.encoding, looked.kind.delimiter or None
+    )
 
 
 class _Run:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from msgspec import Struct, field
 
 from keepers.journeys.entry.recurrence import require_rule
+from keepers.model.errors import problem
 from keepers.model.fields import Clock, Id, Offset, Zone, require_spans, require_zone
 
 
@@ -34,7 +35,7 @@ class StageEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if "." not in self.stage.strip("."):
-            raise ValueError("expected lifecycle.stage, such as value.loyal")
+            raise ValueError(problem("expected lifecycle.stage, such as value.loyal"))
 
 
 class DateEntry(Struct, frozen=True, forbid_unknown_fields=True):

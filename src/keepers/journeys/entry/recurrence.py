@@ -10,6 +10,8 @@ from typing import Any
 
 from dateutil.rrule import DAILY, rrule, rrulestr
 
+from keepers.model.errors import problem
+
 _HORIZON = timedelta(days=366 * 9)  # a 29 February on a given weekday is rarer, and no marketing plan
 _CYCLES = 19 * 400
 
@@ -31,9 +33,11 @@ def require_rule(rule: str, start: date) -> None:
     if days._freq > DAILY or any(
         (rule_part in rule.upper()) for rule_part in ("BYHOUR", "BYMINUTE", "BYSECOND", "BYEASTER")
     ):
-        raise ValueError("a schedule names days (FREQ=DAILY, WEEKLY, MONTHLY or YEARLY); write the time as “at”")
+        raise ValueError(
+            problem("a schedule names days (FREQ=DAILY, WEEKLY, MONTHLY or YEARLY); write the time as “at”")
+        )
     if not 1970 <= start.year <= 2200:
-        raise ValueError("“start” lies between 1970 and 2200")
+        raise ValueError(problem("“start” lies between 1970 and 2200"))
     first = _first(days, start)
     if first is None or first - start > _HORIZON or (days._until is not None and first > days._until.date()):
         raise ValueError(f"“{rule[:60]}” has no day")

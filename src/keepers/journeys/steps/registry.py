@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from pkgutil import walk_packages
+from collections.abc import Mapping
+from types import MappingProxyType
 
-from keepers.journeys import steps as package
+from keepers.journeys.steps import actions, flow
 from keepers.journeys.steps.step import Step
+from keepers.model.plug_ins import classes_of
 
 ORDER = (
     "message", "delay", "wait", "window", "branch", "split", "experiment",
@@ -14,14 +15,17 @@ ORDER = (
 )  # fmt: skip
 """how a palette lists them; any other comes after, by name"""
 
-
-def _found() -> dict[str, type[Step]]:
-    for module in walk_packages(package.__path__, f"{package.__name__}."):
-        if module.name != __name__:
-            import_module(module.name)
-    found = {kind.head: kind for kind in Step.__subclasses__()}
-    heads = sorted(found, key=lambda head: (ORDER.index(head) if head in ORDER else len(ORDER), head))
-    return {head: found[head] for head in heads}
+_found: dict[str, type[Step]] = {}
+STEPS: Mapping[str, type[Step]] = MappingProxyType(_found)
+"""head → the step"""
 
 
-STEPS: dict[str, type[Step]] = _found()
+def discover() -> None:
+    """Reads the two folders anew; `STEPS` shows what is in them."""
+    kinds = {kind.head: kind for folder in (actions, flow) for kind in classes_of(folder, Step)}  # type: ignore[type-abstract]
+    _found.clear()
+    for head in sorted(kinds, key=lambda head: (ORDER.index(head) if head in ORDER else len(ORDER), head)):
+        _found[head] = kinds[head]
+
+
+discover()

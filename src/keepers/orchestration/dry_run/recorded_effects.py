@@ -1,27 +1,30 @@
-"""Policy in a replay: what would have been sent, held and skipped, by each virtual moment; nothing is kept or sent."""
+"""Facts and effects of a dry run: what would have been sent, held and skipped, by each virtual moment; none is kept."""
 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import count
 from typing import NamedTuple
 
-from keepers.contact.eligibility import Allow, Decision, Facts, Hold, Skip, decide, together
+import msgspec
+
+from keepers.contact.eligibility import NO_TEMPLATE, Allow, Contact, Decision, Hold, MessageCandidate, Skip, together
+from keepers.contact.places import ContactHistory, OtherMessage
 from keepers.contact.rules import ContactRules
+from keepers.contact.wave import EligibilityWave, RecipientFacts
 from keepers.journeys.requests import Call, Check, Send
 from keepers.journeys.run import Effect, Run
 from keepers.model.consent import Consent, Topic, address_hash
-from keepers.orchestration.effects import WEBHOOK, EffectCollector, is_transactional
+from keepers.orchestration.effects import EffectCollector
 from keepers.orchestration.journey_index import JourneyIndex
-from keepers.orchestration.message_decisions import Asker, Checker
+from keepers.orchestration.message_decisions import Asker, candidate_for
 from keepers.render.definition import MessageTemplate
-from keepers.store.profiles import consents as consents_
+from keepers.store.profiles import consents
 from keepers.store.profiles.suppressions import Suppression
-from keepers.warehouse.profile_lookup import Person, contact_of, recipient_of
-
-NO_MESSAGE = "no_message"
+from keepers.warehouse.profile_lookup import Person
 
 
 class Known(NamedTuple):
@@ -31,8 +34,8 @@ class Known(NamedTuple):
     suppressions: Mapping[tuple[str, str], Suppression]
     activity: Mapping[int, Sequence[datetime]]
     engaged: Mapping[int, Sequence[datetime]]
-    sent: Mapping[str, list[tuple[datetime, str]]]
-    """address → (when, channel) of marketing that really went out, and then of what the replay would send"""
+    sent: Sequence[OtherMessage]
+    """marketing that really went out"""
 
 
 class Sent(NamedTuple):
@@ -46,61 +49,72 @@ class Sent(NamedTuple):
 
 class _Held(NamedTuple):
     until: datetime
-    n: int
+    id: int
     run_id: int
     person: Person
-    template: MessageTemplate
-    decided_at: datetime
+    candidate: MessageCandidate
+    message: str
 
 
-class DryRun(EffectCollector, Checker):
-    """Answers policy's questions and takes down what runs want, in place of the checker and the wishes."""
+class _PastAndReplayed(ContactHistory):
+    """As it was at a moment: runs are replayed side by side, and what another has at a later moment is not yet so."""
+
+    def others(self, candidate: MessageCandidate, now: datetime) -> Iterator[OtherMessage]:
+        for other in super().others(candidate, now):
+            if other.decided_at > now:
+                continue
+            is_later = other.counted_at is not None and other.counted_at > now
+            yield other._replace(counted_at=None) if is_later else other
+
+
+class DryRun(EffectCollector):
+    """Decides about messages and takes down what runs would do, in place of `LiveMessageDecisions` and effects."""
 
     def __init__(
         self,
-        roster: JourneyIndex,
+        index: JourneyIndex,
         addresses: Mapping[str, str],
         secret: bytes,
         rules: ContactRules,
         topics: Mapping[str, Topic],
         known: Known,
     ) -> None:
-        EffectCollector.__init__(self, roster, addresses, secret)
-        self._rules = rules
-        self._topics = topics
+        super().__init__(index, addresses, secret)
         self._known = known
-        self._leaving = {j.id: {"goal", *(leaving.reason for leaving in j.exits)} for j in roster.live.values()}
+        self._wave = EligibilityWave(rules, topics, _PastAndReplayed(known.sent))
+        self._leaving = {j.id: {"goal", *(leaving.reason for leaving in j.exits)} for j in index.live.values()}
         self._held: dict[int, list[_Held]] = {}
-        self._counted = {hashed: list(listed) for hashed, listed in known.sent.items()}
-        self._to_person: dict[int, list[tuple[datetime, str, str]]] = {}
         self._hashes: dict[tuple[str, str], str] = {}
+        self._ids = count(max((other.id for other in known.sent), default=0) + 1)
         self.sent: list[Sent] = []
         self.calls = 0
         self.held = 0
         self.skipped: Counter[str] = Counter()
 
     def check(self, asked: Sequence[tuple[Asker, Person, Check]], now: datetime) -> None:
-        """As `Checker.check`, each as of the asker's own moment."""
+        """As `LiveMessageDecisions.check`, each as of the asker's own moment."""
         for asker, person, question in asked:
             self.release(person.profile_id, asker.at)
             templates = [self._roster.playbook.messages.get(name) for name in question.messages]
             own = [
-                self._decide(person, template, asker.at, asker.at) if template is not None else Skip(NO_MESSAGE)
+                self._decide(person, self._candidate(asker.run, person, template, asker.at), asker.at)
+                if template is not None
+                else NO_TEMPLATE
                 for template in templates
             ]
             asker.answers[question] = together(own) if question.is_exposure else own[0]
 
     def add(self, run: Run, person: Person, effects: Sequence[Effect], at: datetime) -> None:
-        """As `Wishes.add`; what a run says and starts is not heard by anybody."""
+        """As `EffectCollector.add`; events and entries of a run are not replayed."""
         self.release(person.profile_id, at)
         for effect in effects:
             match effect.request:
                 case Send(message, decision):
                     template = self._roster.playbook.messages.get(message)
                     if template is None:
-                        self.skipped[NO_MESSAGE] += 1
+                        self.skipped[NO_TEMPLATE.reason] += 1
                     else:
-                        self._take(run.id, person, template, decision, at, at)
+                        self._queue(run, person, template, decision, at)
                 case Call():
                     self.calls += 1
                 case _:
@@ -108,94 +122,82 @@ class DryRun(EffectCollector, Checker):
         if run.status == "ended" and run.reason in self._leaving[run.journey]:
             self._leave(run)
 
-    def _leave(self, run: Run) -> None:
-        """A run that left takes along what is still held for it."""
-        held = self._held.get(run.profile_id)
-        if held:
-            left = self._held[run.profile_id] = [one for one in held if one.run_id != run.id]
-            self.skipped["exited"] += len(held) - len(left)
-
     def release(self, profile_id: int, now: datetime) -> None:
-        """Asks anew about what a customer's held messages were held until, up to a moment."""
+        """Decides anew about a customer's held messages at the moments they were held until, up to `now`."""
         held = self._held.get(profile_id)
         while held and held[0].until <= now:
             one = held.pop(0)
-            decision = self._decide(one.person, one.template, one.until, one.decided_at)
-            self._take(one.run_id, one.person, one.template, decision, one.until, one.decided_at)
+            self._hand_over(one, one.until)
 
     def release_all(self, now: datetime) -> None:
         for profile_id in list(self._held):
             self.release(profile_id, now)
 
-    def _take(
-        self,
-        run_id: int,
-        person: Person,
-        template: MessageTemplate,
-        decision: Decision,
-        at: datetime,
-        decided: datetime,
-    ) -> None:
+    def _leave(self, run: Run) -> None:
+        """What is still held for a run that left is skipped."""
+        for one in [one for one in self._held.get(run.profile_id, ()) if one.run_id == run.id]:
+            self._held[run.profile_id].remove(one)
+            self._wave.history.record(one.candidate, Skip("exited"), one.until)
+            self.skipped["exited"] += 1
+
+    def _queue(self, run: Run, person: Person, template: MessageTemplate, decision: Decision, at: datetime) -> None:
+        candidate = msgspec.structs.replace(self._candidate(run, person, template, at), message_id=next(self._ids))
+        queued = _Held(at, candidate.message_id, run.id, person, candidate, template.id)
+        if isinstance(decision, Skip):
+            self.skipped[decision.reason] += 1
+            return
+        send_after = decision.until if isinstance(decision, Hold) else at
+        if not candidate.is_transactional:
+            self._wave.history.add(
+                OtherMessage(
+                    candidate.message_id, person.profile_id, candidate.address_hash, candidate.channel,
+                    candidate.priority, at, send_after, candidate.expires_at,
+                )
+            )  # fmt: skip
+        if isinstance(decision, Hold):
+            self.held += 1
+            self._hold(queued, send_after)
+        else:
+            self._hand_over(queued, at)
+
+    def _hand_over(self, one: _Held, at: datetime) -> None:
+        decision = self._decide(one.person, one.candidate, at, reserving=True)
         match decision:
             case Allow():
-                self.sent.append(Sent(at, person.profile_id, template.channel, template.id))
-                if not is_transactional(self._roster, template):
-                    hashed = self._hash(person, template.channel)
-                    self._counted.setdefault(hashed, []).append((at, template.channel))
-                    self._to_person.setdefault(person.profile_id, []).append((at, template.channel, hashed))
+                self.sent.append(Sent(at, one.person.profile_id, one.candidate.channel, one.message))
             case Hold(until):
-                self.held += at == decided
-                held = _Held(until, len(self.sent) + self.held, run_id, person, template, decided)
-                insort(self._held.setdefault(person.profile_id, []), held, key=lambda one: (one.until, one.n))
+                self._hold(one, until)
             case Skip(reason):
                 self.skipped[reason] += 1
 
-    def _decide(self, person: Person, template: MessageTemplate, now: datetime, decided_at: datetime) -> Decision:
-        channel = template.channel
-        topic = self._topics.get(template.topic)
-        recipient = recipient_of(person, channel, self._addresses) or None
-        hashed = self._hash(person, channel)
-        suppression = self._known.suppressions.get((channel, hashed))
-        contact = contact_of(person)
-        sent: dict[str, tuple[datetime, ...]] = {}
-        to_person = [(at, c) for at, c, where in self._to_person.get(person.profile_id, ()) if where != hashed]
-        for at, by in (*self._counted.get(hashed, ()), *to_person):
-            sent[by] = (*sent.get(by, ()), at)
-        ahead = Counter[str](
-            one.template.channel for one in self._held.get(person.profile_id, ()) if one.decided_at < decided_at
-        )
-        held = self._consents(person.profile_id, now)
-        consent = consents_.standing(held, channel, template.topic)
-        return decide(
-            self._rules,
-            Facts(
-                now=now,
-                zone=person.zone,
-                channel=channel,
-                recipient=recipient,
-                is_transactional=is_transactional(self._roster, template),
-                basis=topic.basis if topic is not None else "consent",
-                consent=consent.state if consent is not None else None,
-                suppression=suppression.reason if suppression is not None and suppression.at <= now else None,
-                expires_at=decided_at + template.expires,
+    def _hold(self, one: _Held, until: datetime) -> None:
+        waiting = self._held.setdefault(one.person.profile_id, [])
+        insort(waiting, one._replace(until=until), key=lambda held: (held.until, held.id))
+
+    def _candidate(self, run: Run, person: Person, template: MessageTemplate, at: datetime) -> MessageCandidate:
+        candidate = candidate_for(self._roster, template, run.journey, person, self._addresses, at)
+        return msgspec.structs.replace(candidate, address_hash=self._hash(candidate.channel, candidate.recipient or ""))
+
+    def _decide(
+        self, person: Person, candidate: MessageCandidate, now: datetime, *, reserving: bool = False
+    ) -> Decision:
+        """By what was known at `now`."""
+        agreed = consents.agreed_at(self._known.consents.get(person.profile_id, ()), now)
+        consent = consents.standing(agreed, candidate.channel, candidate.topic)
+        suppression = self._known.suppressions.get((candidate.channel, candidate.address_hash))
+        contact = candidate.contact or Contact()
+        recipient = RecipientFacts(
+            consent.state if consent is not None else None,
+            suppression.reason if suppression is not None and suppression.at <= now else None,
+            msgspec.structs.replace(
+                contact,
                 last_activity_at=_last(self._known.activity, person.profile_id, now),
                 engaged_at=_last(self._known.engaged, person.profile_id, now),
-                country=contact.country,
-                sent=sent,
-                ahead=ahead,
             ),
         )
+        return self._wave.decide(candidate, recipient, now, reserving=reserving)
 
-    def _consents(self, profile_id: int, now: datetime) -> dict[tuple[str, str], Consent]:
-        held: dict[tuple[str, str], Consent] = {}
-        for said in self._known.consents.get(profile_id, ()):
-            if said.at <= now:
-                held.pop((said.channel, said.topic), None)
-                held[said.channel, said.topic] = said
-        return held
-
-    def _hash(self, person: Person, channel: str) -> str:
-        recipient = recipient_of(person, channel, self._addresses) if channel != WEBHOOK else ""
+    def _hash(self, channel: str, recipient: str) -> str:
         key = (channel, recipient)
         if key not in self._hashes:
             self._hashes[key] = address_hash(self._secret, channel, recipient) if recipient else ""

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from sqlalchemy import select
 
+from keepers.contact.places import OtherMessage
 from keepers.evaluation.active_queries import ActiveQueries, build
 from keepers.evaluation.changes import changes_after
 from keepers.evaluation.evaluator import Evaluator
@@ -31,7 +32,7 @@ from keepers.orchestration.calendar import Calendar
 from keepers.orchestration.dry_run.recorded_effects import DryRun, Known, Sent
 from keepers.orchestration.effects import EffectCollector
 from keepers.orchestration.journey_index import JourneyIndex
-from keepers.orchestration.message_decisions import Checker
+from keepers.orchestration.message_decisions import MessageDecisions
 from keepers.orchestration.work_queue import WorkQueue, agenda
 from keepers.playbook.active_playbook import ActivePlaybook
 from keepers.playbook.load import Playbook
@@ -54,11 +55,11 @@ _HISTORY = ("import", "backfill")
 
 
 class Day(Struct, frozen=True):
-    """A day in UTC; `sent` by channel."""
+    """A day in UTC."""
 
     day: str
     entered: int
-    sent: dict[str, int]
+    sent: Annotated[dict[str, int], Meta(description="By channel.")]
 
 
 class Replayed(Struct, frozen=True):
@@ -67,31 +68,32 @@ class Replayed(Struct, frozen=True):
     journey: str
     since: datetime
     until: datetime
-    customers: int
-    """in the sample"""
+    customers: Annotated[int, Meta(description="In the sample.")]
     entered: int
-    refused: dict[str, int]
-    """customers not let in, by reason"""
-    sent: dict[str, int]
-    """by channel"""
-    held: int
-    """messages that waited for the end of quiet hours"""
-    skipped: dict[str, int]
-    """messages not sent, by reason"""
-    calls: int
-    """webhooks that would have been called; each is taken for one that does not answer"""
-    days: tuple[Day, ...]
-    busiest: dict[int, int]
-    """messages within seven days → customers whose fullest week had so many"""
+    refused: Annotated[dict[str, int], Meta(description="Customers not let in, by reason.")]
+    sent: Annotated[dict[str, int], Meta(description="By channel.")]
+    held: Annotated[int, Meta(description="Messages that waited for the end of quiet hours.")]
+    skipped: Annotated[dict[str, int], Meta(description="Messages not sent, by reason.")]
+    calls: Annotated[
+        int, Meta(description="Webhooks that would have been called; each is taken for one that does not answer.")
+    ]
+    days: list[Day]
+    busiest: Annotated[
+        dict[str, int], Meta(description="Messages within seven days → customers whose fullest week had so many.")
+    ]
     goals: int
-    goal_days: tuple[float, float] | None
-    """days from entry to goal: of the middle run, and of nine in ten"""
-    ended: dict[str, int]
-    """runs by the reason they ended"""
-    waiting: dict[str, int]
-    """runs still under way at the end, by step"""
-    unrecorded: tuple[str, ...] = ()
-    """definitions of its entries that have no recorded history: apply the playbook and run `keepers backfill`"""
+    goal_days: Annotated[
+        list[float] | None, Meta(description="Days from entry to goal: of the middle run, and of nine in ten.")
+    ]
+    ended: Annotated[dict[str, int], Meta(description="Runs by the reason they ended.")]
+    waiting: Annotated[dict[str, int], Meta(description="Runs still under way at the end, by step.")]
+    unrecorded: Annotated[
+        list[str],
+        Meta(
+            description="Definitions of its entries that have no recorded history: apply the playbook and run "
+            "`keepers backfill`."
+        ),
+    ] = []
 
 
 class Replay:
@@ -107,7 +109,7 @@ class Replay:
         self._zone = zone
         self._name = name
         alone = msgspec.structs.replace(playbook, journeys={name: playbook.journeys[name]})
-        self._live = ActivePlaybook(alone, live.fit, {}, live.fitted_at)
+        self._live = ActivePlaybook(alone, {}, live.figures, live.fitted_at)
 
     def run(
         self, since: datetime, until: datetime, addresses: Mapping[str, str], secret: bytes, share: float = 1.0
@@ -145,7 +147,7 @@ class Replay:
             made = list(runs.get_many(connection, ids).values())
             refused = entry_rejections.counts(connection, self._name)
         unrecorded = [name for name in roster.by_definition if name in standing.asks and standing.asks[name].number < 0]
-        return _told(self._name, since, until, len(people), made, refused, rehearsal, tuple(sorted(unrecorded)))
+        return _told(self._name, since, until, len(people), made, refused, rehearsal, sorted(unrecorded))
 
     def _sample(self, share: float) -> frozenset[int]:
         """Customers by a stable share of their keys."""
@@ -203,10 +205,10 @@ class Replay:
 
     def _known(self, people: frozenset[int], canon: Mapping[int, int], since: datetime, until: datetime) -> Known:
         said: dict[int, list[Any]] = {}
-        sent: dict[str, list[tuple[datetime, str]]] = {}
+        sent: list[OtherMessage] = []
         table = messages.c
-        query = select(table.address_hash, table.counted_at, table.channel).where(
-            table.counted_at > since - timedelta(days=31), table.counted_at <= until,
+        query = select(*(table[name] for name in OtherMessage._fields)).where(
+            table.counted_at > since - self._live.playbook.contact.longest, table.counted_at <= until,
             table.is_transactional.is_(False), table.journey != self._name,
         )  # fmt: skip
         with self._store.read() as connection:
@@ -215,8 +217,9 @@ class Replay:
                 if who in people:
                     said.setdefault(who, []).append(one)
             refused = {row[:2]: Suppression(*row) for row in connection.execute(select(suppressed)).all()}
-            for hashed, at, channel in connection.execute(query):
-                sent.setdefault(hashed, []).append((at, channel))
+            for row in connection.execute(query):
+                other = OtherMessage(*row)
+                sent.append(other._replace(profile_id=canon.get(other.profile_id, other.profile_id)))
         for listed in said.values():
             listed.sort(key=lambda one: one.at)
         engaged_at = _by_owner(engagement_times.times(self._answerer.warehouse, since, until), people, canon)
@@ -258,7 +261,7 @@ class _Shell(Advancer):
         self._rehearsal = rehearsal
         self.roster = roster
 
-    def checker(self) -> Checker:
+    def message_decisions(self) -> MessageDecisions:
         return self._rehearsal
 
     def wishes(self) -> EffectCollector:
@@ -284,7 +287,7 @@ def _told(
     made: Sequence[RunRow],
     refused: Mapping[str, int],
     rehearsal: DryRun,
-    unrecorded: tuple[str, ...],
+    unrecorded: list[str],
 ) -> Replayed:
     entered = Counter(run.entered_at.date() for run in made)
     sent: dict[Any, Counter[str]] = {}
@@ -304,10 +307,10 @@ def _told(
         held=rehearsal.held,
         skipped=dict(rehearsal.skipped.most_common()),
         calls=rehearsal.calls,
-        days=tuple(Day(str(day), entered[day], dict(sent.get(day, {}))) for day in days),
-        busiest=_busiest(rehearsal.sent),
+        days=[Day(str(day), entered[day], dict(sent.get(day, {}))) for day in days],
+        busiest={str(number): who for number, who in _busiest(rehearsal.sent).items()},
         goals=len(took),
-        goal_days=(round(_cut(took, 50), 2), round(_cut(took, 90), 2)) if took else None,
+        goal_days=[round(_cut(took, 50), 2), round(_cut(took, 90), 2)] if took else None,
         ended=dict(Counter(run.reason for run in made if run.status == "ended").most_common()),
         waiting=dict(Counter(run.step or "" for run in made if run.status == "active").most_common()),
         unrecorded=unrecorded,

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from keepers.i18n.catalogues import languages
 from keepers.model.errors import ConflictError
-from keepers.playbook.load import Playbook, load, read_file
-from keepers.playbook.shipped.lifecycles import FOLDER, VOCABULARY, needed, shipped, template
-from keepers.playbook.yaml_nodes import Document
+from keepers.playbook.load import Playbook, load
+from keepers.playbook.shipped.lifecycles import FOLDER, VOCABULARY, needed, shipped, template, template_text
+from keepers.playbook.yaml_nodes import Document, read_document
 
 _ANCHOR = re.compile(r"&(\w+) (\[[^\]]*\])")
 
@@ -31,10 +32,10 @@ def install(folder: Path, lifecycles: Iterable[str]) -> list[Path]:
     texts: dict[Path, str] = {}
     words = {node for node in missing if not node.startswith("lifecycle:")}
     if words:
-        texts[vocabulary_file(folder, chosen[0].id if chosen else "more")] = only(FOLDER / VOCABULARY, words)
+        texts[vocabulary_file(folder, chosen[0].id if chosen else "more")] = only(words)
     for name in sorted(node.removeprefix("lifecycle:") for node in missing - words):
         source = Path(shipped().place(f"lifecycle/{name}")[0]).name
-        texts[folder / source] = _without_about(FOLDER / source)
+        texts[folder / source] = _without_about(template_text(FOLDER / source, languages()))
     for path in texts:
         if path.exists():
             raise ConflictError(f"{path} is there already; move it away first.")
@@ -50,11 +51,11 @@ def vocabulary_file(folder: Path, reason: str) -> Path:
     return folder / f"vocabulary-{reason}.yaml" if first.exists() else first
 
 
-def only(path: Path, kept: set[str]) -> str:
+def only(kept: set[str]) -> str:
     """The vocabulary's text with only some definitions, each with the comment above it."""
-    whole = path.read_text(encoding="utf-8")
+    whole = template_text(FOLDER / VOCABULARY, languages())
     lines = whole.splitlines()
-    document = read_file(path, path.name)
+    document = read_document(whole.encode(), VOCABULARY)
     dropped: set[int] = set()
     for section in ("events", "segments"):
         kind = section.removesuffix("s")
@@ -87,6 +88,6 @@ def _with_comment(lines: list[str], n: int) -> int:
     return n
 
 
-def _without_about(path: Path) -> str:
+def _without_about(text: str) -> str:
     """A template's text without the block that says what the template is."""
-    return re.sub(r"(?ms)^template:\n.*?(?=^\S)", "", path.read_text(encoding="utf-8"))
+    return re.sub(r"(?ms)^template:\n.*?(?=^\S)", "", text)

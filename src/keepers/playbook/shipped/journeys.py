@@ -15,7 +15,7 @@ from keepers.model.texts import Text
 from keepers.playbook import check_sending
 from keepers.playbook.load import Playbook, load, read_file
 from keepers.playbook.shipped.install import only, vocabulary_file
-from keepers.playbook.shipped.lifecycles import FOLDER, VOCABULARY, shipped
+from keepers.playbook.shipped.lifecycles import FOLDER, shipped
 
 STARTERS = FOLDER / "journeys"
 SHARED = ("contact.yaml", "brand.yaml")
@@ -80,7 +80,7 @@ def install_journeys(folder: Path, names: Iterable[str]) -> list[Path]:
     has = {key.replace("/", ":", 1) for key in present.sources}
     missing = frozenset[str]().union(*(starter.needs for starter in chosen)) - has
     if missing:
-        texts[vocabulary_file(folder, chosen[0].id)] = only(FOLDER / VOCABULARY, set(missing))
+        texts[vocabulary_file(folder, chosen[0].id)] = only(set(missing))
     for path in texts:
         if path.exists():
             raise ConflictError(f"{path} is there already; move it away first.")
@@ -97,11 +97,11 @@ def _needs(starters_: Playbook, journeys: Iterable[Journey]) -> frozenset[str]:
     for journey in journeys:
         waiting += [f"{reference.role}:{reference.name}" for reference in check_sending.entries(journey)]
         for condition in journey.questions().values():
-            reads = graph.reads(condition, base.events)
+            reads = graph.reads(condition, base.events, base.computed)
             waiting += [*reads.definitions, *(f"event:{word}" for word in reads.words)]
     # Segments that stand in the starter files themselves come along with them.
     for segment in starters_.segments.values():
-        reads = graph.reads_of(segment, base.events)
+        reads = graph.reads_of(segment, base.events, base.computed)
         waiting += [*reads.definitions, *(f"event:{word}" for word in reads.words)]
     found: set[str] = set()
     while waiting:
@@ -113,6 +113,6 @@ def _needs(starters_: Playbook, journeys: Iterable[Journey]) -> frozenset[str]:
             found.add(node)
         elif kind == "segment" and name in base.segments:
             found.add(node)
-            reads = graph.reads_of(base.segments[name], base.events)
+            reads = graph.reads_of(base.segments[name], base.events, base.computed)
             waiting += [*reads.definitions, *(f"event:{word}" for word in reads.words)]
     return frozenset(found)

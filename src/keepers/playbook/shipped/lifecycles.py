@@ -12,10 +12,13 @@ from keepers.conditions import graph
 from keepers.conditions.ast import Condition
 from keepers.conditions.definitions import DerivedEvent, Segment, Stage
 from keepers.conditions.schema import Schema
+from keepers.i18n.catalogues import languages
 from keepers.model.errors import NotFoundError, nearest
 from keepers.model.texts import Kind, Text
-from keepers.playbook.load import Playbook, load, read_file
+from keepers.playbook.load import Playbook, load_texts
 from keepers.playbook.reach import helping, possible
+from keepers.playbook.shipped.texts import translated
+from keepers.playbook.yaml_nodes import read_document
 
 FOLDER = Path(__file__).parents[1] / "templates"
 VOCABULARY = "vocabulary.yaml"
@@ -50,15 +53,30 @@ class BlindWord(Struct, frozen=True):
     empty: tuple[str, ...]
 
 
-@cache
 def shipped() -> Playbook:
     """All lifecycle templates and the vocabulary as one playbook, without the starter journeys in a folder below."""
-    return load(FOLDER, below=False)
+    return _shipped(languages())
+
+
+def templates() -> dict[str, Template]:
+    """The templates by id, in the order of MISSION §1."""
+    return _templates(languages())
 
 
 @cache
-def templates() -> dict[str, Template]:
-    """The templates by id, in the order of MISSION §1."""
+def template_text(path: Path, in_languages: tuple[str, ...]) -> str:
+    """A template's file with its texts in some languages."""
+    return translated(path.read_text(encoding="utf-8"), in_languages)
+
+
+@cache
+def _shipped(in_languages: tuple[str, ...]) -> Playbook:
+    paths = sorted(FOLDER.glob("*.yaml"))
+    return load_texts({f"{FOLDER.name}/{path.name}": template_text(path, in_languages) for path in paths})
+
+
+@cache
+def _templates(in_languages: tuple[str, ...]) -> dict[str, Template]:
     order = (
         "three-phase",
         "funnel",
@@ -72,7 +90,8 @@ def templates() -> dict[str, Template]:
         "journey",
         "b2b",
     )
-    found = {t.id: t for t in (_read(p) for p in sorted(FOLDER.glob("*.yaml"))) if t is not None}
+    read = (_read(path, in_languages) for path in sorted(FOLDER.glob("*.yaml")))
+    found = {t.id: t for t in read if t is not None}
     return {name: found[name] for name in sorted(found, key=lambda n: order.index(n) if n in order else len(order))}
 
 
@@ -84,8 +103,8 @@ def template(name: str) -> Template:
     return known[name]
 
 
-def _read(path: Path) -> Template | None:
-    data = read_file(path, path.name).data
+def _read(path: Path, in_languages: tuple[str, ...]) -> Template | None:
+    data = read_document(template_text(path, in_languages).encode(), path.name).data
     about = data.get("template")
     if about is None:
         return None  # the vocabulary, or a companion of another template
@@ -116,7 +135,7 @@ def needed(lifecycles: Iterable[str]) -> frozenset[str]:
         if kind == "event":
             continue
         definition = playbook.segments[name] if kind == "segment" else playbook.lifecycles[name]
-        reads = graph.reads_of(definition, playbook.events)
+        reads = graph.reads_of(definition, playbook.events, playbook.computed)
         waiting += [*reads.definitions, *(f"event:{word}" for word in reads.words)]
     return frozenset(found)
 
@@ -157,13 +176,13 @@ def blind_words(template: Template, schema: Schema, playbook: Playbook | None = 
 
 def _asked(condition: Condition, words: Mapping[str, DerivedEvent], segments: Mapping[str, Segment]) -> frozenset[str]:
     """The words a condition asks about, itself or through segments."""
-    reads = graph.reads(condition, words)
+    reads = graph.reads(condition, words, shipped().computed)
     found, waiting, looked = reads.words, set(reads.segments), set[str]()
     while waiting:
         name = waiting.pop()
         looked.add(name)
         if name in segments:
-            reads = graph.reads(segments[name].who, words)
+            reads = graph.reads(segments[name].who, words, shipped().computed)
             found |= reads.words
             waiting |= reads.segments - looked
     return found

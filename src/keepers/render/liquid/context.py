@@ -124,21 +124,15 @@ class Context(RenderContext):
         carried_rounds: int = 1,
         carried_size: int = 0,
     ) -> None:
-        # All of the original's fields, without what only tags need that are not offered here.
-        self.env = template.env
-        self.template = template
-        self.locals = {}
-        self.globals = names
-        self.counters = {}
-        self.scope = Scope(self.locals, names, self.counters)  # type: ignore[assignment]
-        self.tag_namespace = {"cycles": {}, "ifchanged": "", "stopindex": {}}
-        self.loops = []
-        self.disabled_tags = []
-        self.autoescape = self.env.autoescape
-        self._copy_depth = 0 if outer is None else outer._copy_depth + 1
-        self.parent_context = outer
-        self.loop_iteration_carry = carried_rounds
-        self.local_namespace_size_carry = carried_size
+        super().__init__(
+            template,
+            globals=names,
+            copy_depth=0 if outer is None else outer._copy_depth + 1,
+            parent_context=outer,
+            loop_iteration_carry=carried_rounds,
+            local_namespace_size_carry=carried_size,
+        )
+        self.scope = Scope(self.locals, self.globals, self.counters)  # type: ignore[assignment]
         self.letter = letter
 
     def inner(self, given: dict[str, Any]) -> Context:

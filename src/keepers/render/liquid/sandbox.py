@@ -14,7 +14,7 @@ from liquid import BoundTemplate, Environment, Markup, Mode, RenderContext
 from liquid.exceptions import LiquidError, LiquidInterrupt, LiquidSyntaxError
 
 from keepers.render.liquid.context import MOST_OUTPUT, Context, LimitError, MessageContext, Output
-from keepers.render.liquid.nodes import PrintTag, make_ready
+from keepers.render.liquid.nodes import PrintTag, TextTag, make_ready
 
 MOST_ROUNDS = 10_000
 """of loops, those inside each other multiplied"""
@@ -39,6 +39,7 @@ class Sandbox(Environment):
         del self.tags["include"]  # its names are dynamic, and {% render %} does what it is for
         del self.filters["safe"]  # nothing a customer's data holds is HTML
         del self.filters["escapejs"]
+        self.add_tag(TextTag)
         self.add_tag(PrintTag)
         for name, function in self.filters.items():
             self.filters[name] = bounded(name, function)

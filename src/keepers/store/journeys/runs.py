@@ -85,9 +85,9 @@ def due(
 ) -> list[RunRow]:
     """Up to `limit` active runs whose time has come, the longest waiting first; paused ones wait on.
 
-    With `seen`, the seq up to which all is known, runs that said something past it wait on too.
-    On PostgreSQL the rows stay locked, and are passed over by others, until the transaction ends. On SQLite ask
-    in a read. Either way `save` refuses what somebody else has changed. Runs in `after` are passed over.
+    With `seen`, the seq up to which all is known, runs that said something past it wait on too. Runs in `after` are
+    passed over. Nothing is locked: whoever moves runs holds the sequence, and `save` refuses what somebody else has
+    changed meanwhile.
     """
     paused = select(journey_states.c.journey).where(journey_states.c.is_paused)
     query = (
@@ -104,8 +104,6 @@ def due(
         query = query.where(journey_runs.c.id.not_in(list(after)))
     if seen is not None:
         query = query.where(journey_runs.c.seen_seq <= seen)
-    if connection.dialect.name == "postgresql":
-        query = query.with_for_update(skip_locked=True)
     return [_run(row) for row in connection.execute(query).all()]
 
 
@@ -191,8 +189,7 @@ def save(connection: Connection, runs: Sequence[RunRow]) -> None:
 def lock(connection: Connection, ids: Sequence[int]) -> None:
     """On PostgreSQL nobody else changes these runs until the transaction ends.
 
-    Whoever writes runs and the log locks runs first, by id, and the log's counter last, so that no two wait for
-    each other.
+    They are locked by id, and before all else that a transaction locks (see `lock_order`).
     """
     if connection.dialect.name == "postgresql":
         select_in(connection, _locking, journey_runs.c.id, sorted(ids))
@@ -200,14 +197,17 @@ def lock(connection: Connection, ids: Sequence[int]) -> None:
 
 def wake(connection: Connection, ids: Sequence[int], at: datetime) -> None:
     """Active runs are due at `at`, unless they are due before: what they watch may have changed."""
+    lock(connection, ids)
     found = [run for run in _active(connection, ids) if run.wake_at is None or run.wake_at > at]
     update_rows(connection, journey_runs, ("wake_at", "revision"), [(at, run.revision + 1, run.id) for run in found])
 
 
 def note_answers(connection: Connection, answers: Sequence[tuple[int, str, Any]], now: datetime) -> None:
-    """Puts webhooks' answers into the vars of active runs, as (run, step, answer), and wakes them now."""
+    """Puts webhooks' answers into the vars of active runs, as (run, step, answer), and wakes them now.
+
+    The caller has locked the runs.
+    """
     ids = sorted({run_id for run_id, _, _ in answers})
-    lock(connection, ids)
     held = {run.id: run for run in _active(connection, ids)}
     told = {id: dict(run.vars) for id, run in held.items()}
     for run_id, step, answer in answers:
@@ -225,15 +225,24 @@ def pause(connection: Connection, ids: Sequence[int], is_paused: bool) -> None:
 
 
 def merge(
-    connection: Connection, pairs: Sequence[tuple[int, int]], now: datetime, several: Collection[str] = ()
+    connection: Connection,
+    pairs: Sequence[tuple[int, int, datetime]],
+    several: Collection[str] = (),
+    *,
+    is_waking: bool = False,
 ) -> int:
-    """Gives the runs of merged profiles, as (gone, survivor), to the survivors; returns how many active ones ended.
+    """Gives the runs of merged profiles, as (gone, survivor, when), to the survivors; how many active ones ended.
 
     The survivor keeps its run: a run of the same journey that came along ends as `merged`, except in journeys of
-    `several`, which have a run per entry key by their re-entry rule. Entries stay known under the survivor.
+    `several`, which have a run per entry key by their re-entry rule. Entries stay known under the survivor. With
+    `is_waking` what the survivor has left is due at the merge.
     """
     ended = 0
-    for gone, survivor in pairs:
+    merged = sorted({profile_id for gone, survivor, _ in pairs for profile_id in (gone, survivor)})
+    found = of_profiles(connection, merged, only_active=False)
+    # Runs that begin meanwhile are begun by whoever holds the sequence, who is the one to merge.
+    lock(connection, [run.id for held in found.values() for run in held])
+    for gone, survivor, now in pairs:
         held = of_profiles(connection, [gone, survivor], only_active=False)
         own = held.get(survivor, [])
         keys = {(run.journey, run.entry_key) for run in own}
@@ -252,6 +261,8 @@ def merge(
                     .where(journey_runs.c.id == run.id)
                     .values(**values, revision=journey_runs.c.revision + 1)
                 )
+        if is_waking:
+            wake(connection, [run.id for run in of_profiles(connection, [survivor]).get(survivor, [])], now)
     return ended
 
 

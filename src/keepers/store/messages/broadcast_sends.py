@@ -51,7 +51,7 @@ def begin(connection: Connection, send: BroadcastSend) -> BroadcastSend:
 
 
 def save(connection: Connection, send: BroadcastSend) -> None:
-    """Writes a sending back, in the transaction that queues its messages."""
+    """Writes a sending back, in the transaction that has locked it and queues its messages."""
     connection.execute(update(broadcast_sends).where(broadcast_sends.c.id == send.id).values(**_values(send)))
 
 
@@ -89,6 +89,14 @@ def _send(row: Any) -> BroadcastSend:
 def newest(connection: Connection) -> dict[str, BroadcastSend]:
     """The last sending of every broadcast that was ever sent, by broadcast."""
     return {row.broadcast: _send(row) for row in connection.execute(_columns.order_by(broadcast_sends.c.id))}
+
+
+def replace(connection: Connection, old: BroadcastSend, new: BroadcastSend) -> bool:
+    """Writes a sending that is still as `old` says. False, and nothing is written, when it was changed meanwhile."""
+    if lock(connection, old.id) != old:
+        return False
+    save(connection, new)
+    return True
 
 
 def lock(connection: Connection, send_id: int) -> BroadcastSend:
@@ -208,7 +216,10 @@ def slots_taken(connection: Connection, send: BroadcastSend) -> dict[datetime, i
 
 
 def sweep(store: Store, send: BroadcastSend, now: datetime) -> int:
-    """Skips, as stopped, what of a sending waits: what a worker has in hand first, then the rest in chunks."""
+    """Skips, as stopped, what of a sending waits: what a worker has in hand first, then the rest in chunks.
+
+    Ends when the sending is changed meanwhile: somebody else has come to the end of the stop.
+    """
     return sum(_in_chunks(store, send, status, "skipped", STOPPED, "", now) for status in ("claimed", "queued", "held"))
 
 
@@ -216,6 +227,7 @@ def unsweep(store: Store, send: BroadcastSend, now: datetime, *, is_spread: bool
     """Queues again what was skipped because the sending was stopped; it expires as much later as the stop was long.
 
     With `is_spread`, as for a throttle, it goes as much later too: what would have gone meanwhile does not go at once.
+    Ends when the sending is changed meanwhile: somebody else has resumed it.
     """
     return _in_chunks(store, send, "skipped", "queued", "", STOPPED, now, is_spread=is_spread)
 
@@ -236,6 +248,8 @@ def _in_chunks(
     done = 0
     while True:
         with store.begin() as connection:
+            if lock(connection, send.id) != send:
+                return done
             names = (table.c.id, table.c.step, table.c.send_after, table.c.expires_at)
             query = select(*names).where(_of(send), table.c.status == was).order_by(table.c.id).limit(CHUNK)
             if was_for:

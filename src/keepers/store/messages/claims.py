@@ -132,7 +132,7 @@ def hand_over(
     # Asked for by id alone, here and below: SQLite would rather read all that are in that status.
     query = select(table.c.id, table.c.status, table.c.claimed_by)
     if connection.dialect.name == "postgresql":
-        query = query.with_for_update()
+        query = query.order_by(table.c.id).with_for_update()
     found = select_in(connection, query, table.c.id, [id for id, *_ in ready])
     mine = frozenset(row.id for row in found if row.status == "claimed" and row.claimed_by == worker_id)
     rows = [
@@ -154,7 +154,7 @@ def take_back(connection: Connection, worker_id: str, ids: Sequence[int], now: d
         table.c.channel, table.c.is_transactional, table.c.counted_at,
     )  # fmt: skip
     if connection.dialect.name == "postgresql":
-        query = query.with_for_update()
+        query = query.order_by(table.c.id).with_for_update()
     mine = [
         row
         for row in select_in(connection, query, table.c.id, ids)
@@ -178,16 +178,23 @@ def take_back(connection: Connection, worker_id: str, ids: Sequence[int], now: d
 
 
 def in_hands_of(connection: Connection, worker_ids: Sequence[str], limit: int) -> list[MessageRow]:
-    """Messages that workers of these ids have claimed or handed over and said nothing more of."""
+    """Messages that workers of these ids have claimed or handed over and said nothing more of.
+
+    On PostgreSQL they are locked until the transaction ends.
+    """
     query = messages.columns.where(
         table.c.status.in_(["claimed", "handed_over"]), table.c.claimed_by.in_(list(worker_ids))
     )
-    return [message_of(row) for row in connection.execute(query.order_by(table.c.id).limit(limit)).all()]
+    query = query.order_by(table.c.id).limit(limit)
+    if connection.dialect.name == "postgresql":
+        # One that was taken for dead may be writing down what became of them.
+        query = query.with_for_update()
+    return [message_of(row) for row in connection.execute(query).all()]
 
 
 def standing(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[MessageStatus, str]]:
     """The status of each message and why, locked on PostgreSQL until the transaction ends."""
     query = select(table.c.id, table.c.status, table.c.reason)
     if connection.dialect.name == "postgresql":
-        query = query.with_for_update()
+        query = query.order_by(table.c.id).with_for_update()
     return {row.id: (row.status, row.reason) for row in select_in(connection, query, table.c.id, ids)}

@@ -195,6 +195,9 @@ def skip_unfinished(
         asked.append(messages.c.profile_id == profile_id)
     skipped = 0
     for condition in asked:
+        if connection.dialect.name == "postgresql":
+            # By id, as everybody locks messages.
+            connection.execute(select(messages.c.id).where(condition).order_by(messages.c.id).with_for_update())
         # One statement, so that none slips through that comes back between two.
         is_out = messages.c.status == "handed_over"
         result = connection.execute(
@@ -217,9 +220,14 @@ def skip_unfinished(
 def retry(connection: Connection, ids: Sequence[int], now: datetime) -> int:
     """Queues dead letters and uncertain messages again, as somebody asked for; returns how many.
 
-    An expiry that has passed is lifted: whoever asks knows how late it is.
+    Of several who ask at once one queues a message. An expiry that has passed is lifted: whoever asks knows how late
+    it is.
     """
-    again = [message for message in get_many(connection, ids).values() if message.status in ("failed", "uncertain")]
+    query = columns.where(messages.c.status.in_(("failed", "uncertain"))).order_by(messages.c.id)
+    if connection.dialect.name == "postgresql":
+        # Whoever waits here for another is given the message as the other left it.
+        query = query.with_for_update()
+    again = [message_of(row) for row in select_in(connection, query, messages.c.id, ids)]
     names = ("status", "reason", "send_after", "attempts", "claimed_by", "expires_at")
     rows = [
         ("queued", "retried", now, 0, None, None if m.expires_at is None or m.expires_at <= now else m.expires_at, m.id)

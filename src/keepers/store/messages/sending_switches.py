@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select
 
+from keepers.contact.wave import SendingStops
 from keepers.store.schema.messages import switches
 
 SENDING = "sending"
@@ -22,11 +23,6 @@ class Switch(NamedTuple):
     on: bool
     reason: str
     at: datetime
-
-
-def stream_of(channel: str, is_transactional: bool) -> str:
-    """Whose sending one brake stops: transactional messages have a stream of their own."""
-    return f"{channel}.{'transactional' if is_transactional else 'marketing'}"
 
 
 def everything(connection: Connection) -> dict[str, Switch]:
@@ -68,6 +64,12 @@ def warning(known: Mapping[str, Switch], stream: str) -> Switch | None:
 def braked(known: Mapping[str, Switch]) -> frozenset[str]:
     """The streams whose brake holds."""
     return frozenset(name.removeprefix(_BRAKE) for name, s in known.items() if name.startswith(_BRAKE) and s.on)
+
+
+def stops(known: Mapping[str, Switch]) -> SendingStops:
+    """What is switched off, as eligibility reads it."""
+    reasons = {name.removeprefix(_BRAKE): s.reason for name, s in known.items() if name.startswith(_BRAKE) and s.on}
+    return SendingStops(not is_sending(known), reasons)
 
 
 def warned(known: Mapping[str, Switch]) -> frozenset[tuple[str, bool]]:

@@ -118,6 +118,15 @@ def standing(held: Held, channel: str, topic: str) -> Consent | None:
     return all_topics if all_topics.at > own.at else own
 
 
+def agreed_at(stated: Iterable[Consent], now: datetime) -> Held:
+    """The newest statements of one profile's, given in the order they came in, as they were at `now`."""
+    held: Held = {}
+    for consent in stated:
+        if consent.at <= now:
+            _hold(held, consent)
+    return held
+
+
 def _hold(held: Held, consent: Consent) -> None:
     known = held.get((consent.channel, consent.topic))
     if known is None or consent.at >= known.at:

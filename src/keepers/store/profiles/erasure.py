@@ -24,7 +24,7 @@ from keepers.store.schema.messages import (
 )
 
 _OF_MESSAGES: tuple[Table, ...] = (message_copies, message_history, link_hits)
-_OF_PROFILES: tuple[Table, ...] = (in_app, push_subscriptions, consents, entry_refusals, journey_runs, messages)
+_OF_PROFILES: tuple[Table, ...] = (in_app, push_subscriptions, consents, entry_refusals)
 
 
 def erase(
@@ -49,7 +49,9 @@ def erase(
     run_ids = [
         row[0] for row in select_in(connection, select(journey_runs.c.id), journey_runs.c.profile_id, profile_ids)
     ]
-    gone = {table.name: _delete(connection, table, "message_id", ids) for table in _OF_MESSAGES}
+    # Runs, messages, coupons: in the order of `lock_order`.
+    gone = {table.name: _delete(connection, table, "profile_id", profile_ids) for table in (journey_runs, messages)}
+    gone |= {table.name: _delete(connection, table, "message_id", ids) for table in _OF_MESSAGES}
     gone[run_trail.name] = _delete(connection, run_trail, "run_id", run_ids)
     held = select(coupons.c.pool, coupons.c.code)
     codes = [(None, None, None, *row) for row in select_in(connection, held, coupons.c.profile_id, profile_ids)]

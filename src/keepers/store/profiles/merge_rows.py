@@ -10,17 +10,23 @@ from sqlalchemy import Connection, Table, update
 from keepers.store.journeys import runs
 from keepers.store.schema.messages import consents, coupons, in_app, messages, push_subscriptions
 
-_OWNED: tuple[Table, ...] = (messages, consents, coupons, in_app, push_subscriptions)
+_OWNED: tuple[Table, ...] = (messages, coupons, consents, in_app, push_subscriptions)
+"""after the runs, in the order of `lock_order`"""
 
 
 def merge(
-    connection: Connection, pairs: Sequence[tuple[int, int]], now: datetime, several: Collection[str] = ()
+    connection: Connection,
+    pairs: Sequence[tuple[int, int, datetime]],
+    several: Collection[str] = (),
+    *,
+    is_waking: bool = False,
 ) -> int:
-    """Gives what merged profiles, as (gone, survivor) in order, had to the survivors; see `runs.merge`.
+    """Gives what merged profiles, as (gone, survivor, when) in order, had to the survivors; see `runs.merge`.
 
     Returns how many runs ended as `merged`. A repeat changes nothing.
     """
-    for gone, survivor in pairs:
-        for table in _OWNED:
+    ended = runs.merge(connection, pairs, several, is_waking=is_waking)
+    for table in _OWNED:
+        for gone, survivor, _ in pairs:
             connection.execute(update(table).where(table.c.profile_id == gone).values(profile_id=survivor))
-    return runs.merge(connection, pairs, now, several)
+    return ended

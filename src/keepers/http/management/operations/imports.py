@@ -1,28 +1,33 @@
-"""Files of events and traits over HTTP: a file with its mapping → report; and the ledger of what was imported."""
+"""Uploads of events and traits over HTTP: a file with its mapping, kept until the use case has imported it."""
 
 from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
-from litestar import Controller, Request, get, post
-from litestar.datastructures import UploadFile
+from litestar import Request, Response, post
+from litestar.datastructures import State, UploadFile
 from litestar.exceptions import HTTPException
 from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.params import QueryParameter
 
-from keepers.app.operations.imports import _MAPPING, Imported, ImportReport, Ledger, _import
-from keepers.app.workspace.common_fields import shown_instant
-from keepers.http.common.parameters import TEXT, AtDesk
-from keepers.http.common.problems import answers
-from keepers.http.management import examples_customers as examples
+from keepers.app.operations.imports import (
+    MAPPING_EXAMPLE,
+    ImportUpload,
+    import_upload,
+    make_upload_folder,
+    parse_mapping,
+    remove_upload,
+)
+from keepers.app.workspace.workspace import Workspace
+from keepers.http.common.parameters import TEXT
+from keepers.http.management.endpoints import answer_of, responses_of
 from keepers.model.errors import UserError
 
 RAW = {
@@ -38,7 +43,8 @@ FORM = "multipart/form-data"
 class UploadOperation(Operation):
     """Says what the body may be, which a handler's signature cannot."""
 
-    request_body: Any = field(default_factory=lambda: _request_body())
+    def __post_init__(self) -> None:
+        self.request_body = _request_body()
 
 
 def _request_body() -> RequestBody:
@@ -63,87 +69,54 @@ def _request_body() -> RequestBody:
     )
 
 
-class Imports(Controller):
-    path = "/imports"
-    tags = ["imports"]
-
-    @post(
-        summary="Import a file of events or traits",
-        description=(
-            "The mapping says which column is the profile, the time, and each property and trait, as `keepers import` "
-            "does: `profile`, `event`, `time`, `time_format`, `zone`, `properties`, `traits`, `columns`, `delimiter`."
+@post(
+    import_upload.route.path,
+    summary=import_upload.summary,
+    description=import_upload.description,
+    tags=[import_upload.tag],
+    responses=responses_of(import_upload),
+    status_code=200,
+    operation_class=UploadOperation,
+    operation_id=import_upload.name,
+    request_max_body_size=None,
+)
+async def take_upload(
+    request: Request[Any, Any, Any],
+    state: State,
+    mapping: Annotated[
+        str | None,
+        QueryParameter(
+            name="mapping",
+            description="The mapping as JSON, where the body is the file itself.",
+            examples=[Example(value=json.dumps(MAPPING_EXAMPLE))],
+            max_length=20_000,
+            schema_extra=TEXT,
         ),
-        responses=answers(ImportReport, examples.IMPORT_REPORT, 400, 409, 413, 415, 422),
-        status_code=200,
-        operation_class=UploadOperation,
-        request_max_body_size=None,
-    )
-    async def import_file(
-        self,
-        request: Request[Any, Any, Any],
-        desk: AtDesk,
-        mapping: Annotated[
-            str | None,
-            QueryParameter(
-                name="mapping",
-                description="The mapping as JSON, where the body is the file itself.",
-                examples=[Example(value=json.dumps(_MAPPING))],
-                max_length=20_000,
-                schema_extra=TEXT,
-            ),
-        ] = None,
-    ) -> ImportReport:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        await anyio.to_thread.run_sync(lambda: desk.uploads_folder.mkdir(parents=True, exist_ok=True))
-        with tempfile.TemporaryDirectory(prefix="upload-", dir=desk.uploads_folder) as place:
-            if kind == FORM:
-                path, text = await _from_form(request, Path(place), desk.max_upload_bytes)
-                mapping = text if text is not None else mapping
-            elif kind in RAW:
-                path = Path(place) / f"upload{RAW[kind]}"
-                await _keep(request.stream(), path, desk.max_upload_bytes)
-            elif not kind:
-                raise UserError("Say what the file is: its Content-Type is missing.", code="mapping")
-            else:
-                raise HTTPException(f"Send {FORM}, {', '.join(RAW)}.", status_code=415)
-            return await anyio.to_thread.run_sync(_import, desk, path, mapping)
+    ] = None,
+) -> Response[bytes]:
+    workspace: Workspace = state.workspace
+    folder = await anyio.to_thread.run_sync(make_upload_folder, workspace)
+    try:
+        path, text = await _stored(request, folder, workspace.settings.server.max_upload_bytes)
+        asked = ImportUpload(file=str(path), mapping=parse_mapping(text if text is not None else mapping))
+        return await answer_of(import_upload, request, workspace, asked)
+    except BaseException:
+        await anyio.to_thread.run_sync(remove_upload, folder)
+        raise
 
-    @get(
-        summary="What was imported",
-        description="The ledger: each file and mapping once, latest first. A file is known by its content.",
-        responses=answers(Ledger, examples.LEDGER, 400),
-        sync_to_thread=True,
-    )
-    def ledger(self, desk: AtDesk) -> Ledger:
-        rows = (
-            desk.answerer.warehouse.cursor()
-            .execute(
-                """
-                SELECT file_sha, mapping_hash, count(*), max(last_line), sum(rows), sum(rejected),
-                       min(loaded_at), max(loaded_at)
-                FROM import_chunks
-                GROUP BY ALL
-                ORDER BY 8 DESC, 1, 2
-                LIMIT 1000
-                """
-            )
-            .fetchall()
-        )
-        return Ledger(
-            [
-                Imported(
-                    sha,
-                    mapping,
-                    chunks,
-                    lines,
-                    int(good),
-                    int(bad),
-                    shown_instant(first) or "",
-                    shown_instant(last) or "",
-                )
-                for sha, mapping, chunks, lines, good, bad, first, last in rows
-            ]
-        )
+
+async def _stored(request: Request[Any, Any, Any], folder: Path, most: int) -> tuple[Path, str | None]:
+    """The file that was sent, and the mapping where it came in the same form."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == FORM:
+        return await _from_form(request, folder, most)
+    if kind in RAW:
+        path = folder / f"upload{RAW[kind]}"
+        await _keep(request.stream(), path, most)
+        return path, None
+    if not kind:
+        raise UserError("Say what the file is: its Content-Type is missing.", code="mapping")
+    raise HTTPException(f"Send {FORM}, {', '.join(RAW)}.", status_code=415)
 
 
 async def _from_form(request: Request[Any, Any, Any], place: Path, most: int) -> tuple[Path, str | None]:

@@ -1,4 +1,4 @@
-"""Open pixels and tracked links: the hit is noted, and the reader is on their way at once."""
+"""Open pixels and tracked links: the request is noted, and the reader is on their way at once."""
 
 from __future__ import annotations
 
@@ -10,56 +10,40 @@ from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from keepers.app.public.desk import PublicWorkspace
-from keepers.delivery.engagement_log import EngagementLog, EngagementRequest
-from keepers.delivery.machine_rules import network_of
+from keepers.app.public.engagement import EngagementRecorder, LinkVisit
+from keepers.app.public.link_owner import link_path
+from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.http.common.request_info import LONGEST_USER_AGENT, client_address, page_locale
 from keepers.http.public.links.pages import ALWAYS, broken, draw
-from keepers.model.consent import network_address_hash
-from keepers.model.errors import UserError
-from keepers.model.fields import is_web
-from keepers.render.links import PATHS, Click, OfMessage
 
 GIF = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """one transparent pixel"""
 
 
-def click_handlers(desk: PublicWorkspace) -> list[HTTPRouteHandler]:
+def click_handlers(workspace: PublicWorkspace) -> list[HTTPRouteHandler]:
     """`/e/o/<token>.gif` and `/e/c/<token>`, for GET and HEAD."""
-    keeper = EngagementLog(desk.store)
+    recorder = EngagementRecorder(workspace)
 
-    @route(f"{PATHS['open']}{{token:str}}", http_method=["GET", "HEAD"], status_code=200)
+    @route(f"{link_path('open')}{{token:str}}", http_method=["GET", "HEAD"], status_code=200)
     async def opened(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
         """The pixel, whatever the token says: a broken picture in a mail helps nobody."""
-        try:
-            payload = desk.links.read("open", token)
-        except UserError:
-            payload = None
-        if isinstance(payload, OfMessage):
-            await keeper.keep(_hit(desk, request, payload.key, ""))
+        await recorder.record_open(token, _visit(workspace, request))
         return Response(GIF, media_type="image/gif", headers=ALWAYS)
 
-    @route(f"{PATHS['click']}{{token:str}}", http_method=["GET", "HEAD"], status_code=302)
+    @route(f"{link_path('click')}{{token:str}}", http_method=["GET", "HEAD"], status_code=302)
     async def clicked(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
-        try:
-            payload = desk.links.read("click", token)
-        except UserError:
-            payload = None
-        target = _target(payload.url) if isinstance(payload, Click) else None
-        if target is None or not isinstance(payload, Click):
+        url = await recorder.record_click(token, _visit(workspace, request))
+        target = _as_header(url) if url is not None else None
+        if target is None:
             locale = page_locale(request)
-            return draw(broken(locale, desk.company), locale, desk.company)
-        await keeper.keep(_hit(desk, request, payload.key, payload.url))
+            return draw(broken(locale, workspace.company), locale, workspace.company)
         return Response(b"", status_code=302, headers={**ALWAYS, "Location": target})
 
     return [opened, clicked]
 
 
-def _target(url: str) -> str | None:
-    """Where to send a reader, as a header may hold it: hosts by IDNA, what else is beyond ASCII percent-encoded
-    (RFC 3987 §3.1). None for what is no web address: it is signed, but it is looked at again before it leaves."""
-    if not is_web(url):
-        return None
+def _as_header(url: str) -> str | None:
+    """An address as a header may hold it: hosts by IDNA, what else is beyond ASCII percent-encoded (RFC 3987 §3.1)."""
     if url.isascii():
         return url
     try:
@@ -68,9 +52,6 @@ def _target(url: str) -> str | None:
         return None
 
 
-def _hit(desk: PublicWorkspace, request: Request[Any, Any, Any], key: str, url: str) -> EngagementRequest:
-    # A NUL is no character PostgreSQL could keep.
-    agent = request.headers.get("user-agent", "").replace("\0", "")[:LONGEST_USER_AGENT]
-    address = client_address(request.scope, desk.proxies)
-    known_by = network_address_hash(desk.secret, address)
-    return EngagementRequest(key, desk.clock(), url, request.method, agent, known_by, network_of(address))
+def _visit(workspace: PublicWorkspace, request: Request[Any, Any, Any]) -> LinkVisit:
+    agent = request.headers.get("user-agent", "")[:LONGEST_USER_AGENT]
+    return LinkVisit(request.method, agent, client_address(request.scope, workspace.proxies))

@@ -8,32 +8,29 @@ from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from keepers.app.public.desk import PublicWorkspace
+from keepers.app.public.copies import kept_copy
+from keepers.app.public.link_owner import link_path, message_key
+from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.http.common.request_info import page_locale
 from keepers.http.public.links.page_errors import in_thread
 from keepers.http.public.links.pages import ALWAYS, COPY_POLICY, Page, draw, home, notice
 from keepers.i18n.page_texts import said
-from keepers.render.links import PATHS, OfMessage
-from keepers.store.messages import message_copies, messages
 
 
 def copy_handler(desk: PublicWorkspace) -> HTTPRouteHandler:
     """`/e/v/<token>`: the copy as it was sent, or that it is no longer kept (410)."""
 
-    @route(f"{PATHS['view']}{{token:str}}", http_method=["GET", "HEAD"], status_code=200)
+    @route(f"{link_path('view')}{{token:str}}", http_method=["GET", "HEAD"], status_code=200)
     async def copy(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
-        payload = desk.links.read("view", token)
-        assert isinstance(payload, OfMessage)
-        return await in_thread(lambda: _copy(desk, payload.key, request))
+        key = message_key(desk, "view", token)
+        return await in_thread(lambda: _copy(desk, key, request))
 
     return copy
 
 
 def _copy(desk: PublicWorkspace, key: str, request: Request[Any, Any, Any]) -> Response[bytes]:
-    with desk.store.read() as connection:
-        message = messages.by_keys(connection, [key]).get(key)
-        kept = message_copies.get(connection, message.id, desk.clock()) if message is not None else None
-    locale = page_locale(request, message.locale if message is not None else "")
+    kept, own = kept_copy(desk, key)
+    locale = page_locale(request, own)
     if kept is None:
         lines, more = [said("gone_text", locale)], home(locale, desk.company)
         return draw(notice("gone_title", lines, is_good=False, more=more, status=410), locale, desk.company)

@@ -11,7 +11,7 @@ from litestar.concurrency import sync_to_thread
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
-from keepers.app.public.desk import PublicWorkspace
+from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.http.common.request_info import page_locale
 from keepers.http.public.links.pages import PageLink, broken, draw, notice
 from keepers.i18n.page_texts import said

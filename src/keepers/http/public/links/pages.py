@@ -15,8 +15,9 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from keepers.app.workspace.sending import Company
-from keepers.i18n.locales import LOCALES
-from keepers.i18n.page_texts import NAMES, said
+from keepers.i18n.catalogues import languages
+from keepers.i18n.locales import own_name
+from keepers.i18n.page_texts import said
 from keepers.model.fields import is_web
 
 TEMPLATES = ("page", "notice", "unsubscribe", "preferences", "confirm", "copy")
@@ -81,7 +82,7 @@ def home(locale: str, company: Company) -> PageLink:
 
 
 def draw(page: Page, locale: str, company: Company) -> Response[bytes]:
-    """The page as a response. `locale` is one of the five."""
+    """The page as a response. `locale` is one of `languages`."""
     environment = _environment(locale)
     title = str(page.shown.get("title") or said(page.title, locale))
     body = environment.get_template(page.template).render(**{**page.shown, "title": title})
@@ -91,7 +92,7 @@ def draw(page: Page, locale: str, company: Company) -> Response[bytes]:
         body=Markup(body),
         company={"name": company.name, "address": company.address},
         initial=company.name.strip()[:1].upper(),
-        languages=[] if page.is_answer else languages(),
+        languages=[] if page.is_answer else language_links(),
         css=Markup(_style()),
     )
     return Response(
@@ -112,9 +113,9 @@ def policy() -> str:
     )
 
 
-def languages() -> list[dict[str, str]]:
-    """The five languages, for a list to choose from."""
-    return [{"locale": locale, "name": NAMES[locale], "href": f"?lang={locale}"} for locale in LOCALES]
+def language_links() -> list[dict[str, str]]:
+    """Every language, for a list to choose from."""
+    return [{"locale": locale, "name": own_name(locale), "href": f"?lang={locale}"} for locale in languages()]
 
 
 def _link(link: PageLink) -> dict[str, str]:

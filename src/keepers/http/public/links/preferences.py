@@ -10,26 +10,27 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from msgspec import Struct
 
-from keepers.app.public.desk import PublicWorkspace
 from keepers.app.public.link_owner import (
     Holder,
     addresses,
     always_sent,
+    link_path,
     marketing,
     masked,
     name_of,
     of_profile,
     own_locale,
+    preferences_link,
 )
 from keepers.app.public.preferences import Choices, Given, choices_of, choose, speak, stop_all
+from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.http.common.request_info import form_of, page_locale
 from keepers.http.public.links.page_errors import in_thread
-from keepers.http.public.links.pages import ALWAYS, Page, broken, draw, languages
-from keepers.i18n.locales import LOCALES
+from keepers.http.public.links.pages import ALWAYS, Page, broken, draw, language_links
+from keepers.i18n.catalogues import languages
 from keepers.i18n.page_texts import channel_name, said, spoken
 from keepers.model.consent import Topic
 from keepers.model.texts import text_in
-from keepers.render.links import PATHS, Preferences
 
 SOURCE = "preference page"
 
@@ -44,14 +45,13 @@ class _Opened(Struct, frozen=True):
 def preferences_handler(desk: PublicWorkspace) -> HTTPRouteHandler:
     """`/e/p/<token>`: GET and HEAD show the page, POST saves and shows it again."""
 
-    @route(f"{PATHS['preferences']}{{token:str}}", http_method=["GET", "HEAD", "POST"], status_code=200)
+    @route(f"{link_path('preferences')}{{token:str}}", http_method=["GET", "HEAD", "POST"], status_code=200)
     async def preferences(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
-        payload = desk.links.read("preferences", token)
-        assert isinstance(payload, Preferences)
+        payload = preferences_link(desk, token)
         form = await form_of(request) if request.method == "POST" else None
 
         def answer() -> Response[bytes]:
-            opened = _open(desk, payload)
+            opened = _open(desk, payload.profile_id, payload.key, payload.locale)
             locale = page_locale(request, opened.own if opened is not None else payload.locale)
             if opened is None:
                 return draw(broken(locale, desk.company), locale, desk.company)
@@ -64,13 +64,13 @@ def preferences_handler(desk: PublicWorkspace) -> HTTPRouteHandler:
     return preferences
 
 
-def _open(desk: PublicWorkspace, payload: Preferences) -> _Opened | None:
+def _open(desk: PublicWorkspace, profile_id: int, key: str, locale: str) -> _Opened | None:
     with desk.store.read() as connection:
-        holder = of_profile(connection, payload.profile_id, payload.key, payload.locale)
+        holder = of_profile(connection, profile_id, key, locale)
     if holder is None:
         return None
     traits = desk.traits(holder.profile_id)
-    return _Opened(holder, traits, own_locale(traits, payload.locale or holder.locale))
+    return _Opened(holder, traits, own_locale(traits, locale or holder.locale))
 
 
 def _saved(desk: PublicWorkspace, opened: _Opened, form: Mapping[str, list[str]], locale: str) -> Response[bytes]:
@@ -87,11 +87,11 @@ def _saved(desk: PublicWorkspace, opened: _Opened, form: Mapping[str, list[str]]
             stop_all(connection, given, holder, opened.traits, SOURCE)
         else:
             choose(connection, given, holder, opened.traits, shown, set(on), SOURCE)
-            if language in LOCALES and language != spoken(None, opened.own, ""):
+            if language in languages() and language != spoken(None, opened.own, ""):
                 speak(connection, given, holder, language)
                 locale = language
     # Shown by GET, so that reloading the page saves nothing twice.
-    where = f"?lang={locale}&done={'none' if is_leaving else 'saved'}&in={language if language in LOCALES else ''}"
+    where = f"?lang={locale}&done={'none' if is_leaving else 'saved'}&in={language if language in languages() else ''}"
     return Response(b"", status_code=303, headers={**ALWAYS, "Location": where})
 
 
@@ -113,7 +113,7 @@ def _page(desk: PublicWorkspace, opened: _Opened, locale: str, asked: Mapping[st
         "note": notes.get((asked.get("done") or [""])[0], ""),
         "blocked": list(dict.fromkeys(blocked)),
         "topics": _topics(given.topics, choices, locale),
-        "languages": languages(),
+        "languages": language_links(),
         "spoken": spoken(written, opened.own, locale),
         "always": always_sent(given.topics, locale),
     }

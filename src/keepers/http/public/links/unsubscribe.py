@@ -9,15 +9,23 @@ from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from keepers.app.public.desk import PublicWorkspace
-from keepers.app.public.link_owner import Holder, always_sent, channels_of, name_of, of_message, own_locale
+from keepers.app.public.link_owner import (
+    Holder,
+    always_sent,
+    channels_of,
+    link_path,
+    message_key,
+    name_of,
+    of_message,
+    own_locale,
+)
 from keepers.app.public.preferences import REASONS, Given, stop_all, stop_topic
+from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.http.common.request_info import form_of, page_locale
 from keepers.http.public.links.page_errors import in_thread
 from keepers.http.public.links.pages import ALWAYS, Page, PageLink, broken, draw, notice
 from keepers.i18n.page_texts import channel_name, listed, said
 from keepers.model.consent import Topic
-from keepers.render.links import PATHS, OfMessage
 
 SOURCE = "unsubscribe page"
 ONE_CLICK = ("List-Unsubscribe", "One-Click")
@@ -27,23 +35,22 @@ ONE_CLICK = ("List-Unsubscribe", "One-Click")
 def unsubscribe_handler(desk: PublicWorkspace) -> HTTPRouteHandler:
     """`/e/u/<token>`: GET and HEAD show the page, POST unsubscribes."""
 
-    @route(f"{PATHS['unsubscribe']}{{token:str}}", http_method=["GET", "HEAD", "POST"], status_code=200)
+    @route(f"{link_path('unsubscribe')}{{token:str}}", http_method=["GET", "HEAD", "POST"], status_code=200)
     async def unsubscribe(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
-        payload = desk.links.read("unsubscribe", token)
-        assert isinstance(payload, OfMessage)
+        key = message_key(desk, "unsubscribe", token)
         if request.method != "POST":
-            return await in_thread(lambda: _asked(desk, payload.key, request))
+            return await in_thread(lambda: _asked(desk, key, request))
         form = await form_of(request)
         field, value = ONE_CLICK
         if any(v.strip().lower() == value.lower() for v in form.get(field, ())):
-            await in_thread(lambda: _one_click(desk, payload.key))
+            await in_thread(lambda: _one_click(desk, key))
             # Whatever the token led to: a mail program shows success or failure, and there is nothing left to send.
             return Response(b"", status_code=200, media_type="text/plain", headers=ALWAYS)
         scope = form.get("scope", [""])[0]
         if scope not in ("topic", "all"):
-            return await in_thread(lambda: _asked(desk, payload.key, request))
+            return await in_thread(lambda: _asked(desk, key, request))
         reason = next((r for r in form.get("reason", ()) if r in REASONS), "")
-        return await in_thread(lambda: _done(desk, payload.key, scope, reason, request))
+        return await in_thread(lambda: _done(desk, key, scope, reason, request))
 
     return unsubscribe
 

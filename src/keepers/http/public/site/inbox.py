@@ -8,9 +8,10 @@ from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, QueryParameter
 
-from keepers.app.public.desk import PublicWorkspace
 from keepers.app.public.inbox import _LARGEST_ID, ReadBy, _inbox, _read
-from keepers.http.common.visitor_auth import check_visitor
+from keepers.app.public.public_workspace import PublicWorkspace
+from keepers.app.public.visitor_auth import check_visitor
+from keepers.http.common.auth import sent_token
 from keepers.http.public.links.page_errors import in_thread
 from keepers.http.public.site.json_api import body_of, said
 
@@ -29,7 +30,7 @@ def inbox_handlers(desk: PublicWorkspace) -> list[HTTPRouteHandler]:
         before: Annotated[int | None, QueryParameter(name="before", ge=1, le=_LARGEST_ID)] = None,
     ) -> Response[bytes]:
         def answer() -> Response[bytes]:
-            check_visitor(desk, request, user_id, signature, expires)
+            check_visitor(desk, sent_token(request), user_id, signature, expires)
             return said(_inbox(desk, user_id, unread, limit, before))
 
         return await in_thread(answer)
@@ -39,7 +40,7 @@ def inbox_handlers(desk: PublicWorkspace) -> list[HTTPRouteHandler]:
         who = await body_of(request, ReadBy)
 
         def answer() -> Response[bytes]:
-            check_visitor(desk, request, who.userId, who.signature, who.expires)
+            check_visitor(desk, sent_token(request), who.userId, who.signature, who.expires)
             return said(_read(desk, who.userId, message))
 
         return await in_thread(answer)

@@ -8,15 +8,15 @@ from litestar import Request, Response, delete, get, post
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
-from keepers.app.public.desk import PublicWorkspace
 from keepers.app.public.identify_visitor import check_identifier
-from keepers.app.public.push import Kept, PushKey, Subscribe, Unsubscribe, _add, check_subscription
-from keepers.http.common.visitor_auth import check_visitor, key_of
+from keepers.app.public.public_workspace import PublicWorkspace
+from keepers.app.public.push import Kept, PushKey, Subscribe, Unsubscribe, _add, check_subscription, forget_browser
+from keepers.app.public.visitor_auth import check_visitor, key_of
+from keepers.http.common.auth import sent_token
 from keepers.http.public.links.page_errors import in_thread
 from keepers.http.public.site.json_api import body_of, said
 from keepers.model.errors import NotFoundError, UserError
 from keepers.model.identity import IdentityKind
-from keepers.store.profiles import push_subscriptions
 
 
 def push_handlers(desk: PublicWorkspace) -> list[HTTPRouteHandler]:
@@ -46,8 +46,7 @@ def push_handlers(desk: PublicWorkspace) -> list[HTTPRouteHandler]:
 
         def answer() -> Response[bytes]:
             _need_key(desk, request, wish.writeKey)
-            with desk.store.begin() as connection:
-                push_subscriptions.remove(connection, [wish.endpoint.replace("\0", "")])
+            forget_browser(desk, wish.endpoint)
             return said(Kept())
 
         return await in_thread(answer)
@@ -57,7 +56,7 @@ def push_handlers(desk: PublicWorkspace) -> list[HTTPRouteHandler]:
 
 def _subject(desk: PublicWorkspace, request: Request[Any, Any, Any], wish: Subscribe) -> tuple[IdentityKind, str]:
     if wish.userId is not None:
-        check_visitor(desk, request, wish.userId, wish.signature, wish.expires)
+        check_visitor(desk, sent_token(request), wish.userId, wish.signature, wish.expires)
         return "user_id", wish.userId
     if wish.anonymousId is None:
         raise UserError("Say whose browser it is: a signed userId, or an anonymousId.", field="userId")
@@ -67,7 +66,7 @@ def _subject(desk: PublicWorkspace, request: Request[Any, Any, Any], wish: Subsc
 
 
 def _need_key(desk: PublicWorkspace, request: Request[Any, Any, Any], sent: str) -> None:
-    key = key_of(desk, request, sent)
+    key = key_of(desk, sent_token(request, sent))
     if key is None:
         raise HTTPException("Send a write key, as `writeKey` or by Basic authentication.", status_code=401)
     if key.kind == "secret":

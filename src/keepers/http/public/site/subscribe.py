@@ -9,11 +9,12 @@ from litestar import Request, Response, post
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
-from keepers.app.public.desk import PublicWorkspace
+from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.app.public.rate_limit import Allowance
 from keepers.app.public.subscriptions import SubscribeForm, _subscribe
+from keepers.app.public.visitor_auth import key_of
+from keepers.http.common.auth import sent_token
 from keepers.http.common.request_info import client_address
-from keepers.http.common.visitor_auth import key_of
 from keepers.http.public.links.page_errors import in_thread
 from keepers.http.public.site.json_api import body_of, said
 from keepers.model.consent import network_address_hash
@@ -32,7 +33,7 @@ def subscribe_handler(desk: PublicWorkspace) -> HTTPRouteHandler:
         form = await body_of(request, SubscribeForm)
 
         def answer() -> Response[bytes]:
-            key = key_of(desk, request, form.writeKey)
+            key = key_of(desk, sent_token(request, form.writeKey))
             if key is None:
                 raise HTTPException("Send a write key, as `writeKey` or by Basic authentication.", status_code=401)
             if key.kind == "secret":

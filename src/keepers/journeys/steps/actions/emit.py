@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta, Struct, field
 
+from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.references import resolve
 from keepers.journeys.requests import NEXT
 from keepers.journeys.requests import EmitEvent as Emitting
@@ -20,13 +21,7 @@ class EmittedEvent(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Emit(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "emit"
-    summary: ClassVar[dict[str, str]] = {
-        "en": "Record an event of the customer's",
-        "ru": "Записать событие клиента",
-        "pl": "Zapisz zdarzenie klienta",
-        "zh": "记录一个客户事件",
-        "it": "Registra un evento del cliente",
-    }
+    summary: ClassVar[TextId] = text_id("step", "Record an event of the customer's")
 
     emit: EmittedEvent
     next: Target = ""

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from keepers.contact.eligibility import Hold, Skip
+from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.requests import NEXT, Check, Go, Send
-from keepers.journeys.steps.step import Passing, Seen, Step
+from keepers.journeys.steps.step import Passing, Seen, Step, StepReference
 from keepers.model.fields import Id, Target
 
 
 class Message(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "message"
-    summary: ClassVar[dict[str, str]] = {
-        "en": "Send a message, if consent, quiet hours and caps allow it",
-        "ru": "Отправить сообщение, если позволяют согласие, тихие часы и лимиты",
-        "pl": "Wyślij wiadomość, jeśli pozwalają zgoda, cisza nocna i limity",
-        "zh": "在同意、免打扰时段和频次上限允许时发送消息",
-        "it": "Invia un messaggio, se consenso, ore di silenzio e limiti lo permettono",
-    }
+    summary: ClassVar[TextId] = text_id("step", "Send a message, if consent, quiet hours and caps allow it")
 
     message: Id
     coupon: Id | None = None
@@ -37,5 +33,7 @@ class Message(Step, frozen=True, kw_only=True):
     def ports(self) -> dict[str, str]:
         return {"next": self.next, "otherwise": self.otherwise}
 
-    def messages(self) -> tuple[str, ...]:
-        return (self.message,)
+    def references(self) -> Iterator[StepReference]:
+        yield StepReference("message", self.message, "message")
+        if self.coupon is not None:
+            yield StepReference("coupon", self.coupon, "coupon")

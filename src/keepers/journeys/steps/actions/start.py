@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from msgspec import field
 
+from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.references import resolve
 from keepers.journeys.requests import NEXT
 from keepers.journeys.requests import StartJourney as Starting
-from keepers.journeys.steps.step import Passing, Seen, Step
+from keepers.journeys.steps.step import Passing, Seen, Step, StepReference
 from keepers.model.fields import Id, Target, Values
 
 
 class Start(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "start"
-    summary: ClassVar[dict[str, str]] = {
-        "en": "Start another journey for the customer",
-        "ru": "Запустить для клиента другую цепочку",
-        "pl": "Rozpocznij dla klienta inną ścieżkę",
-        "zh": "为客户启动另一段旅程",
-        "it": "Avvia un altro percorso per il cliente",
-    }
+    summary: ClassVar[TextId] = text_id("step", "Start another journey for the customer")
 
     start: Id
     data: Values = field(default_factory=dict)
@@ -34,6 +30,9 @@ class Start(Step, frozen=True, kw_only=True):
 
     def ports(self) -> dict[str, str]:
         return {"next": self.next}
+
+    def references(self) -> Iterator[StepReference]:
+        yield StepReference("journey", self.start, "start")
 
     def values(self) -> Any:
         return self.data

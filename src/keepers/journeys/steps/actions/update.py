@@ -6,10 +6,12 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.references import resolve
 from keepers.journeys.requests import NEXT
 from keepers.journeys.requests import UpdateTraits as Updating
 from keepers.journeys.steps.step import Passing, Seen, Step
+from keepers.model.errors import problem
 from keepers.model.fields import Target, Values
 
 
@@ -18,18 +20,12 @@ class TraitChange(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if not self.traits:
-            raise ValueError("no trait is named; write {traits: {welcomed: true}}")
+            raise ValueError(problem("no trait is named; write {{traits: {{welcomed: true}}}}"))
 
 
 class Update(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "update"
-    summary: ClassVar[dict[str, str]] = {
-        "en": "Set traits of the customer",
-        "ru": "Изменить свойства клиента",
-        "pl": "Ustaw cechy klienta",
-        "zh": "更新客户属性",
-        "it": "Imposta attributi del cliente",
-    }
+    summary: ClassVar[TextId] = text_id("step", "Set traits of the customer")
 
     update: TraitChange
     next: Target = ""

@@ -6,11 +6,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
+from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.references import resolve
 from keepers.journeys.requests import NEXT, Call, Go, Wait
 from keepers.journeys.steps.step import Passing, Seen, Step
+from keepers.model.errors import problem
 from keepers.model.fields import URL, Duration, Target, require_spans, span
 from keepers.model.moments import format_instant, parse_instant
+from keepers.model.reasons import Reason
 
 _CALLED = "called"
 
@@ -24,18 +27,13 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if any("\n" in text or "\r" in text for pair in self.headers.items() for text in pair):
-            raise ValueError("a header cannot hold a line break")
+            raise ValueError(problem("a header cannot hold a line break"))
 
 
 class Webhook(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "webhook"
-    summary: ClassVar[dict[str, str]] = {
-        "en": "Call another system; its answer can be used later",
-        "ru": "Вызвать другую систему; её ответ можно использовать дальше",
-        "pl": "Wywołaj inny system; jego odpowiedzi można użyć później",
-        "zh": "调用外部系统，其响应可在后续步骤中使用",
-        "it": "Chiama un altro sistema; la risposta si può usare più avanti",
-    }
+    has_answer: ClassVar[bool] = True
+    summary: ClassVar[TextId] = text_id("step", "Call another system; its answer can be used later")
 
     webhook: Request
     timeout: Duration = "1h"
@@ -54,9 +52,10 @@ class Webhook(Step, frozen=True, kw_only=True):
         if isinstance(answer, dict) and answer.get("visit", seen.visit) == seen.visit:
             status = answer.get("status")
             is_fine = isinstance(status, int) and 200 <= status < 300
-            return NEXT if is_fine else Go("failure", f"answered {status}" if status else "no answer")
+            reason = Reason("webhook_answered", str(status)) if status else Reason("webhook_silent")
+            return NEXT if is_fine else Go("failure", str(reason))
         deadline = parse_instant(seen.state[_CALLED]) + span(self.timeout) + (seen.begun - seen.since)
-        return Go("failure", "no answer in time") if seen.now >= deadline else Wait(deadline, seen.state)
+        return Go("failure", str(Reason("webhook_late"))) if seen.now >= deadline else Wait(deadline, seen.state)
 
     def ports(self) -> dict[str, str]:
         return {"next": self.next, "failure": self.on_failure}

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta, Struct, field
 
+from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.requests import AskConditions, Go
 from keepers.journeys.steps.step import Passing, Seen, Step
 from keepers.model.fields import Target, When
@@ -20,13 +21,7 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Branch(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "branch"
-    summary: ClassVar[dict[str, str]] = {
-        "en": "Go different ways by conditions; the first that holds counts",
-        "ru": "Разные пути по условиям; действует первое выполненное",
-        "pl": "Różne drogi według warunków; liczy się pierwszy spełniony",
-        "zh": "按条件分支，第一个成立的条件生效",
-        "it": "Strade diverse secondo le condizioni; vale la prima che si verifica",
-    }
+    summary: ClassVar[TextId] = text_id("step", "Go different ways by conditions; the first that holds counts")
 
     branch: Annotated[tuple[Case, ...], Meta(min_length=1, max_length=50)]
     otherwise: Target = field(default="", name="else")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.date_traits import instant_of
 from keepers.journeys.requests import NEXT, Go, Look, Wait
 from keepers.journeys.steps.step import Passing, Seen, Step
+from keepers.model.errors import problem
 from keepers.model.fields import (
     END,
     Clock,
@@ -25,6 +28,7 @@ from keepers.model.fields import (
     span,
 )
 from keepers.model.local_time import next_time
+from keepers.model.reasons import Reason
 
 
 class Until(Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,9 +44,9 @@ class Until(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         by_date = self.until_date is not None
         if by_date == bool(self.until or self.weekdays):
-            raise ValueError("write either “until” and “weekdays” or “until_date”")
+            raise ValueError(problem("write either “until” and “weekdays” or “until_date”"))
         if not by_date and (self.at or self.offset != "0d"):
-            raise ValueError("“offset” and “at” belong to “until_date”; write the time as “until”")
+            raise ValueError(problem("“offset” and “at” belong to “until_date”; write the time as “until”"))
         require_spans(self.offset)
         require_zone(self.zone)
 
@@ -50,13 +54,9 @@ class Until(Struct, frozen=True, forbid_unknown_fields=True):
 class Delay(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "delay"
     waits: ClassVar[bool] = True
-    summary: ClassVar[dict[str, str]] = {
-        "en": "Wait for a while, until a time of day or weekday, or until a date of the customer's",
-        "ru": "Подождать заданное время, до часа или дня недели либо до даты клиента",
-        "pl": "Poczekaj określony czas, do godziny lub dnia tygodnia albo do daty klienta",
-        "zh": "等待一段时间，或等到某个时刻、星期几或客户的某个日期",
-        "it": "Attendi per un certo tempo, fino a un'ora, a un giorno o a una data del cliente",
-    }
+    summary: ClassVar[TextId] = text_id(
+        "step", "Wait for a while, until a time of day or weekday, or until a date of the customer's"
+    )
 
     delay: Duration | Until
     next: Target = ""
@@ -78,9 +78,9 @@ class Delay(Step, frozen=True, kw_only=True):
             value = yield Look(delay.until_date)
             found = _date_due(delay, value, seen)
             if found is None:
-                return Go("otherwise", f"no date in “{delay.until_date}”")
+                return Go("otherwise", str(Reason("no_date", delay.until_date)))
             if found <= seen.since:
-                return Go("next", "the date is past")
+                return Go("next", str(Reason("date_past")))
             due = found
         return NEXT if seen.now >= due else Wait(due)
 
@@ -88,10 +88,15 @@ class Delay(Step, frozen=True, kw_only=True):
         by_date = isinstance(self.delay, Until) and self.delay.until_date is not None
         return {"next": self.next, "otherwise": self.otherwise} if by_date else {"next": self.next}
 
-    @property
-    def shortest(self) -> timedelta | None:
-        """The duration, where it is one."""
-        return span(self.delay) if isinstance(self.delay, str) else None
+    def traits(self) -> Iterator[tuple[str, str]]:
+        if isinstance(self.delay, Until) and self.delay.until_date:
+            yield self.delay.until_date, "delay.until_date"
+
+    def uses_customer_zone(self) -> bool:
+        return isinstance(self.delay, Until) and self.delay.zone == "customer"
+
+    def breaks_loop(self) -> bool:
+        return not isinstance(self.delay, str) or span(self.delay) != timedelta(0)
 
 
 def _date_due(delay: Until, value: Any, seen: Seen) -> datetime | None:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.requests import Leave
 from keepers.journeys.steps.step import Passing, Seen, Step
 
 
 class Exit(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "exit"
-    summary: ClassVar[dict[str, str]] = {
-        "en": "End the journey here, with a reason",
-        "ru": "Завершить цепочку здесь, с указанием причины",
-        "pl": "Zakończ ścieżkę w tym miejscu, z podaniem powodu",
-        "zh": "在此结束旅程，并注明原因",
-        "it": "Termina qui il percorso, con un motivo",
-    }
+    summary: ClassVar[TextId] = text_id("step", "End the journey here, with a reason")
 
     exit: str
 

@@ -8,9 +8,11 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta, Struct
 
 from keepers.contact.eligibility import Skip
+from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.bucketing import fraction, pick
 from keepers.journeys.requests import Check, Expose, Go, Keep
 from keepers.journeys.steps.step import Passing, Seen, Step
+from keepers.model.errors import problem
 from keepers.model.fields import END, Id, Share, Target, Weight, When
 
 HOLDOUT = "holdout"
@@ -32,20 +34,14 @@ class Arms(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         ids = [variant.id for variant in self.variants]
         if len(set(ids)) < len(ids) or {HOLDOUT, "otherwise"} & set(ids):
-            raise ValueError("every variant needs an id of its own, other than “holdout” and “otherwise”")
+            raise ValueError(problem("every variant needs an id of its own, other than “holdout” and “otherwise”"))
         if len(ids) == 1 and not self.holdout:
-            raise ValueError("one variant without a holdout compares nothing; add a variant or a holdout")
+            raise ValueError(problem("one variant without a holdout compares nothing; add a variant or a holdout"))
 
 
 class Experiment(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "experiment"
-    summary: ClassVar[dict[str, str]] = {
-        "en": "Compare variants, with a holdout that gets none of them",
-        "ru": "Сравнить варианты с контрольной группой, которая не получает ни одного",
-        "pl": "Porównaj warianty z grupą kontrolną, która nie dostaje żadnego",
-        "zh": "对比多个方案，并保留不接受任何方案的对照组",
-        "it": "Confronta varianti, con un gruppo di controllo che non ne riceve nessuna",
-    }
+    summary: ClassVar[TextId] = text_id("step", "Compare variants, with a holdout that gets none of them")
 
     experiment: Arms
     otherwise: Target = END
@@ -76,6 +72,9 @@ class Experiment(Step, frozen=True, kw_only=True):
         found = {variant.id: variant.go for variant in arms.variants}
         held = {HOLDOUT: arms.holdout_go} if arms.holdout else {}
         return found | held | {"otherwise": self.otherwise}
+
+    def exposing_ports(self) -> tuple[str, ...]:
+        return tuple(port for port in self.ports() if port != "otherwise")
 
     def conditions(self) -> Iterator[tuple[str, Any, str]]:
         if self.experiment.goal is not None:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
+from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.bucketing import fraction, pick
 from keepers.journeys.requests import Go, Keep
 from keepers.journeys.steps.step import Passing, Seen, Step
@@ -19,13 +20,9 @@ class Share(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Split(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "split"
-    summary: ClassVar[dict[str, str]] = {
-        "en": "Spread customers over ways by weights, the same for a customer each time",
-        "ru": "Распределить клиентов по путям с весами, для клиента всегда одинаково",
-        "pl": "Rozdziel klientów na drogi według wag, dla klienta zawsze tak samo",
-        "zh": "按权重分流客户，同一客户始终走同一条路",
-        "it": "Distribuisci i clienti su più strade secondo i pesi, sempre la stessa per ognuno",
-    }
+    summary: ClassVar[TextId] = text_id(
+        "step", "Spread customers over ways by weights, the same for a customer each time"
+    )
 
     split: Annotated[tuple[Share, ...], Meta(min_length=2, max_length=20)]
 

@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.requests import NEXT, AskConditions, Go, Wait
 from keepers.journeys.steps.step import Passing, Seen, Step
+from keepers.model.errors import problem
 from keepers.model.fields import JUST_AFTER, Duration, Target, When, require_spans, span
 
 
@@ -21,21 +23,15 @@ class AwaitedEvent(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if (self.event is None) == (self.when is None):
-            raise ValueError("write either “event” or “when”")
+            raise ValueError(problem("write either “event” or “when”"))
         if self.event is None and self.where is not None:
-            raise ValueError("“where” belongs to “event”; put it inside the condition")
+            raise ValueError(problem("“where” belongs to “event”; put it inside the condition"))
 
 
 class WaitUntil(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "wait"
     waits: ClassVar[bool] = True
-    summary: ClassVar[dict[str, str]] = {
-        "en": "Wait until something happens or a condition holds, with a timeout",
-        "ru": "Ждать события или выполнения условия, с предельным сроком",
-        "pl": "Czekaj na zdarzenie lub spełnienie warunku, z limitem czasu",
-        "zh": "等待某事件发生或条件成立，可设超时",
-        "it": "Attendi che accada qualcosa o che valga una condizione, con un tempo massimo",
-    }
+    summary: ClassVar[TextId] = text_id("step", "Wait until something happens or a condition holds, with a timeout")
 
     wait: AwaitedEvent
     timeout: Duration | None = None
@@ -56,6 +52,9 @@ class WaitUntil(Step, frozen=True, kw_only=True):
 
     def ports(self) -> dict[str, str]:
         return {"next": self.next, "timeout": self.on_timeout} if self.timeout else {"next": self.next}
+
+    def may_wait_forever(self) -> bool:
+        return self.timeout is None
 
     def conditions(self) -> Iterator[tuple[str, Any, str]]:
         wait = self.wait

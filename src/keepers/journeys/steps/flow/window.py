@@ -6,8 +6,10 @@ from typing import ClassVar
 
 from msgspec import Struct, field
 
+from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.requests import NEXT, Wait
 from keepers.journeys.steps.step import Passing, Seen, Step
+from keepers.model.errors import problem
 from keepers.model.fields import Clock, Target, Weekday, Zone, clock, days_of, require_zone
 from keepers.model.local_time import next_open
 
@@ -23,19 +25,13 @@ class Hours(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         require_zone(self.zone)
         if not self.weekdays and self.start == self.end:
-            raise ValueError("the window is always open; write “from” and “to”, “weekdays”, or both")
+            raise ValueError(problem("the window is always open; write “from” and “to”, “weekdays”, or both"))
 
 
 class Window(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "window"
     waits: ClassVar[bool] = True
-    summary: ClassVar[dict[str, str]] = {
-        "en": "Go on only at certain hours and weekdays",
-        "ru": "Продолжать только в заданные часы и дни недели",
-        "pl": "Idź dalej tylko w określonych godzinach i dniach tygodnia",
-        "zh": "仅在指定的时间段和星期继续",
-        "it": "Prosegui solo in certe ore e in certi giorni",
-    }
+    summary: ClassVar[TextId] = text_id("step", "Go on only at certain hours and weekdays")
 
     window: Hours
     next: Target = ""
@@ -49,3 +45,6 @@ class Window(Step, frozen=True, kw_only=True):
 
     def ports(self) -> dict[str, str]:
         return {"next": self.next}
+
+    def uses_customer_zone(self) -> bool:
+        return self.window.zone == "customer"

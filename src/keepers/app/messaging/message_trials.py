@@ -1,0 +1,121 @@
+"""Trying a message: as a customer would get it now, and to an address of one's own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from keepers.app.messaging.messages import MessageCopy
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.use_case import use_case
+from keepers.app.workspace.clock import clock
+from keepers.app.workspace.workspace import Workspace
+from keepers.channels.base import Channel
+from keepers.model.errors import NotFoundError, UserError, nearest
+from keepers.model.message import Outcome, Outgoing
+from keepers.render.definition import MessageTemplate
+from keepers.store.messages.messages import key_of
+from keepers.warehouse.profile_lookup import Person, people
+
+MessageId = Annotated[str, Meta(min_length=1, max_length=200, description="The message's id in the playbook.")]
+AskedProfile = Annotated[str, Meta(max_length=512, description="A customer; without one their data are missing.")]
+AskedWording = Annotated[str, Meta(max_length=35, description="The text of this locale; else the customer's.")]
+
+
+class PreviewMessage(Struct, frozen=True, kw_only=True):
+    """Which message, for whom."""
+
+    message: MessageId
+    profile: AskedProfile = ""
+    locale: AskedWording = ""
+
+
+class SendTestMessage(Struct, frozen=True, kw_only=True):
+    """Which message, and where to."""
+
+    message: MessageId
+    to: Annotated[str, Meta(min_length=1, max_length=2000, description="An address of your own on its channel.")]
+    profile: AskedProfile = ""
+    locale: AskedWording = ""
+
+
+class MessagePreview(Struct, frozen=True):
+    """A message as a customer would get it now."""
+
+    message: str
+    channel: str
+    topic: str
+    profile: str | None
+    content: MessageCopy
+
+
+class TrialSent(Struct, frozen=True):
+    """A message that went to an address of one's own."""
+
+    message: str
+    to: str
+    status: Literal["sent"]
+    detail: Annotated[str, Meta(description="What the channel said.")]
+
+
+@use_case("POST /messages/preview", permission="read", problems=(404, 422))
+def preview_message(workspace: Workspace, actor: Actor, request: PreviewMessage) -> MessagePreview:
+    """A message as a customer would get it now
+
+    Links lead nowhere, no code is taken, and nothing is sent.
+    """
+    template = _template(workspace, request.message)
+    person = _person(workspace, request.profile)
+    content = workspace.sending.letters.preview(request.message, person, clock(), {}, request.locale)
+    copy = MessageCopy(**msgspec.structs.asdict(content))
+    return MessagePreview(request.message, template.channel, template.topic, request.profile or None, copy)
+
+
+@use_case("POST /messages/test", permission="send", problems=(404, 422))
+def send_test_message(workspace: Workspace, actor: Actor, request: SendTestMessage) -> TrialSent:
+    """Send a message to an address of your own
+
+    Through its real channel, beside consent, caps and quiet hours. Nothing is counted.
+    """
+    template = _template(workspace, request.message)
+    person = _person(workspace, request.profile)
+    now = clock()
+    key = key_of("test", request.message, request.to, now.isoformat())
+    letter = workspace.sending.letters.test(request.message, person, request.to, key, now, request.locale)
+    channel = workspace.sending.channels().get(template.channel)
+    if channel is None:
+        raise UserError(
+            f"The channel {template.channel} is not set up: write [channels.{template.channel}] into keepers.toml.",
+            code="settings",
+        )
+    outcome = asyncio.run(_send(channel, letter))
+    if outcome.status != "sent":
+        told = " ".join(part for part in (outcome.code, outcome.detail) if part)
+        raise UserError(f"The message was not sent ({outcome.status}): {told or 'no reason given'}.", code="not_sent")
+    return TrialSent(request.message, request.to, outcome.status, outcome.detail)
+
+
+async def _send(channel: Channel, letter: Outgoing) -> Outcome:
+    await channel.open()
+    try:
+        return await channel.send(letter)
+    finally:
+        await channel.close()
+
+
+def _template(workspace: Workspace, name: str) -> MessageTemplate:
+    workspace.sending.refresh()
+    known = workspace.in_force().playbook.messages
+    if name not in known:
+        raise NotFoundError(f"There is no message “{name}” in force.{nearest(name, known)}")
+    return known[name]
+
+
+def _person(workspace: Workspace, profile: str) -> Person | None:
+    if not profile:
+        return None
+    profile_id = workspace.find_profile(profile)
+    return people(workspace.warehouse, [profile_id]).get(profile_id)

@@ -1,0 +1,117 @@
+"""Events taken in: who may send them, and all that is usable on disk before it is acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from keepers.app.operations.keys import KeyRing
+from keepers.ingest.collect import Collector, NotKeptError
+from keepers.model.errors import KeepersError
+from keepers.model.event import LIMITS, Limits, ParsedRequest, parse_request
+from keepers.store.database import Store
+from keepers.store.events import inbox
+from keepers.store.events.inbox import Accepted
+from keepers.store.keys import Key
+from keepers.store.migrate import is_current
+
+log = logging.getLogger("keepers")
+
+
+class SenderRefusedError(KeepersError):
+    """Who sends may not: the code is `unauthorized`, `revoked` or `wrong_key`."""
+
+    code = "unauthorized"
+
+
+class EventIntake:
+    """Takes events into a migrated store. `start` and `stop` frame its life; any number of tasks may use it.
+
+    `on_arrival` is called, from a thread, after each commit; at most `most_waiting` requests wait for the disk.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        on_arrival: Callable[[], None] | None = None,
+        limits: Limits = LIMITS,
+        most_waiting: int = 10_000,
+        keys: KeyRing | None = None,
+    ) -> None:
+        self.limits = limits
+        self.keys = keys or KeyRing(store.read)
+        self.on_commit: Callable[[int, float], None] = _uncounted
+        """told how many requests one commit took, and its seconds"""
+        self._store = store
+        self._collector = Collector(store, on_arrival, self._committed, most_requests=most_waiting)
+
+    def start(self) -> None:
+        """Called from the event loop that will await `take`."""
+        self._collector.start()
+
+    def stop(self) -> None:
+        """Commits what waits. Blocks until it has."""
+        self._collector.stop()
+
+    @property
+    def waiting(self) -> int:
+        """Requests that are not yet on disk."""
+        return self._collector.waiting
+
+    async def sender(self, token: str, now: datetime) -> Key:
+        """The key of who sends. Raises SenderRefusedError, and KeepersError (`store`) when the keys cannot be read."""
+        if self.keys.is_stale(now):
+            try:
+                await asyncio.to_thread(self.keys.refresh, now)
+            except SQLAlchemyError:
+                raise NotKeptError("The store does not answer. Send it again in a moment.") from None
+        key = self.keys.find(token) if token else None
+        if key is None:
+            raise SenderRefusedError("The write key is unknown." if token else "A write key is needed.")
+        if key.revoked_at is not None:
+            raise SenderRefusedError("This key was revoked. Use one that is not.", code="revoked")
+        if key.kind == "secret":
+            raise SenderRefusedError(
+                "A management key may not send events. Use a write or a server key.", code="wrong_key"
+            )
+        return key
+
+    async def take(self, key: Key, path: str, body: bytes, received_at: datetime) -> ParsedRequest:
+        """What of a request is usable; it is on disk by then. Nothing is kept where no item can be used.
+
+        Raises UserError for a body that cannot be read, and KeepersError with the code `busy` when too much waits, or
+        `store` when the store failed; nothing is kept then.
+        """
+        parsed = parse_request(path, body, received_at, self.limits)
+        if parsed.items:
+            await self._collector.keep(Accepted(received_at, key.id, key.kind == "server", path, body))
+        return parsed
+
+    def why_not_ready(self) -> str:
+        """Why events cannot be taken; empty when they can. Blocks."""
+        try:
+            self._store.ping()
+            if not is_current(self._store):
+                return "The store's schema is not this version's. Start the server again, which upgrades it."
+        except KeepersError as error:
+            # Whoever asks here has shown no key, and the error names hosts and folders.
+            log.warning("Not ready: %s", error.message)
+            return "The store does not answer. The server's log says more."
+        return "" if self._collector.is_running else "The collector has stopped. Start the server again."
+
+    def inbox_depth(self) -> int:
+        """Accepted requests that wait to be identified. Blocks."""
+        with self._store.read_inbox() as connection:
+            return inbox.depth(connection)
+
+    def _committed(self, requests: int, seconds: float) -> None:
+        self.on_commit(requests, seconds)
+
+
+def _uncounted(requests: int, seconds: float) -> None:
+    """Nobody counts commits."""

@@ -1,0 +1,182 @@
+"""What every use case is: a function of (workspace, actor, request) with a permission, a lock and an address.
+
+The faces (command line, HTTP) find here how a use case is called; nothing else enforces locks and permissions.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_type_hints
+
+import msgspec
+from msgspec import Struct
+
+from keepers.app.use_cases.actor import Actor, Permission
+from keepers.app.use_cases.progress import Progress, no_progress
+from keepers.model.errors import UserError
+
+if TYPE_CHECKING:
+    from keepers.app.workspace.workspace import Workspace
+
+Q = TypeVar("Q", bound=Struct)
+A = TypeVar("A", bound=Struct)
+Lock = Literal["free", "locked", "sequenced"]
+"""`free`: reads, or appends what needs no order. `locked`: changes rows of the operational store under locks of its
+own, beside a tick. `sequenced`: nothing else works on the sequence of events meanwhile, no tick either."""
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where the management API has a use case, such as `GET /profiles/{id}`.
+
+    Fields of the request that the path names are taken from there; the others are query parameters of GET and DELETE,
+    and the JSON body of POST and PUT. Where `body` names a field, its value is the whole body, and the others are
+    query parameters.
+    """
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    is_local: bool = False
+    """for commands of this machine's user alone: the request names files of the machine"""
+    body: str = ""
+
+    is_upload: bool = False
+    """the body is a file: a handler of its own takes it in, and gives the use case where it lies"""
+
+    @property
+    def in_path(self) -> tuple[str, ...]:
+        return tuple(_PLACEHOLDER.findall(self.path))
+
+    @property
+    def has_body(self) -> bool:
+        return self.method in ("POST", "PUT")
+
+
+@dataclass(frozen=True)
+class UseCase(Generic[Q, A]):
+    """Call it as `use_case(workspace, actor, request)`. `problems` are the HTTP statuses of errors it may raise."""
+
+    function: Callable[..., A]
+    permission: Permission
+    lock: Lock
+    route: Route
+    tag: str
+    problems: tuple[int, ...]
+    is_long: bool
+
+    def __call__(self, workspace: Workspace, actor: Actor, request: Q, progress: Progress = no_progress) -> A:
+        """Raises KeepersError: of the use case, of an actor who may not, and of a NUL character."""
+        actor.require(self.permission)
+        request = _checked(request)
+        arguments = (workspace, actor, request, progress) if self.is_long else (workspace, actor, request)
+        try:
+            with workspace.interruptible():
+                if self.lock == "sequenced":
+                    with workspace.sequencing(f"keepers {self.name}"):
+                        answer = self.function(*arguments)
+                else:
+                    answer = self.function(*arguments)
+        finally:
+            if self.changes:
+                workspace.wake()
+        if self.changes:
+            workspace.on_change(actor, self.name, request)
+        return answer
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change anything: what only reads has nothing to be audited and wakes no ticker."""
+        return self.permission != "read"
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.function)
+
+    @property
+    def request(self) -> type[Q]:
+        found: type[Q] = self._hints[list(inspect.signature(self.function).parameters)[2]]
+        return found
+
+    @property
+    def response(self) -> type[A]:
+        found: type[A] = self._hints["return"]
+        return found
+
+    @property
+    def summary(self) -> str:
+        return _paragraphs(self.function)[0].rstrip(".")
+
+    @property
+    def description(self) -> str:
+        return "\n\n".join(_paragraphs(self.function)[1:])
+
+
+def use_case(
+    route: str,
+    *,
+    permission: Permission,
+    lock: Lock = "free",
+    tag: str = "",
+    problems: tuple[int, ...] = (),
+    is_long: bool = False,
+    is_local: bool = False,
+    is_upload: bool = False,
+    body: str = "",
+) -> Callable[[Callable[..., A]], UseCase[Any, A]]:
+    """Declares a use case. A long one takes a progress callback as its fourth argument.
+
+    `route` is its address in the management API, `tag` the group it is listed in, by default the path's first part,
+    `body` the field of the request that is the whole body.
+    """
+    method, _, path = route.partition(" ")
+    assert method in ("GET", "POST", "PUT", "DELETE"), route
+    place = Route(method, path, is_local, body, is_upload)  # type: ignore[arg-type]
+
+    def declared(function: Callable[..., A]) -> UseCase[Any, A]:
+        group = tag or path.strip("/").partition("/")[0]
+        return UseCase(function, permission, lock, place, group, problems, is_long)
+
+    return declared
+
+
+def _paragraphs(function: Callable[..., Any]) -> list[str]:
+    text = inspect.cleandoc(function.__doc__ or function.__name__)
+    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+
+
+def _checked(request: Q) -> Q:
+    """The request, held against its type: one made in code is no more believed than one that was sent.
+
+    Raises UserError naming the field. PostgreSQL takes no NUL character in a text, and no name or text has one.
+    """
+    try:
+        found = msgspec.convert(msgspec.to_builtins(request), type(request))
+    except msgspec.ValidationError as error:
+        raise UserError(f"This cannot be used: {error}.", code="invalid") from None
+    for field in found.__struct_fields__:
+        if _holds_nul(getattr(found, field)):
+            raise UserError(f"“{field}” holds a NUL character, which no name or text has.", code="body", field=field)
+    return found
+
+
+def _holds_nul(value: Any) -> bool:
+    match value:
+        case str():
+            return "\0" in value
+        case list() | tuple():
+            return any(map(_holds_nul, value))
+        case dict():
+            return any(_holds_nul(k) or _holds_nul(v) for k, v in value.items())
+        case Struct():
+            return any(_holds_nul(getattr(value, name)) for name in value.__struct_fields__)
+        case _:
+            return False

@@ -1,0 +1,45 @@
+"""Consent and suppressed addresses."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+from rich.table import Table
+
+from keepers.app.csv_files import CsvImported
+from keepers.app.customers.consents import Consents
+from keepers.app.customers.suppressions import SuppressionPage
+from keepers.cli.present.tables import out
+from keepers.model.moments import format_instant
+
+
+def consents(found: Consents) -> None:
+    out.print(f"[bold]{escape(found.profile)}[/] (profile #{found.profile_id})")
+    table = Table("channel", "topic", "state", "since", "may be written to", box=None, pad_edge=False)
+    for one in found.topics:
+        may = "[green]yes[/]" if one.may_be_written_to else "[yellow]no[/]"
+        since = format_instant(one.since) if one.since is not None else ""
+        table.add_row(one.channel, escape(one.topic), one.state or "—", since, may)
+    out.print(table)
+    for said in found.statements:
+        words = f": “{said.wording}”" if said.wording else ""
+        text = f"{format_instant(said.at)}  {said.state} {said.topic} by {said.channel} ({said.source}){words}"
+        out.print(f"  {escape(text)}", soft_wrap=True)
+
+
+def suppressions(found: SuppressionPage) -> None:
+    if not found.items:
+        out.print("No such address is suppressed.")
+        return
+    table = Table("channel", "hash", "reason", "since", "source", "detail", box=None, pad_edge=False)
+    for one in found.items:
+        since = format_instant(one.at)
+        table.add_row(one.channel, f"{one.hash[:16]}…", one.reason, since, escape(one.source), escape(one.detail))
+    out.print(table)
+    if found.next is not None:
+        out.print("There are more; --limit shows up to 1,000.")
+
+
+def imported(report: CsvImported) -> None:
+    out.print(f"{report.taken:,} rows taken, {report.rejected:,} cannot be used.")
+    for one in report.problems:
+        out.print(f"[yellow]line {one.line}: {escape(one.reason)}[/]")

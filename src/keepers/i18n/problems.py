@@ -1,0 +1,50 @@
+"""Errors as they are told to a person: in their language where the catalogues have the text, else in English."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from keepers.i18n.catalogues import TextId, gettext, text_id
+from keepers.i18n.findings import Sentence, hint_of
+from keepers.model.errors import DefinitionError, KeepersError, Problem
+
+_HINTED = text_id("finding", "{sentence} {hint}")
+_MORE = text_id("problem", "… and {number} more")
+_FIELD = text_id("problem", "field {field}")
+
+MOST_SHOWN = 50
+"""of several errors, each on a line of its own"""
+
+
+def problem_text(said: object, locale: str = "en") -> str:
+    """What is wrong in a language: of a Problem or Sentence; any other is told as it is."""
+    match said:
+        case Problem(english, values, near):
+            text = gettext(TextId("", english), locale).format(**values)
+            hint = hint_of(near)
+            return text if hint is None else gettext(_HINTED, locale).format(sentence=text, hint=hint.in_locale(locale))
+        case Sentence():
+            return said.in_locale(locale)
+        case _:
+            return str(said)
+
+
+def error_text(error: KeepersError, locale: str = "en") -> str:
+    """An error in a language, with its file, line and field where it is about a definition."""
+    several = error.data.get("errors")
+    if several:
+        return errors_text(several, locale)
+    text = problem_text(error.said, locale)
+    if not isinstance(error, DefinitionError):
+        return text
+    where = error.file + (f":{error.line}" if error.file and error.line else "")
+    field = gettext(_FIELD, locale).format(field=error.field) if error.field else ""
+    place = ", ".join(part for part in (where, field) if part)
+    return f"{place}: {text}" if place else text
+
+
+def errors_text(errors: Sequence[KeepersError], locale: str = "en") -> str:
+    """Several errors, a line each, and how many more there are."""
+    lines = [error_text(one, locale) for one in errors[:MOST_SHOWN]]
+    more = len(errors) - MOST_SHOWN
+    return "\n".join([*lines, *([gettext(_MORE, locale).format(number=more)] if more > 0 else [])])

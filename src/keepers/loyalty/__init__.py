@@ -1,1 +1,0 @@
-"""Ledger, tiers, referral and offers. Arrives with loyalty."""

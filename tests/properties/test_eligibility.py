@@ -1,0 +1,401 @@
+"""One eligibility: the store, a broadcast's sets and a dry run load the same facts of a world, and decide the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast, get_args
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection
+
+from keepers.broadcasts.audience_filter import AudienceFilter
+from keepers.broadcasts.audiences import Member
+from keepers.broadcasts.context import BroadcastContext
+from keepers.contact.eligibility import ALLOW, SAME_ADDRESS, Allow, Contact, Decision, Hold, MessageCandidate, Skip
+from keepers.contact.places import ContactHistory, OtherMessage
+from keepers.contact.rules import ContactRules, Priority, parse_contact
+from keepers.contact.wave import EligibilityWave, RecipientFacts
+from keepers.delivery import warm_up
+from keepers.journeys.broadcast import Broadcast
+from keepers.journeys.requests import Check
+from keepers.model.consent import Consent, ConsentState, SuppressionReason, Topic, address_hash
+from keepers.orchestration.dry_run.recorded_effects import DryRun, Known
+from keepers.render.definition import MessageTemplate
+from keepers.store.database import Store
+from keepers.store.messages import claims, messages, sending_switches
+from keepers.store.messages.contact_history import StoredEligibility, candidate_of
+from keepers.store.messages.messages import MessageRow
+from keepers.store.profiles import consents, suppressions
+from keepers.store.profiles.suppressions import Suppression
+from keepers.warehouse.profile_lookup import Person
+
+SECRET = b"s" * 32
+EPOCH = datetime(2026, 3, 4)
+ADDRESSES = {"email": "email", "sms": "phone"}
+SPELLINGS = {
+    "email": ("a@x.example", "A@x.example", "b@x.example"),
+    "sms": ("+48601100200", "+48 601 100 200", "+48601100201"),
+}
+TOPICS = {
+    "news": Topic("news"),
+    "hints": Topic("hints", basis="legitimate_interest"),
+    "orders": Topic("orders", kind="transactional", basis="contract"),
+}
+LASTING = ("suppressed.", "no_address", "unsubscribed", "no_consent", "consent_pending", "sunset")
+HOUR = timedelta(hours=1)
+
+CHANNEL = st.sampled_from(["email", "sms"])
+RANK = st.integers(0, 3)
+AGO = st.sampled_from([0, 1, 2, 23, 24, 25, 60, 24 * 6, 24 * 7, 24 * 8]).map(lambda hours: hours * HOUR)
+EXPIRY = st.sampled_from([None, None, None, -1, 0, 1, 5, 30]).map(lambda hours: None if hours is None else hours * HOUR)
+
+
+class Customer(NamedTuple):
+    zone: str
+    country: str | None
+    email: str | None
+    phone: str | None
+    silent: timedelta | None
+    """how long ago they engaged last"""
+    active: timedelta | None
+    """how long ago they were active last"""
+
+    def address(self, channel: str) -> str | None:
+        return self.email if channel == "email" else self.phone
+
+
+class Mail(NamedTuple):
+    """A message of the world; `sent` how long ago, or waiting until so long from now."""
+
+    customer: int
+    channel: str
+    topic: str
+    priority: int
+    decided: timedelta
+    sent: timedelta | None
+    waits: timedelta
+    expires: timedelta | None
+
+
+class World(NamedTuple):
+    now: datetime
+    rules: ContactRules
+    customers: list[Customer]
+    agreed: list[tuple[int, str, str, ConsentState, timedelta]]
+    suppressed: list[tuple[str, str, SuppressionReason]]
+    mails: list[Mail]
+    is_stopped: bool
+    braked: str | None
+
+    def hash(self, channel: str, recipient: str | None) -> str:
+        return address_hash(SECRET, channel, recipient) if recipient else ""
+
+    def contact(self, n: int, *, is_active: bool = True) -> Contact:
+        customer = self.customers[n]
+        active = self.now - customer.active if is_active and customer.active is not None else None
+        engaged = self.now - customer.silent if customer.silent is not None else None
+        return Contact(customer.zone, customer.country, active, engaged)
+
+    def rows(self) -> list[MessageRow]:
+        made = []
+        for n, mail in enumerate(self.mails):
+            recipient = self.customers[mail.customer].address(mail.channel)
+            sent = self.now - mail.sent if mail.sent is not None else None
+            decided = self.now - mail.decided - (mail.sent or timedelta(0))
+            made.append(
+                MessageRow(
+                    f"m{n}", mail.customer + 1, "m", mail.channel, mail.topic, recipient or "",
+                    self.hash(mail.channel, recipient), decided, sent or self.now + mail.waits,
+                    status="sent" if sent else "held", is_transactional=mail.topic == "orders",
+                    priority=mail.priority, expires_at=self.now + mail.expires if mail.expires is not None else None,
+                    counted_at=None if mail.topic == "orders" else sent, data=self.contact(mail.customer).data(),
+                )
+            )  # fmt: skip
+        return made
+
+
+def some_rules() -> st.SearchStrategy[ContactRules]:
+    windows = st.dictionaries(st.sampled_from(["1d", "2d", "7d"]), st.sampled_from([1, 2, 1, 0, 3]), max_size=2)
+    caps = st.fixed_dictionaries(dict.fromkeys(("email", "sms", "push", "all"), windows))
+    hours = [{"from": "21:00", "to": "07:00"}, {"from": "08:00", "to": "20:00", "sundays": True}]
+    quiet = st.sampled_from([{}, {}, {}, *hours])
+    sunset = st.none() | st.just({"after": "30d", "grace": "2d"})
+    return st.builds(
+        lambda caps, email, sms, sunset: parse_contact(
+            {"caps": caps, "quiet": {"email": email, "sms": sms}, "sunset": sunset}
+        ),
+        caps, quiet, quiet, sunset,
+    )  # fmt: skip
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    customer = st.builds(
+        Customer,
+        zone=st.sampled_from(["UTC", "Asia/Tokyo", "America/New_York"]),
+        country=st.sampled_from([None, "PL", "JP"]),
+        email=st.sampled_from([*SPELLINGS["email"], *SPELLINGS["email"], None]),
+        phone=st.sampled_from([*SPELLINGS["sms"], *SPELLINGS["sms"], None]),
+        silent=st.sampled_from([None, 1, 31, 32, 33]).map(lambda days: None if days is None else timedelta(days=days)),
+        active=st.none() | st.sampled_from([1, 3]).map(lambda hours: hours * HOUR),
+    )
+    customers = draw(st.lists(customer, min_size=1, max_size=3))
+    who = st.integers(0, len(customers) - 1)
+    topic = st.sampled_from([*TOPICS, "*"])
+    agreed = st.tuples(who, CHANNEL, topic, st.sampled_from(get_args(ConsentState)), AGO)
+    usual: list[tuple[int, str, str, ConsentState, timedelta]] = [
+        (n, channel, "news", "subscribed", 9 * 24 * HOUR) for n in range(len(customers)) for channel in ADDRESSES
+    ]
+    stopped = CHANNEL.flatmap(
+        lambda channel: st.tuples(
+            st.just(channel), st.sampled_from(SPELLINGS[channel]), st.sampled_from(get_args(SuppressionReason))
+        )
+    )
+    mail = st.builds(
+        Mail, customer=who, channel=CHANNEL, topic=st.sampled_from(["news", *TOPICS]), priority=RANK, decided=AGO,
+        sent=st.none() | AGO, waits=st.sampled_from([0, -1, 0, -1, 5, 24, 25]).map(lambda hours: hours * HOUR),
+        expires=EXPIRY,
+    )  # fmt: skip
+    return World(
+        now=EPOCH + draw(st.integers(0, 7 * 24)) * HOUR,
+        rules=draw(some_rules()),
+        customers=customers,
+        agreed=usual + draw(st.lists(agreed, max_size=3)),
+        suppressed=draw(st.lists(stopped, max_size=1)),
+        mails=draw(st.lists(mail, min_size=3, max_size=9)),
+        is_stopped=draw(st.sampled_from([False, False, False, False, True])),
+        braked=draw(st.sampled_from([None, None, None, "email.marketing", "sms.marketing", "email.transactional"])),
+    )
+
+
+class _UndoError(Exception):
+    """Rolls back what an example put into the store."""
+
+
+@contextmanager
+def stored(store: Store, world: World) -> Iterator[Connection]:
+    """The world in the store, until the end of the example."""
+    try:
+        with store.begin() as connection:
+            said = [
+                Consent(n + 1, channel, topic, state, world.now - ago, "form")
+                for n, channel, topic, state, ago in world.agreed
+            ]
+            consents.record(connection, said, world.now, is_import=True)
+            listed = [
+                Suppression(channel, world.hash(channel, address), reason, world.now)
+                for channel, address, reason in world.suppressed
+            ]
+            suppressions.add(connection, listed)
+            messages.queue(connection, world.rows())
+            yield connection
+            raise _UndoError
+    except _UndoError:
+        pass
+
+
+def switch_off(connection: Connection, world: World) -> None:
+    if world.is_stopped:
+        sending_switches.put(connection, sending_switches.SENDING, False, "", world.now)
+    if world.braked:
+        sending_switches.set_brake(connection, world.braked, True, "complaints", world.now)
+
+
+def all_messages(connection: Connection) -> list[MessageRow]:
+    return list(map(messages.message_of, connection.execute(messages.columns).all()))
+
+
+def due_messages(connection: Connection, world: World) -> list[MessageRow]:
+    """Those that may be handed over now, best priority first."""
+    rows = [m for m in all_messages(connection) if m.status == "held" and m.send_after <= world.now]
+    return sorted(rows, key=lambda m: (m.priority, m.id))
+
+
+def others(connection: Connection) -> list[OtherMessage]:
+    """Every marketing message, by no condition of a loader's."""
+    return [
+        OtherMessage(
+            m.id, m.profile_id, m.address_hash, m.channel, m.priority, m.decided_at, m.send_after, m.expires_at,
+            m.counted_at,
+        )
+        for m in all_messages(connection)
+        if not m.is_transactional
+    ]  # fmt: skip
+
+
+def in_bulk(
+    connection: Connection, world: World, template: MessageTemplate, queued_at: datetime
+) -> tuple[list[Decision], int]:
+    """A broadcast's decisions about all customers, and the priority of its messages."""
+    context = BroadcastContext(Broadcast("b", "m"), 1, {"m": template}, {}, TOPICS, world.rules, {})
+    addresses = [customer.address(template.channel) for customer in world.customers]
+    hashes = [world.hash(template.channel, address) for address in addresses]
+    members = [
+        Member(
+            n + 1, f"{n}", customer.zone, customer.country, addresses[n], hashes.count(hashes[n]) > 1,
+            world.contact(n).engaged_at, "{}",
+        )
+        for n, customer in enumerate(world.customers)
+    ]  # fmt: skip
+    decided = AudienceFilter(context, SECRET, queued_at).decide(connection, members, queued_at)
+    return [_decision(verdict) for verdict in decided], context.priority
+
+
+def _decision(verdict: Any) -> Decision:
+    if verdict.reason:
+        return Skip(verdict.reason)
+    return Hold(verdict.at, "quiet_hours") if verdict.is_held else ALLOW
+
+
+def in_a_dry_run(connection: Connection, world: World, template: MessageTemplate) -> list[Decision]:
+    """A replayed journey's decisions about all customers."""
+    index = SimpleNamespace(
+        playbook=SimpleNamespace(messages={"m": template}, contact=world.rules, topics=TOPICS), live={}
+    )
+    stated: dict[int, list[Consent]] = {}
+    for one in sorted(consents.everything(connection), key=lambda consent: consent.at):
+        stated.setdefault(one.profile_id, []).append(one)
+    listed = {one[:2]: one for one in suppressions.everything(connection)}
+    contacts = {n + 1: world.contact(n) for n in range(len(world.customers))}
+    engaged = {who: [contact.engaged_at] for who, contact in contacts.items() if contact.engaged_at is not None}
+    known = Known(stated, listed, {}, engaged, others(connection))
+    dry_run = DryRun(cast(Any, index), ADDRESSES, SECRET, world.rules, TOPICS, known)
+    question = Check(("m",))
+    askers = [SimpleNamespace(answers={}, at=world.now) for _ in world.customers]
+    people = [
+        Person(n + 1, f"{n}", c.zone, {"country": c.country, "email": c.email, "phone": c.phone})
+        for n, c in enumerate(world.customers)
+    ]
+    dry_run.check([(cast(Any, asker), people[n], question) for n, asker in enumerate(askers)], world.now)
+    return [cast(Decision, asker.answers[question]) for asker in askers]
+
+
+CROWDED = World(
+    now=EPOCH,
+    rules=parse_contact({"caps": {"email": {"1d": 1}, "all": {}}, "quiet": {"email": {}}}),
+    customers=[Customer("UTC", None, f"{name}@x.example", None, None, None) for name in "abc"],
+    agreed=[(n, "email", "news", "subscribed", 9 * 24 * HOUR) for n in range(3)],
+    suppressed=[],
+    mails=[
+        Mail(0, "email", "news", 3, HOUR, None, 0 * HOUR, None),
+        Mail(0, "email", "news", 0, HOUR, None, 5 * HOUR, None),
+        Mail(1, "email", "news", 3, HOUR, HOUR, 0 * HOUR, None),
+    ],
+    is_stopped=False,
+    braked=None,
+)
+"""a better message waits for the one customer, the other had one, and the third is like them with a place left"""
+
+
+@example(world=CROWDED, channel="email", topic="news", priority="newsletter")
+@given(world=worlds(), channel=CHANNEL, topic=st.sampled_from([*TOPICS]), priority=st.sampled_from(get_args(Priority)))
+@settings(max_examples=100, derandomize=False, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_live_in_bulk_and_in_a_dry_run_the_same_messages_may_go(
+    sqlite_store: Store, world: World, channel: Any, topic: str, priority: Priority
+) -> None:
+    template = MessageTemplate("m", channel, topic, {}, priority=priority, expires=timedelta(days=30))
+    eligibility = StoredEligibility(world.rules, TOPICS, SECRET)
+
+    def live(connection: Connection, priority: int) -> list[Decision]:
+        candidates = [
+            MessageCandidate(
+                n + 1, channel, topic, customer.address(channel), priority, topic == "orders",
+                contact=world.contact(n, is_active=False), decided_at=world.now,
+            )
+            for n, customer in enumerate(world.customers)
+        ]  # fmt: skip
+        wave = eligibility.decide(connection, candidates, world.now)
+        singly = [eligibility.decide(connection, [candidate], world.now)[0] for candidate in candidates]
+        assert wave == singly
+        return wave
+
+    with stored(sqlite_store, world) as connection:
+        assert in_a_dry_run(connection, world, template) == live(connection, world.rules.rank(priority))
+        bulk, newsletter = in_bulk(connection, world, template, world.now)
+        assert bulk == once_an_address(world, channel, live(connection, newsletter))
+
+
+def once_an_address(world: World, channel: str, decisions: Sequence[Decision]) -> list[Decision]:
+    """What a broadcast adds: of customers with one address the first who may be written to gets it."""
+    taken: set[str] = set()
+    found: list[Decision] = []
+    for customer, decision in zip(world.customers, decisions, strict=True):
+        hashed = world.hash(channel, customer.address(channel))
+        is_lasting = isinstance(decision, Skip) and decision.reason.startswith(LASTING)
+        if not is_lasting and hashed in taken:
+            decision = Skip(SAME_ADDRESS)
+        if not isinstance(decision, Skip):
+            taken.add(hashed)
+        found.append(decision)
+    return found
+
+
+def handed_over(connection: Connection, world: World, rules: ContactRules, at_once: bool) -> list[Decision]:
+    """Decisions about all that is due, by priority: in one wave, or one message after the other is written down."""
+    due = due_messages(connection, world)
+    eligibility = StoredEligibility(rules, TOPICS, SECRET)
+    found: list[Decision] = []
+    for some in [due] if at_once else [[one] for one in due]:
+        candidates = [candidate_of(one) for one in some]
+        allowance = warm_up.load_allowance(connection, rules, world.now)
+        decided = eligibility.decide(connection, candidates, world.now, reserving=True, allowance=allowance)
+        if allowance is not None:
+            warm_up.save_allowance(connection, allowance, world.now)
+        for one, decision in zip(some, decided, strict=True):
+            match decision:
+                case Allow():
+                    claims.take(connection, "w", [one], world.now)
+                case Hold(until, reason):
+                    claims.put_off(connection, "held", [(one, reason, until)], world.now)
+                case Skip(reason):
+                    claims.give_up(connection, [(one, reason)], world.now)
+        found += decided
+    return found
+
+
+def in_memory(connection: Connection, world: World, rules: ContactRules) -> list[Decision]:
+    """The same from the world as it was made, without a loader."""
+    due = due_messages(connection, world)
+    stops = sending_switches.stops(sending_switches.everything(connection))
+    allowance = warm_up.load_allowance(connection, rules, world.now)
+    wave = EligibilityWave(rules, TOPICS, ContactHistory(others(connection)), stops, allowance)
+    stated = list(consents.everything(connection))
+    listed = {one[:2]: one.reason for one in suppressions.everything(connection)}
+    found = []
+    for one in due:
+        own = [
+            (said.at, n, said.state)
+            for n, said in enumerate(stated)
+            if (said.profile_id, said.channel) == (one.profile_id, one.channel) and said.topic in (one.topic, "*")
+        ]
+        recipient = RecipientFacts(
+            max(own)[2] if own else None, listed.get((one.channel, one.address_hash)), world.contact(one.profile_id - 1)
+        )
+        found.append(wave.decide(candidate_of(one), recipient, world.now, reserving=True))
+    return found
+
+
+@example(world=CROWDED, ramp=None)
+@example(world=CROWDED, ramp=1)
+@given(world=worlds(), ramp=st.none() | st.integers(1, 3))
+@settings(max_examples=100, derandomize=False, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_places_are_given_alike_to_a_wave_and_to_one_message_after_the_other(
+    sqlite_store: Store, world: World, ramp: int | None
+) -> None:
+    steps = parse_contact({"warm_up": [{"day": 1, "most": ramp}]}).warm_up if ramp else ()
+    rules = _with_ramp(world.rules, steps)
+    found = []
+    for at_once in (True, False):
+        with stored(sqlite_store, world) as connection:
+            switch_off(connection, world)
+            found.append(in_memory(connection, world, rules))
+            found.append(handed_over(connection, world, rules, at_once))
+    assert all(one == found[0] for one in found[1:])
+
+
+def _with_ramp(rules: ContactRules, steps: Any) -> ContactRules:
+    return ContactRules(caps=rules.caps, quiet=rules.quiet, sunset=rules.sunset, warm_up=steps)
