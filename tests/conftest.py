@@ -61,6 +61,11 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+def pytest_unconfigure() -> None:
+    """What was kept from the collector is let go, so that libraries see their objects end."""
+    gc.unfreeze()
+
+
 class Postgres:
     """A PostgreSQL server of this test run, with cheap new databases copied from a migrated one."""
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 import workspaces
-from serving import SEGMENT, UNTIL, WRITE, Serving, copied, keepers, serving
+from serving import SECRET, SEGMENT, UNTIL, WRITE, Serving, copied, keepers, serving
 
 
 def wait_until(asked: httpx.Client, path: str, holds: object, seconds: float = 30) -> dict[str, object]:
@@ -134,19 +134,16 @@ def test_collect_takes_events_beside_serve(shop: Path, tmp_path: Path) -> None:
 
 
 def test_commands_need_the_token_and_this_machine(running: Serving) -> None:
-    address = f"{running.address}/internal/commands/stages"
+    address = f"{running.address}/api/v1/lifecycles/value"
     found = json.loads((running.folder / "data" / "server.json").read_text(encoding="utf-8"))
     good = {"Authorization": f"Bearer {found['token']}"}
-    assert httpx.post(address, json={}).status_code == 401
-    assert httpx.post(address, json={}, headers={"Authorization": "Bearer x"}).status_code == 401
+    assert httpx.get(address).status_code == 401
+    assert httpx.get(address, headers={"Authorization": "Bearer x"}).status_code == 401
     for header in ({"X-Forwarded-For": "10.0.0.1"}, {"Host": "keepers.example"}):
-        assert httpx.post(address, json={}, headers=good | header).status_code == 403
-    lines = httpx.post(address, json={"lifecycle": "value"}, headers=good).text.splitlines()
-    assert json.loads(lines[-1])["result"]["lifecycle"] == "value"
-    unknown = httpx.post(f"{running.address}/internal/commands/nothing", json={}, headers=good).text
-    assert json.loads(unknown)["error"]["code"] == "command"
-    wrong = httpx.post(address, json={"nonsense": 1}, headers=good).text
-    assert json.loads(wrong)["error"]["user"] is False
+        assert httpx.get(address, headers=good | header).status_code == 403
+    assert httpx.get(address, headers=good).json()["id"] == "value"
+    local = f"{running.address}/api/v1/imports/local/preview"
+    assert httpx.post(local, json={}, headers={"Authorization": f"Bearer {SECRET}"}).status_code == 403
 
 
 def test_another_host_than_loopback_keeps_commands_working(shop: Path, tmp_path: Path) -> None:

@@ -51,8 +51,8 @@ def _queue(store: Store, now: datetime) -> dict[str, bool]:
         )
     with store.begin() as connection:
         said = [Consent(m.profile_id, "email", "news", "subscribed", now, "form") for m in made]
-        consents.record(connection, said, now, is_import=True)
         messages.queue(connection, made)
+        consents.record(connection, said, now, is_import=True)
     return {m.key: m.is_transactional for m in made}
 
 

@@ -181,6 +181,7 @@ def stored(store: Store, world: World) -> Iterator[Connection]:
     """The world in the store, until the end of the example."""
     try:
         with store.begin() as connection:
+            messages.queue(connection, world.rows())
             said = [
                 Consent(n + 1, channel, topic, state, world.now - ago, "form")
                 for n, channel, topic, state, ago in world.agreed
@@ -191,7 +192,6 @@ def stored(store: Store, world: World) -> Iterator[Connection]:
                 for channel, address, reason in world.suppressed
             ]
             suppressions.add(connection, listed)
-            messages.queue(connection, world.rows())
             yield connection
             raise _UndoError
     except _UndoError:
@@ -254,7 +254,9 @@ def _decision(verdict: Any) -> Decision:
 def in_a_dry_run(connection: Connection, world: World, template: MessageTemplate) -> list[Decision]:
     """A replayed journey's decisions about all customers."""
     index = SimpleNamespace(
-        playbook=SimpleNamespace(messages={"m": template}, contact=world.rules, topics=TOPICS), live={}
+        playbook=SimpleNamespace(messages={"m": template}, contact=world.rules, topics=TOPICS),
+        live={},
+        rank=lambda template, journey: world.rules.rank(template.priority),
     )
     stated: dict[int, list[Consent]] = {}
     for one in sorted(consents.everything(connection), key=lambda consent: consent.at):
@@ -265,7 +267,7 @@ def in_a_dry_run(connection: Connection, world: World, template: MessageTemplate
     known = Known(stated, listed, {}, engaged, others(connection))
     dry_run = DryRun(cast(Any, index), ADDRESSES, SECRET, world.rules, TOPICS, known)
     question = Check(("m",))
-    askers = [SimpleNamespace(answers={}, at=world.now) for _ in world.customers]
+    askers = [SimpleNamespace(answers={}, at=world.now, run=SimpleNamespace(journey="j")) for _ in world.customers]
     people = [
         Person(n + 1, f"{n}", c.zone, {"country": c.country, "email": c.email, "phone": c.phone})
         for n, c in enumerate(world.customers)

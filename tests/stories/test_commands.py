@@ -13,6 +13,7 @@ import workspaces
 from conftest import ENGINES, Postgres
 from keepers.app.operations.events import EventIntake
 from keepers.http.application import create_app
+from keepers.scores.rhythm import Fit
 from stories import shop_figures
 from workspaces import keepers
 
@@ -49,7 +50,8 @@ def stages(folder: Path, now: datetime | None = None, lifecycle: str = "value") 
 def frozen_gaps(folder: Path) -> tuple[float, float]:
     """The shop's typical and longest gap as they were frozen, in days."""
     with workspaces.opened(folder) as workspace:
-        fit = workspace.in_force().figures["rhythm"]
+        live = workspace.in_force()
+        fit = live.figures.get("rhythm", Fit())
     day = timedelta(days=1)
     return fit.typical_gap / day, fit.longest_gap / day
 

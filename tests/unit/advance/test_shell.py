@@ -117,5 +117,8 @@ def test_the_order_of_priorities_is_the_playbook_s(tmp_path: Path, migrated_fold
         tick(workspace, NOW)
         with workspace.store.read() as connection:
             assert connection.execute(select(messages.c.priority)).scalars().all() == [0]
-        sheet = BroadcastContext(Broadcast("b", "hello"), 1, {}, {}, None, workspace.in_force().playbook.contact, {})
+        playbook = workspace.in_force().playbook
+        sheet = BroadcastContext(
+            Broadcast("b", "hello"), 1, playbook.messages, {}, playbook.topics, playbook.contact, {}
+        )
         assert sheet.priority == 0

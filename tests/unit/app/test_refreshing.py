@@ -75,8 +75,8 @@ def test_a_message_is_rendered_by_definitions_at_least_as_new_as_what_queued_it(
     sending = Sending(shop.workspace, lambda: NOW, is_apart=True)
     shop.customers(size=1)
     with Deliverer(
-        shop.workspace.store, sending.decider, lambda rows, at: sending.letters.make(rows, at), {"email": shop.wire},
-        {}, None, "w", Options(), sending.refresh_as_of,
+        shop.workspace.store, sending.eligibility, lambda rows, at: sending.letters.make(rows, at),
+        {"email": shop.wire}, {}, None, "w", Options(), sending.refresh_as_of,
     ) as worker:  # fmt: skip
         assert not worker.run_once(NOW).did_something
         shop.apply(CHANGED)

@@ -245,7 +245,7 @@ def test_a_brake_keeps_a_sending_from_being_queued_and_says_so(shop: Make) -> No
     with one.workspace.store.begin() as connection:
         sending_switches.set_brake(connection, "email.marketing", True, "complaints", NOW)
     said = "Sending of email.marketing is stopped (complaints): messages are queued once it is released."
-    assert one.preview().warnings == (said,)
+    assert one.preview().warnings == [said]
     one.start()
     one.send()
     assert (one.status().status, one.rows("id")) == ("scheduled", [])

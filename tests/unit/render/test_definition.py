@@ -24,7 +24,7 @@ def message(**changes: Any) -> dict[str, Any]:
 
 def test_what_is_left_out_has_defaults() -> None:
     found = parse_message(EMAIL)
-    assert (found.priority, found.expires, found.layout, found.utm) == ("lifecycle", timedelta(days=3), "", {})
+    assert (found.priority, found.expires, found.layout, found.utm) == (None, timedelta(days=3), "", {})
     assert found.content == {"en": Body(subject="Hello", body="<mj-section></mj-section>")}
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from keepers.conditions.compile.tables import Mode
-from keepers.conditions.definitions import Rhythm
 from keepers.conditions.parsing.conditions import parse_condition
 from keepers.conditions.parsing.definitions import parse_segment
 from keepers.evaluation import evaluator
 from keepers.evaluation.active_queries import Definitions, build
 from keepers.evaluation.evaluator import CompiledSql, Evaluator
-from keepers.scores.rhythm import Fit
+from keepers.scores.registry import in_force
+from keepers.scores.rhythm import Fit, Rhythm
 from keepers.warehouse.database import Warehouse
 from warehouse_rows import START
 
@@ -41,7 +41,8 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def definitions(typical_days: int = 10, **more: Any) -> Definitions:
     segments = {name: parse_segment({"id": name, "who": who}) for name, who in {**RULES, **more}.items()}
-    return Definitions(segments=segments, rhythm=Rhythm(), fit=Fit(typical_gap=timedelta(days=typical_days)))
+    scores = in_force({"rhythm": Rhythm()}, {"rhythm": Fit(typical_gap=timedelta(days=typical_days))})
+    return Definitions(segments=segments, scores=scores)
 
 
 def ask_all(asked: Evaluator, written: Definitions) -> None:

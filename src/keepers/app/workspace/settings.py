@@ -11,7 +11,6 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
-from keepers.channels.registry import CHANNELS
 from keepers.model.errors import NotFoundError, UserError, nearest
 from keepers.model.event import Limits
 from keepers.model.moments import parse_instant, parse_zone
@@ -206,6 +205,8 @@ def parse_test_clock(text: str) -> timedelta:
 
 def _freely_named(environment: Mapping[str, str], data: dict[str, Any]) -> None:
     """`KEEPERS_CHANNELS_EMAIL_PASSWORD` and the like: the names are checked by the channel or provider itself."""
+    from keepers.channels.registry import CHANNELS
+
     for name, value in environment.items():
         section, _, rest = name.removeprefix("KEEPERS_").lower().partition("_")
         if name.startswith("KEEPERS_") and section in FREE:

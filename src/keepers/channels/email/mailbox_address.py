@@ -11,7 +11,8 @@ import idna
 
 from keepers.model.errors import UserError, shown
 
-_UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029<>(),;:\\\"\[\]]")
+_UNSAFE = re.compile(r"[\s\x00-\x20\x7f-\x9f<>(),;:\\\"\[\]]")
+"""spaces of every script among them, which look like none or like the end of an address"""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 

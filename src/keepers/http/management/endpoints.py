@@ -12,7 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import anyio
 import msgspec
-from litestar import Request, Response, delete, get, post, put
+from litestar import Request, Response, delete, get, post, put, route
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
@@ -50,8 +50,30 @@ class _WithOptionalBody(DocumentedOperation):
 
 
 def endpoints(use_cases: Sequence[UseCase[Any, Any]]) -> list[HTTPRouteHandler]:
-    """A handler for each use case, in their order."""
-    return [_endpoint(one) for one in use_cases]
+    """A handler for each use case, in their order; one whose body is a file has a handler of its own."""
+    return [*_allowed(use_cases), *(_endpoint(one) for one in use_cases if not one.route.is_upload)]
+
+
+def _allowed(use_cases: Sequence[UseCase[Any, Any]]) -> list[HTTPRouteHandler]:
+    """What answers OPTIONS: Litestar's own knows the methods of the first handler of a path alone."""
+    methods: dict[str, set[str]] = {}
+    for one in use_cases:
+        methods.setdefault(_address(one), set()).add(one.route.method)
+    return [_options(path, ", ".join(sorted({*found, "OPTIONS"}))) for path, found in methods.items()]
+
+
+def _options(path: str, allowed: str) -> HTTPRouteHandler:
+    @route(path, http_method=["OPTIONS"], status_code=204, include_in_schema=False, sync_to_thread=False)
+    def options() -> Response[None]:
+        return Response(None, status_code=204, headers={"Allow": allowed})
+
+    return options
+
+
+def _address(what: UseCase[Any, Any]) -> str:
+    """The path as Litestar writes it, its parameters with their types."""
+    hints = get_type_hints(what.request, include_extras=True)
+    return "".join(_typed(part, hints) for part in what.route.path.split("/") if part) or "/"
 
 
 def _endpoint(what: UseCase[Any, Any]) -> HTTPRouteHandler:
@@ -96,7 +118,7 @@ def _endpoint(what: UseCase[Any, Any]) -> HTTPRouteHandler:
     handle.__name__ = what.name
     handle.__doc__ = None
     made: HTTPRouteHandler = _METHODS[what.route.method](
-        "".join(_typed(part, hints) for part in what.route.path.split("/") if part) or "/",
+        _address(what),
         summary=what.summary,
         description=_description(what) or None,
         tags=[what.tag],

@@ -53,7 +53,7 @@ USE_CASES: tuple[UseCase[Any, Any], ...] = tuple(
     found
     for module in _MODULES
     for found in vars(module).values()
-    if isinstance(found, UseCase) and found.function.__module__ == module.__name__ and not found.route.is_upload
+    if isinstance(found, UseCase) and found.function.__module__ == module.__name__
 )
 """what the management API offers, in the order of its document"""
 MOST_BODY_BYTES = 4_000_000
