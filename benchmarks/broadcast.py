@@ -77,11 +77,11 @@ def run(folder: Path, customers: int) -> dict[str, Any]:
     _fill(workspace, customers)
     with workspace.sequencing("bench") as ticker:
         until_idle(ticker, _NOW)
-        live, standing = workspace.in_force(), workspace.standing()
+        live, standing = workspace.active_playbook(), workspace.active_queries()
         counted, found = timed(
             lambda: control.preview(
                 workspace.store,
-                workspace.answerer,
+                workspace.evaluator,
                 live,
                 standing,
                 "spring",

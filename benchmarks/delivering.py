@@ -36,7 +36,7 @@ def measure(plan: Plan) -> list[Figure]:
                 for turn in range(rounds):
                     plan.say(f"delivery: round {turn + 1} of {rounds}")
                     rows = _queue(workspace, people, turn)
-                    ready = workspace.sending.letters.make(rows[:1], _DUE)[0]
+                    ready = workspace.sending.message_builder.make(rows[:1], _DUE)[0]
                     assert isinstance(ready, Outgoing), ready
                     took, done = timed(lambda: deliverer.run_once(_DUE))
                     if done.sent != number:

@@ -13,7 +13,7 @@ from benchmarks.figures import Figure, Plan, timed
 from keepers.app.workspace.workspace import Workspace
 from keepers.contact.eligibility import Allow
 from keepers.journeys.definition import Journey
-from keepers.journeys.requests import AskConditions, Check, Look, Reply, StepQuestion
+from keepers.journeys.requests import AskConditions, CheckEligibility, ReadTrait, Reply, StepQuestion
 from keepers.journeys.run import Moved, Run
 from keepers.journeys.walk import advance
 from keepers.store.bulk import insert_rows
@@ -69,7 +69,7 @@ def measure(plan: Plan) -> list[Figure]:
 
 def _wake(workspace: Workspace, at: datetime, spent: _Spent) -> None:
     """All that is due, until nothing is: the runs that said something go on once that is loaded."""
-    live, ticker = workspace.in_force(), workspace.ticker
+    live, ticker = workspace.active_playbook(), workspace.ticker
     while True:
         ticker.load()
         before = _passed(workspace)
@@ -78,7 +78,7 @@ def _wake(workspace: Workspace, at: datetime, spent: _Spent) -> None:
         journey = next(iter(live.playbook.journeys.values()))
         seconds, moves = timed(lambda due=due, journey=journey: _by_rules(journey, due, at))
         spent.pure += seconds
-        spent.pure_passed += sum(line.what == "passed" for move in moves for line in move.trail)
+        spent.pure_passed += sum(line.what == "passed" for move in moves for line in move.history)
         seconds, written = timed(lambda moves=moves: _bare(workspace, moves))
         spent.bare += seconds
         spent.bare_rows += written
@@ -123,9 +123,9 @@ def _answer(question: StepQuestion) -> object:
     match question:
         case AskConditions():
             return Reply(False)
-        case Check():
+        case CheckEligibility():
             return Allow()
-        case Look():
+        case ReadTrait():
             return None
 
 
@@ -134,7 +134,7 @@ def _bare(workspace: Workspace, moves: Sequence[Moved]) -> int:
     rows = [
         (move.run.id, line.at, line.step, line.visit, line.what, line.reason, "{}")
         for move in moves
-        for line in move.trail
+        for line in move.history
     ]
     with workspace.store.engine.connect() as connection, connection.begin() as transaction:
         insert_rows(connection, run_trail, ("run_id", "at", "step", "visit", "what", "reason", "data"), rows)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,8 @@ from error_codes import CODES
 
 import keepers
 from keepers.app.workspace.settings import TEST_CLOCK, TEST_CLOCK_EXAMPLE, sections
-from keepers.cli.main import with_all_commands
+from keepers.channels.base import field_docs
+from keepers.cli.common import app, load_commands
 from keepers.conditions.operators import OPERATORS
 from keepers.i18n.catalogues import gettext, languages
 from keepers.i18n.locales import babel_locale
@@ -32,7 +32,7 @@ MADE = "<!-- Made by docs/generate.py; edit the code instead. -->\n\n"
 
 def commands() -> str:
     """Every command with its arguments and options."""
-    root: Any = typer.main.get_command(with_all_commands())
+    root = keepers_command()
     said = [
         "# Commands\n",
         f"{root.help}\n",
@@ -50,6 +50,12 @@ def commands() -> str:
         said += [f"## keepers {path}\n", f"`keepers {path}{' ' + usage if usage else ''}`\n", f"{command.help}\n"]
         said.append(_parameters(command))
     return "\n".join(said)
+
+
+def keepers_command() -> Any:
+    """`keepers` with every one of its commands."""
+    load_commands()
+    return typer.main.get_command(app)
 
 
 def all_commands(command: Any, before: str = "") -> Iterator[tuple[str, Any]]:
@@ -107,6 +113,11 @@ def settings() -> str:
         "Settings stand in `keepers.toml` in the workspace's folder. Each may also be given as an environment variable "
         "`KEEPERS_<SECTION>_<NAME>`, which wins over the file: `KEEPERS_SERVER_PORT=9000`. An unknown section or name "
         "is refused with the nearest known one. The playbook is not configured here: it stands in `playbook/`.\n",
+        "While `keepers serve` has the workspace open, its settings hold for every command on this machine: those of "
+        "the file and of its environment as it started. A command whose own environment gives a setting another value "
+        "is refused with the code `settings` and the variable's name, so that no variable is passed over; the same "
+        "value, or none, is fine. `keepers serve`, `collect` and `deliver` are processes of their own and take "
+        "theirs.\n",
         "## For tests\n",
         f"`{TEST_CLOCK}={TEST_CLOCK_EXAMPLE}` moves the clock of a process: it shows the first instant when it really "
         "is the second, and runs on from there, so processes with the same value agree on the time. It is an "
@@ -131,19 +142,6 @@ def _type(kind: Any) -> str:
     if get_origin(kind) is dict:
         return "table"
     return names.get(kind) or " or ".join(f"`{value}`" for value in get_args(kind))
-
-
-def field_docs(struct: type) -> dict[str, str]:
-    """Field → the text under it in the source of its class."""
-    body = ast.parse(inspect.getsource(struct)).body[0]
-    assert isinstance(body, ast.ClassDef)
-    found: dict[str, str] = {}
-    for field, text in zip(body.body, body.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            value = text.value if isinstance(text, ast.Expr) else None
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                found[field.target.id] = value.value
-    return found
 
 
 def operators() -> str:
@@ -172,6 +170,9 @@ def errors() -> str:
         "# Error codes\n",
         "Every error has a stable code and a sentence that says what is wrong, where, and what to do. On the command "
         "line the sentence is printed and, with `--json`, the code too; over HTTP both are in the answer's body.\n",
+        "Commands give errors in English. The management API and the calls of sites and apps give them in the language "
+        "of the parameter `locale`, else of the `Accept-Language` header, else in English. The tracking API answers in "
+        "English, as clients of Segment's expect.\n",
         "| code | meaning |",
         "|---|---|",
         *(f"| `{code}` | {_cell(text)} |" for code, text in sorted(CODES.items())),

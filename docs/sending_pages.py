@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from keepers.channels.base import field_docs
+from keepers.channels.base import OUTCOME_CODES, field_docs
 from keepers.channels.registry import CHANNELS
 from keepers.journeys.entry.definitions import ENTRIES
 from keepers.journeys.steps.registry import STEPS
@@ -46,7 +46,15 @@ def channels() -> str:
             meaning = " ".join(docs.get(one.name, "").split()).replace("|", "\\|")
             said.append(f"| `{one.name}` | {default} | {meaning} |")
         said.append("")
-    return "\n".join(said)
+    said += [
+        "## Codes of outcomes\n",
+        "`keepers message show` gives the code of each attempt that failed or was put off. Codes that are not listed "
+        "are the other side's own: an HTTP status, an SMTP reply.\n",
+        "| code | meaning |",
+        "|---|---|",
+    ]
+    said += [f"| `{code}` | {meaning} |" for code, meaning in OUTCOME_CODES.items()]
+    return "\n".join(said) + "\n"
 
 
 def _fields(struct: type[msgspec.Struct], head: str) -> str:

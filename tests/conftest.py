@@ -22,8 +22,8 @@ from keepers.app.workspace.settings import TEST_CLOCK
 from keepers.channels import registry  # noqa: F401 - rules, texts and conditions read the table that it fills
 from keepers.model.moments import format_instant
 from keepers.store.database import Store
-from keepers.store.lock_order import enforce_lock_order
 from keepers.store.migrate import upgrade
+from lock_check import enforce_lock_order
 from serving import Serving, copied, make_shop, serving
 
 ENGINES = ("sqlite", "postgres")

@@ -41,7 +41,7 @@ def dsn(
     """A notification as RFC 3464 section 6 shows them."""
     return f"""\
 From: Mail Delivery System <MAILER-DAEMON@mx.example>
-To: {to or VERP.address(KEY)}
+To: {to or VERP.return_path(VERP.token(KEY))}
 Subject: Undelivered Mail Returned to Sender
 MIME-Version: 1.0
 Content-Type: multipart/report; report-type=delivery-status; boundary="b"

@@ -14,19 +14,23 @@ from pathlib import Path
 from typing import Any
 
 _fork = multiprocessing.get_context("forkserver")
-_LOADED = ("cli.main", "server.serve", "devtools.demo", "devtools.demo_report", "devtools.mailbox")
-# The last two are loaded by a command's first question.
-_fork.set_forkserver_preload([*(f"keepers.{name}" for name in _LOADED), "pandas", "ibis.backends.duckdb"])
+_fork.set_forkserver_preload(["all_loaded"])
 
 
 def forked(work: Callable[..., Any], *arguments: object) -> ForkServerProcess:
     """A started process that does the work."""
     # A console keeps the width it finds when it is loaded; without one it asks again, in the process it is used in.
-    hidden = {name: os.environ.pop(name) for name in ("COLUMNS", "LINES") if name in os.environ}
+    # Python 3.11 does not hand its own path on to the process that forks.
+    before = dict(os.environ)
     try:
+        for name in ("COLUMNS", "LINES"):
+            os.environ.pop(name, None)
+            os.unsetenv(name)  # Readline, which pytest loads, sets them without telling `os.environ`
+        os.environ["PYTHONPATH"] = str(Path(__file__).parent)
         forkserver.ensure_running()
     finally:
-        os.environ.update(hidden)
+        os.environ.clear()
+        os.environ.update(before)
     process = _fork.Process(target=work, args=arguments, daemon=True)
     process.start()
     return process
@@ -69,6 +73,7 @@ class Working:
 def _begin(
     work: Callable[..., Any], arguments: Sequence[object], log: str, environment: Mapping[str, str], ready: Connection
 ) -> None:
+    assert "all_loaded" in sys.modules, "the process that forks could not load Keepers"
     os.environ.clear()
     os.environ.update(environment)
     stream = open(log, "a", buffering=1)  # noqa: SIM115 - for the rest of this process

@@ -18,7 +18,7 @@ import uvicorn
 
 from keepers.app.public.preferences import REASONS
 from keepers.i18n.catalogues import gettext, languages
-from keepers.i18n.page_texts import TEXTS, listed, said, spoken
+from keepers.i18n.page_texts import TEXTS, choose_locale, join_names, page_text
 from keepers.model.consent import Consent
 from keepers.model.message import Content
 from keepers.store.database import Store
@@ -84,10 +84,10 @@ def test_pages_are_drawn_under_their_own_policy(shop: Shop, tmp_path: Path, loca
     assert console == ""
     assert f'<html lang="{locale}">' in html
     for key in ("preferences_title", "save", "none_button", "language_title", "always_title"):
-        assert f">{said(key, locale)}<" in html
+        assert f">{page_text(key, locale)}<" in html
     html, console = seen(f"{shop.desk.links.unsubscribe(shop.key)}?lang={locale}", tmp_path / "b")
     assert console == ""
-    assert f">{said('unsubscribe_button', locale)}<" in html
+    assert f">{page_text('unsubscribe_button', locale)}<" in html
 
 
 @needs_chromium
@@ -141,7 +141,7 @@ def test_every_word_is_there_in_every_language() -> None:
     words = TEXTS
     code = "\n".join(path.read_text(encoding="utf-8") for path in PACKAGE.glob("*.py"))
     templates = "\n".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "templates").glob("*.html"))
-    used = set(re.findall(r'"(\w+)" \| said', templates)) | set(re.findall(r'said\("(\w+)"', code))
+    used = set(re.findall(r'"(\w+)" \| said', templates)) | set(re.findall(r'page_text\("(\w+)"', code))
     used |= set(re.findall(r'(?:notice|Page)\((?:"\w+", )?"(\w+_title)"', code)) | {f"reason_{r}" for r in REASONS}
     assert used <= words.keys()
     assert words.keys() - used <= {key for key in words if key.startswith("channel_")}
@@ -167,9 +167,9 @@ def test_every_word_is_there_in_every_language() -> None:
     ],
 )
 def test_the_language_is_chosen(asked: str | None, own: str, accepted: str, expected: str) -> None:
-    assert spoken(asked, own, accepted) == expected
+    assert choose_locale(asked, own, accepted) == expected
 
 
 def test_lists_read_as_the_language_has_it() -> None:
-    assert listed(["短信", "电子邮件"], "zh") == "短信、电子邮件"
-    assert listed(["SMS", "E-mail"], "pl") == "SMS, E-mail"
+    assert join_names(["短信", "电子邮件"], "zh") == "短信、电子邮件"
+    assert join_names(["SMS", "E-mail"], "pl") == "SMS, E-mail"

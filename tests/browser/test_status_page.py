@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from keepers.i18n.catalogues import languages
-from keepers.i18n.page_texts import spoken
+from keepers.i18n.page_texts import choose_locale
 from keepers.i18n.status_texts import status_texts
 from serving import Serving, keepers, serving
 
@@ -115,7 +115,7 @@ def test_every_word_is_there_in_every_language() -> None:
     ],
 )
 def test_the_language_is_the_one_asked_for_or_understood(asked: str | None, accepted: str, expected: str) -> None:
-    assert spoken(asked, "", accepted) == expected
+    assert choose_locale(asked, "", accepted) == expected
 
 
 def test_the_page_and_the_api_show_the_same_figures(running: Serving) -> None:

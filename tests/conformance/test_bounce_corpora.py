@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
-from keepers.channels.email.bounces.status_notifications import read_bounce
+from keepers.channels.email.bounces.returned_mail import read_returned
+from keepers.channels.email.bounces.status_notifications import failures_in
 
 
 class Compared(NamedTuple):
@@ -40,7 +41,7 @@ def compared(shared_data: Path, sisimai: dict[str, list[dict[str, str]]]) -> lis
     """Recipients of the mails in which we find as many as sisimai does; absence notes are left out."""
     found = []
     for file, rows in sisimai.items():
-        failures = read_bounce((shared_data / "bounce" / "sisimai" / "mails" / file).read_bytes())
+        failures = failures_in(read_returned((shared_data / "bounce" / "sisimai" / "mails" / file).read_bytes()))
         if len(failures) != len(rows) or rows[0]["reason"] == "vacation":
             continue
         for row, failure in zip(rows, failures, strict=True):
@@ -55,7 +56,7 @@ def test_the_recipients_of_flufl_s_collection_are_all_found(shared_data: Path) -
         rows = list(csv.DictReader(file))
     missed, wrong = set(), set()
     for row in rows:
-        failures = read_bounce((folder / "mails" / row["file"]).read_bytes())
+        failures = failures_in(read_returned((folder / "mails" / row["file"]).read_bytes()))
         if not set(row["addresses"].lower().split()) <= {f.recipient.lower() for f in failures}:
             missed.add(row["file"])
         if any((f.action == "delayed") != (row["is_temporary"] == "True") for f in failures):
@@ -70,7 +71,7 @@ def test_as_many_recipients_are_found_as_sisimai_finds(
 ) -> None:
     agree = 0
     for file, rows in sisimai.items():
-        failures = read_bounce((shared_data / "bounce" / "sisimai" / "mails" / file).read_bytes())
+        failures = failures_in(read_returned((shared_data / "bounce" / "sisimai" / "mails" / file).read_bytes()))
         expected = 0 if rows[0]["reason"] == "vacation" else len(rows)
         agree += len(failures) == expected
     assert len(sisimai) == 286

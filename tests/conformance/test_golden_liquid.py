@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from liquid.exceptions import LiquidError
 
-from keepers.render.assemble import SourceText, plain, weave
+from keepers.render.assemble import SourceText, assemble, plain
 from keepers.render.compose import TEXT
 from keepers.render.errors import RenderError
 from keepers.render.liquid.context import MessageContext
@@ -48,7 +48,7 @@ def test_a_date_without_a_format_is_written_in_the_medium_form() -> None:
 
 def _render(case: dict[str, Any]) -> str:
     snippets = {name: SourceText(name, text) for name, text in case.get("templates", {}).items()}
-    woven = plain(weave(SourceText("body", case["template"]), None, snippets.get))
+    woven = plain(assemble(SourceText("body", case["template"]), None, snippets.get))
     template = TEXT.compiled(woven.source)
     return run(template, case.get("data", {}), MessageContext("en", clock=time.monotonic, now=datetime(2026, 3, 1)))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from keepers.conditions.definitions import DerivedEvent
 from keepers.conditions.parsing.definitions import parse_derived, parse_lifecycle, parse_segment
 from keepers.evaluation.active_queries import Definitions
-from keepers.scores.registry import in_force
+from keepers.scores.registry import configured_scores
 from keepers.scores.rhythm import Fit, Rhythm
 from properties.generate import EVENTS, Strategy, choice, condition, did, of, one, spans, trait, where
 
@@ -115,5 +115,8 @@ def playbooks(
             segments[name] = parse_segment({"id": name, "who": who, "of": "account" if name == "team" else "person"})
     lifecycles = {"value": parse_lifecycle(_VALUE)} if has_value else {}
     return Definitions(
-        draw(choice(*[usual_words] * 5, words())), segments, lifecycles, in_force({"rhythm": RHYTHM}, {"rhythm": FIT})
+        draw(choice(*[usual_words] * 5, words())),
+        segments,
+        lifecycles,
+        configured_scores({"rhythm": RHYTHM}, {"rhythm": FIT}),
     )

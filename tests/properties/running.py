@@ -14,7 +14,8 @@ from keepers.conditions.parsing.definitions import parse_lifecycle, parse_segmen
 from keepers.evaluation import query_numbers
 from keepers.evaluation.active_queries import ActiveQueries, Definitions, signatures
 from keepers.evaluation.evaluate import evaluate
-from keepers.evaluation.evaluator import CompiledSql, Evaluator
+from keepers.evaluation.evaluator import Evaluator
+from keepers.evaluation.query_cache import QueryCache
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
 from properties.oracle import Oracle
@@ -23,7 +24,7 @@ from properties.world import LogRow, World, at
 
 Answers = dict[tuple[str, int], int]
 """(definition, subject) → value, of those that are not 0"""
-_compiled = CompiledSql[str](20_000)
+_compiled = QueryCache(str, 20_000)
 """room for every query of a long night: compiling them costs more than the rest of an example"""
 _numbers: dict[tuple[str, str], int] = {}
 """definition and signature → its number in every warehouse: a query names them, and is compiled once then"""

@@ -21,7 +21,7 @@ from keepers.contact.rules import ContactRules, Priority, parse_contact
 from keepers.contact.wave import EligibilityWave, RecipientFacts
 from keepers.delivery import warm_up
 from keepers.journeys.broadcast import Broadcast
-from keepers.journeys.requests import Check
+from keepers.journeys.requests import CheckEligibility
 from keepers.model.consent import Consent, ConsentState, SuppressionReason, Topic, address_hash
 from keepers.orchestration.dry_run.recorded_effects import DryRun, Known
 from keepers.render.definition import MessageTemplate
@@ -202,7 +202,7 @@ def switch_off(connection: Connection, world: World) -> None:
     if world.is_stopped:
         sending_switches.put(connection, sending_switches.SENDING, False, "", world.now)
     if world.braked:
-        sending_switches.set_brake(connection, world.braked, True, "complaints", world.now)
+        sending_switches.set_breaker(connection, world.braked, True, "complaints", world.now)
 
 
 def all_messages(connection: Connection) -> list[MessageRow]:
@@ -266,7 +266,7 @@ def in_a_dry_run(connection: Connection, world: World, template: MessageTemplate
     engaged = {who: [contact.engaged_at] for who, contact in contacts.items() if contact.engaged_at is not None}
     known = Known(stated, listed, {}, engaged, others(connection))
     dry_run = DryRun(cast(Any, index), ADDRESSES, SECRET, world.rules, TOPICS, known)
-    question = Check(("m",))
+    question = CheckEligibility(("m",))
     askers = [SimpleNamespace(answers={}, at=world.now, run=SimpleNamespace(journey="j")) for _ in world.customers]
     people = [
         Person(n + 1, f"{n}", c.zone, {"country": c.country, "email": c.email, "phone": c.phone})
@@ -350,11 +350,11 @@ def handed_over(connection: Connection, world: World, rules: ContactRules, at_on
         for one, decision in zip(some, decided, strict=True):
             match decision:
                 case Allow():
-                    claims.take(connection, "w", [one], world.now)
+                    claims.claim(connection, "w", [one], world.now)
                 case Hold(until, reason):
-                    claims.put_off(connection, "held", [(one, reason, until)], world.now)
+                    claims.postpone(connection, "held", [(one, reason, until)], world.now)
                 case Skip(reason):
-                    claims.give_up(connection, [(one, reason)], world.now)
+                    claims.skip(connection, [(one, reason)], world.now)
         found += decided
     return found
 

@@ -15,7 +15,7 @@ from keepers.contact.eligibility import ALLOW, Hold, Skip
 from keepers.journeys.definition import Journey, begin
 from keepers.journeys.graph import check
 from keepers.journeys.parse import parse_journey
-from keepers.journeys.requests import AskConditions, Call, Look, Reply, StepQuestion
+from keepers.journeys.requests import AskConditions, Call, ReadTrait, Reply, StepQuestion
 from keepers.journeys.run import ARMS, Moved, Run
 from keepers.journeys.version_change import move, resume
 from keepers.journeys.walk import advance
@@ -120,7 +120,7 @@ class Life:
         self.journey = graph(chance)
         self.now = START
         self.done: Counter[tuple[str, int]] = Counter()
-        self.watched: frozenset[AskConditions | Look] = frozenset()
+        self.watched: frozenset[AskConditions | ReadTrait] = frozenset()
         self.run = begin(
             self.journey, profile_id=1, bucket_key=str(chance.number(0, 999)), zone=chance.choice(ZONES), now=START
         )
@@ -133,7 +133,7 @@ class Life:
             holds = chance.happens(3 if is_final else 50) or (self.says_yes and not is_final)
             later = self.now + timedelta(hours=chance.number(1, 200)) if chance.happens(50) else None
             return Reply(holds, later)
-        if isinstance(question, Look):
+        if isinstance(question, ReadTrait):
             return chance.choice([None, "soon", "2026-04-01", (self.now + timedelta(days=3)).isoformat()])
         return chance.choice([ALLOW, Hold(self.now + timedelta(hours=9), "quiet_hours"), Skip("no_consent")])
 
@@ -151,7 +151,7 @@ class Life:
             raise AssertionError("it asks for ever")
         assert isinstance(moved, Moved)
         self.holds(before, moved)
-        note(f"{self.now}: {[(line.what, line.step, line.data) for line in moved.trail]}")
+        note(f"{self.now}: {[(line.what, line.step, line.data) for line in moved.history]}")
         self.run = moved.run
         self.watched = moved.watched
         return moved
@@ -162,7 +162,7 @@ class Life:
             self.done[effect.step, effect.visit] += 1
             assert self.done[effect.step, effect.visit] == 1, "done twice"
             assert 1 <= effect.visit <= run.visits[effect.step]
-        for line in moved.trail:
+        for line in moved.history:
             target = self.journey.routes[line.step].get(line.data["port"]) if line.what == "passed" else None
             self.entered += target is not None
         assert sum(run.visits.values()) == self.entered, "a step was entered that nothing led to"
@@ -186,7 +186,7 @@ class Life:
         passed: Counter[str] = Counter()
         for _ in range(200):
             moved = self.once()
-            for line in moved.trail:
+            for line in moved.history:
                 if line.what == "passed" and line.step is not None and self.journey.steps[line.step].waits:
                     passed[line.step] += 1
                     assert passed[line.step] == 1, "round a loop without waiting"

@@ -92,7 +92,7 @@ class Shop(RuleBasedStateMachine):
         sink: Channel = _Sink()
         sending = self.workspace.sending
         self.deliverer = Deliverer(
-            self.workspace.store, sending.eligibility, sending.letters.make, {"email": sink}, {}, None, "a test"
+            self.workspace.store, sending.eligibility, sending.message_builder.make, {"email": sink}, {}, None, "a test"
         )
         self.consent("ida", "subscribed")
         self.consent("bob", "subscribed")
@@ -157,7 +157,7 @@ class Shop(RuleBasedStateMachine):
 
     @rule(on=st.booleans(), journey=st.sampled_from(["first", "second"]))
     def pauses(self, on: bool, journey: str) -> None:
-        live = self.workspace.in_force()
+        live = self.workspace.active_playbook()
         with suppress(ConflictError):  # it is so already
             (run_control.pause if on else run_control.resume)(self.workspace.store, live, journey, self.now)
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepers.contact.eligibility import ALLOW, Facts, Hold, decide
+from keepers.contact.local_time import next_open, next_time, quiet_until, to_instant, to_local
 from keepers.contact.rules import ContactRules
 from keepers.model.channels import COUNTED
-from keepers.model.local_time import next_open, next_time, quiet_until, to_instant, to_local
 from keepers.warehouse.zone_offsets import offset_at, to_utc
 from profiles import examples
 

@@ -60,14 +60,14 @@ def test_leaving_all_topics_leaves_each_of_them(store: Store) -> None:
         consents.record(connection, [said("subscribed", "a"), said("subscribed", "b")], NOW)
         consents.record(connection, [said("unsubscribed", "*", NOW + HOUR)], NOW + HOUR)
         held = consents.current(connection, [1])[1]
-        assert consents.standing(held, "email", "a").state == "unsubscribed"
-        assert consents.standing(held, "sms", "a") is None
+        assert consents.effective(held, "email", "a").state == "unsubscribed"
+        assert consents.effective(held, "sms", "a") is None
         gone = {"subscribed.email": False, "subscribed.email.a": False, "subscribed.email.b": False}
         assert told(connection)[-2:] == [("identify", gone), ("Unsubscribed", "*")]
         consents.record(connection, [said("subscribed", "a", NOW + 2 * HOUR)], NOW + 2 * HOUR)
         held = consents.current(connection, [1])[1]
-        assert consents.standing(held, "email", "a").state == "subscribed"
-        assert consents.standing(held, "email", "b").state == "unsubscribed"
+        assert consents.effective(held, "email", "a").state == "subscribed"
+        assert consents.effective(held, "email", "b").state == "unsubscribed"
         back = {"subscribed.email": True, "subscribed.email.a": True}
         assert told(connection)[-2:] == [("identify", back), ("Subscribed", "a")]
 
@@ -75,16 +75,16 @@ def test_leaving_all_topics_leaves_each_of_them(store: Store) -> None:
 def test_a_second_yes_is_asked_for_and_takes_nothing_from_who_said_it_before(store: Store) -> None:
     news = Topic("news", double_opt_in=True)
     with store.begin() as connection:
-        assert consents.ask(connection, said("subscribed"), news, NOW).state == "pending"
+        assert consents.request(connection, said("subscribed"), news, NOW).state == "pending"
         assert told(connection) == []
         assert not consents.confirm(connection, 1, "email", "other", NOW, "mail")
         assert consents.confirm(connection, 1, "email", "news", NOW + HOUR, "mail")
         assert not consents.confirm(connection, 1, "email", "news", NOW + HOUR, "mail")
-        assert consents.ask(connection, said("subscribed", at=NOW + 2 * HOUR), news, NOW).state == "subscribed"
+        assert consents.request(connection, said("subscribed", at=NOW + 2 * HOUR), news, NOW).state == "subscribed"
         assert consents.history(connection, 1)[-1].wording == "I agree"
         assert [event for event, _ in told(connection)] == ["identify", "Subscribed"]
         plain = Topic("plain", basis="legitimate_interest")
-        assert consents.ask(connection, said("subscribed", "plain"), plain, NOW).basis == "legitimate_interest"
+        assert consents.request(connection, said("subscribed", "plain"), plain, NOW).basis == "legitimate_interest"
 
 
 def test_an_import_is_seen_in_conditions_but_starts_nothing(store: Store) -> None:

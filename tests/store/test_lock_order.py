@@ -21,10 +21,10 @@ from keepers.store import counters
 from keepers.store.database import Store
 from keepers.store.journeys import runs
 from keepers.store.journeys.runs import RunRow
-from keepers.store.lock_order import LockOrderError
 from keepers.store.messages import claims, messages
 from keepers.store.messages.messages import MessageRow
 from keepers.store.schema.messages import messages as table
+from lock_check import LockOrderError
 
 NOW = datetime(2026, 3, 2, 12)
 MINUTE = timedelta(minutes=1)
@@ -141,7 +141,7 @@ def test_recording_an_answer_and_advancing_its_run_do_not_wait_for_each_other(sh
     finally:
         event.remove(shop.store.engine, "after_cursor_execute", meet)
     with shop.store.read() as connection:
-        assert claims.standing(connection, [row.id])[row.id] == ("sent", "")
+        assert claims.lock_statuses(connection, [row.id])[row.id] == ("sent", "")
         assert row.run_id is not None
         run = runs.get(connection, row.run_id)
         assert run.status == "ended"

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
 from keepers.model.errors import UserError
 from keepers.store.database import Store
-from keepers.store.migrate import PARTS, engine_of, is_current, upgrade
+from keepers.store.migrate import PARTS, engine_of, head, is_current, upgrade
+from keepers.store.revisions import config
 from keepers.store.schema.core import inbox_metadata, metadata
 
 
@@ -74,6 +76,11 @@ def test_sqlite_tables_are_declared_word_for_word_alike(sqlite_store: Store, tmp
         migrated = {name: _spaced(sql) for name, sql in other.execute(query)}
     assert written == migrated
     fresh.dispose()
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_the_newest_file_is_the_revision_that_no_other_follows(part) -> None:
+    assert head(part) == ScriptDirectory.from_config(config(part)).get_current_head()
 
 
 def test_upgrading_twice_changes_nothing(store: Store) -> None:

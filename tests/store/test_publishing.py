@@ -10,7 +10,7 @@ import pytest
 
 from keepers.model.errors import ConflictError
 from keepers.orchestration import run_control
-from keepers.playbook.active_playbook import ActivePlaybook, in_force
+from keepers.playbook.active_playbook import ActivePlaybook, load_active_playbook
 from keepers.store import definitions
 from keepers.store.database import Store
 from keepers.store.journeys import journey_states, runs
@@ -26,7 +26,7 @@ def apply(store: Store, *steps: dict[str, object]) -> ActivePlaybook:
     with store.begin() as connection:
         body = msgspec.json.encode({**ENTRY, "steps": steps}).decode()
         definitions.apply(connection, "journey", "welcome", body, NOW)
-        return in_force(connection, UTC)
+        return load_active_playbook(connection, UTC)
 
 
 def enter(store: Store, number: int = 1) -> None:
@@ -58,20 +58,20 @@ def test_a_resume_that_stopped_half_way_counts_the_pause_once(store: Store, monk
     enter(store, 3)
     run_control.pause(store, live, "welcome", NOW + DAY)
     monkeypatch.setattr(run_control, "CHUNK", 1)
-    keep = run_control._keep
-    kept: list[int] = []
+    save = runs.save
+    saved: list[int] = []
 
-    def stops(connection, changed, now) -> None:
-        if len(kept) == 2:
+    def stops(connection, changed) -> None:
+        if len(saved) == 2:
             raise RuntimeError("killed")
-        kept.append(len(changed))
-        keep(connection, changed, now)
+        saved.append(len(changed))
+        save(connection, changed)
 
-    monkeypatch.setattr(run_control, "_keep", stops)
-    with pytest.raises(RuntimeError):
-        run_control.resume(store, live, "welcome", NOW + 2 * DAY)
+    with monkeypatch.context() as killed:
+        killed.setattr(runs, "save", stops)
+        with pytest.raises(RuntimeError):
+            run_control.resume(store, live, "welcome", NOW + 2 * DAY)
     assert paused(store) == [86400.0, 86400.0, 0.0]
-    monkeypatch.setattr(run_control, "_keep", keep)
     assert run_control.resume(store, live, "welcome", NOW + 2 * DAY) == 1
     assert paused(store) == [86400.0] * 3
     run_control.pause(store, live, "welcome", NOW + 3 * DAY)
@@ -91,7 +91,7 @@ def test_a_resume_reads_again_what_somebody_else_changed(store: Store, monkeypat
             raise ConflictError("changed", code="stale")
         save(connection, changed)
 
-    monkeypatch.setattr(run_control.runs, "save", refused_once)
+    monkeypatch.setattr(runs, "save", refused_once)
     assert run_control.resume(store, live, "welcome", NOW + DAY) == 2
     assert tries == [2, 2]
     assert paused(store) == [86400.0] * 2

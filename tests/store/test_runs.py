@@ -12,7 +12,7 @@ from keepers.store.database import Store
 from keepers.store.events import log
 from keepers.store.events.log import SystemEvent
 from keepers.store.journeys import journey_states, run_history, runs
-from keepers.store.journeys.run_history import TrailRow
+from keepers.store.journeys.run_history import RunHistoryRow
 from keepers.store.journeys.runs import RunRow
 from keepers.store.messages import messages
 from keepers.store.messages.messages import MessageRow
@@ -55,7 +55,7 @@ def test_a_run_comes_back_as_it_was_saved(store: Store) -> None:
 def test_a_save_over_somebody_else_s_change_is_refused(store: Store) -> None:
     with store.begin() as connection:
         (made, other) = runs.enter(connection, [run(1), run(2)])
-        runs.note_answers(connection, [(made.id, "call", {"status": 200, "body": {}})], NOW + timedelta(1))
+        runs.record_answers(connection, [(made.id, "call", {"status": 200, "body": {}})], NOW + timedelta(1))
     with pytest.raises(ConflictError, match="1 of 2"), store.begin() as connection:
         runs.save(connection, [other, msgspec.structs.replace(made, step="rest")])
     with store.begin() as connection:
@@ -72,7 +72,7 @@ def test_runs_are_due_in_order_unless_paused(store: Store) -> None:
             connection,
             [
                 run(1, wake_at=NOW), run(2, wake_at=NOW - timedelta(1)), run(3, wake_at=NOW + timedelta(1)),
-                run(4, wake_at=None), run(5, is_paused=True), run(6, "other"), run(7, status="ended"),
+                run(4, wake_at=None), run(6, "other"), run(7, status="ended"),
             ],
         )  # fmt: skip
         journey_states.put(connection, "other", True, NOW, "a look first")
@@ -80,8 +80,7 @@ def test_runs_are_due_in_order_unless_paused(store: Store) -> None:
         assert [r.profile_id for r in runs.due(connection, NOW, 1)] == [2]
         assert [r.profile_id for r in runs.due(connection, NOW, 9, after=[made[1].id])] == [1]
         journey_states.put(connection, "other", False, NOW)
-        runs.pause(connection, [made[4].id], False)
-        assert [r.profile_id for r in runs.due(connection, NOW, 10)] == [2, 1, 5, 6]
+        assert [r.profile_id for r in runs.due(connection, NOW, 10)] == [2, 1, 6]
         runs.wake(connection, [made[2].id, made[3].id], NOW - timedelta(2))
         assert [r.profile_id for r in runs.due(connection, NOW, 2)] == [3, 4]
 
@@ -134,25 +133,27 @@ def test_counts_tell_who_waits_where_and_why_runs_ended(store: Store) -> None:
         made = runs.enter(
             connection,
             [
-                run(1), run(2, step="rest"), run(3, status="ended", reason="goal"), run(4, is_test=True),
+                run(1), run(2, step="rest"), run(3, status="ended", reason="goal"), run(4, "other"),
                 run(5, status="ended", reason="goal", version=2),
             ],
         )  # fmt: skip
-        run_history.append(connection, [TrailRow(r.id, NOW, "hello", 1, "sent", "", {"message": "m"}) for r in made])
-        run_history.append(connection, [TrailRow(made[0].id, NOW, "hello", 2, "sent")])
+        run_history.append(
+            connection, [RunHistoryRow(r.id, NOW, "hello", 1, "sent", "", {"message": "m"}) for r in made]
+        )
+        run_history.append(connection, [RunHistoryRow(made[0].id, NOW, "hello", 2, "sent")])
         counted = runs.counts(connection, "welcome")
         assert (counted.entered, counted.active) == (4, 2)
         assert (counted.waiting, counted.ended) == ({"hello": 1, "rest": 1}, {"goal": 2})
         assert runs.counts(connection, "welcome", 2).ended == {"goal": 1}
         assert [tuple(c) for c in run_history.counts(connection, "welcome")] == [("hello", "sent", "", 5, 4)]
         assert run_history.of_runs(connection, [made[0].id])[made[0].id][0].data == {"message": "m"}
-        assert [r.profile_id for r in runs.of_journey(connection, "welcome", version=1, after=made[0].id)] == [2, 4]
+        assert [r.profile_id for r in runs.of_journey(connection, "welcome", version=1, after=made[0].id)] == [2]
 
 
 def test_what_keepers_says_is_a_row_of_the_log(store: Store) -> None:
     with store.begin() as connection:
-        log.say(connection, [], NOW)
-        log.say(
+        log.append_events(connection, [], NOW)
+        log.append_events(
             connection,
             [
                 SystemEvent(7, "Email Sent", NOW - timedelta(hours=1), {"message": "m"}, hops=2),

@@ -26,8 +26,8 @@ from keepers.store.messages import (
     workers,
 )
 from keepers.store.messages.broadcast_sends import BroadcastSend
-from keepers.store.messages.coupons import Want
-from keepers.store.messages.engagement_requests import HitRow
+from keepers.store.messages.coupons import CodeRequest
+from keepers.store.messages.engagement_requests import EngagementRow
 from keepers.store.messages.in_app import InAppRow
 from keepers.store.messages.messages import MessageRow
 from keepers.store.messages.workers import working
@@ -44,16 +44,16 @@ def test_a_run_gets_one_code_however_often_it_asks(store: Store) -> None:
         assert coupons.put(connection, "ten", ["B", "C"], NOW) == 1
         coupons.put(connection, "old", ["X"], NOW, expires_at=NOW)
         wants = [
-            Want("ten", "m1", 1, run_id=7),
-            Want("ten", "m2", 1, run_id=7),
-            Want("ten", "m3", 2),
-            Want("old", "m4", 3),
+            CodeRequest("ten", "m1", 1, run_id=7),
+            CodeRequest("ten", "m2", 1, run_id=7),
+            CodeRequest("ten", "m3", 2),
+            CodeRequest("old", "m4", 3),
         ]
-        taken = coupons.take(connection, wants, NOW)
+        taken = coupons.assign(connection, wants, NOW)
         assert taken["m1"] == taken["m2"] != taken["m3"]
         assert "m4" not in taken
-        assert coupons.take(connection, wants, NOW + timedelta(1)) == taken
-        assert coupons.take(connection, [Want("ten", "m9", 1, run_id=7)], NOW) == {"m9": taken["m1"]}
+        assert coupons.assign(connection, wants, NOW + timedelta(1)) == taken
+        assert coupons.assign(connection, [CodeRequest("ten", "m9", 1, run_id=7)], NOW) == {"m9": taken["m1"]}
         assert coupons.stock(connection, NOW) == {"ten": ("ten", 1, 2), "old": ("old", 0, 0)}
 
 
@@ -61,19 +61,19 @@ def test_a_customer_who_had_a_code_not_long_ago_gets_none(store: Store) -> None:
     span = timedelta(days=90)
     with store.begin() as connection:
         coupons.put(connection, "ten", ["A", "B", "C"], NOW)
-        wants = [Want("ten", f"m{run}", 1, run, span) for run in (1, 2)]
-        assert list(coupons.take(connection, wants, NOW)) == ["m1"]
-        assert coupons.take(connection, [wants[1]], NOW + timedelta(days=89)) == {}
-        assert list(coupons.take(connection, [wants[1]], NOW + timedelta(days=90))) == ["m2"]
+        wants = [CodeRequest("ten", f"m{run}", 1, run, span) for run in (1, 2)]
+        assert list(coupons.assign(connection, wants, NOW)) == ["m1"]
+        assert coupons.assign(connection, [wants[1]], NOW + timedelta(days=89)) == {}
+        assert list(coupons.assign(connection, [wants[1]], NOW + timedelta(days=90))) == ["m2"]
 
 
 def test_whoever_asks_for_a_code_beforehand_hears_what_sending_would_say(store: Store) -> None:
     with store.begin() as connection:
         coupons.put(connection, "ten", ["A", "B"], NOW)
-        had = Want("ten", "m0", 1, run_id=1, once_per=timedelta(days=90))
-        coupons.take(connection, [had], NOW)
-        again = Want("ten", "m1", 1, run_id=2, once_per=timedelta(days=90))
-        others = [Want("ten", f"m{n}", n, run_id=n) for n in (3, 4)]
+        had = CodeRequest("ten", "m0", 1, run_id=1, once_per=timedelta(days=90))
+        coupons.assign(connection, [had], NOW)
+        again = CodeRequest("ten", "m1", 1, run_id=2, once_per=timedelta(days=90))
+        others = [CodeRequest("ten", f"m{n}", n, run_id=n) for n in (3, 4)]
         assert coupons.available(connection, [had, again, *others], NOW) == {"m0", "m3"}
         assert coupons.stock(connection, NOW) == {"ten": ("ten", 1, 1)}
 
@@ -88,8 +88,8 @@ def test_workers_that_take_codes_at_once_take_different_ones(store: Store) -> No
         barrier.wait()
         for n in range(5):
             with store.begin() as connection:
-                wants = [Want("ten", f"{worker} {n} {k}", k, run_id=worker * 100 + n * 5 + k) for k in range(5)]
-                taken.extend(coupons.take(connection, wants, NOW).values())
+                wants = [CodeRequest("ten", f"{worker} {n} {k}", k, run_id=worker * 100 + n * 5 + k) for k in range(5)]
+                taken.extend(coupons.assign(connection, wants, NOW).values())
 
     threads = [Thread(target=take, args=(worker,)) for worker in range(4)]
     for thread in threads:
@@ -148,16 +148,16 @@ def test_switches_hold_until_they_are_set_again(store: Store) -> None:
     with store.begin() as connection:
         assert sending_switches.is_sending(sending_switches.everything(connection))
         sending_switches.put(connection, sending_switches.SENDING, False, "a mistake in the price", NOW)
-        sending_switches.set_brake(connection, stream, True, "complaints", NOW)
+        sending_switches.set_breaker(connection, stream, True, "complaints", NOW)
         known = sending_switches.everything(connection)
         assert not sending_switches.is_sending(known)
-        assert sending_switches.braked(known) == {"email.marketing"}
+        assert sending_switches.open_breakers(known) == {"email.marketing"}
         sending_switches.put(connection, sending_switches.SENDING, True, "", NOW)
-        sending_switches.set_brake(connection, stream, False, "looked at", NOW)
+        sending_switches.set_breaker(connection, stream, False, "looked at", NOW)
         known = sending_switches.everything(connection)
         assert sending_switches.is_sending(known)
-        assert sending_switches.braked(known) == frozenset()
-        assert sending_switches.brake(known, stream).at == NOW
+        assert sending_switches.open_breakers(known) == frozenset()
+        assert sending_switches.breaker(known, stream).at == NOW
 
 
 def test_a_worker_whose_lock_is_gone_is_dead(store: Store) -> None:
@@ -200,7 +200,10 @@ def test_hits_are_kept_raw_and_judged_again(store: Store) -> None:
     with store.begin() as connection:
         engagement_requests.append(
             connection,
-            [HitRow(1, NOW, "https://a", "UA", "h", "GET"), HitRow(1, NOW - timedelta(1), "", "", "", "GET")],
+            [
+                EngagementRow(1, NOW, "https://a", "UA", "h", "GET"),
+                EngagementRow(1, NOW - timedelta(1), "", "", "", "GET"),
+            ],
         )
         click, opened = engagement_requests.read(connection, 0, 10)
         assert engagement_requests.last_id(connection) == opened.id

@@ -126,12 +126,12 @@ class Telling:
         return cursor.execute("SELECT ask, profile_id, value FROM states WHERE value > 0").fetchall()
 
     def _as_of(self, at: datetime) -> list[tuple[int, int, int]]:
-        standing = self._workspace.standing()
-        cursor = self._workspace.answerer.as_of(standing, list(standing.asks), at)
+        standing = self._workspace.active_queries()
+        cursor = self._workspace.evaluator.as_of(standing, list(standing.asks), at)
         return cursor.execute("SELECT ask, profile_id, value FROM asof_states WHERE value > 0").fetchall()
 
     def _expect(self, wanted: dict[str, Any], found: list[tuple[int, int, int]], at: datetime) -> None:
-        standing = self._workspace.standing()
+        standing = self._workspace.active_queries()
         for definition, who in wanted.items():
             number, stages = _number(standing, definition)
             by_stage = who if isinstance(who, dict) else {"in": who}
@@ -159,7 +159,7 @@ class Telling:
         ]
 
     def _since(self, definition: str) -> dict[str, str]:
-        number, _ = _number(self._workspace.standing(), definition)
+        number, _ = _number(self._workspace.active_queries(), definition)
         cursor = self._workspace.warehouse.cursor()
         rows = cursor.execute("SELECT profile_id, since FROM states WHERE ask = ? AND value > 0", [number]).fetchall()
         return {self._name(who): format_instant(since) for who, since in rows}

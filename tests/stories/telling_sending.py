@@ -45,7 +45,7 @@ from keepers.store.profiles.suppressions import Suppression
 from keepers.store.schema.core import log
 from keepers.store.schema.journeys import entry_refusals
 from keepers.store.schema.messages import messages as message_table
-from keepers.warehouse.profile_lookup import people
+from keepers.warehouse.profile_lookup import load_profiles
 from stories.answering import Answers
 
 KEYS = frozenset(
@@ -99,12 +99,12 @@ class Sending:
             since = parse_instant(step["agreed_at"]) if "agreed_at" in step else at
             self._consent(who, topics, "subscribed", since, imported_at=at)
         if "pause" in step:
-            run_control.pause(self._store, self._workspace.in_force(), step["pause"], at)
+            run_control.pause(self._store, self._workspace.active_playbook(), step["pause"], at)
         if "resume" in step:
-            run_control.resume(self._store, self._workspace.in_force(), step["resume"], at)
+            run_control.resume(self._store, self._workspace.active_playbook(), step["resume"], at)
         for journey, who in step.get("enrol", {}).items():
             ids = [self._number(one) for one in who]
-            run_control.enrol(self._store, self._workspace.in_force(), journey, ids, at, step.get("data"))
+            run_control.enrol(self._store, self._workspace.active_playbook(), journey, ids, at, step.get("data"))
         for journey, who in step.get("leave", {}).items():
             with self._store.read() as connection:
                 held = runs.of_profiles(connection, [self._number(one) for one in who])
@@ -168,7 +168,7 @@ class Sending:
             told = self._said(who, "Experiment Viewed")
             assert [properties["variation_id"] for properties in told] == arms, f"arms of {who}"
         for who, traits in step.get("traits", {}).items():
-            person = people(self._workspace.warehouse, [self._number(who)])[self._number(who)]
+            person = load_profiles(self._workspace.warehouse, [self._number(who)])[self._number(who)]
             assert {name: person.traits.get(name) for name in traits} == traits, f"traits of {who}"
         if "called" in step:
             assert self._answers is not None
@@ -183,7 +183,7 @@ class Sending:
             consents.record(connection, said, imported_at or at, is_import=imported_at is not None)
 
     def _broadcast(self, verb: str, name: str, at: datetime) -> None:
-        store, live = self._store, self._workspace.in_force()
+        store, live = self._store, self._workspace.active_playbook()
         match verb:
             case "start":
                 control.start(store, live, name, at)
@@ -242,8 +242,10 @@ class Sending:
 
     def _refused(self, journey: str) -> dict[str, str]:
         with self._store.read() as connection:
-            people = connection.execute(select(entry_refusals.c.profile_id).distinct()).scalars().all()
-            listed = [r for who in people for r in entry_rejections.of_profile(connection, who) if r.journey == journey]
+            load_profiles = connection.execute(select(entry_refusals.c.profile_id).distinct()).scalars().all()
+            listed = [
+                r for who in load_profiles for r in entry_rejections.of_profile(connection, who) if r.journey == journey
+            ]
         return {self._name(r.profile_id): r.reason for r in listed}
 
     def _decided(self) -> list[str]:

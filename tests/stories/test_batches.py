@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,18 +25,8 @@ def test_a_story_ends_alike_in_batches_of_any_size(
 ) -> None:
     chance = random.Random(name)
     monkeypatch.setattr(identify, "BATCH_EVENTS", chance.randint(1, 4))
-    monkeypatch.setattr(identify, "_READ_ROWS", chance.randint(1, 4))
+    monkeypatch.setattr(identify, "READ_ROWS", chance.randint(1, 4))
     monkeypatch.setattr(advance, "TURN", chance.randint(1, 5))
     monkeypatch.setattr(advance, "CHUNK", chance.randint(1, 3))
-    _read_by(monkeypatch, chance.randint(1, 5))
+    monkeypatch.setattr(advance, "BATCH", chance.randint(1, 5))
     tell(STORIES[name], tmp_path / "shop", migrated_folder)
-
-
-def _read_by(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
-    """Advancers read the log by so many rows."""
-    begin = advance.Advancer.__init__
-
-    def small(self: advance.Advancer, *given: Any, **named: Any) -> None:
-        begin(self, *given, **(named | {"batch": batch}))
-
-    monkeypatch.setattr(advance.Advancer, "__init__", small)

@@ -50,7 +50,7 @@ def stages(folder: Path, now: datetime | None = None, lifecycle: str = "value") 
 def frozen_gaps(folder: Path) -> tuple[float, float]:
     """The shop's typical and longest gap as they were frozen, in days."""
     with workspaces.opened(folder) as workspace:
-        live = workspace.in_force()
+        live = workspace.active_playbook()
         fit = live.figures.get("rhythm", Fit())
     day = timedelta(days=1)
     return fit.typical_gap / day, fit.longest_gap / day

@@ -159,7 +159,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, migrated_folder: Path) -> Ite
 def _figures(folder: Path) -> tuple[Any, ...]:
     with workspaces.opened(folder) as workspace:
         outcome = workspaces.outcome(workspace)
-        return sorted(workspace.in_force().versions.items()), outcome.states, outcome.changes, outcome.tracks
+        return sorted(workspace.active_playbook().versions.items()), outcome.states, outcome.changes, outcome.tracks
 
 
 def refused(ran: Ran, hint: str = "") -> str:
@@ -304,7 +304,7 @@ def test_a_playbook_with_a_mistake_changes_nothing(tmp_path: Path, migrated_fold
         tmp_path / "shop", migrated_folder, playbook={"segments": [{"id": "old", "who": "anyone"}]}
     )
     with workspaces.opened(folder) as workspace:
-        before = workspace.in_force().versions
+        before = workspace.active_playbook().versions
     (folder / "playbook" / "own.yaml").write_text(PLAYBOOKS[name])
     for command in ("apply", "plan"):
         assert "own.yaml" in refused(keepers("-w", folder, command))
@@ -313,7 +313,7 @@ def test_a_playbook_with_a_mistake_changes_nothing(tmp_path: Path, migrated_fold
     assert all(finding["file"].endswith("own.yaml") for finding in checked.json["findings"])
     refused(keepers("-w", folder, "check"))
     with workspaces.opened(folder) as workspace:
-        assert workspace.in_force().versions == before
+        assert workspace.active_playbook().versions == before
 
 
 @pytest.mark.parametrize("settings", SETTINGS)

@@ -169,12 +169,12 @@ def test_pausing_leaving_and_entering_by_hand(shop: Shop) -> None:
 
 def test_nothing_goes_out_while_sending_is_stopped(shop: Shop) -> None:
     shop.ask("stop-sending", "--reason", "wrong price")
-    assert shop.ask("brakes")["is_sending"] is False
-    assert "wrong price" in shop.shown("brakes")
+    assert shop.ask("breakers")["is_sending"] is False
+    assert "wrong price" in shop.shown("breakers")
     assert shop.ask("deliver", "--once")["sent"] == 0
     shop.ask("start-sending")
     assert shop.ask("deliver", "--once")["sent"] == 1
-    assert "No brake" in shop.refused("brakes", "release", "email.marketing")
+    assert "No circuit breaker" in shop.refused("breakers", "release", "email.marketing")
 
 
 def test_preview_test_send_and_dead_letters(shop: Shop) -> None:

@@ -11,7 +11,7 @@ import pytest
 from keepers.model.consent import Consent, address_hash
 from keepers.model.message import Content
 from keepers.store.messages import coupons, message_copies, message_history, messages
-from keepers.store.messages.coupons import Want
+from keepers.store.messages.coupons import CodeRequest
 from keepers.store.messages.messages import MessageRow
 from keepers.store.profiles import consents, suppressions
 from workspaces import keepers, make, opened, send
@@ -84,7 +84,7 @@ def test_old_copies_go_by_themselves_and_a_pool_that_runs_low_is_said_once(
             message_copies.put(connection, copies[:1], NOW, timedelta(days=1))
             message_copies.put(connection, copies[1:], NOW, timedelta(days=9))
         for days in range(3):
-            workspace.sending.take_news(NOW + timedelta(days=days))
+            workspace.sending.collect_feedback(NOW + timedelta(days=days))
         with workspace.store.read() as connection:
             assert [message_copies.get(connection, n, NOW) is None for n in (1, 2)] == [True, False]
     assert [r.message for r in caplog.records if "runs low" in r.message] == [
@@ -128,7 +128,7 @@ def test_erasing_leaves_nothing_but_hashes(shop: Path) -> None:
             copies = [(number, Content(subject="Hello")) for number in made.values()]
             message_copies.put(connection, copies, NOW, timedelta(days=9))
             coupons.put(connection, "gift", ["A", "B"], NOW)
-            coupons.take(connection, [Want("gift", f"m{ids[0]}", ids[0])], NOW)
+            coupons.assign(connection, [CodeRequest("gift", f"m{ids[0]}", ids[0])], NOW)
     assert keepers("-w", shop, "erase", "ida").code == 2
     gone = keepers("-w", shop, "erase", "ida", "--yes", "--json").json
     assert (gone["messages"], gone["message_copies"], gone["consents"], gone["coupons"]) == (4, 1, 1, 1)

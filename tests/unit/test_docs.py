@@ -16,10 +16,9 @@ from typing import Any
 
 import msgspec
 import pytest
-import typer
 
 from keepers.app.workspace.settings import TEST_CLOCK, Settings, sections
-from keepers.cli.main import with_all_commands
+from keepers.channels.base import field_docs
 from keepers.conditions.operators import OPERATORS
 from keepers.conditions.parsing.conditions import LEAVES, parse_condition
 from keepers.playbook.check import check
@@ -64,7 +63,7 @@ def test_the_generated_pages_are_what_the_code_says_now() -> None:
 
 def test_every_command_and_option_is_in_the_reference() -> None:
     said = page("commands.md")
-    for path, command in generate.all_commands(typer.main.get_command(with_all_commands())):
+    for path, command in generate.all_commands(generate.keepers_command()):
         section = said.partition(f"## keepers {path}\n")[2].partition("\n## ")[0]
         assert section, path
         for one in command.params:
@@ -73,7 +72,7 @@ def test_every_command_and_option_is_in_the_reference() -> None:
 
 
 def test_every_option_and_command_says_what_it_does() -> None:
-    for path, command in generate.all_commands(typer.main.get_command(with_all_commands())):
+    for path, command in generate.all_commands(generate.keepers_command()):
         assert command.help, path
         for one in command.params:
             assert one.help, (path, one.name)
@@ -83,7 +82,7 @@ def test_every_setting_is_in_the_reference_with_its_meaning() -> None:
     said = page("settings.md")
     for section, struct in sections().items():
         assert f"## [{section}]" in said
-        docs = generate.field_docs(struct)
+        docs = field_docs(struct)
         for one in msgspec.structs.fields(struct):
             assert f"| `{one.name}` |" in said
             assert docs.get(one.name), f"{section}.{one.name} has no text under it in settings.py"

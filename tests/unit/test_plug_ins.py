@@ -61,7 +61,7 @@ from typing import Any, ClassVar
 
 from keepers.contact.eligibility import Skip
 from keepers.i18n.catalogues import TextId, text_id
-from keepers.journeys.requests import Check, Go, Look, NEXT, Send, Wait
+from keepers.journeys.requests import NEXT, CheckEligibility, Go, ReadTrait, Send, Wait
 from keepers.journeys.steps.step import Passing, Seen, Step, StepReference
 from keepers.model.fields import Id, Target
 
@@ -77,11 +77,11 @@ class Survey(Step, frozen=True, kw_only=True):
     next: Target = ""
 
     def run(self, seen: Seen) -> Passing:
-        if (yield Look(self.opinion)) is not None:
+        if (yield ReadTrait(self.opinion)) is not None:
             return NEXT
         if "asked" in seen.state:
             return Wait(None, seen.state)
-        decision = yield Check((self.survey,))
+        decision = yield CheckEligibility((self.survey,))
         if isinstance(decision, Skip):
             return NEXT
         yield Send(self.survey, decision)
@@ -289,7 +289,7 @@ from msgspec import Struct
 from keepers.conditions.comparisons import ComparedValue
 from keepers.conditions.compile.did import live
 from keepers.conditions.compile.event_rows import RowColumns, RowSource
-from keepers.conditions.compile.tables import Asked
+from keepers.conditions.compile.tables import SubjectRows
 from keepers.model.fields import mapping
 from keepers.scores.score import Score
 
@@ -338,7 +338,7 @@ class HabitScore(Score):
         return [settings, figures]
 
     def history(self, settings, schema, derived, mode):
-        rows = RowSource(schema, derived, Asked(schema, mode)).rows(settings.event, RowColumns())
+        rows = RowSource(schema, derived, SubjectRows(schema, mode)).rows(settings.event, RowColumns())
         return None if rows is None else (rows.table.aggregate(n=rows.table.count()),)
 
     def fit(self, rows, now):
@@ -372,7 +372,7 @@ def test_a_score_is_one_file(tmp_path: Path, migrated_folder: Path) -> None:
             workspaces.send(workspace.store, MONDAY, calls)
             with workspace.sequencing("a test") as ticker:
                 until_idle(ticker, MONDAY)
-            live = workspace.in_force()
+            live = workspace.active_playbook()
             assert live.figures["habit"].weight == 3
             assert live.fitted_at["habit"] == MONDAY
             rows = (
@@ -384,6 +384,6 @@ def test_a_score_is_one_file(tmp_path: Path, migrated_folder: Path) -> None:
                 .fetchall()
             )
             assert rows == [(bucket_key("user_id", "anna"),)]
-            standing = workspace.standing()
+            standing = workspace.active_queries()
             assert standing.reads[standing.asks["segment:regulars"].number].events == {"Came"}
     assert "habit" not in score_registry.SCORES

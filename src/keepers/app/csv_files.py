@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 
 from msgspec import Meta, Struct
 
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 
 T = TypeVar("T")
 CHUNK = 2_000
@@ -25,7 +25,7 @@ class RefusedRow(Struct, frozen=True):
 class CsvImported(Struct, frozen=True):
     """What came of a file's rows."""
 
-    taken: Annotated[int, Meta(ge=0, description="Rows that were taken.")]
+    taken: Annotated[int, Meta(ge=0, description="Rows that were imported.")]
     rejected: Annotated[int, Meta(ge=0, description="Rows that cannot be used.")]
     problems: Annotated[list[RefusedRow], Meta(description=f"The first {MOST_PROBLEMS} of them.")]
 
@@ -77,12 +77,24 @@ def rows_of(file: Path, needed: Sequence[str]) -> Iterator[Iterator[tuple[int, d
             reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
             missing = [name for name in needed if name not in reader.fieldnames]
             if missing:
-                raise UserError(f"{file} has no column “{missing[0]}”; needed are {', '.join(needed)}.", code="file")
+                raise UserError(
+                    problem(
+                        "{path} has no column “{missing}”; needed are {needed}.",
+                        path=file,
+                        missing=missing[0],
+                        needed=", ".join(needed),
+                    ),
+                    code="file",
+                )
             yield ((reader.line_num, {k: v or "" for k, v in row.items() if k}) for row in reader)
     except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror or error}.", code="file") from None
+        raise UserError(
+            problem("{path} cannot be read: {error}.", path=file, error=error.strerror or error), code="file"
+        ) from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{file} is no CSV file in UTF-8: {error}.", code="file") from None
+        raise UserError(
+            problem("{path} is no CSV file in UTF-8: {error}.", path=file, error=error), code="file"
+        ) from None
 
 
 def first_column(file: Path) -> list[str]:
@@ -91,9 +103,11 @@ def first_column(file: Path) -> list[str]:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             found = [row[0] for row in csv.reader(stream) if row]
     except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror or error}.", code="file") from None
+        raise UserError(
+            problem("{path} cannot be read: {error}.", path=file, error=error.strerror or error), code="file"
+        ) from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{file} is no text in UTF-8: {error}.", code="file") from None
+        raise UserError(problem("{path} is no text in UTF-8: {error}.", path=file, error=error), code="file") from None
     return found[1:] if found and found[0].strip().lower() in ("code", "coupon") else found
 
 
@@ -104,4 +118,6 @@ def new_file(path: str) -> Iterator[Callable[[Sequence[str]], object]]:
         with Path(path).open("w", encoding="utf-8", newline="") as stream:
             yield csv.writer(stream).writerow
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}.", code="file") from None
+        raise UserError(
+            problem("{path} cannot be written: {error}.", path=path, error=error.strerror or error), code="file"
+        ) from None

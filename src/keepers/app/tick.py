@@ -19,13 +19,14 @@ from keepers.ingest.identify import identify
 from keepers.ingest.load import BATCH
 from keepers.model.event import LIMITS, Limits
 from keepers.orchestration.advance import Advanced, Advancer
-from keepers.playbook.active_playbook import ActivePlaybook, freeze_figures, in_force
+from keepers.playbook.active_playbook import ActivePlaybook, freeze_figures, load_active_playbook
 from keepers.scores.registry import SCORES
 from keepers.store import definitions
 from keepers.store.database import Store
 from keepers.store.events import log
 from keepers.warehouse import engagement_times
-from keepers.warehouse.load import KINDS, WATERMARK, load
+from keepers.warehouse.fixed_tables import LOADED
+from keepers.warehouse.load import KINDS, load
 
 
 class Ticked(Struct, frozen=True):
@@ -59,49 +60,49 @@ class Ticker:
     def __init__(
         self,
         store: Store,
-        answerer: Evaluator,
+        evaluator: Evaluator,
         zone: ZoneInfo,
         advancer: Advancer,
         broadcaster: Broadcaster,
-        take_news: Callable[[datetime], int],
+        collect_feedback: Callable[[datetime], int],
         limits: Limits = LIMITS,
     ) -> None:
         self._store = store
-        self._answerer = answerer
+        self._evaluator = evaluator
         self._zone = zone
         self._advancer = advancer
-        self._take_news = take_news
+        self._collect_feedback = collect_feedback
         self._limits = limits
         self._broadcaster = broadcaster
         self._seen_version = -1
-        self._standing: ActiveQueries | None = None
+        self._queries: ActiveQueries | None = None
         self._unanswered: frozenset[int] = frozenset()
-        self._in_force: ActivePlaybook | None = None
+        self._active_playbook: ActivePlaybook | None = None
 
     def tick(self, now: datetime, progress: Progress | None = None) -> Ticked:
         """Everything there is, up to `now`. Raises ConflictError when that is before the last tick."""
-        refuse_past(self._answerer.warehouse, now)
-        news = self._take_news(now)
+        refuse_past(self._evaluator.warehouse, now)
+        news = self._collect_feedback(now)
         identified = identify(self._store, now, self._limits)
         loaded = self.load()
-        answered = self._answerer.warehouse.watermark(WATERMARK)
-        engagement_times.refresh(self._answerer.warehouse)
-        standing = self._current(now, arrived=bool(loaded))
-        done = evaluate(self._answerer, standing, self._unanswered, now, progress)
+        answered = self._evaluator.warehouse.watermark(LOADED)
+        engagement_times.refresh(self._evaluator.warehouse)
+        queries = self._current(now, arrived=bool(loaded))
+        done = evaluate(self._evaluator, queries, self._unanswered, now, progress)
         self._unanswered = frozenset()
-        advanced = self._advance(standing, now, answered)
-        broadcast = self._broadcast(standing, now)
+        advanced = self._advance(queries, now, answered)
+        broadcast = self._broadcast(queries, now)
         return Ticked(
             now, identified.events, loaded, done.waves, done.subjects, done.changes, news,
             advanced.entered, advanced.moved, advanced.ended, advanced.queued + broadcast,
         )  # fmt: skip
 
-    def _advance(self, standing: ActiveQueries, now: datetime, answered: int) -> Advanced:
+    def _advance(self, queries: ActiveQueries, now: datetime, answered: int) -> Advanced:
         """Runs move by what was answered, up to the seq `answered`, and by the changes that came of it."""
-        assert self._in_force is not None
-        if self._advancer.relay(self._in_force, now):
+        assert self._active_playbook is not None
+        if self._advancer.relay(self._active_playbook, now):
             answered = self._pass_unloaded(answered)
-        return self._advancer.advance(self._in_force, standing, now, answered)
+        return self._advancer.advance(self._active_playbook, queries, now, answered)
 
     def _pass_unloaded(self, position: int) -> int:
         """The last seq past a position before the next row that the warehouse has to load and evaluate.
@@ -113,60 +114,60 @@ class Ticker:
                 rows = log.read(connection, position, BATCH)
             passed = list(takewhile(lambda row: row.kind not in KINDS, rows))
             if passed:
-                load(self._answerer.warehouse, passed)
+                load(self._evaluator.warehouse, passed)
                 position = passed[-1].seq
             if not passed or len(passed) < BATCH:
                 return position
 
-    def _broadcast(self, standing: ActiveQueries, now: datetime) -> int:
-        assert self._in_force is not None
-        return self._broadcaster.advance(self._in_force, standing, now)
+    def _broadcast(self, queries: ActiveQueries, now: datetime) -> int:
+        assert self._active_playbook is not None
+        return self._broadcaster.advance(self._active_playbook, queries, now)
 
     @property
-    def standing(self) -> ActiveQueries:
+    def queries(self) -> ActiveQueries:
         """The definitions of the last tick."""
-        assert self._standing is not None, "no tick yet"
-        return self._standing
+        assert self._queries is not None, "no tick yet"
+        return self._queries
 
     def load(self) -> int:
         """The log's rows past the warehouse's watermark."""
         total = 0
         while True:
-            position = self._answerer.warehouse.watermark(WATERMARK)
+            position = self._evaluator.warehouse.watermark(LOADED)
             with self._store.read() as connection:
                 rows = log.read(connection, position, BATCH)
             if not rows:
                 return total
-            total += load(self._answerer.warehouse, rows)
+            total += load(self._evaluator.warehouse, rows)
 
     def _current(self, now: datetime, arrived: bool) -> ActiveQueries:
         """The definitions in force, read again when something was applied since."""
         with self._store.read() as connection:
             version = definitions.newest_version(connection)
-        if self._standing is None or version != self._seen_version:
+        if self._queries is None or version != self._seen_version:
             with self._store.read() as connection:
-                self._in_force = in_force(connection, self._zone)
+                self._active_playbook = load_active_playbook(connection, self._zone)
             self._sync(now)
             self._seen_version = version
         if self._fit_first_time(now, arrived):
             return self._current(now, arrived=False)
-        assert self._standing is not None
-        return self._standing
+        assert self._queries is not None
+        return self._queries
 
     def _sync(self, now: datetime) -> None:
-        assert self._in_force is not None
-        self._standing, self._unanswered = query_numbers.sync(
-            self._answerer.warehouse, self._in_force.definitions(), now
+        assert self._active_playbook is not None
+        self._queries, self._unanswered = query_numbers.sync(
+            self._evaluator.warehouse, self._active_playbook.definitions(), now
         )
 
     def _fit_first_time(self, now: datetime, arrived: bool) -> bool:
         """Freezes scores' figures as soon as they rest on enough; later ones go through a plan."""
-        live = self._in_force
+        live = self._active_playbook
         assert live is not None
         waiting = [score for name, score in SCORES.items() if name not in live.fitted_at]
         if not waiting or not (arrived or self._unanswered or self._has_waiting()):
             return False
-        fitted = {score.id: fit_score(score, self._answerer, live.definitions(), now) for score in waiting}
+        fitted = {score.id: fit_score(score, self._evaluator, live.definitions(), now) for score in waiting}
         fitted = {name: figures for name, figures in fitted.items() if SCORES[name].is_enough(figures)}
         if not fitted:
             return False
@@ -175,7 +176,7 @@ class Ticker:
         return True
 
     def _has_waiting(self) -> bool:
-        row = self._answerer.warehouse.cursor().execute("SELECT count(*) FROM dirty").fetchone()
+        row = self._evaluator.warehouse.cursor().execute("SELECT count(*) FROM dirty").fetchone()
         return bool(row and row[0])
 
 

@@ -1,4 +1,4 @@
-"""Broadcasts at work: each tick takes every sending a step further, from its audience to its last message."""
+"""Advances sendings: each tick takes every one a step further, from its audience to its last message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from keepers.broadcasts import winner
 from keepers.broadcasts.audience_filter import NAMES, AudienceFilter, AudienceVerdict, rows_of, shared_of
 from keepers.broadcasts.audiences import Audience
-from keepers.broadcasts.context import BroadcastContext, sheet_of, told_of
+from keepers.broadcasts.context import BroadcastContext, context_of, named_traits_of
 from keepers.contact.addresses import home_country
 from keepers.contact.breakers import stream_of
 from keepers.evaluation.active_queries import ActiveQueries
@@ -21,6 +21,7 @@ from keepers.evaluation.evaluator import Evaluator
 from keepers.journeys.broadcast import Broadcast
 from keepers.model.fields import span
 from keepers.model.moments import format_instant, parse_instant
+from keepers.model.write_scope import require_sequence
 from keepers.playbook.active_playbook import ActivePlaybook
 from keepers.store.bulk import chunks
 from keepers.store.database import Store
@@ -30,40 +31,44 @@ from keepers.store.messages import broadcast_sends, sending_switches
 from keepers.store.messages.broadcast_sends import BroadcastSend
 
 CHUNK = 50_000
-"""customers decided on at once, while others write"""
+"""customers decided on at once, outside of a write transaction"""
 WRITTEN = 2_000
 """messages queued in one transaction"""
 PER_TICK = 100_000
-"""customers taken up in one tick, so that journeys go on beside a large broadcast"""
+"""customers processed in one tick, so that journeys advance beside a large broadcast"""
 EXPOSED = "Experiment Viewed"
-NO_BROADCAST = "the broadcast was taken out of the playbook"
+NO_BROADCAST = "the broadcast was removed from the playbook"
 logger = logging.getLogger("keepers")
 
 
 class Broadcaster:
-    """Takes sendings on, tick by tick. `addresses`: channel → the trait it is in. The caller holds the sequence."""
+    """Advances sendings, tick by tick. `addresses`: channel → the trait it is in. The caller holds the sequencer's
+    lock."""
 
-    def __init__(self, store: Store, answerer: Evaluator, addresses: Mapping[str, str], secret: bytes) -> None:
+    def __init__(self, store: Store, evaluator: Evaluator, addresses: Mapping[str, str], secret: bytes) -> None:
         self._store = store
-        self._answerer = answerer
+        self._evaluator = evaluator
         self._addresses = addresses
         self._secret = secret
         self._filters: dict[int, tuple[int, AudienceFilter]] = {}
 
-    def advance(self, live: ActivePlaybook, standing: ActiveQueries, now: datetime) -> int:
-        """Whatever sendings have to do by now; how many messages were queued or let go."""
+    def advance(self, live: ActivePlaybook, queries: ActiveQueries, now: datetime) -> int:
+        """Does what is due by now; how many messages were queued or released."""
+        require_sequence()
         with self._store.read() as connection:
             waiting = broadcast_sends.unfinished(connection)
-            braked = sending_switches.braked(sending_switches.everything(connection)) if waiting else frozenset()
+            stopped = (
+                sending_switches.open_breakers(sending_switches.everything(connection)) if waiting else frozenset()
+            )
         done = 0
         for send in waiting:
             try:
-                done += self._take_on(live, send, standing, braked, now)
+                done += self._take_on(live, send, queries, stopped, now)
             except (OperationalError, InterfaceError):
-                # The store's trouble is not the sending's.
+                # The store failed, not the sending.
                 raise
             except Exception as error:
-                # The others, and the tick, go on; it is tried again at the next.
+                # The other sendings and the tick continue; this one is tried again at the next tick.
                 logger.exception("The sending %d of the broadcast “%s” cannot go on.", send.id, send.broadcast)
                 self._filters.pop(send.id, None)
                 self._note_trouble(send.id, f"{type(error).__name__}: {error}")
@@ -73,74 +78,74 @@ class Broadcaster:
         return done
 
     def _take_on(
-        self, live: ActivePlaybook, send: BroadcastSend, standing: ActiveQueries, braked: frozenset[str], now: datetime
+        self, live: ActivePlaybook, send: BroadcastSend, queries: ActiveQueries, stopped: frozenset[str], now: datetime
     ) -> int:
-        sheet = sheet_of(live, send.broadcast, send.data.get("message", ""))
-        if send.status == "stopping" or sheet is None:
+        context = context_of(live, send.broadcast, send.data.get("message", ""))
+        if send.status == "stopping" or context is None:
             self._stop(send, now)
             return 0
-        if stream_of(sheet.template.channel, sheet.is_transactional) in braked:
-            # Queueing would skip everybody for a reason that may be gone in an hour.
+        if stream_of(context.template.channel, context.is_transactional) in stopped:
+            # Queueing would skip everybody for a breaker that may be closed soon.
             return 0
-        return self._step(sheet, send, standing, now)
+        return self._step(context, send, queries, now)
 
     def _stop(self, send: BroadcastSend, now: datetime) -> None:
-        """Stops a sending whose broadcast is gone, or comes to the end of a stop that was not completed."""
+        """Stops a sending whose broadcast is gone, or completes a stop that was interrupted."""
         stopping: BroadcastSend | None = send
         if send.status != "stopping":
-            stopping = self._keep(send, status="stopping", was=send.status, why=NO_BROADCAST)
+            stopping = self._update(send, status="stopping", was=send.status, why=NO_BROADCAST)
         if stopping is not None:
-            broadcast_sends.sweep(self._store, stopping, now)
-            self._keep(stopping, status="stopped", finished_at=now)
+            broadcast_sends.skip_unsent(self._store, stopping, now)
+            self._update(stopping, status="stopped", finished_at=now)
 
-    def _step(self, sheet: BroadcastContext, send: BroadcastSend, standing: ActiveQueries, now: datetime) -> int:
+    def _step(self, context: BroadcastContext, send: BroadcastSend, queries: ActiveQueries, now: datetime) -> int:
         match send.status:
             case "scheduled" if now >= parse_instant(send.data["begins"]):
-                begun = self._begin(sheet, send, standing, now)
-                return self._queue(sheet, begun, standing, now) if begun is not None else 0
+                begun = self._begin(context, send, queries, now)
+                return self._queue(context, begun, queries, now) if begun is not None else 0
             case "queueing":
-                return self._queue(sheet, send, standing, now)
+                return self._queue(context, send, queries, now)
             case "testing":
-                return self._test(sheet, send, standing, now)
+                return self._test(context, send, queries, now)
             case "releasing":
-                return self._release(sheet, send, now)
+                return self._release(context, send, now)
             case "sending":
                 self._finish(send, now)
         return 0
 
     def _begin(
-        self, sheet: BroadcastContext, send: BroadcastSend, standing: ActiveQueries, now: datetime
+        self, context: BroadcastContext, send: BroadcastSend, queries: ActiveQueries, now: datetime
     ) -> BroadcastSend | None:
-        """Takes down the audience as of now; from here on nobody enters or leaves it. None when it was stopped."""
-        size = self._freeze(sheet, send, standing, now)
-        return self._keep(send, status="queueing", begun=format_instant(now), audience=size, queued=0, skipped={})
+        """Freezes the audience as of now. None when the sending was stopped."""
+        size = self._freeze(context, send, queries, now)
+        return self._update(send, status="queueing", begun=format_instant(now), audience=size, queued=0, skipped={})
 
     def _freeze(
         self,
-        sheet: BroadcastContext,
+        context: BroadcastContext,
         send: BroadcastSend,
-        standing: ActiveQueries,
+        queries: ActiveQueries,
         at: datetime,
         *,
         again: bool = False,
     ) -> int:
-        trait = self._addresses.get(sheet.template.channel, "")
-        told = told_of(sheet)
+        trait = self._addresses.get(context.template.channel, "")
+        named = named_traits_of(context)
         audience = self._audience(send)
         of = send.data.get("of")
         if of is None:
-            return audience.freeze(standing, sheet.broadcast.who, at, trait, told, as_of=again)
+            return audience.freeze(queries, context.broadcast.who, at, trait, named, as_of=again)
         with self._store.read() as connection:
-            named = broadcast_sends.not_opened(connection, broadcast_sends.get(connection, of))
-            return audience.freeze_these(named, trait, told)
+            not_opened = broadcast_sends.not_opened(connection, broadcast_sends.get(connection, of))
+            return audience.freeze_these(not_opened, trait, named)
 
-    def _queue(self, sheet: BroadcastContext, send: BroadcastSend, standing: ActiveQueries, now: datetime) -> int:
+    def _queue(self, context: BroadcastContext, send: BroadcastSend, queries: ActiveQueries, now: datetime) -> int:
         audience = self._audience(send)
         begun = parse_instant(send.data["begun"])
         if not audience.exists():
-            # The warehouse was made anew meanwhile: the same audience, worked out as of the same moment.
-            self._freeze(sheet, send, standing, begun, again=True)
-        audience_filter = self._filter_of(sheet, send, begun)
+            # The warehouse was rebuilt meanwhile: the same audience is computed as of the same moment.
+            self._freeze(context, send, queries, begun, again=True)
+        audience_filter = self._filter_of(context, send, begun)
         queued = taken = 0
         while taken < PER_TICK:
             members = audience.chunk(send.position, CHUNK)
@@ -148,16 +153,16 @@ class Broadcaster:
                 audience.drop()
                 self._filters.pop(send.id, None)
                 with self._store.read() as connection:
-                    broadcast_sends.calm(connection)
-                self._keep(send, status="testing" if send.data.get("rest") else "sending")
+                    broadcast_sends.reset_cache(connection)
+                self._update(send, status="testing" if send.data.get("rest") else "sending")
                 break
             taken += len(members)
             with self._store.read() as connection:
                 verdicts = audience_filter.decide(connection, members, now)
             for some in chunks(verdicts, WRITTEN):
-                written = self._write(sheet, send, some, now)
+                written = self._write(context, send, some, now)
                 if written is None:
-                    # What was decided and not written is decided anew when it goes on.
+                    # What was decided and not written is decided again when it is resumed.
                     self._filters.pop(send.id, None)
                     return queued
                 send = written
@@ -165,36 +170,36 @@ class Broadcaster:
         return queued
 
     def _write(
-        self, sheet: BroadcastContext, send: BroadcastSend, verdicts: Sequence[AudienceVerdict], now: datetime
+        self, context: BroadcastContext, send: BroadcastSend, verdicts: Sequence[AudienceVerdict], now: datetime
     ) -> BroadcastSend | None:
         """Queues messages in one transaction; the sending with its progress, None when it was changed meanwhile."""
-        fresh = _counted(sheet, send, verdicts)
+        fresh = _counted(context, send, verdicts)
         with self._store.begin() as connection:
             if broadcast_sends.lock(connection, send.id) != send:
                 return None
-            rows = rows_of(connection, sheet, send, verdicts)
-            broadcast_sends.queue(connection, NAMES, rows, shared_of(sheet, send, now))
+            rows = rows_of(connection, context, send, verdicts)
+            broadcast_sends.queue(connection, NAMES, rows, shared_of(context, send, now))
             broadcast_sends.save(connection, fresh)
-            log.say(connection, list(_exposures(sheet.broadcast, send, verdicts, now)), now)
+            log.append_events(connection, list(_exposures(context.broadcast, send, verdicts, now)), now)
         return fresh
 
-    def _test(self, sheet: BroadcastContext, send: BroadcastSend, standing: ActiveQueries, now: datetime) -> int:
-        """Waits for the sample's answers, then lets the rest go with the variant that did best."""
+    def _test(self, context: BroadcastContext, send: BroadcastSend, queries: ActiveQueries, now: datetime) -> int:
+        """Waits for the results of the sample, then releases the rest with the variant that did best."""
         until = send.data.get("test_until")
-        # Where nobody of the sample could be written to there is nothing to wait for.
+        # Without `test_until` no message of the sample could be queued: there is nothing to wait for.
         if until is not None and now < parse_instant(until):
             return 0
         with self._store.read() as connection:
             if broadcast_sends.is_waiting(connection, send, tested=True):
-                # Delivery is behind, or stopped: the sample has not been asked yet.
+                # Delivery is behind, or stopped: the sample is not sent yet.
                 return 0
-            found = winner.judge(connection, self._answerer, standing, sheet, send, now)
-        releasing = self._keep(send, status="releasing", position=0, **found)
-        return self._release(sheet, releasing, now) if releasing is not None else 0
+            found = winner.judge(connection, self._evaluator, queries, context, send, now)
+        releasing = self._update(send, status="releasing", position=0, **found)
+        return self._release(context, releasing, now) if releasing is not None else 0
 
-    def _release(self, sheet: BroadcastContext, send: BroadcastSend, now: datetime) -> int:
+    def _release(self, context: BroadcastContext, send: BroadcastSend, now: datetime) -> int:
         released = 0
-        slots = winner.slots_of(self._store, sheet, send)
+        slots = winner.slots_of(self._store, context, send)
         while released < PER_TICK:
             with self._store.begin() as connection:
                 if broadcast_sends.lock(connection, send.id) != send:
@@ -202,38 +207,38 @@ class Broadcaster:
                 chunk = broadcast_sends.held_back(connection, send, send.position)
                 if not chunk:
                     break
-                winner.release(connection, sheet, send, slots, chunk, now)
+                winner.release(connection, context, send, slots, chunk, now)
                 send = msgspec.structs.replace(send, position=chunk[-1][0])
                 broadcast_sends.save(connection, send)
             released += len(chunk)
         else:
             return released
-        self._keep(send, status="sending")
+        self._update(send, status="sending")
         return released
 
     def _finish(self, send: BroadcastSend, now: datetime) -> None:
         with self._store.read() as connection:
             if broadcast_sends.is_waiting(connection, send):
                 return
-        self._keep(send, status="finished", finished_at=now)
+        self._update(send, status="finished", finished_at=now)
 
-    def _filter_of(self, sheet: BroadcastContext, send: BroadcastSend, begun: datetime) -> AudienceFilter:
-        """One for as long as the sending is queued by the same definitions: the throttle goes on where it was."""
+    def _filter_of(self, context: BroadcastContext, send: BroadcastSend, begun: datetime) -> AudienceFilter:
+        """One for as long as the sending is queued by the same definitions: it keeps the state of the throttle."""
         known = self._filters.get(send.id)
-        if known is not None and known[0] == sheet.version:
+        if known is not None and known[0] == context.version:
             return known[1]
-        audience_filter = AudienceFilter(sheet, self._secret, begun, send, home_country(self._addresses))
-        if sheet.broadcast.per_hour is not None and send.position:
+        audience_filter = AudienceFilter(context, self._secret, begun, send, home_country(self._addresses))
+        if context.broadcast.per_hour is not None and send.position:
             with self._store.read() as connection:
                 audience_filter.slots.restore(broadcast_sends.slots_taken(connection, send))
-        self._filters[send.id] = (sheet.version, audience_filter)
+        self._filters[send.id] = (context.version, audience_filter)
         return audience_filter
 
     def _audience(self, send: BroadcastSend) -> Audience:
-        return Audience(self._answerer, f"broadcast_audience_{send.id}")
+        return Audience(self._evaluator, f"broadcast_audience_{send.id}")
 
     def _note_trouble(self, send_id: int, trouble: str) -> None:
-        """Keeps what a sending failed of for whoever looks at it, or that it goes on again."""
+        """Stores what a sending failed of, or clears it."""
         with self._store.begin() as connection:
             send = broadcast_sends.lock(connection, send_id)
             data = {name: value for name, value in send.data.items() if name != "trouble"}
@@ -242,10 +247,10 @@ class Broadcaster:
             if data != send.data:
                 broadcast_sends.save(connection, msgspec.structs.replace(send, data=data))
 
-    def _keep(self, send: BroadcastSend, **changes: Any) -> BroadcastSend | None:
-        """Writes a sending down; None, and nothing is written, when it was changed meanwhile.
+    def _update(self, send: BroadcastSend, **changes: Any) -> BroadcastSend | None:
+        """Stores changes of a sending; None, and nothing is written, when another process changed it.
 
-        What is no column goes into its memory.
+        Values that are no columns go into its `data`.
         """
         columns = {name: changes.pop(name) for name in ("status", "finished_at", "position") if name in changes}
         fresh = msgspec.structs.replace(send, data={**send.data, **changes}, **columns)
@@ -253,8 +258,8 @@ class Broadcaster:
             return fresh if broadcast_sends.replace(connection, send, fresh) else None
 
 
-def _counted(sheet: BroadcastContext, send: BroadcastSend, verdicts: Sequence[AudienceVerdict]) -> BroadcastSend:
-    """A sending that is a chunk further, with its progress."""
+def _counted(context: BroadcastContext, send: BroadcastSend, verdicts: Sequence[AudienceVerdict]) -> BroadcastSend:
+    """The sending after a chunk, with its progress."""
     data = dict(send.data)
     skipped = dict(data["skipped"])
     for verdict in verdicts:
@@ -262,7 +267,7 @@ def _counted(sheet: BroadcastContext, send: BroadcastSend, verdicts: Sequence[Au
             skipped[verdict.reason] = skipped.get(verdict.reason, 0) + 1
     data["skipped"] = skipped
     data["queued"] += sum(not v.reason for v in verdicts)
-    test = sheet.broadcast.test
+    test = context.broadcast.test
     if test is not None:
         data["rest"] = data.get("rest", 0) + sum(v.waits for v in verdicts)
         last = max((v.at for v in verdicts if v.variant), default=None)
@@ -276,8 +281,8 @@ def _counted(sheet: BroadcastContext, send: BroadcastSend, verdicts: Sequence[Au
 def _exposures(
     broadcast: Broadcast, send: BroadcastSend, verdicts: Sequence[AudienceVerdict], now: datetime
 ) -> Iterator[SystemEvent]:
-    """Who takes part in the test, and with which variant."""
+    """Events of who takes part in the test, and with which variant."""
     for verdict in verdicts:
         if verdict.variant and not verdict.reason:
-            told = {"experiment_id": broadcast.id, "variation_id": verdict.variant, "broadcast": broadcast.id}
-            yield SystemEvent(verdict.member.profile_id, EXPOSED, now, told)
+            named = {"experiment_id": broadcast.id, "variation_id": verdict.variant, "broadcast": broadcast.id}
+            yield SystemEvent(verdict.member.profile_id, EXPOSED, now, named)

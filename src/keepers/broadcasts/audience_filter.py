@@ -1,4 +1,4 @@
-"""From an audience to messages, by chunks: facts as sets, eligibility by groups of customers, rows as tuples."""
+"""From an audience to messages, in chunks: facts as sets, eligibility by groups of customers, rows as tuples."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = (
 
 
 class AudienceVerdict(NamedTuple):
-    """What becomes of one member. `reason` is set for who is skipped; `variant` is empty outside of a test."""
+    """The decision about one member. `reason` is set for who is skipped; `variant` is empty outside of a test."""
 
     member: Member
     address: str
@@ -47,10 +47,10 @@ class AudienceVerdict(NamedTuple):
 
 
 class AudienceFilter:
-    """Eligibility of an audience, chunk by chunk. One object per sending; without one, as for a preview.
+    """Eligibility of an audience, chunk by chunk. One object per sending; without `send`, for a preview.
 
-    `country` is where numbers without + belong of members whose own is not known. Switches are left out: a message is
-    decided on as of when it is due, and what is switched off at present says nothing of then.
+    `country` is where numbers without + belong of members whose own is not known. Kill switch and breakers are left
+    out: a message is decided on as of when it is due, which their present state does not tell.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class AudienceFilter:
         self._secret = secret
         self._begun = begun
         self._send = send
-        # Who is written to again has taken part in the test already.
+        # A resend reaches only customers who took part in the test already.
         self._test = None if send is not None and "of" in send.data else context.broadcast.test
         self._written_to: set[str] = set()
-        """of addresses that several have: those that one of them is written to at"""
+        """of addresses shared by several members: those with a message already"""
         self.slots = context.slots()
         self._alike: dict[tuple[Any, ...], Decision] = {}
 
@@ -104,7 +104,7 @@ class AudienceFilter:
             if self._test is not None and not variant:
                 found.append(AudienceVerdict(member, address, hashed, LATEST, waits=True))
                 continue
-            at, is_held = self.slots.give(member.zone, member.country, due)
+            at, is_held = self.slots.assign(member.zone, member.country, due)
             found.append(AudienceVerdict(member, address, hashed, at, "", is_held, variant))
         return found
 
@@ -175,7 +175,7 @@ def rows_of(
     }
     times: dict[datetime, tuple[Any, Any]] = {}
     for at in {verdict.at for verdict in verdicts}:
-        # What waits for the winner has no end yet.
+        # Messages held for the winner have no expiry yet.
         end = broadcast_sends.stamp(connection, at + expires) if at < LATEST else None
         times[at] = (broadcast_sends.stamp(connection, at), end)
     rows = []
@@ -220,7 +220,7 @@ def shared_of(context: BroadcastContext, send: BroadcastSend, now: datetime) -> 
 
 
 def _key(broadcast: str, send_id: int, profile_id: int, channel: str, hashed: str) -> str:
-    """A message's key: of this sending and customer for ever. Neighbours begin alike, so that they are kept close."""
+    """A message's key, stable for its sending and customer. Neighbouring ids share a prefix, to lie together."""
     own = blake2b(f"{broadcast}\0{send_id}\0{profile_id}\0{channel}\0{hashed}".encode(), digest_size=8)
     return _neighbourhood(broadcast, send_id, profile_id // _BUCKET) + own.hexdigest()
 

@@ -1,8 +1,8 @@
-"""Audiences of broadcasts: who belongs to one at a moment, with what a message needs of them, in one pass."""
+"""Audiences of broadcasts: the members at a moment, with what a message needs of them, in one pass."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from keepers.conditions.compile.tables import Mode
 from keepers.conditions.definitions import Segment
 from keepers.evaluation.active_queries import ActiveQueries
 from keepers.evaluation.evaluator import Evaluator, with_segment
+from keepers.render.customer_data import nested
 from keepers.warehouse import engagement_times
 
 CHUNK = 20_000
@@ -23,7 +24,7 @@ _COUNTRY = "country"
 
 
 class Member(NamedTuple):
-    """One of an audience. `customer` is JSON of the traits asked for, nested."""
+    """One of an audience. `customer` is JSON of the requested traits, nested."""
 
     profile_id: int
     bucket_key: str
@@ -42,9 +43,9 @@ class Audience:
     Belongs to the thread that made it. `name` is the table's.
     """
 
-    def __init__(self, answerer: Evaluator, name: str, *, is_temporary: bool = False) -> None:
-        self._answerer = answerer
-        self._warehouse = answerer.warehouse
+    def __init__(self, evaluator: Evaluator, name: str, *, is_temporary: bool = False) -> None:
+        self._evaluator = evaluator
+        self._warehouse = evaluator.warehouse
         self._name = name
         self._kind = "TEMP TABLE" if is_temporary else "TABLE"
 
@@ -54,23 +55,23 @@ class Audience:
 
     def freeze(
         self,
-        standing: ActiveQueries,
+        queries: ActiveQueries,
         who: ast.Condition,
         now: datetime,
         address_trait: str,
-        told: frozenset[str] | None,
+        named: frozenset[str] | None,
         *,
         as_of: bool = False,
     ) -> int:
-        """Takes down everybody for whom the condition holds; how many.
+        """Stores everybody for whom the condition holds; how many.
 
-        `told` are the traits messages name, by their first part; None for all. By the answers of the last tick, or
-        with `as_of` worked out anew, over what was known by then.
+        `named` are the traits that messages name, by their first part; None for all. By the answers of the last tick,
+        or with `as_of` computed again, over what was known by then.
         """
-        return self._fill(self._ids(standing, who, now, as_of), address_trait, told)
+        return self._fill(self._ids(queries, who, now, as_of), address_trait, named)
 
-    def freeze_these(self, chunks: Iterator[Sequence[int]], address_trait: str, told: frozenset[str] | None) -> int:
-        """Takes down customers who are named, chunk by chunk. Who was merged meanwhile is whom they live on in."""
+    def freeze_these(self, chunks: Iterator[Sequence[int]], address_trait: str, named: frozenset[str] | None) -> int:
+        """Stores customers given by id, in chunks. Merged profiles are replaced by their survivors."""
         cursor = self._cursor
         cursor.execute("CREATE OR REPLACE TEMP TABLE broadcast_named (profile_id BIGINT)")
         for chunk in chunks:
@@ -79,13 +80,13 @@ class Audience:
             cursor.unregister("arriving_named")
         merged = "LEFT JOIN canon c ON c.from_id = n.profile_id"
         query = f"SELECT DISTINCT coalesce(c.to_id, n.profile_id) AS profile_id FROM broadcast_named n {merged}"
-        return self._fill(query, address_trait, told)
+        return self._fill(query, address_trait, named)
 
     def size(self) -> int:
         return int(self._one(f"SELECT count(*) FROM {self._name}"))
 
     def chunk(self, after: int, limit: int = CHUNK) -> list[Member]:
-        """Those past a profile, by profile."""
+        """Members past a profile id, by id."""
         rows = self._cursor.execute(
             f"SELECT * FROM {self._name} WHERE profile_id > ? ORDER BY profile_id LIMIT ?", [after, limit]
         ).fetchall()
@@ -103,26 +104,26 @@ class Audience:
         assert row is not None
         return row[0]
 
-    def _ids(self, standing: ActiveQueries, who: ast.Condition, now: datetime, as_of: bool) -> str:
-        """A query for whom it holds."""
+    def _ids(self, queries: ActiveQueries, who: ast.Condition, now: datetime, as_of: bool) -> str:
+        """A query for the ids of those for whom it holds."""
         if isinstance(who, ast.Anyone):
             return (
                 "SELECT profile_id FROM profiles WHERE kind = 'person'"
                 " AND profile_id NOT IN (SELECT from_id FROM canon)"
             )
-        asking = with_segment(standing, Segment(_ASKED, who))
+        asking = with_segment(queries, Segment(_ASKED, who))
         ask = asking.asks[f"segment:{_ASKED}"]
         if as_of or any(isinstance(part, ast.Account) for part in ast.walk(who)):
-            self._answerer.as_of(asking, [ask.id], now)
+            self._evaluator.as_of(asking, [ask.id], now)
             return f"SELECT profile_id FROM asof_states WHERE ask = {ask.number} AND value = 1"
         self._cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
         schema = self._warehouse.schema(now)
-        query = self._answerer.sql((ask,), schema, asking.vocabulary, Mode(subject="person"))
+        query = self._evaluator.sql((ask,), schema, asking.vocabulary, Mode(subject="person"))
         return f'SELECT profile_id FROM ({query}) WHERE "v{ask.number}" = 1'
 
-    def _fill(self, ids: str, address_trait: str, told: frozenset[str] | None) -> int:
+    def _fill(self, ids: str, address_trait: str, named: frozenset[str] | None) -> int:
         engagement_times.refresh(self._warehouse)
-        traits = self._traits(told)
+        traits = self._traits(named)
         wanted = sorted({*traits, _COUNTRY, address_trait} - {""})
         place = {trait: f"t{n}" for n, trait in enumerate(wanted)}
         columns = ", ".join(
@@ -130,8 +131,10 @@ class Audience:
             for trait, column in place.items()
         )
         address = _address(f"f.{place[address_trait]}") if address_trait else "'#' || a.profile_id"
-        customer = _json(_nested(traits), {trait: f"f.{column}" for trait, column in place.items()})
-        # One pass over the traits that matter; an address is looked at as people know it, in lower case.
+        customer = _json(
+            nested({trait: trait for trait in traits}), {trait: f"f.{column}" for trait, column in place.items()}
+        )
+        # One pass over the traits that matter; addresses are compared in lower case.
         self._cursor.execute(
             f"""
             CREATE OR REPLACE {self._kind} {self._name} AS
@@ -166,23 +169,23 @@ class Audience:
         )
         return self.size()
 
-    def _traits(self, told: frozenset[str] | None) -> list[str]:
+    def _traits(self, named: frozenset[str] | None) -> list[str]:
         """The known traits that messages may name."""
         known = [row[0] for row in self._cursor.execute("SELECT trait FROM trait_names ORDER BY trait").fetchall()]
-        return [t for t in known if told is None or t.partition(".")[0] in told]
+        return [t for t in known if named is None or t.partition(".")[0] in named]
 
 
 def conversions(
-    answerer: Evaluator,
-    standing: ActiveQueries,
+    evaluator: Evaluator,
+    queries: ActiveQueries,
     goal: ast.Condition,
     arms: Iterator[Sequence[tuple[int, str]]],
     now: datetime,
 ) -> dict[str, int]:
-    """Of customers with their arms, chunk by chunk: for how many of each arm the goal holds."""
-    asking = with_segment(standing, Segment(_ASKED, goal))
+    """For customers with their variants, in chunks: how many of each variant the goal holds for."""
+    asking = with_segment(queries, Segment(_ASKED, goal))
     number = asking.asks[f"segment:{_ASKED}"].number
-    cursor = answerer.as_of(asking, [f"segment:{_ASKED}"], now)
+    cursor = evaluator.as_of(asking, [f"segment:{_ASKED}"], now)
     found: dict[str, int] = {}
     for chunk in arms:
         people = pa.array([who for who, _ in chunk], pa.int64())
@@ -201,22 +204,6 @@ def conversions(
         for arm, reached in rows:
             found[arm] = found.get(arm, 0) + reached
     return found
-
-
-def _nested(traits: Collection[str]) -> dict[str, Any]:
-    """Traits as a tree by their dots, each leaf its full name. What is both a value and has parts keeps the value."""
-    tree: dict[str, Any] = {}
-    for trait in sorted(traits):
-        *outer, last = trait.split(".")
-        place = tree
-        for part in outer:
-            inner = place.setdefault(part, {})
-            if not isinstance(inner, dict):
-                place, last = tree, trait
-                break
-            place = inner
-        place[last] = trait
-    return tree
 
 
 def _json(tree: dict[str, Any], columns: dict[str, str]) -> str:

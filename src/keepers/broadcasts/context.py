@@ -1,4 +1,4 @@
-"""What a broadcast is sent with."""
+"""The definitions a broadcast is sent with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NEWSLETTER = "newsletter"
 
 
 class BroadcastContext(NamedTuple):
-    """What a broadcast is sent with: the definitions in force when it was started or went on."""
+    """The active definitions when a broadcast was started or resumed."""
 
     broadcast: Broadcast
     version: int
@@ -26,7 +26,7 @@ class BroadcastContext(NamedTuple):
     """of the messages"""
     topics: Mapping[str, Topic]
     rules: ContactRules
-    told: Mapping[str, frozenset[str] | None]
+    named_traits: Mapping[str, frozenset[str] | None]
     """message → the traits its texts name; None for all"""
 
     @property
@@ -43,7 +43,7 @@ class BroadcastContext(NamedTuple):
 
     @property
     def priority(self) -> int:
-        """A broadcast is a newsletter, whatever its message is when journeys send it; service stays service."""
+        """A newsletter, whatever the priority of its message in journeys; transactional messages keep theirs."""
         return self.rules.rank(self.template.priority if self.is_transactional else NEWSLETTER)
 
     def slots(self) -> Slots:
@@ -52,20 +52,20 @@ class BroadcastContext(NamedTuple):
         )
 
 
-def sheet_of(live: ActivePlaybook, name: str, message: str = "") -> BroadcastContext | None:
-    """A broadcast with all it is sent with; None when it, or its message, is not in force.
+def context_of(live: ActivePlaybook, name: str, message: str = "") -> BroadcastContext | None:
+    """A broadcast with its definitions; None when it, or its message, is not active.
 
-    `message` takes the place of its own when it is sent again.
+    `message` replaces its own for a resend.
     """
     playbook = live.playbook
     broadcast = playbook.broadcasts.get(name)
     if broadcast is None:
         return None
-    named = {*broadcast.messages().values(), message or broadcast.message}
-    if not named <= playbook.messages.keys():
+    messages = {*broadcast.messages().values(), message or broadcast.message}
+    if not messages <= playbook.messages.keys():
         return None
     versions = {key.partition("/")[2]: n for key, n in live.versions.items() if key.startswith("message/")}
-    told = {m: traits_named(playbook, m) for m in named}
+    named = {m: traits_named(playbook, m) for m in messages}
     return BroadcastContext(
         broadcast,
         live.versions[f"broadcast/{name}"],
@@ -73,11 +73,11 @@ def sheet_of(live: ActivePlaybook, name: str, message: str = "") -> BroadcastCon
         versions,
         playbook.topics,
         playbook.contact,
-        told,
+        named,
     )
 
 
-def told_of(sheet: BroadcastContext) -> frozenset[str] | None:
+def named_traits_of(context: BroadcastContext) -> frozenset[str] | None:
     """The traits that any of the broadcast's messages names; None for all."""
-    told = list(sheet.told.values())
-    return None if None in told else frozenset[str]().union(*(names for names in told if names is not None))
+    named = list(context.named_traits.values())
+    return None if None in named else frozenset[str]().union(*(names for names in named if names is not None))

@@ -1,4 +1,4 @@
-"""What people do with broadcasts: preview, start, stop, resume, send again to those who did not open, progress."""
+"""Control of broadcasts: preview, start, stop, resume, resend to those who did not open, progress."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sqlalchemy import Connection
 
 from keepers.broadcasts.audience_filter import AudienceFilter
 from keepers.broadcasts.audiences import Audience
-from keepers.broadcasts.context import BroadcastContext, sheet_of, told_of
+from keepers.broadcasts.context import BroadcastContext, context_of, named_traits_of
 from keepers.contact.addresses import home_country
 from keepers.contact.breakers import stream_of
 from keepers.evaluation.active_queries import ActiveQueries
 from keepers.evaluation.evaluator import Evaluator
 from keepers.journeys.broadcast import EASTERNMOST, Broadcast
-from keepers.model.errors import ConflictError, NotFoundError, UserError, nearest
+from keepers.model.errors import ConflictError, NotFoundError, UserError, nearest, problem
 from keepers.model.moments import format_instant, parse_instant
 from keepers.playbook.active_playbook import ActivePlaybook
 from keepers.store.database import Store
@@ -43,7 +43,7 @@ class AudiencePreview(Struct, frozen=True):
     tested: Annotated[dict[str, int], Meta(description="Variant → customers of the test's sample.")] = {}
     first: datetime | None = None
     last: Annotated[datetime | None, Meta(description="When the last of them goes: the throttle's end.")] = None
-    warnings: Annotated[list[str], Meta(description="For whoever starts it.")] = []
+    warnings: Annotated[list[str], Meta(description="To be read before it is started.")] = []
 
 
 class SendingStatus(Struct, frozen=True):
@@ -55,7 +55,7 @@ class SendingStatus(Struct, frozen=True):
     status: SendStatus
     started_at: datetime
     finished_at: datetime | None
-    begins: Annotated[datetime, Meta(description="When its audience is taken down.")]
+    begins: Annotated[datetime, Meta(description="When its audience is frozen.")]
     audience: int
     taken: Annotated[int, Meta(description="Of the audience, decided on so far.")]
     queued: int
@@ -71,17 +71,17 @@ class SendingStatus(Struct, frozen=True):
     trouble: Annotated[
         str,
         Meta(
-            description="What keeps it from going on: the kill switch, a brake, or what its last step failed of. "
-            "Empty when nothing does."
+            description="What blocks it: the kill switch, a circuit breaker, or the error of its last step. Empty when "
+            "nothing does."
         ),
     ] = ""
 
 
 def preview(
     store: Store,
-    answerer: Evaluator,
+    evaluator: Evaluator,
     live: ActivePlaybook,
-    standing: ActiveQueries,
+    queries: ActiveQueries,
     name: str,
     addresses: Mapping[str, str],
     secret: bytes,
@@ -89,12 +89,12 @@ def preview(
     progress: Progress | None = None,
 ) -> AudiencePreview:
     """Counts as a start now would decide, over the same audience, and writes nothing. Raises NotFoundError."""
-    sheet = _sheet(live, name)
-    begun = sheet.broadcast.begins(now)
-    audience = Audience(answerer, "broadcast_preview", is_temporary=True)
-    trait = addresses.get(sheet.template.channel, "")
-    size = audience.freeze(standing, sheet.broadcast.who, now, trait, told_of(sheet), as_of=True)
-    audience_filter = AudienceFilter(sheet, secret, begun, country=home_country(addresses))
+    context = _context(live, name)
+    begun = context.broadcast.begins(now)
+    audience = Audience(evaluator, "broadcast_preview", is_temporary=True)
+    trait = addresses.get(context.template.channel, "")
+    size = audience.freeze(queries, context.broadcast.who, now, trait, named_traits_of(context), as_of=True)
+    audience_filter = AudienceFilter(context, secret, begun, country=home_country(addresses))
     skipped: Counter[str] = Counter()
     tested: Counter[str] = Counter()
     would_get = held = position = done = 0
@@ -117,7 +117,7 @@ def preview(
             done += len(members)
             if progress is not None:
                 progress(done, size)
-        warnings = _warnings(connection, sheet, would_get, tested, now)
+        warnings = _warnings(connection, context, would_get, tested, now)
     audience.drop()
     reasons = dict(skipped.most_common())
     return AudiencePreview(
@@ -126,24 +126,28 @@ def preview(
 
 
 def start(store: Store, live: ActivePlaybook, name: str, now: datetime, *, again: bool = False) -> BroadcastSend:
-    """Starts a broadcast, or sets it for its time; the ticks do the rest.
+    """Starts a broadcast, or schedules it; the ticks do the rest.
 
     Raises NotFoundError; ConflictError while a sending of it is under way, or when it was sent and not `again`.
     """
-    sheet = _sheet(live, name)
-    broadcast = sheet.broadcast
+    context = _context(live, name)
+    broadcast = context.broadcast
     begins = broadcast.begins(now)
     with store.begin() as connection:
         earlier = broadcast_sends.of_broadcast(connection, name)
         _require_idle(earlier, name)
         if earlier and not again:
-            said = f"“{name}” was sent on {earlier[-1].started_at:%Y-%m-%d}."
             raise ConflictError(
-                f"{said} Send it again to everybody with --again, or to those who did not open it with resend.",
+                problem(
+                    "“{name}” was sent on {day:%Y-%m-%d}. Send it again to everybody with --again, or to those who did "
+                    "not open it with resend.",
+                    name=name,
+                    day=earlier[-1].started_at,
+                ),
                 code="sent_already",
             )
         data = {"begins": format_instant(begins)}
-        return broadcast_sends.begin(connection, BroadcastSend(name, sheet.version, "scheduled", now, data=data))
+        return broadcast_sends.begin(connection, BroadcastSend(name, context.version, "scheduled", now, data=data))
 
 
 def resend(store: Store, live: ActivePlaybook, name: str, now: datetime, message: str = "") -> BroadcastSend:
@@ -151,37 +155,41 @@ def resend(store: Store, live: ActivePlaybook, name: str, now: datetime, message
 
     Raises NotFoundError, ConflictError when there is no finished sending, UserError for a message of another topic.
     """
-    sheet = _sheet(live, name, message)
+    context = _context(live, name, message)
     if message:
-        found, own = live.playbook.messages[message], sheet.template
+        found, own = live.playbook.messages[message], context.template
         if (found.channel, found.topic) != (own.channel, own.topic):
-            raise UserError(f"“{message}” is not of the channel and topic of “{own.id}”.", code="message")
+            raise UserError(
+                problem("“{message}” is not of the channel and topic of “{own}”.", message=message, own=own.id),
+                code="message",
+            )
     with store.begin() as connection:
         earlier = broadcast_sends.of_broadcast(connection, name)
         _require_idle(earlier, name)
         if not earlier:
-            raise ConflictError(f"“{name}” was not sent yet: there is nothing to repeat.", code="not_sent")
+            raise ConflictError(
+                problem("“{name}” was not sent yet: there is nothing to repeat.", name=name), code="not_sent"
+            )
         last = earlier[-1]
-        # Without another message everybody gets the winner's once more.
-        repeated = message or sheet.broadcast.message_of(str(last.data.get("winner") or ""))
+        # Without another message everybody gets the winner's again.
+        repeated = message or context.broadcast.message_of(str(last.data.get("winner") or ""))
         data = {"begins": format_instant(now), "of": last.id, "message": repeated}
-        return broadcast_sends.begin(connection, BroadcastSend(name, sheet.version, "scheduled", now, data=data))
+        return broadcast_sends.begin(connection, BroadcastSend(name, context.version, "scheduled", now, data=data))
 
 
 def stop(store: Store, name: str, now: datetime) -> int:
-    """Stops the sending under way: from this moment nothing more of it is handed over. How many were stopped.
+    """Stops the sending under way: nothing more of it is handed over. How many messages were skipped, as `stopped`.
 
-    What waited is skipped as `stopped`. Raises NotFoundError when nothing of it is under way, or somebody else is
-    stopping it.
+    Raises NotFoundError when nothing of it is under way, or another process is stopping it.
     """
     with store.begin() as connection:
         send = _under_way(connection, name)
         data = {**send.data, "was": send.status}
         stopping = msgspec.structs.replace(send, status="stopping", data=data)
         broadcast_sends.save(connection, stopping)
-    done = broadcast_sends.sweep(store, stopping, now)
+    done = broadcast_sends.skip_unsent(store, stopping, now)
     with store.begin() as connection:
-        # A tick may have come to the end of the stop before, and somebody have resumed the sending since.
+        # A tick may have completed the stop, and another process may have resumed the sending since.
         broadcast_sends.replace(
             connection, stopping, msgspec.structs.replace(stopping, status="stopped", finished_at=now)
         )
@@ -189,11 +197,11 @@ def stop(store: Store, name: str, now: datetime) -> int:
 
 
 def resume(store: Store, live: ActivePlaybook, name: str, now: datetime) -> int:
-    """Goes on with a sending that was stopped, from where it was; how many messages are queued again.
+    """Continues a stopped sending from where it was; how many messages are queued again.
 
-    Raises NotFoundError, ConflictError when the last sending is not stopped, or somebody else resumes it meanwhile.
+    Raises NotFoundError, ConflictError when the last sending is not stopped, or another process resumes it meanwhile.
     """
-    broadcast = _sheet(live, name).broadcast
+    broadcast = _context(live, name).broadcast
     with store.read() as connection:
         earlier = broadcast_sends.of_broadcast(connection, name)
     if not earlier or earlier[-1].status != "stopped":
@@ -201,7 +209,7 @@ def resume(store: Store, live: ActivePlaybook, name: str, now: datetime) -> int:
     send = earlier[-1]
     was = send.data.get("was", "sending")
     is_spread = broadcast.per_hour is not None and broadcast.local is None
-    done = broadcast_sends.unsweep(store, send, now, is_spread=is_spread)
+    done = broadcast_sends.requeue(store, send, now, is_spread=is_spread)
     goes_on = msgspec.structs.replace(
         send, status=was, finished_at=None, position=0 if was == "releasing" else send.position
     )
@@ -211,17 +219,19 @@ def resume(store: Store, live: ActivePlaybook, name: str, now: datetime) -> int:
     return done
 
 
-def statuses(store: Store, name: str, *, detailed: bool = True) -> list[SendingStatus]:
-    """All sendings of a broadcast, newest first. Without `detailed` the messages are not counted."""
+def statuses(store: Store, name: str) -> list[SendingStatus]:
+    """All sendings of a broadcast, newest first."""
     with store.read() as connection:
         known = sending_switches.everything(connection)
         trouble = "" if sending_switches.is_sending(known) else "all sending is switched off"
-        braked = sending_switches.braked(known)
-        if braked and not trouble:
-            trouble = "a brake holds: " + ", ".join(f"{s} ({known['brake:' + s].reason})" for s in sorted(braked))
+        stopped = sending_switches.open_breakers(known)
+        if stopped and not trouble:
+            trouble = "a circuit breaker is open: " + ", ".join(
+                f"{s} ({known['brake:' + s].reason})" for s in sorted(stopped)
+            )
         found = []
         for send in reversed(broadcast_sends.of_broadcast(connection, name)):
-            tally = broadcast_sends.tally(connection, send) if detailed else []
+            tally = broadcast_sends.tally(connection, send)
             found.append(_status(send, tally, "" if send.status in _DONE else trouble or send.data.get("trouble", "")))
     return found
 
@@ -278,8 +288,8 @@ def _warnings(
     if test is not None:
         few = [v.id for v in test.variants if tested[v.id] < test.least]
         if few:
-            said = f"Fewer than {test.least} would get variant {', '.join(few)}"
-            found.append(f"{said}: there will be no winner, the rest gets “{test.fallback}”.")
+            few_of = f"Fewer than {test.least} would get variant {', '.join(few)}"
+            found.append(f"{few_of}: there will be no winner, the rest gets “{test.fallback}”.")
     if _is_past(broadcast, now):
         found.append("The time to send at has passed: it goes out at once.")
     stops = sending_switches.stops(sending_switches.everything(connection))
@@ -297,26 +307,39 @@ def _is_past(broadcast: Broadcast, now: datetime) -> bool:
     return broadcast.local is not None and broadcast.local + EASTERNMOST < now
 
 
-def _sheet(live: ActivePlaybook, name: str, message: str = "") -> BroadcastContext:
+def _context(live: ActivePlaybook, name: str, message: str = "") -> BroadcastContext:
     known = live.playbook.broadcasts
     if name not in known:
-        raise NotFoundError(f"There is no broadcast “{name}” in force.{nearest(name, known)}", name=name)
+        raise NotFoundError(
+            problem("There is no broadcast “{name}” in force.", near=nearest(name, known), name=name), name=name
+        )
     if message and message not in live.playbook.messages:
-        raise NotFoundError(f"There is no message “{message}” in force.{nearest(message, live.playbook.messages)}")
-    found = sheet_of(live, name, message)
+        raise NotFoundError(
+            problem(
+                "There is no message “{message}” in force.",
+                near=nearest(message, live.playbook.messages),
+                message=message,
+            )
+        )
+    found = context_of(live, name, message)
     if found is None:
-        raise UserError(f"A message of “{name}” is not in force; `keepers check` says which.", code="message")
+        raise UserError(
+            problem("A message of “{name}” is not in force; `keepers check` says which.", name=name), code="message"
+        )
     return found
 
 
 def _require_idle(earlier: list[BroadcastSend], name: str) -> None:
     for send in earlier:
         if send.status not in _DONE:
-            raise ConflictError(f"“{name}” is being sent ({send.status}); stop it first.", code="under_way")
+            raise ConflictError(
+                problem("“{name}” is being sent ({status}); stop it first.", name=name, status=send.status),
+                code="under_way",
+            )
 
 
 def _not_stopped(name: str) -> ConflictError:
-    return ConflictError(f"No sending of “{name}” is stopped.", code="not_stopped")
+    return ConflictError(problem("No sending of “{name}” is stopped.", name=name), code="not_stopped")
 
 
 def _under_way(connection: Connection, name: str) -> BroadcastSend:
@@ -327,4 +350,4 @@ def _under_way(connection: Connection, name: str) -> BroadcastSend:
         send = broadcast_sends.lock(connection, listed.id)
         if send.status not in _OVER:
             return send
-    raise NotFoundError(f"No sending of “{name}” is under way.", name=name)
+    raise NotFoundError(problem("No sending of “{name}” is under way.", name=name), name=name)

@@ -1,4 +1,4 @@
-"""When each message of a broadcast goes: local times, quiet hours and the throttle, worked out once per minute."""
+"""Send times of a broadcast: local times, quiet hours and the throttle, computed once per minute."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ _EPOCH = datetime(2000, 1, 1)
 
 
 class Slots:
-    """Gives out times. `per_hour` messages at most in any hour, however many zones come due at once.
+    """Assigns send times: at most `per_hour` messages in any hour, however many zones come due at once.
 
-    `taken` are the times given out before a restart. A throttle that would go on into quiet hours goes on after
-    them, at the same rate.
+    A throttle that reaches quiet hours continues after them, at the same rate.
     """
 
     def __init__(self, rules: ContactRules, channel: str, *, is_exempt: bool, per_hour: int | None) -> None:
@@ -29,13 +28,13 @@ class Slots:
         self._quiet: dict[tuple[str, str | None, datetime], datetime | None] = {}
 
     def restore(self, taken: Mapping[datetime, int]) -> None:
-        """Counts what was given out before."""
+        """Counts times that were assigned before a restart."""
         for at, number in taken.items():
             minute = _minute(at)
             self._used[minute] = self._used.get(minute, 0) + number
 
-    def give(self, zone: str, country: str | None, due: datetime) -> tuple[datetime, bool]:
-        """When the next message to such a customer goes, from `due` on, and whether quiet hours put it off."""
+    def assign(self, zone: str, country: str | None, due: datetime) -> tuple[datetime, bool]:
+        """When the next message to such a customer goes, from `due` on, and whether quiet hours postponed it."""
         until = self.quiet_until(zone, country, due)
         if self._per_hour is None:
             return (due, False) if until is None else (until, True)
@@ -55,7 +54,7 @@ class Slots:
         return at, until is not None
 
     def quiet_until(self, zone: str, country: str | None, at: datetime) -> datetime | None:
-        """When quiet hours end that hold at an instant."""
+        """The end of the quiet hours in force at an instant; None outside of them."""
         key = (zone, country, at)
         if key not in self._quiet:
             until = None
@@ -71,5 +70,5 @@ class Slots:
 
 
 def _minute(at: datetime) -> int:
-    """Minutes since 2000, begun ones whole."""
+    """Minutes since 2000, rounded up."""
     return -((_EPOCH - at) // MINUTE)

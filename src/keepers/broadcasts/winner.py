@@ -1,4 +1,4 @@
-"""The test of a broadcast: which variant did best, and the rest of the audience let go with it."""
+"""The test of a broadcast: which variant did best, and the release of the rest with it."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ _kept = msgspec.json.Decoder(_Kept)
 
 def judge(
     connection: Connection,
-    answerer: Evaluator,
-    standing: ActiveQueries,
-    sheet: BroadcastContext,
+    evaluator: Evaluator,
+    queries: ActiveQueries,
+    context: BroadcastContext,
     send: BroadcastSend,
     now: datetime,
 ) -> dict[str, Any]:
-    """What is kept of the test: the winner, why, and how each variant did."""
-    test = sheet.broadcast.test
+    """The result of the test: the winner, why, and how each variant did."""
+    test = context.broadcast.test
     if test is None:
-        # Taken out of the definition while it ran: everybody gets the broadcast's own message.
+        # Removed from the definition while it ran: everybody gets the broadcast's own message.
         return {"winner": "", "winner_by": "no test any more"}
     found = broadcast_sends.results(connection, send)
     reached: Mapping[str, int] = {}
     if test.goal is not None:
         since = parse_instant(send.data["begun"])
         condition = Parser().condition(goal_condition(test.goal, since))
-        reached = conversions(answerer, standing, condition, broadcast_sends.arms(connection, send), now)
+        reached = conversions(evaluator, queries, condition, broadcast_sends.arms(connection, send), now)
     winner, by = winner_of(test, found, reached)
-    told = {
+    variants = {
         name: {"sent": r.sent, "opened": r.opened, "clicked": r.clicked, "reached": reached.get(name, 0)}
         for name, r in found.items()
     }
-    return {"winner": winner, "winner_by": by, "variants": told}
+    return {"winner": winner, "winner_by": by, "variants": variants}
 
 
 def winner_of(test: VariantTest, results: Mapping[str, Result], reached: Mapping[str, int]) -> tuple[str, str]:
@@ -73,10 +73,10 @@ def winner_of(test: VariantTest, results: Mapping[str, Result], reached: Mapping
     return first[0], f"most {test.winner}"
 
 
-def slots_of(store: Store, sheet: BroadcastContext, send: BroadcastSend) -> Slots:
-    """The throttle of the rest, with what has its time already."""
-    slots = sheet.slots()
-    if sheet.broadcast.per_hour is not None:
+def slots_of(store: Store, context: BroadcastContext, send: BroadcastSend) -> Slots:
+    """The throttle of the rest, with the times assigned already."""
+    slots = context.slots()
+    if context.broadcast.per_hour is not None:
         with store.read() as connection:
             slots.restore(broadcast_sends.slots_taken(connection, send))
     return slots
@@ -84,21 +84,21 @@ def slots_of(store: Store, sheet: BroadcastContext, send: BroadcastSend) -> Slot
 
 def release(
     connection: Connection,
-    sheet: BroadcastContext,
+    context: BroadcastContext,
     send: BroadcastSend,
     slots: Slots,
     chunk: Sequence[tuple[int, str]],
     now: datetime,
 ) -> None:
-    """Lets messages go that waited for the winner."""
+    """Releases messages that were held for the winner."""
     winner = str(send.data["winner"])
-    message = sheet.broadcast.message_of(winner)
-    version = sheet.versions.get(message, 0)
-    expires = sheet.broadcast.expires or sheet.template.expires
+    message = context.broadcast.message_of(winner)
+    version = context.versions.get(message, 0)
+    expires = context.broadcast.expires or context.template.expires
     rows = []
     for message_id, data in chunk:
         contact = _kept.decode(data).contact
-        at, is_held = slots.give(contact.zone, contact.country, sheet.broadcast.due(contact.zone, now))
+        at, is_held = slots.assign(contact.zone, contact.country, context.broadcast.due(contact.zone, now))
         status, reason = ("held", QUIET_HOURS) if is_held else ("queued", "")
         rows.append((status, reason, at, at + expires, winner, message, version, message_id))
     broadcast_sends.release(connection, _RELEASED, rows)

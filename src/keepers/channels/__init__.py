@@ -1,1 +1,1 @@
-"""How messages leave: one file per channel, and the providers that report what became of them."""
+"""How messages leave: one file per channel, and the providers that report on sent e-mail."""

@@ -1,4 +1,4 @@
-"""Sending through one of the 100+ services Apprise speaks to, and reading what became of it."""
+"""Sends through one of the services of Apprise, and reads the outcome from its log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from keepers.channels.base import UNCERTAIN
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 from keepers.model.message import Outcome
 
 PLACE = "{to}"
@@ -27,23 +27,34 @@ class AppriseService:
         self._section = section
         where = f"[channels.{section}] url"
         if not 1 <= timeout_s <= 120:
-            raise UserError(f"[channels.{section}] timeout must lie between 1 and 120 seconds.", code="settings")
+            raise UserError(
+                problem("[channels.{section}] timeout must lie between 1 and 120 seconds.", section=section),
+                code="settings",
+            )
         if needs_place and PLACE not in url:
-            raise UserError(f"{where} must say with {PLACE} where the recipient goes.", code="settings")
+            raise UserError(
+                problem("{where} must say with {place} where the recipient goes.", where=where, place=PLACE),
+                code="settings",
+            )
         if PLACE in url.partition("://")[0] or PLACE in url.partition("://")[2].split("/")[0]:
-            raise UserError(f"{where}: {PLACE} may only stand after the host.", code="settings")
+            raise UserError(
+                problem("{where}: {place} may only stand after the host.", where=where, place=PLACE), code="settings"
+            )
 
     def open(self) -> None:
         """Checks that Apprise reads the URL. Raises UserError."""
-        # Apprise tells why a call failed only in its log, and in detail only below warnings: let it, to nobody else.
+        # Apprise gives the reason of a failure only in its log, in detail at DEBUG: kept from other handlers.
         logger = logging.getLogger("apprise")
         logger.setLevel(logging.DEBUG)
         logger.propagate = False
         logger.addHandler(logging.NullHandler())
         if not self._made("+12025550123"):
             raise UserError(
-                f"[channels.{self._section}] url is not one that Apprise reads; its services are listed at "
-                "https://appriseit.com/services.",
+                problem(
+                    "[channels.{section}] url is not one that Apprise reads; its services are listed at "
+                    "https://appriseit.com/services.",
+                    section=self._section,
+                ),
                 code="settings",
             )
 
@@ -66,8 +77,8 @@ class AppriseService:
         entries = [entry for one in result for entry in one.logs()]
         if not any(one.attempts for one in result):
             return Outcome("failed", "The service took nothing to send.", "refused")
-        said = [entry.message for entry in entries if entry.level in ("WARNING", "ERROR")]
-        detail = "; ".join(said)[:500] or "The service gave no reason."
+        reasons = [entry.message for entry in entries if entry.level in ("WARNING", "ERROR")]
+        detail = "; ".join(reasons)[:500] or "The service gave no reason."
         timed_out = result.status == apprise.AppriseResultStatus.TIMEOUT
         return _outcome(detail, [entry.message for entry in entries], timed_out)
 

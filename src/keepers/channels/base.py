@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from keepers.model.channels import ChannelDescription
-from keepers.model.errors import UserError, nearest
+from keepers.model.errors import UserError, nearest, problem
 from keepers.model.message import Outcome, Outgoing
 
 
@@ -26,32 +26,20 @@ class Channel(Protocol):
         """Connects, or prepares to. Raises UserError when the settings cannot work."""
 
     async def send(self, message: Outgoing) -> Outcome:
-        """One attempt. What the other side does wrong is an outcome, never an exception. Safe to call concurrently."""
+        """One attempt. A failure of the other side is an outcome, never an exception. Safe to call concurrently."""
         ...
 
     async def close(self) -> None:
-        """Lets go of connections and threads."""
-
-
-def _nowhere(message: Outgoing) -> None:
-    raise UserError(f"No inbox is connected to put message {message.id} into.", code="settings")
-
-
-def _utc_now() -> datetime:
-    raise UserError("No clock was given to the channel.", code="settings")
+        """Closes connections and threads."""
 
 
 class ChannelContext(Struct, frozen=True):
-    """What a channel may need that is not its own setting; `wire.py` fills it in."""
+    """What a channel may need that is not its own setting."""
 
-    now: Callable[[], datetime] = _utc_now
+    now: Callable[[], datetime]
     """the clock, naive UTC"""
-    put: Callable[[Outgoing], None] = _nowhere
+    put: Callable[[Outgoing], None]
     """writes an in-app message into its customer's inbox, once per `key`; called in a thread"""
-    public_url: str = ""
-    """where customers reach this server, without a slash at the end"""
-    company: str = ""
-    """the company's name"""
     secret: bytes = b""
     """the workspace's key for signing addresses (VERP)"""
 
@@ -62,14 +50,14 @@ class ChannelKind(ChannelDescription, frozen=True, kw_only=True):
     settings: type[Struct]
     """each field with a docstring below it: the reference, the form and the JSON Schema derive from it"""
     make: Callable[[Any, ChannelContext], Channel]
-    """(settings, surroundings) → a channel, not opened; opens no connection and raises UserError for settings that
+    """(settings, context) → a channel, not opened; opens no connection and raises UserError for settings that
     cannot work"""
     docs: str = ""
     """one sentence for the reference"""
     needs_settings: bool = True
-    """whether it is there only when keepers.toml has a section for it"""
+    """whether it exists only when keepers.toml has a section for it"""
     has_subscriptions: bool = False
-    """whether a message goes to each browser that the customer subscribed with, and not to an address"""
+    """whether a message goes to each browser of the customer, and not to an address"""
 
 
 UNCERTAIN = "uncertain"
@@ -78,7 +66,7 @@ OUTCOME_CODES = {
     "definition": "What was written in the webhook cannot be called; the message says why.",
     "empty": "There is nothing in the message that the channel could show.",
     "invalid_number": "Not a telephone number in use.",
-    "refused": "An address inside this network or otherwise not public, which the channel's `allow` does not name.",
+    "refused": "An address that is not public and not named by the channel's `allow`.",
     "smtputf8": "The mail server takes no addresses beyond ASCII.",
     "subscription": "The browser's keys cannot be used.",
     "too_long": "Longer than the channel takes, or than its settings allow.",
@@ -100,11 +88,14 @@ def read_fields(struct: type[Struct], data: Mapping[str, Any], section: str) -> 
     names = [f.name for f in msgspec.structs.fields(struct)]
     for name in data:
         if name not in names:
-            raise UserError(f"{section} has no “{name}”.{nearest(str(name), names)}", code="settings")
+            raise UserError(
+                problem("{section} has no “{name}”.", near=nearest(str(name), names), section=section, name=name),
+                code="settings",
+            )
     try:
         return msgspec.convert(data, struct, strict=False)
     except msgspec.ValidationError as error:
-        raise UserError(f"{section}: {error}.", code="settings") from None
+        raise UserError(problem("{section}: {reason}.", section=section, reason=error), code="settings") from None
 
 
 def field_docs(struct: type[Struct]) -> dict[str, str]:
@@ -118,15 +109,6 @@ def field_docs(struct: type[Struct]) -> dict[str, str]:
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str):
             docs[field.target.id] = " ".join(after.value.value.split())
     return docs
-
-
-def settings_schema(struct: type[Struct]) -> dict[str, Any]:
-    """JSON Schema (2020-12) of a settings struct, with each field's text as its description."""
-    schema = msgspec.json.schema(struct)
-    body = schema["$defs"][struct.__name__]
-    for name, text in field_docs(struct).items():
-        body["properties"][name]["description"] = text
-    return schema
 
 
 _BACKOFF = tuple(timedelta(seconds=s) for s in (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400))

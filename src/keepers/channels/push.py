@@ -6,17 +6,20 @@ import base64
 import hashlib
 import re
 from datetime import UTC, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from keepers.channels.base import ChannelContext, ChannelKind, retry_after
-from keepers.channels.http.safe_http import Caller, UnansweredError
+from keepers.channels.http.answers import UnansweredError
 from keepers.channels.http.ssrf import Guard, RefusedError
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 from keepers.model.message import Outcome, Outgoing
+
+if TYPE_CHECKING:
+    from keepers.channels.http.safe_http import Caller
 
 MOST_PAYLOAD_BYTES = 3993
 """what a 4096-byte record of aes128gcm holds beside header, padding mark and tag"""
@@ -24,9 +27,9 @@ MOST_PAYLOAD_BYTES = 3993
 
 class PushSettings(Struct, frozen=True, forbid_unknown_fields=True):
     private_key: str = ""
-    """The VAPID private key, base64url. A new one makes every subscription so far useless."""
+    """The VAPID private key, base64url. A new one invalidates all subscriptions."""
     contact: str = ""
-    """Where push services reach you about trouble: mailto:ops@shop.example or an https address."""
+    """Where push services reach you about problems: mailto:ops@shop.example or an https address."""
     keep_for: float = 86_400.0
     """Seconds a push service keeps a message for a browser that is not running, at most 28 days."""
     timeout: float = 15.0
@@ -66,15 +69,19 @@ class PushChannel:
     def __init__(self, settings: PushSettings, around: ChannelContext) -> None:
         self._vapid = _vapid(settings.private_key)
         if not settings.contact.startswith(("mailto:", "https://")):
-            raise UserError("[channels.push] contact must be a mailto: or https: address.", code="settings")
+            raise UserError(problem("[channels.push] contact must be a mailto: or https: address."), code="settings")
         if not 0 <= settings.keep_for <= 2_419_200:
-            raise UserError("[channels.push] keep_for must lie between 0 and 2419200 seconds.", code="settings")
+            raise UserError(
+                problem("[channels.push] keep_for must lie between 0 and 2419200 seconds."), code="settings"
+            )
         self._settings = settings
         self._guard = Guard(settings.allow)
         self._now = around.now
         self._caller: Caller | None = None
 
     async def open(self) -> None:
+        from keepers.channels.http.safe_http import Caller
+
         self._caller = Caller(self._guard, self._settings.timeout)
 
     async def send(self, message: Outgoing) -> Outcome:
@@ -102,8 +109,8 @@ class PushChannel:
         if answer.status in (408, 425, 429) or answer.status >= 500:
             wait = retry_after(answer.headers.get("retry-after"), self._now())
             return Outcome("deferred", f"Answered {code}.", code=code, retry_after=wait)
-        said = (answer.body or b"").decode("utf-8", "replace")[:200]
-        return Outcome("failed", f"Answered {code}. {said}".strip(), code=code)
+        text = (answer.body or b"").decode("utf-8", "replace")[:200]
+        return Outcome("failed", f"Answered {code}. {text}".strip(), code=code)
 
     async def close(self) -> None:
         if self._caller:
@@ -118,7 +125,7 @@ class PushChannel:
             claims = {"aud": audience, "sub": self._settings.contact, "exp": int(expires.timestamp())}
             signed: dict[str, str] = self._vapid.sign(claims)
         except Exception as error:  # noqa: BLE001 - the library raises plain exceptions for claims it does not take
-            raise UserError(f"The push could not be signed: {error}") from None
+            raise UserError(problem("The push could not be signed: {reason}", reason=error)) from None
         return {
             "content-type": "application/octet-stream",
             "content-encoding": "aes128gcm",
@@ -145,11 +152,11 @@ def _encrypted(message: Outgoing, payload: bytes) -> bytes:
 
     keys = {name: message.content.data.get(name) for name in ("p256dh", "auth")}
     if not all(isinstance(key, str) for key in keys.values()):
-        raise UserError("The subscription has no keys p256dh and auth.")
+        raise UserError(problem("The subscription has no keys p256dh and auth."))
     try:
         encoded: Any = WebPusher({"endpoint": message.recipient, "keys": keys}).encode(payload, "aes128gcm")
     except Exception:  # noqa: BLE001 - keys come from a browser; whatever is wrong with them, they cannot be used
-        raise UserError("The subscription's keys cannot be used.") from None
+        raise UserError(problem("The subscription's keys cannot be used.")) from None
     return bytes(encoded["body"])
 
 
@@ -166,7 +173,7 @@ def _vapid(private_key: str) -> Any:
         return Vapid.from_raw(private_key.rstrip("=").encode())
     except ValueError:
         raise UserError(
-            "[channels.push] private_key is not a VAPID key: 32 bytes as base64url.", code="settings"
+            problem("[channels.push] private_key is not a VAPID key: 32 bytes as base64url."), code="settings"
         ) from None
 
 

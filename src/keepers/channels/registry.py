@@ -1,4 +1,4 @@
-"""Every channel there is. A new one is a file of this package that has a `KIND`, or a folder with it in channel.py."""
+"""All channels. A new one is a file of this package that has a `KIND`, or a folder with it in channel.py."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHANNELS: Mapping[str, ChannelKind] = MappingProxyType(_found)
 
 
 def discover() -> None:
-    """Reads the package anew, and tells the model's table what is in it."""
+    """Reads the package again, and fills the model's table."""
     kinds = {kind.id: kind for kind in _kinds()}
     channels.CHANNELS.fill(kinds.values())
     _found.clear()

@@ -7,7 +7,7 @@ from msgspec import Struct
 from keepers.channels.apprise_service import AppriseService
 from keepers.channels.base import ChannelContext, ChannelKind
 from keepers.contact.addresses import _GSM7, _GSM7_TWICE, e164
-from keepers.model.errors import UserError
+from keepers.model.errors import Problem, UserError, problem
 from keepers.model.message import Outcome, Outgoing
 
 
@@ -27,7 +27,7 @@ class SmsChannel:
 
     def __init__(self, settings: SmsSettings, around: ChannelContext) -> None:
         if settings.country and not (settings.country.isalpha() and len(settings.country) == 2):
-            raise UserError("[channels.sms] country must be two letters, such as PL.", code="settings")
+            raise UserError(problem("[channels.sms] country must be two letters, such as PL."), code="settings")
         self._settings = settings
         self._service = AppriseService(settings.url, settings.timeout, "sms", needs_place=True)
 
@@ -54,12 +54,13 @@ def _digits(address: str) -> str:
     return "+" + "".join(c for c in address if c.isdigit())
 
 
-def _mistake(address: str) -> str:
+def _mistake(address: str) -> Problem | None:
     if address.startswith(("+", "00")):
-        return ""
-    return (
-        f"“{address.strip()[:40]}” may be a telephone number of many countries. Write it with + and the code of "
-        "its country, or set country in [channels.sms] of keepers.toml."
+        return None
+    return problem(
+        "“{number}” may be a telephone number of many countries. Write it with + and the code of its country, or set "
+        "country in [channels.sms] of keepers.toml.",
+        number=address.strip()[:40],
     )
 
 

@@ -1,4 +1,4 @@
-"""Webhooks: a call to somebody's address, signed as Standard Webhooks says, whose answer a journey may use later."""
+"""Webhooks: a call to an address, signed by the Standard Webhooks scheme, whose answer a journey may use later."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ import hashlib
 import re
 import secrets
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
-from standardwebhooks.webhooks import Webhook
 
 from keepers.channels.base import ChannelContext, ChannelKind, retry_after
-from keepers.channels.http.safe_http import Caller, CallResponse, UnansweredError
+from keepers.channels.http.answers import CallResponse, UnansweredError
 from keepers.channels.http.ssrf import Guard, RefusedError
-from keepers.model.errors import UserError, shown
+from keepers.model.errors import UserError, problem, shown
 from keepers.model.message import Content, Outcome, Outgoing
+
+if TYPE_CHECKING:
+    from standardwebhooks.webhooks import Webhook
+
+    from keepers.channels.http.safe_http import Caller
 
 MOST_ANSWER_BYTES = 65_536
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _OURS = {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "accept-encoding"}
-"""headers a webhook's author may not set: they frame the call"""
+"""headers that a webhook may not set: they frame the call"""
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _AGAIN = (408, 409, 425, 429)
 """4xx answers that ask for another try"""
@@ -34,7 +38,7 @@ class WebhookSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Signs every call (Standard Webhooks): `whsec_` and 24 to 64 random bytes in base64. Empty leaves calls
     unsigned."""
     previous_secret: str = ""
-    """The secret before, while receivers change over: calls then carry both signatures."""
+    """The former secret, while receivers change over: calls then carry both signatures."""
     timeout: float = 15.0
     """Seconds one call may take, from looking up the name to the end of the answer."""
     allow: list[str] = []
@@ -46,7 +50,9 @@ class WebhookChannel:
 
     def __init__(self, settings: WebhookSettings, around: ChannelContext) -> None:
         if not 0.1 <= settings.timeout <= 120:
-            raise UserError("[channels.webhook] timeout must lie between 0.1 and 120 seconds.", code="settings")
+            raise UserError(
+                problem("[channels.webhook] timeout must lie between 0.1 and 120 seconds."), code="settings"
+            )
         self._signers = [_signer(secret) for secret in (settings.secret, settings.previous_secret) if secret]
         self._guard = Guard(settings.allow)
         self._timeout_s = settings.timeout
@@ -54,6 +60,8 @@ class WebhookChannel:
         self._caller: Caller | None = None
 
     async def open(self) -> None:
+        from keepers.channels.http.safe_http import Caller
+
         self._caller = Caller(self._guard, self._timeout_s)
 
     async def send(self, message: Outgoing) -> Outcome:
@@ -90,13 +98,15 @@ def new_secret() -> str:
 
 
 def _signer(secret: str) -> Webhook:
+    from standardwebhooks.webhooks import Webhook
+
     try:
         if not 24 <= len(binascii.a2b_base64(secret.removeprefix("whsec_") + "==")) <= 64:
             raise ValueError
         return Webhook(secret)
     except ValueError:
         raise UserError(
-            "[channels.webhook] secret must be “whsec_” and 24 to 64 bytes in base64.", code="settings"
+            problem("[channels.webhook] secret must be “whsec_” and 24 to 64 bytes in base64."), code="settings"
         ) from None
 
 
@@ -105,16 +115,20 @@ def _request(content: Content, recipient: str) -> tuple[str, str, dict[str, str]
     url = data.get("url") or content.url or recipient
     method = str(data.get("method", "POST")).upper()
     if method not in METHODS:
-        raise UserError(f"{shown(method)} is no method of a webhook. Known: {', '.join(METHODS)}.")
+        raise UserError(
+            problem(
+                "{method} is no method of a webhook. Known: {known}.", method=shown(method), known=", ".join(METHODS)
+            )
+        )
     headers: dict[str, str] = {}
     written = data.get("headers") or {}
     if not isinstance(written, dict):
-        raise UserError("A webhook's headers are an object of names and values.")
+        raise UserError(problem("A webhook's headers are an object of names and values."))
     for name, value in written.items():
         if not _NAME.fullmatch(name) or not str(value).strip().isprintable():
-            raise UserError(f"The header {shown(name)} has characters that headers cannot have.")
+            raise UserError(problem("The header {name} has characters that headers cannot have.", name=shown(name)))
         if name.lower() in _OURS or name.lower().startswith("webhook-"):
-            raise UserError(f"The header {shown(name)} is set by Keepers itself.")
+            raise UserError(problem("The header {name} is set by Keepers itself.", name=shown(name)))
         headers[name.lower()] = str(value).strip()
     body = data.get("body")
     if body is None:
@@ -161,6 +175,7 @@ KIND = ChannelKind(
     make=WebhookChannel,
     event_name="Webhook",
     position=6,
+    has_answer=True,
     is_repeatable=True,
     needs_settings=False,
     events={"Sent": "Webhook Called"},

@@ -5,32 +5,20 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import NoReturn
 
-import typer
-
 from keepers.app.workspace.folder import find_folder
-from keepers.cli import commands, interrupts
+from keepers.cli import interrupts
 from keepers.cli.common import _chosen, app
 from keepers.cli.progress import errors
 from keepers.model.errors import KeepersError, UserError
-
-
-def with_all_commands() -> typer.Typer:
-    """The command with every one of its commands: their modules add them when imported."""
-    for module in iter_modules(commands.__path__):
-        import_module(f"{commands.__name__}.{module.name}")
-    return app
 
 
 def main() -> None:
     """Runs the command: 0 done, 2 for the person's mistake, 1 for ours; never a traceback."""
     from keepers.app.workspace.clock import clock_notice
 
-    with_all_commands()
     interrupts.begin()
     try:
         if notice := clock_notice():

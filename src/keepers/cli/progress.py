@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ErrorOutput:
-    """What people are told on standard error. Rich is loaded with the first line: most commands have none."""
+    """Messages on standard error. Rich is imported with the first one: most commands print none."""
 
     @cached_property
     def console(self) -> Console:

@@ -1,4 +1,4 @@
-"""The conditions language as a tree of frozen structs. `parse.py` reads it from plain data."""
+"""The conditions language as a tree of frozen structs. `parsing` reads it from plain data."""
 
 from __future__ import annotations
 
@@ -54,12 +54,22 @@ class PropertyTest(Struct, frozen=True):
         return own.union(*(inner.refs for inner in self.some))
 
 
-class Aggregate(Struct, frozen=True):
-    """A figure over the matching events and the comparisons it must pass. `of` is None for count."""
+class ReportingTest(PropertyTest, frozen=True):
+    """Comparisons on an amount as it reads in the reporting currency."""
+
+    is_reporting: bool = True
+
+
+class Aggregate(Struct, frozen=True, omit_defaults=True):
+    """A figure over the matching events and the comparisons it must pass. `of` is None for count.
+
+    With `is_reporting` it is of amounts as they read in the reporting currency.
+    """
 
     function: Function
     of: str | None
     tests: tuple[Comparison, ...]
+    is_reporting: bool = False
 
 
 class TimeWindow(Struct, frozen=True):
@@ -86,7 +96,7 @@ class Not(Struct, frozen=True, tag=True):
 
 
 class Anyone(Struct, frozen=True, tag=True):
-    """Everybody who is known at the moment of asking."""
+    """Everybody known at the moment of asking."""
 
 
 class Trait(Struct, frozen=True, tag=True):
@@ -167,6 +177,38 @@ def walk(condition: Condition) -> list[Condition]:
     for child in children(condition):
         found += walk(child)
     return found
+
+
+def leaves(condition: Condition) -> list[Condition]:
+    """What is asked of a subject: the conditions that groups and denials are made of, each once, in their order."""
+    match condition:
+        case AllOf() | AnyOf() | Not():
+            return list(dict.fromkeys(leaf for child in children(condition) for leaf in leaves(child)))
+        case _:
+            return [condition]
+
+
+def uses_reporting(condition: Condition) -> bool:
+    """Whether an amount in it is read in the reporting currency."""
+    return any(
+        any(a.is_reporting for a in getattr(part, "aggregates", ())) or any(map(has_reporting, _wheres(part)))
+        for part in walk(condition)
+    )
+
+
+def has_reporting(where: tuple[PropertyTest, ...]) -> bool:
+    """Whether one of the tests is of an amount in the reporting currency."""
+    return any(isinstance(test, ReportingTest) for test in where)
+
+
+def _wheres(part: Condition) -> list[tuple[PropertyTest, ...]]:
+    match part:
+        case Did(where=where):
+            return [where]
+        case Sequence(steps=steps):
+            return [step.where for step in steps]
+        case _:
+            return []
 
 
 def refs(condition: Condition) -> frozenset[str]:

@@ -1,7 +1,7 @@
-"""What the comparison operators mean, as Ibis expressions. The table of them is in `operators.py`.
+"""The meaning of the comparison operators, as Ibis expressions. Their table is in `operators.py`.
 
-Every expression is two-valued: an absent value is simply not equal, so `not` around it is exact.
-`flips` gives the instants at which a comparison with a relative moment changes its answer by itself.
+Every expression is two-valued: an absent value is simply not equal, so `not` around it is exact. `flips` gives the
+instants at which a comparison with a relative moment changes its answer by itself.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import ibis
 from msgspec import Struct
 
 from keepers.conditions.ast import Ref
+from keepers.conditions.lazy_ibis import ibis
 from keepers.model.moments import Moment
 
 TICK = timedelta(microseconds=1)
 
 
 class ComparedValue(Struct, frozen=True):
-    """What an operator sees: one Ibis column per JSON kind, None where that kind never arrived.
+    """The columns an operator compares: one per JSON kind, None where that kind never arrived.
 
-    `items` is a trait's list as JSON text; lists of events are rows of their own (see `rows.py`).
+    `items` is a trait's list as JSON text; lists of events are rows of their own (see `event_rows.py`).
     """
 
     number: Any = None
@@ -35,8 +35,11 @@ class ComparedValue(Struct, frozen=True):
 
 
 class Clock(Struct, frozen=True):
-    """The moment of asking, and the run that asks, as Ibis columns. `local_date` and `midnight` (date → UTC instant,
-    and the instant until which the zone's present offset holds) exist where a subject's zone is at hand."""
+    """The moment of asking, and the values of the run that asks, as Ibis columns.
+
+    `local_date` and `midnight` (date → UTC instant, or the instant until which the zone's present offset holds, if
+    earlier) exist where a subject's zone is joined in.
+    """
 
     now: Any
     local_date: Any = None
@@ -44,7 +47,7 @@ class Clock(Struct, frozen=True):
     refs: Callable[[str], ComparedValue] | None = None
 
     def ref(self, path: str) -> ComparedValue:
-        """What a ref stands for, every kind being there; all NULL where it has no value."""
+        """The columns of a ref, all kinds being there; all NULL where it has no value."""
         found = self.refs(path) if self.refs is not None else ComparedValue()
         return (
             found if found.text is not None else ComparedValue(**{kind: ibis.null(t) for kind, t in REF_KINDS.items()})
@@ -52,7 +55,7 @@ class Clock(Struct, frozen=True):
 
 
 REF_KINDS = {"number": "float64", "text": "string", "boolean": "boolean", "instant": "timestamp"}
-"""A ref's value is of one kind; of a text that is a date the instant is there too."""
+"""a ref's value is of one kind; a text that is a date has the instant too"""
 
 
 class Anniversary(Struct, frozen=True):
@@ -63,7 +66,7 @@ class Anniversary(Struct, frozen=True):
 
 
 def holds_relative_moment(operand: Any) -> bool:
-    """Whether it is a span, or a moment counted from now, or has one in it."""
+    """Whether it is, or has in it, a span or a moment counted from now."""
     operands = operand if isinstance(operand, tuple) else (operand,)
     return any(isinstance(o, timedelta) or (isinstance(o, Moment) and o.is_relative) for o in operands)
 
@@ -76,7 +79,7 @@ def seconds(span: timedelta) -> Any:
 
 
 def sure(expression: Any) -> Any:
-    """Two-valued: what cannot be known does not hold."""
+    """Two-valued: unknown does not hold."""
     return expression.fill_null(False)
 
 
@@ -90,7 +93,7 @@ def never() -> Any:
 
 
 def moment_column(moment: Moment, clock: Clock) -> Any:
-    """The instant a moment stands for when asked now; NULL of a ref that is no instant."""
+    """The instant of a moment; NULL for a ref that is no instant."""
     if moment.at is not None:
         return ibis.literal(moment.at)
     if moment.ref:
@@ -171,7 +174,7 @@ _PYTHON_NAMES = {"lt": "lt", "lte": "le", "gt": "gt", "gte": "ge", "eq": "eq"}
 
 
 def _compares_ref(passes: Callable[[Any, Any], Any], value: ComparedValue, ref: ComparedValue) -> Any:
-    """As with what is written down: a text that is a date is compared as an instant, and as nothing else."""
+    """As with a literal: a text that is a date is compared as an instant only."""
     holds = never()
     if value.number is not None:
         holds = holds | sure(passes(value.number, ref.number))
@@ -220,7 +223,7 @@ def textual(method: str) -> Callable[[ComparedValue, Any, Clock], Any]:
 
 
 def contains(value: ComparedValue, operand: str | Ref, clock: Clock) -> Any:
-    """A piece of the text, or a text among the items of the list."""
+    """A part of the text, or an item of the list."""
     holds = textual("contains")(value, operand, clock)
     if value.items is None:
         return holds
@@ -231,7 +234,7 @@ def contains(value: ComparedValue, operand: str | Ref, clock: Clock) -> Any:
 
 def exists(value: ComparedValue, wanted: bool, clock: Clock) -> Any:
     present = never()
-    # An instant that is read from a text is there only with the text, and reading it is dear.
+    # An instant read from a text exists only with the text, and reading it is expensive.
     instant = value.instant if value.text is None else None
     for column in (value.number, value.text, value.boolean, instant, value.items):
         if column is not None:

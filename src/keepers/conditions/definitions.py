@@ -1,4 +1,4 @@
-"""The definitions the audience layer answers for: derived events, segments, lifecycles."""
+"""The definitions that conditions answer: derived events, segments, lifecycles."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Source(Struct, frozen=True):
 
 
 class DerivedEvent(Struct, frozen=True):
-    """One of the business's words, made of whatever arrives. `per_day`: several on one local day are one."""
+    """An event derived from others, whatever arrives. `per_day`: several on one local day count once."""
 
     id: str
     sources: tuple[Source, ...]
@@ -59,7 +59,7 @@ class Stage(Struct, frozen=True):
 
 
 class Lifecycle(Struct, frozen=True):
-    """An ordered list of stages; a subject is in the last one listed whose `when` holds."""
+    """An ordered list of stages; a subject is in the last one whose `when` holds."""
 
     id: str
     stages: tuple[Stage, ...]
@@ -67,7 +67,7 @@ class Lifecycle(Struct, frozen=True):
     description: Text = ""
     of: Kind = "person"
     phases_of: str | None = None
-    """set on a second reading of another lifecycle's customers, such as the plan phases of `value`"""
+    """the lifecycle whose customers this one divides differently, such as the plan phases of `value`"""
 
 
 Definition = Segment | Lifecycle

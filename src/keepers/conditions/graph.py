@@ -1,4 +1,4 @@
-"""What a condition reads, and the order definitions are answered in: pure, for checks and for evaluation."""
+"""What a condition reads, and the order in which definitions are answered: pure, for checks and evaluation."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from keepers.i18n.findings import Sentence, sentence
 from keepers.model.errors import DefinitionError
 
 ZONE_TRAITS = frozenset({"timezone", "country"})
-"""traits that move a subject's midnight, and with it the day of an anniversary"""
+"""traits that decide a subject's midnight, and with it the day of an anniversary"""
 
 
 class Reads(Struct, frozen=True):
     """Everything whose arrival or change can change an answer.
 
-    `events` are base names: a derived event stands for all its sources and what voids them. `words` are the
-    derived events by their own names. `accounts`: memberships in accounts matter too.
+    `events` are base names: a derived event stands for all its sources and what voids them. `words` are the derived
+    events by their own names. `accounts`: memberships in accounts matter too.
     """
 
     events: frozenset[str] = frozenset()
@@ -61,8 +61,7 @@ def base_events(name: str, events: Mapping[str, DerivedEvent]) -> frozenset[str]
 def reads(
     condition: ast.Condition, events: Mapping[str, DerivedEvent], computed: Mapping[str, str] | None = None
 ) -> Reads:
-    """What a condition reads, with all conditions inside it. `computed` are traits → the event each is worked out
-    of, which is read with it."""
+    """What a condition reads, with all conditions inside it. `computed`: trait → the event it is computed from."""
     names: set[str] = set()
     traits: set[str] = set()
     segments: set[str] = set()
@@ -115,20 +114,20 @@ def reads_of(
 def dependencies(
     segments: Iterable[Segment], lifecycles: Iterable[Lifecycle], events: Mapping[str, DerivedEvent]
 ) -> dict[str, frozenset[str]]:
-    """Each definition's id (`segment:active`) → the definitions it asks about, known or not."""
+    """Each definition's id (`segment:active`) → the definitions it reads, known or not."""
     found = {f"segment:{s.id}": reads_of(s, events).definitions for s in segments}
     found |= {f"lifecycle:{x.id}": reads_of(x, events).definitions for x in lifecycles}
     return found
 
 
 def cycles(graph: Mapping[str, frozenset[str]]) -> list[list[str]]:
-    """Every circle found by a depth-first walk, each as the path around it: first and last are the same."""
+    """Every cycle found by a depth-first walk, as a path whose first and last are the same."""
     found: list[list[str]] = []
     finished: set[str] = set()
     for start in sorted(graph):
         path: list[str] = []
         on_path: set[str] = set()
-        # An explicit stack: a chain of thousands of segments must not meet the recursion limit.
+        # An explicit stack: a chain of thousands of segments would exceed the recursion limit.
         stack: list[tuple[str, bool]] = [(start, False)]
         while stack:
             node, leaving = stack.pop()
@@ -150,13 +149,13 @@ def cycles(graph: Mapping[str, frozenset[str]]) -> list[list[str]]:
 
 
 def strata(graph: Mapping[str, frozenset[str]]) -> list[list[str]]:
-    """Definitions in layers: each asks only about those in layers before. Raises DefinitionError on a circle."""
+    """Definitions in layers: each reads only those in layers before. Raises DefinitionError on a cycle."""
     waiting = {node: {n for n in asked if n in graph} for node, asked in graph.items()}
     layers: list[list[str]] = []
     while waiting:
         ready = sorted(node for node, asked in waiting.items() if not asked)
         if not ready:
-            raise DefinitionError(str(circle(cycles({n: frozenset(a) for n, a in waiting.items()})[0])))
+            raise DefinitionError(circle(cycles({n: frozenset(a) for n, a in waiting.items()})[0]))
         layers.append(ready)
         done = set(ready)
         waiting = {node: asked - done for node, asked in waiting.items() if node not in done}
@@ -164,5 +163,5 @@ def strata(graph: Mapping[str, frozenset[str]]) -> list[list[str]]:
 
 
 def circle(path: list[str]) -> Sentence:
-    """The sentence that shows a circle of definitions and how to get out of it."""
+    """The sentence that shows a cycle of definitions and the remedy."""
     return sentence("circle", path=" → ".join(node.replace(":", " ") for node in path))

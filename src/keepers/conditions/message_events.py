@@ -1,4 +1,4 @@
-"""What customers do with messages, as conditions: consent is a trait, opens and clicks are events."""
+"""Engagement with messages as conditions: consent is a trait, opens and clicks are events."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _OF_CUSTOMERS = (
 
 
 def engagement() -> dict[str, Mapping[str, str]]:
-    """channel → how one engages with a message → the event that says so."""
+    """channel → kind of engagement → its event."""
     return {name: channel.engagement for name, channel in CHANNELS.items() if channel.engagement}
 
 
 def own_events() -> frozenset[str]:
-    """What Keepers itself says of customers, sooner or later, whatever arrives."""
+    """All events of Keepers' own, whether or not they have arrived."""
     return frozenset((*MESSAGE_EVENTS, *_OF_CUSTOMERS))
 
 
@@ -34,7 +34,7 @@ KEYS = ("with", "channel", *ABOUT, MACHINE, "count")
 
 
 def by_people(event: str, where: tuple[ast.PropertyTest, ...]) -> tuple[ast.PropertyTest, ...]:
-    """The tests on an event, with “not a machine's” added where machines make it and nothing is said of them."""
+    """The tests on an event, with “not by a machine” added where machines cause it too and no test is about that."""
     if event not in SEEN_BY_MACHINES or any(test.path == MACHINE for test in where):
         return where
     return (*where, BY_PEOPLE)

@@ -1,4 +1,4 @@
-"""The comparison operators: one row each, read by the parser, the query, the docs and the sentence on screen."""
+"""The comparison operators: one row each, used by the parser, the query, the reference and the wording."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Operator(Struct, frozen=True):
     is_relative: Callable[[Any], bool] = c.holds_relative_moment
     """operand → whether the answer may change as time passes, with no new event"""
     uses_local_date: bool = False
-    """whether it needs `Clock.local_date`, and is asked anew when the customer's zone changes"""
+    """whether it needs `Clock.local_date`, and changes with the customer's zone"""
     negates: str = ""
-    """the operator it is the denial of: of a list, it asks that no item passes that one"""
+    """the operator it negates: on a list, no item passes that one"""
     asks_presence: bool = False
-    """whether it is about there being a value at all: of a list, about the whole"""
+    """whether it tests the presence of a value: on a list, of any item"""
     of_item: str = ""
-    """the operator that asks of one item what this one asks of a list"""
+    """the operator that tests one item where this one tests a list"""
     passes_zero: Callable[[Any], bool] = lambda operand: True
     """operand → whether a count of none can pass"""
 
@@ -248,7 +248,7 @@ BY_NAME: Mapping[str, Operator] = MappingProxyType(_by_name)
 
 
 def register(row: Operator) -> None:
-    """One more operator. Raises ValueError for a name that is taken."""
+    """Adds an operator. Raises ValueError for a name that is taken."""
     names = (row.id, *row.aliases)
     if taken := [name for name in names if name in _by_name]:
         raise ValueError(f"there is already an operator “{taken[0]}”")
@@ -256,7 +256,7 @@ def register(row: Operator) -> None:
 
 
 def unregister(row: Operator) -> None:
-    """Takes an operator back."""
+    """Removes an operator."""
     for name in (row.id, *row.aliases):
         del _by_name[name]
 

@@ -1,7 +1,7 @@
 """What the warehouse holds, as data: the expressions are built from this and from nothing else.
 
-The warehouse makes a `Schema` (a new `version` whenever a table, a column or a first merge appears); the
-audience layer turns it into unbound Ibis tables. Physical layout, fixed for both engines:
+The warehouse makes a `Schema` (a new `version` whenever a table, a column or a first merge appears); `compile`
+turns it into unbound Ibis tables. Physical layout, fixed for both engines:
 
 every typed event table   seq, profile_id, time, known_at, day + one column per (property, JSON kind)
 every child table         seq, profile_id, position + one column per (field, JSON kind)
@@ -16,11 +16,7 @@ zone_offsets              zone, from_utc, until_utc, offset_s
 
 from __future__ import annotations
 
-from typing import Literal
-
 from msgspec import Struct, field
-
-JsonKind = Literal["number", "text", "boolean"]
 
 
 class ChildTable(Struct, frozen=True):
@@ -32,7 +28,7 @@ class ChildTable(Struct, frozen=True):
 
 
 class EventTable(Struct, frozen=True):
-    """One event's typed table; `table` is empty when the event is past the limit and is read from `tracks`."""
+    """One event's typed table; `table` is empty for an event past the limit, which is read from `tracks`."""
 
     event: str
     table: str = ""

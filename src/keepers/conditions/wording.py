@@ -1,4 +1,4 @@
-"""A condition as a sentence in any language of the catalogues. Operators bring their own words."""
+"""A condition as a sentence in any language of the catalogues. Operators bring their own wording."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ _PHRASES: dict[str, TextId] = {
     "min": text_id("condition", "least {property}"),
     "max": text_id("condition", "greatest {property}"),
     "distinct": text_id("condition", "distinct {property}"),
+    "reporting": text_id("condition", "{property} (in the reporting currency)"),
     "within": text_id("condition", "{event} in the last {duration}"),
     "since": text_id("condition", "{event} since {moment}"),
     "until": text_id("condition", "{event} until {moment}"),
@@ -55,29 +56,29 @@ _PHRASES: dict[str, TextId] = {
 }
 
 
-def _say(phrase: str, locale: str, **parts: str) -> str:
+def _phrase(phrase: str, locale: str, **parts: str) -> str:
     return gettext(_PHRASES[phrase], locale).format(**parts)
 
 
 def _joined(parts: Iterable[str], locale: str, phrase: str = "and") -> str:
-    return reduce(lambda first, second: _say(phrase, locale, first=first, second=second), parts)
+    return reduce(lambda first, second: _phrase(phrase, locale, first=first, second=second), parts)
 
 
 def describe(condition: ast.Condition, locale: str = "en") -> str:
-    """The condition as one sentence. Unknown locales read English."""
+    """The condition as one sentence. Unknown locales get English."""
     match condition:
         case ast.Anyone():
-            return _say("anyone", locale)
+            return _phrase("anyone", locale)
         case ast.AllOf(items) | ast.AnyOf(items):
             if not items:
-                return _say("nobody", locale)
+                return _phrase("nobody", locale)
             parts = (f"({describe(i, locale)})" if _is_group(i) else describe(i, locale) for i in items)
             return _joined(parts, locale, "and" if isinstance(condition, ast.AllOf) else "or")
         case ast.Not(item):
-            return _say("not", locale, condition=describe(item, locale))
+            return _phrase("not", locale, condition=describe(item, locale))
         case ast.Trait(name, (ast.Comparison("eq", True),)) if name.startswith(SUBSCRIBED):
             channel, _, topic = name.removeprefix(SUBSCRIBED).partition(".")
-            return _say("subscribed", locale, channel=f"{channel}: {topic}" if topic else channel)
+            return _phrase("subscribed", locale, channel=f"{channel}: {topic}" if topic else channel)
         case ast.Trait(name, tests):
             return _joined((f"{name} {comparison_words(t, locale)}" for t in tests), locale)
         case ast.Did():
@@ -85,13 +86,13 @@ def describe(condition: ast.Condition, locale: str = "en") -> str:
         case ast.Sequence():
             return _sequence(condition, locale)
         case ast.InSegment(segment, lasting):
-            return _lasting(_say("segment", locale, segment=segment), lasting, locale)
+            return _lasting(_phrase("segment", locale, segment=segment), lasting, locale)
         case ast.InStage(lifecycle, stage, lasting):
-            return _lasting(_say("stage", locale, stage=f"{lifecycle}.{stage}"), lasting, locale)
+            return _lasting(_phrase("stage", locale, stage=f"{lifecycle}.{stage}"), lasting, locale)
         case ast.Account(inner):
-            return _say("account", locale, condition=describe(inner, locale))
+            return _phrase("account", locale, condition=describe(inner, locale))
         case ast.Sample(_, start, end):
-            return _say("sample", locale, start=f"{start * 100:g}", end=f"{end * 100:g}")
+            return _phrase("sample", locale, start=f"{start * 100:g}", end=f"{end * 100:g}")
 
 
 def comparison_words(test: ast.Comparison, locale: str = "en") -> str:
@@ -134,41 +135,42 @@ def _moment(moment: Moment) -> str:
     return f"{start} {'−' if moment.offset < timedelta(0) else '+'} {format_duration(abs(moment.offset))}"
 
 
-def _event(said: str, event: str, where: tuple[ast.PropertyTest, ...], locale: str) -> str:
-    """The phrase about an event with its tests; that people did it is said in a word."""
+def _event(text: str, event: str, where: tuple[ast.PropertyTest, ...], locale: str) -> str:
+    """The phrase about an event with its tests; the test for people is one word."""
     if event not in SEEN_BY_MACHINES or BY_PEOPLE not in where:
-        return _where(said, where, locale)
+        return _where(text, where, locale)
     rest = tuple(test for test in where if test != BY_PEOPLE)
-    return _where(_say("by_people", locale, event=said), rest, locale)
+    return _where(_phrase("by_people", locale, event=text), rest, locale)
 
 
-def _where(said: str, tests: tuple[ast.PropertyTest, ...], locale: str) -> str:
+def _where(text: str, tests: tuple[ast.PropertyTest, ...], locale: str) -> str:
     if not tests:
-        return said
+        return text
     parts = []
     for test in tests:
         if test.some:
             inner = _joined((f"{t.path} {comparison_words(one, locale)}" for t in test.some for one in t.tests), locale)
-            parts.append(_say("some", locale, list=test.path, tests=inner))
+            parts.append(_phrase("some", locale, list=test.path, tests=inner))
         else:
-            parts += [f"{test.path} {comparison_words(one, locale)}" for one in test.tests]
-    return _say("where", locale, event=said, tests=_joined(parts, locale))
+            path = _amount(test.path, isinstance(test, ast.ReportingTest), locale)
+            parts += [f"{path} {comparison_words(one, locale)}" for one in test.tests]
+    return _phrase("where", locale, event=text, tests=_joined(parts, locale))
 
 
-def _window(said: str, window: ast.TimeWindow, locale: str) -> str:
+def _window(text: str, window: ast.TimeWindow, locale: str) -> str:
     start, end = window.start, window.end
     if start is not None and end is None and start.is_relative:
-        return _say("within", locale, event=said, duration=format_duration(-start.offset))
+        return _phrase("within", locale, event=text, duration=format_duration(-start.offset))
     if start is not None:
-        said = _say("since", locale, event=said, moment=_moment(start))
-    return said if end is None else _say("until", locale, event=said, moment=_moment(end))
+        text = _phrase("since", locale, event=text, moment=_moment(start))
+    return text if end is None else _phrase("until", locale, event=text, moment=_moment(end))
 
 
 def _did(leaf: ast.Did, locale: str) -> str:
-    said = _event(_say(leaf.occurrence or "did", locale, event=leaf.event), leaf.event, leaf.where, locale)
+    text = _event(_phrase(leaf.occurrence or "did", locale, event=leaf.event), leaf.event, leaf.where, locale)
     for aggregate in leaf.aggregates:
-        said = _say("figure", locale, event=said, figure=_figure(aggregate, locale))
-    return _window(said, leaf.window, locale)
+        text = _phrase("figure", locale, event=text, figure=_figure(aggregate, locale))
+    return _window(text, leaf.window, locale)
 
 
 def _figure(aggregate: ast.Aggregate, locale: str) -> str:
@@ -177,12 +179,16 @@ def _figure(aggregate: ast.Aggregate, locale: str) -> str:
     known = [count for count in counts if count is not None]
     if len(known) == len(counts):
         return _joined(known, locale)
-    figure = _say(aggregate.function, locale, property=aggregate.of or "")
+    figure = _phrase(aggregate.function, locale, property=_amount(aggregate.of or "", aggregate.is_reporting, locale))
     return f"{figure} {_joined((comparison_words(t, locale) for t in aggregate.tests), locale)}"
 
 
+def _amount(path: str, is_reporting: bool, locale: str) -> str:
+    return _phrase("reporting", locale, property=path) if is_reporting else path
+
+
 def _times(test: ast.Comparison, locale: str) -> str | None:
-    """How often, in the form that the number takes; None where it is no whole number or no plain comparison."""
+    """A count in the plural form of the number; None where it is no whole number or no plain comparison."""
     text = _PHRASES.get(f"count.{test.op}")
     start, number = test.operand if test.op == "between" else (None, test.operand)
     if text is None or isinstance(number, bool) or not isinstance(number, int | float) or number != int(number):
@@ -192,16 +198,16 @@ def _times(test: ast.Comparison, locale: str) -> str | None:
 
 def _sequence(leaf: ast.Sequence, locale: str) -> str:
     first = leaf.steps[0]
-    said = _event(_say("did", locale, event=first.event), first.event, first.where, locale)
+    text = _event(_phrase("did", locale, event=first.event), first.event, first.where, locale)
     for step in leaf.steps[1:]:
         phrase = "then_not" if step.negated else "then"
-        said = _event(_say(phrase, locale, before=said, event=step.event), step.event, step.where, locale)
+        text = _event(_phrase(phrase, locale, before=text, event=step.event), step.event, step.where, locale)
         if step.within is not None:
-            said = _say("span", locale, events=said, duration=format_duration(step.within))
+            text = _phrase("span", locale, events=text, duration=format_duration(step.within))
     if leaf.same:
-        said = _say("same", locale, events=said, property=leaf.same)
-    return _window(said, leaf.window, locale)
+        text = _phrase("same", locale, events=text, property=leaf.same)
+    return _window(text, leaf.window, locale)
 
 
-def _lasting(said: str, lasting: timedelta, locale: str) -> str:
-    return _say("lasting", locale, condition=said, duration=format_duration(lasting)) if lasting else said
+def _lasting(text: str, lasting: timedelta, locale: str) -> str:
+    return _phrase("lasting", locale, condition=text, duration=format_duration(lasting)) if lasting else text

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import phonenumbers
-
 from keepers.model.channels import describe_channel
 
 _GSM7 = frozenset(
@@ -21,6 +19,8 @@ def e164(number: str, country: str = "") -> str | None:
 
     `country` (ISO 3166 alpha-2) is where numbers without + belong.
     """
+    import phonenumbers  # the numbering plans of every country: with the first number
+
     text = number.strip()
     if text.startswith("00"):
         text = "+" + text[2:]

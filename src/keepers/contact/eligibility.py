@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from keepers.contact.local_time import quiet_until
 from keepers.contact.rules import ALL, ContactRules
-from keepers.model.channels import COUNTED
+from keepers.model.channels import COUNTED, describe_channel
 from keepers.model.consent import Basis, ConsentState, SuppressionReason
 from keepers.model.fields import clock, span
-from keepers.model.local_time import quiet_until
 from keepers.model.reasons import Reason
 
 SAME_ADDRESS = "same_address"
@@ -70,7 +70,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     """the address has a message of the same broadcast already"""
     is_sending_stopped: bool = False
     """the kill switch: everything waits"""
-    brake: str | None = None
+    breaker: str | None = None
     """what stopped this stream: `complaints`, `hard_bounces`"""
     engaged_at: datetime | None = None
     """the latest click, visit, order or consent of the customer's; None when that is not known"""
@@ -97,8 +97,8 @@ def decide(rules: ContactRules, facts: Facts) -> Decision:
         reason = _without_consent(facts) or _asleep(rules, facts)
     if reason is None and facts.is_written_to:
         reason = SAME_ADDRESS
-    if reason is None and not facts.is_transactional and facts.brake:
-        reason = str(Reason("brake", facts.brake))
+    if reason is None and not facts.is_transactional and facts.breaker:
+        reason = str(Reason("brake", facts.breaker))
     if reason is None and not facts.is_run_alive:
         reason = "exited"
     expires_at = facts.expires_at
@@ -108,7 +108,7 @@ def decide(rules: ContactRules, facts: Facts) -> Decision:
         return Skip(reason)
     hold = _held(rules, facts)
     if hold is not None:
-        # Held past its expiry it would be dropped on release: the run may as well know now.
+        # Held past its expiry it would be dropped on release, so it is skipped now.
         return hold if expires_at is None or hold.until < expires_at else Skip("expired")
     if not facts.is_transactional:
         full = _full(rules, facts)
@@ -157,9 +157,8 @@ def _held(rules: ContactRules, facts: Facts) -> Hold | None:
         return Hold(facts.now + KILL_SWITCH_RETRY, KILL_SWITCH)
     active = facts.last_activity_at
     lifted = span(rules.quiet_lifted_by_activity)
-    if facts.is_transactional or (
-        facts.channel == "email" and active is not None and timedelta(0) <= facts.now - active < lifted
-    ):
+    is_active = active is not None and timedelta(0) <= facts.now - active < lifted
+    if facts.is_transactional or (is_active and describe_channel(facts.channel).is_quiet_lifted):
         return None
     until = end_of_quiet_hours(rules, facts.channel, facts.zone, facts.country, facts.now)
     return None if until is None else Hold(until, QUIET_HOURS)
@@ -192,7 +191,7 @@ def _full(rules: ContactRules, facts: Facts) -> str | None:
         waiting = sum(facts.ahead.get(channel, 0) for channel in channels)
         for window, most, written in rules.windows.get(scope, ()):
             after = facts.now - window
-            # One that another worker sends, whose clock is ahead, has its place too.
+            # Messages of another worker whose clock is ahead count too.
             sent = sum(1 for channel in channels for at in facts.sent.get(channel, ()) if after < at)
             if sent + waiting >= most:
                 return str(Reason("cap", f"{scope}.{written}"))

@@ -1,4 +1,4 @@
-"""Who gets the places under the caps and under a new sending domain's ramp: what counts, and the one tie-break."""
+"""Places under the caps and under a new sending domain's warm-up: what counts, and the tie-break."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from keepers.contact.eligibility import Allow, Decision, Hold, MessageCandidate, Skip
+from keepers.model.channels import describe_channel
 
 SOON = timedelta(days=1)
 """messages that wait for longer than this take no cap's place from others yet"""
-RAMPED_CHANNEL = "email"
 WARM_UP = "warm_up"
 _LAST = float("inf")
 
@@ -108,7 +108,8 @@ class DailyAllowance:
 
     def decide(self, candidate: MessageCandidate, decision: Decision) -> Decision:
         """The decision about a message under the ramp; one that is allowed takes its place of the day."""
-        if candidate.channel != RAMPED_CHANNEL or candidate.is_transactional or not isinstance(decision, Allow):
+        is_ramped = describe_channel(candidate.channel).is_ramped and not candidate.is_transactional
+        if not is_ramped or not isinstance(decision, Allow):
             return decision
         if candidate.has_place:
             # Tried again: the day that it was first tried on has counted it.

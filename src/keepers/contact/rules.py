@@ -1,7 +1,8 @@
-"""How often and when customers are written to: the `contact:` section, with the defaults that ship switched on."""
+"""The `contact:` section: how often and when messages are sent, with its defaults."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, convert, field
 
 from keepers.model.channels import CHANNELS
-from keepers.model.errors import DefinitionError, problem
+from keepers.model.errors import DefinitionError, Problem, problem
 from keepers.model.fields import Clock, Duration, join, require_spans, span
 from keepers.model.structs import read
 
@@ -19,6 +20,10 @@ Priority = Literal["service", "cart", "lifecycle", "newsletter"]
 PRIORITIES: tuple[Priority, ...] = ("service", "cart", "lifecycle", "newsletter")
 Most = Annotated[int, Meta(ge=0)]
 Rate = Annotated[float, Meta(gt=0, le=1)]
+
+
+def _no_channel(name: str, known: Iterable[str]) -> Problem:
+    return problem("“{name}” is no channel; known are {known}", name=name, known=", ".join(known))
 
 
 class Quiet(Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,14 +103,14 @@ class ContactRules(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     def __post_init__(self) -> None:
         require_spans(self.quiet_lifted_by_activity)
         if sorted(self.priorities) != sorted(PRIORITIES):
-            raise ValueError(f"“priorities” orders {', '.join(PRIORITIES)}, each once")
+            raise ValueError(problem("“priorities” orders {names}, each once", names=", ".join(PRIORITIES)))
         for channel, caps in self.caps.items():
             if channel != ALL and channel not in CHANNELS:
-                raise ValueError(f"“{channel}” is no channel; known are {', '.join((*CHANNELS, ALL))}")
+                raise ValueError(_no_channel(channel, (*CHANNELS, ALL)))
             require_spans(*caps)
         for channel in self.quiet:
             if channel not in CHANNELS:
-                raise ValueError(f"“{channel}” is no channel; known are {', '.join(CHANNELS)}")
+                raise ValueError(_no_channel(channel, CHANNELS))
 
     @cached_property
     def windows(self) -> dict[str, tuple[tuple[timedelta, int, str], ...]]:
@@ -119,7 +124,7 @@ class ContactRules(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @cached_property
     def longest_silence(self) -> timedelta | None:
-        """How long after the last engagement marketing ends; None where there is no sunset."""
+        """The time from the last engagement to the end of marketing; None without a sunset."""
         return None if self.sunset is None else span(self.sunset.after) + span(self.sunset.grace)
 
     def rank(self, *named: str | None) -> int:

@@ -12,8 +12,6 @@ from keepers.contact.places import ContactHistory, DailyAllowance
 from keepers.contact.rules import ContactRules
 from keepers.model.consent import ConsentState, SuppressionReason, Topic
 
-WEBHOOK = "webhook"
-
 
 class RecipientFacts(NamedTuple):
     """What is known of one message's recipient: of the address, of what was agreed to, and of the customer."""
@@ -66,20 +64,19 @@ class EligibilityWave:
     def _facts(self, candidate: MessageCandidate, recipient: RecipientFacts, now: datetime) -> Facts:
         topic = self._topics.get(candidate.topic)
         contact = recipient.contact
-        is_transactional = candidate.is_transactional or candidate.channel == WEBHOOK
         sent, ahead = self.history.counts(candidate, now)
         return Facts(
             now=now,
             zone=contact.zone,
             channel=candidate.channel,
             recipient=candidate.recipient,
-            is_transactional=is_transactional,
+            is_transactional=candidate.is_transactional,
             basis=topic.basis if topic is not None else "consent",
             consent=recipient.consent,
             suppression=recipient.suppression,
             is_written_to=recipient.is_written_to,
             is_sending_stopped=self._stops.is_sending_stopped,
-            brake=self._stops.breakers.get(stream_of(candidate.channel, is_transactional)),
+            breaker=self._stops.breakers.get(stream_of(candidate.channel, candidate.is_transactional)),
             engaged_at=contact.engaged_at,
             is_run_alive=candidate.is_run_alive,
             expires_at=candidate.expires_at,

@@ -1,4 +1,4 @@
-"""Reading bounce sources; how the last readings went."""
+"""The results of the last readings of each bounce source."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 from keepers.store import meta
 
 STATE = "bounces"
-"""where the workspace keeps how the last readings went"""
+"""the name in `meta` under which they are stored"""
 
 
 class Reading(Struct, frozen=True):
-    """How the last look into one source went. `trouble` is empty when it went well."""
+    """The last reading of one source. `trouble` is empty when it succeeded."""
 
     at: datetime
     mails: int
@@ -23,6 +23,6 @@ class Reading(Struct, frozen=True):
 
 
 def last_readings(connection: Connection) -> dict[str, Reading]:
-    """Source (`maildir`, `mbox`, `imap`, `listener`) → how its last reading went."""
+    """Source (`maildir`, `mbox`, `imap`, `listener`) → its last reading."""
     kept = meta.get(connection, STATE)
     return msgspec.json.decode(kept, type=dict[str, Reading]) if kept else {}

@@ -1,4 +1,4 @@
-"""From waiting to handed over: claims what is due, asks policy again, renders, and commits before anything is sent."""
+"""From waiting to handed over: claims due messages, checks eligibility, renders, and commits before sending."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from keepers.store.journeys import runs
 from keepers.store.messages import claims, coupons, message_copies, messages, sending_switches
 from keepers.store.messages.claims import Freed, Slot
 from keepers.store.messages.contact_history import StoredEligibility, candidate_of, lock_addresses
-from keepers.store.messages.coupons import Want
+from keepers.store.messages.coupons import CodeRequest
 from keepers.store.messages.messages import MessageRow
 from keepers.store.schema.messages import messages as table
 
 Render = Callable[[Sequence[MessageRow], datetime], Sequence[Outgoing | UserError]]
-"""messages → what goes out, or why it cannot, in their order; many at once, so that customers are looked up at once"""
+"""messages → what is sent, or why it cannot be, in their order; customers are loaded for all at once"""
 CUT_OFF = frozenset({"goal", runs.MERGED})
-"""reasons for which a run's end takes along what it has decided; exits skip their messages themselves"""
+"""reasons of a run's end for which its waiting messages are skipped; exits skip their messages themselves"""
 
 
 class Prepared(Struct):
@@ -63,14 +63,14 @@ class Preparer:
         self._refresh = refresh
 
     def slots(self) -> list[Slot]:
-        """What kinds of messages wait; empty while nothing may be sent."""
+        """The kinds of waiting messages; empty while nothing may be sent."""
         with self._store.read() as connection:
             if not sending_switches.is_sending(sending_switches.everything(connection)):
                 return []
             return claims.slots(connection)
 
     def prepare(self, now: datetime, number: int, known: Sequence[Slot], most: Mapping[str, int]) -> Prepared:
-        """Claims what is due and may go, and hands it over. An empty claim means that nothing is due."""
+        """Claims what is due and eligible, and hands it over. An empty claim means that nothing is due."""
         prepared = Prepared([])
         taken = self._claim(now, number, known, most, prepared)
         if taken:
@@ -78,12 +78,12 @@ class Preparer:
         return prepared
 
     def take_back(self, ids: Sequence[int], now: datetime) -> None:
-        """What was handed over and has not gone out waits again, unless it is in other hands meanwhile."""
+        """Requeues what was handed over and not sent, except what another worker has by now."""
         with self._store.begin() as connection:
             self._given_back(connection, ids, now)
 
     def _given_back(self, connection: Connection, ids: Sequence[int], now: datetime) -> None:
-        warm_up.give_back(connection, claims.take_back(connection, self._worker_id, ids, now), now)
+        warm_up.free_places(connection, claims.requeue(connection, self._worker_id, ids, now), now)
 
     def _claim(
         self, now: datetime, number: int, known: Sequence[Slot], most: Mapping[str, int], prepared: Prepared
@@ -97,14 +97,14 @@ class Preparer:
             if not due:
                 return []
             if self._refresh is not None:
-                # What queued them may know definitions that were applied since the last claim.
+                # Messages may have been queued by definitions that were applied since the last claim.
                 self._refresh(connection)
             ended = runs.ended_as(connection, sorted({m.run_id for m in due if m.run_id is not None}))
             candidates = [
                 candidate_of(m, is_run_alive=m.run_id is None or ended.get(m.run_id) not in CUT_OFF) for m in due
             ]
             lock_addresses(connection, candidates)
-            # The ramp's row is locked after the addresses and the messages, by everybody.
+            # All transactions lock the warm-up's row after the addresses and the messages.
             allowance = warm_up.load_allowance(connection, self._eligibility.rules, now)
             decisions = self._eligibility.decide(
                 connection, candidates, now, contacts=contacts, reserving=True, allowance=allowance
@@ -122,16 +122,16 @@ class Preparer:
                 else:
                     skipped.append((message, decision.reason))
             wants = [w for m in allowed if (w := self._want(m)) is not None]
-            codes = coupons.take(connection, wants, now) if wants else {}
+            codes = coupons.assign(connection, wants, now) if wants else {}
             without = {w.message_key for w in wants if w.message_key not in codes}
             skipped += [(m, NO_CODE) for m in allowed if m.key in without]
             taken = [_with_code(m, codes.get(m.key)) for m in allowed if m.key not in without]
             offered = [(msgspec.json.encode(m.data).decode(), m.id) for m in taken if m.key in codes]
             update_rows(connection, table, ("data",), offered)
-            claims.take(connection, self._worker_id, taken, now)
-            claims.put_off(connection, "held", held, now)
-            claims.give_up(connection, skipped, now)
-            warm_up.give_back(connection, [_place(m, now) for m in allowed if m.key in without], now)
+            claims.claim(connection, self._worker_id, taken, now)
+            claims.postpone(connection, "held", held, now)
+            claims.skip(connection, skipped, now)
+            warm_up.free_places(connection, [_place_of(m, now) for m in allowed if m.key in without], now)
             prepared.held += len(held)
             prepared.skipped += len(skipped)
         return taken
@@ -139,20 +139,20 @@ class Preparer:
     def _look_up(
         self, now: datetime, number: int, known: Sequence[Slot], most: Mapping[str, int]
     ) -> Mapping[int, Contact]:
-        """The customers who come next, asked for before the store is locked. Who comes in between is as they were."""
+        """Loads the next customers before the store is locked. Messages that come in between use their stored data."""
         if self._eligibility.contacts is None:
             return {}
         with self._store.read() as connection:
             next_ones = claims.due(connection, now, number, known, most, for_update=False)
         return self._eligibility.contacts(sorted({m.profile_id for m in next_ones})) if next_ones else {}
 
-    def _want(self, message: MessageRow) -> Want | None:
+    def _want(self, message: MessageRow) -> CodeRequest | None:
         pool = message.data.get("coupon")
         if not pool:
             return None
         known = self._eligibility.coupons.get(pool)
         once_per = known.every if known is not None else self._once_per
-        return Want(pool, message.key, message.profile_id, message.run_id, once_per)
+        return CodeRequest(pool, message.key, message.profile_id, message.run_id, once_per)
 
     def _hand_over(self, taken: list[MessageRow], now: datetime, prepared: Prepared) -> None:
         made: list[tuple[MessageRow, Outgoing]] = []
@@ -166,9 +166,9 @@ class Preparer:
             if not sending_switches.is_sending(sending_switches.everything(connection)):
                 self._given_back(connection, [message.id for message in taken], now)
                 return
-            standing = claims.standing(connection, [message.id for message in taken])
+            locked = claims.lock_statuses(connection, [message.id for message in taken])
             # Others were stopped since they were claimed, and stay so.
-            failed = [(m, error) for m, error in broken if m.id in standing and standing[m.id][0] == "claimed"]
+            failed = [(m, error) for m, error in broken if m.id in locked and locked[m.id][0] == "claimed"]
             for message, error in failed:
                 messages.put_status(connection, [(message.id, "failed", error.code)], now, error.message)
             update_rows(connection, table, ("counted_at",), [(None, message.id) for message, _ in failed])
@@ -180,7 +180,7 @@ class Preparer:
             copies = [(m.id, outgoing.content) for m, outgoing in made if m.id in mine and _is_kept(outgoing.content)]
             message_copies.put(connection, copies, now, self._kept)
             not_out = [m for m, _ in broken] + [m for m, _ in made if m.id not in mine]
-            warm_up.give_back(connection, [_place(m, now) for m in not_out], now)
+            warm_up.free_places(connection, [_place_of(m, now) for m in not_out], now)
         prepared.failed += len(failed)
         prepared.skipped += len(taken) - len(failed) - len(mine)
         prepared.ready = [
@@ -191,7 +191,7 @@ class Preparer:
 
 
 def one_by_one(render: Callable[[MessageRow], Outgoing]) -> Render:
-    """A renderer of single messages as one of many."""
+    """A renderer of many messages from one of single messages."""
 
     def many(rows: Sequence[MessageRow], _now: datetime) -> list[Outgoing | UserError]:
         made: list[Outgoing | UserError] = []
@@ -211,8 +211,8 @@ def _with_code(message: MessageRow, code: str | None) -> MessageRow:
     return msgspec.structs.replace(message, data={**message.data, "offer": {"code": code}})
 
 
-def _place(message: MessageRow, now: datetime) -> Freed:
-    """The place of a message that was claimed at `now`, as `claims.take` gave it."""
+def _place_of(message: MessageRow, now: datetime) -> Freed:
+    """The place of a message that was claimed at `now`, as `claims.claim` gave it."""
     return Freed(message.channel, message.is_transactional, message.counted_at or now)
 
 

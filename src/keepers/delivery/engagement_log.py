@@ -1,4 +1,4 @@
-"""Opens and clicks as they come in, made durable together: one thread commits whatever has gathered meanwhile."""
+"""Opens and clicks as they come in: one thread commits together what has gathered meanwhile."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from keepers.store.database import Store
 from keepers.store.messages import engagement_requests, messages
-from keepers.store.messages.engagement_requests import HitRow
+from keepers.store.messages.engagement_requests import EngagementRow
 
 MOST_WAITING = 50_000
-"""hits that may wait for a store that does not answer; past it the newest are not kept, and that is logged"""
+"""requests that may wait for a store that does not answer; beyond it new ones are dropped, and that is logged"""
 PATIENCE_S = 0.25
-"""how long an answer waits for its hit to be on disk; after that the hit is still kept, but nobody waits"""
+"""how long a response waits for its request to be on disk; after that it is still stored"""
 _BATCH = 2_000
 log = logging.getLogger("keepers")
 
@@ -37,8 +37,8 @@ class EngagementRequest(Struct, frozen=True):
 
 
 class EngagementLog:
-    """Keeps hits. Belongs to one event loop; needs neither starting nor stopping: its thread lives while there is work,
-    and what waits at the process's end is still written."""
+    """Stores requests. Belongs to one event loop. Needs neither start nor stop: its thread lives while there is work,
+    and what waits when the process ends is still written."""
 
     def __init__(self, store: Store, most_waiting: int = MOST_WAITING, patience_s: float = PATIENCE_S) -> None:
         self._store = store
@@ -48,17 +48,17 @@ class EngagementLog:
         self._lock = Lock()
         self._is_busy = False
         self._lost = 0
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hits")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engagement")
 
-    async def keep(self, hit: EngagementRequest) -> bool:
-        """Waits for the hit to be on disk, but never long: whether it is."""
+    async def record(self, request: EngagementRequest) -> bool:
+        """Waits until the request is on disk, at most `patience_s`: whether it is."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         with self._lock:
             if len(self._waiting) >= self._most_waiting:
                 self._lost += 1
                 return False
-            self._waiting.append((hit, loop, future))
+            self._waiting.append((request, loop, future))
             if not self._is_busy:
                 self._is_busy = True
                 self._thread.submit(self._drain)
@@ -71,7 +71,7 @@ class EngagementLog:
     def _drain(self) -> None:
         try:
             self._write_all()
-        except Exception:  # whatever it was, the next hit begins anew
+        except Exception:  # whatever it was, the next request tries again
             log.exception("Opens and clicks could not be kept.")
             with self._lock:
                 self._is_busy = False
@@ -86,23 +86,31 @@ class EngagementLog:
                 lost, self._lost = self._lost, 0
             if lost:
                 log.error("%d opens and clicks were not kept: the store was too slow for them.", lost)
-            if not self._written([hit for hit, _, _ in taken]):
-                # They go with the next hit: a store that is away is not asked over and over.
+            if not self._write_rows([request for request, _, _ in taken]):
+                # They go with the next request: a store that is unreachable is not tried over and over.
                 with self._lock:
                     self._waiting.extendleft(reversed(taken))
                     self._is_busy = False
                 return
             for _, loop, future in taken:
-                _tell(loop, future)
+                _resolve(loop, future)
 
-    def _written(self, taken: list[EngagementRequest]) -> bool:
+    def _write_rows(self, taken: list[EngagementRequest]) -> bool:
         try:
             with self._store.read() as connection:
-                known = messages.by_keys(connection, sorted({hit.key for hit in taken}))
+                known = messages.by_keys(connection, sorted({request.key for request in taken}))
             rows = [
-                HitRow(known[hit.key].id, hit.at, hit.url, hit.user_agent, hit.ip_hash, hit.method, network=hit.network)
-                for hit in taken
-                if hit.key in known
+                EngagementRow(
+                    known[request.key].id,
+                    request.at,
+                    request.url,
+                    request.user_agent,
+                    request.ip_hash,
+                    request.method,
+                    network=request.network,
+                )
+                for request in taken
+                if request.key in known
             ]
             if rows:
                 with self._store.begin() as connection:
@@ -110,18 +118,18 @@ class EngagementLog:
         except (SQLAlchemyError, OSError) as error:
             log.error("Opens and clicks wait for the store: %s", getattr(error, "orig", None) or error)
             return False
-        except Exception:  # a fault of ours must not lose what waits either
+        except Exception:  # an internal fault must not lose what waits either
             log.exception("Opens and clicks wait.")
             return False
         return True
 
 
-def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
+def _resolve(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
     def done() -> None:
         if not future.done():
             future.set_result(None)
 
-    # A loop that was closed has nobody left who waits.
+    # Nobody waits on a closed loop.
     if not loop.is_closed():
         try:
             loop.call_soon_threadsafe(done)

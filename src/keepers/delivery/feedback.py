@@ -1,4 +1,4 @@
-"""What comes of sent messages, back into the loop: reports and hits become statuses, events and consequences."""
+"""Feedback on sent messages: reports and requests become statuses, events, suppressions and consents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keepers.contact.rules import ContactRules
 from keepers.delivery import suppression_rules
 from keepers.delivery.machine_rules import network_of
 from keepers.delivery.suppression_rules import COMPLAINED, HARD, SOFT, Bounce
-from keepers.delivery.system_events import said_of
+from keepers.delivery.system_events import message_event
 from keepers.model.consent import (
     ALL_TOPICS,
     Consent,
@@ -37,7 +37,7 @@ from keepers.store.messages import (
     messages,
     sending_switches,
 )
-from keepers.store.messages.engagement_requests import HitRow
+from keepers.store.messages.engagement_requests import EngagementRow
 from keepers.store.messages.message_history import HistoryRow
 from keepers.store.messages.messages import MessageRow
 from keepers.store.profiles import consents, suppressions
@@ -46,32 +46,31 @@ from keepers.store.schema.messages import messages as table
 
 CHUNK = 500
 PATIENCE = timedelta(seconds=15)
-"""how long hits wait to be judged: a scanner opens all of a message's links within seconds"""
+"""how long requests wait to be classified: a scanner opens all of a message's links within seconds"""
 UNTOLD = "not told"
-"""the user agent of hits whose provider names none: no sign of a machine, as it would be of a request to us"""
+"""the user agent of requests whose provider names none: that is no sign of a machine, unlike a missing one"""
 _UNSUBSCRIBED = "unsubscribed"
 _OUT: frozenset[MessageStatus] = frozenset({"handed_over", "sent", "uncertain"})
-"""statuses after which a message may yet be said to be delivered"""
-IsMachine = Callable[[HitRow, MessageRow, Sequence[HitRow]], str | None]
-"""(a hit, its message, all hits of that message by time) → the rule by which it is a machine's, or None"""
+"""statuses that a report of delivery may follow"""
+IsMachine = Callable[[EngagementRow, MessageRow, Sequence[EngagementRow]], str | None]
+"""(a request, its message, all requests of that message by time) → the rule by which a machine made it, or None"""
 
 
 class Feedback(Struct):
-    """What one run did. `unmatched` reports name no message that is known."""
+    """How much one run processed."""
 
     reports: int = 0
-    hits: int = 0
-    unmatched: int = 0
+    requests: int = 0
 
 
-class _News(NamedTuple):
+class _MatchedReport(NamedTuple):
     """A report and the message it is about."""
 
     report: DeliveryReport
     message: MessageRow
 
 
-def take_feedback(
+def collect_feedback(
     store: Store,
     rules: ContactRules,
     topics: Mapping[str, Topic],
@@ -81,98 +80,104 @@ def take_feedback(
     patience: timedelta = PATIENCE,
     limit: int = 20_000,
 ) -> Feedback:
-    """Works off what waits, chunk by chunk, each in one transaction; at most `limit` of each kind.
+    """Processes what waits, in chunks of one transaction each; at most `limit` of each kind.
 
-    `topics` are those in force. `secret` is the workspace's, with which addresses are hashed. Hits
-    younger than `patience` wait for the next run.
+    `topics` are the active ones. `secret` is the workspace's, with which addresses are hashed. Requests younger than
+    `patience` wait for the next run.
     """
     total = Feedback()
-    _look_again(store, rules, now)
-    while total.reports < limit and _take_reports(store, rules, topics, secret, now, total):
+    _clear_warnings(store, rules, now)
+    while total.reports < limit and _process_reports(store, rules, topics, secret, now, total):
         pass
-    while total.hits < limit and _take_hits(store, is_machine, now - patience, now, total):
+    while total.requests < limit and _process_requests(store, is_machine, now - patience, now, total):
         pass
     return total
 
 
-def _look_again(store: Store, rules: ContactRules, now: datetime) -> None:
+def _clear_warnings(store: Store, rules: ContactRules, now: datetime) -> None:
     with store.read() as connection:
-        if not sending_switches.warned(sending_switches.everything(connection)):
+        if not sending_switches.warned_streams(sending_switches.everything(connection)):
             return
     with store.begin() as connection:
-        suppression_rules.look_again(connection, rules.brakes, now)
+        suppression_rules.clear_warnings(connection, rules.brakes, now)
 
 
-def judge_again(
+def reclassify(
     store: Store,
     is_machine: IsMachine,
     now: datetime,
     after: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Asks the rules again about every hit judged so far past the id `after`; returns how many are judged otherwise.
+    """Classifies every request up to now again, past the id `after`; returns how many changed.
 
-    A hit that turns out to be a person's is told as an event of its own time. What was told as a person's stays in
-    the history: events are not taken back; the figures made of hits themselves follow the new rules.
+    A request that turns out to be a person's is appended as an event of its own time. Events appended before stay;
+    figures computed from requests follow the new rules.
     """
     changed = 0
     with store.read() as connection:
         until = engagement_requests.last_id(connection)
     while after < until:
         with store.begin() as connection:
-            read = [hit for hit in engagement_requests.read(connection, after, CHUNK) if hit.id <= until]
+            read = [request for request in engagement_requests.read(connection, after, CHUNK) if request.id <= until]
             if not read:
                 break
             after = read[-1].id
-            batch = [hit for hit in read if hit.is_machine is not None]
-            judged = _judge(connection, batch, is_machine)
-            other = [(hit, m, rule) for hit, m, rule in judged if (rule is not None, rule or "") != hit[6:8]]
-            engagement_requests.put_rules(connection, [(hit.id, rule) for hit, _, rule in other])
-            people = [(hit, m, rule) for hit, m, rule in other if hit.is_machine and rule is None]
-            log.say(connection, [_said(hit, message, rule) for hit, message, rule in people], now)
+            batch = [request for request in read if request.is_machine is not None]
+            judged = _classify(connection, batch, is_machine)
+            other = [
+                (request, m, rule) for request, m, rule in judged if (rule is not None, rule or "") != request[6:8]
+            ]
+            engagement_requests.put_rules(connection, [(request.id, rule) for request, _, rule in other])
+            people = [(request, m, rule) for request, m, rule in other if request.is_machine and rule is None]
+            log.append_events(connection, [_event_of(request, message, rule) for request, message, rule in people], now)
             changed += len(other)
         if progress is not None:
             progress(after, until)
     return changed
 
 
-def _take_hits(store: Store, is_machine: IsMachine, until: datetime, now: datetime, total: Feedback) -> bool:
+def _process_requests(store: Store, is_machine: IsMachine, until: datetime, now: datetime, total: Feedback) -> bool:
     with store.read() as connection:
-        if not engagement_requests.unjudged(connection, until, 1):
+        if not engagement_requests.unclassified(connection, until, 1):
             return False
     with store.begin() as connection:
-        batch = engagement_requests.unjudged(connection, until, CHUNK)
+        batch = engagement_requests.unclassified(connection, until, CHUNK)
         if not batch:
             return False
-        judged = _judge(connection, batch, is_machine)
-        # Of a message that is gone nobody asks any more; its hits wait for nothing.
-        rules = {hit.id: None for hit in batch} | {hit.id: rule for hit, _, rule in judged}
+        judged = _classify(connection, batch, is_machine)
+        # Requests for deleted messages are classified too, so that they do not wait for ever.
+        rules = {request.id: None for request in batch} | {request.id: rule for request, _, rule in judged}
         engagement_requests.put_rules(connection, list(rules.items()))
-        log.say(connection, [_said(hit, message, rule) for hit, message, rule in judged], now)
-    total.hits += len(batch)
+        log.append_events(connection, [_event_of(request, message, rule) for request, message, rule in judged], now)
+    total.requests += len(batch)
     return True
 
 
-def _judge(
-    connection: Connection, batch: Sequence[HitRow], is_machine: IsMachine
-) -> list[tuple[HitRow, MessageRow, str | None]]:
-    ids = sorted({hit.message_id for hit in batch})
+def _classify(
+    connection: Connection, batch: Sequence[EngagementRow], is_machine: IsMachine
+) -> list[tuple[EngagementRow, MessageRow, str | None]]:
+    ids = sorted({request.message_id for request in batch})
     about = messages.get_many(connection, ids)
-    all_hits = engagement_requests.of_messages(connection, ids)
+    all_requests = engagement_requests.of_messages(connection, ids)
     return [
-        (hit, about[hit.message_id], is_machine(hit, about[hit.message_id], all_hits[hit.message_id]))
-        for hit in batch
-        if hit.message_id in about
+        (
+            request,
+            about[request.message_id],
+            is_machine(request, about[request.message_id], all_requests[request.message_id]),
+        )
+        for request in batch
+        if request.message_id in about
     ]
 
 
-def _said(hit: HitRow, message: MessageRow, rule: str | None) -> SystemEvent:
-    if hit.is_click:
-        return said_of(message, "Link Clicked", hit.at, url=hit.url, machine=rule is not None)
-    return said_of(message, "Opened", hit.at, machine=rule is not None)
+def _event_of(request: EngagementRow, message: MessageRow, rule: str | None) -> SystemEvent:
+    if request.is_click:
+        return message_event(message, "Link Clicked", request.at, url=request.url, machine=rule is not None)
+    return message_event(message, "Opened", request.at, machine=rule is not None)
 
 
-def _take_reports(
+def _process_reports(
     store: Store, rules: ContactRules, topics: Mapping[str, Topic], secret: bytes, now: datetime, total: Feedback
 ) -> bool:
     with store.read() as connection:
@@ -182,46 +187,45 @@ def _take_reports(
         waiting = delivery_reports.read(connection, CHUNK)
         if not waiting:
             return False
-        # Nothing happened in the future, whatever a provider's clock says.
-        told = [msgspec.structs.replace(report, at=min(report.at, now)) for _, report in waiting]
-        news = _matched(connection, told)
-        total.unmatched += len(told) - len(news)
-        matched = {id(n.report) for n in news}
-        left = _suppress_unmatched(connection, secret, [r for r in told if id(r) not in matched])
-        _Telling(connection, rules, topics, secret, now, left).tell(news)
+        # A provider's clock may be ahead.
+        reports = [msgspec.structs.replace(report, at=min(report.at, now)) for _, report in waiting]
+        matched = _matched(connection, reports)
+        known = {id(n.report) for n in matched}
+        unsubscribed = _suppress_unmatched(connection, secret, [r for r in reports if id(r) not in known])
+        _ReportBatch(connection, rules, topics, secret, now, unsubscribed).process(matched)
         delivery_reports.remove(connection, [report_id for report_id, _ in waiting])
     total.reports += len(waiting)
     return True
 
 
-def _matched(connection: Connection, told: Sequence[DeliveryReport]) -> list[_News]:
-    """By key, else by Message-ID, else by the provider's name. Never by the address: whose message would it be?"""
-    by_key = messages.by_keys(connection, sorted({r.key for r in told if r.key}))
-    by_id = messages.by_message_ids(connection, sorted({r.message_id for r in told if r.message_id}))
+def _matched(connection: Connection, reports: Sequence[DeliveryReport]) -> list[_MatchedReport]:
+    """By key, else by Message-ID, else by the provider's id. Never by the address: several messages go to it."""
+    by_key = messages.by_keys(connection, sorted({r.key for r in reports if r.key}))
+    by_id = messages.by_message_ids(connection, sorted({r.message_id for r in reports if r.message_id}))
     by_provider: dict[tuple[str, str], MessageRow] = {}
-    for channel in sorted({r.channel for r in told if r.provider_id}):
-        ids = sorted({r.provider_id for r in told if r.provider_id and r.channel == channel})
+    for channel in sorted({r.channel for r in reports if r.provider_id}):
+        ids = sorted({r.provider_id for r in reports if r.provider_id and r.channel == channel})
         found = messages.by_provider_ids(connection, channel, ids)
         by_provider.update({(channel, provider_id): message for provider_id, message in found.items()})
-    news = []
-    for report in told:
+    matched = []
+    for report in reports:
         message = (
             by_key.get(report.key)
             or by_id.get(report.message_id)
             or by_provider.get((report.channel, report.provider_id))
         )
         if message is not None:
-            news.append(_News(report, message))
-    return news
+            matched.append(_MatchedReport(report, message))
+    return matched
 
 
-def _suppress_unmatched(connection: Connection, secret: bytes, told: Sequence[DeliveryReport]) -> list[Consent]:
-    """A report on no message of ours still says that an address does not work, complains or wants no more.
+def _suppress_unmatched(connection: Connection, secret: bytes, reports: Sequence[DeliveryReport]) -> list[Consent]:
+    """Suppresses the addresses of reports on no known message that bounce hard, complain or unsubscribe.
 
-    Suppresses the addresses; returns the consents that end by it, which are written last.
+    Returns the consents that end by it, which are written last.
     """
-    stops, left = [], []
-    for report in told:
+    stops, unsubscribed = [], []
+    for report in reports:
         reason = _reason(report)
         if reason is None or not report.recipient:
             continue
@@ -229,12 +233,12 @@ def _suppress_unmatched(connection: Connection, secret: bytes, told: Sequence[De
         stops.append(Suppression(report.channel, hashed, reason, report.at, report.source, report.detail))
         if reason == "unsubscribed":
             source = report.source or "report"
-            left += [
+            unsubscribed += [
                 Consent(profile_id, report.channel, ALL_TOPICS, "unsubscribed", report.at, source)
                 for profile_id in messages.profiles_at(connection, hashed)
             ]
     suppressions.add(connection, stops)
-    return left
+    return unsubscribed
 
 
 def _reason(report: DeliveryReport) -> SuppressionReason | None:
@@ -249,8 +253,8 @@ def _reason(report: DeliveryReport) -> SuppressionReason | None:
             return None
 
 
-class _Telling:
-    """One chunk of news being written down. What was told before is known from the messages' history."""
+class _ReportBatch:
+    """A chunk of reports being written. What was recorded before is known from the messages' history."""
 
     def __init__(
         self,
@@ -259,7 +263,7 @@ class _Telling:
         topics: Mapping[str, Topic],
         secret: bytes,
         now: datetime,
-        left: Sequence[Consent],
+        unsubscribed: Sequence[Consent],
     ) -> None:
         self._connection = connection
         self._rules = rules
@@ -270,80 +274,82 @@ class _Telling:
         self._status: dict[int, MessageStatus] = {}
         self._changes: dict[int, tuple[int, MessageStatus, str]] = {}
         self._history: list[HistoryRow] = []
-        self._said: list[SystemEvent] = []
-        self._hits: list[HitRow] = []
+        self._events: list[SystemEvent] = []
+        self._requests: list[EngagementRow] = []
         self._bounces: list[Bounce] = []
         self._complaints: list[tuple[MessageRow, datetime, str]] = []
-        self._left: list[Consent] = list(left)
-        self._left_by: dict[int, dict[str, Any]] = {}
-        """profile → what is told of the message they left by"""
+        self._unsubscribed: list[Consent] = list(unsubscribed)
+        self._unsubscribed_by: dict[int, dict[str, Any]] = {}
+        """profile → properties of the message they unsubscribed by"""
 
-    def tell(self, news: Sequence[_News]) -> None:
-        ids = sorted({n.message.id for n in news})
+    def process(self, matched: Sequence[_MatchedReport]) -> None:
+        ids = sorted({n.message.id for n in matched})
         for message_id, listed in message_history.of_messages(self._connection, ids).items():
             self._known |= {(message_id, row.status, row.reason) for row in listed}
-        # Locked from here on: a worker may be writing down what became of them.
-        self._status = {id: status for id, (status, _) in claims.standing(self._connection, ids).items()}
-        for one in sorted(news, key=lambda n: n.report.at):
-            self._take(one)
+        # Locked from here on: a worker may be recording outcomes.
+        self._status = {id: status for id, (status, _) in claims.lock_statuses(self._connection, ids).items()}
+        for item in sorted(matched, key=lambda n: n.report.at):
+            self._apply(item)
         self._write()
 
-    def _take(self, news: _News) -> None:
-        report, message = news
+    def _apply(self, matched: _MatchedReport) -> None:
+        report, message = matched
         match report.kind:
             case "delivered":
-                if self._status[message.id] in _OUT and self._is_new(news, "delivered"):
+                if self._status[message.id] in _OUT and self._is_new(matched, "delivered"):
                     self._change(message, "delivered", "")
-                    self._said.append(said_of(message, "Delivered", report.at))
+                    self._events.append(message_event(message, "Delivered", report.at))
             case "bounced":
                 how = HARD if report.is_hard else SOFT
-                if self._is_new(news, "bounced", how):
+                if self._is_new(matched, "bounced", how):
                     self._change(message, "bounced", how)
                     self._bounces.append(Bounce(message, report.is_hard, report.at, report.source, report.detail))
-                    self._said.append(said_of(message, "Bounced", report.at, hard=report.is_hard, code=report.code))
+                    self._events.append(
+                        message_event(message, "Bounced", report.at, hard=report.is_hard, code=report.code)
+                    )
             case "complained":
-                if self._is_new(news, COMPLAINED):
+                if self._is_new(matched, COMPLAINED):
                     self._complaints.append((message, report.at, report.source))
-                    self._said.append(said_of(message, "Marked as Spam", report.at))
+                    self._events.append(message_event(message, "Marked as Spam", report.at))
             case "unsubscribed":
-                if self._is_new(news, _UNSUBSCRIBED):
-                    self._leave(message, report)
+                if self._is_new(matched, _UNSUBSCRIBED):
+                    self._unsubscribe(message, report)
             case "opened" | "clicked":
-                self._hits.append(self._hit(news))
+                self._requests.append(self._engagement(matched))
             case "replied":
-                self._is_new(news, "replied")
+                self._is_new(matched, "replied")
 
-    def _leave(self, message: MessageRow, report: DeliveryReport) -> None:
-        """Of whoever reads at the address: it is one inbox, whose owner has had enough of the topic."""
+    def _unsubscribe(self, message: MessageRow, report: DeliveryReport) -> None:
+        """For everyone who reads at the address: it is one inbox."""
         source = report.source or "report"
         topic = left_with(self._topics.get(message.topic))
         for profile_id in dict.fromkeys(
             (message.profile_id, *messages.profiles_at(self._connection, message.address_hash))
         ):
-            left = Consent(profile_id, message.channel, topic, "unsubscribed", report.at, source)
-            self._left.append(left)
-            self._left_by[profile_id] = messages.event_properties(message)
+            unsubscribed = Consent(profile_id, message.channel, topic, "unsubscribed", report.at, source)
+            self._unsubscribed.append(unsubscribed)
+            self._unsubscribed_by[profile_id] = messages.event_properties(message)
 
-    def _is_new(self, news: _News, status: str, reason: str = "") -> bool:
-        """Whether this was not told before; then it is noted. A bounce that turned hard is new."""
-        mark = (news.message.id, status, reason)
+    def _is_new(self, matched: _MatchedReport, status: str, reason: str = "") -> bool:
+        """Whether this was not recorded before; then it is. A bounce that turned hard is new."""
+        mark = (matched.message.id, status, reason)
         if mark in self._known:
             return False
         self._known.add(mark)
-        detail = " ".join(part for part in (news.report.code, news.report.detail) if part)
-        self._history.append(HistoryRow(news.message.id, news.report.at, status, reason, detail))
+        detail = " ".join(part for part in (matched.report.code, matched.report.detail) if part)
+        self._history.append(HistoryRow(matched.message.id, matched.report.at, status, reason, detail))
         return True
 
     def _change(self, message: MessageRow, status: MessageStatus, reason: str) -> None:
         self._status[message.id] = status
         self._changes[message.id] = (message.id, status, reason)
 
-    def _hit(self, news: _News) -> HitRow:
-        report = news.report
+    def _engagement(self, matched: _MatchedReport) -> EngagementRow:
+        report = matched.report
         known_by = network_address_hash(self._secret, report.ip)
         url = (report.url or "?") if report.kind == "clicked" else ""
-        return HitRow(
-            news.message.id,
+        return EngagementRow(
+            matched.message.id,
             report.at,
             url,
             report.user_agent or UNTOLD,
@@ -356,15 +362,15 @@ class _Telling:
     def _write(self) -> None:
         connection, brakes = self._connection, self._rules.brakes
         messages.set_status(connection, list(self._changes.values()))
-        # As of one that is refused at once: it reached nobody, and another may be tried.
+        # A bounced message frees its place under the caps, as one that is refused at once.
         back = [(None, None, id) for id, status, _ in self._changes.values() if status == "bounced"]
         update_rows(connection, table, ("counted_at", "claimed_by"), back)
         message_history.append(connection, self._history)
-        engagement_requests.append(connection, self._hits)
+        engagement_requests.append(connection, self._requests)
         if self._bounces:
             suppression_rules.bounced(connection, brakes, self._bounces, self._now)
         if self._complaints:
             suppression_rules.complained(connection, brakes, self._complaints, self._now)
-        if self._left:
-            consents.record(connection, self._left, self._now, properties=self._left_by)
-        log.say(connection, self._said, self._now)
+        if self._unsubscribed:
+            consents.record(connection, self._unsubscribed, self._now, properties=self._unsubscribed_by)
+        log.append_events(connection, self._events, self._now)

@@ -1,28 +1,25 @@
-"""Tells machines' opens and clicks from people's: pure rules over what was recorded, which may be run again later.
+"""Tells machines' opens and clicks from people's: pure rules over what was recorded, which may be rerun later.
 
-Privacy proxies load every image whether or not anybody looks, and gateways follow links before delivery. Fetching
-ahead and fetching for somebody are two things (wordtothewise.com/2024/08/prefetches-and-proxies): Gmail's image proxy
-loads when a person opens, so its opens are kept. Speed alone never decides; it only flags.
+Privacy proxies load every image whether or not anybody looks, and gateways follow links before delivery. Prefetching
+and fetching on behalf of a person differ (wordtothewise.com/2024/08/prefetches-and-proxies): Gmail's image proxy loads
+when a person opens, so its opens count. Speed alone decides nothing: mail may be delayed in the record and not on the
+way.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from typing import Literal
 
-from msgspec import Struct
-
-from keepers.store.messages.engagement_requests import HitRow
+from keepers.store.messages.engagement_requests import EngagementRow
 
 Rule = Literal["", "method", "said", "no_agent", "agent", "apple_privacy", "gmail_prefetch", "most_links"]
-"""what gave a machine away; empty for a person"""
+"""by what a machine was recognised; empty for a person"""
 BURST = timedelta(seconds=10)
 """within which most links of one message are clicked by machines only; before it has passed a click is not settled"""
-FAST = timedelta(seconds=1.5)
-"""after sending; nobody reads so fast, but mail may be delayed in the record and not on the way"""
 
 APPLE_PRIVACY_AGENT = "Mozilla/5.0"
 """all that Apple's Mail Privacy Protection says of itself"""
@@ -59,39 +56,14 @@ _WORDS = (
     "playwright", "selenium", "webdriver", "link ?(?:check|preview|validat|expand)", r"\bpreview", "fetcher",
     "monitoring", "health ?-?check", "archiver", r"https?://", r"[a-z0-9.-]+@[a-z0-9-]+\.[a-z]",
 )  # fmt: skip
-"""what programs say of themselves; browsers name no web or mail address. CUBOT makes telephones."""
+"""words in the agents of programs; browsers name no web or mail address. CUBOT makes telephones."""
 _MACHINES = re.compile("|".join([*_SCANNERS, *_WORDS, rf"^(?:{'|'.join(_PROGRAMS)})\b"]), re.IGNORECASE)
 _ONLY_CLICKS = re.compile(r"ms-?office|microsoft office", re.IGNORECASE)
 """Outlook shows images itself, a person's open; links it hands to a browser, so a click by Office is its own check"""
 
 
-class LinkRequest(Struct, frozen=True):
-    """One request for a message's pixel or link, as recorded."""
-
-    kind: Literal["open", "click"]
-    at: datetime
-    url: str = ""
-    """where the link leads; empty for opens"""
-    method: str = "GET"
-    user_agent: str = ""
-    ip: str = ""
-    """empty when only a hash was kept"""
-    network: str = ""
-    """`network_of` the address, for when it is no longer kept"""
-    is_said_machine: bool = False
-    """a provider says so itself"""
-
-
-class EngagementVerdict(Struct, frozen=True):
-    """`is_machine` by `rule`; a person's that is odd is only flagged as suspicious."""
-
-    is_machine: bool
-    rule: Rule = ""
-    is_suspicious: bool = False
-
-
 def network_of(ip: str) -> str:
-    """`apple` for an address of Apple's own, else empty; to be kept with the hit when the address is not."""
+    """`apple` for an address of Apple's own, else empty; stored with the request when the address is not."""
     try:
         address = ip_address(ip)
     except ValueError:
@@ -99,33 +71,29 @@ def network_of(ip: str) -> str:
     return "apple" if any(address.version == net.version and address in net for net in _APPLE) else ""
 
 
-def classify(
-    hit: LinkRequest, others: Sequence[LinkRequest], links_in_message: int, sent_at: datetime | None
-) -> EngagementVerdict:
-    """Who made a hit. `others` are the message's other hits known by now, in any order (`hit` among them is no harm);
-    `links_in_message` counts its different links. The same hits always give the same verdict; with
-    hits that came later it may change, for clicks within `BURST`."""
-    rule = _alone(hit) or _among(hit, others, links_in_message)
-    if rule:
-        return EngagementVerdict(True, rule, True)
-    is_fast = sent_at is not None and hit.at - sent_at < FAST
-    is_odd = not hit.user_agent.strip() or len(_burst(hit, others)) >= 3
-    return EngagementVerdict(False, "", is_fast or is_odd)
+def classify(request: EngagementRow, others: Sequence[EngagementRow], links_in_message: int) -> Rule:
+    """The rule by which a machine made a request; empty for a person's.
+
+    `others` are the message's requests known by now, in any order, with or without this one; `links_in_message`
+    counts its different links. The same requests always give the same rule; with later ones it may change, for
+    clicks within `BURST`.
+    """
+    return _alone(request) or _among(request, others, links_in_message)
 
 
-def _alone(hit: LinkRequest) -> Rule:
-    """What a single hit gives away."""
-    agent = hit.user_agent.strip()
-    if hit.method.upper() not in ("GET", "POST"):
+def _alone(request: EngagementRow) -> Rule:
+    """What a single request reveals."""
+    agent = request.user_agent.strip()
+    if request.method.upper() not in ("GET", "POST"):
         return "method"
-    if hit.is_said_machine:
+    if request.is_said:
         return "said"
     if agent == GMAIL_PREFETCH_AGENT:
         return "gmail_prefetch"
-    if hit.kind == "open":
+    if not request.is_click:
         if _PERSONS_PROXIES.search(agent):
             return ""
-        if agent == APPLE_PRIVACY_AGENT or (hit.network or network_of(hit.ip)) == "apple":
+        if agent == APPLE_PRIVACY_AGENT or request.network == "apple":
             return "apple_privacy"
         return "agent" if _MACHINES.search(agent) else ""
     if not agent:
@@ -134,32 +102,20 @@ def _alone(hit: LinkRequest) -> Rule:
     return "agent" if by_agent or _MACHINES.search(agent) else ""
 
 
-def _among(hit: LinkRequest, others: Sequence[LinkRequest], links_in_message: int) -> Rule:
-    """What a click gives away beside the others: most links were clicked about the same time."""
-    if hit.kind != "click":
+def _among(request: EngagementRow, others: Sequence[EngagementRow], links_in_message: int) -> Rule:
+    """What a click reveals together with others: most links were clicked about the same time."""
+    if not request.is_click:
         return ""
-    clicked = len(_burst(hit, others))
+    clicked = len(_burst(request, others))
     # Two of three may be a slip of the finger and a second try: most means three or more, or both of two.
     is_enough = clicked >= 3 or clicked == links_in_message == 2
     return "most_links" if is_enough and clicked * 2 > links_in_message else ""
 
 
-def _burst(hit: LinkRequest, others: Sequence[LinkRequest]) -> set[str]:
+def _burst(request: EngagementRow, others: Sequence[EngagementRow]) -> set[str]:
     """The most different links clicked in any span of `BURST` that holds this click."""
-    if hit.kind != "click":
+    if not request.is_click:
         return set()
-    near = [o for o in (*others, hit) if o.kind == "click" and abs(o.at - hit.at) <= BURST]
-    starts = {o.at for o in near if o.at <= hit.at}
+    near = [o for o in (*others, request) if o.is_click and abs(o.at - request.at) <= BURST]
+    starts = {o.at for o in near if o.at <= request.at}
     return max(({o.url for o in near if start <= o.at <= start + BURST} for start in starts), key=len, default=set())
-
-
-def _hit(row: HitRow) -> LinkRequest:
-    return LinkRequest(
-        kind="click" if row.is_click else "open",
-        at=row.at,
-        url=row.url,
-        user_agent=row.user_agent,
-        method=row.method,
-        network=row.network,
-        is_said_machine=row.is_said,
-    )

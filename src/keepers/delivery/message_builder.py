@@ -1,4 +1,4 @@
-"""Makes of queued messages what goes out: the customer's data, the template in force, signed links. Previews too."""
+"""Makes what is sent from queued messages: the customer's data, the active template, signed links. Previews too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from keepers.model.channels import describe_channel
 from keepers.model.consent import Topic
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 from keepers.model.identity import LOCALE_TRAITS
 from keepers.model.message import Content, Outgoing
 from keepers.model.texts import text_in
@@ -26,10 +26,10 @@ People = Callable[[Collection[int]], Mapping[int, Person]]
 
 
 class MessageBuilder:
-    """The messages of one playbook in force, ready to be made out to customers.
+    """Builds the messages of one active playbook.
 
-    `company` is what templates know as such. `domain` is that of Message-IDs. `people` looks customers up as they
-    are now; without it the data kept with the message is used.
+    `company` is what templates know as such. `domain` is that of Message-IDs. `people` loads customers as they are now;
+    without it the data stored with the message is used.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class MessageBuilder:
         self.renderer = Renderer(templates, playbook.snippets, locale, {"company": dict(company)})
 
     def make(self, rows: Sequence[MessageRow], now: datetime) -> list[Outgoing | UserError]:
-        """What goes out for each message, in order, or why it cannot. The shape `Deliverer` wants."""
+        """What is sent for each message, in order, or why it cannot be: a `Render` for `Deliverer`."""
         who = self._people([row.profile_id for row in rows]) if self._people is not None else {}
         made: list[Outgoing | UserError] = []
         for row in rows:
@@ -64,7 +64,7 @@ class MessageBuilder:
     def preview(
         self, message: str, person: Person | None, now: datetime, data: Mapping[str, Any], locale: str = ""
     ) -> Content:
-        """A message as a customer would get it now; links lead nowhere and no code is taken."""
+        """A message as a customer would get it now; links lead nowhere and no code is used."""
         topic = self._topic(message)
         context = self._context(topic, message, person, {"offer": {"code": "CODE-PREVIEW"}, **data}, now)
         return self.renderer.render(message, context, _locales(context["customer"], locale), None)
@@ -72,7 +72,7 @@ class MessageBuilder:
     def test(
         self, message: str, person: Person | None, recipient: str, key: str, now: datetime, locale: str = ""
     ) -> Outgoing:
-        """A message to try out, for an address of one's own."""
+        """A message for a trial at a given address."""
         content = self.preview(message, person, now, {}, locale)
         template = self._playbook.messages[message]
         return Outgoing(
@@ -86,7 +86,9 @@ class MessageBuilder:
             return Outgoing(row.id, row.key, row.channel, row.recipient, row.profile_id, Content(data=call))
         template = self._playbook.messages.get(row.message)
         if template is None:
-            raise UserError(f"There is no message “{row.message}” in force any more.", code="no_template")
+            raise UserError(
+                problem("There is no message “{name}” in force any more.", name=row.message), code="no_template"
+            )
         topic = self._playbook.topics.get(row.topic)
         campaign = row.journey or row.broadcast or row.message
         data = {**row.data, "journey": {"id": campaign}}
@@ -141,13 +143,13 @@ class MessageBuilder:
         return f"<{key}@{self._domain}>"
 
     def _template_of(self, row: MessageRow) -> str:
-        """The message, or what a broadcast's variant makes of it."""
+        """The message, or the variant of a broadcast."""
         name = f"{row.broadcast}/{row.step}"
         return name if row.broadcast and row.step and name in self.renderer.messages else row.message
 
 
 def variants_of(playbook: Playbook) -> dict[str, MessageTemplate]:
-    """The variants of broadcasts that say the same under another subject, as messages named `broadcast/variant`."""
+    """The variants of broadcasts with a subject of their own, as messages named `broadcast/variant`."""
     found = {}
     for broadcast in playbook.broadcasts.values():
         template = playbook.messages.get(broadcast.message)

@@ -1,4 +1,4 @@
-"""From an attempt's outcome to what is kept of it: the message's status, its history, events, the run's answer."""
+"""From an attempt's outcome to what is stored of it: the message's status, its history, events, the run's answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keepers.channels.base import backoff
 from keepers.contact.rules import Brakes
 from keepers.delivery import suppression_rules, warm_up
 from keepers.delivery.suppression_rules import HARD, SOFT, Bounce
-from keepers.delivery.system_events import said_of
+from keepers.delivery.system_events import message_event
 from keepers.model.channels import describe_channel
 from keepers.model.message import MessageStatus, Outcome
 from keepers.store.bulk import update_rows
@@ -27,12 +27,12 @@ from keepers.store.messages.messages import MessageRow
 from keepers.store.schema.messages import messages as table
 
 MOST_ATTEMPTS = 9
-"""of a message without an expiry; then it is a dead letter"""
+"""of a message without an expiry; then it has failed"""
 UNCERTAIN = "uncertain"
 
 
 class Done(NamedTuple):
-    """An attempt and what came of it, at an instant."""
+    """An attempt and its outcome, at an instant."""
 
     message: MessageRow
     outcome: Outcome
@@ -56,7 +56,7 @@ class Delivered(Struct):
 
 
 class _Verdict(NamedTuple):
-    """How a message stands after an attempt. `keeps_place`: it goes on counting against its address."""
+    """How a message stands after an attempt. `keeps_place`: it still counts against its address."""
 
     status: MessageStatus
     reason: str = ""
@@ -68,69 +68,69 @@ _IN_DOUBT = _Verdict("uncertain", "connection_broke")
 
 
 def is_resent(message: MessageRow) -> bool:
-    """Whether a message of which nobody knows whether it went out is sent again: marketing is not."""
+    """Whether a message that may or may not have been sent is sent again: marketing is not."""
     return message.is_transactional or describe_channel(message.channel).is_repeatable
 
 
 def record(connection: Connection, brakes: Brakes, done: Sequence[Done], total: Delivered) -> None:
-    """Writes down outcomes in one transaction, and adds to `total`. News that came in before stay."""
+    """Records outcomes in one transaction, and adds to `total`. Reports that came in before take precedence."""
     now = max(one.at for one in done)
     # Runs before messages: see `lock_order`.
     runs.lock(connection, [run_id for one in done if (run_id := _answered_run(one.message)) is not None])
-    standing = claims.standing(connection, [one.message.id for one in done])
+    locked = claims.lock_statuses(connection, [one.message.id for one in done])
     attempts: list[tuple[Any, ...]] = []
-    standings: list[tuple[Any, ...]] = []
+    statuses: list[tuple[Any, ...]] = []
     freed: list[tuple[Any, ...]] = []
     history: list[HistoryRow] = []
-    said: list[SystemEvent] = []
+    events: list[SystemEvent] = []
     bounces: list[Bounce] = []
     answers: list[tuple[int, str, Any]] = []
     for one in done:
         message, outcome, at = one
-        status, stopped_for = standing.get(message.id, ("", ""))
+        status, stopped_for = locked.get(message.id, ("", ""))
         verdict = _verdict(one)
         if status == "handed_over" and stopped_for and verdict.status == "queued":
-            # Its run was left, or its sending stopped, while it was on its way.
+            # Its run ended, or its sending was stopped, while it was being sent.
             verdict = _IN_DOUBT if outcome.code == UNCERTAIN else _Verdict("skipped", stopped_for, keeps_place=False)
         _count(total, verdict)
         is_sent = outcome.status == "sent"
         tries = message.attempts + (not _is_waiting(outcome))
         attempts.append((at if is_sent else None, outcome.provider_id or None, tries, message.id))
         if is_sent:
-            said.append(said_of(message, "Sent", at))
+            events.append(message_event(message, "Sent", at))
         answer = _answer(one, verdict)
         if answer is not None:
             answers.append(answer)
         if status not in ("handed_over", UNCERTAIN):
-            # News of it came faster than this. Doubt, raised by others when this worker's lock was lost, is settled.
+            # A report came faster. Only `uncertain`, set by others when this worker's lock was lost, is replaced.
             continue
-        standings.append((verdict.status, verdict.reason, verdict.send_after or message.send_after, None, message.id))
+        statuses.append((verdict.status, verdict.reason, verdict.send_after or message.send_after, None, message.id))
         if not verdict.keeps_place:
             freed.append((None, message.id))
-        told = "deferred" if verdict.status == "queued" else verdict.status
-        history.append(HistoryRow(message.id, at, told, verdict.reason, outcome.detail))
+        recorded = "deferred" if verdict.status == "queued" else verdict.status
+        history.append(HistoryRow(message.id, at, recorded, verdict.reason, outcome.detail))
         if outcome.status == "bounced":
             bounces.append(Bounce(message, outcome.is_hard, at, "refused", outcome.detail))
-            said.append(said_of(message, "Bounced", at, hard=outcome.is_hard, code=outcome.code))
+            events.append(message_event(message, "Bounced", at, hard=outcome.is_hard, code=outcome.code))
     if answers:
-        runs.note_answers(connection, answers, now)
+        runs.record_answers(connection, answers, now)
     update_rows(connection, table, ("sent_at", "provider_id", "attempts"), attempts)
-    update_rows(connection, table, ("status", "reason", "send_after", "claimed_by"), standings)
+    update_rows(connection, table, ("status", "reason", "send_after", "claimed_by"), statuses)
     update_rows(connection, table, ("counted_at",), freed)
     message_history.append(connection, history)
     if bounces:
         suppression_rules.bounced(connection, brakes, bounces, now)
-    log.say(connection, said, now)
+    log.append_events(connection, events, now)
 
 
 def recover(connection: Connection, dead: Sequence[str], now: datetime, limit: int = 500) -> tuple[int, int]:
-    """Settles messages in the hands of dead workers; returns how many wait again, and how many are uncertain.
+    """Settles messages of dead workers; returns how many are queued again, and how many are uncertain.
 
-    What was only claimed has not gone out. What was handed over may have: marketing is not sent again, the rest is,
-    with the same Message-ID. Call again until it returns (0, 0).
+    What was only claimed has not been sent. What was handed over may have been: marketing is not sent again, the rest
+    is, with the same Message-ID. Call again until it returns (0, 0).
     """
-    orphans = claims.in_hands_of(connection, dead, limit)
-    # One with a reason was stopped while it was on its way: nothing of it is repeated.
+    orphans = claims.held_by(connection, dead, limit)
+    # One with a reason was stopped while it was being sent: it is not repeated.
     lost = [m for m in orphans if m.status == "handed_over" and (m.reason or not is_resent(m))]
     again = [m for m in orphans if m.status == "claimed" or (is_resent(m) and not m.reason)]
     waiting = [("queued", "", now, None, None, m.id) for m in again]
@@ -138,9 +138,9 @@ def recover(connection: Connection, dead: Sequence[str], now: datetime, limit: i
     update_rows(
         connection, table, ("status", "reason", "claimed_by"), [(UNCERTAIN, "worker_died", None, m.id) for m in lost]
     )
-    # A repeated message keeps the day's place that it may have used; what was only claimed has used none.
+    # A repeated message may have used its place of the day; what was only claimed has not.
     unused = [Freed(m.channel, m.is_transactional, m.counted_at) for m in again if m.status == "claimed"]
-    warm_up.give_back(connection, unused, now)
+    warm_up.free_places(connection, unused, now)
     notes = [HistoryRow(m.id, now, UNCERTAIN, "worker_died", f"handed over by {m.claimed_by}") for m in lost]
     notes += [HistoryRow(m.id, now, "queued", "worker_died") for m in again]
     message_history.append(connection, notes)
@@ -179,23 +179,23 @@ def _later(message: MessageRow, outcome: Outcome, at: datetime) -> _Verdict:
 
 
 def _is_waiting(outcome: Outcome) -> bool:
-    """The channel did not try: the other side is being given a rest."""
+    """The channel did not try: it is pausing for the other side."""
     return outcome.status == "deferred" and not outcome.code and outcome.retry_after is not None
 
 
 def _answered_run(message: MessageRow) -> int | None:
-    """The run that is told of the answer to a message, None when there is none."""
-    return message.run_id if message.channel == "webhook" else None
+    """The run that gets the answer to a message, None when there is none."""
+    return message.run_id if describe_channel(message.channel).has_answer else None
 
 
 def _answer(one: Done, verdict: _Verdict) -> tuple[int, str, Any] | None:
-    """What a webhook's run is told: the answer, or that there will be none."""
+    """The answer for a webhook's run, or that there will be none."""
     message, outcome, _ = one
     run_id = _answered_run(message)
     if run_id is None or verdict.status == "queued":
         return None
-    told = outcome.answer if isinstance(outcome.answer, dict) else {"status": None, "body": outcome.answer}
-    return run_id, message.step, {**told, "visit": message.visit}
+    answer = outcome.answer if isinstance(outcome.answer, dict) else {"status": None, "body": outcome.answer}
+    return run_id, message.step, {**answer, "visit": message.visit}
 
 
 def _count(total: Delivered, verdict: _Verdict) -> None:

@@ -14,7 +14,7 @@ from keepers.store.profiles import push_subscriptions
 
 @dataclass
 class EveryBrowser:
-    """Web push to a customer: to each browser of theirs. Sent when one took it; those that are gone are forgotten."""
+    """Web push to each browser of a customer. Sent when one took it; browsers that are gone are removed."""
 
     channel: Channel
     store: Store
@@ -40,7 +40,7 @@ class EveryBrowser:
         if not outcomes:
             return Outcome("failed", "The customer has no browser that takes notifications.", "no_subscription")
         best = min(outcomes, key=lambda o: ("sent", "deferred", "failed", "bounced").index(o.status))
-        # One browser that is gone says nothing against the customer, who may come back with another.
+        # A browser that is gone does not make the customer a hard bounce.
         return msgspec.structs.replace(best, is_hard=False)
 
     async def close(self) -> None:

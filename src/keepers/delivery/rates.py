@@ -1,4 +1,4 @@
-"""How many messages a second a channel is given."""
+"""Limits of messages per second, by channel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 
 class Rates:
-    """A bucket per channel that holds one second's messages, and at least one. Channels without a rate are free."""
+    """Token buckets of one second's messages, at least one. Channels without a rate are unlimited."""
 
     def __init__(self, per_second: Mapping[str, float]) -> None:
         self._rates = {channel: rate for channel, rate in per_second.items() if rate > 0}
@@ -15,7 +15,7 @@ class Rates:
         self._at: datetime | None = None
 
     def most(self, now: datetime) -> dict[str, int]:
-        """How many messages each limited channel may be given at `now`."""
+        """How many messages each limited channel may get at `now`."""
         passed = max((now - self._at).total_seconds(), 0.0) if self._at is not None else 0.0
         self._at = now if self._at is None else max(now, self._at)
         for channel, rate in self._rates.items():
@@ -23,7 +23,7 @@ class Rates:
         return {channel: int(left) for channel, left in self._left.items()}
 
     def used(self, channels: Iterable[str]) -> None:
-        """A message of each of these channels was given."""
+        """Counts a message for each of these channels."""
         for channel in channels:
             if channel in self._left:
                 self._left[channel] -= 1

@@ -1,4 +1,4 @@
-"""One call's stream of messages: prepared and recorded by one thread, sent by many tasks in between."""
+"""One call's stream of messages: prepared and recorded by one thread, sent by many tasks."""
 
 from __future__ import annotations
 
@@ -25,20 +25,17 @@ from keepers.store.messages.claims import Slot
 from keepers.store.messages.messages import MessageRow
 
 LEAST, MOST = 32, 256
-"""messages handed over at once: about what goes out in a second, so that a crash leaves no more than that in doubt"""
+"""messages handed over at once: about a second's, so that a crash leaves no more than that uncertain"""
 _FAST_S, _SLOW_S = 0.5, 2.0
 _RECORDED = 200
 _GATHERED_S = 0.05
-_WATCHED_S = 0.5
-PATIENCE_S = 10.0
-"""how long an attempt may still take once the worker was told to stop"""
 log = logging.getLogger("keepers")
 Item = tuple[MessageRow, Outgoing]
 T = TypeVar("T")
 
 
 class SendStream:
-    """Made for one call. `stopping` may be set by any thread; `total` is added to as outcomes are recorded."""
+    """Made for one call. Any thread may set `stopping`; `total` is added to as outcomes are recorded."""
 
     def __init__(
         self,
@@ -47,32 +44,38 @@ class SendStream:
         preparer: Preparer,
         channels: Mapping[str, Channel],
         rates: Rates,
-        desk: Executor,
+        store_thread: Executor,
         total: Delivered,
         stopping: Event,
+        *,
+        patience_s: float,
+        watch_s: float,
     ) -> None:
+        """`patience_s` is how long attempts may still take once stopped; switches are read every `watch_s` seconds."""
         self._store = store
         self._brakes = brakes
         self._preparer = preparer
         self._channels = channels
         self._rates = rates
-        self._desk = desk
+        self._store_thread = store_thread
         self._total = total
         self._stopping = stopping
+        self._patience_s = patience_s
+        self._watch_s = watch_s
         self._is_off = False
         self._limits: set[asyncio.Timeout] = set()
         self._is_ending = False
-        self._braked: frozenset[str] = frozenset()
+        self._stopped_streams: frozenset[str] = frozenset()
         self._failure: Exception | None = None
         self._under_way = 0
         self.unsent: list[int] = []
-        """what was handed over, has not gone out and could not be put back yet"""
+        """ids that were handed over, not sent, and could not be put back yet"""
         self.unrecorded: list[Done] = []
         """outcomes the store did not take"""
 
     @property
     def _is_halted(self) -> bool:
-        """Whether what has not gone out yet is put back."""
+        """Whether what is not sent yet is put back."""
         return self._is_off or self._failure is not None or self._stopping.is_set()
 
     async def run(
@@ -83,7 +86,7 @@ class SendStream:
         known: Sequence[Slot],
         concurrency: int,
     ) -> None:
-        """Until nothing is due, `limit` messages were claimed, or sending is stopped. Raises what the store raises."""
+        """Until nothing is due, `limit` messages were claimed, or sending is stopped. Raises errors of the store."""
 
         def time() -> datetime:
             return now if clock is None else max(now, clock())
@@ -106,7 +109,7 @@ class SendStream:
             with contextlib.suppress(asyncio.CancelledError):
                 await watcher
             if self.unsent and self._failure is None:
-                await self._at_desk(partial(self._preparer.take_back, self.unsent, time()))
+                await self._in_store_thread(partial(self._preparer.take_back, self.unsent, time()))
                 self.unsent = []
         if self._failure is not None:
             raise self._failure
@@ -119,7 +122,7 @@ class SendStream:
         while left > 0 and not self._is_halted:
             now, began = time(), loop.time()
             most = self._rates.most(now)
-            prepared = await self._at_desk(partial(self._preparer.prepare, now, min(size, left), known, most))
+            prepared = await self._in_store_thread(partial(self._preparer.prepare, now, min(size, left), known, most))
             if not prepared.claimed:
                 return
             left -= prepared.claimed
@@ -138,7 +141,7 @@ class SendStream:
         while (item := await waiting.get()) is not None:
             message, outgoing = item
             stream = stream_of(message.channel, message.is_transactional)
-            if self._is_halted or stream in self._braked:
+            if self._is_halted or stream in self._stopped_streams:
                 self.unsent.append(message.id)
                 continue
             self._under_way += 1
@@ -159,9 +162,9 @@ class SendStream:
                     self._limits.discard(limit)
         except Exception as error:
             if limit.expired():
-                log.warning("Message %d was still on its way when delivery ended: it is in doubt.", message.id)
+                log.warning("Message %d was still being sent when delivery ended: it is uncertain.", message.id)
                 return Outcome("failed", "Delivery ended before there was an answer.", code=UNCERTAIN)
-            # A channel's own fault: nobody knows how far it came.
+            # A fault in the channel: how far it came is unknown.
             log.exception("The channel %s failed at message %d.", message.channel, message.id)
             return Outcome("failed", f"{type(error).__name__} in the channel.", code=UNCERTAIN)
 
@@ -169,32 +172,32 @@ class SendStream:
         first = await done.get()
         while first is not None:
             batch = [first]
-            await self._gathered(done)
+            await self._gather(done)
             following: Done | None = first
             while following is not None and len(batch) < _RECORDED and not done.empty():
                 following = done.get_nowait()
                 if following is not None:
                     batch.append(following)
-            await self._write_down(batch)
+            await self._store_outcomes(batch)
             first = None if following is None else await done.get()
 
-    async def _gathered(self, done: asyncio.Queue[Done | None]) -> None:
-        """Outcomes are written down together, but none waits long for others."""
+    async def _gather(self, done: asyncio.Queue[Done | None]) -> None:
+        """Waits briefly, so that outcomes are recorded together."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _GATHERED_S
         while (self._under_way or not self._is_ending) and done.qsize() < _RECORDED and loop.time() < until:
             await asyncio.sleep(_GATHERED_S / 10)
 
-    async def _write_down(self, batch: list[Done]) -> None:
+    async def _store_outcomes(self, batch: list[Done]) -> None:
         try:
             if self._failure is None:
-                await self._at_desk(partial(self._written, batch))
+                await self._in_store_thread(partial(self._record_batch, batch))
                 return
-        except Exception as error:  # noqa: BLE001 - raised at the end, when what is on its way has come back
+        except Exception as error:  # noqa: BLE001 - raised at the end, when what is being sent has come back
             self._failure = error
         self.unrecorded += batch
 
-    def _written(self, batch: list[Done]) -> None:
+    def _record_batch(self, batch: list[Done]) -> None:
         counted = Delivered()
         with self._store.begin() as connection:
             record(connection, self._brakes, batch, counted)
@@ -202,28 +205,28 @@ class SendStream:
             setattr(self._total, name, getattr(self._total, name) + getattr(counted, name))
 
     async def _watch(self) -> None:
-        """Looks at the switches while messages wait: one that is off stops what has not gone out."""
+        """Reads the switches while messages wait: one that is off stops what is not sent yet."""
         loop = asyncio.get_running_loop()
         until: float | None = None
         while True:
-            await asyncio.sleep(_WATCHED_S)
+            await asyncio.sleep(self._watch_s)
             if self._stopping.is_set():
-                until = loop.time() + PATIENCE_S if until is None else until
+                until = loop.time() + self._patience_s if until is None else until
                 for limit in self._limits if loop.time() >= until else ():
                     limit.reschedule(until)
                 continue
             try:
-                known = await self._at_desk(self._switches)
-            except Exception as error:  # noqa: BLE001 - whoever prepares or records meets it too and tells
+                known = await self._in_store_thread(self._switches)
+            except Exception as error:  # noqa: BLE001 - preparing or recording will raise it too
                 log.warning("The switches could not be read: %s", error)
                 continue
             self._is_off = self._is_off or not sending_switches.is_sending(known)
-            self._braked = sending_switches.braked(known)
+            self._stopped_streams = sending_switches.open_breakers(known)
 
     def _switches(self) -> dict[str, sending_switches.Switch]:
         with self._store.read() as connection:
             return sending_switches.everything(connection)
 
-    async def _at_desk(self, work: Callable[[], T]) -> T:
-        """In the one thread that speaks with the store, so that claiming and recording never wait for each other."""
-        return await asyncio.get_running_loop().run_in_executor(self._desk, work)
+    async def _in_store_thread(self, work: Callable[[], T]) -> T:
+        """Runs in the one thread that uses the store, so that claiming and recording never wait for each other."""
+        return await asyncio.get_running_loop().run_in_executor(self._store_thread, work)

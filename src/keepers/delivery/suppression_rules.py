@@ -1,4 +1,4 @@
-"""What follows from bounces and complaints: addresses are suppressed, consent ends, a stream's brake is put on."""
+"""Effects of bounces and complaints: addresses are suppressed, consent ends, a stream's circuit breaker opens."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from keepers.store.profiles.suppressions import Suppression
 from keepers.store.schema.messages import message_history, messages
 
 _LOOKED_THROUGH = 200_000
-"""messages searched for those of the stream, so that a rare one costs no scan of all there ever were"""
+"""newest messages that are searched for those of the stream, so that a rare stream costs no full scan"""
 COMPLAINED = "complained"
 HARD, SOFT = "hard", "soft"
 
 
 class Bounce(NamedTuple):
-    """A message that came back; it is noted in its history already."""
+    """A message that bounced; its history has it already."""
 
     message: MessageRow
     is_hard: bool
@@ -36,7 +36,7 @@ class Bounce(NamedTuple):
 
 
 def bounced(connection: Connection, brakes: Brakes, bounces: Sequence[Bounce], now: datetime) -> None:
-    """Suppresses addresses that do not work: at once by a hard bounce, by repeated soft ones within their span."""
+    """Suppresses addresses: at once by a hard bounce, or by repeated soft ones within their span."""
     hard = [b for b in bounces if b.is_hard]
     stops = [
         Suppression(b.message.channel, b.message.address_hash, "hard_bounce", b.at, b.source, b.detail) for b in hard
@@ -50,17 +50,17 @@ def bounced(connection: Connection, brakes: Brakes, bounces: Sequence[Bounce], n
         if numbers.get(hashed, 0) >= repeated.count
     ]
     suppressions.add(connection, stops)
-    check_brakes(connection, brakes, (b.message for b in hard), now)
+    check_breakers(connection, brakes, (b.message for b in hard), now)
 
 
 def complained(
     connection: Connection, brakes: Brakes, complaints: Sequence[tuple[MessageRow, datetime, str]], now: datetime
 ) -> None:
-    """Who called a message spam, as (message, when, who reports), is written to no more on that channel."""
+    """Suppresses and unsubscribes on that channel those who complained, given as (message, when, who reports)."""
     suppressions.add(
         connection, [Suppression(m.channel, m.address_hash, "complaint", at, source) for m, at, source in complaints]
     )
-    check_brakes(connection, brakes, (m for m, _, _ in complaints), now)
+    check_breakers(connection, brakes, (m for m, _, _ in complaints), now)
     consents.record(
         connection,
         [
@@ -72,8 +72,8 @@ def complained(
     )
 
 
-def check_brakes(connection: Connection, brakes: Brakes, about: Iterable[MessageRow], now: datetime) -> None:
-    """Puts on the brakes of the streams of these messages where too much went wrong lately."""
+def check_breakers(connection: Connection, brakes: Brakes, about: Iterable[MessageRow], now: datetime) -> None:
+    """Opens the breakers of the streams of these messages where the shares are too high."""
     _check(connection, brakes, {(m.channel, m.is_transactional) for m in about}, now)
 
 
@@ -81,29 +81,29 @@ def _check(connection: Connection, brakes: Brakes, streams: Collection[tuple[str
     known = sending_switches.everything(connection)
     for channel, is_transactional in sorted(streams):
         stream = stream_of(channel, is_transactional)
-        brake = sending_switches.brake(known, stream)
-        if brake is not None and brake.on:
+        breaker = sending_switches.breaker(known, stream)
+        if breaker is not None and breaker.on:
             continue
-        # What was sent before somebody let go of the brake has been looked at.
-        since = brake.at if brake is not None else None
+        # Sends before the breaker was closed are not counted again.
+        since = breaker.at if breaker is not None else None
         action, reason = check_stream(brakes, _lately(connection, channel, is_transactional, since))
         warning = sending_switches.warning(known, stream)
         if action == "stop":
-            sending_switches.set_brake(connection, stream, True, reason, now)
+            sending_switches.set_breaker(connection, stream, True, reason, now)
         elif action == "warn":
             sending_switches.set_warning(connection, stream, True, reason, now)
         elif warning is not None and warning.on:
             sending_switches.set_warning(connection, stream, False, reason, now)
 
 
-def look_again(connection: Connection, brakes: Brakes, now: datetime) -> None:
-    """Takes back warnings of streams that have recovered: what went out since then may have gone well."""
+def clear_warnings(connection: Connection, brakes: Brakes, now: datetime) -> None:
+    """Clears the warnings of streams that have recovered since."""
     known = sending_switches.everything(connection)
-    _check(connection, brakes, sending_switches.warned(known), now)
+    _check(connection, brakes, sending_switches.warned_streams(known), now)
 
 
 def _lately(connection: Connection, channel: str, is_transactional: bool, since: datetime | None) -> StreamCounts:
-    """Of the stream's last sends: how many, how many bounced hard, how many were called spam."""
+    """Of the stream's last sends: how many, how many bounced hard, how many were complained about."""
     last = connection.execute(select(func.max(messages.c.id))).scalar_one() or 0
     query = (
         select(messages.c.id, messages.c.status, messages.c.reason)
@@ -121,8 +121,8 @@ def _lately(connection: Connection, channel: str, is_transactional: bool, since:
     rows = connection.execute(query).all()
     hard = sum(1 for row in rows if row.status == "bounced" and row.reason == HARD)
     spam = select(message_history.c.message_id).where(message_history.c.status == COMPLAINED)
-    called = select_in(connection, spam, message_history.c.message_id, [row.id for row in rows])
-    return StreamCounts(len(rows), hard, len({row.message_id for row in called}))
+    complained_about = select_in(connection, spam, message_history.c.message_id, [row.id for row in rows])
+    return StreamCounts(len(rows), hard, len({row.message_id for row in complained_about}))
 
 
 def _soft_bounces(connection: Connection, hashes: Sequence[str], since: datetime) -> dict[str, int]:

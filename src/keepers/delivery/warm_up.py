@@ -1,4 +1,4 @@
-"""A new sending domain's ramp: so many marketing e-mails a day, counted in days since the first one."""
+"""The warm-up of a new sending domain: so many marketing messages a day, counted in days since the first."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from keepers.contact.places import RAMPED_CHANNEL, DailyAllowance
+from keepers.contact.places import DailyAllowance
 from keepers.contact.rules import ContactRules
+from keepers.model.channels import describe_channel
 from keepers.store import meta
 from keepers.store.messages.claims import Freed
 
@@ -26,8 +27,8 @@ class _DayCount(Struct):
 
 
 def load_allowance(connection: Connection, rules: ContactRules, now: datetime) -> DailyAllowance | None:
-    """What the ramp leaves of the present day; None without a ramp. Everybody else who asks waits until the end of
-    the transaction, in which `save_allowance` keeps what was taken."""
+    """What the warm-up leaves of the present day; None without one. Locks its row until the end of the transaction, in
+    which `save_allowance` stores what was taken."""
     if not rules.warm_up:
         return None
     count = _count(connection, now)
@@ -50,14 +51,14 @@ def _count(connection: Connection, now: datetime) -> _DayCount:
     return count if count.day == today else _DayCount(count.began, today)
 
 
-def give_back(connection: Connection, freed: Iterable[Freed], now: datetime) -> None:
-    """Places of the present day that were taken by messages which did not go out are free again.
+def free_places(connection: Connection, freed: Iterable[Freed], now: datetime) -> None:
+    """Frees places of the present day that were taken by messages which were not sent.
 
-    Whoever holds messages' rows may call this: the ramp's own is locked last by everybody.
+    The caller may hold locks on messages: all transactions lock the warm-up's row last.
     """
     today = now.date()
     number = sum(
-        one.channel == RAMPED_CHANNEL
+        describe_channel(one.channel).is_ramped
         and not one.is_transactional
         and one.counted_at is not None
         and one.counted_at.date() == today

@@ -32,19 +32,24 @@ log = logging.getLogger("keepers")
 
 
 class Options(Struct, frozen=True):
-    """How a worker works. `concurrency` messages are on their way at once; copies are kept for `kept`."""
+    """How a worker works. `concurrency` messages are sent at the same time; copies are kept for `kept`.
+
+    Once it is stopped, attempts may still take `patience_s`. The kill switch and breakers are read every `watch_s`.
+    """
 
     concurrency: int = 32
     coupon_once_per: timedelta | None = timedelta(days=90)
     kept: timedelta = message_copies.KEPT
+    patience_s: float = 10.0
+    watch_s: float = 0.5
 
 
 class Deliverer:
     """One delivery worker. Use it as a context: it holds the worker's lock, and opens channels when first needed.
 
-    `rates` are messages per second by channel; what is not named is not limited. `clock` tells the time while a
-    call lasts; without it all of a call happens at its `now`. Calls come from one thread, which runs no event loop.
-    `refresh` is called in the transaction of every claim: rules and templates are then as new as what it claims.
+    `rates` are messages per second by channel; others are unlimited. `clock` is read during a call; without it all of a
+    call happens at its `now`. Calls come from one thread, which runs no event loop. `refresh` is called in the
+    transaction of every claim: rules and templates are then as new as the messages.
     """
 
     def __init__(
@@ -75,7 +80,7 @@ class Deliverer:
             kept=self._options.kept,
             refresh=refresh,
         )
-        self._desk = ThreadPoolExecutor(1, thread_name_prefix="deliver")
+        self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="deliver")
         self._runner: asyncio.Runner | None = None
         self._working: AbstractContextManager[IsHeld] | None = None
         self._is_held: IsHeld = lambda: False
@@ -86,24 +91,24 @@ class Deliverer:
         self._stopping = Event()
 
     def open(self, now: datetime) -> None:
-        """Becomes the worker of its id. Raises ConflictError when somebody else is, or on SQLite delivers already."""
+        """Takes the lock of its id. Raises ConflictError when another process has it, or on SQLite delivers already."""
         working = workers.working(self._store, self._worker_id, now)
         self._is_held = working.__enter__()
         self._working = working
 
     def close(self) -> None:
-        """Closes the channels and lets go of the lock. Raises nothing: a store that is away is why many close."""
+        """Closes the channels and frees the lock. Raises nothing: it must work when the store cannot be reached."""
         runner, self._runner = self._runner, None
         if runner is not None:
-            with _said("close the channels"):
+            with _logged("close the channels"):
                 runner.run(self._close_channels())
-            with _said("end what was under way"):
+            with _logged("end what was under way"):
                 runner.close()
-        self._desk.shutdown()
-        with _said("write down the last outcomes"):
-            # A last time: what is not written down is in doubt from now on.
+        self._store_thread.shutdown()
+        with _logged("write down the last outcomes"):
+            # The last try: what is not recorded is uncertain from now on.
             self._record_again(Delivered())
-        with _said("put back what has not gone out"):
+        with _logged("put back what has not gone out"):
             self._take_back_again(self._clock() if self._clock is not None else self._called_at)
         self._let_go()
 
@@ -116,14 +121,14 @@ class Deliverer:
         self.close()
 
     def stop(self) -> None:
-        """From any thread, for good: what has not gone out yet waits again, and the call that is under way returns.
+        """From any thread, for good: what is not sent yet is put back, and the present call returns.
 
-        Attempts that do not come to an end within `deliver_flow.PATIENCE_S` are cut off, and in doubt.
+        Attempts that do not end within `Options.patience_s` are cut off, and uncertain.
         """
         self._stopping.set()
 
     def run_once(self, now: datetime, limit: int = 10_000) -> Delivered:
-        """Sends what is due at `now`, up to `limit` messages, and returns what became of them."""
+        """Sends what is due at `now`, up to `limit` messages, and returns the counts."""
         if self._working is None:
             self.open(now)
         total = Delivered()
@@ -135,14 +140,15 @@ class Deliverer:
         if not known or self._stopping.is_set():
             return total
         runner = self._runner = self._runner or self._with_channels()
+        options = self._options
         flow = SendStream(
-            self._store, self._eligibility.rules.brakes, self._preparer, self._channels, self._rates, self._desk, total,
-            self._stopping,
+            self._store, self._eligibility.rules.brakes, self._preparer, self._channels, self._rates,
+            self._store_thread, total, self._stopping, patience_s=options.patience_s, watch_s=options.watch_s,
         )  # fmt: skip
         try:
             runner.run(flow.run(now, self._clock, limit, known, self._options.concurrency))
         except BaseException:
-            # What was under way is in nobody's hands now: the next call settles it.
+            # The next call settles what was being sent.
             self._recovered_at = None
             raise
         finally:
@@ -150,14 +156,14 @@ class Deliverer:
         return total
 
     def _record_again(self, total: Delivered) -> None:
-        """Outcomes the store did not take, before anything else."""
+        """Records outcomes that the store did not take, before anything else."""
         for some in chunks(list(self._unrecorded), _RECORDED):
             with self._store.begin() as connection:
                 record(connection, self._eligibility.rules.brakes, some, total)
             self._unrecorded = self._unrecorded[len(some) :]
 
     def _take_back_again(self, now: datetime) -> None:
-        """What was not put back before, while it can still be told from what is in doubt."""
+        """Puts back what could not be put back before."""
         if self._unsent:
             self._preparer.take_back(self._unsent, now)
             self._unsent = []
@@ -165,11 +171,11 @@ class Deliverer:
     def _let_go(self) -> None:
         working, self._working = self._working, None
         if working is not None:
-            with _said("give up its place"):
+            with _logged("give up its place"):
                 working.__exit__(None, None, None)
 
     def _recover(self, now: datetime, total: Delivered) -> None:
-        """Settles what dead workers had in hand: at start, and on PostgreSQL every minute."""
+        """Settles messages of dead workers: at start, and on PostgreSQL every minute."""
         if self._recovered_at is not None and now - self._recovered_at < ORPHANS_EVERY:
             return
         if not self._is_held():
@@ -184,7 +190,7 @@ class Deliverer:
             dead = workers.dead(connection, own) if is_first or not self._store.is_sqlite else []
         while dead:
             with self._store.begin() as connection:
-                # Asked again: a worker of that id may have come back, and the answer holds for this transaction.
+                # Read again: a worker of that id may have come back, and the locks hold for this transaction.
                 dead = [worker_id for worker_id in workers.dead(connection, own) if worker_id in dead]
                 again, lost = recover(connection, dead, now) if dead else (0, 0)
                 workers.forget(connection, [worker_id for worker_id in dead if worker_id != self._worker_id])
@@ -198,8 +204,8 @@ class Deliverer:
         try:
             runner.run(self._open_channels())
         except BaseException:
-            # Some may be open: the next call opens all of them anew.
-            with _said("close the channels"):
+            # Some may be open: the next call opens all of them again.
+            with _logged("close the channels"):
                 runner.run(self._close_channels())
             runner.close()
             raise
@@ -215,9 +221,9 @@ class Deliverer:
 
 
 @contextmanager
-def _said(what: str) -> Iterator[None]:
-    """One of several steps at the end: what keeps it from being done is said, and the others are done all the same."""
+def _logged(what: str) -> Iterator[None]:
+    """One of several steps of closing: a failure is logged, and the other steps are done."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the rest from being closed
+    except Exception as error:  # noqa: BLE001 - nothing may keep the rest from being closed
         log.warning("A delivery worker could not %s: %s: %s", what, type(error).__name__, error)

@@ -1,4 +1,4 @@
-"""The demo, played."""
+"""Runs the demo."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _fresh(folder: Path, shop: str) -> Workspace:
     if (folder / MARK).is_file():
         running = Workspace.open(folder).server()
         if running is not None:
-            raise ConflictError(f"A server has {folder} open ({running['address']}). Stop it, or name another folder.")
+            raise ConflictError(f"A server has {folder} open ({running.address}). Stop it, or name another folder.")
         shutil.rmtree(folder)
     if folder.exists() and any(folder.iterdir()):
         raise ConflictError(f"{folder} is not empty and no demo's. Name another folder: keepers demo DIR.")
@@ -88,7 +88,7 @@ def _import(
     shift = timedelta(weeks=weeks)
     for file, mapping in files:
         with timings.timed("import"), reporting(f"Importing {file.name}") as report:
-            # As if it had been sent in when the time-lapse begins: what comes later than that is no import's doing.
+            # Received when the time-lapse begins, so that later events count as live and not as imported.
             asked = ImportFile(path=str(file), mapping=read_mapping(mapping), now=format_instant(history.first + shift))
             done = import_file(workspace, COMMAND_LINE, asked, report)
         say(
@@ -99,7 +99,7 @@ def _import(
 
 
 def _example(workspace: Workspace) -> str:
-    """A customer worth explaining: of those who moved lately, one that went back and forth most."""
+    """The customer with the most moves, as an example to explain."""
     row = (
         workspace.warehouse.cursor()
         .execute(
@@ -118,4 +118,4 @@ def _example(workspace: Workspace) -> str:
 
 
 def _no_progress(done: int, total: int) -> None:
-    """What is done at once shows no progress."""
+    """Progress is not shown."""

@@ -32,7 +32,7 @@ class PurchaseHistory(Struct, frozen=True):
     prepare: Callable[[Path, timedelta], list[Mapped]]
     notes: tuple[str, ...] = ()
     sample: str = ""
-    """the file `prepare` writes of customers whose days are played one by one, with letters"""
+    """the file `prepare` writes of customers whose days are played one by one, with e-mails"""
 
 
 def weeks_to_shift(last: datetime, now: datetime) -> int:

@@ -1,4 +1,4 @@
-"""The demo's mail: a stable tenth of CDNOW's customers is written to, at made-up addresses, into a mailbox here."""
+"""The demo's e-mail: a stable tenth of CDNOW's customers gets messages at made-up addresses, in a local mailbox."""
 
 from __future__ import annotations
 
@@ -27,24 +27,22 @@ from keepers.store.messages import coupons
 from keepers.store.profiles import consents, identities
 
 JOURNEYS = ("welcome", "second-purchase", "win-back")
-SHARE = 10
-"""percent of the customers who are written to, unless told otherwise"""
 AGREED = 85
 """percent of these who agreed to be written to"""
 SOURCE = "demo: made up"
 WORDING = "Made up for the demo: CDNOW's history knows neither addresses nor consent."
 DOMAIN = "customers.example"
 CODES = 2000
-LETTERS_AT = 10
+SENT_AT = 10
 ARRIVES = timedelta(hours=9)
 MAILBOX = "mailbox"
 _LOCALES = ("en", "ru", "pl", "zh", "it")
 """the languages of the made-up customers"""
 _IF = re.compile(r"(?m)^(    if: )(.+)$")
 ABOUT = """
-[bold]Letters[/]: {share} % of the customers ({customers:,}, always the same) are written to while the weeks go by, by
+[bold]E-mails[/]: {share} % of the customers ({customers:,}, always the same) get messages while the weeks go by, by
 three journeys: welcome, second purchase, win-back. Their addresses and consent are [bold]made up[/], and labelled so;
-the letters go to a mailbox on this machine and to nobody else."""
+the e-mails go to a mailbox on this machine and to nobody else."""
 SETTINGS = """
 [company]
 name = "CDNOW demo shop"
@@ -87,7 +85,7 @@ def purchases(path: Path) -> deque[Purchase]:
 
 
 class Post:
-    """The sample's customers (`timelapse.Mail`): they buy as they did, and letters go out to the mailbox."""
+    """The sample's customers (`timelapse.Mail`): their purchases are replayed, and their e-mails go to the mailbox."""
 
     def __init__(self, workspace: Workspace, mailbox: DemoMailbox, history: deque[Purchase], first: datetime) -> None:
         self._workspace = workspace
@@ -101,14 +99,14 @@ class Post:
             coupons.put(connection, "gift", [f"DEMO-{n:04d}" for n in range(1, CODES + 1)], first)
 
     def arrive(self, after: datetime, until: datetime) -> None:
-        """What customers did up to a moment, into the inbox as each day would have brought it; who is new agrees."""
+        """Puts what customers did up to a moment into the inbox, day by day; new customers give consent."""
         while self._history and self._history[0].day <= until:
             day = self._history[0].day
             calls: list[dict[str, Any]] = []
             new: list[str] = []
             while self._history and self._history[0].day == day:
-                self._take(self._history.popleft(), calls, new)
-            # In the morning of the day; what is of the very last moment comes in at it.
+                self._handle_purchase(self._history.popleft(), calls, new)
+            # In the morning of the day; events of the last moment are received at it.
             at = min(day + ARRIVES, until)
             with self._workspace.store.begin_inbox() as connection:
                 body = msgspec.json.encode({"batch": calls})
@@ -117,19 +115,19 @@ class Post:
             self._agree(new, at)
 
     def deliver(self, after: datetime, until: datetime) -> None:
-        """What is due goes out, every day at the hour of letters."""
+        """Delivers what is due, every day at the same hour."""
         self.sending.refresh()
         if self._deliverer is None:
             self._deliverer = self.sending.deliverer("demo")
-        at = after.replace(hour=LETTERS_AT, minute=0)
+        at = after.replace(hour=SENT_AT, minute=0)
         while at <= until:
             if at > after:
                 self._now = at
                 self._deliverer.run_once(at)
             at += timedelta(days=1)
-        self.sending.take_news(until)
+        self.sending.collect_feedback(until)
 
-    def _take(self, bought: Purchase, calls: list[dict[str, Any]], new: list[str]) -> None:
+    def _handle_purchase(self, bought: Purchase, calls: list[dict[str, Any]], new: list[str]) -> None:
         who = bought.customer
         if who not in self._known:
             self._known.add(who)
@@ -163,7 +161,7 @@ class Post:
 
 
 def traits_of(customer: str) -> dict[str, Any]:
-    """Made up, and labelled so. One in a hundred addresses does not work, to show what becomes of that."""
+    """Made-up traits, labelled so. One in a hundred addresses does not work, to show bounces."""
     local = f"customer{customer}"
     bad = "+unknown" if _percent("address", customer) < 1 else ""
     return {

@@ -1,4 +1,4 @@
-"""The demo's mailbox in a process of its own: taking letters does not slow down who writes them."""
+"""The demo's mailbox in a process of its own, so that receiving does not slow down sending."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class DemoMailbox:
         theirs.close()
         if not self._line.poll(_START_S):
             self.stop()
-            raise UserError("The demo's mailbox does not start. Try again, or leave letters out with --letters 0.")
+            raise UserError("The demo's mailbox does not start. Try again, or leave e-mails out with --messages 0.")
         try:
             self.smtp_port, self.url = self._line.recv()
         except EOFError:
             raise UserError("The demo's mailbox ended at once; what it said stands above.") from None
 
     def count(self) -> int:
-        """How many letters arrived."""
+        """How many messages arrived."""
         return MailboxFolder(self._folder).count()
 
     def stop(self) -> None:
@@ -47,7 +47,7 @@ class DemoMailbox:
 
 
 def _run(folder: Path, line: Connection) -> None:
-    # Ctrl-C is the demo's to hear.
+    # Ctrl-C is handled by the demo's process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     mailbox = Mailbox(folder, smtp_port=0, http_port=0, now=clock)
     mailbox.start()

@@ -1,4 +1,4 @@
-"""The demo's last page about letters: what was sent to whom and why, what was held back and why."""
+"""The demo's report on e-mails: what was sent to whom and why, what was held back and why."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from keepers.store.schema.messages import messages as message_table
 _MOST_REASONS = 12
 
 
-def letters(workspace: Workspace, post: Post, out: Console) -> None:
+def print_messages(workspace: Workspace, post: Post, out: Console) -> None:
     """Prints the figures, the reasons, and one customer's story."""
-    out.print("\n[bold]Letters: what became of the journeys[/]")
+    out.print("\n[bold]E-mails: what became of the journeys[/]")
     with workspace.store.read() as connection:
         table = Table("journey", "entered", "under way", "ended, and why", box=None, pad_edge=False)
         for name in JOURNEYS:
@@ -29,15 +29,15 @@ def letters(workspace: Workspace, post: Post, out: Console) -> None:
             table.add_row(name, f"{found.entered:,}", f"{found.active:,}", reasons)
         out.print(table)
         counted = messages.counts(connection)
-    sent = Table("letter", "sent", "came back", "held back", box=None, pad_edge=False)
+    sent = Table("message", "sent", "came back", "held back", box=None, pad_edge=False)
     for message in dict.fromkeys(c.message for c in counted):
         of = [c for c in counted if c.message == message]
         figures = [sum(c.number for c in of if c.status in kinds) for kinds in (_SENT, ("bounced",), ("skipped",))]
         sent.add_row(message, *(f"{figure:,}" for figure in figures))
     out.print("\n[bold]What was sent, and what was not[/]")
     out.print(sent)
-    out.print(f"{post.mailbox.count():,} letters arrived in the mailbox.")
-    held = Table("held back because", "letters", box=None, pad_edge=False)
+    out.print(f"{post.mailbox.count():,} e-mails arrived in the mailbox.")
+    held = Table("held back because", "messages", box=None, pad_edge=False)
     reasons_of: dict[str, int] = {}
     for c in counted:
         if c.status == "skipped":
@@ -52,7 +52,7 @@ _SENT = ("sent", "delivered")
 
 
 def _one(workspace: Workspace, out: Console) -> None:
-    """A customer with much to tell: most different journeys, most letters."""
+    """The customer with the most journeys, then the most messages."""
     table = message_table.c
     with workspace.store.read() as connection:
         query = (
@@ -71,12 +71,12 @@ def _one(workspace: Workspace, out: Console) -> None:
         own = connection.execute(select(journey_runs.c.id).where(journey_runs.c.profile_id == profile_id)).scalars()
         trails = run_history.of_runs(connection, list(own.all()))
         names = {run.id: run.journey for run in runs.get_many(connection, list(trails)).values()}
-        letters_of = {(m.run_id, m.step, m.visit): m for m in messages.of_profile(connection, profile_id)}
-    out.print(f"\n[bold]One customer's letters, and why[/]  (`keepers -w … why '#{profile_id}'` tells of any)")
+        messages_of = {(m.run_id, m.step, m.visit): m for m in messages.of_profile(connection, profile_id)}
+    out.print(f"\n[bold]One customer's e-mails, and why[/]  (`keepers -w … why '#{profile_id}'` tells of any)")
     lines = sorted((row for rows in trails.values() for row in rows), key=lambda row: row.at)
     for row in lines:
-        letter = letters_of.get((row.run_id, row.step, row.visit)) if row.what == "passed" else None
-        fate = f"  → {letter.message}: {letter.status} {letter.reason}".rstrip() if letter is not None else ""
+        message = messages_of.get((row.run_id, row.step, row.visit)) if row.what == "passed" else None
+        fate = f"  → {message.message}: {message.status} {message.reason}".rstrip() if message is not None else ""
         why = f" ({row.reason})" if row.reason else ""
         until = f" until {row.data['until'][:16]}" if "until" in row.data else ""
         told = f"  {row.at:%Y-%m-%d %H:%M}  {names[row.run_id]:<16} {row.step or '':<12} {row.what}{until}{why}{fate}"

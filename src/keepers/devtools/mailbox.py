@@ -1,4 +1,4 @@
-"""The mailbox that comes with Keepers: takes every message, delivers none, and shows what arrived on a page."""
+"""The development mailbox: accepts every message, delivers none, and shows what arrived on a page."""
 
 from __future__ import annotations
 

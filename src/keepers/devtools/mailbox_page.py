@@ -69,7 +69,7 @@ class MailboxPage:
         return f"http://{host}:{self._port}/"
 
     def start(self) -> None:
-        """Raises UserError when the port is not to be had."""
+        """Raises UserError when the port cannot be opened."""
         folder = self._folder
 
         class Handler(_Handler):
@@ -101,29 +101,29 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if parts.path == "/":
-            self._give(_list(self.mails, query))
+            self._respond(_list(self.mails, query))
             return
         match = re.fullmatch(r"/(\d{1,12})(/html|/raw)?", parts.path)
         mail = self.mails.message(int(match.group(1))) if match else None
         if match is None or mail is None:
-            self._give(_page("Not here", '<p class="card empty">There is no such message.</p>'), status=404)
+            self._respond(_page("Not here", '<p class="card empty">There is no such message.</p>'), status=404)
             return
         data = self.mails.path(mail.id).read_bytes()
         if match.group(2) == "/raw":
-            self._give_bytes(data, "text/plain; charset=utf-8", _PAGE_POLICY)
+            self._respond_bytes(data, "text/plain; charset=utf-8", _PAGE_POLICY)
         elif match.group(2) == "/html":
             images = "; img-src http: https: data:" if query.get("images") else "; img-src data:"
-            self._give_bytes(_html_of(data).encode(), "text/html; charset=utf-8", _MAIL_POLICY + images)
+            self._respond_bytes(_html_of(data).encode(), "text/html; charset=utf-8", _MAIL_POLICY + images)
         else:
-            self._give(_message(mail, data, query))
+            self._respond(_message(mail, data, query))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-        """Says nothing: the terminal belongs to whoever started the mailbox."""
+        """Requests are not logged, to keep the terminal clear."""
 
-    def _give(self, text: str, status: int = 200) -> None:
-        self._give_bytes(text.encode(), "text/html; charset=utf-8", _PAGE_POLICY, status)
+    def _respond(self, text: str, status: int = 200) -> None:
+        self._respond_bytes(text.encode(), "text/html; charset=utf-8", _PAGE_POLICY, status)
 
-    def _give_bytes(self, data: bytes, kind: str, content_policy: str, status: int = 200) -> None:
+    def _respond_bytes(self, data: bytes, kind: str, content_policy: str, status: int = 200) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))

@@ -30,7 +30,7 @@ def weeks(first: datetime, last: datetime) -> Iterator[datetime]:
 
 
 class SimulatedMail(Protocol):
-    """What customers who are written to do in the days after a moment and up to another, and what they get."""
+    """Plays the days after a moment and up to another for customers who get messages."""
 
     def arrive(self, after: datetime, until: datetime) -> None: ...
 
@@ -74,10 +74,10 @@ def play(
 
 
 def _lifecycles(workspace: Workspace) -> list[Lifecycle]:
-    found = workspace.ticker.standing.definitions.lifecycles.values()
+    found = workspace.ticker.queries.definitions.lifecycles.values()
     return [x for x in found if x.phases_of is None]
 
 
 def _counts(workspace: Workspace) -> Counts:
-    standing = workspace.ticker.standing
-    return {x.id: current(workspace.answerer, standing, x) for x in _lifecycles(workspace)}
+    queries = workspace.ticker.queries
+    return {x.id: current(workspace.evaluator, queries, x) for x in _lifecycles(workspace)}

@@ -1,4 +1,4 @@
-"""The definitions in force, as standing asks: numbered, in order of dependence, knowing what each reads."""
+"""The active definitions as standing queries: numbered, in order of dependence, knowing what each reads."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from msgspec import Struct, field
 from keepers.conditions import ast, graph
 from keepers.conditions.compile.accounts import account_definition
 from keepers.conditions.compile.compile import StandingQuery, Vocabulary
+from keepers.conditions.currencies import Currencies
 from keepers.conditions.definitions import Definition, DerivedEvent, Lifecycle, Segment
-from keepers.scores.registry import SCORES, Scores, computed_traits, events_of, in_force
+from keepers.scores.registry import SCORES, Scores, computed_traits, configured_scores, events_of
 from keepers.warehouse.fixed_tables import IMPORT
 
 
 class Definitions(Struct, frozen=True):
-    """What a playbook defines, read, and the scores with their frozen figures.
+    """What a playbook defines, parsed, and the scores with their frozen figures.
 
-    `questions` are what journeys ask: the accounts they ask about must be answered ahead, like any definition.
+    `questions` are the conditions of journeys: the accounts in them must be answered ahead, like any definition.
     """
 
     events: dict[str, DerivedEvent] = field(default_factory=dict)
     segments: dict[str, Segment] = field(default_factory=dict)
     lifecycles: dict[str, Lifecycle] = field(default_factory=dict)
-    scores: Scores = field(default_factory=in_force)
+    scores: Scores = field(default_factory=configured_scores)
     questions: tuple[ast.Condition, ...] = ()
+    currencies: Currencies | None = None
 
     @property
     def computed(self) -> dict[str, str]:
-        """Traits of scores → the event each is worked out of."""
+        """Traits of scores → the event each is computed from."""
         return events_of(self.scores)
 
     def by_id(self) -> dict[str, Definition]:
@@ -49,7 +51,7 @@ def conditions_of(definition: Definition) -> list[ast.Condition]:
 
 
 def hidden_accounts(conditions: Iterable[ast.Condition]) -> dict[str, Definition]:
-    """A hidden segment of accounts for every `account:` in conditions, so that it is answered like any other."""
+    """A hidden segment of accounts for every `account:` in conditions, answered like any other."""
     found: dict[str, Definition] = {}
     for condition in conditions:
         for part in ast.walk(condition):
@@ -60,8 +62,8 @@ def hidden_accounts(conditions: Iterable[ast.Condition]) -> dict[str, Definition
 
 
 class ActiveQueries(Struct, frozen=True):
-    """`layers`: asks in order, each asking only about those in layers before. `reads` is what each reads itself;
-    `dependents` are all that ask about it, directly or through others."""
+    """`layers`: queries in order, each reading only those in layers before. `reads` is what each reads itself;
+    `dependents` are all that read it, directly or through others."""
 
     definitions: Definitions
     asks: dict[str, StandingQuery]
@@ -79,7 +81,7 @@ class ActiveQueries(Struct, frozen=True):
         return any(ask.subject == "account" for ask in self.asks.values())
 
     def reading(self, kind: str, name: str) -> frozenset[int]:
-        """The asks to answer anew when something of this kind and name arrived, dependents included."""
+        """The queries to answer again when something of this kind and name arrived, dependents included."""
         match kind.removeprefix(IMPORT):
             case "event":
                 direct = {n for n, r in self.reads.items() if name in r.events}
@@ -116,9 +118,9 @@ def _asked_about(definition: Definition, definitions: Definitions) -> frozenset[
 
 
 def build(definitions: Definitions, numbers: Mapping[str, int] | None = None) -> ActiveQueries:
-    """Standing asks with the numbers given; without, numbered from 1 (previews).
+    """Standing queries with the given numbers; without, numbered from 1 (previews).
 
-    Raises DefinitionError when definitions ask about each other in a circle.
+    Raises DefinitionError when definitions read each other in a circle.
     """
     found = definitions.by_id()
     given = numbers or {name: n for n, name in enumerate(sorted(found), start=1)}
@@ -132,6 +134,7 @@ def build(definitions: Definitions, numbers: Mapping[str, int] | None = None) ->
         computed=computed_traits(definitions.scores),
         asks={name: ask.number for name, ask in asks.items()},
         stages={x.id: tuple(s.id for s in x.stages) for x in definitions.lifecycles.values()},
+        currencies=definitions.currencies,
     )
     return ActiveQueries(definitions, asks, layers, reads, _dependents(asks, needs), vocabulary)
 
@@ -155,8 +158,8 @@ def _dependents(asks: dict[str, StandingQuery], needs: dict[str, frozenset[str]]
 
 
 def signatures(definitions: Definitions) -> dict[str, str]:
-    """A hash per definition of all that decides its answers: its own rule, the words, scores and definitions it
-    uses. A definition whose signature changed is answered anew for everybody."""
+    """A hash per definition of all that decides its answers: its own rule, and the derived events, scores and
+    definitions it uses. A definition whose signature changed is answered again for everybody."""
     found = definitions.by_id()
     needs = {name: _asked_about(definition, definitions) for name, definition in found.items()}
     done: dict[str, str] = {}
@@ -176,11 +179,13 @@ def _signature(definition: Definition, definitions: Definitions, upstream: list[
             words |= {SCORES[name].event(one.settings)} & definitions.events.keys()
     parts += [definitions.events[word].sources for word in sorted(words)]
     parts += [definitions.events[word].per_day for word in sorted(words)]
+    if definitions.currencies is not None and any(map(ast.uses_reporting, conditions_of(definition))):
+        parts.append(definitions.currencies.signature)
     return hashlib.sha256(msgspec.json.encode(parts, enc_hook=str)).hexdigest()[:32]
 
 
 def rule(definition: Definition) -> list[Any]:
-    """What of a definition decides answers: not its names and texts."""
+    """The parts of a definition that decide answers: not its names and texts."""
     if isinstance(definition, Lifecycle):
         return [definition.of, [[stage.id, stage.when] for stage in definition.stages]]
     return [definition.of, definition.who]

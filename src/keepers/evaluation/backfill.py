@@ -1,4 +1,4 @@
-"""Works the past out: answers every subject at every instant since it exists, so that history and moves are there.
+"""Answers every subject at every instant since it exists, so that history and transitions are recorded.
 
 Exact where a daily grid would round: each subject goes from instant to instant at which an answer may change.
 """
@@ -6,24 +6,28 @@ Exact where a daily grid would round: each subject goes from instant to instant 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from keepers.evaluation.active_queries import ActiveQueries
 from keepers.evaluation.changes import keep_number
-from keepers.evaluation.evaluate import BACKFILL, Evaluated, Progress, evaluate
-from keepers.evaluation.evaluator import Evaluator
+from keepers.evaluation.evaluate import BACKFILL, evaluate
 from keepers.model.moments import EARLIEST
+
+if TYPE_CHECKING:
+    from keepers.evaluation.active_queries import ActiveQueries
+    from keepers.evaluation.evaluate import Evaluated, Progress
+    from keepers.evaluation.evaluator import Evaluator
 
 
 def backfill(
-    answerer: Evaluator, standing: ActiveQueries, now: datetime, progress: Progress | None = None
+    evaluator: Evaluator, queries: ActiveQueries, now: datetime, progress: Progress | None = None
 ) -> Evaluated:
-    """Replaces recorded states and changes of the definitions in force by those worked out from history.
+    """Replaces recorded states and changes of the active definitions by those computed from history.
 
-    Interrupted, the next tick (or backfill) goes on where it stopped. Every change it records has the cause
+    Interrupted, the next tick (or backfill) continues where it stopped. Every change it records has the cause
     `backfill` and triggers nothing.
     """
-    listed = ", ".join(map(str, sorted(standing.numbers))) or "-1"
-    with answerer.warehouse.transaction() as cursor:
+    listed = ", ".join(map(str, sorted(queries.numbers))) or "-1"
+    with evaluator.warehouse.transaction() as cursor:
         cursor.execute(f"DELETE FROM states WHERE ask IN ({listed})")
         keep_number(cursor)
         cursor.execute(f"DELETE FROM changes WHERE ask IN ({listed})")
@@ -39,4 +43,4 @@ def backfill(
         cursor.execute(f"UPDATE asks SET is_answered = true WHERE ask IN ({listed})")
         cursor.execute("DELETE FROM meta WHERE name = ?", [BACKFILL])
         cursor.execute("INSERT INTO meta VALUES (?, ?)", [BACKFILL, EARLIEST.isoformat()])
-    return evaluate(answerer, standing, frozenset(), now, progress)
+    return evaluate(evaluator, queries, frozenset(), now, progress)

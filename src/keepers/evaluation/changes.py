@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import duckdb
 from msgspec import Struct
 
-from keepers.warehouse.database import Warehouse
 from keepers.warehouse.registry import set_meta
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from keepers.warehouse.database import Warehouse
 
 NUMBERED = "numbered_changes"
 LAST_NUMBER = f"""(
@@ -21,7 +25,8 @@ LAST_NUMBER = f"""(
 
 
 class RecordedChange(Struct, frozen=True):
-    """Somebody moved: in a segment the stage is `in`; an empty one is none. `initial`: a rule's first answer."""
+    """A change of an answer: in a segment the stage is `in`; an empty one is none. `initial`: the first answer of a
+    rule."""
 
     n: int
     definition: str
@@ -35,7 +40,7 @@ class RecordedChange(Struct, frozen=True):
 
 
 def changes_after(warehouse: Warehouse, n: int, limit: int, definitions: Collection[str]) -> list[RecordedChange]:
-    """Up to `limit` changes past number `n` of these definitions, by number, whatever version of their rule."""
+    """Up to `limit` changes past number `n` of these definitions, by number, over all versions of their rules."""
     rows = (
         warehouse.cursor()
         .execute(
@@ -63,5 +68,5 @@ def last_change(warehouse: Warehouse) -> int:
 
 
 def keep_number(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Remembers the newest number, before changes are taken out. Inside the caller's transaction."""
+    """Stores the newest number before changes are deleted. Inside the caller's transaction."""
     set_meta(cursor, NUMBERED, str(cursor.execute(f"SELECT {LAST_NUMBER}").fetchall()[0][0]))

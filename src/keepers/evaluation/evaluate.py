@@ -1,26 +1,30 @@
 """Brings every answer up to a moment: what is dirty and what is due, instant by instant, in waves.
 
-A wave takes each subject's earliest waiting instant, answers what is to be answered there, and may leave a later
-one; so after an outage transitions carry the time they were due. Results and what was worked off commit together.
+A wave takes each subject's earliest waiting instant, answers what is to be answered there, and may leave a later one;
+so after an outage transitions carry the time they were due. Results and processed work commit together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import duckdb
 from msgspec import Struct
 
 from keepers.evaluation.account_components import hold_back
-from keepers.evaluation.active_queries import ActiveQueries
 from keepers.evaluation.changes import LAST_NUMBER
-from keepers.evaluation.evaluator import Evaluator
 from keepers.evaluation.waves import Wave, count_of
-from keepers.model.errors import ConflictError
+from keepers.model.errors import ConflictError, problem
 from keepers.model.moments import format_instant
-from keepers.warehouse.database import Warehouse
 from keepers.warehouse.fixed_tables import IMPORT
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from keepers.evaluation.active_queries import ActiveQueries
+    from keepers.evaluation.evaluator import Evaluator
+    from keepers.warehouse.database import Warehouse
 
 CLOCK = "last_tick"
 BACKFILL = "backfill_from"
@@ -53,83 +57,87 @@ def refuse_past(warehouse: Warehouse, now: datetime) -> datetime | None:
     before = last_tick(warehouse)
     if before is not None and now < before:
         raise ConflictError(
-            f"The last tick was at {format_instant(before)}; a tick at {format_instant(now)} would go back in time."
-            " Ask about the past with --now on count, stages or profile instead.",
+            problem(
+                "The last tick was at {before}; a tick at {now} would go back in time. Ask about the "
+                "past with --now on count, stages or profile instead.",
+                before=format_instant(before),
+                now=format_instant(now),
+            ),
             code="clock",
         )
     return before
 
 
 def backfill_from(warehouse: Warehouse) -> datetime | None:
-    """While a backfill is under way: the moment from which instants are worked through; else None."""
+    """While a backfill is under way: the moment from which instants are processed; else None."""
     row = warehouse.cursor().execute("SELECT value FROM meta WHERE name = ?", [BACKFILL]).fetchone()
     return datetime.fromisoformat(row[0]) if row else None
 
 
 def evaluate(
-    answerer: Evaluator,
-    standing: ActiveQueries,
+    evaluator: Evaluator,
+    queries: ActiveQueries,
     unanswered: frozenset[int],
     now: datetime,
     progress: Progress | None = None,
 ) -> Evaluated:
     """Answers all that is new, dirty or due up to `now`. Raises ConflictError when `now` is before the last tick."""
-    warehouse = answerer.warehouse
+    warehouse = evaluator.warehouse
     before = refuse_past(warehouse, now)
     resumed = backfill_from(warehouse)
     before = resumed if resumed is not None else before
-    answered = standing.numbers - unanswered
+    answered = queries.numbers - unanswered
     total = Evaluated()
-    # What was in force before is brought up to now first: a new rule's first answer is as of now and never older.
+    # Known rules are brought up to now first: the first answer of a new rule is as of now.
     while answered:
-        done = _wave(answerer, standing, answered, before, now, is_backfill=resumed is not None)
+        done = _wave(evaluator, queries, answered, before, now, is_backfill=resumed is not None)
         total += done
         if progress is not None:
             progress(total.subjects, total.subjects)
         if done.is_done:
             break
-    return total + _initial(answerer, standing, unanswered, now)
+    return total + _initial(evaluator, queries, unanswered, now)
 
 
-def _initial(answerer: Evaluator, standing: ActiveQueries, unanswered: frozenset[int], now: datetime) -> Evaluated:
-    with answerer.warehouse.transaction() as cursor:
+def _initial(evaluator: Evaluator, queries: ActiveQueries, unanswered: frozenset[int], now: datetime) -> Evaluated:
+    with evaluator.warehouse.transaction() as cursor:
         if not unanswered:
             _set_clock(cursor, now)
             return Evaluated()
-        wave = Wave(answerer, cursor, standing)
-        for layer in standing.layers:
+        wave = Wave(evaluator, cursor, queries)
+        for layer in queries.layers:
             for kind in ("account", "person"):
                 asks = tuple(a for a in layer if a.number in unanswered and a.subject == kind)
                 if asks:
                     wave.answer_everybody(asks, asks[0].subject, now)
-        if unanswered == standing.numbers:
-            # Everything was answered anew for everybody, so nothing that has arrived is left to look at.
+        if unanswered == queries.numbers:
+            # Everything was answered again for everybody, so nothing is dirty.
             cursor.execute("DELETE FROM dirty")
         _set_clock(cursor, now)
         return Evaluated(1, count_of(cursor, "SELECT count(*) FROM profiles"), wave.moved)
 
 
 def _wave(
-    answerer: Evaluator,
-    standing: ActiveQueries,
+    evaluator: Evaluator,
+    queries: ActiveQueries,
     answered: frozenset[int],
     before: datetime | None,
     now: datetime,
     *,
     is_backfill: bool,
 ) -> Evaluated:
-    with answerer.warehouse.transaction() as cursor:
+    with evaluator.warehouse.transaction() as cursor:
         moved = _leave_merged(cursor, now)
-        subjects = _gather(cursor, standing, answered, before, now)
+        subjects = _gather(cursor, queries, answered, before, now)
         if not subjects:
             cursor.execute("DELETE FROM meta WHERE name = ?", [BACKFILL])
             return Evaluated(is_done=True)
         if is_backfill:
             cursor.execute("UPDATE people_scope SET cause = 'backfill'")
-        wave = Wave(answerer, cursor, standing)
-        numbers = _asks_of_wave(cursor, standing) & answered
+        wave = Wave(evaluator, cursor, queries)
+        numbers = _asks_of_wave(cursor, queries) & answered
         earliest = cursor.execute("SELECT min(now) FROM people_scope").fetchone()
-        if standing.has_accounts:
+        if queries.has_accounts:
             _add_accounts(cursor)
         assert earliest is not None
         if numbers:
@@ -141,13 +149,13 @@ def _wave(
               AND dirty.kind = work.kind AND dirty.name = work.name
             """
         )
-        # Looking for what waits means reading all states: not again when it is known that nothing can.
+        # Finding what waits reads all states: skipped when it is known that nothing can.
         is_done = not is_backfill and not moved and not _leaves_waiting(cursor, now, has_answers=bool(numbers))
         return Evaluated(1, subjects, wave.moved + moved, is_done)
 
 
 def _leaves_waiting(cursor: duckdb.DuckDBPyConnection, now: datetime, *, has_answers: bool) -> bool:
-    """Whether a wave left something to be looked at by `now`: what waited later, or came due by the answers."""
+    """Whether a wave left something due by `now`: what waited later, or came due by the answers."""
     work, waiting = (count_of(cursor, f"SELECT count(*) FROM {table}") for table in ("work", "waiting"))
     if work < waiting:
         return True
@@ -156,14 +164,14 @@ def _leaves_waiting(cursor: duckdb.DuckDBPyConnection, now: datetime, *, has_ans
 
 def _gather(
     cursor: duckdb.DuckDBPyConnection,
-    standing: ActiveQueries,
+    queries: ActiveQueries,
     answered: frozenset[int],
     before: datetime | None,
     now: datetime,
 ) -> int:
     """Fills `work` (what waits at each subject's earliest instant) and `people_scope`; returns how many subjects.
 
-    What arrived late, or lies ahead, is looked at now; the rest at the instant from which it matters.
+    What arrived late, or lies ahead, is processed now; the rest at the instant from which it counts.
     """
     active = ", ".join(map(str, sorted(answered)))
     cursor.execute(
@@ -180,7 +188,7 @@ def _gather(
         """,
         [before or datetime.min.replace(year=1900), now, now, now],
     )
-    # What somebody did stands before a merge of the same instant: signing up often makes one by the way.
+    # An event comes before a merge of the same instant: signing up often causes one.
     cursor.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE people_scope AS
@@ -197,7 +205,7 @@ def _gather(
     )
     if count_of(cursor, "SELECT count(*) FROM imported"):
         _name_imports(cursor)
-    if standing.has_accounts:
+    if queries.has_accounts:
         hold_back(cursor)
     cursor.execute(
         """
@@ -211,8 +219,8 @@ def _gather(
 
 
 def _name_imports(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Says of whoever history was brought for that it was an import: while any of it waits to be looked at, and at
-    all instants up to its arrival, at which what it brought may change by itself."""
+    """Marks the cause of imported history as an import: while any of it waits, and at all instants up to its arrival,
+    at which answers may change by themselves."""
     cursor.execute(
         f"""
         UPDATE people_scope SET cause = '{IMPORT}' || people_scope.cause
@@ -231,18 +239,18 @@ def _name_imports(cursor: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _asks_of_wave(cursor: duckdb.DuckDBPyConnection, standing: ActiveQueries) -> frozenset[int]:
+def _asks_of_wave(cursor: duckdb.DuckDBPyConnection, queries: ActiveQueries) -> frozenset[int]:
     numbers: set[int] = set()
     for kind, name in cursor.execute("SELECT DISTINCT kind, name FROM work").fetchall():
         if kind == "due":
-            numbers |= standing.with_dependents([int(name)])
+            numbers |= queries.with_dependents([int(name)])
         else:
-            numbers |= standing.reading(kind, name)
+            numbers |= queries.reading(kind, name)
     return frozenset(numbers)
 
 
 def _add_accounts(cursor: duckdb.DuckDBPyConnection) -> None:
-    """What members do matters to their accounts: those join the accounts asked about, at the same instants."""
+    """Adds the accounts of members who are evaluated, at the same instants."""
     cursor.execute(
         """
         CREATE OR REPLACE TEMP TABLE account_scope AS

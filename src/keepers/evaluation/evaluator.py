@@ -2,83 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import duckdb
-import ibis
 import msgspec
 
 from keepers.conditions import ast, graph
 from keepers.conditions.compile.compile import StandingQuery, Vocabulary, compile_asks, compile_condition
 from keepers.conditions.compile.tables import Mode
-from keepers.conditions.definitions import Segment
+from keepers.conditions.definitions import DerivedEvent, Segment
+from keepers.conditions.lazy_ibis import ibis
 from keepers.conditions.schema import Schema
-from keepers.evaluation.active_queries import (
-    ActiveQueries,
-    Definitions,
-    build,
-    conditions_of,
-    hidden_accounts,
-    rule,
-)
-from keepers.warehouse.database import Warehouse
+from keepers.evaluation.active_queries import Definitions, build, conditions_of, hidden_accounts, rule
+from keepers.evaluation.query_cache import QueryCache
 
-_KEPT = 512
+if TYPE_CHECKING:
+    import duckdb
+
+    from keepers.evaluation.active_queries import ActiveQueries
+    from keepers.scores.score import Score
+    from keepers.warehouse.database import Warehouse
+
 COUNTED = "counted"
 """The id under which an ad-hoc condition is answered."""
 EXPLAINED = "explained"
+HISTORY = "history"
 
 
-T = TypeVar("T")
-
-
-class CompiledSql(Generic[T]):
-    """What was compiled in this process, by all that it depends on; the oldest makes room for the newest.
-
-    All evaluators share it, whatever their warehouse: compiling costs more than most queries do.
-    """
-
-    def __init__(self, size: int = _KEPT) -> None:
-        self._size = size
-        self._found: dict[tuple[Any, ...], T] = {}
-        self._lock = Lock()
-
-    def get(self, key: tuple[Any, ...], compiled: Callable[[], T]) -> T:
-        """What is kept under the key, or what is compiled now."""
-        found = self._found.get(key)
-        if found is None:
-            found = compiled()
-            with self._lock:
-                if len(self._found) >= self._size:
-                    del self._found[next(iter(self._found))]
-                self._found[key] = found
-        return found
-
-
-_asked = CompiledSql[str]()
-_explained = CompiledSql[tuple[str, dict[ast.Condition, tuple[str, tuple[str, ...]]]]]()
+Explanation = tuple[str, list[tuple[str, tuple[str, ...]]]]
+"""a query, and for each leaf of its condition the column of the answer and what the figures are called"""
+_asked: QueryCache[str] = QueryCache(str)
+_explained: QueryCache[Explanation] = QueryCache(Explanation)
+_histories: QueryCache[list[str]] = QueryCache(list[str])
 
 
 class Evaluator:
-    """Turns asks into SQL, once per (rules, what they read), and runs it."""
+    """Compiles standing queries to SQL, once per (rules, what they read), and runs it."""
 
-    def __init__(self, warehouse: Warehouse, compiled: CompiledSql[str] = _asked) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        compiled: QueryCache[str] = _asked,
+        explained: QueryCache[Explanation] = _explained,
+        histories: QueryCache[list[str]] = _histories,
+    ) -> None:
         self.warehouse = warehouse
         self._compiled = compiled
+        self._explained = explained
+        self._histories = histories
+        self._folder = warehouse.path.parent if warehouse.path else None
 
     def sql(self, asks: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vocabulary, mode: Mode) -> str:
-        """The query for some asks: profile_id, now, v<number>, x<number>."""
+        """The query for some standing queries: profile_id, now, v<number>, x<number>."""
         key = (
             tuple((a.number, msgspec.json.encode(rule(a.definition), enc_hook=str)) for a in asks),
             _relevant(asks, schema, vocabulary),
             mode,
         )
-        return self._compiled.get(key, lambda: _sql_of(compile_asks(asks, schema, vocabulary, mode).expression))
 
-    def as_of(self, standing: ActiveQueries, ids: list[str], now: datetime) -> duckdb.DuckDBPyConnection:
+        def compiled() -> str:
+            return _sql_of(compile_asks(asks, schema, vocabulary, mode).expression)
+
+        return self._compiled.get(key, compiled, self._folder)
+
+    def as_of(self, queries: ActiveQueries, ids: list[str], now: datetime) -> duckdb.DuckDBPyConnection:
         """Answers definitions (and all they ask about) for everybody as of a moment, over what was known by then.
 
         Leaves the answers in the temporary table `asof_states` (ask, profile_id, value, since) of this thread's
@@ -86,25 +73,25 @@ class Evaluator:
         """
         cursor = self.prepare_as_of(now)
         schema = self.warehouse.schema(now)
-        for layer in standing.upstream(ids):
+        for layer in queries.upstream(ids):
             for kind in ("account", "person"):
                 asks = tuple(ask for ask in layer if ask.subject == kind)
                 if asks:
-                    query = self.sql(asks, schema, standing.vocabulary, Mode(as_of=True, subject=asks[0].subject))
+                    query = self.sql(asks, schema, queries.vocabulary, Mode(as_of=True, subject=asks[0].subject))
                     self._keep_as_of(cursor, asks, query, now)
         return cursor
 
-    def count(self, standing: ActiveQueries, condition: ast.Condition, now: datetime, of: str = "person") -> int:
+    def count(self, queries: ActiveQueries, condition: ast.Condition, now: datetime, of: str = "person") -> int:
         """How many subjects a condition holds for, as of a moment."""
         asked = Segment(COUNTED, condition, of="account" if of == "account" else "person")
-        preview = with_segment(standing, asked)
+        preview = with_segment(queries, asked)
         cursor = self.as_of(preview, [f"segment:{COUNTED}"], now)
         number = preview.asks[f"segment:{COUNTED}"].number
         row = cursor.execute("SELECT count(*) FROM asof_states WHERE ask = ? AND value = 1", [number]).fetchone()
         return int(row[0]) if row else 0
 
     def explain(
-        self, standing: ActiveQueries, condition: ast.Condition, of: Any, profile_id: int, now: datetime
+        self, queries: ActiveQueries, condition: ast.Condition, of: Any, profile_id: int, now: datetime
     ) -> tuple[bool, dict[ast.Condition, tuple[bool, dict[str, Any]]]]:
         """Whether a condition holds for one subject, and each leaf's answer with the figures it saw.
 
@@ -116,7 +103,7 @@ class Evaluator:
         cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
         schema = self.warehouse.schema(now)
         mode = Mode(scoped=True, as_of=True, subject=of)
-        query, named = self._explanation(condition, schema, standing.vocabulary, mode)
+        query, named = self._explanation(condition, schema, queries.vocabulary, mode)
         found = cursor.execute(query)
         columns = [c[0] for c in found.description or []]
         row = found.fetchone()
@@ -129,21 +116,40 @@ class Evaluator:
         }
         return bool(values["holds"]), seen
 
+    def history_sql(
+        self, score: Score, settings: Any, derived: dict[str, DerivedEvent], schema: Schema, mode: Mode
+    ) -> list[str]:
+        """The queries whose rows a score's figures are fitted from; none when nothing of the kind ever arrived."""
+        reads = StandingQuery(0, HISTORY, Segment(HISTORY, ast.Did(score.event(settings))))
+        vocabulary = Vocabulary(derived=derived)
+        key = (
+            score.id,
+            msgspec.json.encode(settings, enc_hook=str),
+            _relevant((reads,), schema, vocabulary),
+            mode,
+        )
+
+        def compiled() -> list[str]:
+            return [_sql_of(query) for query in score.history(settings, schema, derived, mode) or ()]
+
+        return self._histories.get(key, compiled, self._folder)
+
     def _explanation(
         self, condition: ast.Condition, schema: Schema, vocabulary: Vocabulary, mode: Mode
     ) -> tuple[str, dict[ast.Condition, tuple[str, tuple[str, ...]]]]:
-        """The query that explains a condition, made once for everybody it is explained to."""
+        """The query that explains a condition, compiled once for all profiles."""
         asked = StandingQuery(0, EXPLAINED, Segment(EXPLAINED, condition, of=mode.subject))
         key = (condition, _relevant((asked,), schema, vocabulary), mode)
 
-        def compiled() -> tuple[str, dict[ast.Condition, tuple[str, tuple[str, ...]]]]:
+        def compiled() -> Explanation:
             expression, named = compile_condition(condition, schema, vocabulary, mode)
             return _sql_of(expression), named
 
-        return _explained.get(key, compiled)
+        query, named = self._explained.get(key, compiled, self._folder)
+        return query, dict(zip(ast.leaves(condition), named, strict=True))
 
     def prepare_as_of(self, now: datetime) -> duckdb.DuckDBPyConnection:
-        """This thread's cursor with the moment of asking set, merges as they were then, and no answers yet."""
+        """This thread's cursor with the moment set, merges as they were then, and no answers yet."""
         cursor = self.warehouse.cursor()
         cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
         cursor.execute(
@@ -174,7 +180,7 @@ class Evaluator:
         cursor.execute(f"CREATE OR REPLACE TEMP TABLE asof_answers AS {query}")
         for ask in asks:
             cursor.execute(
-                # A changed rule's record is new, but who kept their stage kept its `since` (see waves.py).
+                # A changed rule has new records, but a kept stage keeps its `since` (see waves.py).
                 f"""
                 INSERT INTO asof_states
                 SELECT {ask.number}, a.profile_id, a."v{ask.number}", coalesce(s.since, h.since)
@@ -194,15 +200,16 @@ class Evaluator:
             )
 
 
-def with_segment(standing: ActiveQueries, segment: Segment) -> ActiveQueries:
-    """The standing definitions with one more; those in force keep their numbers, so recorded history still fits."""
-    old = standing.definitions
+def with_segment(queries: ActiveQueries, segment: Segment) -> ActiveQueries:
+    """The active queries with one more segment; the others keep their numbers, so recorded history still fits."""
+    old = queries.definitions
     definitions = Definitions(
-        old.events, old.segments | {segment.id: segment}, old.lifecycles, old.scores, old.questions
-    )
-    numbers = {name: ask.number for name, ask in standing.asks.items()}
+        old.events, old.segments | {segment.id: segment}, old.lifecycles, old.scores, old.questions,
+        old.currencies,
+    )  # fmt: skip
+    numbers = {name: ask.number for name, ask in queries.asks.items()}
     fresh = [name for name in definitions.by_id() if name not in numbers]
-    # Numbers below zero belong to nobody in the warehouse; the segment's own rule may differ from the one in force.
+    # The warehouse has no numbers below zero; the segment's rule may differ from the active one of that id.
     lowest = min([0, *numbers.values()])
     numbers |= {name: lowest - n for n, name in enumerate(fresh, start=1)}
     numbers[f"segment:{segment.id}"] = lowest - len(fresh) - 1
@@ -229,11 +236,14 @@ def _sql_of(expression: Any) -> str:
 
 
 def _relevant(asks: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vocabulary) -> bytes:
-    """The part of schema and vocabulary that the asks' SQL depends on: what is new elsewhere recompiles nothing."""
+    """The part of schema and vocabulary that the SQL depends on: other changes recompile nothing."""
     events = {name: trait.event for name, trait in vocabulary.computed.items()}
     reads = graph.Reads()
     asked: set[str] = set()
+    rates = ""
     for ask in asks:
+        if vocabulary.currencies is not None and any(map(ast.uses_reporting, conditions_of(ask.definition))):
+            rates = vocabulary.currencies.signature
         reads |= graph.reads_of(ask.definition, vocabulary.derived, events)
         asked |= hidden_accounts(conditions_of(ask.definition)).keys()
     asked |= reads.definitions
@@ -248,5 +258,6 @@ def _relevant(asks: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vocab
         sorted((name, vocabulary.stages[name]) for name in reads.lifecycles & vocabulary.stages.keys()),
         sorted(reads.traits & schema.traits),
         schema.has_merges,
+        rates,
     ]
     return msgspec.json.encode(parts, enc_hook=str)

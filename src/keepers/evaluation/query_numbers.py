@@ -1,24 +1,28 @@
-"""Numbers the definitions in force: every rule that was ever in force keeps its number and its stages' names."""
+"""Numbers the active definitions: every rule that was ever active keeps its number and its stages' names."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import msgspec
 
 from keepers.conditions.definitions import Definition, Lifecycle
-from keepers.evaluation.active_queries import ActiveQueries, Definitions, build, signatures
+from keepers.evaluation.active_queries import build, signatures
 from keepers.evaluation.changes import LAST_NUMBER
-from keepers.warehouse.database import Warehouse
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from keepers.evaluation.active_queries import ActiveQueries, Definitions
+    from keepers.warehouse.database import Warehouse
 
 
 def sync(warehouse: Warehouse, definitions: Definitions, now: datetime) -> tuple[ActiveQueries, frozenset[int]]:
-    """Makes these definitions the ones in force; returns them and the numbers of those not answered yet.
+    """Makes these definitions the active ones; returns them and the numbers of those not answered yet.
 
-    A changed rule gets a new number. The subjects keep the old one's answers until the new one's first full
-    answer is in, and then the time since which they are in a stage that kept its id.
+    A changed rule gets a new number. Subjects keep the old one's answers until the first full answer of the new one,
+    and then the time since which they are in a stage that kept its id.
     """
     wanted = signatures(definitions)
     cursor = warehouse.cursor()
@@ -40,13 +44,13 @@ def sync(warehouse: Warehouse, definitions: Definitions, now: datetime) -> tuple
                 gone = [n for n in stale if _definition(writing, n) not in kept]
                 _forget(writing, gone, now)
     unanswered = cursor.execute("SELECT ask FROM asks WHERE is_active AND NOT is_answered").fetchall()
-    standing = build(definitions, {name: number for name, number in numbers.items() if number is not None})
-    return standing, frozenset(row[0] for row in unanswered)
+    queries = build(definitions, {name: number for name, number in numbers.items() if number is not None})
+    return queries, frozenset(row[0] for row in unanswered)
 
 
 def preview_numbers(warehouse: Warehouse, definitions: Definitions) -> dict[str, int]:
-    """Numbers for asking ahead of a tick: a rule that is in force keeps its own, so that its recorded history still
-    fits; one that is not gets a number below zero, which nothing in the warehouse has."""
+    """Numbers for evaluation ahead of a tick: an active rule keeps its own, so that its recorded history still fits;
+    another gets a number below zero, which nothing in the warehouse has."""
     rows = warehouse.cursor().execute("SELECT definition || ' ' || signature, ask FROM asks WHERE is_active").fetchall()
     known = dict(rows)
     wanted = signatures(definitions).items()
@@ -56,7 +60,7 @@ def preview_numbers(warehouse: Warehouse, definitions: Definitions) -> dict[str,
 def insert(
     cursor: duckdb.DuckDBPyConnection, number: int, name: str, signature: str, definition: Definition, now: datetime
 ) -> None:
-    """Records that a definition with this number is in force, and not answered yet."""
+    """Records that a definition with this number is active, and not answered yet."""
     stages = [s.id for s in definition.stages] if isinstance(definition, Lifecycle) else ["in"]
     cursor.execute(
         "INSERT INTO asks VALUES (?, ?, ?, ?, ?, true, false, ?, NULL)",
@@ -72,7 +76,7 @@ def _definition(cursor: duckdb.DuckDBPyConnection, number: int) -> str:
 
 
 def _forget(cursor: duckdb.DuckDBPyConnection, gone: list[int], now: datetime) -> None:
-    """A definition taken out of the playbook: everyone leaves it, which is recorded, and triggers nothing."""
+    """A definition removed from the playbook: everyone leaves it, which is recorded, and triggers nothing."""
     if not gone:
         return
     listed = ", ".join(map(str, sorted(gone)))

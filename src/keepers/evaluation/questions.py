@@ -1,10 +1,10 @@
-"""Answers the questions of journey runs: any condition, each asking at its own moment with its own run's values."""
+"""Answers the questions of journey runs: any condition, each at its own moment with its own run's values."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
@@ -14,13 +14,15 @@ from keepers.conditions.compile.accounts import account_definition
 from keepers.conditions.compile.compile import StandingQuery
 from keepers.conditions.compile.tables import Mode
 from keepers.conditions.definitions import Segment
-from keepers.evaluation.active_queries import ActiveQueries
-from keepers.evaluation.evaluator import Evaluator
 from keepers.journeys.requests import Reply
-from keepers.warehouse.database import Warehouse
 from keepers.warehouse.profile_lookup import survivors
 from keepers.warehouse.typed_tables import STAMP, arrow
 from keepers.warehouse.values import read_date, scalar
+
+if TYPE_CHECKING:
+    from keepers.evaluation.active_queries import ActiveQueries
+    from keepers.evaluation.evaluator import Evaluator
+    from keepers.warehouse.database import Warehouse
 
 _SCOPE = {"profile_id": pa.int64(), "now": STAMP, "position": pa.int64()}
 _KINDS = {"number": pa.float64(), "text": pa.string(), "boolean": pa.bool_(), "instant": STAMP}
@@ -39,44 +41,44 @@ class Question(NamedTuple):
 
 
 def answer(
-    answerer: Evaluator, standing: ActiveQueries, questions: Mapping[str, ast.Condition], askings: Sequence[Question]
+    evaluator: Evaluator, queries: ActiveQueries, conditions: Mapping[str, ast.Condition], questions: Sequence[Question]
 ) -> dict[tuple[str, int], Reply]:
-    """Every question's answer for every asking: (question, run_id) → Reply.
+    """The answer of every condition for every question: (condition, run_id) → Reply.
 
-    `standing` are the definitions that the conditions may name. Each asking is answered at its own moment over all
-    that has been loaded; memberships and stages are taken as they were then. The same set of questions is compiled
-    once, whatever the askings: ask those of one journey together, always the same ones.
+    `queries` are the definitions that the conditions may name. Each question is answered at its own moment over all
+    that has been loaded, with memberships and stages as they were then. The same set of conditions is compiled once:
+    ask those of one journey together, always the same ones.
 
     Uses the calling thread's cursor and temporary tables alone: also inside `warehouse.transaction()`.
     """
-    if not questions or not askings:
+    if not conditions or not questions:
         return {}
-    query = _Query(answerer, standing, questions)
+    query = _Query(evaluator, queries, conditions)
     found: dict[tuple[str, int], Reply] = {}
-    for turn in _turns(answerer.warehouse, askings):
+    for turn in _turns(evaluator.warehouse, questions):
         replies = query.run(turn)
-        for asking, of_run in zip(turn, replies, strict=True):
-            for name, reply in zip(questions, of_run, strict=True):
-                found[name, asking.run_id] = reply
+        for question, of_run in zip(turn, replies, strict=True):
+            for name, reply in zip(conditions, of_run, strict=True):
+                found[name, question.run_id] = reply
     return found
 
 
 class _Query:
-    """The compiled questions, run for one turn of askings at a time."""
+    """The compiled conditions, run for one turn at a time."""
 
-    def __init__(self, answerer: Evaluator, standing: ActiveQueries, questions: Mapping[str, ast.Condition]) -> None:
-        self._warehouse = answerer.warehouse
-        self._cursor = answerer.warehouse.cursor()
-        self._paths = tuple(sorted(frozenset[str]().union(*(ast.refs(c) for c in questions.values()))))
+    def __init__(self, evaluator: Evaluator, queries: ActiveQueries, conditions: Mapping[str, ast.Condition]) -> None:
+        self._warehouse = evaluator.warehouse
+        self._cursor = evaluator.warehouse.cursor()
+        self._paths = tuple(sorted(frozenset[str]().union(*(ast.refs(c) for c in conditions.values()))))
         self._mode = Mode(scoped=True, refs=self._paths)
-        asks = tuple(StandingQuery(n, name, Segment(name, who)) for n, (name, who) in enumerate(questions.items()))
+        asks = tuple(StandingQuery(n, name, Segment(name, who)) for n, (name, who) in enumerate(conditions.items()))
         self._asks = asks
-        # With all of time ahead: one text of the query, whether or not some event lies after some asking.
-        schema = answerer.warehouse.schema(datetime.min)
+        # As of the earliest moment: one text of the query, whether or not an event lies after a question.
+        schema = evaluator.warehouse.schema(datetime.min)
         self._has_merges = schema.has_merges
-        self._sql = answerer.sql(asks, schema, standing.vocabulary, self._mode)
-        self._named = _definitions(questions.values(), standing)
-        self._accounts = _accounts(questions.values(), standing)
+        self._sql = evaluator.sql(asks, schema, queries.vocabulary, self._mode)
+        self._named = _definitions(conditions.values(), queries)
+        self._accounts = _accounts(conditions.values(), queries)
 
     def run(self, turn: Sequence[Question]) -> list[list[Reply]]:
         """The replies to the questions in order, per asking. No profile asks twice in a turn."""
@@ -104,7 +106,7 @@ class _Query:
                 columns.append([value[n] for value in values])
         self._cursor.register("arriving_scope", arrow(kinds, list(zip(*columns, strict=True))))
         carried = "".join(f', a."{name}"' for name in self._mode.ref_columns)
-        # An event is older, by its way here, than the moment at which it made its customer known.
+        # An event's time may be earlier than the moment at which it made its customer known.
         self._cursor.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE scope AS
@@ -116,7 +118,7 @@ class _Query:
         self._cursor.unregister("arriving_scope")
 
     def _bring_states(self, turn: Sequence[Question]) -> None:
-        """Table `near_states`: of the definitions asked about, what each customer was in at the moment of asking."""
+        """Table `near_states`: what each customer was in at the moment of asking, for the definitions read."""
         if not self._named and not self._accounts:
             return
         self._cursor.execute(
@@ -127,9 +129,9 @@ class _Query:
             WHERE ask IN ({_listed(self._named)}) AND profile_id IN (SELECT profile_id FROM scope)
             """
         )
-        self._take_back_changes(min(asking.now for asking in turn))
+        self._take_back_changes(min(question.now for question in turn))
         if self._accounts:
-            # Of accounts the present answer: their members may be asking at different moments.
+            # The present answer of accounts: their members may ask at different moments.
             self._cursor.execute(
                 f"""
                 INSERT INTO near_states
@@ -140,7 +142,7 @@ class _Query:
             )
 
     def _take_back_changes(self, earliest: datetime) -> None:
-        """Puts back what the changes after a moment of asking took the place of. First answers changed nothing."""
+        """Undoes the changes after the moments of asking. First answers are no changes."""
         self._cursor.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE taken_back AS
@@ -186,32 +188,32 @@ def value_of(value: Any, zone: str) -> Values:
     return (held, None, None, None) if kind == "number" else (None, None, held, None)
 
 
-def _turns(warehouse: Warehouse, askings: Sequence[Question]) -> list[list[Question]]:
+def _turns(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Question]]:
     """The askings in turns in which no profile asks twice; who was merged asks as whom they live on in."""
-    final = survivors(warehouse, {asking.profile_id for asking in askings})
+    final = survivors(warehouse, {question.profile_id for question in questions})
     turns: list[list[Question]] = []
     asked: dict[int, int] = {}
-    for asking in askings:
-        profile_id = final.get(asking.profile_id, asking.profile_id)
+    for question in questions:
+        profile_id = final.get(question.profile_id, question.profile_id)
         turn = asked[profile_id] = asked.get(profile_id, -1) + 1
         if turn == len(turns):
             turns.append([])
-        turns[turn].append(asking if profile_id == asking.profile_id else asking._replace(profile_id=profile_id))
+        turns[turn].append(question if profile_id == question.profile_id else question._replace(profile_id=profile_id))
     return turns
 
 
-def _definitions(conditions: Iterable[ast.Condition], standing: ActiveQueries) -> frozenset[int]:
+def _definitions(conditions: Iterable[ast.Condition], queries: ActiveQueries) -> frozenset[int]:
     """The numbers of the segments and lifecycles that conditions name."""
     found = frozenset[str]()
     for condition in conditions:
         found |= graph.reads(condition, {}).definitions
-    return frozenset(standing.asks[name].number for name in found)
+    return frozenset(queries.asks[name].number for name in found)
 
 
-def _accounts(conditions: Iterable[ast.Condition], standing: ActiveQueries) -> frozenset[int]:
+def _accounts(conditions: Iterable[ast.Condition], queries: ActiveQueries) -> frozenset[int]:
     """The numbers of the hidden definitions behind `account:`."""
     parts = [part for condition in conditions for part in ast.walk(condition)]
-    return frozenset(standing.asks[account_definition(p)].number for p in parts if isinstance(p, ast.Account))
+    return frozenset(queries.asks[account_definition(p)].number for p in parts if isinstance(p, ast.Account))
 
 
 def _listed(numbers: frozenset[int]) -> str:

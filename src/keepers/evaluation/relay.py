@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from keepers.evaluation.changes import changes_after, last_change
-from keepers.store import counters, cursors
-from keepers.store.database import Store
+from keepers.model.write_scope import require_sequence
+from keepers.store import cursors
 from keepers.store.events import log
 from keepers.store.events.log import LogRow
-from keepers.warehouse.database import Warehouse
+
+if TYPE_CHECKING:
+    from keepers.store.database import Store
+    from keepers.warehouse.database import Warehouse
 
 CURSOR = "relay"
 KIND = "change"
@@ -30,10 +34,11 @@ class ChangeBody(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def relay(store: Store, warehouse: Warehouse, watched: Collection[str], now: datetime) -> int:
-    """Relays the changes of `watched` definitions (`segment:x`, `lifecycle:y`) made since the last time; how many.
+    """Relays the changes of `watched` definitions (`segment:x`, `lifecycle:y`) since the last time; how many.
 
-    First answers of new rules are not changes of anybody's and stay where they are. Cursor and rows commit together.
+    First answers of new rules are not relayed. Cursor and rows commit together.
     """
+    require_sequence()
     last = last_change(warehouse)
     with store.read() as connection:
         position = cursors.get(connection, CURSOR)
@@ -43,18 +48,16 @@ def relay(store: Store, warehouse: Warehouse, watched: Collection[str], now: dat
         end = found[-1].n if len(found) == BATCH else last
         real = [change for change in found if not change.initial]
         with store.begin() as connection:
-            if real:
-                first = counters.reserve(connection, counters.SEQ, len(real))
-                rows = [
-                    LogRow(
-                        first + n, KIND, change.profile_id, None, change.definition, change.at, now, change.at, SOURCE,
-                        msgspec.json.encode(
-                            ChangeBody(change.definition, change.from_stage, change.to_stage, change.cause)
-                        ),
-                    )
-                    for n, change in enumerate(real)
-                ]  # fmt: skip
-                log.append(connection, rows)
+            rows = [
+                LogRow(
+                    0, KIND, change.profile_id, None, change.definition, change.at, now, change.at, SOURCE,
+                    msgspec.json.encode(
+                        ChangeBody(change.definition, change.from_stage, change.to_stage, change.cause)
+                    ),
+                )
+                for change in real
+            ]  # fmt: skip
+            log.append_new(connection, rows)
             cursors.put(connection, CURSOR, end)
         total += len(real)
         position = end

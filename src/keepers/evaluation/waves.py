@@ -1,18 +1,20 @@
-"""One wave: answers some asks for the subjects in `scope`, each at its own instant, and records what changed."""
+"""One wave: answers standing queries for the subjects in `scope`, each at its own instant, and records what changed."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
-
-from keepers.conditions.compile.compile import StandingQuery
 from keepers.conditions.compile.tables import Mode
-from keepers.evaluation.active_queries import ActiveQueries
 from keepers.evaluation.changes import LAST_NUMBER
-from keepers.evaluation.evaluator import Evaluator
 from keepers.model.texts import Kind
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from keepers.conditions.compile.compile import StandingQuery
+    from keepers.evaluation.active_queries import ActiveQueries
+    from keepers.evaluation.evaluator import Evaluator
 
 SCOPE = "CREATE OR REPLACE TEMP TABLE scope (profile_id BIGINT, now TIMESTAMP, cause VARCHAR)"
 
@@ -30,23 +32,23 @@ _NEAR_ACCOUNTS = """
     UNION SELECT profile_id FROM account_scope
     UNION SELECT b.account_id FROM belonging b JOIN people p ON p.profile_id = b.member_id
 """
-"""Also the members an account's answer may wake, and all the accounts these belong to."""
+"""also the members that an account's answer may wake, and all their accounts"""
 
 
 class Wave:
     """Runs inside one transaction of the caller. `moved` counts recorded changes."""
 
-    def __init__(self, answerer: Evaluator, cursor: duckdb.DuckDBPyConnection, standing: ActiveQueries) -> None:
-        self._answerer = answerer
+    def __init__(self, evaluator: Evaluator, cursor: duckdb.DuckDBPyConnection, queries: ActiveQueries) -> None:
+        self._evaluator = evaluator
         self._cursor = cursor
-        self._standing = standing
+        self._queries = queries
         self.moved = 0
 
     def answer_scope(self, numbers: frozenset[int], earliest: datetime) -> None:
-        """Answers asks for the rows of table `people_scope` (and `account_scope`), layer by layer."""
-        schema = self._answerer.warehouse.schema(earliest)
+        """Answers queries for the rows of table `people_scope` (and `account_scope`), layer by layer."""
+        schema = self._evaluator.warehouse.schema(earliest)
         self._bring_states()
-        for layer in self._standing.layers:
+        for layer in self._queries.layers:
             for kind, source in (("account", "account_scope"), ("person", "people_scope")):
                 asks = tuple(a for a in layer if a.number in numbers and a.subject == kind)
                 if not asks:
@@ -54,7 +56,7 @@ class Wave:
                 self._cursor.execute(SCOPE)
                 self._cursor.execute(f"INSERT INTO scope SELECT profile_id, now, cause FROM {source}")
                 mode = Mode(scoped=True, subject=asks[0].subject)
-                query = self._answerer.sql(asks, schema, self._standing.vocabulary, mode)
+                query = self._evaluator.sql(asks, schema, self._queries.vocabulary, mode)
                 self._record(asks, query)
                 if kind == "account":
                     self._wake_members(asks)
@@ -62,16 +64,16 @@ class Wave:
 
     def answer_everybody(self, asks: tuple[StandingQuery, ...], kind: Kind, now: datetime) -> None:
         """The first answer of new rules, for everybody: recorded as initial."""
-        schema = self._answerer.warehouse.schema(now)
+        schema = self._evaluator.warehouse.schema(now)
         self._cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
-        query = self._answerer.sql(asks, schema, self._standing.vocabulary, Mode(subject=kind))
+        query = self._evaluator.sql(asks, schema, self._queries.vocabulary, Mode(subject=kind))
         self._record_first(asks, query)
         for ask in asks:
             self._inherit(ask)
             self._cursor.execute("UPDATE asks SET is_answered = true WHERE ask = ?", [ask.number])
 
     def _record_first(self, asks: tuple[StandingQuery, ...], query: str) -> None:
-        """Writes the first answers of asks. There is nothing to compare with, and the order of `changes` is free."""
+        """Writes the first answers of queries. There is nothing to compare with, and the order of `changes` is free."""
         self._cursor.execute(f"CREATE OR REPLACE TEMP TABLE answers AS {query}")
         # Sorted by ask, then as the answers lie: a range of rows per ask, which reading one ask makes use of.
         self._cursor.execute(
@@ -94,16 +96,16 @@ class Wave:
         self.moved += int(moved[0]) if moved else 0
 
     def _bring_states(self) -> None:
-        """Makes `near_states`, the states of whoever this wave may look at: the large table is read once.
+        """Makes `near_states`, the states that this wave may read: the large table is read once.
 
-        `place` is where a state lies in `states`; layers see in `near_states` what those before them answered.
+        `place` is the row in `states`; layers see in `near_states` what those before them answered.
         """
         self._cursor.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE near_states AS
             SELECT rowid AS place, ask, profile_id, value, since, changes_at
             FROM states
-            WHERE profile_id IN ({_NEAR_ACCOUNTS if self._standing.has_accounts else _NEAR})
+            WHERE profile_id IN ({_NEAR_ACCOUNTS if self._queries.has_accounts else _NEAR})
             """
         )
         self._cursor.execute(
@@ -116,7 +118,7 @@ class Wave:
         )
 
     def _write_states(self) -> None:
-        """What all layers answered anew takes the place of what `states` held; moves go to the log of changes."""
+        """Replaces the states that were answered; moves go to `changes`."""
         self._cursor.execute("DELETE FROM states WHERE rowid IN (SELECT place FROM restated WHERE place IS NOT NULL)")
         self._cursor.execute(
             """
@@ -138,7 +140,7 @@ class Wave:
         self.moved += int(moved[0]) if moved else 0
 
     def _record(self, asks: tuple[StandingQuery, ...], query: str) -> None:
-        """Compares answers with states and notes what differs."""
+        """Compares answers with states and records the differences."""
         execute = self._cursor.execute
         execute(f"CREATE OR REPLACE TEMP TABLE answers AS {query}")
         execute(
@@ -169,7 +171,7 @@ class Wave:
         execute("INSERT INTO near_states SELECT NULL, ask, profile_id, value, since, changes_at FROM differing")
 
     def _inherit(self, ask: StandingQuery) -> None:
-        """Who is in the same stage under the new rule stays there since the time they entered it under the old."""
+        """Those in the same stage under the new rule keep the time since they entered it under the old."""
         old = self._cursor.execute(
             "SELECT max(ask) FROM asks WHERE definition = ? AND ask < ? AND NOT is_active", [ask.id, ask.number]
         ).fetchone()
@@ -188,7 +190,7 @@ class Wave:
         self._cursor.execute(f"DELETE FROM states WHERE ask = {int(old[0])}")
 
     def _wake_members(self, asks: tuple[StandingQuery, ...]) -> None:
-        """An account's new answer matters to its members: they join the people asked about, at that instant."""
+        """Adds the members of accounts whose answer changed to the people evaluated, at that instant."""
         waiting = self._cursor.execute(
             """
             SELECT count(*) FROM differing d

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
 from keepers.app.operations.events import EventIntake
 from keepers.http.common.metrics import ServerMetrics
+from keepers.http.common.parameters import SLASH
 from keepers.http.probes import health_handlers
 from keepers.http.tracking.endpoint import Tracking
 
@@ -42,7 +45,7 @@ def create_app(
         finally:
             await asyncio.to_thread(events.stop)
 
-    return Litestar(
+    return _Application(
         route_handlers=[
             Tracking(events, figures, clock).handler(),
             *health_handlers(events, figures, notes),
@@ -51,3 +54,13 @@ def create_app(
         lifespan=[collecting, *options.pop("lifespan", ())],
         **options,
     )
+
+
+class _Application(Litestar):
+    """Litestar, but a slash that is sent as `%2F` belongs to a name and does not end a part of the path."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        sent = (scope.get("raw_path") or b"").partition(b"?")[0]
+        if b"%2f" in sent.lower():
+            scope["path"] = unquote(re.sub("%2f", SLASH, sent.decode("ascii", "replace"), flags=re.IGNORECASE))
+        await super().__call__(scope, receive, send)

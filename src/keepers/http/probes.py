@@ -17,7 +17,7 @@ from keepers.http.common.metrics import ServerMetrics
 def health_handlers(
     events: EventIntake, figures: ServerMetrics, notes: Callable[[], dict[str, str]] | None = None
 ) -> list[HTTPRouteHandler]:
-    """`/health`, `/ready` and `/metrics`; none needs a key. `notes` are told by /ready besides."""
+    """`/health`, `/ready` and `/metrics`; none needs a key. /ready includes `notes`."""
 
     @get("/health", summary="Whether the process lives", tags=["health"], sync_to_thread=False)
     def health() -> dict[str, str]:
@@ -28,7 +28,7 @@ def health_handlers(
         problem = await asyncio.to_thread(events.why_not_ready)
         if problem:
             return Response({"status": "not ready", "reason": problem}, status_code=503)
-        # A tick that fails does not keep events from being taken, so it is told and the answer stays 200.
+        # Events are accepted although ticks fail, so the failure is reported and the status stays 200.
         return Response({"status": "ready", **(notes() if notes is not None else {})})
 
     @get("/metrics", summary="Prometheus metrics", tags=["health"], media_type="text/plain")

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, get
-from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
 
@@ -17,14 +16,15 @@ from keepers.app.use_cases import wire_format
 from keepers.app.use_cases.actor import Actor
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.common.loopback import is_local
+from keepers.http.common.problems import RequestError
 from keepers.i18n.catalogues import languages
 from keepers.i18n.locales import own_name
-from keepers.i18n.page_texts import spoken
+from keepers.i18n.page_texts import choose_locale
 from keepers.i18n.status_texts import status_texts
-from keepers.model.errors import NotFoundError
+from keepers.model.errors import NotFoundError, problem
 
 Visible = Literal["auto", "on", "off"]
-"""who may see the page: this machine (over loopback, not through a proxy), whoever reaches the server, nobody"""
+"""who may see the page: this machine (over loopback, not through a proxy), everyone, nobody"""
 FILES = {"status.css": "text/css", "status.js": "text/javascript", "icon.svg": "image/svg+xml"}
 VISITOR = Actor("visitor", "status page", frozenset({"read"}))
 SECURITY = {
@@ -44,10 +44,12 @@ def status_handlers(workspace: Workspace, visible: Visible) -> list[HTTPRouteHan
     def check(request: Request[Any, Any, Any]) -> None:
         if visible == "on" or (visible == "auto" and is_local(request)):
             return
-        raise HTTPException(
-            'The status page is shown on the server\'s own machine only. Set page = "on" under [server] in '
-            "keepers.toml to show it to whoever can reach this address.",
-            status_code=403,
+        raise RequestError(
+            problem(
+                'The status page is shown on the server\'s own machine only. Set page = "on" under [server] in '
+                "keepers.toml to show it to whoever can reach this address."
+            ),
+            403,
         )
 
     @get("/", include_in_schema=False, sync_to_thread=False)
@@ -55,7 +57,7 @@ def status_handlers(workspace: Workspace, visible: Visible) -> list[HTTPRouteHan
         request: Request[Any, Any, Any], lang: Annotated[str | None, QueryParameter(name="lang")] = None
     ) -> Response[str]:
         check(request)
-        locale = spoken(lang, "", request.headers.get("accept-language", ""))
+        locale = choose_locale(lang, "", request.headers.get("accept-language", ""))
         return Response(
             pages.html(locale, workspace_name),
             media_type="text/html",
@@ -66,7 +68,7 @@ def status_handlers(workspace: Workspace, visible: Visible) -> list[HTTPRouteHan
     def file(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
         check(request)
         if name not in FILES:
-            raise NotFoundError(f"There is no page file “{name}”.")
+            raise NotFoundError(problem("There is no page file “{name}”.", name=name))
         return Response(pages.file(name), media_type=FILES[name], headers=SECURITY)
 
     @get("/status.json", include_in_schema=False, sync_to_thread=True)
@@ -76,7 +78,7 @@ def status_handlers(workspace: Workspace, visible: Visible) -> list[HTTPRouteHan
         lang: Annotated[str | None, QueryParameter(name="lang")] = None,
     ) -> Response[bytes]:
         check(request)
-        locale = spoken(lang, "", request.headers.get("accept-language", ""))
+        locale = choose_locale(lang, "", request.headers.get("accept-language", ""))
         overview = read_overview(workspace, VISITOR, ReadOverview(lifecycle=lifecycle, locale=locale))
         return Response(wire_format.encode(overview), media_type="application/json", headers=SECURITY)
 

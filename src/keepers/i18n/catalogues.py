@@ -6,6 +6,7 @@ text in that language is first asked for; a workspace may bring more, see `add_f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from gettext import c2py
@@ -20,11 +21,14 @@ SOURCE = "en"
 """the language of the texts in the code"""
 SHIPPED = Path(__file__).parent / "locale"
 FILE = Path("LC_MESSAGES") / "keepers.po"
+LIQUID = "starter "
+"""The start of contexts whose texts are Liquid and HTML, as in starter journeys; all other texts are Python formats."""
+_OUTPUT = re.compile(r"\{\{-?\s*([\w.]+)")
 _folders = [SHIPPED]
 
 
 class TextId(NamedTuple):
-    """A text as catalogues know it: what it is part of, its English, and the English for many of a counted one."""
+    """The key of a text: its context, its English, and the English plural of a counted text."""
 
     context: str
     english: str
@@ -62,8 +66,22 @@ def ngettext(text: TextId, number: int, locale: str = SOURCE) -> str:
 @lru_cache(maxsize=1)
 def languages() -> tuple[str, ...]:
     """Every language there is a catalogue in, English first."""
-    found = {path.parts[-3] for folder in _folders for path in folder.glob(f"*/{FILE}")}
+    return _languages_of(_folders)
+
+
+def shipped_languages() -> tuple[str, ...]:
+    """Those that come with Keepers, English first."""
+    return _languages_of([SHIPPED])
+
+
+def _languages_of(folders: Sequence[Path]) -> tuple[str, ...]:
+    found = {path.parts[-3] for folder in folders for path in folder.glob(f"*/{FILE}")}
     return (SOURCE, *sorted(found - {SOURCE}))
+
+
+def folders() -> tuple[Path, ...]:
+    """Where the texts come from, the folder added last first. Texts made of them may be kept while this is the same."""
+    return tuple(_folders)
 
 
 def add_folder(folder: Path) -> None:
@@ -85,8 +103,15 @@ def remove_folder(folder: Path) -> None:
     _forget()
 
 
-def placeholders(text: str) -> set[str]:
-    """What is put into a text: `{name}` of “about {name}”. Raises ValueError where braces do not match."""
+def placeholders(text: str, context: str = "") -> set[str]:
+    """What is put into a text: `{name}` of “about {name}”, or the variables that a text in Liquid shows.
+
+    Raises ValueError where braces do not match.
+    """
+    if context.startswith(LIQUID):
+        if any(text.count(opening) != text.count(closing) for opening, closing in (("{{", "}}"), ("{%", "%}"))):
+            raise ValueError(f"braces do not match in “{text}”")
+        return set(_OUTPUT.findall(text))
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
@@ -113,12 +138,13 @@ def read_catalogue(path: Path) -> Catalogue:
             english, given = _forms(message.id), _forms(message.string)
             if not english[0] or message.fuzzy or not any(given):
                 continue
-            allowed = {name for one in english for name in placeholders(one)}
-            if any(not placeholders(one) <= allowed for one in given):
+            context = message.context or ""
+            allowed = {name for one in english for name in placeholders(one, context)}
+            if any(not placeholders(one, context) <= allowed for one in given):
                 raise UserError(f"{path}: the placeholders of “{english[0]}” are not those of its translation.")
             if not all(given) or (len(english) > 1 and len(given) != catalogue.num_plurals):
                 raise UserError(f"{path}: “{english[0]}” needs {catalogue.num_plurals} plural forms.")
-            forms[message.context or "", english[0]] = given
+            forms[context, english[0]] = given
         return Catalogue(forms, c2py(catalogue.plural_expr))
     except (OSError, ValueError, PoFileError) as error:
         raise UserError(f"{path} cannot be read as a PO file: {error}") from error

@@ -1,4 +1,4 @@
-"""What `check` finds in a playbook, as sentences: a code with data, and its text in the catalogues."""
+"""Findings of `check` as sentences: a code with data, and its text in the catalogues."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import reduce
 from msgspec import Struct
 
 from keepers.i18n.catalogues import TextId, gettext, text_id
-from keepers.model.errors import NearNames, nearest
+from keepers.model.errors import NearNames, Problem, nearest
 
 TEXTS: dict[str, TextId] = {
     "account_in_account": text_id("finding", "an account is no member of an account; ask about it directly"),
@@ -63,7 +63,17 @@ TEXTS: dict[str, TextId] = {
     "mixed_currencies": text_id(
         "finding",
         "“{path}” of “{event}” has come in several currencies ({shown}), and {figure} takes them all as one; "
-        "add a test of the currency, such as where: {{currency: {currency}}}",
+        "add a test of the currency, such as where: {{currency: {currency}}}, or read them “as: reporting”",
+    ),
+    "no_currencies": text_id(
+        "finding",
+        "“{path}” is read in the reporting currency, but the playbook names none; add currencies: with reporting: and "
+        "rates:",
+    ),
+    "unrated_amounts": text_id(
+        "finding",
+        "“{path}” of “{event}” is left out where its currency has no rate at the time ({shown}); add rates to "
+        "currencies:",
     ),
     "score_unseen": text_id(
         "finding", "the score “{score}” is taken from “{event}”, which neither arrives nor is a derived event."
@@ -101,7 +111,6 @@ TEXTS: dict[str, TextId] = {
     "recurs_once": text_id(
         "finding", "it recurs, and “reentry: never” lets a customer in only once; write “reentry: after_exit”"
     ),
-    "no_text": text_id("finding", "there is no text in {locale}; those customers get {instead}"),
     "unknown_filter": text_id("finding", "there is no filter “{name}”."),
     "unknown_variable": text_id("finding", "there is no variable “{name}”."),
     "unknown_field": text_id("finding", "no field “{name}” in {root}."),
@@ -148,24 +157,38 @@ TEXTS: dict[str, TextId] = {
 
 
 class Sentence(Struct, frozen=True):
-    """A code and what its text names; in that, sentences are told in the same language. `str` is English."""
+    """A code and the values of its text; sentences among them are given in the same language. `str` is English."""
 
     code: str
-    data: tuple[tuple[str, str | int | Sentence], ...] = ()
+    data: tuple[tuple[str, str | int | Sentence | Problem], ...] = ()
 
     def in_locale(self, locale: str) -> str:
-        values = {name: v.in_locale(locale) if isinstance(v, Sentence) else v for name, v in self.data}
+        values = {name: in_language(v, locale) for name, v in self.data}
         text = TEXTS.get(self.code)
         return gettext(text, locale).format(**values) if text is not None else str(values["text"])
 
     @property
     def inner(self) -> Sentence:
-        """What is said, without the line it is about or a hint after it."""
+        """The sentence without its line number and hint."""
         said = dict(self.data).get("sentence")
         return said.inner if isinstance(said, Sentence) else self
 
     def __str__(self) -> str:
         return self.in_locale("en")
+
+
+def in_language(value: object, locale: str) -> object:
+    """A Problem or Sentence, with those inside it, as a text in a language; any other value as it is."""
+    match value:
+        case Problem(english, values, near):
+            inner = {name: in_language(v, locale) for name, v in values.items()}
+            text = gettext(TextId("", english), locale).format(**inner)
+            hint = hint_of(near)
+            return text if hint is None else sentence("hinted", sentence=text, hint=hint).in_locale(locale)
+        case Sentence():
+            return value.in_locale(locale)
+        case _:
+            return value
 
 
 def sentence(code: str, **data: str | int | Sentence) -> Sentence:
@@ -174,8 +197,8 @@ def sentence(code: str, **data: str | int | Sentence) -> Sentence:
     return Sentence(code, tuple(data.items()))
 
 
-def as_written(code: str, text: str) -> Sentence:
-    """A sentence that is not in the catalogues, such as a template engine's own."""
+def as_written(code: str, text: str | Problem) -> Sentence:
+    """A sentence that is not in `TEXTS`: a problem, or a template engine's own words."""
     return Sentence(code, (("text", text),))
 
 

@@ -1,11 +1,13 @@
-"""Which of the languages at hand a customer gets, and in which form numbers and dates are written."""
+"""The choice of a customer's language, and of the locale for numbers and dates."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from babel import Locale, UnknownLocaleError
+if TYPE_CHECKING:
+    from babel import Locale
 
 RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur", "yi", "ps", "dv"})
 
@@ -42,6 +44,8 @@ def written_form(wanted: Sequence[str], chosen: str) -> str:
 @lru_cache(maxsize=512)
 def babel_locale(name: str) -> Locale:
     """The nearest locale CLDR knows; English for none."""
+    from babel import Locale, UnknownLocaleError  # read at first use: most commands write no date and no number
+
     normal = name.replace("-", "_")
     while normal:
         try:

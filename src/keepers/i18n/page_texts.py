@@ -76,24 +76,24 @@ TEXTS: dict[str, TextId] = {
 """Every text of the public pages by key; `{0}` stands for what is put in."""
 
 
-def said(key: str, locale: str, *values: object) -> str:
+def page_text(key: str, locale: str, *values: object) -> str:
     """A text of the public pages in a language."""
     text = gettext(TEXTS[key], locale)
     return text.format(*values) if values else text
 
 
 def channel_name(channel: str, locale: str) -> str:
-    """A channel in words; one the catalogue does not know goes by its id."""
+    """A channel's name; its id where the catalogue has none."""
     known = TEXTS.get(f"channel_{channel}")
     return gettext(known, locale) if known else channel
 
 
-def listed(names: Iterable[str], locale: str) -> str:
-    """Names one after the other, as the language has it."""
+def join_names(names: Iterable[str], locale: str) -> str:
+    """Names as a list in the language."""
     return ("、" if locale == "zh" else ", ").join(names)
 
 
-def spoken(asked: str | None, own: str, accepted: str) -> str:
+def choose_locale(asked: str | None, own: str, accepted: str) -> str:
     """The language of a page: asked for by `?lang=`, else the customer's own, else the browser's, else English.
 
     `own` and `accepted` are a locale such as `pl-PL` and an Accept-Language header, either may be empty.

@@ -1,14 +1,13 @@
-"""Errors as they are told to a person: in their language where the catalogues have the text, else in English."""
+"""Errors as text in a language; in English where the catalogues have no translation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keepers.i18n.catalogues import TextId, gettext, text_id
-from keepers.i18n.findings import Sentence, hint_of
-from keepers.model.errors import DefinitionError, KeepersError, Problem
+from keepers.i18n.catalogues import gettext, text_id
+from keepers.i18n.findings import in_language
+from keepers.model.errors import DefinitionError, KeepersError
 
-_HINTED = text_id("finding", "{sentence} {hint}")
 _MORE = text_id("problem", "… and {number} more")
 _FIELD = text_id("problem", "field {field}")
 
@@ -17,16 +16,8 @@ MOST_SHOWN = 50
 
 
 def problem_text(said: object, locale: str = "en") -> str:
-    """What is wrong in a language: of a Problem or Sentence; any other is told as it is."""
-    match said:
-        case Problem(english, values, near):
-            text = gettext(TextId("", english), locale).format(**values)
-            hint = hint_of(near)
-            return text if hint is None else gettext(_HINTED, locale).format(sentence=text, hint=hint.in_locale(locale))
-        case Sentence():
-            return said.in_locale(locale)
-        case _:
-            return str(said)
+    """The text of a Problem or Sentence in a language; any other object as `str`."""
+    return str(in_language(said, locale))
 
 
 def error_text(error: KeepersError, locale: str = "en") -> str:
@@ -34,7 +25,7 @@ def error_text(error: KeepersError, locale: str = "en") -> str:
     several = error.data.get("errors")
     if several:
         return errors_text(several, locale)
-    text = problem_text(error.said, locale)
+    text = problem_text(error.problem, locale)
     if not isinstance(error, DefinitionError):
         return text
     where = error.file + (f":{error.line}" if error.file and error.line else "")

@@ -1,4 +1,4 @@
-"""What every reason means, as a sentence: policy's, delivery's, entries' and runs'."""
+"""The sentences of reasons: of contact rules, delivery, entries and runs."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ SENTENCES: dict[str, TextId] = {
 
 
 def reason_text(reason: Reason | str, locale: str = "en") -> str:
-    """A reason, or one as it is written, as a sentence.
+    """A reason, or its written form, as a sentence.
 
-    What is no code of Keepers', such as a journey's own exit reason, is shown as it is.
+    A journey's own exit reason has no code and is shown as it is.
     """
     if isinstance(reason, str):
         reason = Reason.parse(reason)

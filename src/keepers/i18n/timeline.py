@@ -1,4 +1,4 @@
-"""How each kind of line about a customer reads."""
+"""The sentences of a customer's timeline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ LINES: dict[str, TextId] = {
     "ended": text_id("timeline", "Left the journey “{journey}”: {why}"),
     "refused": text_id("timeline", "The step “{step}” was not carried out: {why}"),
     "paused": text_id("timeline", "The journey “{journey}” is paused"),
-    "run_paused": text_id("timeline", "The run is paused"),
     "now_waits": text_id("timeline", "Waits at the step “{step}” of the journey “{journey}”"),
     "for": text_id("timeline", "for: {what}"),
     "until": text_id("timeline", "until {until}"),
@@ -61,7 +60,7 @@ def line(kind: str, locale: str, **parts: object) -> str:
 
 
 def joined(sentence: str, *more: str) -> str:
-    """A sentence with what else there is to say of it, and its full stop. What stands in brackets follows as it is."""
+    """A sentence with further parts after semicolons, and a full stop. Parts in brackets follow without a semicolon."""
     for part in more:
         if part:
             sentence += f" {part}" if part.startswith("(") else f"; {part}"

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from threading import Condition, Thread
 from time import perf_counter
 
-from keepers.model.errors import KeepersError
+from keepers.model.errors import KeepersError, problem
 from keepers.store.database import Store
 from keepers.store.events import inbox
 from keepers.store.events.inbox import Accepted
 
 
 class QueueFullError(KeepersError):
-    """More requests wait for the disk than may wait. The sender tries again shortly."""
+    """Too many requests wait for the disk. The sender may retry shortly."""
 
     code = "busy"
 
@@ -54,7 +54,7 @@ class Collector:
 
     @property
     def is_running(self) -> bool:
-        """Whether the committing thread lives."""
+        """Whether the committing thread runs."""
         return self._thread is not None and self._thread.is_alive()
 
     @property
@@ -78,7 +78,7 @@ class Collector:
             self._thread.join()
             self._thread = None
 
-    def keep(self, accepted: Accepted) -> asyncio.Future[None]:
+    def commit(self, accepted: Accepted) -> asyncio.Future[None]:
         """A future that is done once the request is on disk; NotKeptError when the store failed.
 
         Raises QueueFullError at once when too much waits already.
@@ -86,9 +86,9 @@ class Collector:
         size = len(accepted.body)
         with self._condition:
             if self._stopping or self._loop is None:
-                raise QueueFullError("The server is stopping. Send it again in a moment.")
+                raise QueueFullError(problem("The server is stopping. Send it again in a moment."))
             if len(self._waiting) >= self._most_requests or self._bytes + size > self._most_bytes:
-                raise QueueFullError("More arrives than can be written. Send it again in a moment.")
+                raise QueueFullError(problem("More arrives than can be written. Send it again in a moment."))
             future: asyncio.Future[None] = self._loop.create_future()
             self._waiting.append((accepted, future))
             self._bytes += size
@@ -116,12 +116,14 @@ class Collector:
             with self._store.begin_inbox() as connection:
                 inbox.append(connection, [accepted for accepted, _ in taken])
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are told and the thread lives on
-            failure = NotKeptError(f"The store did not take the request: {getattr(error, 'orig', error)}")
+            failure = NotKeptError(
+                problem("The store did not take the request: {error}", error=getattr(error, "orig", error))
+            )
         assert self._loop is not None
         try:
             self._loop.call_soon_threadsafe(_resolve, taken, failure)
         except RuntimeError:
-            # The loop was closed under us; those who waited are gone, what was written stays written.
+            # The event loop was closed: its waiting tasks are gone, and the committed requests stay.
             return
         if failure is None:
             if self._on_commit is not None:
@@ -132,7 +134,7 @@ class Collector:
 
 def _resolve(taken: list[tuple[Accepted, asyncio.Future[None]]], failure: NotKeptError | None) -> None:
     for _, future in taken:
-        if future.done():  # the sender hung up meanwhile
+        if future.done():  # the sender has disconnected
             continue
         if failure is None:
             future.set_result(None)

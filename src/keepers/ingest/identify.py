@@ -1,4 +1,4 @@
-"""The one sequencer: takes accepted requests from the inbox, settles who each event is about, gives it its seq."""
+"""The sequencer: takes accepted requests from the inbox, resolves each event's profile, and assigns its seq."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from keepers.ingest.resolve_identities import Happened, Resolver
-from keepers.model.errors import ConflictError, UserError
+from keepers.model.errors import ConflictError, UserError, problem
 from keepers.model.event import LATE, LIMITS, Limits, TrackingCall, call_of, parse_request
+from keepers.model.write_scope import require_sequence
 from keepers.store import counters
 from keepers.store.database import Store
 from keepers.store.events import inbox, log
@@ -21,7 +22,7 @@ from keepers.store.profiles import identities, merges, profiles
 from keepers.store.profiles.identities import KnownIdentity
 
 BATCH_EVENTS = 2000
-_READ_ROWS = 100
+READ_ROWS = 100
 
 
 class Identified(Struct):
@@ -51,6 +52,7 @@ def identify(store: Store, now: datetime, limits: Limits = LIMITS) -> Identified
     `store.lock.sequencer`. `limits` are those the requests were accepted with. A crash at any point repeats a
     batch, whose events are then known as duplicates.
     """
+    require_sequence()
     total = Identified()
     with store.read_inbox() as connection:
         until = inbox.last_id(connection)
@@ -74,7 +76,7 @@ def identify_batch(store: Store, now: datetime, total: Identified, until: int, l
         if not store.is_sqlite:
             inbox.remove(connection, ids)
     if store.is_sqlite:
-        # Another file, so another transaction: dying in between repeats the batch as duplicates.
+        # The inbox is another database, so another transaction: a crash in between repeats the batch as duplicates.
         with store.begin_inbox() as connection:
             inbox.remove(connection, ids)
     total.requests += len(requests)
@@ -89,13 +91,13 @@ def _gather(store: Store, until: int, limits: Limits) -> tuple[list[PendingReque
     refused = 0
     with store.read_inbox() as connection:
         while len(arrivals) < BATCH_EVENTS:
-            rows = inbox.read(connection, _READ_ROWS, requests[-1].id if requests else 0, until)
+            rows = inbox.read(connection, READ_ROWS, requests[-1].id if requests else 0, until)
             for row in rows:
                 requests.append(row)
                 try:
                     parsed = parse_request(row.path, row.body, row.received_at, limits, token=str(row.id))
                 except UserError:
-                    # The door refused it with this reason; it is here only if limits were tightened since.
+                    # Intake would refuse it with this reason; it is in the inbox only if limits were lowered since.
                     refused += 1
                     continue
                 refused += len(parsed.errors)
@@ -103,7 +105,7 @@ def _gather(store: Store, until: int, limits: Limits) -> tuple[list[PendingReque
                 arrivals += [_arrival(message, row, is_import) for message in parsed.items]
                 if len(arrivals) >= BATCH_EVENTS:
                     break
-            if len(rows) < _READ_ROWS:
+            if len(rows) < READ_ROWS:
                 break
     return requests, arrivals, refused
 
@@ -139,7 +141,7 @@ def _identify(connection: Connection, arrivals: list[_Arrival], now: datetime, t
 
 
 def _without_duplicates(connection: Connection, arrivals: list[_Arrival]) -> list[_Arrival]:
-    """The first of each message, unless it arrived within the window before. Expired notes are forgotten."""
+    """The first of each message, unless it arrived within the window before. Expired ids are removed."""
     first: dict[bytes, _Arrival] = {}
     for arrival in arrivals:
         first.setdefault(arrival.hash, arrival)
@@ -189,9 +191,14 @@ def unmerge(store: Store, profile_id: int, now: datetime, source: str = "unmerge
     with store.begin() as connection:
         counters.reserve(connection, counters.PROFILE_ID, 0)
         profiles.get(connection, profile_id)
-        merge = merges.standing(connection, profile_id)
+        merge = merges.current(connection, profile_id)
         if merge is None:
-            raise ConflictError(f"Profile {profile_id} is not merged into another, so there is nothing to take back.")
+            raise ConflictError(
+                problem(
+                    "Profile {profile_id} is not merged into another, so there is nothing to take back.",
+                    profile_id=profile_id,
+                )
+            )
         holder = profiles.survivor(connection, merge.to_id)
         owners = identities.find_many(connection, merge.identities)
         returning = [KnownIdentity(*name, profile_id) for name in merge.identities if owners.get(name) == holder]

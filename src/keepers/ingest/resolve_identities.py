@@ -1,4 +1,4 @@
-"""Who is who, for one batch: links and merges decided in memory over what the store knew, then written at once."""
+"""Identity resolution for one batch: links and merges decided in memory over the store's state, then written."""
 
 from __future__ import annotations
 
@@ -143,11 +143,11 @@ class Resolver:
         if is_new:
             self._link(before[1], person)
             if trusted:
-                # The earlier name may also come as a user id, in a request that is still on its way.
+                # The earlier name may also arrive as a user id, in a later request.
                 self._link(before[0], person)
 
     def _may_take(self, person: int, name: Name, trusted: bool) -> bool:
-        """Whether a name nobody has may be given to a profile: a second user id only on a trusted word."""
+        """Whether an unused identifier may be linked to a profile: a second user id only by a trusted call."""
         return trusted or name[0] != "user_id" or person not in self._known
 
     def _owner(self, name: Name) -> int | None:

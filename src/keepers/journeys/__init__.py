@@ -1,1 +1,1 @@
-"""WHAT NEXT, pure: how journeys are written, entered and moved through, and what may be sent."""
+"""WHAT NEXT, pure: how journeys are defined, entered and moved through."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
 from keepers.conditions import ast
 from keepers.conditions.parsing.conditions import Parser
+from keepers.contact.local_time import to_instant
 from keepers.journeys.bucketing import fraction, pick
 from keepers.model.errors import DefinitionError, UserError, problem
 from keepers.model.fields import Duration, Id, Weight, join, mapping, parse_id, require_spans, span, text
-from keepers.model.local_time import to_instant
 from keepers.model.moments import parse_instant
 from keepers.model.structs import read
 from keepers.model.texts import Text
@@ -24,12 +24,12 @@ FIELDS = (
 )  # fmt: skip
 Rule = Literal["clicks", "opens", "conversions"]
 EASTERNMOST = timedelta(hours=14)
-"""a local day begins so much earlier than the day of UTC, at the most"""
+"""the most by which a local day begins before the day of UTC"""
 _MOST_VARIANTS = 8
 
 
 class BroadcastVariant(Struct, frozen=True, forbid_unknown_fields=True):
-    """One of several ways to say it: a message of its own, or the broadcast's with another subject."""
+    """A variant: a message of its own, or the same message with another subject."""
 
     id: Id
     message: Id = ""
@@ -42,7 +42,7 @@ class BroadcastVariant(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BroadcastGoal(Struct, frozen=True, forbid_unknown_fields=True):
-    """The event by which a customer has done what the broadcast is for."""
+    """The event that counts as a conversion."""
 
     event: str
     where: dict[str, Any] = {}
@@ -51,9 +51,9 @@ class BroadcastGoal(Struct, frozen=True, forbid_unknown_fields=True):
 class VariantTest(Struct, frozen=True, forbid_unknown_fields=True):
     """A part of the audience gets the variants; after `wait` the rest gets the one that did best.
 
-    `winner`: by people's clicks or opens (never machines'), or by how many reached the `goal`, per message sent.
-    With fewer than `least` messages sent of any variant there is no winner and the rest gets `otherwise`, the first
-    variant unless told.
+    `winner`: by people's clicks or opens (never machines'), or by how many reached the `goal`, per message sent. With
+    fewer than `least` messages sent of any variant there is no winner, and the rest gets `otherwise`, by default the
+    first variant.
     """
 
     variants: Annotated[tuple[BroadcastVariant, ...], Meta(min_length=2, max_length=_MOST_VARIANTS)]
@@ -70,7 +70,13 @@ class VariantTest(Struct, frozen=True, forbid_unknown_fields=True):
         if len(set(ids)) < len(ids):
             raise ValueError(problem("every variant needs an id of its own"))
         if self.otherwise and self.otherwise not in ids:
-            raise ValueError(f"there is no variant “{self.otherwise}”; “otherwise” names one of {', '.join(ids)}")
+            raise ValueError(
+                problem(
+                    "there is no variant “{name}”; “otherwise” names one of {known}",
+                    name=self.otherwise,
+                    known=", ".join(ids),
+                )
+            )
         if (self.winner == "conversions") != (self.goal is not None):
             raise ValueError(problem("“winner: conversions” and “goal: {{event: …}}” belong together"))
 
@@ -82,7 +88,7 @@ class VariantTest(Struct, frozen=True, forbid_unknown_fields=True):
         return next(variant for variant in self.variants if variant.id == name)
 
     def arm(self, broadcast: str, bucket_key: str) -> str:
-        """The variant a customer is given by their stable hash; empty for whoever waits for the winner."""
+        """The variant of a customer, by a stable hash; empty for those who wait for the winner."""
         if fraction(broadcast, "sample", bucket_key) >= self.share:
             return ""
         share = fraction(broadcast, "variant", bucket_key)
@@ -116,13 +122,13 @@ class Broadcast(Struct, frozen=True):
         return wanted if self.exclude is None else ast.AllOf((wanted, ast.Not(self.exclude)))
 
     def begins(self, now: datetime) -> datetime:
-        """When its audience is taken down, started at `now`: before the first customer's local time has come."""
+        """When its audience is frozen, started at `now`: before the first local time comes."""
         if self.send_at is not None:
             return max(now, self.send_at)
         return now if self.local is None else max(now, self.local - EASTERNMOST)
 
     def due(self, zone: str, begun: datetime) -> datetime:
-        """When it goes to customers of a zone, at the soonest. Where the local time has passed it goes at once."""
+        """The earliest time for customers of a zone; at once where the local time has passed."""
         return begun if self.local is None else max(begun, to_instant(self.local, zone))
 
     def messages(self) -> dict[str, str]:
@@ -134,7 +140,7 @@ class Broadcast(Struct, frozen=True):
         return named
 
     def message_of(self, variant: str) -> str:
-        """The message a variant is said with; the broadcast's own for none."""
+        """The message of a variant; the broadcast's own for none."""
         return (self.test.variant(variant).message if self.test and variant else "") or self.message
 
 
@@ -198,7 +204,7 @@ def _moment(data: Any, zone: ZoneInfo | None, at: str) -> tuple[datetime | None,
     try:
         return parse_instant(data, zone), None
     except UserError as error:
-        raise DefinitionError(error.said, field=at) from None
+        raise DefinitionError(error.problem, field=at) from None
 
 
 def _per_hour(data: Any, at: str) -> int | None:
@@ -215,7 +221,7 @@ def _expires(data: Any, at: str) -> timedelta | None:
     try:
         found = span(data) if isinstance(data, str) else None
     except UserError as error:
-        raise DefinitionError(error.said, field=at) from None
+        raise DefinitionError(error.problem, field=at) from None
     if found is None or found <= timedelta(0):
         raise DefinitionError(problem("expected a duration such as 2d"), field=at)
     return found
@@ -229,8 +235,5 @@ def _test(data: Any, zone: ZoneInfo | None, at: str) -> VariantTest:
 
 
 def goal_condition(goal: BroadcastGoal, since: datetime) -> dict[str, Any]:
-    """Whether somebody reached the goal since an instant, as a condition is written."""
+    """Whether a customer reached the goal since an instant, as a condition is written."""
     return {"did": goal.event, **({"where": goal.where} if goal.where else {}), "since": f"{since.isoformat()}Z"}
-
-
-RULES: tuple[str, ...] = get_args(Rule)

@@ -1,4 +1,4 @@
-"""Who gets which arm: a stable hash, so that a customer meets the same one again."""
+"""Which arm a customer gets: by a stable hash, so that it is the same each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dates of a customer's: a trait's value, an offset and a local time make an instant; once, or every year."""
+"""Date traits: the value, an offset and a local time give an instant; once, or every year."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from calendar import isleap
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from keepers.contact.local_time import DAY, at_local, to_local, zone_of
 from keepers.model.errors import UserError
-from keepers.model.local_time import DAY, at_local, to_local, zone_of
 from keepers.model.moments import parse_instant
 
 

@@ -19,14 +19,14 @@ from keepers.model.texts import Text
 
 
 class Goal(Struct, frozen=True, forbid_unknown_fields=True):
-    """Reached at once, also while waiting. With `exit: false` it is only noted."""
+    """Reached at once, also while waiting. With `exit: false` it is only recorded."""
 
     when: When
     exit: bool = True
 
 
 class Leaving(Struct, frozen=True, forbid_unknown_fields=True):
-    """Leaves at once, also while waiting."""
+    """Ends the run at once, also while it waits."""
 
     when: When
     reason: str = "exit"
@@ -53,17 +53,17 @@ class Journey(Struct, frozen=True, kw_only=True):
     goal: Goal | None = None
     exits: tuple[Leaving, ...] = ()
     priority: str = ""
-    """of its messages that name none of their own; empty for the usual one"""
+    """of its messages without one of their own; empty for the usual one"""
     steps: dict[str, Step]
     routes: dict[str, dict[str, str | None]]
     conditions: dict[str, ast.Condition] = field(default_factory=dict)
     refs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """question → refs of the run it is asked with"""
     bound: frozenset[str] = frozenset()
-    """questions about the time since a step was entered: asked only of a run that stands there"""
+    """questions about the time since a step was entered: asked only of a run at that step"""
     reachable: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """experiment → messages of all its arms"""
-    standing: tuple[AskConditions, ...] = ()
+    exit_questions: tuple[AskConditions, ...] = ()
     """the goal and the exits, in the order in which they count"""
 
     @property

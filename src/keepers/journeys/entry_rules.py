@@ -8,22 +8,22 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from keepers.contact.local_time import DAY, at_local, to_local
 from keepers.journeys.date_traits import date_of, in_year, instant_of
 from keepers.journeys.definition import Journey, Reentry
 from keepers.journeys.entry.definitions import DateEntry, ScheduleEntry
 from keepers.journeys.entry.recurrence import days_between
 from keepers.model.errors import UserError
 from keepers.model.fields import clock, span
-from keepers.model.local_time import DAY, at_local, to_local
 from keepers.model.moments import format_instant, parse_instant
 from keepers.model.reasons import Reason
 
 MOST_HOPS = 10
-"""journeys and events in a chain; what is further from where it began enters nobody and says nothing more"""
+"""journeys and events in a chain; beyond it nothing is entered and no event appended"""
 ONCE = "once"
 Cause = Literal["live", "import", "backfill", "merge", "definition"]
 Earlier = tuple[str, datetime, datetime | None]
-"""of a run before: entry key, entered at, ended at"""
+"""of an earlier run: entry key, entered at, ended at"""
 
 
 class EntryRejected(Struct, frozen=True):
@@ -43,8 +43,8 @@ def may_enter(
 ) -> str | EntryRejected:
     """The entry key of a new run, unique among the customer's runs of the journey, or why there is none.
 
-    Only what happens live starts runs: an import, backfill, merge or changed rule does not unless it was asked for,
-    and then comes here as live.
+    Only live causes start runs: imports, backfills, merges and changed rules do not. Entries that were requested
+    explicitly are passed as live.
     """
     if cause != "live":
         return EntryRejected(str(Reason("not_live", cause)))

@@ -16,7 +16,7 @@ __all__ = ["GraphFinding", "check", "reached", "successors"]
 
 
 class GraphFinding(NamedTuple):
-    """Something wrong with a journey. An error keeps it from being published."""
+    """A mistake in a journey. An error keeps it from being applied."""
 
     field: str
     level: Literal["error", "warning"]
@@ -35,7 +35,7 @@ def check(
     known = {"message": messages, "journey": journeys, "coupon": pools}
     found = [*astray, *_names(journey, places, known), *_refs(journey, places)]
     if astray:
-        return found  # where its ways lead is not yet known
+        return found  # the routes are not complete
     return [*found, *_loops(journey, places), *_unreached(journey, places), *_stuck(journey, places), *_once(journey)]
 
 
@@ -43,8 +43,8 @@ def _targets(journey: Journey, places: Mapping[str, str]) -> Iterator[GraphFindi
     for step, ports in journey.routes.items():
         for target in dict.fromkeys(ports.values()):
             if target is not None and target not in journey.steps:
-                said = with_nearest(sentence("unknown_step", name=target), target, [*journey.steps, "end"])
-                yield GraphFinding(places[step], "error", said)
+                remark = with_nearest(sentence("unknown_step", name=target), target, [*journey.steps, "end"])
+                yield GraphFinding(places[step], "error", remark)
 
 
 _UNKNOWN = {"message": "unknown_message", "journey": "unknown_journey", "coupon": "unknown_pool"}
@@ -64,7 +64,7 @@ def _known(name: str, known: Collection[str] | None, code: str, field: str) -> I
 
 
 def _refs(journey: Journey, places: Mapping[str, str]) -> Iterator[GraphFinding]:
-    """`run.<step>.…` is the answer that a step keeps, such as a webhook's."""
+    """`run.<step>.…` is the answer that a step stores, such as a webhook's."""
     answering = [step.id for step in journey.steps.values() if step.has_answer]
     used = [(_place_of(journey, places, question), path) for question, paths in journey.refs.items() for path in paths]
     used += [(places[s.id], path) for s in journey.steps.values() for path in refs_in(s.values())]
@@ -76,8 +76,8 @@ def _refs(journey: Journey, places: Mapping[str, str]) -> Iterator[GraphFinding]
         if head != "run" or not rest:
             yield GraphFinding(place, "error", sentence("not_run_value", path=path))
         elif rest not in ("entered_at", "step_entered_at") and step not in answering:
-            said = with_nearest(sentence("needs_answer", path=path, step=step), step, answering)
-            yield GraphFinding(place, "error", said)
+            remark = with_nearest(sentence("needs_answer", path=path, step=step), step, answering)
+            yield GraphFinding(place, "error", remark)
 
 
 def _place_of(journey: Journey, places: Mapping[str, str], question: str) -> str:
@@ -87,7 +87,7 @@ def _place_of(journey: Journey, places: Mapping[str, str], question: str) -> str
 
 
 def _loops(journey: Journey, places: Mapping[str, str]) -> Iterator[GraphFinding]:
-    """Ways round that lead through no wait: walked depth first over all steps but the waits."""
+    """Loops without a wait: walked depth first over all steps but the waits."""
     following = successors(journey.routes)
     open_steps = {s.id for s in journey.steps.values() if not s.breaks_loop()}
     done: set[str] = set()
@@ -115,7 +115,7 @@ def _unreached(journey: Journey, places: Mapping[str, str]) -> Iterator[GraphFin
 
 
 def _stuck(journey: Journey, places: Mapping[str, str]) -> Iterator[GraphFinding]:
-    """Steps from which the run never ends by itself, in a journey that nothing else ends."""
+    """Steps from which the run never ends by itself, in a journey without goal and exits."""
     if journey.exits or (journey.goal is not None and journey.goal.exit):
         return
     for step in journey.steps.values():

@@ -64,7 +64,7 @@ def parse_journey(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Jour
         refs={name: paths for name, paths in refs.items() if paths},
         bound=frozenset(name for name, paths in refs.items() if "run.step_entered_at" in paths),
         reachable=reachable_messages(steps, routes),
-        standing=tuple(
+        exit_questions=tuple(
             AskConditions(q) for q in (*(["goal"] if goal else []), *(f"exit.{n}" for n in range(len(exits))))
         ),
     )

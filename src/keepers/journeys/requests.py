@@ -1,4 +1,4 @@
-"""What a step yields and returns: questions first, then what it wants done, then where the run goes."""
+"""What a step yields and returns: questions first, then effects, then where the run goes."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from keepers.contact.eligibility import Decision
 
 
 class AskConditions(Struct, frozen=True, tag=True):
-    """Does the condition hold for the run's customer? The answer is a Reply. See `Journey.questions`."""
+    """Whether the condition holds for the run's customer. The answer is a Reply. See `Journey.questions`."""
 
     question: str
 
 
-class Look(Struct, frozen=True, tag=True):
+class ReadTrait(Struct, frozen=True, tag=True):
     """The latest value of a trait, None when there is none. A change of it wakes the waiting run."""
 
     trait: str
 
 
-class Check(Struct, frozen=True, tag=True):
-    """May these messages go to the customer? The answer is a Decision.
+class CheckEligibility(Struct, frozen=True, tag=True):
+    """Whether these messages may go to the customer. The answer is a Decision.
 
-    With `is_exposure` nothing is sent: the customer must be one that all of them could reach (`policy.together`).
+    With `is_exposure` nothing is sent: the customer must be one that all of them could reach (`eligibility.together`).
     With `coupon` there must be a code of that pool for the customer, else the decision is Skip("no_coupon").
     """
 
@@ -34,18 +34,18 @@ class Check(Struct, frozen=True, tag=True):
     coupon: str | None = None
 
 
-StepQuestion = AskConditions | Look | Check
+StepQuestion = AskConditions | ReadTrait | CheckEligibility
 
 
 class Reply(Struct, frozen=True):
-    """An Ask's answer, and the earliest instant after now at which it could change with no new event."""
+    """The answer of AskConditions, and the earliest instant after now at which it may change without a new event."""
 
     holds: bool
     changes_at: datetime | None = None
 
 
 class Send(Struct, frozen=True, tag=True):
-    """A message was decided on: to be queued, held or kept as skipped. `coupon` names the pool a code is from."""
+    """A message was decided on: to be queued, held or stored as skipped. `coupon` names the pool of its code."""
 
     message: str
     decision: Decision
@@ -62,8 +62,12 @@ class EmitEvent(Struct, frozen=True, tag=True):
 
 
 class Call(Struct, frozen=True, tag=True):
-    """A webhook. Its answer is put into `run.vars[step]` as {status, body, visit}, and the run is woken."""
+    """A call over a channel with answers (see `ChannelDescription.has_answer`).
 
+    Its answer is put into `run.vars[step]` as {status, body, visit}, and the run is woken.
+    """
+
+    channel: str
     url: str
     method: str = "POST"
     body: Any = None
@@ -78,7 +82,7 @@ class StartJourney(Struct, frozen=True, tag=True):
 
 
 class Expose(Struct, frozen=True, tag=True):
-    """The customer is seen by an experiment from now on, in this arm (`holdout` among them)."""
+    """The customer takes part in an experiment from now on, in this arm (`holdout` among them)."""
 
     experiment: str
     arm: str
@@ -87,8 +91,8 @@ class Expose(Struct, frozen=True, tag=True):
 Request = Send | UpdateTraits | EmitEvent | Call | StartJourney | Expose
 
 
-class Keep(Struct, frozen=True):
-    """Remembers the arm this step put the customer in; nothing for the shell to do."""
+class RememberArm(Struct, frozen=True):
+    """Stores the arm of this step in the run."""
 
     arm: str
 
@@ -101,7 +105,7 @@ class Go(Struct, frozen=True):
 
 
 class Wait(Struct, frozen=True):
-    """Stay, until an instant (UTC) or an answer changes. `state` is what the step will remember."""
+    """Stay, until an instant (UTC) or an answer changes. `state` is stored for the step."""
 
     until: datetime | None = None
     state: dict[str, Any] = field(default_factory=dict)

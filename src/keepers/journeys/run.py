@@ -1,4 +1,4 @@
-"""One customer's way through a journey, and what moving it came to."""
+"""One customer's run through a journey, and the result of moving it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
 
-from keepers.journeys.requests import AskConditions, Look, Request, StepQuestion
+from keepers.journeys.requests import AskConditions, ReadTrait, Request, StepQuestion
 
 if TYPE_CHECKING:
     pass
@@ -17,13 +17,13 @@ ARMS = "_arms"
 GOAL = "_goal"
 """in `Run.vars`: when a goal that does not end the run was reached"""
 PASSED = "_passed"
-"""in `Run.state`: the run stands before its step has run; waits passed since it last waited"""
+"""in `Run.state`, before the step has run: the waits passed since the run last waited"""
 PAUSED = "_paused_s"
-"""in `Run.state`: seconds of pausing that the step's delays do not count"""
+"""in `Run.state`: paused seconds, which the step's delays do not count"""
 RESUMED = "_resumed_at"
-"""in `Run.state`: until when (ISO 8601) pauses are in `PAUSED` already, so that none counts twice"""
+"""in `Run.state`: until when (ISO 8601) pauses are counted in `PAUSED`, so that none counts twice"""
 REST = "_rest"
-"""in `Run.state`: the run came round a loop whose wait had nothing to wait for"""
+"""in `Run.state`: until when a run rests in a loop whose wait had nothing to wait for"""
 
 
 class Run(Struct, frozen=True):
@@ -35,7 +35,7 @@ class Run(Struct, frozen=True):
     profile_id: int
     bucket_key: str
     zone: str
-    """the customer's at this wake: fresh each time, so that a move to another zone counts"""
+    """the customer's present zone, read at each wake"""
     entered_at: datetime
     step: str | None
     since: datetime
@@ -47,7 +47,7 @@ class Run(Struct, frozen=True):
     trigger: dict[str, Any] = field(default_factory=dict)
     """event, time (ISO 8601), seq, and the event's properties beside them"""
     state: dict[str, Any] = field(default_factory=dict)
-    """what the step remembers"""
+    """stored by the step"""
     wake_at: datetime | None = None
     status: Literal["active", "ended"] = "active"
     reason: str = ""
@@ -58,14 +58,14 @@ What = Literal["passed", "waits", "goal", "ended"]
 
 
 class Effect(Struct, frozen=True):
-    """Something to be done, once: (step, visit) is unique within a run."""
+    """An effect, performed once: (step, visit) is unique within a run."""
 
     step: str
     visit: int
     request: Request
 
 
-class Trail(Struct, frozen=True):
+class HistoryLine(Struct, frozen=True):
     """A line of a run's history.
 
     `what`: passed (data: port) · waits (data: until) · goal · ended.
@@ -86,9 +86,9 @@ class NeedsAnswers(Struct, frozen=True):
 
 
 class Moved(Struct, frozen=True):
-    """The run as it is to be kept, what is to be done, and whose change wakes it before `run.wake_at`."""
+    """The run to be stored, its effects, and the questions whose change wakes it before `run.wake_at`."""
 
     run: Run
     effects: tuple[Effect, ...]
-    trail: tuple[Trail, ...]
-    watched: frozenset[AskConditions | Look]
+    history: tuple[HistoryLine, ...]
+    watched: frozenset[AskConditions | ReadTrait]

@@ -1,4 +1,4 @@
-"""JSON Schema of a journey as it is written: steps, ways in and contact rules, for the API, forms and documentation."""
+"""JSON Schema of a journey as written: steps, entries and contact rules, for the API, forms and documentation."""
 
 from __future__ import annotations
 

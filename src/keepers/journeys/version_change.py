@@ -1,4 +1,4 @@
-"""What happens to runs from outside: a new version, a pause."""
+"""Changes of runs from outside: a new version, a pause, an end."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ How = Literal["finish", "move", "exit"]
 
 
 def ended(run: Run, reason: str) -> Run:
-    """The run, left from outside."""
+    """The run, ended from outside."""
     return replace(run, status="ended", reason=reason, wake_at=None, state={})
 
 
 def move(run: Run, old: Journey, new: Journey, now: datetime, how: How) -> Run:
-    """A run after a new version is published: it finishes on the old one, moves to the new, or leaves.
+    """A run after a new version is applied: it finishes on the old one, moves to the new, or ends.
 
-    Moved runs are mapped by step id; the time they have waited counts, their visits stay. A run whose step is gone
-    leaves; one whose step is of another kind now starts that step, as a visit of its own.
+    Runs are mapped by step id; the time they have waited counts, their visits stay. A run whose step is gone ends; one
+    whose step is of another kind now starts that step, as a new visit.
     """
     if run.status != "active" or how == "finish" or run.version == new.version:
         return run
@@ -42,10 +42,10 @@ def move(run: Run, old: Journey, new: Journey, now: datetime, how: How) -> Run:
 
 
 def resume(run: Run, paused_at: datetime, now: datetime) -> Run:
-    """A run after a pause that began at `paused_at`: the pause counts for no delay, and nothing that came is skipped.
+    """A run after a pause that began at `paused_at`: the pause counts for no delay, and nothing that arrived is lost.
 
-    What happened meanwhile is seen at the wake that follows at once. Of a pause that was counted before only what came
-    since then is added: a resume that stopped half-way is simply done again.
+    Events of the pause are read at the wake that follows at once. Of a pause that was counted before, only the time
+    since is added: an interrupted resume is simply repeated.
     """
     if run.status != "active":
         return run

@@ -8,7 +8,17 @@ from typing import Any, Literal
 
 from keepers.journeys.definition import Journey
 from keepers.journeys.references import keys_of
-from keepers.journeys.requests import AskConditions, Check, Go, Keep, Leave, Look, Result, StepQuestion, Wait
+from keepers.journeys.requests import (
+    AskConditions,
+    CheckEligibility,
+    Go,
+    Leave,
+    ReadTrait,
+    RememberArm,
+    Result,
+    StepQuestion,
+    Wait,
+)
 from keepers.journeys.run import (
     ARMS,
     GOAL,
@@ -16,10 +26,10 @@ from keepers.journeys.run import (
     PAUSED,
     REST,
     Effect,
+    HistoryLine,
     Moved,
     NeedsAnswers,
     Run,
-    Trail,
     What,
 )
 from keepers.journeys.steps.step import Seen, Step
@@ -27,54 +37,69 @@ from keepers.model.moments import format_instant, parse_instant
 from keepers.model.reasons import Reason
 
 MAX_ENTRIES = 100
-"""steps entered in one call; a longer way goes on at once in another"""
+"""steps entered in one call; a longer way continues in the next"""
 LOOP_REST = timedelta(hours=1)
-"""A loop whose wait has nothing to wait for (a condition that holds, an open window) goes round once an hour."""
+"""how long a run rests in a loop whose wait has nothing to wait for (a condition that holds, an open window)"""
 FINISHED = "finished"
 _UNKNOWN: Any = object()
 
 
-class _Unanswered(Exception):  # noqa: N818 - no mistake: the step has come to a question
+class _Unanswered(Exception):  # noqa: N818 - not an error: control flow
     def __init__(self, questions: frozenset[StepQuestion]) -> None:
         self.questions = questions
 
 
 def advance(journey: Journey, run: Run, now: datetime, answers: Mapping[StepQuestion, Any]) -> NeedsAnswers | Moved:
-    """The run moved on, or the questions to be answered first, as of `now`; then it is called again with all answers.
+    """The moved run, or the questions to be answered first, as of `now`; then it is called again with all answers.
 
-    `answers`: Ask → Reply, Look → the value or None, Check → Decision. Goal and exits are asked first. It stops short,
-    with `wake_at` = now, before a question that can only be answered once what was done so far is kept.
+    `answers`: AskConditions → Reply, Look → the value or None, Check → Decision. Goal and exits are asked first. It
+    stops early, with `wake_at` = now, before a question that can only be answered once the effects so far are stored.
     """
     if run.status != "active":
         return Moved(run, (), (), frozenset())
-    standing = journey.standing
+    exit_questions = journey.exit_questions
     if GOAL in run.vars:
-        standing = tuple(ask for ask in standing if ask.question != "goal")
+        exit_questions = tuple(ask for ask in exit_questions if ask.question != "goal")
     walk = _Walk(journey, run, now, answers)
-    missing = {ask for ask in standing if ask not in answers}
+    missing = {ask for ask in exit_questions if ask not in answers}
     if missing:
-        # What the step will ask is asked in the same wave.
+        # The step's own questions are asked in the same wave.
         looked_ahead = walk.go(())
         return NeedsAnswers(
             frozenset(missing | (looked_ahead.questions if isinstance(looked_ahead, NeedsAnswers) else set()))
         )
-    for ask in standing:
+    for ask in exit_questions:
         if answers[ask].holds:
             if ask.question != "goal":
                 return walk.ended(journey.exits[int(ask.question.removeprefix("exit."))].reason)
             if journey.goal is None or journey.goal.exit:
                 return walk.ended("goal")
             walk.note_goal()
-            standing = tuple(other for other in standing if other != ask)
-    return walk.go(standing)
+            exit_questions = tuple(other for other in exit_questions if other != ask)
+    return walk.go(exit_questions)
 
 
 class _Walk:
-    """One call's way through the steps; nothing of it is kept unless it is returned."""
+    """One call, step by step; nothing of it is stored unless it is returned."""
 
     __slots__ = (
-        "answers", "asked", "begun", "effects", "entries", "is_new", "journey", "now", "passed", "run", "seen", "since",
-        "state", "step_id", "trail", "vars", "visits",
+        "answers",
+        "asked",
+        "begun",
+        "effects",
+        "entries",
+        "history",
+        "is_new",
+        "journey",
+        "now",
+        "passed",
+        "run",
+        "seen",
+        "since",
+        "state",
+        "step_id",
+        "vars",
+        "visits",
     )  # fmt: skip
 
     def __init__(self, journey: Journey, run: Run, now: datetime, answers: Mapping[StepQuestion, Any]) -> None:
@@ -83,12 +108,12 @@ class _Walk:
         self.now = now
         self.answers = answers
         self.effects: list[Effect] = []
-        self.trail: list[Trail] = []
+        self.history: list[HistoryLine] = []
         self.entries = 0
         self.visits = run.visits
         self.vars = run.vars
-        self.asked: list[AskConditions | Look] = []
-        """what the step just run asked and may wait for"""
+        self.asked: list[AskConditions | ReadTrait] = []
+        """questions of the step just run, which it may wait for"""
         self.step_id = run.step or journey.first
         self.since = self.begun = run.since
         self.state = run.state
@@ -103,7 +128,7 @@ class _Walk:
         seen.bucket_key = run.bucket_key
         seen.lookup = keys_of(run)
 
-    def go(self, standing: tuple[AskConditions, ...]) -> NeedsAnswers | Moved:
+    def go(self, exit_questions: tuple[AskConditions, ...]) -> NeedsAnswers | Moved:
         """From the run's stored position to where it waits, ends or must stop."""
         state = self.state
         if self.run.step is None:
@@ -113,9 +138,9 @@ class _Walk:
         if REST in state:
             rest = parse_instant(state[REST])
             if self.now < rest:
-                return self._waiting(Wait(rest, {REST: state[REST]}), standing)
+                return self._waiting(Wait(rest, {REST: state[REST]}), exit_questions)
         elif not self.is_new:
-            self.passed = [self.step_id]  # it has waited here: to pass here again at once would be a loop
+            self.passed = [self.step_id]  # it has waited here: passing it again at once would be a loop
         while self.entries < MAX_ENTRIES:
             step = self.journey.steps.get(self.step_id)
             if step is None:
@@ -125,10 +150,10 @@ class _Walk:
             except _Unanswered as stop:
                 must_stand_there = self.entries and any(self._is_bound(q) for q in stop.questions)
                 if self.effects or must_stand_there:
-                    return self._short(standing)
+                    return self._short(exit_questions)
                 return NeedsAnswers(stop.questions)
             if type(result) is Wait:
-                return self._waiting(result, standing)
+                return self._waiting(result, exit_questions)
             if type(result) is Leave:
                 return self.ended(result.reason)
             assert type(result) is Go
@@ -136,24 +161,24 @@ class _Walk:
                 if self.is_new and step.id in self.passed:
                     rest = self.now + LOOP_REST
                     return self._waiting(
-                        Wait(rest, {REST: format_instant(rest)}), standing, str(Reason("nothing_to_wait_for"))
+                        Wait(rest, {REST: format_instant(rest)}), exit_questions, str(Reason("nothing_to_wait_for"))
                     )
                 self.passed.append(step.id)
-            self._trail("passed", result.reason, {"port": result.port})
+            self._note("passed", result.reason, {"port": result.port})
             target = self.journey.routes[step.id].get(result.port)
             if target is None:
                 return self.ended(FINISHED if result.port == "next" else result.reason or FINISHED)
             self._enter(target)
-        return self._short(standing)
+        return self._short(exit_questions)
 
     def note_goal(self) -> None:
-        """The goal was reached and does not end the run."""
+        """Records a goal that does not end the run."""
         self.vars = {**self.vars, GOAL: format_instant(self.now)}
-        self._trail("goal")
+        self._note("goal")
 
     def ended(self, reason: str) -> Moved:
-        """The run's last word."""
-        self._trail("ended", reason)
+        """Ends the run."""
+        self._note("ended", reason)
         return self._moved({}, None, frozenset(), "ended", reason)
 
     def _enter(self, step_id: str) -> None:
@@ -166,9 +191,9 @@ class _Walk:
         self.state = {}
         self.is_new = True
 
-    def _trail(self, what: What, reason: str = "", data: dict[str, Any] | None = None) -> None:
+    def _note(self, what: What, reason: str = "", data: dict[str, Any] | None = None) -> None:
         visit = self.visits.get(self.step_id, 0)
-        self.trail.append(Trail(self.now, self.step_id, visit, what, reason, data or {}))
+        self.history.append(HistoryLine(self.now, self.step_id, visit, what, reason, data or {}))
 
     def _run(self, step: Step) -> Result:
         """One step's generator to its end. Raises _Unanswered at its first question without an answer."""
@@ -191,13 +216,13 @@ class _Walk:
             while True:
                 request = passing.send(answer)
                 kind = type(request)
-                if kind is AskConditions or kind is Look or kind is Check:
+                if kind is AskConditions or kind is ReadTrait or kind is CheckEligibility:
                     assert len(self.effects) == before, "a step performs nothing before its last question"
                     answer = self._answer((request,))[0]
                 elif kind is tuple:
                     assert len(self.effects) == before, "a step performs nothing before its last question"
                     answer = self._answer(request)
-                elif kind is Keep:
+                elif kind is RememberArm:
                     self.vars = {**self.vars, ARMS: {**(arms or {}), step_id: request.arm}}
                     answer = None
                 else:
@@ -211,41 +236,41 @@ class _Walk:
         answers = self.answers
         found = tuple(answers.get(question, _UNKNOWN) for question in questions)
         missing = [q for q, answer in zip(questions, found, strict=True) if answer is _UNKNOWN]
-        # What was done since the run was kept may change any answer; a question about the time at a step is one of
-        # the run that stands there.
+        # Effects since the run was stored may change any answer; a question about the time at a step needs a stored run
+        # at that step.
         if self.effects or (self.entries and any(self._is_bound(q) for q in questions)):
             missing = list(questions)
         if missing:
             raise _Unanswered(frozenset(missing))
-        self.asked += [q for q in questions if not isinstance(q, Check)]
+        self.asked += [q for q in questions if not isinstance(q, CheckEligibility)]
         return found
 
     def _is_bound(self, question: StepQuestion) -> bool:
         return isinstance(question, AskConditions) and question.question in self.journey.bound
 
-    def _short(self, standing: tuple[AskConditions, ...]) -> Moved:
-        """Stands before a step that is to be run at once."""
+    def _short(self, exit_questions: tuple[AskConditions, ...]) -> Moved:
+        """Stops before a step that is to be run at once."""
         state: dict[str, Any] = {PASSED: self.passed}
-        return self._moved(self._with_pause(state), self.now, frozenset(standing))
+        return self._moved(self._with_pause(state), self.now, frozenset(exit_questions))
 
-    def _waiting(self, wait: Wait, standing: tuple[AskConditions, ...], reason: str = "") -> Moved:
-        watched = frozenset((*standing, *self.asked))
+    def _waiting(self, wait: Wait, exit_questions: tuple[AskConditions, ...], reason: str = "") -> Moved:
+        watched = frozenset((*exit_questions, *self.asked))
         changes = [self.answers[question].changes_at for question in watched if type(question) is AskConditions]
         wake_at = min((w for w in (wait.until, *changes) if w is not None), default=None)
         if self.is_new or reason:
             until = {"until": format_instant(wait.until)} if wait.until is not None else {}
-            self._trail("waits", reason, until)
+            self._note("waits", reason, until)
         return self._moved(self._with_pause(wait.state), wake_at, watched)
 
     def _with_pause(self, state: dict[str, Any]) -> dict[str, Any]:
-        """A step's pause belongs to this visit of it."""
+        """The pause belongs to this visit of the step."""
         return {**state, PAUSED: self.state[PAUSED]} if PAUSED in self.state else state
 
     def _moved(
         self,
         state: dict[str, Any],
         wake_at: datetime | None,
-        watched: frozenset[AskConditions | Look],
+        watched: frozenset[AskConditions | ReadTrait],
         status: Literal["active", "ended"] = "active",
         reason: str = "",
     ) -> Moved:
@@ -254,4 +279,4 @@ class _Walk:
             run.id, run.journey, run.version, run.profile_id, run.bucket_key, run.zone, run.entered_at, self.step_id,
             self.since, self.visits, self.vars, run.trigger, state, wake_at, status, reason, run.hops,
         )  # fmt: skip
-        return Moved(kept, tuple(self.effects), tuple(self.trail), watched)
+        return Moved(kept, tuple(self.effects), tuple(self.history), watched)

@@ -7,9 +7,11 @@ from typing import Any, overload
 
 from msgspec import Struct, field
 
+from keepers.model.errors import Problem
 
-def _no_mistake(address: str) -> str:
-    return ""
+
+def _no_mistake(address: str) -> Problem | None:
+    return None
 
 
 def _hidden(address: str) -> str:
@@ -38,6 +40,12 @@ class ChannelDescription(Struct, frozen=True, kw_only=True):
     """the trait that holds a customer's address: `email`, `phone`; empty where the address is kept elsewhere"""
     is_counted: bool = False
     """whether it reaches out: capped, quiet by night and ended by the sunset; what is not waits to be looked for"""
+    is_ramped: bool = False
+    """whether messages count against a new sending domain's warm-up"""
+    is_quiet_lifted: bool = False
+    """whether a message may go in quiet hours to a customer who was active just now"""
+    has_answer: bool = False
+    """whether it calls an address whose answer the run gets, which is no message to the customer"""
     is_repeatable: bool = False
     """whether the other side knows a repeated message by its key, so that an uncertain one is sent again"""
     is_mail: bool = False
@@ -58,8 +66,8 @@ class ChannelDescription(Struct, frozen=True, kw_only=True):
     """(address, country of bare numbers) → the address that messages go to"""
     one_inbox: Callable[[str], str] = str
     """the form under which two spellings of an address are one inbox"""
-    mistake: Callable[[str], str] = _no_mistake
-    """what is wrong with an address written by hand, as a sentence; empty when nothing is"""
+    mistake: Callable[[str], Problem | None] = _no_mistake
+    """what is wrong with an address written by hand; None when nothing is"""
     masked: Callable[[str], str] = _hidden
     """an address as it may stand on a page that anybody with the link can see; empty for not at all"""
 
@@ -134,6 +142,8 @@ class ChannelNames(Sequence[str]):
 
 COUNTED = ChannelNames(lambda channel: [channel.id] if channel.is_counted else [])
 """channels that reach out; an in-app message waits to be looked for and is neither capped nor quiet"""
+ANSWERED = ChannelNames(lambda channel: [channel.id] if channel.has_answer else [])
+"""channels that are called and answer; their messages are not counted among those to customers"""
 WRITTEN_FOR = ChannelNames(lambda channel: [channel.id] if channel.parts else [])
 """channels that messages are written for"""
 SEEN_BY_MACHINES = ChannelNames(lambda channel: channel.machine_events)

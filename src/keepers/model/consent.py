@@ -1,4 +1,4 @@
-"""Who may be written to about what: topics, what somebody agreed to, and addresses never to be written to again."""
+"""Topics, consent and suppressed addresses."""
 
 from __future__ import annotations
 
@@ -102,5 +102,5 @@ def address_hash(secret: bytes, channel: str, recipient: str) -> str:
 
 
 def network_address_hash(secret: bytes, address: str) -> str:
-    """A keyed hash of a network address (HMAC-SHA-256, 32 hex digits): tells visitors apart, names nobody."""
+    """A keyed hash of a network address (HMAC-SHA-256, 32 hex digits): distinguishes visitors anonymously."""
     return hmac.new(secret, b"ip:" + address.encode(), hashlib.sha256).hexdigest()[:32] if address else ""

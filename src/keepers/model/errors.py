@@ -21,7 +21,7 @@ class NearNames(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What is wrong, to be told in any language: the English text of the catalogues and what is put in."""
+    """What is wrong, for any language: the English text of the catalogues and what is put in, problems among it."""
 
     english: str
     values: dict[str, Any]
@@ -36,17 +36,23 @@ def problem(english: str, near: NearNames = NearNames(), **values: Any) -> Probl
     return Problem(english, values, near)
 
 
-class KeepersError(Exception):
-    """The root. `code` is stable and machine-readable, `message` says what, where and the remedy.
+def problem_as_written(text: str) -> Problem:
+    """A problem whose text is not in the catalogues, such as a library's own; braces in it stay as they are."""
+    return Problem(text.replace("{", "{{").replace("}", "}}"), {}, NearNames())
 
-    What is given is a text, or what can be told in other languages too and whose `str` is English, as a Problem.
+
+class KeepersError(Exception):
+    """The root. `code` is stable and machine-readable, `message` says in English what, where and the remedy.
+
+    It is made of a Problem or of another object that can be given in other languages too and whose `str` is English
+    (kept as `problem`), or of a plain text, which stays English.
     """
 
     code = "internal"
 
     def __init__(self, message: object, *, code: str | None = None, **data: Any) -> None:
         super().__init__(str(message))
-        self.said = message
+        self.problem = message
         self.message = str(message)
         self.code = code or type(self).code
         self.data = data
@@ -79,7 +85,7 @@ class DefinitionError(UserError):
         where = file + (f":{line}" if file and line else "")
         place = ", ".join(p for p in (where, f"field {field}" if field else "") if p)
         super().__init__(f"{place}: {message}" if place else message, field=field, file=file, line=line)
-        self.said = message
+        self.problem = message
         self.reason = str(message)
         self.field = field
         self.file = file

@@ -51,7 +51,7 @@ def duration(data: Any, at: str) -> timedelta:
     try:
         return parse_duration(data)
     except UserError as error:
-        raise DefinitionError(error.said, field=at) from None
+        raise DefinitionError(error.problem, field=at) from None
 
 
 def text(data: Any, at: str) -> Text:
@@ -189,22 +189,22 @@ def days_of(weekdays: tuple[Weekday, ...]) -> frozenset[int]:
 
 
 def require_zone(name: str) -> None:
-    """Raises ValueError, as msgspec wants it, for a zone that tzdata does not know."""
+    """Raises ValueError, which msgspec reports with the field, for a zone that tzdata does not know."""
     if name != "customer":
         try:
             parse_zone(name)
         except UserError as error:
-            raise ValueError(error.message) from None
+            raise ValueError(error.problem) from None
 
 
 def require_spans(*texts: str | None) -> None:
-    """Raises ValueError, as msgspec wants it, for a duration beyond what can be reckoned with."""
+    """Raises ValueError, which msgspec reports with the field, for a duration that is too long."""
     for text in texts:
         if text:
             try:
                 span(text)
             except UserError as error:
-                raise ValueError(error.message) from None
+                raise ValueError(error.problem) from None
 
 
 def is_web(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""Who somebody is: the kinds of identifiers, and which values identify nobody."""
+"""Kinds of identifiers, and placeholder values that identify nobody."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 IdentityKind = Literal["user_id", "anonymous_id", "group_id"]
 LOCALE_TRAITS = ("locale", "language", "lang")
-"""traits that may hold the language somebody is written to in, the first that is there"""
+"""traits that may hold a customer's language; the first that is present is used"""
 IDENTITY_KINDS: Final[tuple[IdentityKind, ...]] = ("user_id", "anonymous_id", "group_id")
 LONGEST_ID: Final = 512
 MOST_IDENTITIES: Final = 1000
@@ -25,7 +25,7 @@ PLACEHOLDERS: Final = frozenset(
 
 
 def is_placeholder(value: str) -> bool:
-    """Whether a value stands for “nobody known”: it never identifies, whatever the kind."""
+    """Whether a value is a placeholder that never identifies, whatever the kind."""
     return (len(value) <= 36 and value.strip().lower() in PLACEHOLDERS) or value.isspace()
 
 

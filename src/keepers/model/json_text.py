@@ -1,4 +1,4 @@
-"""Looks at JSON text without recursion: how deep it nests, where its parts begin and end, what is wrong with it.
+"""Inspects JSON text without recursion: nesting depth, positions of its parts, errors.
 
 The decoder answers for JSON that is right. This is for what it refuses: one bad item must not cost the whole
 batch, and text nested a hundred thousand deep must not depend on how much stack happens to be left.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import isinf
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:]', re.DOTALL)
 _NOT_A_NUMBER = re.compile(rb'(?:"((?:[^"\\]|\\.)*)"\s*:\s*)?[\[,\s]*-?\b(NaN|Infinity)\b')
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _ALL_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _HUGE = b"0" * 309
@@ -64,7 +66,7 @@ def elements(text: bytes) -> list[bytes] | None:
 
 
 def reason(text: bytes, error: str) -> str:
-    """A sentence for the sender about why the decoder refused `text`; `error` is the decoder's own."""
+    """A sentence for the sender about why the decoder refused `text`. The decoder's own `error` is quoted, not read."""
     outside = _NOT_A_NUMBER.search(text)
     if outside and _is_outside_strings(text, outside.start(2)):
         field = (outside.group(1) or b"").decode("utf-8", "replace")
@@ -72,11 +74,24 @@ def reason(text: bytes, error: str) -> str:
         return f"{where} is {outside.group(2).decode()}, which is not a JSON number. Send null or leave it out."
     if _SURROGATE.search(text):
         return "A text holds half of a surrogate pair (\\ud800–\\udfff). Send whole characters."
-    if "out of range" in error:
+    if _holds_infinite(text):
         return TOO_LARGE
-    if "utf-8" in error:
+    if not _is_utf8(text):
         return "The text is not UTF-8. Encode the body as UTF-8."
     return f"This is not valid JSON: {error}."
+
+
+def _holds_infinite(text: bytes) -> bool:
+    """Whether a number outside strings is beyond a 64-bit float, such as 1e999."""
+    return any(isinf(float(number)) for number in _NUMBER.findall(_STRING.sub(b"", text)))
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _after(part: bytes, position: int) -> tuple[bytes, bytes]:

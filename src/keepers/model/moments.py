@@ -82,7 +82,7 @@ def format_duration(span: timedelta) -> str:
 
 
 def parse_instant(text: object, zone: ZoneInfo | None = None) -> datetime:
-    """An ISO 8601 date or time as naive UTC; without an offset it is read in `zone` (UTC unless told).
+    """An ISO 8601 date or time as naive UTC; without an offset it is read in `zone` (UTC by default).
 
     Raises UserError when it is no time, or outside the years 1900 to 2199.
     """

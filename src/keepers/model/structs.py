@@ -6,38 +6,51 @@ import operator
 import re
 from collections.abc import Iterator
 from datetime import date
+from functools import reduce
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import inspect as types
 
-from keepers.model.errors import DefinitionError, NearNames, Problem, nearest, problem
+from keepers.model.errors import DefinitionError, Problem, nearest, problem, problem_as_written
 from keepers.model.fields import SENTENCES, join
 
 T = TypeVar("T")
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (bool, "true or false"),
-    (int, "a whole number"),
-    (float, "a number"),
-    (str, "a text"),
-    (date, "a date"),
+    (bool, "boolean"),
+    (int, "integer"),
+    (float, "number"),
+    (str, "text"),
+    (date, "date"),
     (dict, "fields"),
-    ((list, tuple), "a list"),
+    ((list, tuple), "list"),
     (type(None), "nothing"),
 )
 """kinds of plain data, a narrower one first"""
-_NAMES: dict[type[types.Type], str] = {
-    types.BoolType: "true or false",
-    types.IntType: "a whole number",
-    types.FloatType: "a number",
-    types.StrType: "a text",
-    types.DateType: "a date",
-    types.DateTimeType: "a date",
+_WRITTEN_AS: dict[type[types.Type], str] = {
+    types.BoolType: "boolean",
+    types.IntType: "integer",
+    types.FloatType: "number",
+    types.StrType: "text",
+    types.DateType: "date",
+    types.DateTimeType: "date",
     types.StructType: "fields",
     types.DictType: "fields",
-    types.ListType: "a list",
-    types.VarTupleType: "a list",
+    types.ListType: "list",
+    types.VarTupleType: "list",
     types.NoneType: "nothing",
+}
+"""type of a field → the kind of plain data that it is written as"""
+_NAMES = {
+    "boolean": problem("true or false"),
+    "integer": problem("a whole number"),
+    "number": problem("a number"),
+    "text": problem("a text"),
+    "date": problem("a date"),
+    "fields": problem("fields"),
+    "list": problem("a list"),
+    "nothing": problem("nothing"),
+    "other": problem("something else"),
 }
 _BOUNDS = (
     ("ge", ">=", operator.ge), ("gt", ">", operator.gt), ("le", "<=", operator.le), ("lt", "<", operator.lt),
@@ -69,7 +82,7 @@ def _mistakes(data: Any, kind: types.Type, at: str) -> Iterator[DefinitionError]
             if fitting:
                 yield from _mistakes(data, fitting[0], at)
             else:
-                yield _unexpected(data, " or ".join(dict.fromkeys(map(_name, options))), at)
+                yield _unexpected(data, _any_of(list(dict.fromkeys(map(_key, options)))), at)
         case _ if not _fits(data, kind):
             yield _unexpected(data, _name(kind), at)
         case types.StructType():
@@ -85,12 +98,20 @@ def _mistakes(data: Any, kind: types.Type, at: str) -> Iterator[DefinitionError]
         case types.StrType(pattern=pattern):
             yield from _of_length(data, kind, at)
             if pattern is not None and not re.search(pattern, data):
-                yield DefinitionError(SENTENCES.get(pattern, f"expected a text like {pattern}"), field=at)
+                unlike = problem("expected a text like {pattern}", pattern=pattern)
+                yield DefinitionError(SENTENCES.get(pattern, unlike), field=at)
         case types.IntType() | types.FloatType():
             for name, sign, holds in _BOUNDS:
                 bound = getattr(kind, name)
                 if bound is not None and not holds(data, bound):
-                    yield DefinitionError(f"expected {_name(kind)} {sign} {bound:g}, got {data:g}", field=at)
+                    outside = problem(
+                        "expected {wanted} {sign} {bound}, got {data}",
+                        wanted=_name(kind),
+                        sign=sign,
+                        bound=f"{bound:g}",
+                        data=f"{data:g}",
+                    )
+                    yield DefinitionError(outside, field=at)
         case _:
             return
 
@@ -116,31 +137,50 @@ def _in_struct(data: dict[str, Any], kind: types.StructType, at: str) -> Iterato
 
 def _own_words(error: msgspec.ValidationError) -> Problem:
     """What the struct itself raised, where it did: a text of the catalogues, with the braces of its examples."""
-    english = str(error.__cause__ or error)
-    return Problem(english.replace("{", "{{").replace("}", "}}"), {}, NearNames())
+    said = error.__cause__.args[0] if error.__cause__ is not None and error.__cause__.args else error
+    return said if isinstance(said, Problem) else problem_as_written(str(said))
 
 
 def _of_length(data: Any, kind: Any, at: str) -> Iterator[DefinitionError]:
-    if kind.min_length is not None and len(data) < kind.min_length:
-        yield DefinitionError(f"expected {_name(kind)} of length >= {kind.min_length}", field=at)
-    if kind.max_length is not None and len(data) > kind.max_length:
-        yield DefinitionError(f"expected {_name(kind)} of length <= {kind.max_length}", field=at)
+    for bound, sign, holds in ((kind.min_length, ">=", operator.ge), (kind.max_length, "<=", operator.le)):
+        if bound is not None and not holds(len(data), bound):
+            outside = problem(
+                "expected {wanted} of length {sign} {bound}", wanted=_name(kind), sign=sign, bound=str(bound)
+            )
+            yield DefinitionError(outside, field=at)
 
 
-def _unexpected(data: Any, wanted: str, at: str) -> DefinitionError:
-    return DefinitionError(f"expected {wanted}, got {_kind_of(data)}", field=at)
+def _unexpected(data: Any, wanted: Problem, at: str) -> DefinitionError:
+    return DefinitionError(problem("expected {wanted}, got {found}", wanted=wanted, found=_kind_of(data)), field=at)
 
 
-def _kind_of(data: Any) -> str:
-    return next((name for kind, name in _KINDS if isinstance(data, kind)), type(data).__name__)
+def _kind_of(data: Any) -> Problem:
+    return _NAMES[_written_as(data)]
 
 
-def _name(kind: types.Type) -> str:
+def _written_as(data: Any) -> str:
+    return next((key for kind, key in _KINDS if isinstance(data, kind)), "other")
+
+
+def _name(kind: types.Type) -> Problem:
+    return _any_of([_key(kind)])
+
+
+def _key(kind: types.Type) -> str | tuple[str, ...]:
+    """The kind of plain data of a type, or the values themselves where only some are allowed."""
     if isinstance(kind, types.Metadata):
-        return _name(kind.type)
+        return _key(kind.type)
     if isinstance(kind, types.LiteralType):
-        return " or ".join(map(str, kind.values))
-    return _NAMES.get(type(kind), "something else")
+        return tuple(map(str, kind.values))
+    return _WRITTEN_AS.get(type(kind), "other")
+
+
+def _any_of(keys: list[str | tuple[str, ...]]) -> Problem:
+    """Kinds and values as “a, b or c”, each in the language of the whole."""
+    names: list[Problem] = []
+    for key in keys:
+        names += [_NAMES[key]] if isinstance(key, str) else [problem_as_written(value) for value in key]
+    return reduce(lambda first, second: problem("{first} or {second}", first=first, second=second), names)
 
 
 def _fits(data: Any, kind: types.Type) -> bool:
@@ -159,4 +199,4 @@ def _fits(data: Any, kind: types.Type) -> bool:
         case types.FloatType():
             return isinstance(data, int | float) and not isinstance(data, bool)
         case _:
-            return _kind_of(data) == _name(kind)
+            return _written_as(data) == _key(kind)

@@ -1,1 +1,1 @@
-"""The only loops: identify, load, evaluate, tick."""
+"""Journeys set in motion: who enters, who moves, what follows."""

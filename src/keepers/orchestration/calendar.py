@@ -1,4 +1,4 @@
-"""Entries by the calendar: dates of customers and schedules, at their local instants."""
+"""Entries by the calendar: date traits and schedules, at their local instants."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from keepers.warehouse.database import Warehouse
 
 _AHEAD = timedelta(hours=1)
 MERGED = "*"
-"""among what was learned: somebody was merged, so that any trait may be another's now"""
+"""stands for any trait: after a merge, a trait may have another profile's value"""
 _ZONES = frozenset(ZONE_TRAITS)
 
 
 class Calendar:
-    """Finds who enters by date or schedule in a span of time. Looks an hour ahead, so that most ticks ask nothing."""
+    """Finds entries by date or schedule in a span of time. Looks an hour ahead, so that most ticks run no query."""
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
         self._looked: dict[tuple[str, int, int], tuple[datetime, list[WorkItem]]] = {}
-        """way → until when it was looked ahead, and who was found"""
+        """entry → the end of the span looked ahead, and the items found"""
         self._imported = 0
 
     def items(
-        self, roster: JourneyIndex, standing: ActiveQueries, after: datetime, until: datetime, learned: Collection[str]
+        self, index: JourneyIndex, queries: ActiveQueries, after: datetime, until: datetime, learned: Collection[str]
     ) -> list[WorkItem]:
-        """Everybody's entries in (after, until], one item for each. `learned`: traits that changed since."""
+        """Entries of all customers in (after, until], one item for each. `learned`: traits that changed since."""
         found: list[WorkItem] = []
         self._forget_before_imports()
-        for way in roster.dated:
-            key = (way.journey.id, way.journey.version, way.n)
+        for source in index.dated:
+            key = (source.journey.id, source.journey.version, source.n)
             known = self._looked.get(key)
-            if known is None or known[0] < until or MERGED in learned or not _watched(way).isdisjoint(learned):
+            if known is None or known[0] < until or MERGED in learned or not _watched(source).isdisjoint(learned):
                 ahead = until + _AHEAD
-                known = self._looked[key] = (ahead, self._find(way, standing, after, ahead, is_ahead=True))
+                known = self._looked[key] = (ahead, self._find(source, queries, after, ahead, is_ahead=True))
             due = [item for item in known[1] if after < item.at <= until]
-            if due and isinstance(way.entry, ScheduleEntry):
-                # Who is a member is told when the time has come.
-                due = self._find(way, standing, after, until)
+            if due and isinstance(source.entry, ScheduleEntry):
+                # Members are those of the instant itself.
+                due = self._find(source, queries, after, until)
             found += due
         return found
 
     def _forget_before_imports(self) -> None:
-        """What is imported teaches traits past the log, and so past what was learned."""
+        """Clears the cache after an import, which changes traits without rows in the log."""
         row = self._warehouse.cursor().execute("SELECT count(*) FROM import_chunks").fetchone()
         chunks = int(row[0]) if row else 0
         if chunks != self._imported:
@@ -57,23 +57,23 @@ class Calendar:
             self._imported = chunks
 
     def _find(
-        self, way: EntryTrigger, standing: ActiveQueries, after: datetime, until: datetime, *, is_ahead: bool = False
+        self, source: EntryTrigger, queries: ActiveQueries, after: datetime, until: datetime, *, is_ahead: bool = False
     ) -> list[WorkItem]:
-        match way.entry:
+        match source.entry:
             case DateEntry():
-                return list(self._dates(way, way.entry, after, until))
+                return list(self._dates(source, source.entry, after, until))
             case ScheduleEntry() if is_ahead:
-                return [_item(way, way.entry, 0, at) for _, at in self._instants(way.entry, after, until)]
+                return [_item(source, source.entry, 0, at) for _, at in self._instants(source.entry, after, until)]
             case ScheduleEntry():
-                return list(self._schedule(way, way.entry, standing, after, until))
+                return list(self._schedule(source, source.entry, queries, after, until))
             case _:
                 return []
 
-    def _dates(self, way: EntryTrigger, entry: DateEntry, after: datetime, until: datetime) -> Iterator[WorkItem]:
+    def _dates(self, source: EntryTrigger, entry: DateEntry, after: datetime, until: datetime) -> Iterator[WorkItem]:
         first, last = candidate_days(entry, after, until)
         days = "v.date BETWEEN $first AND $last"
         if entry.yearly:
-            # Month and day as one number; a span over New Year wraps round. The 28 February stands for the 29th too.
+            # Month and day as one number; a span over New Year wraps. 28 February stands for the 29th too.
             day = "(month(v.date) * 100 + day(v.date))"
             low, high = first.month * 100 + first.day, last.month * 100 + last.day
             within = f"{day} BETWEEN {low} AND {high}"
@@ -104,12 +104,12 @@ class Calendar:
             for at in date_occurrences(entry, msgspec.json.decode(raw), zone, after, until):
                 # A date counts as it was known at that instant, however late the tick.
                 if since <= at and (changed_at is None or at < changed_at):
-                    yield _item(way, entry, profile_id, at)
+                    yield _item(source, entry, profile_id, at)
 
     def _schedule(
-        self, way: EntryTrigger, entry: ScheduleEntry, standing: ActiveQueries, after: datetime, until: datetime
+        self, source: EntryTrigger, entry: ScheduleEntry, queries: ActiveQueries, after: datetime, until: datetime
     ) -> Iterator[WorkItem]:
-        ask = standing.asks.get(f"segment:{entry.segment}")
+        ask = queries.asks.get(f"segment:{entry.segment}")
         if ask is None:
             return
         cursor = self._warehouse.cursor()
@@ -135,7 +135,7 @@ class Calendar:
                 """,
                 {"ask": ask.number, "at": at, "zone": zone},
             ).fetchall()
-            yield from (_item(way, entry, profile_id, at) for (profile_id,) in rows)
+            yield from (_item(source, entry, profile_id, at) for (profile_id,) in rows)
 
     def _instants(self, entry: ScheduleEntry, after: datetime, until: datetime) -> list[tuple[str, datetime]]:
         """(zone, instant) of every zone that a customer is in, or a first one would be."""
@@ -144,10 +144,10 @@ class Calendar:
         return [(zone, at) for zone in sorted(zones) for at in schedule_occurrences(entry, zone, after, until)]
 
 
-def _item(way: EntryTrigger, entry: DateEntry | ScheduleEntry, profile_id: int, at: datetime) -> WorkItem:
-    return WorkItem(at, 0, profile_id, (TriggeredEntry(way, trigger_at(entry, at)),))
+def _item(source: EntryTrigger, entry: DateEntry | ScheduleEntry, profile_id: int, at: datetime) -> WorkItem:
+    return WorkItem(at, 0, profile_id, (TriggeredEntry(source, trigger_at(entry, at)),))
 
 
-def _watched(way: EntryTrigger) -> frozenset[str]:
-    """The traits by which the instants of a way change."""
-    return _ZONES | {way.entry.date} if isinstance(way.entry, DateEntry) else _ZONES
+def _watched(source: EntryTrigger) -> frozenset[str]:
+    """The traits that the instants of an entry depend on."""
+    return _ZONES | {source.entry.date} if isinstance(source.entry, DateEntry) else _ZONES

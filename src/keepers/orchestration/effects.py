@@ -1,4 +1,4 @@
-"""What runs want done, as rows: messages to queue, events and traits to say, entries into other journeys."""
+"""The effects of runs as rows: messages to queue, events and traits to append, entries into other journeys."""
 
 from __future__ import annotations
 
@@ -19,31 +19,29 @@ from keepers.orchestration.journey_index import JourneyIndex
 from keepers.orchestration.work_queue import ENTER, WAKE, Enrolment, WakeRequest
 from keepers.render.customer_data import nested
 from keepers.render.definition import MessageTemplate
-from keepers.store import counters
 from keepers.store.events import log
 from keepers.store.events.log import OWN_SOURCE, LogRow, SystemEvent
-from keepers.store.journeys.run_history import TrailRow
+from keepers.store.journeys.run_history import RunHistoryRow
 from keepers.store.journeys.runs import RunRow
 from keepers.store.messages.messages import MessageRow, key_of
 from keepers.warehouse.profile_lookup import Person, contact_of, recipient_of
 
 TOO_MANY_HOPS = str(Reason("chain_too_long", str(MOST_HOPS)))
-WEBHOOK = "webhook"
 
 
 class EffectCollector:
-    """Collects what a chunk of moved runs wants, for one transaction. `addresses`: channel → the trait it is in."""
+    """Collects the effects of a chunk of moved runs for one transaction. `addresses`: channel → the trait it is in."""
 
-    def __init__(self, roster: JourneyIndex, addresses: Mapping[str, str], secret: bytes) -> None:
-        self._roster = roster
+    def __init__(self, index: JourneyIndex, addresses: Mapping[str, str], secret: bytes) -> None:
+        self._index = index
         self._addresses = addresses
         self._secret = secret
         self.messages: list[MessageRow] = []
-        self.said: list[SystemEvent] = []
+        self.events: list[SystemEvent] = []
         self.entries: list[tuple[int, datetime, Enrolment, int]] = []
-        self.trail: list[TrailRow] = []
-        self.spoke: set[int] = set()
-        """runs that said something their own later questions may be about"""
+        self.history: list[RunHistoryRow] = []
+        self.writers: set[int] = set()
+        """runs that appended events their own later questions may read"""
 
     def add(self, run: Run, person: Person, effects: Sequence[Effect], at: datetime) -> None:
         for effect in effects:
@@ -55,41 +53,41 @@ class EffectCollector:
                     self._call(run, effect, request, at)
                 case Expose(experiment, arm):
                     properties = {"experiment_id": experiment, "variation_id": arm, **_origin(run, effect.step)}
-                    self.said.append(SystemEvent(run.profile_id, "Experiment Viewed", at, properties, hops=run.hops))
+                    self.events.append(SystemEvent(run.profile_id, "Experiment Viewed", at, properties, hops=run.hops))
                 case UpdateTraits() | EmitEvent() | StartJourney():
                     if run.hops >= MOST_HOPS:
-                        refused = TrailRow(run.id, at, effect.step, effect.visit, "refused", TOO_MANY_HOPS)
-                        self.trail.append(refused)
+                        refused = RunHistoryRow(run.id, at, effect.step, effect.visit, "refused", TOO_MANY_HOPS)
+                        self.history.append(refused)
                     else:
-                        self._speak(run, effect, request, at)
+                        self._append(run, effect, request, at)
 
-    def _speak(self, run: Run, effect: Effect, request: UpdateTraits | EmitEvent | StartJourney, at: datetime) -> None:
+    def _append(self, run: Run, effect: Effect, request: UpdateTraits | EmitEvent | StartJourney, at: datetime) -> None:
         hops = run.hops + 1
         match request:
             case UpdateTraits(traits):
-                self.said.append(SystemEvent(run.profile_id, "identify", at, traits, "identify", hops))
-                self.spoke.add(run.id)
+                self.events.append(SystemEvent(run.profile_id, "identify", at, traits, "identify", hops))
+                self.writers.add(run.id)
             case EmitEvent(event, properties):
-                self.said.append(
+                self.events.append(
                     SystemEvent(run.profile_id, event, at, {**_origin(run, effect.step), **properties}, hops=hops)
                 )
-                self.spoke.add(run.id)
+                self.writers.add(run.id)
             case StartJourney(journey, data):
                 cause = f"journey {run.journey}"
                 self.entries.append((run.profile_id, at, Enrolment(journey, data, cause), hops))
 
     def _send(self, run: Run, person: Person, effect: Effect, send: Send, at: datetime) -> None:
-        template = self._roster.playbook.messages.get(send.message)
+        template = self._index.playbook.messages.get(send.message)
         if template is None:
-            # Taken out of the playbook while runs of an older version still send it.
+            # Removed from the playbook while runs of an older version still send it.
             gone = str(Reason("no_message", send.message))
-            self.trail.append(TrailRow(run.id, at, effect.step, effect.visit, "refused", gone))
+            self.history.append(RunHistoryRow(run.id, at, effect.step, effect.visit, "refused", gone))
             return
         recipient = recipient_of(person, template.channel, self._addresses)
         data: dict[str, Any] = {
             "trigger": run.trigger,
-            "run": _told(run),
-            "customer": customer_of(person, self._roster.traits_told(template.id)),
+            "run": _run_data(run),
+            "customer": customer_of(person, self._index.named_traits(template.id)),
             **contact_of(person).data(),
         }
         if send.coupon:
@@ -103,12 +101,17 @@ class EffectCollector:
             case Allow():
                 pass
         self.messages.append(
-            self._message(run, effect, template.channel, recipient, at).with_(
+            self._message(
+                run,
+                effect,
+                template.channel,
+                recipient,
+                at,
                 message=template.id,
-                template_version=self._roster.template_versions.get(template.id, 0),
+                template_version=self._index.template_versions.get(template.id, 0),
                 topic=template.topic,
-                is_transactional=is_transactional(self._roster, template),
-                priority=self._roster.rank(template, run.journey),
+                is_transactional=is_transactional(self._index, template),
+                priority=self._index.rank(template, run.journey),
                 status=status,
                 reason=reason,
                 send_after=send_after,
@@ -119,96 +122,83 @@ class EffectCollector:
 
     def _call(self, run: Run, effect: Effect, call: Call, at: datetime) -> None:
         data = {"url": call.url, "method": call.method, "body": call.body, "headers": call.headers}
-        row = self._message(run, effect, WEBHOOK, call.url, at)
-        self.messages.append(row.with_(message=effect.step, is_transactional=True, priority=0, data={"call": data}))
+        self.messages.append(
+            self._message(
+                run,
+                effect,
+                call.channel,
+                call.url,
+                at,
+                message=effect.step,
+                is_transactional=True,
+                priority=0,
+                data={"call": data},
+            )
+        )
 
-    def _message(self, run: Run, effect: Effect, channel: str, recipient: str, at: datetime) -> _Draft:
+    def _message(
+        self, run: Run, effect: Effect, channel: str, recipient: str, at: datetime, **fields: Any
+    ) -> MessageRow:
         hashed = address_hash(self._secret, channel, recipient) if recipient else ""
-        row = MessageRow(
+        given: dict[str, Any] = {"topic": "", "send_after": at, **fields}
+        return MessageRow(
             key=key_of(run.id, effect.step, effect.visit, channel, hashed),
             profile_id=run.profile_id,
-            message="",
             channel=channel,
-            topic="",
             recipient=recipient,
             address_hash=hashed,
             decided_at=at,
-            send_after=at,
             run_id=run.id,
             journey=run.journey,
             version=run.version,
             step=effect.step,
             visit=effect.visit,
             hops=run.hops,
+            **given,
         )
-        return _Draft(row)
 
 
-def is_transactional(roster: JourneyIndex, template: MessageTemplate) -> bool:
+def is_transactional(index: JourneyIndex, template: MessageTemplate) -> bool:
     """Whether a message's topic is one that customers cannot do without."""
-    topic = roster.playbook.topics.get(template.topic)
+    topic = index.playbook.topics.get(template.topic)
     return topic is not None and topic.kind == "transactional"
 
 
-def customer_of(person: Person, told: frozenset[str] | None) -> dict[str, Any]:
-    """What a message's texts may say of its customer, kept with it for workers without a warehouse."""
-    traits = person.traits if told is None else {n: v for n, v in person.traits.items() if n.partition(".")[0] in told}
+def customer_of(person: Person, named: frozenset[str] | None) -> dict[str, Any]:
+    """What a message's texts may name of its customer, stored with it for workers without a warehouse."""
+    traits = (
+        person.traits if named is None else {n: v for n, v in person.traits.items() if n.partition(".")[0] in named}
+    )
     return nested(traits) | {"id": person.profile_id}
-
-
-class _Draft(msgspec.Struct, frozen=True):
-    row: MessageRow
-
-    def with_(self, **fields: Any) -> MessageRow:
-        return msgspec.structs.replace(self.row, **fields)
 
 
 def request_entries(
     connection: Connection, entries: Sequence[tuple[int, datetime, Enrolment, int]], now: datetime
-) -> list[int]:
-    """Writes requests to enter journeys into the log, as (profile, at, what, hops); gives their seqs."""
-    if not entries:
-        return []
-    first = counters.reserve(connection, counters.SEQ, len(entries))
+) -> None:
+    """Appends requests to enter journeys to the log, given as (profile, at, what, hops)."""
     rows = [
-        LogRow(
-            first + n,
-            ENTER,
-            profile_id,
-            None,
-            asked.journey,
-            at,
-            now,
-            now,
-            OWN_SOURCE,
-            msgspec.json.encode(asked),
-            hops,
-        )
-        for n, (profile_id, at, asked, hops) in enumerate(entries)
+        LogRow(0, ENTER, profile_id, None, asked.journey, at, now, now, OWN_SOURCE, msgspec.json.encode(asked), hops)
+        for profile_id, at, asked, hops in entries
     ]
-    log.append(connection, rows)
-    return [row.seq for row in rows]
+    log.append_new(connection, rows)
 
 
 def request_wakes(connection: Connection, wakes: Sequence[tuple[RunRow, datetime]], now: datetime) -> None:
-    """Puts off what happened to runs that cannot be asked yet: to the end of the log, behind what they wrote there."""
-    if not wakes:
-        return
-    first = counters.reserve(connection, counters.SEQ, len(wakes))
+    """Postpones wakes of runs whose own events are not loaded yet, to rows of the log after those events."""
     rows = [
         LogRow(
-            first + n, WAKE, run.profile_id, None, run.journey, at, now, at, OWN_SOURCE,
+            0, WAKE, run.profile_id, None, run.journey, at, now, at, OWN_SOURCE,
             msgspec.json.encode(WakeRequest(run.id)), run.hops,
         )
-        for n, (run, at) in enumerate(wakes)
+        for run, at in wakes
     ]  # fmt: skip
-    log.append(connection, rows)
+    log.append_new(connection, rows)
 
 
 def _origin(run: Run, step: str) -> dict[str, Any]:
     return {"journey": run.journey, "step": step}
 
 
-def _told(run: Run) -> dict[str, Any]:
-    """What texts may say of the run: answers of webhooks, not Keepers' own notes."""
+def _run_data(run: Run) -> dict[str, Any]:
+    """What texts may name of the run: answers of webhooks, without Keepers' own entries."""
     return {"id": run.id, **{name: value for name, value in run.vars.items() if not name.startswith("_")}}

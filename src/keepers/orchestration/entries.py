@@ -1,4 +1,4 @@
-"""Who enters a journey and who does not: re-entry, age and cause first, then its conditions, set-based."""
+"""Who enters a journey: re-entry, age and cause first, then the conditions, set-based."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keepers.orchestration.journey_index import EntryTrigger
 from keepers.orchestration.work_queue import TriggeredEntry, WorkItem
 from keepers.store.database import Store
 from keepers.store.journeys import entry_rejections, runs
-from keepers.store.journeys.entry_rejections import Refusal
+from keepers.store.journeys.entry_rejections import EntryRejection
 from keepers.store.journeys.runs import RunRow
 from keepers.warehouse.profile_lookup import Person
 
@@ -27,96 +27,96 @@ UNLIKE = "another_event"
 
 
 class EntryCandidate(NamedTuple):
-    """Somebody at the door, with the key under which the run would be the only one."""
+    """A customer who may enter, with the entry key that makes the run unique."""
 
-    candidate: TriggeredEntry
+    entry: TriggeredEntry
     item: WorkItem
     run: Run
     entry_key: str
 
 
 class EntryResult(NamedTuple):
-    """What came of a wave of candidates."""
+    """The outcome of a wave of candidates."""
 
     entered: list[RunRow]
-    refused: list[Refusal]
+    refused: list[EntryRejection]
 
 
 def enter(
-    store: Store, answerer: Evaluator, standing: ActiveQueries, people: Mapping[int, Person], items: Sequence[WorkItem]
+    store: Store, evaluator: Evaluator, queries: ActiveQueries, people: Mapping[int, Person], items: Sequence[WorkItem]
 ) -> EntryResult:
-    """Decides on the candidates of some items, at most one item of a profile. Nothing is written yet."""
-    hopefuls, refused = _hopefuls(store, people, items)
+    """Decides on the candidates of some items, at most one item of a profile. Nothing is written."""
+    candidates, refused = _candidates(store, people, items)
     entered: list[RunRow] = []
-    for asked in _by_questions(hopefuls).values():
-        conditions = _conditions(asked[0].candidate.way)
+    for asked in _by_questions(candidates).values():
+        conditions = _conditions(asked[0].entry.source)
         askings = [
-            Question(n, hopeful.run.profile_id, hopeful.item.at, _keys(hopeful.run, conditions))
-            for n, hopeful in enumerate(asked)
+            Question(n, candidate.run.profile_id, candidate.item.at, _keys(candidate.run, conditions))
+            for n, candidate in enumerate(asked)
         ]
-        replies = answer(answerer, standing, conditions, askings)
-        for n, hopeful in enumerate(asked):
+        replies = answer(evaluator, queries, conditions, askings)
+        for n, candidate in enumerate(asked):
             unmet = next((name for name in conditions if not replies[name, n].holds), None)
             if unmet is None:
-                entered.append(_row(hopeful))
+                entered.append(_row(candidate))
             else:
-                refused.append(_refusal(hopeful.candidate, hopeful.item, UNMET if unmet == "if" else UNLIKE))
-    # An event that the entry does not ask for is no refusal worth keeping: most events are of that kind.
+                refused.append(_refusal(candidate.entry, candidate.item, UNMET if unmet == "if" else UNLIKE))
+    # An event that does not match the entry is not stored as a rejection: most events do not.
     return EntryResult(entered, [r for r in refused if r.reason != UNLIKE])
 
 
-def _hopefuls(
+def _candidates(
     store: Store, people: Mapping[int, Person], items: Sequence[WorkItem]
-) -> tuple[list[EntryCandidate], list[Refusal]]:
+) -> tuple[list[EntryCandidate], list[EntryRejection]]:
     by_journey: dict[str, list[tuple[TriggeredEntry, WorkItem]]] = {}
     for item in items:
-        for candidate in item.candidates:
-            by_journey.setdefault(candidate.way.journey.id, []).append((candidate, item))
+        for entry in item.entries:
+            by_journey.setdefault(entry.source.journey.id, []).append((entry, item))
     found: list[EntryCandidate] = []
-    refused: list[Refusal] = []
-    for name, candidates in by_journey.items():
+    refused: list[EntryRejection] = []
+    for name, entries in by_journey.items():
         with store.read() as connection:
-            who = sorted({item.profile_id for _, item in candidates})
+            who = sorted({item.profile_id for _, item in entries})
             earlier = runs.entries_of(connection, name, who)
             turned_away = entry_rejections.newest(connection, name, who)
-        for candidate, item in candidates:
+        for entry, item in entries:
             person = people.get(item.profile_id)
             if person is None or _was_refused(item, turned_away.get(item.profile_id)):
                 continue
-            journey = candidate.way.journey
+            journey = entry.source.journey
             before = earlier.get(item.profile_id, ())
-            key = may_enter(journey, before, candidate.trigger, item.at, cause=candidate.cause, hops=candidate.hops)
+            key = may_enter(journey, before, entry.trigger, item.at, cause=entry.cause, hops=entry.hops)
             if isinstance(key, EntryRejected):
-                refused.append(_refusal(candidate, item, key.reason))
+                refused.append(_refusal(entry, item, key.reason))
                 continue
             run = begin(
                 journey, profile_id=item.profile_id, bucket_key=person.bucket_key, zone=person.zone, now=item.at,
-                trigger=candidate.trigger, hops=candidate.hops,
+                trigger=entry.trigger, hops=entry.hops,
             )  # fmt: skip
-            found.append(EntryCandidate(candidate, item, run, key))
+            found.append(EntryCandidate(entry, item, run, key))
     return found, refused
 
 
 def _was_refused(item: WorkItem, last: tuple[datetime, int] | None) -> bool:
-    """Whether an item was decided on before a crash: who was still in then may have left since, and stays refused."""
+    """Whether an item was rejected before a crash: what blocked it may have changed since, and it stays rejected."""
     return last is not None and 0 != item.seq <= last[1] and item.at <= last[0]
 
 
-def _by_questions(hopefuls: Sequence[EntryCandidate]) -> dict[tuple[str, int], list[EntryCandidate]]:
+def _by_questions(candidates: Sequence[EntryCandidate]) -> dict[tuple[str, int], list[EntryCandidate]]:
     found: dict[tuple[str, int], list[EntryCandidate]] = {}
-    for hopeful in hopefuls:
-        way = hopeful.candidate.way
-        found.setdefault((way.journey.id, way.n), []).append(hopeful)
+    for candidate in candidates:
+        source = candidate.entry.source
+        found.setdefault((source.journey.id, source.n), []).append(candidate)
     return found
 
 
-def _conditions(way: EntryTrigger) -> dict[str, ast.Condition]:
-    """What must hold to come in this way; the trigger itself first."""
+def _conditions(source: EntryTrigger) -> dict[str, ast.Condition]:
+    """What must hold for this entry; the trigger itself first."""
     found: dict[str, ast.Condition] = {}
-    if way.condition is not None:
-        found[way.question] = way.condition
-    if way.journey.condition is not None:
-        found["if"] = way.journey.condition
+    if source.condition is not None:
+        found[source.question] = source.condition
+    if source.journey.condition is not None:
+        found["if"] = source.journey.condition
     return found
 
 
@@ -125,13 +125,13 @@ def _keys(run: Run, conditions: Mapping[str, ast.Condition]) -> dict[str, object
     return dict(keys_for(run, paths))
 
 
-def _row(hopeful: EntryCandidate) -> RunRow:
-    run = hopeful.run
+def _row(candidate: EntryCandidate) -> RunRow:
+    run = candidate.run
     return RunRow(
         journey=run.journey,
         version=run.version,
         profile_id=run.profile_id,
-        entry_key=hopeful.entry_key,
+        entry_key=candidate.entry_key,
         entered_at=run.entered_at,
         since=run.since,
         step=run.step,
@@ -145,5 +145,5 @@ def _row(hopeful: EntryCandidate) -> RunRow:
     )
 
 
-def _refusal(candidate: TriggeredEntry, item: WorkItem, reason: str) -> Refusal:
-    return Refusal(candidate.way.journey.id, item.profile_id, item.at, reason, item.seq)
+def _refusal(entry: TriggeredEntry, item: WorkItem, reason: str) -> EntryRejection:
+    return EntryRejection(entry.source.journey.id, item.profile_id, item.at, reason, item.seq)

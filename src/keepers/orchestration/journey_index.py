@@ -1,4 +1,4 @@
-"""The journeys at work: those in force and the older versions that runs are pinned to, by what they listen to."""
+"""Active journeys, and older versions with active runs, by what they listen to."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from keepers.store.journeys import runs
 
 KIND = "journey"
 ZONE_TRAITS = ("timezone", "country")
-"""what a customer's zone comes from"""
+"""a customer's zone is derived from these"""
 Key = tuple[str, int]
 """journey and version"""
 
 
 class EntryTrigger(Struct, frozen=True):
-    """One way into a journey in force. `condition` is what its trigger must be, None where any will do."""
+    """One entry of an active journey. `condition` is what its trigger must be, None where any will do."""
 
     journey: Journey
     n: int
@@ -45,7 +45,7 @@ class EntryTrigger(Struct, frozen=True):
 
 
 class JourneyIndex:
-    """Made anew when something was applied. `events` are the playbook's derived events."""
+    """Built again after each apply. `events` are the playbook's derived events."""
 
     def __init__(self, connection: Connection, live: ActivePlaybook, zone: ZoneInfo) -> None:
         self._zone = zone
@@ -61,12 +61,12 @@ class JourneyIndex:
         }
         self._known: dict[Key, Journey] = {(j.id, j.version): j for j in self.live.values()}
         self._reads: dict[Key, Reads] = {}
-        self._told: dict[str, frozenset[str] | None] = {}
+        self._named_traits: dict[str, frozenset[str] | None] = {}
         self.by_event: dict[str, list[EntryTrigger]] = {}
         self.by_definition: dict[str, list[EntryTrigger]] = {}
         self.dated: list[EntryTrigger] = []
-        for way in self._ways():
-            self._list(way)
+        for source in self._sources():
+            self._list(source)
         for key in runs.versions(connection):
             self.journey(connection, *key)
         self.interests = self._interests()
@@ -77,16 +77,14 @@ class JourneyIndex:
         return self.playbook.contact.rank(template.priority, known.priority if known is not None else None)
 
     def journey(self, connection: Connection, name: str, version: int) -> Journey:
-        """A journey as of a version: runs go by the one they were entered with."""
+        """A version of a journey: runs follow the one they entered."""
         found = self._known.get((name, version))
         if found is None:
-            row = next(v for v in definitions.versions(connection, KIND, name) if v.version == version)
-            parsed = parse_journey(msgspec.json.decode(row.body), self._zone)
-            found = self._known[name, version] = msgspec.structs.replace(parsed, version=version)
+            found = self._known[name, version] = stored_journey(connection, name, version, self._zone)
         return found
 
     def reads(self, journey: Journey) -> Reads:
-        """All that can wake a run of this version: what its conditions read, and the traits its steps look at."""
+        """All that can wake a run of this version: what its conditions read, and the traits its steps read."""
         key = (journey.id, journey.version)
         found = self._reads.get(key)
         if found is None:
@@ -96,11 +94,11 @@ class JourneyIndex:
             self._reads[key] = found
         return found
 
-    def traits_told(self, message: str) -> frozenset[str] | None:
-        """The traits a message's texts name, by their first part: what it needs to know of a customer. None for all."""
-        if message not in self._told:
-            self._told[message] = traits_named(self.playbook, message)
-        return self._told[message]
+    def named_traits(self, message: str) -> frozenset[str] | None:
+        """The traits a message's texts name, by their first part; None for all."""
+        if message not in self._named_traits:
+            self._named_traits[message] = traits_named(self.playbook, message)
+        return self._named_traits[message]
 
     @property
     def watched(self) -> frozenset[str]:
@@ -111,7 +109,7 @@ class JourneyIndex:
     def is_empty(self) -> bool:
         return not self._known
 
-    def _ways(self) -> Iterable[EntryTrigger]:
+    def _sources(self) -> Iterable[EntryTrigger]:
         for journey in self.live.values():
             for n, entry in enumerate(journey.entries):
                 condition = None
@@ -119,18 +117,18 @@ class JourneyIndex:
                     condition = this_event(entry.event, Parser(self._zone, refs=True).where(entry.where, "where"))
                 yield EntryTrigger(journey, n, entry, condition)
 
-    def _list(self, way: EntryTrigger) -> None:
-        match way.entry:
+    def _list(self, source: EntryTrigger) -> None:
+        match source.entry:
             case EventEntry(event):
                 for name in graph.base_events(event, self.events):
-                    self.by_event.setdefault(name, []).append(way)
+                    self.by_event.setdefault(name, []).append(source)
             case SegmentEntry(segment):
-                self.by_definition.setdefault(f"segment:{segment}", []).append(way)
+                self.by_definition.setdefault(f"segment:{segment}", []).append(source)
             case StageEntry(stage):
                 lifecycle = stage.rpartition(".")[0]
-                self.by_definition.setdefault(f"lifecycle:{lifecycle}", []).append(way)
+                self.by_definition.setdefault(f"lifecycle:{lifecycle}", []).append(source)
             case DateEntry() | ScheduleEntry():
-                self.dated.append(way)
+                self.dated.append(source)
             case _:
                 pass
 
@@ -141,8 +139,14 @@ class JourneyIndex:
         return found
 
 
+def stored_journey(connection: Connection, name: str, version: int, zone: ZoneInfo) -> Journey:
+    """A version of a journey that was applied."""
+    row = next(v for v in definitions.versions(connection, KIND, name) if v.version == version)
+    return msgspec.structs.replace(parse_journey(msgspec.json.decode(row.body), zone), version=version)
+
+
 def _looked_at(journey: Journey) -> Iterable[str]:
-    """The traits a journey's steps look at, and those that say where a customer is, when local time matters."""
+    """The traits a journey's steps read, and those of a customer's zone where local time matters."""
     for step in journey.steps.values():
         yield from (trait for trait, _ in step.traits())
         if step.uses_customer_zone():
@@ -150,5 +154,5 @@ def _looked_at(journey: Journey) -> Iterable[str]:
 
 
 def trigger_of(event: str, time: str, seq: int, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """What conditions and texts know of a trigger: its properties, and event, time and seq, which win."""
+    """The trigger as conditions and texts see it: its properties, and event, time and seq, which take precedence."""
     return {**properties, "event": event, "time": time, "seq": seq}

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from keepers.contact.eligibility import NO_TEMPLATE, Decision, MessageCandidate, Skip, together
-from keepers.journeys.requests import Check, StepQuestion
+from keepers.journeys.requests import CheckEligibility, StepQuestion
 from keepers.journeys.run import Run
 from keepers.model.coupons import NO_CODE
 from keepers.orchestration.effects import is_transactional
@@ -16,12 +16,12 @@ from keepers.render.definition import MessageTemplate
 from keepers.store.database import Store
 from keepers.store.messages import coupons
 from keepers.store.messages.contact_history import StoredEligibility
-from keepers.store.messages.coupons import Want
+from keepers.store.messages.coupons import CodeRequest
 from keepers.warehouse.profile_lookup import Person, contact_of, recipient_of
 
 
 class Asker(Protocol):
-    """Whose run asks: see `advance.Job`."""
+    """The run whose step asks: see `advance.Job`."""
 
     answers: dict[StepQuestion, object]
     at: datetime
@@ -31,12 +31,12 @@ class Asker(Protocol):
 class MessageDecisions(Protocol):
     """Answers the questions of steps whether their messages may go."""
 
-    def check(self, asked: Sequence[tuple[Asker, Person, Check]], now: datetime) -> None:
+    def check(self, asked: Sequence[tuple[Asker, Person, CheckEligibility]], now: datetime) -> None:
         """Puts a decision into each asker's answers."""
 
 
 class LiveMessageDecisions:
-    """By what the store knows at present. Places under the caps are taken only when a message is handed over."""
+    """By the present state of the store. Places under the caps are taken only when a message is handed over."""
 
     def __init__(
         self, store: Store, index: JourneyIndex, eligibility: StoredEligibility, addresses: Mapping[str, str]
@@ -46,7 +46,7 @@ class LiveMessageDecisions:
         self._eligibility = eligibility
         self._addresses = addresses
 
-    def check(self, asked: Sequence[tuple[Asker, Person, Check]], now: datetime) -> None:
+    def check(self, asked: Sequence[tuple[Asker, Person, CheckEligibility]], now: datetime) -> None:
         """Puts a decision into each asker's answers, in a few queries for all of them."""
         templates = self._index.playbook.messages
         candidates = [
@@ -71,11 +71,11 @@ class LiveMessageDecisions:
             is_without = n in wants and wants[n].message_key not in has_code
             asker.answers[question] = Skip(NO_CODE) if is_without else answers[n]
 
-    def _want(self, pool: str, asker: Asker) -> Want:
-        """What delivery will ask for: a run that has a code of the pool gets the same again."""
+    def _want(self, pool: str, asker: Asker) -> CodeRequest:
+        """The code that delivery will request: a run that has a code of the pool gets the same again."""
         known = self._index.playbook.coupons.get(pool)
         once_per = known.every if known is not None else None
-        return Want(pool, f"run {asker.run.id}", asker.run.profile_id, asker.run.id, once_per)
+        return CodeRequest(pool, f"run {asker.run.id}", asker.run.profile_id, asker.run.id, once_per)
 
 
 def candidate_for(

@@ -1,4 +1,4 @@
-"""What is done to the runs of a journey from outside: a new version, a pause, an enrolment by hand."""
+"""Control of the runs of a journey: a new version, a pause, an enrolment by hand."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from sqlalchemy import Connection
 
 from keepers.journeys import version_change
 from keepers.journeys.definition import Journey
-from keepers.journeys.parse import parse_journey
 from keepers.journeys.run import Run
 from keepers.journeys.version_change import How
-from keepers.model.errors import ConflictError, NotFoundError, nearest
+from keepers.model.errors import ConflictError, NotFoundError, nearest, problem
 from keepers.model.reasons import Reason
 from keepers.orchestration.effects import request_entries
-from keepers.orchestration.run_mapping import row_of
+from keepers.orchestration.journey_index import stored_journey
+from keepers.orchestration.run_mapping import row_of, run_of
 from keepers.orchestration.work_queue import Enrolment
 from keepers.playbook.active_playbook import ActivePlaybook
-from keepers.store import definitions
 from keepers.store.database import Store
 from keepers.store.journeys import journey_states, run_history, runs
-from keepers.store.journeys.run_history import TrailRow
+from keepers.store.journeys.run_history import RunHistoryRow
 from keepers.store.journeys.runs import RunRow
 from keepers.store.messages import messages
 
@@ -34,10 +33,10 @@ _MOST_TRIES = 5
 
 
 def publish(store: Store, live: ActivePlaybook, zone: ZoneInfo, name: str, how: How, now: datetime) -> int:
-    """Deals with the runs on older versions of a journey that was applied anew; how many were changed.
+    """Handles the runs on older versions of a journey that was applied again; how many were changed.
 
-    `finish` leaves them on theirs, `move` takes them along by the step's id, `exit` ends them. The runs of a journey
-    that was taken out of the playbook end.
+    `finish` leaves them on theirs, `move` maps them by the step's id, `exit` ends them. The runs of a journey that was
+    removed from the playbook end.
     """
     journey = live.playbook.journeys.get(name)
     version = live.versions.get(f"journey/{name}", 0)
@@ -48,31 +47,33 @@ def publish(store: Store, live: ActivePlaybook, zone: ZoneInfo, name: str, how: 
 
     def change(connection: Connection, row: RunRow) -> RunRow:
         if new is None:
-            return _put(row, version_change.ended(_run(row), REMOVED), now)
+            return _row_if_changed(row, version_change.ended(run_of(row), REMOVED), now)
         if row.version not in known:
-            known[row.version] = _journey(connection, name, row.version, zone)
-        return _put(row, version_change.move(_run(row), known[row.version], new, now, how), now)
+            known[row.version] = stored_journey(connection, name, row.version, zone)
+        return _row_if_changed(row, version_change.move(run_of(row), known[row.version], new, now, how), now)
 
     return _each(store, name, change, now)
 
 
 def pause(store: Store, live: ActivePlaybook, name: str, now: datetime, reason: str = "") -> None:
-    """Stops a journey: its runs stay where they are, whoever enters stands before the first step."""
+    """Pauses a journey: its runs stay at their steps, and new runs stand before the first."""
     _require(live, name)
     with store.begin() as connection:
         if name in journey_states.paused(connection):
-            raise ConflictError(f"The journey “{name}” is paused already.")
+            raise ConflictError(problem("The journey “{name}” is paused already.", name=name))
         journey_states.put(connection, name, True, now, reason)
 
 
 def resume(store: Store, live: ActivePlaybook, name: str, now: datetime) -> int:
-    """Lets a journey go on: the pause counts for no delay, and nothing that came meanwhile is skipped."""
+    """Resumes a journey: the pause counts for no delay, and nothing that arrived meanwhile is lost."""
     _require(live, name)
     with store.read() as connection:
         state = journey_states.everything(connection).get(name)
     if state is None or not state.is_paused:
-        raise ConflictError(f"The journey “{name}” is not paused.")
-    done = _each(store, name, lambda _, row: _put(row, version_change.resume(_run(row), state.at, now), now), now)
+        raise ConflictError(problem("The journey “{name}” is not paused.", name=name))
+    done = _each(
+        store, name, lambda _, row: _row_if_changed(row, version_change.resume(run_of(row), state.at, now), now), now
+    )
     with store.begin() as connection:
         journey_states.put(connection, name, False, now)
     return done
@@ -87,7 +88,7 @@ def enrol(
     data: dict[str, object] | None = None,
     cause: str = "api",
 ) -> int:
-    """Asks for customers to enter a journey, as the next tick will decide; its entry rules hold for them too."""
+    """Requests entries of customers into a journey, decided at the next tick; its entry rules hold for them too."""
     _require(live, name)
     asked = Enrolment(name, data or {}, cause)
     for start in range(0, len(profile_ids), CHUNK * 10):
@@ -102,14 +103,18 @@ def leave(store: Store, run_id: int, now: datetime, reason: str = BY_HAND) -> No
     with store.begin() as connection:
         row = runs.get(connection, run_id)
         if row.status != "active":
-            raise ConflictError(f"The run {run_id} has ended already: {row.reason}.")
-        _keep(connection, [(row, _put(row, version_change.ended(_run(row), reason), now))], now)
+            raise ConflictError(
+                problem("The run {run_id} has ended already: {reason}.", run_id=run_id, reason=row.reason)
+            )
+        _write(connection, [(row, _row_if_changed(row, version_change.ended(run_of(row), reason), now))], now)
 
 
 def _require(live: ActivePlaybook, name: str) -> None:
     if name not in live.playbook.journeys:
         known = live.playbook.journeys
-        raise NotFoundError(f"There is no journey “{name}” in force.{nearest(name, known)}", name=name)
+        raise NotFoundError(
+            problem("There is no journey “{name}” in force.", near=nearest(name, known), name=name), name=name
+        )
 
 
 def _each(store: Store, name: str, change: Callable[[Connection, RunRow], RunRow], now: datetime) -> int:
@@ -117,7 +122,7 @@ def _each(store: Store, name: str, change: Callable[[Connection, RunRow], RunRow
 
 
 def _change(store: Store, ids: Sequence[int], change: Callable[[Connection, RunRow], RunRow], now: datetime) -> int:
-    """Changes a chunk of runs as they are now; what somebody else changes meanwhile is read and changed anew."""
+    """Changes a chunk of runs; those that another writer changed meanwhile are read and changed again."""
     for left in reversed(range(_MOST_TRIES)):
         try:
             with store.begin() as connection:
@@ -125,7 +130,7 @@ def _change(store: Store, ids: Sequence[int], change: Callable[[Connection, RunR
                 fresh = runs.get_many(connection, ids)
                 pairs = [(row, change(connection, row)) for row in fresh.values() if row.status == "active"]
                 changed = [(old, new) for old, new in pairs if new is not old]
-                _keep(connection, changed, now)
+                _write(connection, changed, now)
             return len(changed)
         except ConflictError as error:
             if error.code != "stale" or not left:
@@ -144,28 +149,17 @@ def _chunks(store: Store, name: str) -> Iterator[list[RunRow]]:
         after = found[-1].id
 
 
-def _keep(connection: Connection, changed: Sequence[tuple[RunRow, RunRow]], now: datetime) -> None:
+def _write(connection: Connection, changed: Sequence[tuple[RunRow, RunRow]], now: datetime) -> None:
     runs.save(connection, [new for _, new in changed])
     ended = [new for _, new in changed if new.status == "ended"]
     run_history.append(
-        connection, [TrailRow(r.id, now, r.step or "", r.visits.get(r.step or "", 0), "ended", r.reason) for r in ended]
+        connection,
+        [RunHistoryRow(r.id, now, r.step or "", r.visits.get(r.step or "", 0), "ended", r.reason) for r in ended],
     )
     messages.skip_unfinished(connection, "exited", now, run_ids=[run.id for run in ended])
 
 
-def _journey(connection: Connection, name: str, version: int, zone: ZoneInfo) -> Journey:
-    row = next(v for v in definitions.versions(connection, "journey", name) if v.version == version)
-    return msgspec.structs.replace(parse_journey(msgspec.json.decode(row.body), zone), version=version)
-
-
-def _run(row: RunRow) -> Run:
-    return Run(
-        row.id, row.journey, row.version, row.profile_id, "", row.zone, row.entered_at, row.step, row.since,
-        row.visits, row.vars, row.trigger, row.state, row.wake_at, row.status, row.reason, row.hops,
-    )  # fmt: skip
-
-
-def _put(row: RunRow, run: Run, now: datetime) -> RunRow:
-    """A run as it is stored, where it was changed."""
+def _row_if_changed(row: RunRow, run: Run, now: datetime) -> RunRow:
+    """The run as it is stored; the same row where nothing changed."""
     fresh = msgspec.structs.replace(row_of(run, row, now, 0), version=run.version)
     return row if fresh == row else fresh

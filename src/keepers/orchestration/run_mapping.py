@@ -1,4 +1,4 @@
-"""A moved run as rows: how it is kept, the first line of its trail, and what the log is told of it."""
+"""Runs as rows: how a run is stored, the first line of its history, and its events."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import msgspec
 
 from keepers.journeys.run import Run
 from keepers.store.events.log import SystemEvent
-from keepers.store.journeys.run_history import TrailRow
+from keepers.store.journeys.run_history import RunHistoryRow
 from keepers.store.journeys.runs import RunRow
 from keepers.warehouse.profile_lookup import Person
 
 
-def run_of(row: RunRow, person: Person) -> Run:
-    """A stored run as journeys know it, with its customer's present zone."""
+def run_of(row: RunRow, person: Person | None = None) -> Run:
+    """A stored run as journeys know it, with its customer's present zone where the customer is given."""
+    bucket_key, zone = (person.bucket_key, person.zone) if person is not None else ("", row.zone)
     return Run(
-        row.id, row.journey, row.version, row.profile_id, person.bucket_key, person.zone, row.entered_at, row.step,
+        row.id, row.journey, row.version, row.profile_id, bucket_key, zone, row.entered_at, row.step,
         row.since, row.visits, row.vars, row.trigger, row.state, row.wake_at, row.status, row.reason, row.hops,
     )  # fmt: skip
 
 
 def row_of(run: Run, before: RunRow, at: datetime, seen_seq: int) -> RunRow:
-    """What is stored of a run that moved at an instant. `seen_seq` is that of the last it said itself, or 0."""
+    """The row of a run that moved at an instant. `seen_seq` is that of the last event it appended itself, or 0."""
     return msgspec.structs.replace(
         before,
         step=run.step,
@@ -40,10 +41,10 @@ def row_of(run: Run, before: RunRow, at: datetime, seen_seq: int) -> RunRow:
     )
 
 
-def first_line(run: RunRow) -> TrailRow:
-    """How the trail of a run begins."""
-    told: dict[str, Any] = {name: run.trigger[name] for name in ("event", "seq") if name in run.trigger}
-    return TrailRow(run.id, run.entered_at, run.step or "", 1, "entered", "", told)
+def first_line(run: RunRow) -> RunHistoryRow:
+    """The first line of a run's history."""
+    data: dict[str, Any] = {name: run.trigger[name] for name in ("event", "seq") if name in run.trigger}
+    return RunHistoryRow(run.id, run.entered_at, run.step or "", 1, "entered", "", data)
 
 
 def entered(run: RunRow) -> SystemEvent:
@@ -52,8 +53,8 @@ def entered(run: RunRow) -> SystemEvent:
     return SystemEvent(run.profile_id, "Journey Entered", run.entered_at, about, hops=run.hops)
 
 
-def told_of(run: Run, what: str, reason: str, at: datetime) -> list[SystemEvent]:
-    """A goal and an end as events. A goal that ends the run is both."""
+def end_events(run: Run, what: str, reason: str, at: datetime) -> list[SystemEvent]:
+    """The events of a goal or an end. A goal that ends the run is both."""
     about = {"journey": run.journey, "version": run.version}
     found = []
     if what == "goal" or reason == "goal":

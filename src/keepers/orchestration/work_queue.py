@@ -1,4 +1,4 @@
-"""What new rows of the log mean for journeys: who might enter and whose runs wake, by customer, in order of time."""
+"""What new rows of the log mean for journeys: who may enter and whose runs wake, by customer, in order of time."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ from keepers.store.events.log import OWN_SOURCE, LogRow
 from keepers.warehouse.load import TYPED_KINDS, event_properties
 
 ENTER = "enter"
-"""the kind of a log row by which somebody is entered into a journey: by API, command or another journey"""
+"""the kind of a log row that requests an entry: by API, command or another journey"""
 WAKE = "wake"
-"""the kind of a log row by which one run is asked again as of an instant at which it could not be asked yet"""
+"""the kind of a log row that wakes one run, as of an instant at which it could not be evaluated yet"""
 ACCIDENTS: tuple[Cause, ...] = ("import", "backfill", "merge")
-"""causes of changes that start no run: nobody is enrolled by accident"""
+"""causes of changes that start no run"""
 _change = msgspec.json.Decoder(ChangeBody).decode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class TriggeredEntry(NamedTuple):
-    """Somebody who might enter. Only what happens `live` starts runs."""
+    """A possible entry of a customer. Only those with the cause `live` start runs."""
 
-    way: EntryTrigger
+    source: EntryTrigger
     trigger: dict[str, Any]
     hops: int = 0
     cause: Cause = "live"
 
 
 class WorkItem(NamedTuple):
-    """Something to look at, at an instant. `profile_id` is who it is about by now, after merges."""
+    """Something that happened at an instant. `profile_id` is the survivor after merges."""
 
     at: datetime
     seq: int
     profile_id: int
-    candidates: tuple[TriggeredEntry, ...] = ()
+    entries: tuple[TriggeredEntry, ...] = ()
     wakes: tuple[str, str] | None = None
     """(kind, name) of what happened, for the runs that read it"""
     merged: tuple[int, int] | None = None
     """(gone, survivor)"""
     run_id: int | None = None
-    """the only run that it wakes; without one it wakes all that read what happened"""
+    """the only run that it wakes; None for all that read what happened"""
 
 
 class Enrolment(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,13 +71,13 @@ class WakeRequest(msgspec.Struct, frozen=True):
 WorkQueue = dict[int, deque[WorkItem]]
 
 
-def agenda(
-    rows: Sequence[LogRow], roster: JourneyIndex, canon: Mapping[int, int], last: datetime | None, now: datetime
+def build_queue(
+    rows: Sequence[LogRow], index: JourneyIndex, canon: Mapping[int, int], last: datetime | None, now: datetime
 ) -> WorkQueue:
     """Items by profile, each profile's in order of time.
 
-    What arrived late, or lies ahead, is looked at now; the rest at the instant from which it matters. A run that is
-    asked again is asked as of the instant at which it could not be asked.
+    What arrived late, or lies ahead, is processed now; the rest at the instant from which it counts. A postponed wake
+    keeps its instant.
     """
     found: dict[int, list[WorkItem]] = {}
     for row in rows:
@@ -85,26 +85,26 @@ def agenda(
         if row.kind != WAKE and (at > now or (last is not None and at <= last)):
             at = now
         who = canon.get(row.profile_id, row.profile_id)
-        for item in _items(row, at, who, roster):
+        for item in _items(row, at, who, index):
             found.setdefault(item.profile_id, []).append(item)
-    # A merge comes before what else is of its instant: what follows is the survivor's.
+    # A merge comes first of its instant: what follows is the survivor's.
     return {who: deque(sorted(items, key=lambda i: (i.at, i.merged is None, i.seq))) for who, items in found.items()}
 
 
 def instant_of(row: LogRow) -> datetime:
-    """From when a row matters to journeys: history that is filled in comes when it arrives, not when it was."""
+    """From when a row counts for journeys: imported history when it arrives, not when it happened."""
     has_arrived = row.source != OWN_SOURCE and row.kind != "merge"
     return max(row.time, row.received_at if has_arrived else row.known_at)
 
 
-def _items(row: LogRow, at: datetime, who: int, roster: JourneyIndex) -> Iterable[WorkItem]:
-    reads = roster.interests
+def _items(row: LogRow, at: datetime, who: int, index: JourneyIndex) -> Iterable[WorkItem]:
+    reads = index.interests
     match row.kind:
         case "track" | "page" | "screen":
-            ways = roster.by_event.get(row.event, ())
+            sources = index.by_event.get(row.event, ())
             wakes = ("event", row.event) if row.event in reads.events else None
-            if ways or wakes:
-                yield WorkItem(at, row.seq, who, tuple(_by_event(row, ways)), wakes)
+            if sources or wakes:
+                yield WorkItem(at, row.seq, who, tuple(_by_event(row, sources)), wakes)
         case "identify":
             traits = _decode(row.body).get("traits") or {}
             for name in traits if isinstance(traits, dict) else ():
@@ -115,9 +115,9 @@ def _items(row: LogRow, at: datetime, who: int, roster: JourneyIndex) -> Iterabl
         case "merge" if row.other_id is not None:
             yield WorkItem(at, row.seq, who, wakes=("merge", ""), merged=(row.profile_id, who))
         case _ if row.kind == CHANGE:
-            yield from _by_change(row, at, who, roster)
+            yield from _by_change(row, at, who, index)
         case _ if row.kind == ENTER:
-            yield from _by_request(row, at, who, roster)
+            yield from _by_request(row, at, who, index)
         case _ if row.kind == WAKE:
             run_id = msgspec.json.decode(row.body, type=WakeRequest).run_id
             yield WorkItem(at, row.seq, who, wakes=("run", row.event), run_id=run_id)
@@ -125,38 +125,38 @@ def _items(row: LogRow, at: datetime, who: int, roster: JourneyIndex) -> Iterabl
             pass
 
 
-def _by_event(row: LogRow, ways: Sequence[EntryTrigger]) -> Iterable[TriggeredEntry]:
-    if not ways:
+def _by_event(row: LogRow, sources: Sequence[EntryTrigger]) -> Iterable[TriggeredEntry]:
+    if not sources:
         return
     properties = event_properties(row.kind, _decode(row.body)) if row.kind in TYPED_KINDS else {}
     trigger = trigger_of(row.event, format_instant(row.time), row.seq, properties)
-    # What comes in time is known from its arrival on; only /v1/import is believed to have been known before.
+    # Only /v1/import may state a time at which it was known before its arrival.
     is_import = row.known_at < row.received_at and row.received_at - row.time <= LATE
-    for way in ways:
-        yield TriggeredEntry(way, trigger, row.hops, "import" if is_import else "live")
+    for source in sources:
+        yield TriggeredEntry(source, trigger, row.hops, "import" if is_import else "live")
 
 
-def _by_change(row: LogRow, at: datetime, who: int, roster: JourneyIndex) -> Iterable[WorkItem]:
+def _by_change(row: LogRow, at: datetime, who: int, index: JourneyIndex) -> Iterable[WorkItem]:
     change = _change(row.body)
-    candidates = []
-    for way in roster.by_definition.get(change.definition, ()):
-        name, event = _matches(way, change)
+    entries = []
+    for source in index.by_definition.get(change.definition, ()):
+        name, event = _matches(source, change)
         if name:
             trigger = trigger_of(
                 event, format_instant(row.time), row.seq,
                 {"name": name, "from": change.from_stage, "to": change.to_stage, "cause": change.cause},
             )  # fmt: skip
             cause = next((accident for accident in ACCIDENTS if change.cause.startswith(accident)), "live")
-            candidates.append(TriggeredEntry(way, trigger, row.hops, cast(Cause, cause)))
+            entries.append(TriggeredEntry(source, trigger, row.hops, cast(Cause, cause)))
     kind, _, name = change.definition.partition(":")
-    listens = name in (roster.interests.segments if kind == "segment" else roster.interests.lifecycles)
-    if candidates or listens:
-        yield WorkItem(at, row.seq, who, tuple(candidates), (kind, name) if listens else None)
+    listens = name in (index.interests.segments if kind == "segment" else index.interests.lifecycles)
+    if entries or listens:
+        yield WorkItem(at, row.seq, who, tuple(entries), (kind, name) if listens else None)
 
 
-def _matches(way: EntryTrigger, change: ChangeBody) -> tuple[str, str]:
-    """The name of what was entered or left as the way wants it, and the event it is told as; empty when not."""
-    match way.entry:
+def _matches(source: EntryTrigger, change: ChangeBody) -> tuple[str, str]:
+    """The name of what was entered or left, and the event of its trigger; empty where the entry does not match."""
+    match source.entry:
         case SegmentEntry(segment, on):
             entered = bool(change.to_stage)
             if entered == (on == "entered"):
@@ -171,9 +171,9 @@ def _matches(way: EntryTrigger, change: ChangeBody) -> tuple[str, str]:
     return "", ""
 
 
-def _by_request(row: LogRow, at: datetime, who: int, roster: JourneyIndex) -> Iterable[WorkItem]:
+def _by_request(row: LogRow, at: datetime, who: int, index: JourneyIndex) -> Iterable[WorkItem]:
     asked = msgspec.json.decode(row.body, type=Enrolment)
-    journey = roster.live.get(asked.journey)
+    journey = index.live.get(asked.journey)
     if journey is None:
         return
     trigger = trigger_of(asked.cause, format_instant(row.time), row.seq, asked.data)

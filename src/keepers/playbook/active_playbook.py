@@ -1,4 +1,4 @@
-"""What is in force: the definitions applied last, read back from the operational store."""
+"""The active playbook: the definitions applied last, read from the operational store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keepers.conditions import ast
 from keepers.evaluation.active_queries import Definitions
 from keepers.journeys.definition import Journey
 from keepers.journeys.parse import parse_journey
-from keepers.model.errors import NotFoundError, nearest
+from keepers.model.errors import NotFoundError, nearest, problem
 from keepers.playbook.load import Playbook, load_bodies
 from keepers.scores import registry
 from keepers.scores.registry import SCORES
@@ -45,11 +45,13 @@ def definitions_of(
 ) -> Definitions:
     """A playbook as the evaluator takes it. What journeys ask about accounts is answered like segments."""
     asked = tuple(c for journey in playbook.journeys.values() for c in _about_accounts(journey))
-    scores = registry.in_force(playbook.scores, figures)
-    return Definitions(playbook.events, playbook.segments, playbook.lifecycles, scores, questions=(*asked, *pinned))
+    scores = registry.configured_scores(playbook.scores, figures)
+    return Definitions(
+        playbook.events, playbook.segments, playbook.lifecycles, scores, (*asked, *pinned), playbook.currencies
+    )
 
 
-def in_force(connection: Connection, zone: ZoneInfo | None = None) -> ActivePlaybook:
+def load_active_playbook(connection: Connection, zone: ZoneInfo | None = None) -> ActivePlaybook:
     """The active version of everything."""
     bodies: dict[str, Any] = {}
     versions: dict[str, int] = {}
@@ -101,8 +103,10 @@ def split_key(key: str) -> tuple[str, str]:
 
 
 def known(live: ActivePlaybook, name: str) -> Journey:
-    """A journey in force. Raises NotFoundError with the nearest names."""
+    """An active journey. Raises NotFoundError with the nearest names."""
     found = live.playbook.journeys.get(name)
     if found is None:
-        raise NotFoundError(f"There is no journey “{name}” in force.{nearest(name, live.playbook.journeys)}")
+        raise NotFoundError(
+            problem("There is no journey “{name}” in force.", near=nearest(name, live.playbook.journeys), name=name)
+        )
     return found

@@ -1,4 +1,4 @@
-"""Makes a playbook the one in force: every changed definition as a new version, all in one transaction."""
+"""Applies a playbook: every changed definition as a new version, all in one transaction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from keepers.playbook.active_playbook import body_text, freeze_figures, in_force, split_key
+from keepers.playbook.active_playbook import body_text, freeze_figures, load_active_playbook, split_key
 from keepers.playbook.load import Playbook
 from keepers.playbook.plan import DefinitionChange
 from keepers.store import definitions
@@ -28,7 +28,7 @@ def apply_playbook(
     """
     done: list[DefinitionChange] = []
     with store.begin() as connection:
-        current = in_force(connection, zone)
+        current = load_active_playbook(connection, zone)
         for key in sorted({*current.playbook.bodies, *wanted.bodies}):
             old, new = current.playbook.bodies.get(key), wanted.bodies.get(key)
             kind, name = split_key(key)

@@ -1,4 +1,4 @@
-"""Finds what is wrong, or likely wrong, in a playbook that could be read: names, circles, dead stages."""
+"""Checks a playbook: unknown names, cycles, unreachable stages."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from keepers.conditions.schema import Schema
 from keepers.i18n.findings import Sentence, sentence, with_nearest
 from keepers.model.texts import Kind
 from keepers.playbook import check_sending
-from keepers.playbook.check_currencies import SeenCurrencies, mixed_amounts
+from keepers.playbook.check_currencies import SeenCurrencies, UnratedAmounts, amount_remarks
 from keepers.playbook.check_sending import Remark
 from keepers.playbook.load import Playbook
 from keepers.playbook.reach import always, never
 from keepers.playbook.references import Reference, holds_account, references
-from keepers.scores.registry import SCORES, in_force
+from keepers.scores.registry import SCORES, configured_scores
 
 Level = Literal["error", "warning"]
 _WHOSE: dict[Kind, str] = {"person": "people", "account": "accounts"}
@@ -45,13 +45,18 @@ class Finding(Struct, frozen=True):
         return f"{place}: {self.message}" if place else self.message
 
 
-def check(playbook: Playbook, schema: Schema | None = None, currencies: SeenCurrencies | None = None) -> list[Finding]:
-    """Everything to be said about a playbook, in the order of files and lines.
+def check(
+    playbook: Playbook,
+    schema: Schema | None = None,
+    currencies: SeenCurrencies | None = None,
+    unrated: UnratedAmounts | None = None,
+) -> list[Finding]:
+    """All findings about a playbook, in the order of files and lines.
 
     With the schema of what has arrived, unknown events and traits are warned about, with the nearest names; with the
-    currencies that have come, figures that mix them.
+    currencies that have come, figures that mix them; with the amounts that no rate is for, what leaves them out.
     """
-    found = dict.fromkeys(_Check(playbook, schema, currencies).findings())
+    found = dict.fromkeys(_Check(playbook, schema, currencies, unrated).findings())
     findings = [Finding(one.level, *_place(playbook, one), one.sentence) for one in found]
     return sorted(findings, key=lambda f: (f.file, f.line or 0, f.level, f.field, f.message))
 
@@ -71,9 +76,16 @@ def _dependencies(playbook: Playbook) -> dict[str, frozenset[str]]:
 
 
 class _Check:
-    def __init__(self, playbook: Playbook, schema: Schema | None, currencies: SeenCurrencies | None) -> None:
+    def __init__(
+        self,
+        playbook: Playbook,
+        schema: Schema | None,
+        currencies: SeenCurrencies | None,
+        unrated: UnratedAmounts | None,
+    ) -> None:
         self.playbook = playbook
         self.currencies = currencies
+        self.unrated = unrated
         self.computed = playbook.computed
         has_data = schema is not None and bool(schema.events or schema.traits)
         self.schema = schema if has_data else None
@@ -84,9 +96,8 @@ class _Check:
         for key, kind, field, condition in self._conditions():
             for reference in references(condition, kind, field):
                 yield from self._reference(key, reference)
-            if self.currencies is not None:
-                for mixed in mixed_amounts(self.playbook, condition, field, self.currencies):
-                    yield Remark(key, mixed.field, "warning", mixed.sentence)
+            for amount in amount_remarks(self.playbook, condition, field, self.currencies, self.unrated):
+                yield Remark(key, amount.field, amount.level, amount.sentence)
             if kind == "account":
                 for inside in holds_account(condition, field):
                     yield Remark(key, inside, "error", sentence("account_in_account"))
@@ -229,7 +240,7 @@ class _Check:
             field = f"stages[{n}].when"
             taker = next((s for s in lifecycle.stages[n + 1 :] if always(s.when) or s.when == stage.when), None)
             if never(stage.when):
-                # A phase may be a step of the company's own, with nobody in it.
+                # A phase may be an internal step that holds no customers.
                 if lifecycle.phases_of is None:
                     yield Remark(key, field, "warning", sentence("unreachable_stage", stage=stage.id))
             elif taker is not None:
@@ -237,9 +248,9 @@ class _Check:
                 yield Remark(key, field, "warning", sentence(code, stage=stage.id, taker=taker.id))
 
     def _scores(self) -> Iterator[Remark]:
-        """Scores that are written or asked about, and are worked out of an event that is nowhere."""
+        """Scores that are configured or used in conditions, and whose event neither arrives nor is defined."""
         asked = [graph.reads_of(d, self.playbook.events, self.computed).traits for d in self.playbook.asking]
-        for name, one in in_force(self.playbook.scores).items():
+        for name, one in configured_scores(self.playbook.scores).items():
             score = SCORES[name]
             event = score.event(one.settings)
             if event in self.playbook.events or self.schema is None or event in self.schema.events:

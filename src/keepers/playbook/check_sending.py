@@ -49,7 +49,7 @@ def conditions(playbook: Playbook) -> Iterator[tuple[str, Kind, str, Any]]:
 
 
 def entries(journey: Journey) -> Iterator[Reference]:
-    """What a journey's ways in name."""
+    """The references of a journey's entry triggers."""
     for n, entry in enumerate(journey.entries):
         at = f"enter[{n}]"
         match entry:
@@ -68,7 +68,7 @@ def entries(journey: Journey) -> Iterator[Reference]:
 
 
 def remarks(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
-    """Everything there is to say about journeys, messages and topics, but for their conditions."""
+    """All findings about journeys, messages and topics, without their conditions."""
     for journey in playbook.journeys.values():
         key = f"journey/{journey.id}"
         for found in graph.check(journey, playbook.messages, playbook.journeys, playbook.coupons):
@@ -121,7 +121,7 @@ def _messages(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
         for field, level, about in check_message(template, playbook.snippets, traits, topics=playbook.topics):
             remark = Remark(key, field, level, about)
             if field.startswith("snippet/"):
-                # Of a snippet's field, said once however many messages use it.
+                # A finding in a snippet is reported once, however many messages use it.
                 snippet, _, inside = field.partition(".")
                 remark = Remark(snippet, inside, level, about)
             if remark not in said:
@@ -130,7 +130,7 @@ def _messages(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
 
 
 def _confirmations(playbook: Playbook) -> Iterator[Remark]:
-    """Topics that ask for a second yes, without the message that asks."""
+    """Topics with double opt-in, where the confirmation message is missing."""
     if CONFIRMATION in playbook.messages:
         return
     for topic in playbook.topics.values():

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from keepers.model.errors import DefinitionError, UserError
+from keepers.model.errors import DefinitionError, UserError, problem
 from keepers.playbook.check import check
 from keepers.playbook.load import Playbook, PlaybookErrors, load
 from keepers.playbook.yaml_nodes import MAX_BYTES
@@ -25,17 +25,23 @@ Files = Mapping[str, str | None]
 def refuse_unsafe(files: Files) -> None:
     """Raises UserError for names that could leave the folder or hide in it, and for too much text."""
     if len(files) > MOST_FILES:
-        raise UserError(f"More than {MOST_FILES} files at once. Send fewer.", code="files")
+        raise UserError(problem("More than {most} files at once. Send fewer.", most=MOST_FILES), code="files")
     for name, text in files.items():
         if not _NAME.match(name):
             raise UserError(
-                f"“{name[:80]}” cannot be a playbook file. Use lower-case letters, digits, - and _, ending in .yaml, "
-                "without folders.",
+                problem(
+                    "“{name}” cannot be a playbook file. Use lower-case letters, digits, - and _, ending in "
+                    ".yaml, without folders.",
+                    name=name[:80],
+                ),
                 code="files",
                 field="files",
             )
         if text is not None and len(text.encode(errors="replace")) > MAX_BYTES:
-            raise UserError(f"{name} is over {MAX_BYTES:,} bytes. Split it.", code="too_large")
+            raise UserError(
+                problem("{name} is over {most} bytes. Split it.", name=name, most=f"{MAX_BYTES:,}"),
+                code="too_large",
+            )
 
 
 def checked(folder: Path, zone: ZoneInfo | None, files: Files) -> Playbook:
@@ -112,4 +118,4 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except UnicodeEncodeError:
-        raise UserError(f"{path.name} is not valid text. Send UTF-8.", code="files") from None
+        raise UserError(problem("{name} is not valid text. Send UTF-8.", name=path.name), code="files") from None

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, field
 
 import keepers.channels.registry  # noqa: F401 - fills the table that messages and contact rules are read by
+from keepers.conditions.currencies import Currencies, parse_currencies
 from keepers.conditions.definitions import DerivedEvent, Lifecycle, Segment
 from keepers.conditions.parsing.definitions import parse_derived, parse_lifecycle, parse_segment
 from keepers.contact.rules import ContactRules, parse_contact
@@ -22,7 +23,7 @@ from keepers.model.coupons import CouponPool, parse_coupon_pool
 from keepers.model.errors import DefinitionError, NotFoundError, UserError, nearest, problem
 from keepers.playbook.yaml_nodes import MAX_BYTES, Document, read_document
 from keepers.render.definition import MessageTemplate, Snippet, parse_message, parse_snippet
-from keepers.scores.registry import SCORES, events_of, in_force
+from keepers.scores.registry import SCORES, configured_scores, events_of
 
 Reader = Callable[[Any, ZoneInfo | None, str], Any]
 SECTIONS: dict[str, tuple[str, Reader]] = {
@@ -36,15 +37,16 @@ SECTIONS: dict[str, tuple[str, Reader]] = {
     "journeys": ("journey", parse_journey),
     "broadcasts": ("broadcast", parse_broadcast),
 }
-CONTACT = "contact"
+CONTACT, CURRENCIES = "contact", "currencies"
 TEMPLATE = "template"
-"""tells what a shipped template is; a playbook may keep it and nothing reads it there"""
+"""describes a shipped template; ignored in a playbook"""
 MAX_SHOWN = 50
 
 
 def singles() -> dict[str, Callable[[Any, str], Any]]:
-    """What a playbook has once, for all: the contact rules and each score's settings."""
-    return {name: score.parse for name, score in SCORES.items()} | {CONTACT: parse_contact}
+    """Sections that exist once: the contact rules, the rates of currencies and each score's settings."""
+    scores = {name: score.parse for name, score in SCORES.items()}
+    return scores | {CONTACT: parse_contact, CURRENCIES: parse_currencies}
 
 
 def top_keys() -> tuple[str, ...]:
@@ -77,6 +79,7 @@ class Playbook(Struct, frozen=True):
     scores: dict[str, Any] = field(default_factory=dict)
     """score → its settings, of those that are written"""
     contact: ContactRules = field(default_factory=ContactRules)
+    currencies: Currencies | None = None
     sources: dict[str, tuple[str, int]] = field(default_factory=dict)
     """where each definition stands: file (relative to the folder's parent) and line"""
     bodies: dict[str, Any] = field(default_factory=dict)
@@ -87,7 +90,7 @@ class Playbook(Struct, frozen=True):
     @property
     def computed(self) -> dict[str, str]:
         """Traits of scores → the event each is worked out of."""
-        return events_of(in_force(self.scores))
+        return events_of(configured_scores(self.scores))
 
     @property
     def asking(self) -> tuple[Segment | Lifecycle, ...]:
@@ -114,7 +117,9 @@ def load(folder: Path, zone: ZoneInfo | None = None) -> Playbook:
     Raises PlaybookErrors with every mistake found, NotFoundError when there is no such folder.
     """
     if not folder.is_dir():
-        raise NotFoundError(f"There is no playbook folder at {folder}. `keepers init` makes one.")
+        raise NotFoundError(
+            problem("There is no playbook folder at {folder}. `keepers init` makes one.", folder=folder)
+        )
     gathering = _Gathering(zone)
     for path in _files(folder):
         gathering.file(path, str(path.relative_to(folder.parent)))
@@ -172,10 +177,9 @@ class _Gathering:
     def playbook(self) -> Playbook:
         if self.errors:
             raise PlaybookErrors(self.errors)
-        given: dict[str, Any] = {**self.found}
-        if CONTACT in self.singles:
-            given[CONTACT] = self.singles[CONTACT]
-        scores = {name: settings for name, settings in self.singles.items() if name != CONTACT}
+        apart = {CONTACT, CURRENCIES}
+        given: dict[str, Any] = self.found | {name: self.singles[name] for name in apart & self.singles.keys()}
+        scores = {name: settings for name, settings in self.singles.items() if name not in apart}
         return Playbook(**given, scores=scores, sources=self.sources, bodies=self.bodies, lines=self.lines)
 
     def file(self, path: Path, file: str) -> None:
@@ -242,7 +246,7 @@ class _Gathering:
             )
             return
         self.found[section][definition.id] = definition
-        self._keep(key, data, at, file, document)
+        self._register(key, data, at, file, document)
 
     def single(self, name: str, data: Any, file: str, document: Document) -> None:
         try:
@@ -260,9 +264,9 @@ class _Gathering:
             )
             return
         self.singles[name] = found
-        self._keep(name, data, name, file, document)
+        self._register(name, data, name, file, document)
 
-    def _keep(self, key: str, data: Any, at: str, file: str, document: Document) -> None:
+    def _register(self, key: str, data: Any, at: str, file: str, document: Document) -> None:
         self.sources[key] = (file, document.line(at) or 1)
         self.bodies[key] = data
         inside = f"{at}." if at else ""
@@ -277,10 +281,10 @@ class _Gathering:
             except DefinitionError as error:
                 path = error.field.replace(f"{at}.stages[0]", f"{at}.stages[{n}]", 1)
                 if (path, error.reason) != (first.field, first.reason):
-                    self._mistake(error.said, path, file, document)
+                    self._mistake(error.problem, path, file, document)
 
-    def _mistake(self, message: object, path: str, file: str, document: Document) -> None:
-        self.errors.append(DefinitionError(message, field=path, file=file, line=document.line(path)))
+    def _mistake(self, said: object, path: str, file: str, document: Document) -> None:
+        self.errors.append(DefinitionError(said, field=path, file=file, line=document.line(path)))
 
     def _placed(self, error: DefinitionError, file: str, document: Document) -> DefinitionError:
-        return DefinitionError(error.said, field=error.field, file=file, line=document.line(error.field))
+        return DefinitionError(error.problem, field=error.field, file=file, line=document.line(error.field))

@@ -54,16 +54,16 @@ class Plan(Struct, frozen=True):
         return not self.changes and not self.figures
 
 
-def make_plan(current: ActivePlaybook, wanted: Playbook, answerer: Evaluator, now: datetime) -> Plan:
+def make_plan(current: ActivePlaybook, wanted: Playbook, evaluator: Evaluator, now: datetime) -> Plan:
     """Compares the playbook with what is in force, over everybody as of `now`. Changes nothing."""
-    figures = proposed_figures(current, wanted, answerer, now)
+    figures = proposed_figures(current, wanted, evaluator, now)
     before = current.definitions()
     after = definitions_of(wanted, current.figures | figures)
     changes = _changes(current.playbook, wanted, _changed_ids(before, after))
-    return Plan(now, changes, _flows(answerer, before, after, now), figures)
+    return Plan(now, changes, _flows(evaluator, before, after, now), figures)
 
 
-def proposed_figures(current: ActivePlaybook, wanted: Playbook, answerer: Evaluator, now: datetime) -> dict[str, Any]:
+def proposed_figures(current: ActivePlaybook, wanted: Playbook, evaluator: Evaluator, now: datetime) -> dict[str, Any]:
     """New figures of scores: the first time they rest on enough, then when it is time to revise them."""
     found = {}
     definitions = definitions_of(wanted, current.figures)
@@ -73,7 +73,7 @@ def proposed_figures(current: ActivePlaybook, wanted: Playbook, answerer: Evalua
             continue
         if fitted_at is not None and now - fitted_at < score.revised_after:
             continue
-        figures = fit_score(score, answerer, definitions, now)
+        figures = fit_score(score, evaluator, definitions, now)
         if score.is_enough(figures) and figures != current.figures.get(name):
             found[name] = figures
     return found
@@ -109,17 +109,17 @@ def _changes_answers(key: str, current: Playbook, wanted: Playbook, changed: set
             return True
 
 
-def _flows(answerer: Evaluator, before: Definitions, after: Definitions, now: datetime) -> tuple[Flow, ...]:
+def _flows(evaluator: Evaluator, before: Definitions, after: Definitions, now: datetime) -> tuple[Flow, ...]:
     """Per segment and stage whose answers may change: counts, and who would come and go."""
     changed = sorted(n for n in _changed_ids(before, after) if not n.startswith("account:"))
     if not changed:
         return ()
-    cursor = answerer.prepare_as_of(now)
+    cursor = evaluator.prepare_as_of(now)
     for table, definitions in (("plan_before", before), ("plan_after", after)):
-        standing = build(definitions, preview_numbers(answerer.warehouse, definitions))
-        ids = [name for name in changed if name in standing.asks]
-        answerer.as_of(standing, ids, now)
-        _keep(cursor, table, {standing.asks[name].number: name for name in ids}, definitions)
+        queries = build(definitions, preview_numbers(evaluator.warehouse, definitions))
+        ids = [name for name in changed if name in queries.asks]
+        evaluator.as_of(queries, ids, now)
+        _save_stages(cursor, table, {queries.asks[name].number: name for name in ids}, definitions)
     rows = cursor.execute(
         """
         SELECT coalesce(b.definition, a.definition), coalesce(b.stage, a.stage),
@@ -137,7 +137,9 @@ def _flows(answerer: Evaluator, before: Definitions, after: Definitions, now: da
     return tuple(found.get(pair, Flow(pair[0], pair[1], 0, 0, 0, 0)) for pair in order)
 
 
-def _keep(cursor: duckdb.DuckDBPyConnection, table: str, names: dict[int, str], definitions: Definitions) -> None:
+def _save_stages(
+    cursor: duckdb.DuckDBPyConnection, table: str, names: dict[int, str], definitions: Definitions
+) -> None:
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE {table} (definition VARCHAR, stage VARCHAR, profile_id BIGINT)")
     for number, name in names.items():
         for value, stage in enumerate(_stages(definitions, name), start=1):

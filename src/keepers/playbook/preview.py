@@ -1,4 +1,4 @@
-"""A condition that is in no playbook yet: read, and held against what is known before it is counted."""
+"""A condition that is in no playbook: parsed, and its names checked before it is counted."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def refuse_unknown(live: Playbook, preview: PreviewedCondition, schema: Schema) 
     bodies = live.bodies | {_KEY: {"id": PREVIEW, "who": preview.body}}
     asked = Playbook(live.events, segments, live.lifecycles, scores=live.scores, bodies=bodies)
     for finding in check(asked, schema):
-        # That nobody can be in it, as with an empty condition, is an answer: none.
+        # A condition that matches nobody is valid: its count is 0.
         is_empty = finding.field == f"{_KEY}.who" and finding.level == "warning"
         if finding.field.startswith(_KEY) and not is_empty:
             field = finding.field.removeprefix(_KEY).removeprefix(".")

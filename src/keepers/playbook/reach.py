@@ -1,4 +1,4 @@
-"""Which stages and segments can hold at all: what is always true, never true, or asks about the unseen."""
+"""Reachability of stages and segments: conditions that always hold, never hold, or need events that do not arrive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Seen = Callable[[str], bool]
 
 
 def always(condition: ast.Condition) -> bool:
-    """Holds for everybody, by its form alone."""
+    """Whether a condition matches everybody, by its form alone."""
     match condition:
         case ast.Anyone():
             return True
@@ -27,7 +27,7 @@ def always(condition: ast.Condition) -> bool:
 
 
 def never(condition: ast.Condition) -> bool:
-    """Holds for nobody, by its form alone."""
+    """Whether a condition can match nobody, by its form alone."""
     return not possible(condition, {}, lambda event: True)
 
 

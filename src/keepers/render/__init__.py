@@ -1,1 +1,1 @@
-"""Templates, e-mail bodies and signed links: what a message says to one customer."""
+"""Templates, e-mail bodies and signed links."""

@@ -1,23 +1,23 @@
-"""Puts a message together from its text, layout and snippets, and keeps Liquid apart from what surrounds it.
+"""Assembles a message from its text, layout and snippets, and keeps Liquid apart from markup.
 
-A text is cut into pieces: Liquid, and what lies between. Snippets and the layout are put in place as text, so that
-e-mail markup is compiled as a whole. Then Liquid is swapped for plain words that no markup language minds, and put
-back into what was made of the rest. Every piece knows which text and line it came from.
+A text is cut into pieces: Liquid, and what lies between. Snippets and the layout are inserted as text, so that e-mail
+markup is compiled as a whole. Then Liquid is replaced by placeholders, plain words that no markup language interprets,
+and restored in the result. Every piece knows which text and line it came from.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from keepers.model.errors import nearest
+from keepers.model.errors import problem
 from keepers.render.errors import RenderError
 from keepers.render.liquid.tags import END_INLINE, INLINE
 
-MOST_WOVEN = 1_000_000
+MOST_ASSEMBLED = 1_000_000
 _LIQUID = re.compile(
     r"\{%-?\s*(?P<block>raw|doc)\s*-?%\}.*?\{%-?\s*end(?P=block)\s*-?%\}"
     r"|\{\{.*?\}\}"
@@ -38,7 +38,7 @@ class Piece(Struct, frozen=True):
     text: str
     is_liquid: bool
     part: str
-    """whose text it is: `body`, `layout letter`, `snippet footer`"""
+    """the text it is from: `body`, `layout letter`, `snippet footer`"""
     line: int
 
 
@@ -50,7 +50,7 @@ class SourceText(Struct, frozen=True):
 
 
 def pieces(part: SourceText) -> Iterator[Piece]:
-    """A text cut into Liquid and what lies between. A comment is one piece, left out."""
+    """A text cut into Liquid and what lies between. Comments are left out."""
     text, at = part.text, 0
     line = 1
     _refuse_unclosed(part)
@@ -75,18 +75,22 @@ def pieces(part: SourceText) -> Iterator[Piece]:
 
 
 def _refuse_unclosed(part: SourceText) -> None:
-    """What is never closed would be looked for again from every place; so it is found first. Raises RenderError."""
+    """Raises RenderError for unclosed Liquid, which the pattern would search for again from every place."""
     for opening, closing in (("{{", "}}"), ("{%", "%}")):
         at = part.text.find(opening, part.text.rfind(closing) + 1)
         if at >= 0:
             line = part.text.count("\n", 0, at) + 1
-            raise RenderError(f"{opening} is not closed by {closing}", part=part.name, line=line)
+            raise RenderError(
+                problem("{opening} is not closed by {closing}", opening=opening, closing=closing),
+                part=part.name,
+                line=line,
+            )
     if len(_VERBATIM.findall(part.text)) > _MOST_VERBATIM:
-        raise RenderError(f"more than {_MOST_VERBATIM} blocks of {{% raw %}}", part=part.name)
+        raise RenderError(problem("more than {most} blocks of {{% raw %}}", most=_MOST_VERBATIM), part=part.name)
 
 
 def _end_of_comment(part: SourceText, start: int, at: int, line: int) -> tuple[int, str]:
-    """Where a comment ends, and an empty one in its stead if it trims the white space around it."""
+    """Where a comment ends, and an empty one in its place if it trims the white space around it."""
     depth = 1
     for tag in _IN_COMMENT.finditer(part.text, at):
         if tag["name"]:
@@ -94,28 +98,30 @@ def _end_of_comment(part: SourceText, start: int, at: int, line: int) -> tuple[i
         if depth == 0:
             before, after = "-" if part.text.startswith("{%-", start) else "", tag["trim"]
             return tag.end(), f"{{%{before} comment %}}{{% endcomment {after}%}}" if before or after else ""
-    raise RenderError("a comment is not closed by {% endcomment %}", part=part.name, line=line)
+    raise RenderError(problem("a comment is not closed by {{% endcomment %}}"), part=part.name, line=line)
 
 
-def weave(part: SourceText, layout: SourceText | None, snippet: Callable[[str], SourceText | None]) -> list[Piece]:
-    """The pieces of a whole message. Raises RenderError for a snippet that is not there or contains itself."""
-    woven: list[Piece] = []
+def assemble(part: SourceText, layout: SourceText | None, snippet: Callable[[str], SourceText | None]) -> list[Piece]:
+    """The pieces of a whole message. Raises RenderError for a snippet that does not exist or contains itself."""
+    assembled: list[Piece] = []
     size = 0
-    for piece in _woven(part, layout, snippet, ()):
+    for piece in _assembled(part, layout, snippet, ()):
         size += len(piece.text)
-        if size > MOST_WOVEN:
-            raise RenderError(f"with its snippets longer than {MOST_WOVEN:,} characters", part=part.name)
-        woven.append(piece)
-    return woven
+        if size > MOST_ASSEMBLED:
+            raise RenderError(
+                problem("with its snippets longer than {most:,} characters", most=MOST_ASSEMBLED), part=part.name
+            )
+        assembled.append(piece)
+    return assembled
 
 
-def _woven(
+def _assembled(
     part: SourceText, layout: SourceText | None, snippet: Callable[[str], SourceText | None], inside: tuple[str, ...]
 ) -> Iterator[Piece]:
     if layout is not None:
-        for piece in _woven(layout, None, snippet, inside):
+        for piece in _assembled(layout, None, snippet, inside):
             if piece.is_liquid and piece.part == layout.name and _CONTENT.fullmatch(piece.text):
-                yield from _woven(part, None, snippet, inside)
+                yield from _assembled(part, None, snippet, inside)
             else:
                 yield piece
         return
@@ -124,20 +130,24 @@ def _woven(
             yield piece
             continue
         if id_ in inside:
-            raise RenderError(f"the snippet “{id_}” contains itself", part=piece.part, line=piece.line)
+            raise RenderError(
+                problem("the snippet “{name}” contains itself", name=id_), part=piece.part, line=piece.line
+            )
         found = snippet(id_)
         if found is None:
             raise RenderError(
-                f"there is no snippet “{id_}”. Write it under snippets:", part=piece.part, line=piece.line
+                problem("there is no snippet “{name}”. Write it under snippets:", name=id_),
+                part=piece.part,
+                line=piece.line,
             )
         opening, closing = _inlined(piece.text)
         yield Piece(opening, True, piece.part, piece.line)
-        yield from _woven(found, None, snippet, (*inside, id_))
+        yield from _assembled(found, None, snippet, (*inside, id_))
         yield Piece(closing, True, piece.part, piece.line)
 
 
 def holds_content(layout: SourceText) -> bool:
-    """Whether {{ content }} stands in a layout."""
+    """Whether a layout has {{ content }}."""
     return any(p.is_liquid and _CONTENT.fullmatch(p.text) for p in pieces(layout))
 
 
@@ -150,13 +160,8 @@ def rendered(tag: str) -> str | None:
     return name["id"] if name else None
 
 
-def unknown_snippet(id_: str, known: Iterable[str]) -> str:
-    """The sentence about a snippet that is not there."""
-    return f"there is no snippet “{id_}”.{nearest(id_, known)}"
-
-
 def _inlined(tag: str) -> tuple[str, str]:
-    """The tags that stand around a snippet's text, white space trimmed as the original says."""
+    """The tags around a snippet's text, which trim white space as the original tag does."""
     opening = re.sub(r"^(\{%-?\s*)render\b", rf"\g<1>{INLINE}", tag)
     ends_trimmed = opening.endswith("-%}")
     if ends_trimmed:
@@ -165,19 +170,19 @@ def _inlined(tag: str) -> tuple[str, str]:
 
 
 class Placeholders:
-    """Liquid swapped for plain words. A word is letters and digits, so it stands anywhere in markup."""
+    """Liquid replaced by words of letters and digits, which may stand anywhere in markup."""
 
-    def __init__(self, woven: list[Piece]) -> None:
-        everything = "".join(p.text for p in woven)
+    def __init__(self, assembled: list[Piece]) -> None:
+        everything = "".join(p.text for p in assembled)
         self._stem = next(s for n in range(1000) if (s := f"zq{n}q") not in everything)
         self._pattern = re.compile(rf"{self._stem}(\d+)z")
         self.liquid: list[Piece] = []
         self._dropped: set[int] = set()
-        self._woven = woven
+        self._assembled = assembled
         self._starts: list[int] = []
         texts: list[str] = []
         length = 0
-        for piece in woven:
+        for piece in assembled:
             texts.append(self.word(piece) if piece.is_liquid else piece.text)
             self._starts.append(length)
             length += len(texts[-1])
@@ -189,20 +194,20 @@ class Placeholders:
         return f"{self._stem}{len(self.liquid) - 1}z"
 
     def tag(self, text: str, like: Piece | None = None) -> str:
-        """A word for Liquid that nobody wrote."""
+        """A word for generated Liquid."""
         return self.word(Piece(text, True, like.part if like else "", like.line if like else 0))
 
     def origin(self, offset: int) -> tuple[str, int | None]:
-        """Part and line of what stands at an offset of `text`."""
+        """Part and line of an offset in `text`."""
         n = bisect_right(self._starts, max(offset, 0)) - 1
         if n < 0:
             return "body", None
-        piece, start = self._woven[n], self._starts[n]
+        piece, start = self._assembled[n], self._starts[n]
         inside = 0 if piece.is_liquid else piece.text.count("\n", 0, offset - start)
         return piece.part, piece.line + inside
 
     def drop(self, text: str) -> None:
-        """The Liquid in a text is left out on purpose."""
+        """Marks the Liquid in a text as left out on purpose."""
         self._dropped |= {int(m[1]) for m in self._pattern.finditer(text)}
 
     def found_in(self, text: str) -> list[tuple[str, Piece]]:
@@ -214,7 +219,7 @@ class Placeholders:
         return [self.liquid[int(m[1])] for m in self._pattern.finditer(text)]
 
     def silent(self) -> re.Pattern[str]:
-        """Finds the words of Liquid that prints nothing itself: tags, not {{ values }}."""
+        """Finds the words of Liquid that prints nothing: tags, not {{ values }}."""
         numbers = "|".join(str(n) for n, piece in enumerate(self.liquid) if piece.text.startswith("{%"))
         return re.compile(rf"{self._stem}(?:{numbers or 'none'})z")
 
@@ -235,7 +240,7 @@ class Placeholders:
         return [piece for n, piece in enumerate(self.liquid) if n not in there]
 
     def put_back(self, text: str) -> TemplateSource:
-        """A text with its Liquid in place again."""
+        """A text with its Liquid restored."""
         out: list[str] = []
         starts: list[int] = []
         origins: list[Piece] = []
@@ -288,11 +293,11 @@ class TemplateSource(Struct, frozen=True):
                 yield piece.text + (f"{{% end{name} %}}" if name in _BLOCKS else ""), piece
 
 
-def plain(woven: list[Piece]) -> TemplateSource:
-    """A template's source where nothing is compiled in between."""
+def plain(assembled: list[Piece]) -> TemplateSource:
+    """A template's source without compiled markup."""
     starts: list[int] = []
     length = 0
-    for piece in woven:
+    for piece in assembled:
         starts.append(length)
         length += len(piece.text)
-    return TemplateSource("".join(p.text for p in woven), starts, woven)
+    return TemplateSource("".join(p.text for p in assembled), starts, assembled)

@@ -1,4 +1,4 @@
-"""Messages and snippets as a playbook writes them: one text per locale, and how the message is sent."""
+"""Messages and snippets as a playbook defines them: one text per locale, and how the message is sent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Body(Struct, frozen=True):
-    """What a message says in one locale: Liquid throughout, and MJML in the `body` of an e-mail."""
+    """The texts of a message in one locale: Liquid throughout, and MJML in the `body` of an e-mail."""
 
     subject: str = ""
     preheader: str = ""
@@ -45,7 +45,7 @@ class MessageTemplate(Struct, frozen=True):
     channel: str
     topic: str
     content: dict[str, Body]
-    """locale → what is said, in the order written; the first is the last resort"""
+    """locale → texts, in the order written; the first is the last fallback"""
     name: Text = ""
     description: Text = ""
     priority: Priority | None = None

@@ -1,8 +1,10 @@
-"""What is said when a message cannot be rendered: which, in which language, where."""
+"""Why a message cannot be rendered, and where in it: message, locale, part and line."""
 
 from __future__ import annotations
 
-from keepers.model.errors import UserError
+from functools import reduce
+
+from keepers.model.errors import Problem, UserError, problem
 
 
 class RenderError(UserError):
@@ -11,12 +13,13 @@ class RenderError(UserError):
     code = "render"
 
     def __init__(
-        self, reason: str, *, message: str = "", locale: str = "", part: str = "", line: int | None = None
+        self, reason: str | Problem, *, message: str = "", locale: str = "", part: str = "", line: int | None = None
     ) -> None:
-        what = f"message “{message}”" if message else ""
-        place = ", ".join(p for p in (what, locale, part, f"line {line}" if line else "") if p)
-        text = f"{place}: {reason}" if place else reason
-        super().__init__(text, message_id=message, locale=locale, part=part, line=line)
+        places: list[str | Problem] = [problem("message “{name}”", name=message)] if message else []
+        places += [place for place in (locale, part) if place]
+        places += [problem("line {number}", number=line)] if line else []
+        said = problem("{place}: {reason}", place=reduce(_listed, places), reason=reason) if places else reason
+        super().__init__(said, message_id=message, locale=locale, part=part, line=line)
         self.reason = reason
         self.part = part
         self.line = line
@@ -24,3 +27,7 @@ class RenderError(UserError):
     def within(self, message: str, locale: str) -> RenderError:
         """The same, naming the message and locale it happened in."""
         return RenderError(self.reason, message=message, locale=locale, part=self.part, line=self.line)
+
+
+def _listed(first: str | Problem, second: str | Problem) -> Problem:
+    return problem("{first}, {second}", first=first, second=second)

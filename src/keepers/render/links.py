@@ -1,8 +1,8 @@
-"""Links that are signed and give nothing away: where a click goes, whose letter it was, who may unsubscribe.
+"""Signed links that reveal nothing: where a click leads, which message it was in, who may unsubscribe.
 
 A token is the AES-SIV encryption (RFC 5297, deterministic and authenticated) of a short payload, bound to the purpose
-of the link: a token for an open is no token for an unsubscribe. So neither the address nor anything else about the
-person can be read from it, and it cannot be made or changed without the secret. The library compares in constant time.
+of the link: a token for an open is none for an unsubscribe. So neither the address nor anything else about the person
+can be read from it, and it cannot be made or changed without the secret. The library compares in constant time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from msgspec import Struct
 
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 
 Purpose = Literal["click", "open", "unsubscribe", "preferences", "view", "confirm"]
 PATHS: dict[Purpose, str] = {
@@ -36,11 +36,11 @@ PIXEL = ".gif"
 """ends an open pixel's address, so that mail programs see an image"""
 MOST_TOKEN = 16_000
 _VERSION = b"1"
-# What most targets have in common, so that tokens stay short; changing it makes tokens out there unreadable.
+# Common parts of targets, for short tokens; changing it makes existing tokens unreadable.
 _COMMON = b".html?product/category/journey/broadcast/&utm_content=&utm_source=keepers&utm_medium=email&utm_campaign=https://www."
 
 _PACKER = zlib.compressobj(9, zlib.DEFLATED, -12, 1, zlib.Z_DEFAULT_STRATEGY, _COMMON)
-"""fed nothing, only copied: making one costs more than packing"""
+"""only copied: creating one costs more than packing"""
 
 
 class Click(Struct, frozen=True, array_like=True):
@@ -51,7 +51,7 @@ class Click(Struct, frozen=True, array_like=True):
 
 
 class OfMessage(Struct, frozen=True, array_like=True):
-    """An open, a view or an unsubscribe: the message says whose it is, of which channel and topic."""
+    """An open, a view or an unsubscribe: the message gives the profile, channel and topic."""
 
     key: str
 
@@ -64,7 +64,7 @@ class Preferences(Struct, frozen=True, array_like=True):
 
 
 class Confirm(Struct, frozen=True, array_like=True):
-    """The second yes of a double opt-in."""
+    """The confirmation of a double opt-in."""
 
     profile_id: int
     channel: str
@@ -84,14 +84,14 @@ _SHAPES: dict[Purpose, type[Any]] = {
 }
 
 
-class BadLink(UserError):  # noqa: N818 - it is what the reader is told
-    """A link that was not made here, was cut short, or is of another kind."""
+class BadLink(UserError):  # noqa: N818 - named for the reader of the page
+    """A link that was not made here, is incomplete, or is of another kind."""
 
     code = "bad_link"
 
 
 class LinkMaker(Protocol):
-    """The links of one letter."""
+    """The links of one message."""
 
     def click(self, url: str) -> str:
         """The tracked address that leads on to `url`, or `url` itself."""
@@ -116,7 +116,7 @@ class LinkSigner:
     def __init__(self, secrets: bytes | Sequence[bytes], base_url: str) -> None:
         several = [secrets] if isinstance(secrets, bytes) else list(secrets)
         if not several or any(len(s) < 16 for s in several):
-            raise UserError("Links need a secret of at least 16 bytes.", code="secret")
+            raise UserError(problem("Links need a secret of at least 16 bytes."), code="secret")
         self._ciphers = [AESSIV(hashlib.sha256(b"keepers links\x00" + s).digest()) for s in several]
         self.base_url = base_url.rstrip("/")
 
@@ -138,14 +138,12 @@ class LinkSigner:
     def confirm(self, profile_id: int, channel: str, topic: str, wording: str = "") -> str:
         return self._link("confirm", Confirm(profile_id, channel, topic, wording))
 
-    def of(
-        self, key: str, profile_id: int, locale: str = "", *, clicks: bool = True, opens: bool = True
-    ) -> LettersLinks:
-        """The links of one letter. `clicks` and `opens`: whether they are tracked."""
-        return LettersLinks(self, key, profile_id, locale, clicks, opens)
+    def of(self, key: str, profile_id: int, locale: str = "") -> MessageLinks:
+        """The links of one message."""
+        return MessageLinks(self, key, profile_id, locale)
 
     def read(self, purpose: Purpose, token: str) -> Payload:
-        """What a token says. Raises BadLink when it was not made here for this purpose."""
+        """The payload of a token. Raises BadLink when it was not made here for this purpose."""
         raw = _decoded(token.removesuffix(PIXEL) if purpose == "open" else token)
         for cipher in self._ciphers:
             try:
@@ -154,7 +152,7 @@ class LinkSigner:
                 continue
             unpacked: Payload = msgspec.msgpack.decode(_inflated(packed), type=_SHAPES[purpose])
             return unpacked
-        raise BadLink("This link is not complete or not one of ours. Open it from the message again.")
+        raise BadLink(problem("This link is not complete or not one of ours. Open it from the message again."))
 
     def _link(self, purpose: Purpose, payload: Payload) -> str:
         packed = _deflated(msgspec.msgpack.encode(payload))
@@ -162,17 +160,14 @@ class LinkSigner:
         return f"{self.base_url}{PATHS[purpose]}{token.rstrip(b'=').decode()}"
 
 
-class LettersLinks:
-    """The links of one letter; those to the same target are made once."""
+class MessageLinks:
+    """The links of one message; those to the same target are made once."""
 
-    def __init__(self, links: LinkSigner, key: str, profile_id: int, locale: str, clicks: bool, opens: bool) -> None:
+    def __init__(self, links: LinkSigner, key: str, profile_id: int, locale: str) -> None:
         self._links, self._key, self._profile_id, self._locale = links, key, profile_id, locale
-        self._clicks, self._opens = clicks, opens
         self._made: dict[str, str] = {}
 
     def click(self, url: str) -> str:
-        if not self._clicks:
-            return url
         made = self._made.get(url)
         if made is None:
             made = self._made[url] = self._links.click(self._key, url)
@@ -180,7 +175,7 @@ class LettersLinks:
 
     @cached_property
     def open_pixel(self) -> str:
-        return self._links.open_pixel(self._key) if self._opens else ""
+        return self._links.open_pixel(self._key)
 
     @cached_property
     def unsubscribe(self) -> str:
@@ -210,11 +205,11 @@ def _inflated(data: bytes) -> bytes:
 
 def _decoded(token: str) -> bytes:
     if len(token) > MOST_TOKEN:
-        raise BadLink("This link is longer than any of ours. Open it from the message again.")
+        raise BadLink(problem("This link is longer than any of ours. Open it from the message again."))
     try:
         return base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise BadLink("This link is not complete. Open it from the message again.") from None
+        raise BadLink(problem("This link is not complete. Open it from the message again.")) from None
 
 
 assert set(PATHS) == set(get_args(Purpose))

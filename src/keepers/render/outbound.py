@@ -1,4 +1,4 @@
-"""Where the links of a letter lead: UTM tags, click tracking, and what is never touched."""
+"""Outgoing links of a message: UTM tags, click tracking, and links that are never changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OWN = ("unsubscribe", "preferences", "view")
 
 
 class OwnLinks(Mapping[str, str]):
-    """`links` of a template: unsubscribe, preferences, view. Made when asked for."""
+    """`links` of a template: unsubscribe, preferences, view. Made when first read."""
 
     def __init__(self, maker: LinkMaker | None) -> None:
         self.maker = maker
@@ -39,7 +39,7 @@ class OwnLinks(Mapping[str, str]):
 
 
 class Outbound:
-    """The links of one letter on their way out."""
+    """The outgoing links of one message."""
 
     def __init__(self, maker: LinkMaker | None, utm: Utm) -> None:
         self.maker = maker
@@ -48,7 +48,7 @@ class Outbound:
         self._done: dict[tuple[str, bool], str] = {}
 
     def follow(self, url: str, is_tracked: bool) -> str:
-        """The address to be written for a link to `url`."""
+        """The address to write for a link to `url`."""
         done = self._done.get((url, is_tracked))
         if done is None:
             done = self._done[url, is_tracked] = self._follow(url, is_tracked)
@@ -74,7 +74,7 @@ def harmless(url: str) -> str:
 
 @lru_cache(maxsize=8192)
 def tagged(url: str, utm: Utm) -> str:
-    """`url` with UTM tags: what its query says already stays as it is, and the fragment stays last."""
+    """`url` with UTM tags: tags in its query stay as they are, and the fragment stays last."""
     if not utm:
         return url
     rest, hash_, fragment = url.partition("#")

@@ -1,4 +1,4 @@
-"""The plain-text part of an e-mail, made of its HTML once: Liquid in it is rendered per customer as text."""
+"""The plain-text part of an e-mail, made from its HTML once: Liquid in it is rendered per customer as text."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _PLAIN_SCHEMES = ("mailto:", "tel:", "sms:")
 def to_text(html: str, silent: re.Pattern[str] | None = None) -> str:
     """HTML as text: paragraphs, lists, cells side by side, links as “label (address)”, pictures as their alt text.
 
-    What is hidden (preheaders) is left out. `silent` finds words that print nothing, such as those standing for
-    {% if %}: they pass through, and no blank is written for their sake.
+    Hidden elements (preheaders) are left out. `silent` finds words that print nothing, such as placeholders of {% if
+    %}: they are kept, and no blank is written for them.
     """
     reading = _Reading(silent)
     end = html.rfind(">") + 1
@@ -59,11 +59,11 @@ class _Reading(HTMLParser):
             self._break()
         elif tag == "hr":
             self._paragraph()
-            self._say("---")
+            self._text("---")
             self._paragraph()
         elif tag == "img":
             if given.get("alt"):
-                self._say(given["alt"])
+                self._text(given["alt"])
         elif tag == "a":
             self.links.append((given.get("href", "").strip(), len(self.out)))
         elif tag in ("td", "th"):
@@ -101,16 +101,16 @@ class _Reading(HTMLParser):
         if self.silent:
             return
         if self.silent_words is None:
-            self._say(data)
+            self._text(data)
             return
         at = 0
         for word in self.silent_words.finditer(data):
-            self._say(data[at : word.start()])
+            self._text(data[at : word.start()])
             self.out.append(word[0])
             at = word.end()
-        self._say(data[at:])
+        self._text(data[at:])
 
-    def _say(self, data: str) -> None:
+    def _text(self, data: str) -> None:
         text = _SPACE.sub(" ", data)
         if self.ends_blank:
             text = text.lstrip(" ")

@@ -1,4 +1,4 @@
-"""Renders a message for one customer. Previews, test sends and deliveries are this one function."""
+"""Renders a message for one customer. Previews, test sends and deliveries all use it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from liquid.exceptions import LiquidError
 
 from keepers.i18n.locales import choose, written_form
 from keepers.model.channels import CHANNELS
-from keepers.model.errors import NotFoundError, UserError, nearest
+from keepers.model.errors import NotFoundError, UserError, nearest, problem
 from keepers.model.message import Content
 from keepers.model.moments import parse_zone
-from keepers.render.compose import CompiledMessage, compose, told
+from keepers.render.compose import CompiledMessage, compose, located
 from keepers.render.definition import MessageTemplate, Snippet
 from keepers.render.errors import RenderError
 from keepers.render.links import LinkMaker
@@ -33,9 +33,9 @@ _DATA = ("icon", "image")
 
 
 class Renderer:
-    """Renders the messages of one version of a playbook; each is compiled once per locale, when first wanted.
+    """Renders the messages of one version of a playbook; each is compiled once per locale, when first needed.
 
-    `shared` are variables every template sees, such as `company`. `clock` is asked for how long rendering took.
+    `shared` are variables of every template, such as `company`. `clock` measures the rendering time.
     """
 
     def __init__(
@@ -60,14 +60,16 @@ class Renderer:
         """What a customer gets. `locales` are those wanted, best first; `links` None makes a preview without tracking.
 
         `context` holds `customer`, `trigger`, `run`, `offer` … as templates name them; `now` (naive UTC) and `zone`
-        (IANA) say how dates are written. Raises NotFoundError, RenderError naming message, locale, part and line.
+        (IANA) decide how dates are written. Raises NotFoundError, RenderError naming message, locale, part and line.
         """
         message = self.messages.get(message_id)
         if message is None:
-            raise NotFoundError(f"There is no message “{message_id}”.{nearest(message_id, self.messages)}")
+            raise NotFoundError(
+                problem("There is no message “{name}”.", near=nearest(message_id, self.messages), name=message_id)
+            )
         locale = choose(locales, message.content, self.default_locale)
         parts = self.compiled(message, locale)
-        letter = MessageContext(
+        rendering = MessageContext(
             written_form(locales, locale),
             Outbound(links, _utm(message, context)),
             clock=self._clock,
@@ -75,12 +77,12 @@ class Renderer:
             zone=_zone(context.get("zone")),
             currency=_currency(context, self.shared),
         )
-        variables = {**self.shared, **context, "locale": locale, "links": letter.outbound.own}
+        variables = {**self.shared, **context, "locale": locale, "links": rendering.outbound.own}
         try:
-            texts = {name: _rendered(name, part, variables, letter) for name, part in parts.items()}
+            texts = {name: _rendered(name, part, variables, rendering) for name, part in parts.items()}
         except RenderError as error:
             raise error.within(message_id, locale) from None
-        return _content(texts, locale, letter.outbound.maker)
+        return _content(texts, locale, rendering.outbound.maker)
 
     def compiled(self, message: MessageTemplate, locale: str) -> dict[str, CompiledMessage]:
         """A message's parts, compiled. Raises RenderError."""
@@ -91,15 +93,15 @@ class Renderer:
         return found
 
 
-def _rendered(name: str, part: CompiledMessage, variables: Mapping[str, Any], letter: MessageContext) -> str:
+def _rendered(name: str, part: CompiledMessage, variables: Mapping[str, Any], rendering: MessageContext) -> str:
     try:
-        text = run(part.template, variables, letter)
+        text = run(part.template, variables, rendering)
     except LiquidError as error:
-        raise told(error, part.woven, name) from None
+        raise located(error, part.assembled, name) from None
     except RecursionError:
-        raise RenderError("the data is nested too deeply", part=name) from None
+        raise RenderError(problem("the data is nested too deeply"), part=name) from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise RenderError(f"a value does not fit a filter ({error})", part=name) from None
+        raise RenderError(problem("a value does not fit a filter ({reason})", reason=error), part=name) from None
     if name == "text":
         return tidy(_CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
     if name == "html":
@@ -110,7 +112,7 @@ def _rendered(name: str, part: CompiledMessage, variables: Mapping[str, Any], le
 
 
 def _one_line(text: str) -> str:
-    """A text that stays one line, so that no header can be added through it."""
+    """A text on one line, so that no header can be injected through it."""
     line = _ONE_LINE.sub(" ", text[: 10 * MOST_SUBJECT]).strip()
     return line if len(line) <= MOST_SUBJECT else line[: MOST_SUBJECT - 1] + "…"
 

@@ -1,1 +1,1 @@
-"""What is counted: stages, moves, flow."""
+"""Reports: stages, moves, journeys, profiles, explanations."""

@@ -1,20 +1,24 @@
-"""How journeys do: who entered, waits, passed and dropped out at each step and why, and who was not let in."""
+"""Journey figures: entries, and waiting, passed and dropped visits of each step with reasons, and entry rejections."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 
+from keepers.model.channels import ANSWERED
 from keepers.store.journeys import entry_rejections, journey_states, run_history, runs
 from keepers.store.messages import messages as messages_
 from keepers.store.schema.journeys import journey_runs, run_trail
 from keepers.store.schema.messages import messages as message_table
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
 FINISHED = "finished"
 """the reason of runs that came to the end of the steps"""
-_CALL = "webhook"
 
 
 class Totals(Struct, frozen=True):
@@ -114,7 +118,7 @@ def listed_runs(
 def _messages(connection: Connection, journey: str | None = None) -> dict[str, dict[str, int]]:
     """Journey → status → messages."""
     columns = message_table.c.journey, message_table.c.status
-    query = select(*columns, func.count()).where(message_table.c.channel != _CALL).group_by(*columns)
+    query = select(*columns, func.count()).where(message_table.c.channel.not_in(ANSWERED)).group_by(*columns)
     query = query.where(message_table.c.journey == journey if journey is not None else message_table.c.journey != "")
     found: dict[str, dict[str, int]] = {}
     for name, status, number in connection.execute(query):
@@ -123,11 +127,11 @@ def _messages(connection: Connection, journey: str | None = None) -> dict[str, d
 
 
 def _visits(connection: Connection, journey: str, version: int | None) -> dict[str, int]:
-    """Step → how often somebody came to it."""
+    """Step → number of visits."""
     visits = (
         select(run_trail.c.step, run_trail.c.run_id, run_trail.c.visit)
         .join(journey_runs, journey_runs.c.id == run_trail.c.run_id)
-        .where(journey_runs.c.journey == journey, journey_runs.c.is_test.is_(False), run_trail.c.step != "")
+        .where(journey_runs.c.journey == journey, run_trail.c.step != "")
         .distinct()
     )
     if version is not None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
 
 from keepers.conditions.definitions import Lifecycle
-from keepers.evaluation.active_queries import ActiveQueries
-from keepers.evaluation.evaluator import Evaluator
+
+if TYPE_CHECKING:
+    from keepers.evaluation.active_queries import ActiveQueries
+    from keepers.evaluation.evaluator import Evaluator
 
 
 class Mover(Struct, frozen=True):
@@ -40,46 +42,46 @@ class Moves(Struct, frozen=True):
 
 
 def moves(
-    answerer: Evaluator,
-    standing: ActiveQueries,
+    evaluator: Evaluator,
+    queries: ActiveQueries,
     lifecycle: Lifecycle,
     since: datetime,
     until: datetime,
     limit: int = 20,
 ) -> Moves:
     """Transitions in (since, until], counted by where from and where to, and the latest of them."""
-    number = standing.asks[f"lifecycle:{lifecycle.id}"].number
-    cursor = answerer.warehouse.cursor()
+    number = queries.asks[f"lifecycle:{lifecycle.id}"].number
+    cursor = evaluator.warehouse.cursor()
     first = cursor.execute('SELECT min("at") FROM changes WHERE ask = ?', [number]).fetchone()
     if first is not None and first[0] is not None and first[0] <= since:
-        return recorded(answerer, standing, lifecycle, since, until, limit)
-    _difference(answerer, standing, lifecycle, since, until)
-    return _counted(answerer, lifecycle, limit, is_recorded=False)
+        return recorded(evaluator, queries, lifecycle, since, until, limit)
+    _difference(evaluator, queries, lifecycle, since, until)
+    return _counted(evaluator, lifecycle, limit, is_recorded=False)
 
 
 def recorded(
-    answerer: Evaluator,
-    standing: ActiveQueries,
+    evaluator: Evaluator,
+    queries: ActiveQueries,
     lifecycle: Lifecycle,
     since: datetime,
     until: datetime,
     limit: int = 20,
 ) -> Moves:
     """The transitions in (since, until] that ticks wrote down, without asking about moments before the first."""
-    answerer.warehouse.cursor().execute(
+    evaluator.warehouse.cursor().execute(
         """
         CREATE OR REPLACE TEMP TABLE moved AS
         SELECT profile_id, from_value, to_value, "at", cause FROM changes
         WHERE ask = ? AND "at" > ? AND "at" <= ? AND NOT initial
         """,
-        [standing.asks[f"lifecycle:{lifecycle.id}"].number, since, until],
+        [queries.asks[f"lifecycle:{lifecycle.id}"].number, since, until],
     )
-    return _counted(answerer, lifecycle, limit, is_recorded=True)
+    return _counted(evaluator, lifecycle, limit, is_recorded=True)
 
 
-def _counted(answerer: Evaluator, lifecycle: Lifecycle, limit: int, *, is_recorded: bool) -> Moves:
+def _counted(evaluator: Evaluator, lifecycle: Lifecycle, limit: int, *, is_recorded: bool) -> Moves:
     """Counts what is in this thread's table `moved`."""
-    cursor = answerer.warehouse.cursor()
+    cursor = evaluator.warehouse.cursor()
     names = {n: s.id for n, s in enumerate(lifecycle.stages, start=1)}
     counts = cursor.execute(
         "SELECT from_value, to_value, count(*) FROM moved GROUP BY ALL ORDER BY 3 DESC, 1, 2"
@@ -101,16 +103,16 @@ def _counted(answerer: Evaluator, lifecycle: Lifecycle, limit: int, *, is_record
 
 
 def _difference(
-    answerer: Evaluator, standing: ActiveQueries, lifecycle: Lifecycle, since: datetime, until: datetime
+    evaluator: Evaluator, queries: ActiveQueries, lifecycle: Lifecycle, since: datetime, until: datetime
 ) -> None:
     """Fills `moved` with those whose stage as of `until` differs from that as of `since`."""
     name = f"lifecycle:{lifecycle.id}"
-    number = standing.asks[name].number
-    cursor = answerer.as_of(standing, [name], since)
+    number = queries.asks[name].number
+    cursor = evaluator.as_of(queries, [name], since)
     cursor.execute(
         "CREATE OR REPLACE TEMP TABLE stages_then AS SELECT profile_id, value FROM asof_states WHERE ask = ?", [number]
     )
-    answerer.as_of(standing, [name], until)
+    evaluator.as_of(queries, [name], until)
     cursor.execute(
         """
         CREATE OR REPLACE TEMP TABLE moved AS

@@ -1,15 +1,16 @@
-"""Profiles as listings: who there is, who holds a trait's value or stands somewhere, and what one did, in pages."""
+"""Listings of profiles by trait, segment or stage, and a profile's timeline, in pages."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
-from keepers.evaluation.active_queries import ActiveQueries
-from keepers.evaluation.evaluator import Evaluator
+if TYPE_CHECKING:
+    from keepers.evaluation.active_queries import ActiveQueries
+    from keepers.evaluation.evaluator import Evaluator
 
 
 class Row(Struct, frozen=True):
@@ -18,7 +19,7 @@ class Row(Struct, frozen=True):
     created_at: datetime
     zone: str
     since: datetime | None = None
-    """since when it stands where it was asked for, where that was recorded"""
+    """since when it is in the segment or stage of the filter, where that was recorded"""
 
 
 class Entry(Struct, frozen=True):
@@ -41,22 +42,22 @@ class Wanted(Struct, frozen=True):
 
 
 def listed(
-    answerer: Evaluator, standing: ActiveQueries, wanted: Wanted, now: datetime | None, after: int, limit: int
+    evaluator: Evaluator, queries: ActiveQueries, wanted: Wanted, now: datetime | None, after: int, limit: int
 ) -> list[Row]:
     """Up to `limit` profiles past `after`, by id. `now` None reads the answers the last tick left."""
-    cursor = answerer.warehouse.cursor()
+    cursor = evaluator.warehouse.cursor()
     states, canon, until = "states", "canon", datetime.max.replace(microsecond=0, year=9000)
     if now is not None:
         if wanted.place is not None:
-            answerer.as_of(standing, [wanted.place[0]], now)
+            evaluator.as_of(queries, [wanted.place[0]], now)
         else:
-            answerer.prepare_as_of(now)
+            evaluator.prepare_as_of(now)
         states, canon, until = "asof_states", "asof_canon", now
     since, join = "NULL::TIMESTAMP", ""
     parameters: dict[str, Any] = {"after": after, "until": until, "limit": limit}
     if wanted.place is not None:
         since, join = "s.since", f"JOIN {states} s ON s.profile_id = p.profile_id AND s.ask = $ask AND s.value = $value"
-        parameters |= {"ask": standing.asks[wanted.place[0]].number, "value": wanted.place[1]}
+        parameters |= {"ask": queries.asks[wanted.place[0]].number, "value": wanted.place[1]}
     conditions = ""
     if wanted.kind is not None:
         conditions += " AND p.kind = $kind"
@@ -96,9 +97,9 @@ def _holders(canon: str) -> str:
     """
 
 
-def holding_text(answerer: Evaluator, text: str, after: int, limit: int) -> list[int]:
+def holding_text(evaluator: Evaluator, text: str, after: int, limit: int) -> list[int]:
     """Up to `limit` subjects past `after`, by id, one of whose text traits ever contained the text."""
-    cursor = answerer.warehouse.cursor()
+    cursor = evaluator.warehouse.cursor()
     rows = cursor.execute(
         """
         SELECT DISTINCT coalesce(c.to_id, v.profile_id) AS found
@@ -113,10 +114,10 @@ def holding_text(answerer: Evaluator, text: str, after: int, limit: int) -> list
     return [row[0] for row in rows]
 
 
-def current_traits(answerer: Evaluator, ids: list[int], now: datetime) -> dict[int, dict[str, Any]]:
+def current_traits(evaluator: Evaluator, ids: list[int], now: datetime) -> dict[int, dict[str, Any]]:
     """The traits of some subjects as of a moment, by id."""
     rows = (
-        answerer.warehouse.cursor()
+        evaluator.warehouse.cursor()
         .execute(
             """
             SELECT coalesce(c.to_id, v.profile_id), v.trait, arg_max(v.raw, (v.time, v.seq))
@@ -143,9 +144,9 @@ Position = tuple[datetime, str, int]
 """where a timeline stopped: the time, kind and number of its last entry"""
 
 
-def timeline(answerer: Evaluator, profile_id: int, now: datetime, before: Position | None, limit: int) -> list[Entry]:
+def timeline(evaluator: Evaluator, profile_id: int, now: datetime, before: Position | None, limit: int) -> list[Entry]:
     """What a subject did and where it moved, latest first, as known by `now`; up to `limit` entries past `before`."""
-    cursor = answerer.prepare_as_of(now)
+    cursor = evaluator.prepare_as_of(now)
     time, kind, number = before or (now, "~", 0)
     rows = cursor.execute(
         """

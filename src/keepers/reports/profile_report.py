@@ -1,10 +1,10 @@
-"""One profile: who it is, what it did, where it stands and why: which clauses hold, with the figures seen."""
+"""One profile: identities, events, stages and segments, and which clauses of their conditions hold, with figures."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct, field
@@ -12,9 +12,11 @@ from msgspec import Struct, field
 from keepers.conditions import ast
 from keepers.conditions.definitions import Lifecycle
 from keepers.conditions.wording import describe
-from keepers.evaluation.active_queries import ActiveQueries
-from keepers.evaluation.evaluator import Evaluator
 from keepers.model.texts import Text
+
+if TYPE_CHECKING:
+    from keepers.evaluation.active_queries import ActiveQueries
+    from keepers.evaluation.evaluator import Evaluator
 
 
 class Clause(Struct, frozen=True):
@@ -67,25 +69,25 @@ class ProfileReport(Struct, frozen=True):
 
 
 def portrait(
-    answerer: Evaluator, standing: ActiveQueries, profile_id: int, now: datetime, locale: str = "en", last: int = 10
+    evaluator: Evaluator, queries: ActiveQueries, profile_id: int, now: datetime, locale: str = "en", last: int = 10
 ) -> ProfileReport | None:
     """Everything about one subject as of a moment; None when it was not known by then."""
-    cursor = answerer.warehouse.cursor()
+    cursor = evaluator.warehouse.cursor()
     row = cursor.execute(
         "SELECT kind, created_at, zone FROM profiles WHERE profile_id = ? AND created_at <= ?", [profile_id, now]
     ).fetchone()
     if row is None:
         return None
     kind, created_at, zone = row
-    asks = [ask for ask in standing.asks.values() if ask.subject == kind and not ask.id.startswith("account:")]
-    answerer.as_of(standing, [ask.id for ask in asks], now)
+    asks = [ask for ask in queries.asks.values() if ask.subject == kind and not ask.id.startswith("account:")]
+    evaluator.as_of(queries, [ask.id for ask in asks], now)
     held = {
         ask: (value, since)
         for ask, value, since in cursor.execute(
             "SELECT ask, value, since FROM asof_states WHERE profile_id = ?", [profile_id]
         ).fetchall()
     }
-    explain = _Explainer(answerer, standing, kind, profile_id, now, locale)
+    explain = _Explainer(evaluator, queries, kind, profile_id, now, locale)
     segments, lifecycles = [], []
     for ask in sorted(asks, key=lambda a: a.id):
         value, since = held.get(ask.number, (0, None))
@@ -100,11 +102,11 @@ def portrait(
         created_at,
         zone,
         now,
-        _traits(answerer, profile_id, now),
-        _computed(answerer, standing, kind, profile_id, now),
+        _traits(evaluator, profile_id, now),
+        _computed(evaluator, queries, kind, profile_id, now),
         tuple(segments),
         tuple(lifecycles),
-        _events(answerer, profile_id, now, last),
+        _events(evaluator, profile_id, now, last),
     )
 
 
@@ -121,16 +123,16 @@ class _Explainer:
     """Explains conditions for one subject: every leaf's answer from one query per condition."""
 
     def __init__(
-        self, answerer: Evaluator, standing: ActiveQueries, kind: Any, profile_id: int, now: datetime, locale: str
+        self, evaluator: Evaluator, queries: ActiveQueries, kind: Any, profile_id: int, now: datetime, locale: str
     ) -> None:
-        self._answerer = answerer
-        self._standing = standing
+        self._evaluator = evaluator
+        self._queries = queries
         self._subject = (kind, profile_id, now)
         self._locale = locale
 
     def __call__(self, condition: ast.Condition) -> Clause:
         kind, profile_id, now = self._subject
-        _, leaves = self._answerer.explain(self._standing, condition, kind, profile_id, now)
+        _, leaves = self._evaluator.explain(self._queries, condition, kind, profile_id, now)
         return self._clause(condition, leaves)
 
     def _clause(self, condition: ast.Condition, leaves: dict[ast.Condition, tuple[bool, dict[str, Any]]]) -> Clause:
@@ -156,9 +158,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _traits(answerer: Evaluator, profile_id: int, now: datetime) -> dict[str, Any]:
+def _traits(evaluator: Evaluator, profile_id: int, now: datetime) -> dict[str, Any]:
     rows = (
-        answerer.warehouse.cursor()
+        evaluator.warehouse.cursor()
         .execute(
             """
             SELECT trait, arg_max(raw, (time, seq))
@@ -177,21 +179,19 @@ def _traits(answerer: Evaluator, profile_id: int, now: datetime) -> dict[str, An
 
 
 def _computed(
-    answerer: Evaluator, standing: ActiveQueries, kind: Any, profile_id: int, now: datetime
+    evaluator: Evaluator, queries: ActiveQueries, kind: Any, profile_id: int, now: datetime
 ) -> dict[str, Any]:
-    asked = ast.AllOf(
-        tuple(ast.Trait(name, (ast.Comparison("exists", True),)) for name in standing.vocabulary.computed)
-    )
-    _, leaves = answerer.explain(standing, asked, kind, profile_id, now)
+    asked = ast.AllOf(tuple(ast.Trait(name, (ast.Comparison("exists", True),)) for name in queries.vocabulary.computed))
+    _, leaves = evaluator.explain(queries, asked, kind, profile_id, now)
     found = {leaf.name: seen for leaf, (_, seen) in leaves.items() if isinstance(leaf, ast.Trait)}
     return {
         name: next(iter(seen.values())) for name, seen in found.items() if any(v is not None for v in seen.values())
     }
 
 
-def _events(answerer: Evaluator, profile_id: int, now: datetime, last: int) -> tuple[RecentEvent, ...]:
+def _events(evaluator: Evaluator, profile_id: int, now: datetime, last: int) -> tuple[RecentEvent, ...]:
     rows = (
-        answerer.warehouse.cursor()
+        evaluator.warehouse.cursor()
         .execute(
             """
             SELECT t.event, t.time, t.raw

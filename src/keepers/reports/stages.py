@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
 
 from keepers.conditions.definitions import Lifecycle
-from keepers.evaluation.active_queries import ActiveQueries
-from keepers.evaluation.evaluator import Evaluator
-from keepers.model.errors import NotFoundError, UserError, nearest
+from keepers.model.errors import NotFoundError, UserError, nearest, problem
 from keepers.model.texts import Text
+
+if TYPE_CHECKING:
+    from keepers.evaluation.active_queries import ActiveQueries
+    from keepers.evaluation.evaluator import Evaluator
 
 
 class StageCount(Struct, frozen=True):
@@ -27,67 +29,71 @@ class Point(Struct, frozen=True):
     profiles: Annotated[tuple[int, ...], Meta(description="Per stage, in the order of `stages`.")]
 
 
-def find_lifecycle(standing: ActiveQueries, name: str | None) -> Lifecycle:
+def find_lifecycle(queries: ActiveQueries, name: str | None) -> Lifecycle:
     """A lifecycle by id; the only one there is when none is named. Raises NotFoundError or UserError."""
-    known = standing.definitions.lifecycles
+    known = queries.definitions.lifecycles
     if name is None:
         main = [x for x in known.values() if x.phases_of is None]
         if len(main) == 1:
             return main[0]
         if not known:
-            raise NotFoundError("No lifecycle is in force. Add one with `keepers init --lifecycle`, then apply.")
-        raise UserError(f"Several lifecycles are in force; name one of {', '.join(sorted(known))}.")
+            raise NotFoundError(
+                problem("No lifecycle is in force. Add one with `keepers init --lifecycle`, then apply.")
+            )
+        raise UserError(
+            problem("Several lifecycles are in force; name one of {known}.", known=", ".join(sorted(known)))
+        )
     if name not in known:
-        raise NotFoundError(f"There is no lifecycle “{name}” in force.{nearest(name, known)}")
+        raise NotFoundError(problem("There is no lifecycle “{name}” in force.", near=nearest(name, known), name=name))
     return known[name]
 
 
-def stages(answerer: Evaluator, standing: ActiveQueries, lifecycle: Lifecycle, now: datetime) -> list[StageCount]:
+def stages(evaluator: Evaluator, queries: ActiveQueries, lifecycle: Lifecycle, now: datetime) -> list[StageCount]:
     """Profiles (or accounts) per stage as of a moment, in order, stages without anyone included."""
     name = f"lifecycle:{lifecycle.id}"
-    cursor = answerer.as_of(standing, [name], now)
+    cursor = evaluator.as_of(queries, [name], now)
     found = dict(
         cursor.execute(
-            "SELECT value, count(*) FROM asof_states WHERE ask = ? GROUP BY value", [standing.asks[name].number]
+            "SELECT value, count(*) FROM asof_states WHERE ask = ? GROUP BY value", [queries.asks[name].number]
         ).fetchall()
     )
     return [StageCount(s.id, found.get(n, 0), s.name) for n, s in enumerate(lifecycle.stages, start=1)]
 
 
-def current(answerer: Evaluator, standing: ActiveQueries, lifecycle: Lifecycle) -> list[StageCount]:
+def current(evaluator: Evaluator, queries: ActiveQueries, lifecycle: Lifecycle) -> list[StageCount]:
     """Profiles per stage as the last tick left them."""
-    number = standing.asks[f"lifecycle:{lifecycle.id}"].number
-    cursor = answerer.warehouse.cursor()
+    number = queries.asks[f"lifecycle:{lifecycle.id}"].number
+    cursor = evaluator.warehouse.cursor()
     found = dict(cursor.execute("SELECT value, count(*) FROM states WHERE ask = ? GROUP BY value", [number]).fetchall())
     return [StageCount(s.id, found.get(n, 0), s.name) for n, s in enumerate(lifecycle.stages, start=1)]
 
 
-def is_answered(answerer: Evaluator, standing: ActiveQueries, lifecycle: Lifecycle) -> bool:
+def is_answered(evaluator: Evaluator, queries: ActiveQueries, lifecycle: Lifecycle) -> bool:
     """Whether a tick has answered the lifecycle as it is in force, so that `current` has its figures."""
-    number = standing.asks[f"lifecycle:{lifecycle.id}"].number
+    number = queries.asks[f"lifecycle:{lifecycle.id}"].number
     query = "SELECT count(*) FROM asks WHERE ask = ? AND is_active AND is_answered"
-    row = answerer.warehouse.cursor().execute(query, [number]).fetchone()
+    row = evaluator.warehouse.cursor().execute(query, [number]).fetchone()
     return row is not None and row[0] > 0
 
 
-def first_change(answerer: Evaluator, standing: ActiveQueries, lifecycle: Lifecycle) -> datetime | None:
+def first_change(evaluator: Evaluator, queries: ActiveQueries, lifecycle: Lifecycle) -> datetime | None:
     """When the first recorded entry into any stage was."""
-    number = standing.asks[f"lifecycle:{lifecycle.id}"].number
-    row = answerer.warehouse.cursor().execute('SELECT min("at") FROM changes WHERE ask = ?', [number]).fetchone()
+    number = queries.asks[f"lifecycle:{lifecycle.id}"].number
+    row = evaluator.warehouse.cursor().execute('SELECT min("at") FROM changes WHERE ask = ?', [number]).fetchone()
     return row[0] if row else None
 
 
 def history(
-    answerer: Evaluator,
-    standing: ActiveQueries,
+    evaluator: Evaluator,
+    queries: ActiveQueries,
     lifecycle: Lifecycle,
     since: datetime,
     until: datetime,
     step: str = "1 week",
 ) -> list[Point]:
     """Profiles per stage over time, folded from the recorded changes; one point at the end of each step."""
-    number = standing.asks[f"lifecycle:{lifecycle.id}"].number
-    rows = answerer.warehouse.cursor().execute(
+    number = queries.asks[f"lifecycle:{lifecycle.id}"].number
+    rows = evaluator.warehouse.cursor().execute(
         f"""
         WITH deltas AS (
             SELECT "at", from_value AS value, -1 AS delta FROM changes WHERE ask = $ask AND from_value > 0

@@ -1,21 +1,20 @@
-"""Why a customer is where they are: what happened, what was decided, by which rule and why not, in order of time."""
+"""Explanations: what happened to a customer and what was decided, by which rule, in order of time."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct, field
-from sqlalchemy import Connection
 
 from keepers.conditions.wording import describe
 from keepers.i18n.reasons import reason_text
 from keepers.i18n.timeline import joined, line
-from keepers.journeys.definition import Journey
 from keepers.journeys.parse import parse_journey
+from keepers.model.channels import ANSWERED
 from keepers.model.consent import ALL_TOPICS, Topic
 from keepers.model.errors import UserError
 from keepers.model.moments import format_instant
@@ -23,17 +22,21 @@ from keepers.model.reasons import Reason
 from keepers.model.texts import text_in
 from keepers.store import definitions
 from keepers.store.journeys import entry_rejections, journey_states, run_history, runs
-from keepers.store.journeys.run_history import TrailRow
-from keepers.store.journeys.runs import RunRow
 from keepers.store.messages import engagement_requests, message_history, messages
-from keepers.store.messages.messages import MessageRow
 from keepers.store.profiles import consents, suppressions
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from keepers.journeys.definition import Journey
+    from keepers.store.journeys.run_history import RunHistoryRow
+    from keepers.store.journeys.runs import RunRow
+    from keepers.store.messages.messages import MessageRow
+
 MOST_MESSAGES = 500
-_CALL = "webhook"
 
 
-class Told(Struct, frozen=True):
+class WhyLine(Struct, frozen=True):
     """One thing that happened or was decided."""
 
     at: datetime
@@ -66,15 +69,15 @@ class Waiting(Struct, frozen=True):
 
 
 class Why(Struct, frozen=True):
-    """All there is to tell of one customer, oldest first."""
+    """Everything about one customer, oldest first."""
 
     profile_id: int
     waiting: tuple[Waiting, ...]
-    lines: tuple[Told, ...]
+    lines: tuple[WhyLine, ...]
 
 
 class SentenceNames(Struct, frozen=True):
-    """What sentences call things: topics by id, and the zone journeys of older versions are read in."""
+    """Names for sentences: topics by id, and the zone in which older versions of journeys are read."""
 
     topics: Mapping[str, Topic] = field(default_factory=dict)
     zone: ZoneInfo | None = None
@@ -104,46 +107,48 @@ def why(
         for row in messages.of_profile(connection, profile_id, limit=MOST_MESSAGES)
         if journey in (None, row.journey) and message in (None, row.message)
     ]
-    told: list[Told] = []
+    entries: list[WhyLine] = []
     if message is None:
-        told += _of_runs(connection, own_runs, locale)
-        told += _refusals(connection, profile_id, journey, locale)
-    told += of_messages(connection, listed, locale)
-    told += _consents(connection, profile_id, {row.topic for row in listed} if message or journey else None, names)
-    told += _suppressions(connection, {*addresses, *(row.address_hash for row in listed)} - {""}, locale)
+        entries += _of_runs(connection, own_runs, locale)
+        entries += _refusals(connection, profile_id, journey, locale)
+    entries += of_messages(connection, listed, locale)
+    entries += _consents(connection, profile_id, {row.topic for row in listed} if message or journey else None, names)
+    entries += _suppressions(connection, {*addresses, *(row.address_hash for row in listed)} - {""}, locale)
     active = [run for run in own_runs if run.status == "active"]
     waiting = _waiting(connection, active, names) if message is None else ()
-    return Why(profile_id, tuple(waiting), tuple(sorted(told, key=lambda one: one.at)))
+    return Why(profile_id, tuple(waiting), tuple(sorted(entries, key=lambda one: one.at)))
 
 
 def never_came(journey: str, locale: str = "en") -> str:
-    """What is said of somebody whom nothing has brought to a journey."""
+    """The sentence about a customer who has met no entry trigger of a journey."""
     return joined(line("never_came", locale, journey=journey))
 
 
-def of_messages(connection: Connection, rows: Sequence[MessageRow], locale: str = "en") -> list[Told]:
+def of_messages(connection: Connection, rows: Sequence[MessageRow], locale: str = "en") -> list[WhyLine]:
     """What was decided about messages, and what became of them."""
     changes = message_history.of_messages(connection, [row.id for row in rows])
     seen = engagement_requests.of_messages(connection, [row.id for row in rows])
-    told = []
+    entries = []
     for row in rows:
-        told += list(_decision(row, bool(changes.get(row.id)), locale))
+        entries += list(_decision(row, bool(changes.get(row.id)), locale))
         for change in changes.get(row.id, []):
             says = line(f"message.{change.status}", locale, message=row.message)
             detail = f"({change.detail})" if change.detail else ""
             because = " ".join(part for part in (reason_text(change.reason, locale), detail) if part)
-            told.append(_about(row, change.at, change.status, joined(says, because), change.reason))
-        for hit in seen.get(row.id, []):
-            kind = "clicked" if hit.is_click else "opened"
-            machine = line("machine", locale, why=hit.rule) if hit.is_machine else ""
-            says = joined(line(f"message.{kind}", locale, message=row.message), hit.url, machine)
-            told.append(_about(row, hit.at, kind, says, data={"url": hit.url, "machine": bool(hit.is_machine)}))
-    return told
+            entries.append(_about(row, change.at, change.status, joined(says, because), change.reason))
+        for request in seen.get(row.id, []):
+            kind = "clicked" if request.is_click else "opened"
+            machine = line("machine", locale, why=request.rule) if request.is_machine else ""
+            says = joined(line(f"message.{kind}", locale, message=row.message), request.url, machine)
+            entries.append(
+                _about(row, request.at, kind, says, data={"url": request.url, "machine": bool(request.is_machine)})
+            )
+    return entries
 
 
-def _decision(row: MessageRow, has_history: bool, locale: str) -> Iterator[Told]:
-    """What was decided at first; how it stands, where nothing has happened since."""
-    kind = "called" if row.channel == _CALL else "decided"
+def _decision(row: MessageRow, has_history: bool, locale: str) -> Iterator[WhyLine]:
+    """The first decision; the present status where nothing has happened since."""
+    kind = "called" if row.channel in ANSWERED else "decided"
     is_skipped = row.status == "skipped" and not has_history
     if not is_skipped:
         yield _about(
@@ -159,20 +164,20 @@ def _decision(row: MessageRow, has_history: bool, locale: str) -> Iterator[Told]
 
 def _about(
     row: MessageRow, at: datetime, code: str, says: str, because: str = "", data: dict[str, Any] | None = None
-) -> Told:
+) -> WhyLine:
     given = {"template": row.message, "channel": row.channel, "topic": row.topic, **(data or {})}
-    return Told(at, "message", code, says, because, row.journey, row.step, row.run_id, row.id, given)
+    return WhyLine(at, "message", code, says, because, row.journey, row.step, row.run_id, row.id, given)
 
 
-def _of_runs(connection: Connection, own: Sequence[RunRow], locale: str) -> list[Told]:
+def _of_runs(connection: Connection, own: Sequence[RunRow], locale: str) -> list[WhyLine]:
     by_id = {run.id: run for run in own}
-    told = []
+    entries = []
     for run_id, rows in run_history.of_runs(connection, list(by_id)).items():
-        told += [_of_trail(by_id[run_id], row, locale) for row in rows]
-    return told
+        entries += [_of_trail(by_id[run_id], row, locale) for row in rows]
+    return entries
 
 
-def _of_trail(run: RunRow, row: TrailRow, locale: str) -> Told:
+def _of_trail(run: RunRow, row: RunHistoryRow, locale: str) -> WhyLine:
     parts: dict[str, object] = {"journey": run.journey, "step": row.step, "why": reason_text(row.reason, locale)}
     because = reason_text(row.reason, locale) if row.reason else ""
     kind = row.what
@@ -188,19 +193,21 @@ def _of_trail(run: RunRow, row: TrailRow, locale: str) -> Told:
         case _:
             pass
     says = joined(line(kind, locale, **parts), because)
-    return Told(row.at, "run", row.what, says, row.reason, run.journey, row.step, run.id, None, row.data)
+    return WhyLine(row.at, "run", row.what, says, row.reason, run.journey, row.step, run.id, None, row.data)
 
 
-def _refusals(connection: Connection, profile_id: int, journey: str | None, locale: str) -> Iterator[Told]:
+def _refusals(connection: Connection, profile_id: int, journey: str | None, locale: str) -> Iterator[WhyLine]:
     for one in entry_rejections.of_profile(connection, profile_id):
         if journey in (None, one.journey):
             says = line("not_entered", locale, journey=one.journey, why=reason_text(one.reason, locale))
             times = line("times", locale, number=one.times) if one.times > 1 else ""
             data = {"times": one.times, "seq": one.seq}
-            yield Told(one.at, "entry", "refused", joined(says, times), one.reason, one.journey, data=data)
+            yield WhyLine(one.at, "entry", "refused", joined(says, times), one.reason, one.journey, data=data)
 
 
-def _consents(connection: Connection, profile_id: int, about: set[str] | None, names: SentenceNames) -> Iterator[Told]:
+def _consents(
+    connection: Connection, profile_id: int, about: set[str] | None, names: SentenceNames
+) -> Iterator[WhyLine]:
     for said in consents.history(connection, profile_id):
         if about is not None and said.topic not in (*about, ALL_TOPICS):
             continue
@@ -210,15 +217,15 @@ def _consents(connection: Connection, profile_id: int, about: set[str] | None, n
             name = text_in(topic.name, names.locale) or topic.id
         says = line(f"consent.{said.state}", names.locale, topic=name, channel=said.channel, source=said.source)
         data = {"channel": said.channel, "topic": said.topic, "source": said.source, "wording": said.wording}
-        yield Told(said.at, "consent", said.state, joined(says), data=data)
+        yield WhyLine(said.at, "consent", said.state, joined(says), data=data)
 
 
-def _suppressions(connection: Connection, hashes: Collection[str], locale: str) -> Iterator[Told]:
+def _suppressions(connection: Connection, hashes: Collection[str], locale: str) -> Iterator[WhyLine]:
     for one in suppressions.find(connection, sorted(hashes)).values():
         code = str(Reason("suppressed", one.reason))
         says = joined(line("suppressed", locale, channel=one.channel, why=reason_text(code, locale)), one.detail)
         data = {"channel": one.channel, "source": one.source}
-        yield Told(one.at, "suppression", one.reason, says, code, data=data)
+        yield WhyLine(one.at, "suppression", one.reason, says, code, data=data)
 
 
 def _waiting(connection: Connection, active: Sequence[RunRow], names: SentenceNames) -> list[Waiting]:
@@ -230,13 +237,12 @@ def _waiting(connection: Connection, active: Sequence[RunRow], names: SentenceNa
         key = (run.journey, run.version)
         if key not in known:
             known[key] = journey_of(connection, run.journey, run.version, names.zone)
-        is_paused = run.is_paused or run.journey in paused
-        found.append(_one_waiting(run, known[key], trails.get(run.id, []), is_paused, names.locale))
+        found.append(_one_waiting(run, known[key], trails.get(run.id, []), run.journey in paused, names.locale))
     return found
 
 
 def _one_waiting(
-    run: RunRow, journey: Journey | None, rows: Sequence[TrailRow], is_paused: bool, locale: str
+    run: RunRow, journey: Journey | None, rows: Sequence[RunHistoryRow], is_paused: bool, locale: str
 ) -> Waiting:
     visit = run.visits.get(run.step or "", 0)
     last = next((r for r in reversed(rows) if (r.what, r.step, r.visit) == ("waits", run.step, visit)), None)
@@ -244,18 +250,20 @@ def _one_waiting(
     until = datetime.fromisoformat(given).replace(tzinfo=None) if given else None
     asked = journey.conditions.get(f"{run.step}.until") if journey is not None else None
     waits_for = describe(asked, locale) if asked is not None else ""
-    standing = (
-        [describe(journey.conditions[ask.question], locale) for ask in journey.standing] if journey is not None else []
+    queries = (
+        [describe(journey.conditions[ask.question], locale) for ask in journey.exit_questions]
+        if journey is not None
+        else []
     )
     says = joined(
         line("now_waits", locale, step=run.step or "", journey=run.journey),
         line("for", locale, what=waits_for) if waits_for else "",
         line("until", locale, until=given) if given else "",
-        *(line("leaves_when", locale, what=one) for one in standing),
-        line("paused" if not run.is_paused else "run_paused", locale, journey=run.journey) if is_paused else "",
+        *(line("leaves_when", locale, what=one) for one in queries),
+        line("paused", locale, journey=run.journey) if is_paused else "",
     )
     return Waiting(
-        run.id, run.journey, run.version, run.step or "", run.since, until, waits_for, tuple(standing), is_paused, says
+        run.id, run.journey, run.version, run.step or "", run.since, until, waits_for, tuple(queries), is_paused, says
     )
 
 

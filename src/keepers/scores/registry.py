@@ -24,7 +24,7 @@ def discover() -> None:
     _found.update({kind.id: kind() for kind in sorted(kinds, key=lambda kind: kind.id)})
 
 
-def in_force(settings: Mapping[str, Any] | None = None, figures: Mapping[str, Any] | None = None) -> Scores:
+def configured_scores(settings: Mapping[str, Any] | None = None, figures: Mapping[str, Any] | None = None) -> Scores:
     """Every score with the settings and figures given by its id, and with its defaults where none are given."""
     written, fitted = settings or {}, figures or {}
     return {

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import ibis
 from msgspec import Struct
 
 from keepers.conditions.comparisons import ComparedValue, seconds
 from keepers.conditions.compile.did import live
 from keepers.conditions.compile.event_rows import RowColumns, Rows, RowSource
 from keepers.conditions.compile.features import Features, instants
-from keepers.conditions.compile.tables import Asked, Mode
+from keepers.conditions.compile.tables import Mode, SubjectRows
 from keepers.conditions.definitions import DerivedEvent
+from keepers.conditions.lazy_ibis import ibis
 from keepers.conditions.parsing.operands import text_of
 from keepers.conditions.schema import Schema
 from keepers.model.errors import DefinitionError, problem
@@ -76,7 +76,7 @@ def gap_counts(rhythm: Rhythm, schema: Schema, derived: dict[str, DerivedEvent],
     `kind` is `first` (second purchase after so many days), `censored` (none yet after so many days) or `gap` (any
     two purchases in a row).
     """
-    asked = Asked(schema, mode)
+    asked = SubjectRows(schema, mode)
     rows = RowSource(schema, derived, asked).rows(rhythm.event, RowColumns())
     if rows is None:
         return None
@@ -100,7 +100,7 @@ def gap_counts(rhythm: Rhythm, schema: Schema, derived: dict[str, DerivedEvent],
 
 def history_start(rhythm: Rhythm, schema: Schema, derived: dict[str, DerivedEvent], mode: Mode) -> Any | None:
     """Ibis expression: one row, the first time of the rhythm's event."""
-    rows = RowSource(schema, derived, Asked(schema, mode)).rows(rhythm.event, RowColumns())
+    rows = RowSource(schema, derived, SubjectRows(schema, mode)).rows(rhythm.event, RowColumns())
     return None if rows is None else rows.table.aggregate(start=rows.table.time.min())
 
 

@@ -1,1 +1,1 @@
-"""A workspace at work: the server, the ticker beside it, and the turns their threads take."""
+"""The server of a workspace and its loops: ticks, delivery, bounces."""

@@ -1,4 +1,4 @@
-"""Bounces, complaints and unsubscriptions that come as mail: an SMTP port, and mailboxes looked into now and then."""
+"""Bounces, complaints and unsubscriptions by e-mail: an SMTP port, and mailboxes that are polled."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ Read = Callable[[], int]
 
 
 class BounceReading:
-    """Reads the sources of `[bounces]` while a server runs. `on_news` is told when something was reported."""
+    """Reads the sources of `[bounces]` while a server runs. `on_reports` is called when something was reported."""
 
-    def __init__(self, workspace: Workspace, on_news: Callable[[], None] | None = None) -> None:
-        """Opens nothing. Raises UserError when `[bounces]` names a source and there is no e-mail to come back."""
+    def __init__(self, workspace: Workspace, on_reports: Callable[[], None] | None = None) -> None:
+        """Opens nothing. Raises UserError when `[bounces]` names a source and no e-mail channel is set up."""
         self._workspace = workspace
-        self._on_news = on_news
+        self._on_reports = on_reports
         self._settings = workspace.settings.bounces
         self._stopping = Event()
         self._listener: BounceListener | None = None
@@ -53,11 +53,11 @@ class BounceReading:
             chosen = self._settings
             self._listener = BounceListener(
                 chosen.listen_host, chosen.listen_port, email.verp, self._arrived, clock,
-                lambda trouble: self._note("listener", 0, trouble),
+                lambda trouble: self._record_status("listener", 0, trouble),
             )  # fmt: skip
 
     def start(self) -> None:
-        """Listens and looks. Raises UserError when the port is not to be had."""
+        """Starts listening and polling. Raises UserError when the port cannot be opened."""
         if self._listener is not None:
             self._listener.start()
             log.info("Bounces are taken by SMTP on %s:%d.", self._settings.listen_host, self._listener.port)
@@ -66,7 +66,7 @@ class BounceReading:
             self._thread.start()
 
     def stop(self) -> None:
-        """Ends both; may be called again. What has not been read yet waits where it is."""
+        """Stops both; may be called repeatedly. Unread mail stays where it is."""
         self._stopping.set()
         listener, self._listener = self._listener, None
         if listener is not None:
@@ -75,7 +75,7 @@ class BounceReading:
             self._thread.join(5.0)
 
     def read_once(self) -> int:
-        """Looks into every mailbox once; how many mails were read. What fails is kept as trouble and said."""
+        """Polls every mailbox once; returns how many e-mails were read. Failures are logged and recorded."""
         total = 0
         for name, read in self._readers.items():
             if self._stopping.is_set():
@@ -86,7 +86,7 @@ class BounceReading:
                 count, trouble = 0, error.message
             except Exception as error:  # noqa: BLE001 - one source's fault must not keep the others from being read
                 count, trouble = 0, f"{type(error).__name__}: {error}"
-            self._note(name, count, trouble)
+            self._record_status(name, count, trouble)
             total += count
         return total
 
@@ -99,10 +99,10 @@ class BounceReading:
         made: dict[str, Read] = {}
         if chosen.maildir:
             place = folder / Path(chosen.maildir).expanduser()
-            made["maildir"] = lambda: read_maildir(place, verp, self._take, clock)
+            made["maildir"] = lambda: read_maildir(place, verp, self._store_reports, clock)
         if chosen.mbox:
             file = folder / Path(chosen.mbox).expanduser()
-            made["mbox"] = lambda: read_mbox(file, verp, self._take, clock)
+            made["mbox"] = lambda: read_mbox(file, verp, self._store_reports, clock)
         if chosen.imap_host:
             if not chosen.imap_user:
                 raise UserError("[bounces] imap_host needs imap_user and imap_password.", code="settings")
@@ -115,7 +115,7 @@ class BounceReading:
                 move_to=chosen.imap_move_to,
                 ca_file=str(folder / chosen.imap_ca_file) if chosen.imap_ca_file else "",
             )
-            made["imap"] = lambda: read_imap(imap, verp, self._take, clock)
+            made["imap"] = lambda: read_imap(imap, verp, self._store_reports, clock)
         return made
 
     def _run(self) -> None:
@@ -124,41 +124,41 @@ class BounceReading:
             try:
                 self.read_once()
                 is_failing = all(self._trouble.get(name) for name in self._readers)
-            except Exception:  # whatever it is, mail is looked for again
+            except Exception:  # the loop must go on after any failure
                 log.exception("Bounces could not be noted.")
                 is_failing = True
             failures = failures + 1 if is_failing else 0
             longest = max(_LONGEST_PAUSE_S, chosen.every)
             self._stopping.wait(min(chosen.every * 2.0 ** min(failures, 6), longest))
 
-    def _arrived(self, news: Sequence[DeliveryReport]) -> None:
-        """What came by SMTP: its sender is answered after this."""
+    def _arrived(self, reports: Sequence[DeliveryReport]) -> None:
+        """Stores what came by SMTP; the sender is answered after this."""
         with self._workspace.store.begin() as connection:
-            delivery_reports.append(connection, news)
-            self._keep(connection, "listener", 1, "")
+            delivery_reports.append(connection, reports)
+            self._write_status(connection, "listener", 1, "")
         self._trouble["listener"] = ""
         self._tell()
 
-    def _take(self, news: Sequence[DeliveryReport]) -> None:
+    def _store_reports(self, reports: Sequence[DeliveryReport]) -> None:
         with self._workspace.store.begin() as connection:
-            delivery_reports.append(connection, news)
+            delivery_reports.append(connection, reports)
         self._tell()
 
     def _tell(self) -> None:
-        if self._on_news is not None:
-            self._on_news()
+        if self._on_reports is not None:
+            self._on_reports()
 
-    def _note(self, name: str, mails: int, trouble: str) -> None:
-        """Keeps how a reading went, and says what is new about it."""
+    def _record_status(self, name: str, mails: int, trouble: str) -> None:
+        """Records the result of a reading, and logs it where it has changed."""
         if trouble and trouble != self._trouble.get(name):
             log.error("Bounces are not read from %s: %s", name, trouble)
         elif not trouble and self._trouble.get(name):
             log.warning("Bounces are read from %s again.", name)
         self._trouble[name] = trouble
         with self._workspace.store.begin() as connection:
-            self._keep(connection, name, mails, trouble)
+            self._write_status(connection, name, mails, trouble)
 
-    def _keep(self, connection: Connection, name: str, mails: int, trouble: str) -> None:
+    def _write_status(self, connection: Connection, name: str, mails: int, trouble: str) -> None:
         kept = meta.get(connection, STATE, for_update=True)
         known = msgspec.json.decode(kept, type=dict[str, Reading]) if kept else {}
         known[name] = Reading(clock(), mails, trouble)

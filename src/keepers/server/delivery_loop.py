@@ -12,22 +12,31 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.delivery.worker import Deliverer
 from keepers.model.errors import KeepersError
 
-_LONGEST_PAUSE_S = 60.0
-_EVERY_S = 1.0
 STOPPED_S = 20.0
-"""how long the end waits for what is on its way; then it is in doubt"""
+"""seconds that a stop waits for messages under way; after that their outcome is uncertain"""
 log = logging.getLogger("keepers")
 
 
 class DeliveryLoop:
-    """Delivers one workspace's messages until stopped. `trouble` says what keeps it from doing so, if anything.
+    """Delivers one workspace's messages until stopped. `trouble` says why delivery fails, and is empty otherwise.
 
-    A worker outlives a failure: it knows what it has sent and what not, which the store may not have been told.
+    The worker is kept after a failure: it knows which messages it has sent, which the store may not.
     """
 
-    def __init__(self, workspace: Workspace, registry: CollectorRegistry, worker_id: str = "serve") -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        registry: CollectorRegistry,
+        worker_id: str = "serve",
+        *,
+        every_s: float = 1.0,
+        longest_pause_s: float = 60.0,
+    ) -> None:
+        """Looks for messages every `every_s`; after failures in growing pauses, at most `longest_pause_s`."""
         self._workspace = workspace
         self._worker_id = worker_id
+        self._every_s = every_s
+        self._longest_pause_s = longest_pause_s
         self._due = Event()
         self._stopping = Event()
         self._deliverer: Deliverer | None = None
@@ -40,11 +49,11 @@ class DeliveryLoop:
         self._thread.start()
 
     def wake(self) -> None:
-        """Something was decided: look now. Cheap, from any thread."""
+        """Starts a round now. Cheap; callable from any thread."""
         self._due.set()
 
     def stop(self, patience_s: float = STOPPED_S) -> None:
-        """Ends the thread, waiting so long at most. What has not gone out yet waits for the next start."""
+        """Ends the thread, waiting so long at most. Unsent messages wait for the next start."""
         self._stopping.set()
         self._due.set()
         deliverer = self._deliverer
@@ -65,27 +74,27 @@ class DeliveryLoop:
                 failures, self.trouble = 0, ""
             except Exception as error:  # noqa: BLE001 - whatever stops delivery, it is tried again, and it is said
                 failures += 1
-                self._note(error)
+                self._record_failure(error)
                 is_more = False
             if not is_more:
-                pause = min(_EVERY_S * 2.0 ** min(failures, 6), _LONGEST_PAUSE_S)
+                pause = min(self._every_s * 2.0 ** min(failures, 6), self._longest_pause_s)
                 (self._stopping if failures else self._due).wait(pause)
         self._close()
 
     def _deliver(self) -> bool:
-        """One round; whether there may be more to do at once."""
+        """One round; returns whether another should follow at once."""
         self._workspace.sending.refresh()
         if self._deliverer is None:
             self._deliverer = self._workspace.sending.deliverer(self._worker_id, clock)
         if self._stopping.is_set():
-            # Told to stop before there was a worker to tell.
+            # Stopped before the worker existed.
             self._deliverer.stop()
         done = self._deliverer.run_once(clock())
         self._sent.inc(done.sent)
         self._failed.inc(done.failed)
         return bool(done.sent)
 
-    def _note(self, error: Exception) -> None:
+    def _record_failure(self, error: Exception) -> None:
         known = isinstance(error, KeepersError)
         self.trouble = error.message if isinstance(error, KeepersError) else f"{type(error).__name__}, see errors.log"
         log.error("Delivery stopped: %s", self.trouble, exc_info=None if known else error)
@@ -95,6 +104,6 @@ class DeliveryLoop:
             if self._deliverer is not None:
                 self._deliverer.close()
         except Exception as error:  # noqa: BLE001 - the thread ends here, whatever keeps the rest from it
-            self._note(error)
+            self._record_failure(error)
         finally:
             self._deliverer = None

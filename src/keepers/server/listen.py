@@ -21,7 +21,7 @@ def _listen(
     bound = found[0].getsockname()
     address = ip_address(bound[0].partition("%")[0])
     if not address.is_loopback and not address.is_unspecified:
-        # Commands are taken over loopback alone, so there has to be a way in.
+        # Commands are accepted over loopback only, so one socket must be bound to it.
         found.append(_bound(stack, "127.0.0.1", 0))
     shown = "127.0.0.1" if address.is_unspecified else str(address)
     return found, _url(shown, bound[1])

@@ -1,4 +1,4 @@
-"""Where a server logs."""
+"""Logging of a server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger("keepers")
 
 @contextmanager
 def _logging(workspace: Workspace) -> Iterator[None]:
-    """Lines for people on standard error; what is our mistake, in full, in data/errors.log."""
+    """Short lines on standard error; internal errors with their traceback in data/errors.log."""
     lines = logging.StreamHandler()
     lines.setFormatter(_Line("%(asctime)s %(message)s", "%H:%M:%S"))
     full = logging.FileHandler(_errors_file(workspace), delay=True, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The server of one workspace: who listens where, the ticker beside it, and how both come to a clean end."""
+"""The server of one workspace: sockets, loops, and a clean shutdown."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from keepers.app.operations.events import EventIntake
 from keepers.app.operations.health import readiness_notes
 from keepers.app.operations.imports import remove_uploads
 from keepers.app.operations.keys import KeyRing
+from keepers.app.operations.operations import operations_of
 from keepers.app.public.subscriptions import OpenPublicDesk
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.server_file import _server_file
@@ -42,6 +43,7 @@ from keepers.server.tick_loop import TickLoop
 
 API_THREADS = 8
 _GRACE_S = 3
+_PATIENCE_S = 10.0
 log = logging.getLogger("keepers")
 Started = Callable[[str], None]
 
@@ -54,7 +56,7 @@ def serve(
     stop: Event | None = None,
     ticking: bool = True,
 ) -> None:
-    """Serves until SIGINT, SIGTERM or `stop`. `on_started` is told the address once requests are answered.
+    """Serves until SIGINT, SIGTERM or `stop`. `on_started` is called with the address once requests are answered.
 
     `host` and `port` are the settings' unless given; port 0 takes any free one. Raises ConflictError when the
     port or the workspace is taken.
@@ -76,7 +78,7 @@ def serve(
         bounces.start()
         if loop is not None:
             workspace.wake = loop.wake
-            workspace.ticker_status = lambda: loop.pulse
+            workspace.ticker_status = lambda: loop.status
         token = secrets.token_urlsafe(32)
         handlers: list[ControllerRouterHandler] = [
             management(keys, clock, token),
@@ -114,9 +116,14 @@ def serve(
         # Handlers of the API share these; the event loop's own pool stays free for keys and health.
         executor = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
         set_asyncio_executor(executor)
+        operations = operations_of(workspace)
         try:
-            _run(app, sockets, announced, stop)
+            _run(app, sockets, announced, stop, operations.stop)
         finally:
+            # First: the ticker may wait for one of them.
+            operations.stop()
+            if not operations.wait_ended(_PATIENCE_S):
+                log.error("Long work did not end in time; what it had committed is kept.")
             bounces.stop()
             if delivery is not None:
                 delivery.stop()
@@ -146,7 +153,7 @@ def collect(
                 on_started(address)
             yield
 
-        _run(app, sockets, announced, stop)
+        _run(app, sockets, announced, stop, lambda: None)
 
 
 def _own(stack: ExitStack, workspace: Workspace) -> None:
@@ -159,7 +166,7 @@ def _own(stack: ExitStack, workspace: Workspace) -> None:
         if other is None:
             raise
         raise ConflictError(
-            f"This workspace is served already, at {other['address']}. Use that one, or stop it first."
+            f"This workspace is served already, at {other.address}. Use that one, or stop it first."
         ) from None
 
 
@@ -185,17 +192,23 @@ def _app(
 class _Server(uvicorn.Server):
     """uvicorn's, ending quietly on a signal and saying when it answers."""
 
-    def __init__(self, config: uvicorn.Config, announced: Callable[[], Any]) -> None:
+    def __init__(self, config: uvicorn.Config, announced: Callable[[], Any], on_stopping: Callable[[], None]) -> None:
         super().__init__(config)
         self._announced = announced
+        self._on_stopping = on_stopping
 
     async def main_loop(self) -> None:
         with self._announced():
             await super().main_loop()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Long work ends, and with it the streams of who watches it: they would be waited for.
+        self._on_stopping()
+        await super().shutdown(sockets)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # uvicorn's own raises the signal again at the end, so that a wanted stop would look like a failure.
+        # uvicorn raises the signal again at the end, so that a normal stop would look like a failure.
         if current_thread() is not main_thread():
             yield
             return
@@ -207,7 +220,13 @@ class _Server(uvicorn.Server):
                 signal.signal(signal_number, handler)
 
 
-def _run(app: Litestar, sockets: list[socket.socket], announced: Callable[[], Any], stop: Event | None) -> None:
+def _run(
+    app: Litestar,
+    sockets: list[socket.socket],
+    announced: Callable[[], Any],
+    stop: Event | None,
+    on_stopping: Callable[[], None],
+) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
@@ -217,11 +236,11 @@ def _run(app: Litestar, sockets: list[socket.socket], announced: Callable[[], An
         log_config=None,
         log_level="warning",
         server_header=False,
-        # The peer's address decides what is local; a header must not be able to claim it.
+        # Whether a request is local follows from the peer's address; headers can be forged.
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    server = _Server(config, announced)
+    server = _Server(config, announced, on_stopping)
     ended = Event()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""The ticker of a running server: a tick as soon as something arrives, else every second or so, whatever happens."""
+"""The ticker of a running server: ticks when something arrives, else at an interval, also after failures."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class TickLoop:
         self._stopping = Event()
         self._cursor: duckdb.DuckDBPyConnection | None = None
         self._thread = Thread(target=self._run, name="ticker", daemon=True)
-        self.pulse = TickerStatus(is_ticking=True)
+        self.status = TickerStatus(is_ticking=True)
         self.on_queued: Callable[[], None] | None = None
-        """told when a tick decided on messages"""
+        """called when a tick decided on messages"""
         self._seconds = Histogram(
             "keepers_tick_seconds", "Time of one tick that did something.", buckets=_SECONDS, registry=registry
         )
@@ -44,11 +44,11 @@ class TickLoop:
         self._thread.start()
 
     def wake(self) -> None:
-        """Something arrived or was applied: tick now. Cheap, from any thread."""
+        """Ticks now. Cheap; callable from any thread."""
         self._arrived.set()
 
     def stop(self, patience_s: float = 2.0) -> None:
-        """Ends the thread. A tick that takes longer than a moment is interrupted: it is repeated at the next start."""
+        """Ends the thread. A tick that takes long is interrupted and repeated at the next start."""
         self._stopping.set()
         self._arrived.set()
         self._thread.join(patience_s)
@@ -65,14 +65,14 @@ class TickLoop:
             self._rest(pause)
 
     def _rest(self, pause_s: float) -> None:
-        if self.pulse.failures:
-            # What arrives meanwhile does not hurry a tick that fails.
+        if self.status.failures:
+            # Arrivals do not shorten the pause after a failure.
             self._stopping.wait(pause_s)
         else:
             self._arrived.wait(pause_s)
 
     def _tick(self) -> float:
-        """One tick; how long to wait for the next one when nothing arrives."""
+        """One tick; returns the seconds until the next one when nothing arrives."""
         try:
             with self._workspace.sequencing("keepers serve") as ticker:
                 if self._stopping.is_set():
@@ -84,25 +84,25 @@ class TickLoop:
                 self.on_queued()
         except Exception as error:  # noqa: BLE001 - whatever stops a tick, the next one is tried, and it is said
             return self._failed(error)
-        if self.pulse.failures:
-            log.warning("Ticks work again after %d that failed.", self.pulse.failures)
-        took_s = took if done.did_something else self.pulse.took_s
+        if self.status.failures:
+            log.warning("Ticks work again after %d that failed.", self.status.failures)
+        took_s = took if done.did_something else self.status.took_s
         if done.did_something:
             self._seconds.observe(took)
-        self.pulse = TickerStatus(is_ticking=True, ticked_at=clock(), took_s=took_s)
+        self.status = TickerStatus(is_ticking=True, ticked_at=clock(), took_s=took_s)
         self._ticked.set_to_current_time()
         return self._every
 
     def _failed(self, error: Exception) -> float:
         if self._stopping.is_set():
             return 0.0
-        failures = self.pulse.failures + 1
+        failures = self.status.failures + 1
         pause: float = min(self._every * 2.0 ** min(failures, 10), _LONGEST_PAUSE_S)
-        # Told on pages without a login: an unexpected error's own text may quote what customers sent.
+        # Shown on pages without a login: the text of an unexpected error may quote customers' data.
         unforeseen = f"{type(error).__name__}. Details are in data/errors.log."
         said = error.message if isinstance(error, KeepersError) else unforeseen
         self._failures.inc()
-        self.pulse = msgspec.structs.replace(self.pulse, failures=failures, trouble=said.splitlines()[0])
+        self.status = msgspec.structs.replace(self.status, failures=failures, trouble=said.splitlines()[0])
         unexpected = None if isinstance(error, KeepersError) else error
-        log.error("A tick failed: %s Trying again in %.0f s.", self.pulse.trouble, pause, exc_info=unexpected)
+        log.error("A tick failed: %s Trying again in %.0f s.", self.status.trouble, pause, exc_info=unexpected)
         return pause

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-import psycopg
 from sqlalchemy import (
     ARRAY,
     Column,
@@ -51,13 +50,15 @@ def insert_rows(connection: Connection, table: Table, names: Sequence[str], rows
             f'INSERT INTO "{table.name}" ({listed}) VALUES ({marks})', _with_microseconds(rows, _instants(table, names))
         )
         return
+    import psycopg  # with PostgreSQL alone
+
     statement = f'COPY "{table.name}" ({listed}) FROM STDIN'
     try:
         with connection.connection.cursor().copy(statement) as copy:
             for row in rows:
                 copy.write_row(row)
     except psycopg.Error as error:
-        # The driver is spoken to directly; whoever called expects SQLAlchemy's errors all the same.
+        # This bypasses SQLAlchemy, and callers expect its errors.
         raise DBAPIError.instance(statement, None, error, psycopg.Error, dialect=connection.dialect) from error
 
 
@@ -78,7 +79,7 @@ def select_in(
     """The query's rows whose `column` is one of `values`, asked for in chunks."""
     rows: list[Row[*tuple[Any, ...]]] = []
     for chunk in chunks(values):
-        # All at once: a row at a time costs several times as much.
+        # Fetched at once: row by row costs several times as much.
         rows += connection.execute(query.where(_is_one_of(connection, column, list(chunk)))).all()
     return rows
 
@@ -108,14 +109,14 @@ def _is_one_of(connection: Connection, column: Column[Any], values: list[Any]) -
 
 
 def insert_new(
-    connection: Connection, table: Table, names: Sequence[str], rows: list[tuple[Any, ...]], told: Sequence[str]
+    connection: Connection, table: Table, names: Sequence[str], rows: list[tuple[Any, ...]], returning: Sequence[str]
 ) -> list[tuple[Any, ...]]:
-    """Appends those rows whose keys are not there yet, and says of each that went in the columns `told`.
+    """Appends the rows whose keys are not there yet; returns the columns `returning` of each.
 
-    The table numbers its rows by itself in `id`. A row that is there already stays as it is.
+    The table assigns `id` itself. Rows that are there already stay as they are.
     """
     listed = ", ".join(f'"{name}"' for name in names)
-    asked = ", ".join(f'"{name}"' for name in told)
+    asked = ", ".join(f'"{name}"' for name in returning)
     if not rows:
         return []
     if connection.dialect.name == "sqlite":

@@ -1,4 +1,4 @@
-"""Numbers that are handed out once and never again: `seq` of the log and `profile_id`."""
+"""Numbers that are given out once: `seq` of the log and `profile_id`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from keepers.store.schema.core import counters
 
 SEQ = "seq"
 PROFILE_ID = "profile_id"
-NAMES = (SEQ, PROFILE_ID)
 
 
 def reserve(connection: Connection, name: str, n: int) -> int:
     """Takes `n` numbers and returns the first; they run on without gaps.
 
-    The counter's row stays locked until the transaction ends, so `reserve(connection, name, 0)` is also how a
-    writer makes the others wait. A rolled-back transaction gives its numbers back unseen.
+    The counter's row stays locked until the transaction ends, so `reserve(connection, name, 0)` makes other writers
+    wait. A rolled-back transaction returns its numbers.
     """
     statement = (
         update(counters).where(counters.c.name == name).values(value=counters.c.value + n).returning(counters.c.value)

@@ -1,4 +1,4 @@
-"""How far a stage that writes here has come."""
+"""The position of each stage that writes to this store."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
+from keepers.model.write_scope import require_rows
 
 MAIN_FILE = "keepers.db"
 INBOX_FILE = "inbox.db"
@@ -46,7 +47,11 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"The data folder {folder} cannot be made: {error.strerror}. Choose a folder you may write to.",
+                problem(
+                    "The data folder {folder} cannot be made: {reason}. Choose a folder you may write to.",
+                    folder=folder,
+                    reason=error.strerror,
+                ),
                 code="store",
             ) from error
         return cls(_sqlite_engine(folder / MAIN_FILE), _sqlite_engine(folder / INBOX_FILE), str(folder), folder)
@@ -59,7 +64,7 @@ class Store:
             url = None
         if url is None or url.get_backend_name() not in ("postgresql", "postgres"):
             raise UserError(
-                "The store's address is neither a folder nor postgresql://user:password@host/database.",
+                problem("The store's address is neither a folder nor postgresql://user:password@host/database."),
                 code="store",
             )
         engine = create_engine(
@@ -75,13 +80,21 @@ class Store:
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """A write transaction: commits at the end of the block, rolls back when it raises."""
+        """A write transaction: commits at the end of the block, rolls back when it raises.
+
+        Raises WriteScopeError inside a use case that declared to write nothing.
+        """
+        require_rows()
         with self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def begin_inbox(self) -> Iterator[Connection]:
-        """A write transaction on the inbox; on PostgreSQL the same database, another connection."""
+        """A write transaction on the inbox; on PostgreSQL the same database, another connection.
+
+        Raises WriteScopeError as `begin` does.
+        """
+        require_rows()
         with self.inbox_engine.begin() as connection:
             yield connection
 
@@ -98,14 +111,18 @@ class Store:
             yield connection
 
     def ping(self) -> None:
-        """Asks both engines for an answer. Raises UserError when the store does not give one."""
+        """Runs a query on both engines. Raises UserError when the store does not answer."""
         try:
             for engine in {id(e): e for e in (self.engine, self.inbox_engine)}.values():
                 with engine.connect().execution_options(is_reading=True) as connection:
                     connection.execute(text("SELECT 1"))
         except OperationalError as error:
             raise UserError(
-                f"The store at {self.place} does not answer: {error.orig}. Check that it is running and may be read.",
+                problem(
+                    "The store at {store} does not answer: {reason}. Check that it is running and may be read.",
+                    store=self.place,
+                    reason=error.orig,
+                ),
                 code="store",
             ) from error
 

@@ -22,7 +22,7 @@ class AppliedVersion(NamedTuple):
 
 
 def active(connection: Connection, kind: str | None = None) -> list[AppliedVersion]:
-    """What is live now, by kind and id."""
+    """The active versions, by kind and id."""
     query = select(definitions).where(definitions.c.active)
     if kind is not None:
         query = query.where(definitions.c.kind == kind)

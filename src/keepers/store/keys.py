@@ -1,4 +1,4 @@
-"""Keys that let programs in: `write` (public, for browsers), `server` (trusted to write), `secret` (management)."""
+"""API keys: `write` (public, for browsers), `server` (trusted to write), `secret` (management)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, get_args
 from sqlalchemy import Connection, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
-from keepers.model.errors import ConflictError, NotFoundError, UserError
+from keepers.model.errors import ConflictError, NotFoundError, UserError, problem
 from keepers.store.schema.core import Instant, keys
 
 KeyKind = Literal["write", "server", "secret"]
@@ -35,33 +35,37 @@ def create(
 ) -> tuple[Key, str]:
     """Makes a key and returns it with its token, which cannot be read again later.
 
-    Bring `token` to keep a write key that is already built into apps. Raises UserError when it is too short to
+    Give `token` to keep a write key that is already built into apps. Raises UserError when it is too short to
     be safe or not plain ASCII, ConflictError when it is in use.
     """
     if kind not in KINDS:
-        raise UserError(f"“{kind}” is not a kind of key. Use write, server or secret.", code="key")
+        raise UserError(problem("“{kind}” is not a kind of key. Use write, server or secret.", kind=kind), code="key")
     if token is None:
         token = _PREFIX[kind] + secrets.token_urlsafe(32)
     elif len(token) < _LEAST_LENGTH[kind] or not token.isascii() or not token.isprintable() or ":" in token:
         raise UserError(
-            f"The token of a {kind} key needs {_LEAST_LENGTH[kind]} plain characters or more, without a colon. "
-            "Leave it out to have one made.",
+            problem(
+                "The token of a {kind} key needs {least} plain characters or more, without a colon. "
+                "Leave it out to have one made.",
+                kind=kind,
+                least=_LEAST_LENGTH[kind],
+            ),
             code="key",
         )
     key = Key("key_" + secrets.token_hex(8), name, kind, _digest(token), now, None)
     try:
         connection.execute(insert(keys), key._asdict())
     except IntegrityError:
-        raise ConflictError("This token is already a key of this workspace. Use another.") from None
+        raise ConflictError(problem("This token is already a key of this workspace. Use another.")) from None
     return key, token
 
 
 def revoke(connection: Connection, key_id: str, now: datetime) -> None:
-    """Ends a key for good; servers notice within seconds. Raises NotFoundError."""
+    """Revokes a key; servers notice within seconds. Raises NotFoundError."""
     first_end = func.coalesce(keys.c.revoked_at, literal(now, Instant()))
     ended = connection.execute(update(keys).where(keys.c.id == key_id).values(revoked_at=first_end))
     if not ended.rowcount:
-        raise NotFoundError(f"There is no key “{key_id}”. List them to see their ids.")
+        raise NotFoundError(problem("There is no key “{key}”. List them to see their ids.", key=key_id))
 
 
 def read_all(connection: Connection) -> list[Key]:

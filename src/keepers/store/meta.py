@@ -8,7 +8,7 @@ from keepers.store.schema.core import meta
 
 
 def get(connection: Connection, name: str, *, for_update: bool = False) -> str | None:
-    """The value, or None. With `for_update` nobody else gets it so until the transaction ends."""
+    """The value, or None. With `for_update` the name is locked until the transaction ends."""
     if for_update and connection.dialect.name == "postgresql":
         # A lock on the name: the row may not be there yet.
         connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"meta {name}", 0))))
@@ -19,8 +19,3 @@ def put(connection: Connection, name: str, value: str) -> None:
     """Sets the value."""
     connection.execute(delete(meta).where(meta.c.name == name))
     connection.execute(insert(meta).values(name=name, value=value))
-
-
-def everything(connection: Connection) -> dict[str, str]:
-    """All facts by name."""
-    return {row.name: row.value for row in connection.execute(select(meta))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from secrets import token_hex
 
+from keepers.model.write_scope import made_once
 from keepers.store import counters, meta
 from keepers.store.database import Store
 
@@ -11,12 +12,12 @@ _NAME = "secret"
 
 
 def workspace_secret(store: Store) -> bytes:
-    """32 bytes. Whoever has a copy of the store has them too; without the store nothing is recognised again."""
+    """32 bytes. A copy of the store holds them; without the store, hashes and links cannot be checked."""
     with store.read() as connection:
         known = meta.get(connection, _NAME)
     if known is None:
-        with store.begin() as connection:
-            # A lock everybody has: two starting processes make one secret.
+        with made_once(), store.begin() as connection:
+            # Locks a row: two starting processes make one secret.
             counters.reserve(connection, counters.PROFILE_ID, 0)
             known = meta.get(connection, _NAME)
             if known is None:

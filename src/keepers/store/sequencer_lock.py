@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from keepers.model.errors import ConflictError
+from keepers.model.errors import ConflictError, Problem, problem
 from keepers.store.database import Store
 
 LOCK_FILE = "sequencer.lock"
@@ -34,8 +34,8 @@ def sequencer(store: Store, holder: str) -> Iterator[None]:
 def alone(store: Store, file: str, key: int, holder: str) -> Iterator[IsHeld]:
     """Holds a lock of a name for the block: a file of the store's folder, or on PostgreSQL an advisory lock's key.
 
-    On PostgreSQL the lock is its session's: lost when that is, as when the server restarts. Whoever holds it for
-    long asks whether it still does.
+    On PostgreSQL the lock is its session's: lost when that is, as when the server restarts. Long holders
+    check whether they still hold it.
     Raises ConflictError, saying who holds it, when another process or thread does.
     """
     if store.folder is not None:
@@ -46,11 +46,13 @@ def alone(store: Store, file: str, key: int, holder: str) -> Iterator[IsHeld]:
             yield is_held
 
 
-def _taken(by: str) -> ConflictError:
+def _taken(by: str | Problem) -> ConflictError:
     return ConflictError(
-        f"Another process is already working on this workspace: {by}. Ask that one, or stop it first.",
+        problem(
+            "Another process is already working on this workspace: {holder}. Ask that one, or stop it first.", holder=by
+        ),
         code="locked",
-        holder=by,
+        holder=str(by),
     )
 
 
@@ -62,7 +64,7 @@ def _file_lock(file: Path, holder: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             by = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-            raise _taken(by or "a process that has just started") from None
+            raise _taken(by or problem("a process that has just started")) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{holder} (process {os.getpid()})\n".encode(), 0)
         yield
@@ -100,7 +102,7 @@ def _advisory_lock(store: Store, key: int, holder: str) -> Iterator[IsHeld]:
             connection.invalidate()
 
 
-def _advisory_holder(connection: Connection, key: int) -> str:
+def _advisory_holder(connection: Connection, key: int) -> str | Problem:
     row = connection.execute(
         text(
             "SELECT a.application_name, a.pid, host(a.client_addr)"
@@ -113,6 +115,6 @@ def _advisory_holder(connection: Connection, key: int) -> str:
         {"key": key},
     ).first()
     if row is None:
-        return "a process that has just ended"
+        return problem("a process that has just ended")
     where = f" from {row[2]}" if row[2] else ""
     return f"{row[0] or 'unnamed'}{where}, database session {row[1]}"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 
 from keepers.warehouse.typed_tables import STAMP, append, arrow
+
+if TYPE_CHECKING:
+    import duckdb
 
 Interval = tuple[datetime, datetime | None, datetime]
 """since, until, known_at"""

@@ -1,9 +1,14 @@
-"""Which currencies an event's amounts have come in."""
+"""Which currencies an event's amounts have come in, and which of them no rate is for."""
 
 from __future__ import annotations
 
-from keepers.warehouse.database import Warehouse
+from typing import TYPE_CHECKING
+
+from keepers.conditions.currencies import Currencies, Unrated
 from keepers.warehouse.names import quoted
+
+if TYPE_CHECKING:
+    from keepers.warehouse.database import Warehouse
 
 _MOST = 20
 
@@ -16,3 +21,29 @@ def currencies_seen(warehouse: Warehouse, event: str, path: str) -> tuple[str, .
         return ()
     query = f"SELECT DISTINCT {quoted(column)} FROM {quoted(layout.table)} WHERE {quoted(column)} <> '' LIMIT {_MOST}"
     return tuple(sorted(str(value) for (value,) in warehouse.cursor().execute(query).fetchall()))
+
+
+def unrated_amounts(warehouse: Warehouse, event: str, path: str, currency: str, rates: Currencies) -> list[Unrated]:
+    """The amounts of an event, by currency, that have no rate at the event's time; none where the amount is not kept in
+    a column of its own."""
+    layout = warehouse.registry.events.get(event)
+    amount = layout.number.get(path) if layout is not None and layout.table else None
+    if layout is None or not amount:
+        return []
+    column = layout.text.get(currency)
+    named = f"nullif(upper(trim({quoted(column)})), '')" if column else "NULL::VARCHAR"
+    starts = rates.starts
+    query = f"""
+        SELECT coalesce(e.code, ''), count(*), min(e.time), max(e.time)
+        FROM (
+            SELECT coalesce({named}, $default::VARCHAR) AS code, time
+            FROM {quoted(layout.table)}
+            WHERE {quoted(amount)} IS NOT NULL
+        ) e
+        LEFT JOIN (SELECT unnest($codes) AS code, unnest($starts) AS start) r ON r.code = e.code
+        WHERE r.start IS NULL OR e.time < r.start
+        GROUP BY 1
+        ORDER BY 1
+    """
+    given = {"default": rates.default, "codes": list(starts), "starts": list(starts.values())}
+    return [Unrated(*row) for row in warehouse.cursor().execute(query, given).fetchall()]

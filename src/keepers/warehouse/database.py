@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import duckdb
 
 from keepers.conditions.schema import Schema
-from keepers.model.errors import ConflictError, UserError
+from keepers.model.errors import ConflictError, UserError, problem
+from keepers.model.write_scope import require_sequence
 from keepers.warehouse import fixed_tables, zone_offsets
 from keepers.warehouse.registry import Registry, get_meta, latest_times, set_meta
 
@@ -22,6 +24,7 @@ class Warehouse:
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None, zone: str) -> None:
         self._connection = connection
         self._threads = threading.local()
+        self._cursors: WeakValueDictionary[int, duckdb.DuckDBPyConnection] = WeakValueDictionary()
         self._writing = threading.RLock()
         self._futures: dict[tuple[int, frozenset[str]], Schema] = {}
         self.path = path
@@ -62,15 +65,29 @@ class Warehouse:
         found: duckdb.DuckDBPyConnection | None = getattr(self._threads, "cursor", None)
         if found is None:
             found = self._threads.cursor = self._connection.cursor()
+            self._cursors[threading.get_ident()] = found
             found.execute("SET TimeZone = 'UTC'")
         return found
+
+    def interrupt(self, threads: Collection[int]) -> None:
+        """Ends what the cursors of some threads are running; those threads see an error that `is_interruption`."""
+        for thread in threads:
+            cursor = self._cursors.get(thread)
+            if cursor is not None:
+                cursor.interrupt()
+
+    def is_interruption(self, error: Exception) -> bool:
+        """Whether a query ended because it was interrupted."""
+        return isinstance(error, duckdb.InterruptException)
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """This thread's cursor inside a transaction: committed at the end, rolled back on any error.
 
         Writers wait for each other, so that no commit is refused as a conflict. Not to be nested.
+        Raises WriteScopeError inside a use case that did not declare to hold the sequence of events.
         """
+        require_sequence()
         with self._writing:
             cursor = self.cursor()
             cursor.execute("BEGIN TRANSACTION")
@@ -86,12 +103,13 @@ class Warehouse:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Holds the writer's place over several transactions."""
+        """Holds the writer lock over several transactions. Raises WriteScopeError as `transaction` does."""
+        require_sequence()
         with self._writing:
             yield
 
     def reload(self) -> None:
-        """Reads the names registry anew, as after a transaction that was rolled back."""
+        """Reads the names registry again, as after a transaction that was rolled back."""
         cursor = self.cursor()
         self.registry = Registry(cursor)
         self.has_merges = get_meta(cursor, "has_merges") == "1"
@@ -99,7 +117,7 @@ class Warehouse:
         self.latest = latest_times(cursor)
 
     def note_first(self, cursor: duckdb.DuckDBPyConnection, *, merge: bool = False, account: bool = False) -> None:
-        """Records inside a transaction that merges or accounts exist now: expressions change with the first."""
+        """Records inside a transaction that merges or accounts exist now: the first of each changes expressions."""
         if merge and not self.has_merges:
             set_meta(cursor, "has_merges", "1")
             self.has_merges = True
@@ -154,8 +172,13 @@ def _prepare(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
     if made_by not in (None, fixed_tables.LAYOUT_VERSION):
         connection.close()
         raise UserError(
-            f"The warehouse {file} has layout {made_by}, this Keepers knows {fixed_tables.LAYOUT_VERSION}."
-            " Use the Keepers that made it, or a newer one.",
+            problem(
+                "The warehouse {file} has layout {found}, this Keepers knows {known}. Use the Keepers "
+                "that made it, or a newer one.",
+                file=file,
+                found=made_by,
+                known=fixed_tables.LAYOUT_VERSION,
+            ),
             code="warehouse",
         )
 
@@ -164,13 +187,19 @@ def _opening_failed(file: Path | None, error: duckdb.Error) -> UserError:
     text = str(error)
     if "lock" in text.lower():
         return ConflictError(
-            f"The warehouse {file} is in use by another process. Stop that one, or send the command to the"
-            " running server.",
+            problem(
+                "The warehouse {file} is in use by another process. Stop that one, or send the command "
+                "to the running server.",
+                file=file,
+            ),
             code="warehouse_locked",
         )
     if "not a valid DuckDB database" in text or "Could not read" in text or "checksum" in text.lower():
         return UserError(
-            f"The file {file} is not a DuckDB database. Move it away, or restore it from a backup.",
+            problem("The file {file} is not a DuckDB database. Move it away, or restore it from a backup.", file=file),
             code="warehouse",
         )
-    return UserError(f"The warehouse {file} cannot be opened: {text.splitlines()[0]}", code="warehouse")
+    return UserError(
+        problem("The warehouse {file} cannot be opened: {reason}", file=file, reason=text.splitlines()[0]),
+        code="warehouse",
+    )

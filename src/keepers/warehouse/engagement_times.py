@@ -1,38 +1,54 @@
-"""When customers last did something that says they still want to hear from us: a click, a visit, an order, a yes."""
+"""When customers last showed engagement: a click, a visit, an order, a consent."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from keepers.model.channels import CHANNELS
-from keepers.warehouse.database import Warehouse, set_watermark
+from keepers.warehouse.database import set_watermark
+from keepers.warehouse.names import literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from keepers.warehouse.database import Warehouse
 
 WATERMARK = "engaged"
-_SAID = """
-    t.source = 'keepers' AND (
-        t.event IN ('Subscribed', 'In-App Read')
-        OR (t.event = 'Email Link Clicked' AND t.raw NOT LIKE '%"machine":true%')
-    )
-"""
-"""what Keepers itself says of customers; clicks by machines are nobody's"""
 
 
-def _own() -> str:
-    """What customers do; that another sender wrote to them, or they opened it, is no engagement."""
+def _what_counts() -> str:
+    """SQL of the rows of `tracks` (as t) that show engagement.
+
+    Keepers' own events: a consent, a click that no machine made, an open on channels whose opens only people make.
+    Others: what customers do. That another sender wrote to them, or that they opened it, does not count.
+    """
+    names = ["Subscribed"]
+    by_machines_too: list[str] = []
+    for channel in CHANNELS.values():
+        opened, clicked = (channel.engagement.get(how) for how in ("opened", "clicked"))
+        names += [opened] if opened and opened not in channel.machine_events else []
+        if clicked:
+            (by_machines_too if clicked in channel.machine_events else names).append(clicked)
     prefixes = "|".join(channel.event_name for channel in CHANNELS.values())
     return f"""
-        t.source <> 'keepers'
-        AND t.kind IN ('track', 'page', 'screen')
-        AND NOT regexp_matches(t.event, '^({prefixes}) ')
+        CASE WHEN t.source = 'keepers'
+            THEN t.event IN ({_listed(names)})
+                OR (t.event IN ({_listed(by_machines_too)}) AND t.raw NOT LIKE '%"machine":true%')
+            ELSE t.kind IN ('track', 'page', 'screen') AND NOT regexp_matches(t.event, '^({prefixes}) ')
+        END
     """
 
 
-def refresh(warehouse: Warehouse) -> int:
-    """Brings table `engaged` (profile_id as it was told, at) up to what is loaded; how many customers it was.
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(literal, names)) or "NULL"
 
-    Costs a look at the rows that came since the last call alone.
+
+def refresh(warehouse: Warehouse) -> int:
+    """Brings table `engaged` (profile_id as recorded, at) up to what is loaded; how many customers changed.
+
+    Reads only the rows since the last call.
     """
     cursor = warehouse.cursor()
     after = warehouse.watermark(WATERMARK)
@@ -54,7 +70,7 @@ def _take(cursor: duckdb.DuckDBPyConnection, after: int, newest: int) -> int:
         FROM (
             SELECT t.profile_id, t.time AS "at"
             FROM tracks t
-            WHERE t.seq > $after AND t.seq <= $newest AND (({_SAID}) OR ({_own()}))
+            WHERE t.seq > $after AND t.seq <= $newest AND {_what_counts()}
             UNION ALL
             SELECT v.profile_id, v.time
             FROM trait_values v
@@ -77,19 +93,19 @@ def _take(cursor: duckdb.DuckDBPyConnection, after: int, newest: int) -> int:
 
 
 def times(warehouse: Warehouse, since: datetime, until: datetime) -> list[tuple[int, datetime]]:
-    """(profile_id as it was told, at), by time: everything from `since` to `until`, and of each the last before it."""
+    """(profile_id as recorded, at), by time: everything from `since` to `until`, and the last of each before it."""
     rows = warehouse.cursor().execute(
         f"""
-        WITH told AS (
+        WITH shown AS (
             SELECT t.profile_id, t.time AS "at" FROM tracks t
-            WHERE t.time <= $until AND (({_SAID}) OR ({_own()}))
+            WHERE t.time <= $until AND {_what_counts()}
             UNION ALL
             SELECT v.profile_id, v.time FROM trait_values v
             WHERE v.time <= $until AND starts_with(v.trait, 'subscribed.') AND v.boolean
         )
-        SELECT profile_id, "at" FROM told WHERE "at" >= $since
+        SELECT profile_id, "at" FROM shown WHERE "at" >= $since
         UNION ALL
-        SELECT profile_id, max("at") FROM told WHERE "at" < $since GROUP BY 1
+        SELECT profile_id, max("at") FROM shown WHERE "at" < $since GROUP BY 1
         ORDER BY 2
         """,
         {"since": since, "until": until},

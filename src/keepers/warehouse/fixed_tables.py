@@ -20,7 +20,7 @@ FIXED = {
     "merge_log": "seq BIGINT, kind VARCHAR, from_id BIGINT, to_id BIGINT",
     # Merges that were taken back: an answer as of a moment between still sees them.
     "ended_merges": 'from_id BIGINT, to_id BIGINT, seq BIGINT, "at" TIMESTAMP, until TIMESTAMP',
-    # What the reserved traits said about a subject's zone (NULL: a value that names none).
+    # The zone that the reserved traits of a subject name (NULL: a value that names none).
     "zone_facts": "profile_id BIGINT, trait VARCHAR, time TIMESTAMP, seq BIGINT, zone VARCHAR",
     "states": """
         ask INTEGER, profile_id BIGINT, value SMALLINT, since TIMESTAMP, changes_at TIMESTAMP, cause VARCHAR""",
@@ -33,9 +33,9 @@ FIXED = {
         is_answered BOOLEAN, applied_at TIMESTAMP, retired_at TIMESTAMP""",
     "ask_values": "ask INTEGER, value SMALLINT, stage VARCHAR",
     "dirty": 'profile_id BIGINT, "at" TIMESTAMP, kind VARCHAR, name VARCHAR',
-    # When each last clicked, visited, ordered or agreed (see engaged.py).
+    # When each last showed engagement (see engagement_times.py).
     "engaged": 'profile_id BIGINT, "at" TIMESTAMP',
-    # Whose history was brought, and when it arrived: until then, nothing that comes of it is news.
+    # Whose history was imported, and when it arrived: changes up to then have the cause `import`.
     "imported": 'profile_id BIGINT, "at" TIMESTAMP',
     "watermarks": "name VARCHAR, position BIGINT",
     "import_chunks": """
@@ -60,4 +60,8 @@ def create_statements() -> list[str]:
 
 
 IMPORT = "import "
-"""before the kind of what was brought as history: by a file, by /v1/import, or more than 72 hours late"""
+"""prefix of the kind of imported history: by a file, by /v1/import, or more than 72 hours late"""
+
+
+LOADED = "load"
+"""the watermark of the log's rows that are in the warehouse"""

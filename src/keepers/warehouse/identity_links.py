@@ -1,14 +1,17 @@
-"""Who is whom while a batch loads: merge links with their flat closure, and each subject's zone."""
+"""Identities while a batch loads: merge links with their flat closure, and the zone of each subject."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 
 from keepers.warehouse.typed_tables import STAMP, append, arrow
+
+if TYPE_CHECKING:
+    import duckdb
 
 Link = tuple[int, int, datetime]
 """to_id, seq, at"""
@@ -42,7 +45,7 @@ class MergeLinks:
         return self._path(subject)[-1]
 
     def _path(self, subject: int) -> list[int]:
-        """The subject and whom it lives on in, one after another."""
+        """The subject and its survivors, one after another."""
         path = [subject]
         while (link := self._links.get(path[-1])) is not None:
             path.append(link[0])
@@ -78,7 +81,7 @@ class MergeLinks:
         self._forget_zone(subject)
 
     def merge(self, source: int, target: int, seq: int, at: datetime) -> None:
-        """`source` lives on in `target` from here; nothing changes when `target` lives on in `source` already."""
+        """`source` lives on in `target` from here; nothing changes when it is the other way round already."""
         if source in self._path(target):
             return
         self._touch(source)

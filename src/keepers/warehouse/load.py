@@ -7,22 +7,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import chain
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import duckdb
 import msgspec
 import pyarrow as pa
 
 from keepers.model.identity import bucket_key
 from keepers.warehouse.account_memberships import Members
-from keepers.warehouse.database import Warehouse, set_watermark
-from keepers.warehouse.fixed_tables import IMPORT
+from keepers.warehouse.database import set_watermark
+from keepers.warehouse.fixed_tables import IMPORT, LOADED
 from keepers.warehouse.identity_links import ZONE_TRAITS, MergeLinks
 from keepers.warehouse.typed_tables import STAMP, TypedRows, append, arrow
 from keepers.warehouse.values import leaves, read_date, scalar
 from keepers.warehouse.zone_offsets import local_day, zone_of
 
-WATERMARK = "load"
+if TYPE_CHECKING:
+    import duckdb
+
+    from keepers.warehouse.database import Warehouse
+
 KINDS = frozenset({"profile", "merge", "unmerge", "track", "page", "screen", "identify", "group", "alias"})
 """kinds of log rows that the warehouse holds; the others are passed over"""
 _decode = msgspec.json.Decoder().decode
@@ -89,15 +92,15 @@ def load(warehouse: Warehouse, rows: Sequence[LoadableRow]) -> int:
     their tables and columns in a transaction before, so that a crash in between costs nothing but empty columns.
     """
     with warehouse.writing():
-        done = warehouse.watermark(WATERMARK)
+        done = warehouse.watermark(LOADED)
         new = [row for row in rows if row.seq > done]
         if not new:
             return 0
-        # A change of an answer, an enrolment: for journeys alone, which read the log themselves.
+        # Other kinds, such as relayed changes and entries, are for journeys, which read the log themselves.
         held = [row for row in new if row.kind in KINDS]
         if not held:
             with warehouse.transaction() as cursor:
-                set_watermark(cursor, WATERMARK, new[-1].seq)
+                set_watermark(cursor, LOADED, new[-1].seq)
             return len(new)
         with collector_paused():
             batch = Batch(warehouse, held)
@@ -106,7 +109,7 @@ def load(warehouse: Warehouse, rows: Sequence[LoadableRow]) -> int:
                 warehouse.registry.save(cursor)
         with warehouse.transaction() as cursor:
             batch.write(cursor)
-            set_watermark(cursor, WATERMARK, new[-1].seq)
+            set_watermark(cursor, LOADED, new[-1].seq)
         warehouse.latest.update(batch.latest)
         return len(new)
 
@@ -156,8 +159,8 @@ class Batch:
             case "profile":
                 body = _decode(row.body)
                 self._profiles[row.profile_id] = (body.get("kind", "person"), body.get("bucket_key", ""))
-                self._note(row.profile_id, row.known_at)
-                self._soil(row, row.profile_id, row.known_at, "profile")
+                self._note_known(row.profile_id, row.known_at)
+                self._mark_dirty(row, row.profile_id, row.known_at, "profile")
             case "merge" | "unmerge":
                 self._relink(row)
             case _:
@@ -170,22 +173,22 @@ class Batch:
         else:
             self._links.unmerge(row.profile_id, row.time)
         self._merge_log.append((row.seq, row.kind, row.profile_id, target))
-        self._soil(row, row.profile_id, row.time, "merge")
-        self._soil(row, target, row.time, "merge")
+        self._mark_dirty(row, row.profile_id, row.time, "merge")
+        self._mark_dirty(row, target, row.time, "merge")
 
     def _add_message(self, row: LoadableRow) -> None:
         raw = row.body.decode()
         message: dict[str, Any] = _decode(raw)
-        self._note(row.profile_id, row.known_at)
+        self._note_known(row.profile_id, row.known_at)
         self._name(row.profile_id, message)
         if row.kind == "identify":
             self._add_traits(row, row.profile_id, _object(message, "traits"))
         elif row.kind == "group" and row.other_id is not None:
-            self._note(row.other_id, row.known_at)
+            self._note_known(row.other_id, row.known_at)
             self._members.join(row.other_id, row.profile_id, row.time, row.known_at)
             self._has_account = True
-            self._soil(row, row.profile_id, row.time, "account")
-            self._soil(row, row.other_id, row.time, "account")
+            self._mark_dirty(row, row.profile_id, row.time, "account")
+            self._mark_dirty(row, row.other_id, row.time, "account")
             self._add_traits(row, row.other_id, _object(message, "traits"))
         day = local_day(self._links.zone(row.profile_id), row.time)
         self._tracks.append(
@@ -198,7 +201,7 @@ class Batch:
             properties = event_properties(row.kind, message)
             self._typed.add(row.event, row.seq, row.profile_id, row.time, row.known_at, day, properties)
             self.latest[row.event] = max(row.time, self.latest.get(row.event, row.time))
-            self._soil(row, row.profile_id, max(row.time, row.known_at), "event", row.event)
+            self._mark_dirty(row, row.profile_id, max(row.time, row.known_at), "event", row.event)
 
     def _add_traits(self, row: LoadableRow, subject: int, traits: dict[str, Any]) -> None:
         for trait in ZONE_TRAITS:
@@ -208,14 +211,14 @@ class Batch:
         for trait, held in trait_values(traits, zone):
             self._warehouse.registry.trait(trait)
             self._traits.append((subject, trait, row.time, row.seq, row.known_at, *held))
-            self._soil(row, subject, max(row.time, row.known_at), "trait", trait)
+            self._mark_dirty(row, subject, max(row.time, row.known_at), "trait", trait)
 
-    def _note(self, subject: int, known_at: datetime) -> None:
+    def _note_known(self, subject: int, known_at: datetime) -> None:
         known = self._known.get(subject)
         if known is None or known_at < known:
             self._known[subject] = known_at
 
-    def _soil(self, row: LoadableRow, subject: int, at: datetime, kind: str, name: str = "") -> None:
+    def _mark_dirty(self, row: LoadableRow, subject: int, at: datetime, kind: str, name: str = "") -> None:
         if row.known_at != row.received_at and kind != "merge":
             kind = IMPORT + kind
             self._imported[subject] = max(row.received_at, self._imported.get(subject, row.received_at))
@@ -225,7 +228,7 @@ class Batch:
             self._dirty[key] = at
 
     def _name(self, subject: int, message: dict[str, Any]) -> None:
-        """Keeps a key for a subject that an import, cut off, made known to the operational store alone."""
+        """Derives a key for a subject that only the operational store knows, from an import that was interrupted."""
         for kind, given in (("user_id", message.get("userId")), ("anonymous_id", message.get("anonymousId"))):
             if given is not None and subject not in self._named:
                 self._named[subject] = ("person", bucket_key(kind, str(given)))  # type: ignore[arg-type]
@@ -250,7 +253,7 @@ class Batch:
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Pauses the cycle collector: a batch makes a million tuples and no cycle, and looking costs half the time."""
+    """Pauses the cycle collector: a batch makes a million tuples and no cycle, and collecting costs half the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -320,7 +323,7 @@ def upsert_profiles(cursor: duckdb.DuckDBPyConnection, relation: str) -> None:
 
 
 def write_latest(cursor: duckdb.DuckDBPyConnection, latest: dict[str, datetime]) -> None:
-    """Moves the events' latest times forward; `latest` holds, after it, what the table holds."""
+    """Moves the events' latest times forward; `latest` then holds what the table holds."""
     if not latest:
         return
     cursor.register("arriving_times", arrow({"event": pa.string(), "latest": STAMP}, latest.items()))

@@ -1,20 +1,23 @@
-"""Typed tables, child tables and trait_values anew from `tracks.raw`, sorted as scoped reads want them."""
+"""Rebuilds typed tables, child tables and trait_values from `tracks.raw`, sorted for scoped reads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import msgspec
 
-from keepers.warehouse.database import Warehouse
 from keepers.warehouse.identity_links import ZONE_TRAITS, MergeLinks
 from keepers.warehouse.load import TRAITS, TYPED_KINDS, collector_paused, event_properties, trait_values
 from keepers.warehouse.names import quoted
 from keepers.warehouse.typed_tables import TypedRows, append, arrow
 from keepers.warehouse.zone_offsets import zone_of
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from keepers.warehouse.database import Warehouse
 
 _BATCH = 100_000
 _ANY_TIME = datetime(1970, 1, 1)  # a replay needs the order of merges, not when they were
@@ -25,7 +28,7 @@ def rebuild(warehouse: Warehouse, progress: Progress | None = None) -> int:
     """Rebuilds everything that is made from `tracks.raw`; returns the number of tracks read.
 
     One transaction: either all is rebuilt or nothing changed. The tables hold the same rows as before, sorted
-    by (profile_id, time). `progress` is told (tracks done, tracks there are).
+    by (profile_id, time). `progress` is called with (tracks done, all tracks).
     """
     with warehouse.transaction() as cursor:
         tables = typed_tables(warehouse)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import duckdb
-import pyarrow as pa
 from msgspec import Struct, field
 
 from keepers.conditions.schema import ChildTable, EventTable, Schema
 from keepers.warehouse.fixed_tables import FIXED
 from keepers.warehouse.names import FIXED_COLUMNS, free, physical, quoted, snake
+
+if TYPE_CHECKING:
+    import duckdb
 
 MAX_EVENT_TABLES = 200
 MAX_PROPERTIES = 300
@@ -193,7 +195,7 @@ class Registry:
             layout.taken.add(column)
 
     def _overflow(self, layout: Layout, path: str) -> None:
-        # A sender who invents names for ever must not fill the registry; the values stay in raw all the same.
+        # A sender of ever new names must not fill the registry; the values stay in raw.
         if path in layout.overflow or layout.list or len(layout.overflow) >= MAX_OVERFLOW_NAMES:
             return
         layout.overflow.add(path)
@@ -222,6 +224,8 @@ def _insert(
 ) -> None:
     if not rows:
         return
+    import pyarrow as pa  # a quarter of a second to load, for the first rows that arrive
+
     values = {name: [row[i] for row in rows] for i, name in enumerate(columns)}
     cursor.register("registry_rows", pa.table(values))
     cursor.execute(f"INSERT INTO {table} SELECT * FROM registry_rows")

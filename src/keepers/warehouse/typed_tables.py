@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
 
 from keepers.warehouse.names import quoted
-from keepers.warehouse.registry import Layout, Registry
 from keepers.warehouse.values import MAX_DEPTH, nfc, scalar
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from keepers.warehouse.registry import Layout, Registry
 
 STAMP = pa.timestamp("us")
 _TYPES = {"number": pa.float64(), "text": pa.string(), "boolean": pa.bool_()}

@@ -10,10 +10,12 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from keepers.model.moments import zone_names
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _FIRST = datetime(1970, 1, 1)
 _LAST = datetime(2101, 1, 1)
@@ -60,7 +62,7 @@ def local_day(zone: str, instant: datetime) -> date:
 
 
 def to_utc(zone: str, local: datetime) -> datetime:
-    """A local wall time as UTC: a time that is twice is its first, one in a gap moves forward (PEP 495, fold 0)."""
+    """A local wall time as UTC: an ambiguous time is its first, one in a gap moves forward (PEP 495, fold 0)."""
     index = bisect_right(_local_starts(zone), local) - 1
     return local - timedelta(seconds=zone_offsets(zone)[1][max(index, 0)])
 
@@ -79,6 +81,8 @@ def offsets_table() -> pa.Table:
 
     `local_from` is the wall time from which the row is the one that `to_utc` uses.
     """
+    import pyarrow as pa  # a quarter of a second to load, for a new warehouse alone
+
     zones: list[str] = []
     from_utc: list[datetime] = []
     until_utc: list[datetime | None] = []

@@ -100,3 +100,50 @@ def test_an_exception_frees_it_at_every_depth(threads: ThreadPoolExecutor) -> No
     other = Asker(lock, "other", order, threads)
     assert other.has_it.wait(PATIENCE_S)
     other.leave()
+
+
+def test_who_waits_is_told_how_many_are_ahead_and_may_give_up(threads: ThreadPoolExecutor) -> None:
+    lock, told = FairLock(), {"first": [-1], "second": [-1]}
+    gives_up = threading.Event()
+
+    def wait(name: str) -> None:
+        def on_wait(ahead: int) -> None:
+            told[name].append(ahead)
+            if name == "first" and gives_up.is_set():
+                raise InterruptedError
+
+        with lock.turn(on_wait):
+            assert told[name][-1] == 0
+
+    with lock.turn():
+        first = threads.submit(wait, "first")
+        until_waiting(lock, 1)
+        second = threads.submit(wait, "second")
+        until_waiting(lock, 2)
+        assert (told["first"][-1], told["second"][-1]) == (1, 2)
+        gives_up.set()
+        lock.wake()
+        with pytest.raises(InterruptedError):
+            first.result(PATIENCE_S)
+        until_waiting(lock, 1)
+        deadline = monotonic() + PATIENCE_S
+        while told["second"][-1] != 1:
+            assert monotonic() < deadline
+            sleep(0.005)
+    second.result(PATIENCE_S)
+    assert told["second"][-1] == 0
+    assert lock.waiting == 0
+
+
+def test_who_gives_up_when_the_turn_has_come_frees_it(threads: ThreadPoolExecutor) -> None:
+    lock, order = FairLock(), []
+
+    def refuse(ahead: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError), lock.turn(refuse):
+        order.append("never")
+    other = Asker(lock, "other", order, threads)
+    assert other.has_it.wait(PATIENCE_S)
+    other.leave()
+    assert order == ["other"]

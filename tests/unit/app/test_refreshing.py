@@ -35,7 +35,7 @@ def subject(shop: Shop) -> str:
 def test_whoever_refreshes_while_another_does_waits_for_the_new_templates(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sending, read = shop.workspace.sending, shop.workspace.in_force
+    sending, read = shop.workspace.sending, shop.workspace.active_playbook
     shop.apply(CHANGED)
     is_reading, may_go_on = threading.Event(), threading.Event()
 
@@ -44,7 +44,7 @@ def test_whoever_refreshes_while_another_does_waits_for_the_new_templates(
         assert may_go_on.wait(PATIENCE_S)
         return read()
 
-    monkeypatch.setattr(shop.workspace, "in_force", reads_slowly)
+    monkeypatch.setattr(shop.workspace, "active_playbook", reads_slowly)
 
     def refreshed() -> str:
         sending.refresh()
@@ -62,7 +62,7 @@ def test_whoever_refreshes_while_another_does_waits_for_the_new_templates(
 def test_a_refresh_that_failed_is_made_up_for_by_the_next(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.apply(CHANGED)
     with monkeypatch.context() as broken:
-        broken.setattr(shop.workspace, "in_force", lambda: (_ for _ in ()).throw(OSError("the store is away")))
+        broken.setattr(shop.workspace, "active_playbook", lambda: (_ for _ in ()).throw(OSError("the store is away")))
         with pytest.raises(OSError, match="away"):
             shop.workspace.sending.refresh()
     assert subject(shop) == "Spring"
@@ -75,7 +75,7 @@ def test_a_message_is_rendered_by_definitions_at_least_as_new_as_what_queued_it(
     sending = Sending(shop.workspace, lambda: NOW, is_apart=True)
     shop.customers(size=1)
     with Deliverer(
-        shop.workspace.store, sending.eligibility, lambda rows, at: sending.letters.make(rows, at),
+        shop.workspace.store, sending.eligibility, lambda rows, at: sending.message_builder.make(rows, at),
         {"email": shop.wire}, {}, None, "w", Options(), sending.refresh_as_of,
     ) as worker:  # fmt: skip
         assert not worker.run_once(NOW).did_something

@@ -21,11 +21,11 @@ from keepers.delivery.worker import Deliverer, Options
 from keepers.model.consent import Consent
 from keepers.model.message import Outcome, Outgoing
 from keepers.store.messages import coupons, engagement_requests
-from keepers.store.messages.engagement_requests import HitRow
+from keepers.store.messages.engagement_requests import EngagementRow
 from keepers.store.profiles import consents
 from keepers.store.schema.core import log
 from keepers.store.schema.messages import messages
-from unit.deliver.posting import Wire
+from unit.delivery.posting import Wire
 
 MIDNIGHT = datetime(2026, 3, 2)
 NOW = datetime(2026, 3, 2, 12)
@@ -86,11 +86,13 @@ class Shop:
         apply_playbook(self.workspace, COMMAND_LINE, ApplyPlaybook())
 
     def start(self, name: str = "b", at: datetime = NOW, **given: Any) -> None:
-        control.start(self.workspace.store, self.workspace.in_force(), name, at, **given)
+        control.start(self.workspace.store, self.workspace.active_playbook(), name, at, **given)
 
     def preview(self, name: str = "b", at: datetime = NOW) -> AudiencePreview:
         w = self.workspace
-        return control.preview(w.store, w.answerer, w.in_force(), w.standing(), name, w.addresses, w.secret, at)
+        return control.preview(
+            w.store, w.evaluator, w.active_playbook(), w.active_queries(), name, w.addresses, w.secret, at
+        )
 
     def tick(self, at: datetime = NOW) -> None:
         with self.workspace.sequencing("a test") as ticker:
@@ -108,7 +110,7 @@ class Shop:
         with Deliverer(
             self.workspace.store,
             sending.eligibility,
-            sending.letters.make,
+            sending.message_builder.make,
             {"email": self.wire},
             {},
             None,
@@ -130,10 +132,10 @@ class Shop:
         return control.stop(self.workspace.store, "b", at)
 
     def resume(self, at: datetime = NOW) -> int:
-        return control.resume(self.workspace.store, self.workspace.in_force(), "b", at)
+        return control.resume(self.workspace.store, self.workspace.active_playbook(), "b", at)
 
     def resend(self, at: datetime, message: str = "") -> None:
-        control.resend(self.workspace.store, self.workspace.in_force(), "b", at, message)
+        control.resend(self.workspace.store, self.workspace.active_playbook(), "b", at, message)
 
     def hit(self, profiles: Sequence[int], at: datetime, url: str = "", *, is_machine: bool = False) -> None:
         """Opens, or clicks where there is a `url`, of the newest message of each profile."""
@@ -143,7 +145,7 @@ class Shop:
                 query = select(messages.c.id).where(messages.c.profile_id == profile).order_by(messages.c.id.desc())
                 message_id = connection.execute(query).scalars().first() or 0
                 agent = "Barracuda Sentinel (EE)" if is_machine else BROWSER
-                rows.append(HitRow(message_id, at, url, agent, f"ip{profile}", "HEAD" if is_machine else "GET"))
+                rows.append(EngagementRow(message_id, at, url, agent, f"ip{profile}", "HEAD" if is_machine else "GET"))
             engagement_requests.append(connection, rows)
 
     def did(self, event: str, who: Sequence[str], at: datetime) -> None:

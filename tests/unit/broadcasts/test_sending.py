@@ -166,7 +166,7 @@ def test_nothing_goes_out_while_a_stop_is_still_at_work(shop: Make, monkeypatch:
     one.customers(size=5)
     one.start()
     one.tick()
-    monkeypatch.setattr(broadcast_sends, "sweep", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(broadcast_sends, "skip_unsent", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         one.stop()
     one.deliver()
@@ -243,15 +243,15 @@ def test_a_brake_keeps_a_sending_from_being_queued_and_says_so(shop: Make) -> No
     one = shop({})
     one.customers(size=3)
     with one.workspace.store.begin() as connection:
-        sending_switches.set_brake(connection, "email.marketing", True, "complaints", NOW)
+        sending_switches.set_breaker(connection, "email.marketing", True, "complaints", NOW)
     said = "Sending of email.marketing is stopped (complaints): messages are queued once it is released."
     assert one.preview().warnings == [said]
     one.start()
     one.send()
     assert (one.status().status, one.rows("id")) == ("scheduled", [])
-    assert one.status().trouble == "a brake holds: email.marketing (complaints)"
+    assert one.status().trouble == "a circuit breaker is open: email.marketing (complaints)"
     with one.workspace.store.begin() as connection:
-        sending_switches.set_brake(connection, "email.marketing", False, "", NOW)
+        sending_switches.set_breaker(connection, "email.marketing", False, "", NOW)
     one.send()
     assert len(one.wire.given) == 3
 

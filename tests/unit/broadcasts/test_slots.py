@@ -21,14 +21,14 @@ def slots(per_hour: int | None, rules: ContactRules = LOUD) -> Slots:
 
 def test_without_a_throttle_everybody_goes_at_once() -> None:
     one = slots(None)
-    assert {one.give("UTC", None, NOON) for _ in range(1000)} == {(NOON, False)}
+    assert {one.assign("UTC", None, NOON) for _ in range(1000)} == {(NOON, False)}
 
 
 @given(per_hour=st.integers(1, 5000), number=st.integers(1, 300))
 def test_no_hour_has_more_than_it_is_given(per_hour: int, number: int) -> None:
     one = slots(per_hour)
     zones = ("UTC", "Asia/Tokyo", "Europe/Warsaw")
-    times = sorted(one.give(zones[n % 3], None, NOON + (n % 3) * 20 * MINUTE)[0] for n in range(number))
+    times = sorted(one.assign(zones[n % 3], None, NOON + (n % 3) * 20 * MINUTE)[0] for n in range(number))
     for start in times:
         within = [at for at in times if start <= at < start + 60 * MINUTE]
         assert len(within) <= per_hour + -(-per_hour // 60), "an hour, and the minute it is cut in"
@@ -36,24 +36,24 @@ def test_no_hour_has_more_than_it_is_given(per_hour: int, number: int) -> None:
 
 def test_a_restart_goes_on_where_it_was() -> None:
     whole, cut = slots(60), slots(60)
-    wanted = [whole.give("UTC", None, NOON)[0] for _ in range(200)]
-    found = [cut.give("UTC", None, NOON)[0] for _ in range(90)]
+    wanted = [whole.assign("UTC", None, NOON)[0] for _ in range(200)]
+    found = [cut.assign("UTC", None, NOON)[0] for _ in range(90)]
     again = slots(60)
     again.restore(Counter(found))
-    found += [again.give("UTC", None, NOON)[0] for _ in range(110)]
+    found += [again.assign("UTC", None, NOON)[0] for _ in range(110)]
     assert found == wanted
 
 
 def test_at_night_it_waits_for_the_morning() -> None:
     rules = parse_contact(None)
     night = datetime(2026, 3, 2, 22)
-    assert slots(None, rules).give("UTC", None, night) == (datetime(2026, 3, 3, 7), True)
-    assert slots(None, rules).give("America/New_York", None, night) == (night, False)
-    assert Slots(rules, "email", is_exempt=True, per_hour=None).give("UTC", None, night) == (night, False)
+    assert slots(None, rules).assign("UTC", None, night) == (datetime(2026, 3, 3, 7), True)
+    assert slots(None, rules).assign("America/New_York", None, night) == (night, False)
+    assert Slots(rules, "email", is_exempt=True, per_hour=None).assign("UTC", None, night) == (night, False)
 
 
 def test_a_throttle_that_comes_into_the_night_goes_on_in_the_morning_at_the_same_rate() -> None:
     one = slots(60, parse_contact(None))
-    times = [one.give("UTC", None, datetime(2026, 3, 2, 20))[0] for _ in range(180)]
+    times = [one.assign("UTC", None, datetime(2026, 3, 2, 20))[0] for _ in range(180)]
     by_hour = Counter(at.replace(minute=0) for at in times)
     assert by_hour == {datetime(2026, 3, 2, 20): 60, datetime(2026, 3, 3, 7): 60, datetime(2026, 3, 3, 8): 60}

@@ -68,7 +68,7 @@ def test_a_stop_that_a_tick_completed_does_not_end_a_sending_that_was_resumed(
         queueing.resume()
         queueing.tick_once()
 
-    once(monkeypatch, broadcast_sends, "sweep", completed_and_resumed)
+    once(monkeypatch, broadcast_sends, "skip_unsent", completed_and_resumed)
     queueing.stop()
     assert queueing.status().status == "queueing"
     assert queueing.status().queued == 20
@@ -85,7 +85,7 @@ def test_of_two_who_resume_one_is_refused_and_what_was_queued_since_stays(
         queueing.resume()
         queueing.tick_once()
 
-    once(monkeypatch, broadcast_sends, "unsweep", resumed_and_queued)
+    once(monkeypatch, broadcast_sends, "requeue", resumed_and_queued)
     with pytest.raises(ConflictError, match="stopped"):
         queueing.resume()
     assert queueing.status().queued == 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime
 
 import pytest
 
@@ -12,10 +13,12 @@ from keepers.channels.base import ChannelContext
 from keepers.channels.chat import ChatChannel, ChatSettings
 from keepers.model.message import Content, Outcome, Outgoing
 
+NOW = datetime(2026, 6, 1, 12)
+
 
 def send(url: str, recipient: str, content: Content) -> Outcome:
     async def run() -> Outcome:
-        channel = ChatChannel(ChatSettings(url=url, timeout=5), ChannelContext())
+        channel = ChatChannel(ChatSettings(url=url, timeout=5), ChannelContext(now=lambda: NOW, put=print))
         await channel.open()
         return await channel.send(Outgoing(1, "k", "chat", recipient, 1, content))
 

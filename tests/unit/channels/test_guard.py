@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_trials.loopback import Loopback, Says
-from keepers.channels.http.safe_http import Caller, CallResponse, UnansweredError
+from keepers.channels.http.answers import CallResponse, UnansweredError
+from keepers.channels.http.safe_http import Caller
 from keepers.channels.http.ssrf import Guard, RefusedError, is_public
 from keepers.model.errors import UserError
 

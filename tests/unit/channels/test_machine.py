@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from keepers.delivery.machine_rules import (
     BURST,
     GMAIL_PREFETCH_AGENT,
-    EngagementVerdict,
-    LinkRequest,
+    Rule,
     classify,
     network_of,
 )
+from keepers.store.messages.engagement_requests import EngagementRow
 
 SENT = datetime(2026, 6, 1, 12)
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
@@ -30,25 +30,25 @@ OUTLOOK = (
     "Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 10.0; WOW64; Trident/7.0; .NET4.0C; .NET4.0E; "
     "Microsoft Outlook 16.0.5095; ms-office; MSOffice 16)"
 )
-PERSON = EngagementVerdict(False)
+PERSON = ""
 
 
-def opened(agent: str = CHROME, after_s: float = 3600, ip: str = "192.0.2.7", network: str = "") -> LinkRequest:
-    at = SENT + timedelta(seconds=after_s)
-    return LinkRequest("open", at, user_agent=agent, ip=ip, network=network)
+def opened(agent: str = CHROME, after_s: float = 3600, network: str = "") -> EngagementRow:
+    return EngagementRow(1, SENT + timedelta(seconds=after_s), "", agent, "", "GET", network=network)
 
 
-def clicked(url: str = "/a", after_s: float = 3600, agent: str = CHROME, method: str = "GET") -> LinkRequest:
-    at = SENT + timedelta(seconds=after_s)
-    return LinkRequest("click", at, url, method, agent, ip="192.0.2.7")
+def clicked(
+    url: str = "/a", after_s: float = 3600, agent: str = CHROME, method: str = "GET", network: str = ""
+) -> EngagementRow:
+    return EngagementRow(1, SENT + timedelta(seconds=after_s), url, agent, "", method, network=network)
 
 
-def alone(hit: LinkRequest, links: int = 5) -> EngagementVerdict:
-    return classify(hit, [], links, SENT)
+def alone(hit: EngagementRow, links: int = 5) -> Rule:
+    return classify(hit, [], links)
 
 
-def classify_all(hits: list[LinkRequest], links: int, sent_at: datetime | None) -> list[EngagementVerdict]:
-    return [classify(hit, hits, links, sent_at) for hit in hits]
+def classify_all(hits: list[EngagementRow], links: int) -> list[Rule]:
+    return [classify(hit, hits, links) for hit in hits]
 
 
 @pytest.mark.parametrize(
@@ -70,15 +70,14 @@ def test_an_open_by_a_mail_program_or_a_proxy_that_waits_for_it_is_a_persons(age
 
 
 def test_apples_privacy_proxy_by_its_bare_agent_is_a_machine() -> None:
-    assert alone(opened("Mozilla/5.0")) == EngagementVerdict(True, "apple_privacy", True)
-    assert alone(opened(" Mozilla/5.0 ")).is_machine
+    assert alone(opened("Mozilla/5.0")) == "apple_privacy"
+    assert alone(opened(" Mozilla/5.0 ")) == "apple_privacy"
 
 
 @pytest.mark.parametrize("ip", ["17.58.97.1", "2620:149:af0::10", "2a01:b740:a42::1"])
-def test_an_open_from_apples_own_network_is_a_machine_also_when_the_address_was_not_kept(ip: str) -> None:
-    assert alone(opened(IPHONE, ip=ip)).rule == "apple_privacy"
-    assert alone(opened(IPHONE, ip="", network=network_of(ip))).rule == "apple_privacy"
-    assert alone(LinkRequest("click", SENT + timedelta(hours=1), "/a", user_agent=IPHONE, ip=ip)) == PERSON
+def test_an_open_from_apples_own_network_is_a_machine_and_a_click_is_not(ip: str) -> None:
+    assert alone(opened(IPHONE, network=network_of(ip))) == "apple_privacy"
+    assert alone(clicked(agent=IPHONE, network=network_of(ip))) == PERSON
 
 
 @pytest.mark.parametrize("ip", ["192.0.2.7", "2001:db8::1", "", "not an address", "17.1"])
@@ -87,14 +86,14 @@ def test_other_networks_mean_nothing(ip: str) -> None:
 
 
 def test_gmails_prefetch_is_a_machine_and_only_word_for_word() -> None:
-    assert alone(opened(GMAIL_PREFETCH_AGENT)) == EngagementVerdict(True, "gmail_prefetch", True)
+    assert alone(opened(GMAIL_PREFETCH_AGENT)) == "gmail_prefetch"
     assert alone(opened(GMAIL_PREFETCH_AGENT.removesuffix(" Mozilla/5.0"))) == PERSON
 
 
 @pytest.mark.parametrize("method", ["HEAD", "head", "OPTIONS"])
 def test_a_request_without_reading_is_a_machine(method: str) -> None:
-    assert alone(clicked(method=method)) == EngagementVerdict(True, "method", True)
-    assert classify(LinkRequest("open", SENT, method=method, user_agent=CHROME), [], 5, SENT).rule == "method"
+    assert alone(clicked(method=method)) == "method"
+    assert alone(opened()._replace(method=method)) == "method"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +131,7 @@ def test_a_request_without_reading_is_a_machine(method: str) -> None:
     ],
 )
 def test_a_click_by_a_known_scanner_or_program_is_a_machine(agent: str) -> None:
-    assert alone(clicked(agent=agent)) == EngagementVerdict(True, "agent", True)
+    assert alone(clicked(agent=agent)) == "agent"
 
 
 @pytest.mark.parametrize(
@@ -158,13 +157,13 @@ def test_a_click_by_a_browser_is_a_persons(agent: str) -> None:
     assert alone(clicked(agent=agent)) == PERSON
 
 
-def test_a_click_without_any_agent_is_a_machine_and_an_open_only_flagged() -> None:
-    assert alone(clicked(agent=" ")) == EngagementVerdict(True, "no_agent", True)
-    assert alone(opened("")) == EngagementVerdict(False, "", True)
+def test_a_click_without_any_agent_is_a_machine_and_an_open_is_not() -> None:
+    assert alone(clicked(agent=" ")) == "no_agent"
+    assert alone(opened("")) == PERSON
 
 
 def test_what_a_provider_calls_a_machines_is_one() -> None:
-    assert alone(LinkRequest("open", SENT, user_agent=CHROME, is_said_machine=True)).rule == "said"
+    assert alone(opened()._replace(is_said=True)) == "said"
 
 
 @pytest.mark.parametrize(
@@ -187,30 +186,23 @@ def test_most_links_within_ten_seconds_are_a_machines(
     clicks: list[tuple[str, float]], links: int, is_machine: bool
 ) -> None:
     hits = [clicked(url, after_s) for url, after_s in clicks]
-    for verdict in classify_all(hits, links, SENT):
-        assert verdict.is_machine == is_machine
-        assert verdict.rule == ("most_links" if is_machine else "")
+    assert set(classify_all(hits, links)) == {"most_links" if is_machine else PERSON}
 
 
 def test_a_person_who_clicks_later_than_the_scanner_is_a_person() -> None:
     scanner = [clicked(f"/{n}", 2 + n / 10) for n in range(5)]
     person = clicked("/1", 600)
-    assert classify(person, scanner, 5, SENT) == PERSON
-    assert [v.is_machine for v in classify_all([*scanner, person], 5, SENT)] == [True] * 5 + [False]
+    assert classify(person, scanner, 5) == PERSON
+    assert classify_all([*scanner, person], 5) == ["most_links"] * 5 + [PERSON]
 
 
 def test_opens_do_not_count_among_the_links() -> None:
-    assert classify(opened(), [clicked(f"/{n}", 3600) for n in range(5)], 5, SENT) == PERSON
+    assert classify(opened(), [clicked(f"/{n}", 3600) for n in range(5)], 5) == PERSON
 
 
-@pytest.mark.parametrize(("after_s", "is_suspicious"), [(-60, True), (0, True), (1.4, True), (1.5, False), (60, False)])
-def test_speed_alone_only_flags(after_s: float, is_suspicious: bool) -> None:
-    assert alone(clicked(after_s=after_s)) == EngagementVerdict(False, "", is_suspicious)
-    assert alone(opened(after_s=after_s)) == EngagementVerdict(False, "", is_suspicious)
-
-
-def test_without_a_moment_of_sending_nothing_is_fast() -> None:
-    assert classify(clicked(after_s=0), [], 5, None) == PERSON
+@pytest.mark.parametrize("after_s", [-60, 0, 1.4])
+def test_speed_alone_decides_nothing(after_s: float) -> None:
+    assert alone(clicked(after_s=after_s)) == alone(opened(after_s=after_s)) == PERSON
 
 
 HITS = st.lists(
@@ -225,17 +217,17 @@ HITS = st.lists(
 
 
 @given(HITS, st.integers(1, 6), st.randoms(use_true_random=False))
-def test_order_and_repetition_change_no_verdict(hits: list[LinkRequest], links: int, random: object) -> None:
-    verdicts = dict(zip(hits, classify_all(hits, links, SENT), strict=True))
+def test_order_and_repetition_change_no_verdict(hits: list[EngagementRow], links: int, random: object) -> None:
+    verdicts = dict(zip(hits, classify_all(hits, links), strict=True))
     shuffled = sorted(hits, key=lambda _: random.random())  # type: ignore[attr-defined]
-    assert dict(zip(shuffled, classify_all(shuffled, links, SENT), strict=True)) == verdicts
+    assert dict(zip(shuffled, classify_all(shuffled, links), strict=True)) == verdicts
     for hit, verdict in verdicts.items():
-        assert classify(hit, [*hits, *hits], links, SENT) == verdict
+        assert classify(hit, [*hits, *hits], links) == verdict
 
 
 @given(HITS, st.integers(1, 6))
-def test_a_verdict_is_settled_once_the_burst_has_passed(hits: list[LinkRequest], links: int) -> None:
-    final = classify_all(hits, links, SENT)
+def test_a_verdict_is_settled_once_the_burst_has_passed(hits: list[EngagementRow], links: int) -> None:
+    final = classify_all(hits, links)
     for hit, verdict in zip(hits, final, strict=True):
         known = [h for h in hits if h.at <= hit.at + BURST]
-        assert classify(hit, known, links, SENT) == verdict
+        assert classify(hit, known, links) == verdict

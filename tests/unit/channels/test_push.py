@@ -33,7 +33,7 @@ def service(tmp_path: Path) -> Iterator[Trial]:
 
 def send(settings: PushSettings, *messages: Outgoing) -> Outcome:
     async def run() -> Outcome:
-        channel = PushChannel(settings, ChannelContext(now=lambda: NOW))
+        channel = PushChannel(settings, ChannelContext(now=lambda: NOW, put=print))
         await channel.open()
         try:
             return [await channel.send(message) for message in messages][-1]
@@ -140,9 +140,15 @@ def test_the_longest_payload_is_read_and_a_longer_one_not_sent(service: Trial) -
 @pytest.mark.parametrize("private", ["", "abc", "x" * 43 + "!", "żółć"])
 def test_a_private_key_that_is_none_is_refused(private: str) -> None:
     with pytest.raises(UserError, match="private_key"):
-        PushChannel(PushSettings(private_key=private, contact="mailto:a@shop.example"), ChannelContext())
+        PushChannel(
+            PushSettings(private_key=private, contact="mailto:a@shop.example"),
+            ChannelContext(now=lambda: NOW, put=print),
+        )
 
 
 def test_push_services_are_told_where_to_complain() -> None:
     with pytest.raises(UserError, match="contact"):
-        PushChannel(PushSettings(private_key=new_vapid_keys().private, contact="ops"), ChannelContext())
+        PushChannel(
+            PushSettings(private_key=new_vapid_keys().private, contact="ops"),
+            ChannelContext(now=lambda: NOW, put=print),
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from keepers.channels.sms import SmsChannel, SmsSettings, sms_parts
 from keepers.contact.addresses import AddressTraits, address_of, e164, home_country
 from keepers.model.errors import UserError
 from keepers.model.message import Content, Outcome, Outgoing
+
+NOW = datetime(2026, 6, 1, 12)
 
 TAKEN = Says(200, b'{"result":[{"message_id":4753,"status":"ok"}]}')
 
@@ -72,7 +75,9 @@ class Gateway:
 
         async def run() -> Outcome:
             url = f"smseagle://token@127.0.0.1:{port}/{{to}}?rto=0.4"
-            channel = SmsChannel(SmsSettings(url=url, country="PL", timeout=5), ChannelContext())
+            channel = SmsChannel(
+                SmsSettings(url=url, country="PL", timeout=5), ChannelContext(now=lambda: NOW, put=print)
+            )
             await channel.open()
             try:
                 return await channel.send(Outgoing(1, "k", "sms", recipient, 1, Content(text=text), **of_message))
@@ -148,11 +153,11 @@ def test_a_gateway_that_redirects_is_not_followed(gateway: Gateway) -> None:
 )
 def test_settings_that_cannot_work_are_refused(settings: SmsSettings, named: str) -> None:
     with pytest.raises(UserError, match=named):
-        SmsChannel(settings, ChannelContext())
+        SmsChannel(settings, ChannelContext(now=lambda: NOW, put=print))
 
 
 def test_an_address_apprise_does_not_know_is_refused_at_the_start() -> None:
-    channel = SmsChannel(SmsSettings(url="nosuch://host/{to}"), ChannelContext())
+    channel = SmsChannel(SmsSettings(url="nosuch://host/{to}"), ChannelContext(now=lambda: NOW, put=print))
     with pytest.raises(UserError, match="Apprise"):
         asyncio.run(channel.open())
 
@@ -161,7 +166,7 @@ def test_known_gateways_read_the_number_where_it_is_put() -> None:
     import apprise
 
     url = "twilio://AC" + "a" * 32 + ":" + "b" * 32 + "@+15551234567/{to}"
-    channel = SmsChannel(SmsSettings(url=url), ChannelContext())
+    channel = SmsChannel(SmsSettings(url=url), ChannelContext(now=lambda: NOW, put=print))
     asyncio.run(channel.open())
     made = apprise.Apprise.instantiate(url.replace("{to}", "%2B48600100200"))
     assert made.targets == [("T", "+48600100200")]

@@ -50,7 +50,7 @@ class Receiver:
         settings = settings or WebhookSettings(allow=["127.0.0.1"], timeout=0.5)
 
         async def run() -> Outcome:
-            channel = WebhookChannel(settings, ChannelContext(now=lambda: NOW))
+            channel = WebhookChannel(settings, ChannelContext(now=lambda: NOW, put=print))
             await channel.open()
             try:
                 for key in keys or ("run-1:call:1",):
@@ -203,11 +203,12 @@ def test_a_secret_that_is_none_is_refused(secret: str) -> None:
     if secret == "whsec_":
         secret += "!"
     with pytest.raises(UserError, match="secret"):
-        WebhookChannel(WebhookSettings(secret=secret), ChannelContext())
+        WebhookChannel(WebhookSettings(secret=secret), ChannelContext(now=lambda: NOW, put=print))
 
 
 def test_over_tls_the_name_is_what_the_certificate_must_show(tmp_path: Path, certificate: Any) -> None:
-    from keepers.channels.http.safe_http import Caller, UnansweredError
+    from keepers.channels.http.answers import UnansweredError
+    from keepers.channels.http.safe_http import Caller
     from keepers.channels.http.ssrf import Guard
 
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -61,6 +61,14 @@ def test_what_a_step_refuses_is_told_too() -> None:
     assert error_text(error, "it").endswith("nessun attributo indicato; scrivi {traits: {welcomed: true}}")
 
 
+def test_kinds_of_values_in_a_sentence_are_told_in_its_language() -> None:
+    steps = [{"id": "a", "delay": {"offset": ["1d"]}}]
+    error = wrong(parse_journey, {"id": "j", "enter": [{"api": True}], "steps": steps})
+    assert error.reason == "expected a text, got a list"
+    assert error_text(error, "pl").endswith("oczekiwane: tekst, a podano: lista")
+    assert error_text(error, "zh").endswith("应为文本，实际为列表")
+
+
 def test_what_is_not_in_the_catalogues_is_told_as_it_is() -> None:
     assert error_text(UserError("A plain {text}."), "ru") == "A plain {text}."
     assert error_text(UserError(problem("About {name}.", name="{x}")), "ru") == "About {x}."

@@ -22,11 +22,14 @@ from keepers.http.public.links.pages import broken, draw
 from keepers.http.status_page import status_handlers
 from keepers.i18n import catalogues
 from keepers.i18n.catalogues import FILE, add_folder, gettext, languages, ngettext, plural_id, remove_folder, text_id
-from keepers.i18n.page_texts import spoken
+from keepers.i18n.page_texts import choose_locale
 from keepers.i18n.reasons import reason_text
 from keepers.i18n.timeline import line
 from keepers.journeys.steps.registry import STEPS
 from keepers.model.errors import UserError
+from keepers.playbook.check import check
+from keepers.playbook.load import load
+from keepers.playbook.shipped.journeys import install_journeys, starters
 
 HEAD = """msgid ""
 msgstr ""
@@ -69,6 +72,34 @@ msgctxt "step"
 msgid "Set traits of the customer"
 msgstr "Merkmale des Kunden setzen"
 
+msgctxt "starter winback_hello.subject"
+msgid "It has been a while"
+msgstr "Lange nicht gesehen: „hallo“"
+
+msgctxt "starter win-back.name"
+msgid "Win-back"
+msgstr "Rückgewinnung"
+
+msgctxt "starter signoff.content"
+msgid "Warmly,<br><strong>{{ company.name }}</strong>"
+msgstr "Herzlich,<br><strong>{{ company.name }}</strong>"
+
+msgctxt "starter footer.content"
+msgid "You are getting this letter as a customer or subscriber of {{ company.name }}."
+msgstr "Sie erhalten diesen Brief von {{ company.name }}."
+
+msgctxt "starter footer.content"
+msgid ""
+"<a href=\\"{{ links.preferences }}\\">Choose what we send</a> &nbsp;·&nbsp; "
+"<a href=\\"{{ links.unsubscribe }}\\">Unsubscribe</a>"
+msgstr ""
+"<a href=\\"{{ links.preferences }}\\">Themen wählen</a> &nbsp;·&nbsp; "
+"<a href=\\"{{ links.unsubscribe }}\\">Abmelden</a>"
+
+msgctxt "starter footer.content"
+msgid "{{ company.name }}{% if company.address %}, {{ company.address }}{% endif %}"
+msgstr "{{ company.name }}{% if company.address %}, {{ company.address }}{% endif %}"
+
 #, fuzzy
 msgctxt "reason"
 msgid "the customer has unsubscribed"
@@ -95,8 +126,8 @@ def german(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.usefixtures("german")
 def test_it_is_offered_and_spoken() -> None:
     assert languages() == ("en", "de", "it", "pl", "ru", "zh")
-    assert spoken("de-AT", "", "") == "de"
-    assert spoken(None, "", "fr, de;q=0.5, pl;q=0.4") == "de"
+    assert choose_locale("de-AT", "", "") == "de"
+    assert choose_locale(None, "", "fr, de;q=0.5, pl;q=0.4") == "de"
 
 
 @pytest.mark.usefixtures("german")
@@ -143,6 +174,24 @@ def test_the_api_takes_it_and_refuses_what_nobody_wrote() -> None:
 
 
 @pytest.mark.usefixtures("german")
+def test_starter_journeys_are_written_in_it(tmp_path: Path) -> None:
+    install_journeys(tmp_path / "playbook", ["win-back"])
+    playbook = load(tmp_path / "playbook")
+    name = playbook.journeys["win-back"].name
+    assert isinstance(name, dict)
+    assert (name["de"], name["it"]) == ("Rückgewinnung", "Riconquista")
+    assert starters()["win-back"].name == name
+    signoff, footer = (playbook.snippets[one].content for one in ("signoff", "footer"))
+    assert signoff["de"] == "Herzlich,<br><strong>{{ company.name }}</strong>"
+    assert footer["de"] == footer["en"].replace(
+        "You are getting this letter as a customer or subscriber of", "Sie erhalten diesen Brief von"
+    ).replace("Choose what we send", "Themen wählen").replace("Unsubscribe", "Abmelden")
+    hello = playbook.messages["winback_hello"].content
+    assert list(hello) == ["en", "it", "pl", "ru", "zh"], "a message that is translated in part is left to English"
+    assert [finding for finding in check(playbook) if finding.level == "error"] == []
+
+
+@pytest.mark.usefixtures("german")
 def test_a_fuzzy_translation_is_left_out() -> None:
     assert reason_text("unsubscribed", "de") == "the customer has unsubscribed"
 
@@ -172,6 +221,8 @@ def test_a_workspace_brings_its_own_languages_and_its_own_wording(tmp_path: Path
         ),
         ('msgctxt "x"\nmsgid "{number} a"\nmsgid_plural "{number} b"\nmsgstr[0] "{number} c"\n', "2 plural forms"),
         ('msgctxt "x"\nmsgid "a"\nmsgstr "{"\n', "cannot be read"),
+        ('msgctxt "starter x.body"\nmsgid "For {{ customer.first_name }}"\nmsgstr "{{ x.y }}"\n', "placeholder"),
+        ('msgctxt "starter x.body"\nmsgid "For {{ x }}"\nmsgstr "{{ x"\n', "cannot be read"),
         ("msgid \n", "cannot be read"),
     ],
 )

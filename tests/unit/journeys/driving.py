@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from keepers.contact.eligibility import ALLOW, Decision
 from keepers.journeys.definition import Journey, begin
 from keepers.journeys.parse import parse_journey
-from keepers.journeys.requests import AskConditions, Check, Look, Reply, StepQuestion
-from keepers.journeys.run import Effect, Moved, NeedsAnswers, Run, Trail
+from keepers.journeys.requests import AskConditions, CheckEligibility, ReadTrait, Reply, StepQuestion
+from keepers.journeys.run import Effect, HistoryLine, Moved, NeedsAnswers, Run
 from keepers.journeys.walk import advance
 
 MONDAY = datetime(2026, 3, 2, 12, 0)
@@ -38,8 +38,8 @@ class Customer:
         self.decisions: dict[str, Decision] = {}
         self.asked: list[StepQuestion] = []
         self.effects: list[Effect] = []
-        self.trail: list[Trail] = []
-        self.watched: frozenset[AskConditions | Look] = frozenset()
+        self.history: list[HistoryLine] = []
+        self.watched: frozenset[AskConditions | ReadTrait] = frozenset()
         self.run = begin(definition, profile_id=1, bucket_key="anna", zone=zone, now=now, trigger=trigger)
 
     def answer(self, question: StepQuestion) -> Any:
@@ -49,9 +49,9 @@ class Customer:
                 found = self.holds.get(name, False)
                 found = found(self.run, self.now) if callable(found) else found
                 return found if isinstance(found, Reply) else Reply(found)
-            case Look(trait):
+            case ReadTrait(trait):
                 return self.traits.get(trait)
-            case Check(messages):
+            case CheckEligibility(messages):
                 return self.decisions.get(messages[0], ALLOW)
 
     def wake(self, now: datetime | None = None) -> Run:
@@ -77,7 +77,7 @@ class Customer:
         assert isinstance(moved, Moved)
         self.run = moved.run
         self.effects += moved.effects
-        self.trail += moved.trail
+        self.history += moved.history
         self.watched = moved.watched
         return moved
 
@@ -103,4 +103,4 @@ class Customer:
 
     @property
     def passed(self) -> list[tuple[str | None, str]]:
-        return [(line.step, line.data["port"]) for line in self.trail if line.what == "passed"]
+        return [(line.step, line.data["port"]) for line in self.history if line.what == "passed"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from keepers.contact.eligibility import ALLOW, Hold, Skip
-from keepers.journeys.requests import AskConditions, Check, Go, Look, Reply, Send
+from keepers.journeys.requests import AskConditions, CheckEligibility, Go, ReadTrait, Reply, Send
 from keepers.journeys.run import GOAL, Moved, NeedsAnswers
 from keepers.journeys.steps.flow.jump import Jump
 from keepers.journeys.steps.step import Passing, Seen
@@ -63,7 +63,7 @@ def test_a_goal_that_does_not_end_the_run_is_noted_once_and_asked_no_more() -> N
     assert anna.run.vars[GOAL] == "2026-03-02T12:00:00Z"
     assert AskConditions("goal") not in anna.watched
     assert anna.until_end().reason == "finished"
-    assert [line.what for line in anna.trail].count("goal") == 1
+    assert [line.what for line in anna.history].count("goal") == 1
 
 
 def test_a_goal_wakes_the_run_when_its_answer_may_change_by_itself() -> None:
@@ -116,13 +116,13 @@ def test_a_question_about_the_time_at_a_step_is_asked_of_a_run_that_stands_there
 def test_the_goal_and_the_first_step_are_asked_in_one_wave() -> None:
     definition = journey({"id": "a", "message": "one"}, goal={"when": BOUGHT})
     needs = advance(definition, Customer(definition).run, MONDAY, {})
-    assert needs == NeedsAnswers(frozenset({AskConditions("goal"), Check(("one",))}))
+    assert needs == NeedsAnswers(frozenset({AskConditions("goal"), CheckEligibility(("one",))}))
 
 
 def test_two_messages_in_a_row_are_decided_one_after_the_other() -> None:
     anna = Customer(journey({"id": "a", "message": "one"}, {"id": "b", "message": "one"}))
     anna.wake()
-    assert [q for q in anna.asked if isinstance(q, Check)] == [Check(("one",))] * 2
+    assert [q for q in anna.asked if isinstance(q, CheckEligibility)] == [CheckEligibility(("one",))] * 2
     assert [(e.step, e.visit) for e in anna.effects] == [("a", 1), ("b", 1)]
 
 
@@ -136,7 +136,7 @@ def test_a_skipped_message_goes_its_own_way_with_the_reason() -> None:
     anna.decisions["one"] = Skip("no_consent")
     assert anna.wake().reason == "not sent"
     assert anna.effects[0].request == Send("one", Skip("no_consent"))
-    assert anna.trail[0].reason == "no_consent"
+    assert anna.history[0].reason == "no_consent"
 
 
 def test_a_held_message_goes_on_as_if_it_were_sent() -> None:
@@ -218,14 +218,14 @@ def test_a_waiting_run_watches_the_trait_its_date_comes_from() -> None:
     anna = Customer(journey({"id": "a", "delay": {"until_date": "renewal_at", "offset": "-7d"}}))
     anna.traits["renewal_at"] = "2026-04-01"
     anna.wake()
-    assert Look("renewal_at") in anna.watched
+    assert ReadTrait("renewal_at") in anna.watched
 
 
 def test_why_says_where_it_waits_and_where_it_went() -> None:
     anna = Customer(journey({"id": "a", "wait": {"event": "Paid"}, "timeout": "1d", "on_timeout": "end"}))
     anna.wake()
     anna.after(DAY)
-    assert [(t.what, t.reason, t.data) for t in anna.trail] == [
+    assert [(t.what, t.reason, t.data) for t in anna.history] == [
         ("waits", "", {"until": "2026-03-03T12:00:00Z"}),
         ("passed", "", {"port": "timeout"}),
         ("ended", "finished", {}),

@@ -75,7 +75,7 @@ def test_every_field_of_the_format_is_read(tmp_path: Path) -> None:
         "bought.until", "entry.0", "exit.0", "fit.until", "fork.when.0", "goal", "if", "test.goal",
     ]  # fmt: skip
     assert definition.condition == definition.questions()["if"]
-    assert [ask.question for ask in definition.standing] == ["goal", "exit.0"]
+    assert [ask.question for ask in definition.exit_questions] == ["goal", "exit.0"]
     assert definition.bound == {"bought.until"}
     assert definition.refs["goal"] == ("run.entered_at",)
 

@@ -26,12 +26,12 @@ def facts(**told: Any) -> Facts:
 
 EVERYTHING_WRONG: dict[str, Any] = {
     "suppression": "complaint", "consent": "unsubscribed", "engaged_at": NOON - 400 * DAY,
-    "is_written_to": True, "brake": "complaints",
+    "is_written_to": True, "breaker": "complaints",
     "is_run_alive": False, "expires_at": NIGHT, "is_sending_stopped": True, "now": NIGHT, "sent": {"email": (NIGHT,)},
 }  # fmt: skip
 ORDER = [
     ("suppression", "suppressed.complaint"), ("consent", "unsubscribed"), ("engaged_at", "sunset"),
-    ("is_written_to", "same_address"), ("brake", "brake.complaints"), ("is_run_alive", "exited"),
+    ("is_written_to", "same_address"), ("breaker", "brake.complaints"), ("is_run_alive", "exited"),
     ("expires_at", "expired"), ("is_sending_stopped", "kill_switch"), ("now", "quiet_hours"), ("sent", "cap.email.1d"),
 ]  # fmt: skip
 
@@ -80,8 +80,8 @@ def test_marketing_needs_consent_or_another_basis_and_no_objection(consent: Any,
     assert decide(RULES, facts(consent=consent, basis=basis, is_transactional=True)) == ALLOW
 
 
-def test_transactional_messages_are_exempt_from_quiet_hours_caps_brakes_and_sunset() -> None:
-    wrong = {k: v for k, v in EVERYTHING_WRONG.items() if k in ("consent", "engaged_at", "brake", "now", "sent")}
+def test_transactional_messages_are_exempt_from_quiet_hours_caps_breakers_and_sunset() -> None:
+    wrong = {k: v for k, v in EVERYTHING_WRONG.items() if k in ("consent", "engaged_at", "breaker", "now", "sent")}
     assert decide(RULES, facts(**wrong, is_transactional=True)) == ALLOW
 
 

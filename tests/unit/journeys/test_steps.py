@@ -11,7 +11,15 @@ import pytest
 from keepers.contact.eligibility import Hold, Skip
 from keepers.i18n.catalogues import gettext, languages
 from keepers.journeys.definition import begin
-from keepers.journeys.requests import AskConditions, Call, Check, EmitEvent, Expose, StartJourney, UpdateTraits
+from keepers.journeys.requests import (
+    AskConditions,
+    Call,
+    CheckEligibility,
+    EmitEvent,
+    Expose,
+    StartJourney,
+    UpdateTraits,
+)
 from keepers.journeys.run import ARMS
 from keepers.journeys.steps.registry import STEPS
 from unit.journeys.driving import MONDAY, Customer, at, journey
@@ -31,7 +39,7 @@ def test_every_step_says_what_it_is_in_every_language_and_has_a_schema(head: str
 def test_a_message_with_a_code_is_asked_about_together_with_its_pool() -> None:
     anna = Customer(journey({"id": "a", "message": "one", "coupon": "gift"}))
     anna.wake()
-    assert [q for q in anna.asked if isinstance(q, Check)] == [Check(("one",), coupon="gift")]
+    assert [q for q in anna.asked if isinstance(q, CheckEligibility)] == [CheckEligibility(("one",), coupon="gift")]
 
 
 def test_a_delay_is_exact_seconds_from_entering_the_step() -> None:
@@ -104,7 +112,7 @@ def test_a_date_that_cannot_be_resolved_leaves_by_otherwise_with_a_reason(value:
     anna = Customer(journey(step, {"id": "b", "exit": "through"}, {"id": "lost", "exit": "lost"}))
     anna.traits["renewal_at"] = value
     assert anna.wake().reason == "lost"
-    assert "renewal_at" in anna.trail[0].reason
+    assert "renewal_at" in anna.history[0].reason
 
 
 def test_a_date_that_cannot_be_resolved_ends_the_run_unless_told_where_to_go() -> None:
@@ -116,7 +124,7 @@ def test_a_date_that_is_past_goes_on_at_once_and_says_so() -> None:
     anna = Customer(journey({"id": "a", "delay": {"until_date": "renewal_at"}}))
     anna.traits["renewal_at"] = "2026-01-01"
     anna.wake()
-    assert anna.trail[0].reason == "the date is past"
+    assert anna.history[0].reason == "the date is past"
 
 
 def test_a_wait_goes_on_when_its_event_comes_and_has_a_timeout_of_its_own() -> None:
@@ -242,7 +250,7 @@ def test_every_arm_is_exposed_after_the_same_checks_holdout_too() -> None:
         anna = Customer(experiment(holdout=0.4))
         anna.run = begin(anna.journey, profile_id=n, bucket_key=f"key-{n}", zone="UTC", now=MONDAY)
         reason = anna.wake().reason
-        assert anna.asked[0] == Check(("red_mail", "blue_mail"), is_exposure=True)
+        assert anna.asked[0] == CheckEligibility(("red_mail", "blue_mail"), is_exposure=True)
         assert anna.effects[0].request == Expose("j.test", reason)
 
 
@@ -319,7 +327,7 @@ def answered(anna: Customer, answer: Any) -> None:
 
 def test_a_webhook_is_called_once_and_its_answer_can_be_used_later() -> None:
     anna = called(id=7)
-    assert anna.effects[0].request == Call("https://shop.example/x", "POST", {"id": 7}, {})
+    assert anna.effects[0].request == Call("webhook", "https://shop.example/x", "POST", {"id": 7}, {})
     assert anna.wake(MONDAY + timedelta(minutes=1)).wake_at == MONDAY + HOUR
     answered(anna, {"status": 200, "body": {"tier": "gold"}})
     assert anna.wake().reason == "happy"
@@ -336,7 +344,7 @@ def test_a_webhook_that_fails_goes_its_own_way(answer: Any) -> None:
 def test_a_webhook_that_does_not_answer_fails_in_time() -> None:
     anna = called()
     assert anna.after(HOUR).reason == "sad"
-    assert "no answer in time" in [line.reason for line in anna.trail]
+    assert "no answer in time" in [line.reason for line in anna.history]
 
 
 def test_an_answer_to_a_visit_before_is_no_answer() -> None:

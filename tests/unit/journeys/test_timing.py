@@ -6,7 +6,7 @@ from datetime import date, time, timedelta
 
 import pytest
 
-from keepers.model.local_time import next_open, next_time, quiet_until, to_instant, to_local
+from keepers.contact.local_time import next_open, next_time, quiet_until, to_instant, to_local
 from unit.journeys.driving import at
 
 WARSAW = "Europe/Warsaw"

@@ -16,7 +16,7 @@ import pytest
 from keepers.evaluation.active_queries import ActiveQueries, Definitions, build
 from keepers.evaluation.evaluator import Evaluator
 from keepers.playbook.shipped import lifecycles as catalog
-from keepers.scores.registry import in_force
+from keepers.scores.registry import configured_scores
 from keepers.scores.rhythm import Fit
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
@@ -46,7 +46,7 @@ def _standing() -> ActiveQueries:
             shipped.events,
             shipped.segments,
             shipped.lifecycles,
-            in_force(figures={"rhythm": Fit(longest_gap=timedelta(days=240))}),
+            configured_scores(figures={"rhythm": Fit(longest_gap=timedelta(days=240))}),
         )
     )
 

@@ -69,7 +69,7 @@ def test_all_together_check_clean_and_have_an_order() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_every_text_is_there_in_five_languages_and_in_its_own(path: Path) -> None:
     count = 0
-    for where, text in _texts(yaml.safe_load(lifecycles.template_text(path, languages()))):
+    for where, text in _texts(yaml.safe_load(lifecycles.template_text(path))):
         count += 1
         assert isinstance(text, dict), f"{where}: one text per locale"
         assert set(text) == set(languages()), where

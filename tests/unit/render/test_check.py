@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from keepers.model.consent import Topic
-from keepers.render.check import check_message, check_snippet
+from keepers.render.check import check_message
 from keepers.render.definition import parse_message, parse_snippet
 from unit.render.letters import email, section
 
@@ -23,7 +23,7 @@ def said(body: str, snippets: dict[str, Any] | None = None, **more: Any) -> list
 
 def test_nothing_is_said_of_a_good_letter() -> None:
     body = section("Hi {{ customer.name | default: 'you' }}{% if customer.city %} in {{ customer.city }}{% endif %}")
-    assert said(body + OUT, known_traits=["name", "city"], topics=NEWS, locales=["en"]) == []
+    assert said(body + OUT, known_traits=["name", "city"], topics=NEWS) == []
 
 
 def test_a_marketing_e_mail_needs_a_way_out() -> None:
@@ -108,15 +108,8 @@ def test_mistakes_in_snippets_and_layouts_are_theirs() -> None:
 
 
 def test_missing_languages() -> None:
-    found = said(
-        section("{% render 'who' %}") + OUT, {"who": {"pl": "x"}}, locales=["en", "pl", "en-GB", "ru"], topics=NEWS
-    )
-    assert found[:3] == [
-        ("content", "warning", "there is no text in pl; those customers get en"),
-        ("content", "warning", "there is no text in ru; those customers get en"),
-        ("snippet/who.content", "warning", "there is no text in en; pl stands in for it"),
-    ]
-    assert len(found) == 3
+    found = said(section("{% render 'who' %}") + OUT, {"who": {"pl": "x"}}, topics=NEWS)
+    assert found == [("snippet/who.content", "warning", "there is no text in en; pl stands in for it")]
 
 
 def test_topics_are_looked_up() -> None:
@@ -165,10 +158,3 @@ def test_e_mail_markup_has_no_place_in_a_push() -> None:
     message = parse_message({"id": "m", "channel": "push", "topic": "t", "content": content})
     (remark,) = check_message(message, {"s": parse_snippet({"id": "s", "content": section("x")})})
     assert remark[1] == "error"
-
-
-def test_a_snippet_is_checked_alone_too() -> None:
-    snippet = parse_snippet({"id": "s", "content": {"en": "{{ x }}<img src='https://a'>", "ru": "{% if %}"}})
-    assert [r[:2] for r in check_snippet(snippet, {})] == [("content.en", "warning"), ("content.ru", "error")]
-    good = parse_snippet({"id": "s", "content": "{{ x }}{% render 'other', y: x %}"})
-    assert check_snippet(good, {"other": parse_snippet({"id": "other", "content": "{{ y }}"})}) == []

@@ -104,11 +104,3 @@ def test_tokens_are_short() -> None:
 def test_a_short_secret_is_refused() -> None:
     with pytest.raises(UserError, match="16 bytes"):
         LinkSigner(b"short", "https://k.example")
-
-
-def test_a_letter_may_go_without_tracking() -> None:
-    letter = LINKS.of(KEY, 12, "pl", clicks=False, opens=False)
-    assert letter.click("https://a.example") == "https://a.example"
-    assert letter.open_pixel == ""
-    assert letter.unsubscribe == LINKS.unsubscribe(KEY)
-    assert LINKS.read("preferences", token_of(letter.preferences)) == Preferences(12, "pl", KEY)

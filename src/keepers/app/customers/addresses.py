@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import re
 
+from sqlalchemy import select
+
 from keepers.app.workspace.workspace import Workspace
 from keepers.channels.registry import CHANNELS
-from keepers.contact.addresses import address_of
+from keepers.contact.addresses import address_of, country_of
 from keepers.model.consent import address_hash
-from keepers.model.errors import NotFoundError, UserError, nearest
+from keepers.model.errors import NotFoundError, UserError, nearest, problem
+from keepers.store.profiles.personal_data import Owner
+from keepers.store.schema.core import profiles
+from keepers.warehouse.profile_lookup import load_profiles
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def hashed_address(workspace: Workspace, channel: str, address: str) -> str:
-    """An address's hash, or the hash itself when that is what was given. Raises UserError."""
+    """The keyed hash of an address; a hash is returned as it is. Raises UserError."""
     if not address.strip():
-        raise UserError("The address is empty.", field="address")
+        raise UserError(problem("The address is empty."), field="address")
     if _HASH.fullmatch(address):
         return address
     written = address_of(channel, address, workspace.addresses.country)
@@ -26,6 +31,27 @@ def hashed_address(workspace: Workspace, channel: str, address: str) -> str:
 
 
 def require_channel(channel: str) -> None:
-    """Raises NotFoundError for a channel that there is not."""
+    """Raises NotFoundError for an unknown channel."""
     if channel not in CHANNELS:
-        raise NotFoundError(f"There is no channel “{channel}”.{nearest(channel, CHANNELS)}", field="channel")
+        raise NotFoundError(
+            problem("There is no channel “{channel}”.", near=nearest(channel, CHANNELS), channel=channel),
+            field="channel",
+        )
+
+
+def owner_of(workspace: Workspace, profile_id: int) -> Owner:
+    """Whose data are exported or erased: a person with those merged into them, and the addresses they have now."""
+    person = load_profiles(workspace.warehouse, [profile_id]).get(profile_id)
+    traits = person.traits if person is not None else {}
+    country = country_of(traits) or workspace.addresses.country
+    addresses = {
+        (channel, address_hash(workspace.secret, channel, address))
+        for channel, trait in workspace.addresses.items()
+        if trait and (address := address_of(channel, traits.get(trait), country))
+    }
+    ids, found = [profile_id], [profile_id]
+    with workspace.store.read() as connection:
+        while found:
+            found = list(connection.execute(select(profiles.c.id).where(profiles.c.merged_into.in_(found))).scalars())
+            ids += found
+    return Owner(ids, sorted(addresses))

@@ -1,4 +1,4 @@
-"""Conditions before they are in any playbook: how many they hold for, and how they read."""
+"""Conditions that are in no playbook: how many profiles they match, and their text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.definitions import Segment
 from keepers.conditions.wording import describe
-from keepers.model.errors import DefinitionError, NotFoundError, UserError, nearest
+from keepers.model.errors import DefinitionError, NotFoundError, UserError, nearest, problem
 from keepers.playbook.load import read_file
 from keepers.playbook.preview import PreviewedCondition, read_preview, refuse_unknown
 
@@ -89,13 +89,13 @@ def count_condition_file(workspace: Workspace, actor: Actor, request: CountCondi
     at = moment(workspace, request.now)
     path = Path(request.path)
     if not os.path.isfile(path):
-        raise NotFoundError(f"There is no file {path}.")
+        raise NotFoundError(problem("There is no file {path}.", path=path))
     document = read_file(path, str(path))
     try:
         segment = _known(workspace, read_preview(document.data, workspace.zone), at)
     except DefinitionError as error:
         line = document.line(error.field) or 1
-        raise DefinitionError(error.said, field=error.field, file=str(path), line=line) from None
+        raise DefinitionError(error.problem, field=error.field, file=str(path), line=line) from None
     return _counted(workspace, segment, at)
 
 
@@ -105,9 +105,11 @@ def count_segment(workspace: Workspace, actor: Actor, request: CountSegment) -> 
 
     Worked out anew as of `now`, so that a segment that was applied after the last tick has its figure too.
     """
-    segments = workspace.in_force().playbook.segments
+    segments = workspace.active_playbook().playbook.segments
     if request.id not in segments:
-        raise NotFoundError(f"There is no segment “{request.id}” in force.{nearest(request.id, segments)}")
+        raise NotFoundError(
+            problem("There is no segment “{name}” in force.", near=nearest(request.id, segments), name=request.id)
+        )
     return _counted(workspace, segments[request.id], moment(workspace, request.now))
 
 
@@ -119,17 +121,17 @@ def describe_condition(workspace: Workspace, actor: Actor, request: DescribeCond
 
 
 def _counted(workspace: Workspace, segment: Segment, at: datetime) -> Counted:
-    return Counted(workspace.answerer.count(workspace.standing(at), segment.who, at, segment.of), at)
+    return Counted(workspace.evaluator.count(workspace.active_queries(at), segment.who, at, segment.of), at)
 
 
 def _known(workspace: Workspace, found: PreviewedCondition, at: datetime) -> Segment:
     """The condition, refused when it names what is not known. Raises DefinitionError naming the field."""
-    refuse_unknown(workspace.in_force().playbook, found, workspace.warehouse.schema(at))
+    refuse_unknown(workspace.active_playbook().playbook, found, workspace.warehouse.schema(at))
     return found.segment
 
 
 def _read(workspace: Workspace, data: Any) -> PreviewedCondition:
-    # A playbook may leave a condition empty while it is written; a question without one is a mistake.
+    # A playbook may leave a condition empty while it is written; a count without one is an error.
     if not isinstance(data, dict | str):
-        raise UserError("A condition is needed, as an object or “anyone”.", code="body")
+        raise UserError(problem("A condition is needed, as an object or “anyone”."), code="body")
     return read_preview(data, workspace.zone)

@@ -21,7 +21,7 @@ from keepers.app.workspace.clock import clock
 from keepers.app.workspace.profile_names import names_of
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import ALL_TOPICS, Basis, Consent, ConsentState, TopicKind
-from keepers.model.errors import NotFoundError, UserError, nearest
+from keepers.model.errors import NotFoundError, UserError, nearest, problem
 from keepers.model.identity import IDENTITY_KINDS
 from keepers.model.moments import format_instant, parse_instant
 from keepers.model.texts import text_in
@@ -47,16 +47,20 @@ class RecordConsent(Struct, frozen=True, kw_only=True):
     channel: Annotated[str, Meta(max_length=40, description="`email`, `sms` …")]
     topic: Annotated[str, Meta(max_length=200, description="A topic of the playbook, or `*` for all of the channel.")]
     state: ConsentState
-    source: Annotated[str, Meta(max_length=500, description="Where it was said.")] = "api"
-    wording: Annotated[str, Meta(max_length=5000, description="The words agreed to.")] = ""
-    at: Annotated[str, Meta(max_length=64, description="When it was said, ISO 8601; else now.")] = ""
+    source: Annotated[
+        str, Meta(max_length=500, description="The source of the statement, such as a form or a call.")
+    ] = "api"
+    wording: Annotated[str, Meta(max_length=5000, description="The wording agreed to.")] = ""
+    at: Annotated[str, Meta(max_length=64, description="When the statement was made, ISO 8601; now when left out.")] = (
+        ""
+    )
 
 
 class ImportConsents(Struct, frozen=True, kw_only=True):
     """A file of statements."""
 
     path: Annotated[str, Meta(description="A CSV file with the columns of the export, by its absolute path.")]
-    source: Annotated[str, Meta(description="Where it was said, for rows that do not tell.")] = ""
+    source: Annotated[str, Meta(description="The source of rows without one.")] = ""
 
 
 class ExportConsents(Struct, frozen=True, kw_only=True):
@@ -66,7 +70,7 @@ class ExportConsents(Struct, frozen=True, kw_only=True):
 
 
 class TopicConsent(Struct, frozen=True):
-    """How a topic stands for a customer on one channel; `state` is null when nothing was ever said."""
+    """A customer's consent to a topic on one channel; `state` is null where no statement was recorded."""
 
     channel: str
     topic: str
@@ -79,19 +83,19 @@ class TopicConsent(Struct, frozen=True):
 
 
 class Statement(Struct, frozen=True):
-    """Something a customer said; statements are added and never changed."""
+    """One recorded statement of consent; statements are added and never changed."""
 
     channel: str
     topic: Annotated[str, Meta(description="`*` for all of the channel.")]
     state: ConsentState
     at: datetime
     source: str
-    wording: Annotated[str, Meta(description="The words agreed to.")]
+    wording: Annotated[str, Meta(description="The wording agreed to.")]
     basis: Basis
 
 
 class Consents(Struct, frozen=True):
-    """What a customer agreed to: what counts now, and every statement."""
+    """A customer's consent: what counts now, and every statement."""
 
     profile: str
     profile_id: int
@@ -115,19 +119,19 @@ class Recorded(Struct, frozen=True):
 
 @use_case("GET /profiles/{id}/consents", permission="read", tag="consent", problems=(404,))
 def read_consents(workspace: Workspace, actor: Actor, request: ReadConsents) -> Consents:
-    """What a customer agreed to
+    """A customer's consent
 
     What counts now by topic, and every statement there was.
     """
     profile_id = workspace.find_profile(request.id)
-    topics = workspace.in_force().playbook.topics
+    topics = workspace.active_playbook().playbook.topics
     with workspace.store.read() as connection:
         history = consents.history(connection, profile_id)
         held = consents.current(connection, [profile_id]).get(profile_id, {})
     current = []
     for topic in topics.values():
         for channel in topic.channels:
-            said = consents.standing(held, channel, topic.id)
+            said = consents.effective(held, channel, topic.id)
             is_needed = topic.kind == "marketing" and topic.basis == "consent"
             agreed = said.state == "subscribed" if said is not None else not is_needed
             current.append(
@@ -148,11 +152,11 @@ def read_consents(workspace: Workspace, actor: Actor, request: ReadConsents) -> 
 
 @use_case("POST /profiles/{id}/consents/record", permission="manage", lock="locked", tag="consent", problems=(404, 422))
 def record_consent(workspace: Workspace, actor: Actor, request: RecordConsent) -> Recorded:
-    """Record what a customer says
+    """Record a statement of consent
 
     The newest statement on a topic, or on all topics, counts.
     """
-    playbook = workspace.in_force().playbook
+    playbook = workspace.active_playbook().playbook
     profile_id = workspace.find_profile(request.id)
     fields = ("channel", "topic", "state", "source", "wording", "at")
     said = _said(playbook, workspace, profile_id, {name: getattr(request, name) for name in fields})
@@ -178,7 +182,7 @@ def import_consents(workspace: Workspace, actor: Actor, request: ImportConsents,
     It has the columns of the export. They are history: they start no journey.
     """
     file = Path(request.path)
-    playbook = workspace.in_force().playbook
+    playbook = workspace.active_playbook().playbook
     report = CsvReport(request.source or f"import {file.name}")
     with rows_of(file, ("profile", "channel", "topic", "state")) as rows:
         for chunk in chunks_of(rows):
@@ -235,13 +239,20 @@ def _said(playbook: Playbook, workspace: Workspace, profile_id: int, row: dict[s
     channel, topic, state = row["channel"], row["topic"], row["state"]
     require_channel(channel)
     if state not in STATES:
-        raise UserError(f"“{state}” is no state of consent.{nearest(state, STATES)}", field="state")
+        raise UserError(
+            problem("“{state}” is no state of consent.", near=nearest(state, STATES), state=state), field="state"
+        )
     if topic != ALL_TOPICS and topic not in playbook.topics:
         known = (*playbook.topics, ALL_TOPICS)
-        raise NotFoundError(f"There is no topic “{topic}” in force.{nearest(topic, known)}", field="topic")
+        raise NotFoundError(
+            problem("There is no topic “{topic}” in force.", near=nearest(topic, known), topic=topic), field="topic"
+        )
     at = parse_instant(row["at"], workspace.zone) if row.get("at") else clock()
     if at > clock():
-        raise UserError(f"{format_instant(at)} lies in the future; nobody has agreed to anything then.", field="at")
+        raise UserError(
+            problem("{at} lies in the future; consent cannot be recorded ahead of time.", at=format_instant(at)),
+            field="at",
+        )
     basis = playbook.topics[topic].basis if topic in playbook.topics else "consent"
     return Consent(
         profile_id, channel, topic, cast(ConsentState, state), at, row.get("source") or "by hand",

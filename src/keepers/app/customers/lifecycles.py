@@ -15,7 +15,7 @@ from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.definitions import Lifecycle, Stage
 from keepers.conditions.wording import describe
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 from keepers.model.moments import Moment, format_instant, parse_duration, parse_moment
 from keepers.model.texts import text_in
 from keepers.reports import moves as measure_moves
@@ -130,7 +130,7 @@ class MoveList(Struct, frozen=True):
 @use_case("GET /lifecycles", permission="read", problems=(422,))
 def list_lifecycles(workspace: Workspace, actor: Actor, request: ListLifecycles) -> LifecycleList:
     """List lifecycles with their counts"""
-    known = sorted(workspace.standing().definitions.lifecycles.values(), key=lambda x: x.id)
+    known = sorted(workspace.active_queries().definitions.lifecycles.values(), key=lambda x: x.id)
     items = [
         LifecycleSummary(
             x.id,
@@ -151,8 +151,8 @@ def read_lifecycle(workspace: Workspace, actor: Actor, request: ReadLifecycle) -
 
     Its stages in order: count, rule as a sentence, needs, signals, touchpoints, metrics.
     """
-    lifecycle = measure_stages.find_lifecycle(workspace.standing(), request.id)
-    live = workspace.in_force()
+    lifecycle = measure_stages.find_lifecycle(workspace.active_queries(), request.id)
+    live = workspace.active_playbook()
     key = f"lifecycle/{lifecycle.id}"
     counted = {c.stage: c.profiles for c in _counts(workspace, lifecycle, request.now)}
     return LifecycleDetail(
@@ -170,35 +170,50 @@ def read_lifecycle(workspace: Workspace, actor: Actor, request: ReadLifecycle) -
 @use_case("GET /lifecycles/{id}/history", permission="read", problems=(404, 422))
 def read_stage_history(workspace: Workspace, actor: Actor, request: ReadStageHistory) -> StageHistory:
     """Stages over time"""
-    standing = workspace.standing()
-    lifecycle = measure_stages.find_lifecycle(standing, request.id)
+    queries = workspace.active_queries()
+    lifecycle = measure_stages.find_lifecycle(queries, request.id)
     until = moment(workspace, request.now)
     begin = _begin(workspace, request.since, until)
     span = parse_duration(request.step)
     if begin > until:
-        said = f"since {request.since} lies after {format_instant(until)}, where the history ends."
-        raise UserError(said, field="since")
+        raise UserError(
+            problem(
+                "since {since} lies after {until}, where the history ends.",
+                since=request.since,
+                until=format_instant(until),
+            ),
+            field="since",
+        )
     if span <= timedelta(0) or (until - begin) / span > MOST_POINTS:
-        raise UserError(f"That is more than {MOST_POINTS:,} points. Ask for a longer step.", field="step")
+        raise UserError(
+            problem("That is more than {most} points. Ask for a longer step.", most=f"{MOST_POINTS:,}"),
+            field="step",
+        )
     seconds = f"{int(span.total_seconds())} seconds"
-    points = measure_stages.history(workspace.answerer, standing, lifecycle, begin, until, seconds)
+    points = measure_stages.history(workspace.evaluator, queries, lifecycle, begin, until, seconds)
     return StageHistory(lifecycle.id, [s.id for s in lifecycle.stages], points)
 
 
 @use_case("GET /lifecycles/{id}/moves", permission="read", problems=(404, 422))
 def list_moves(workspace: Workspace, actor: Actor, request: ListMoves) -> MoveList:
-    """Who moved, from where to where
+    """Moves between stages
 
     Counts of all moves since a moment, and the latest of them.
     """
     until = moment(workspace, request.now)
-    standing = workspace.standing(until)
-    lifecycle = measure_stages.find_lifecycle(standing, request.id)
+    queries = workspace.active_queries(until)
+    lifecycle = measure_stages.find_lifecycle(queries, request.id)
     begin = _begin(workspace, request.since, until)
     if begin > until:
-        said = f"since {request.since} lies after {format_instant(until)}, up to which moves are counted."
-        raise UserError(said, field="since")
-    found = measure_moves.moves(workspace.answerer, standing, lifecycle, begin, until, request.limit)
+        raise UserError(
+            problem(
+                "since {since} lies after {until}, up to which moves are counted.",
+                since=request.since,
+                until=format_instant(until),
+            ),
+            field="since",
+        )
+    found = measure_moves.moves(workspace.evaluator, queries, lifecycle, begin, until, request.limit)
     with workspace.store.read() as connection:
         named = identities.of_profiles(connection, [mover.profile_id for mover in found.latest])
     latest = tuple(
@@ -217,11 +232,11 @@ def stages_of(counts: list[measure_stages.StageCount], locale: str) -> list[Stag
 
 def _counts(workspace: Workspace, lifecycle: Lifecycle, now: str | None) -> list[measure_stages.StageCount]:
     """Profiles per stage: as the last tick left them, or worked out where it has not answered this lifecycle yet."""
-    standing = workspace.standing()
-    if now is None and measure_stages.is_answered(workspace.answerer, standing, lifecycle):
-        return measure_stages.current(workspace.answerer, standing, lifecycle)
+    queries = workspace.active_queries()
+    if now is None and measure_stages.is_answered(workspace.evaluator, queries, lifecycle):
+        return measure_stages.current(workspace.evaluator, queries, lifecycle)
     at = moment(workspace, now)
-    return measure_stages.stages(workspace.answerer, workspace.standing(at), lifecycle, at)
+    return measure_stages.stages(workspace.evaluator, workspace.active_queries(at), lifecycle, at)
 
 
 def _begin(workspace: Workspace, since: str, until: datetime) -> datetime:

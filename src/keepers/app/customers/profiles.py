@@ -1,4 +1,4 @@
-"""Profiles: who there is, one with all that is known and why, and what one did."""
+"""Profiles: the listing, one profile with its traits, stages and reasons, and its timeline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keepers.app.use_cases.common_fields import AskedLocale, Cursor, Limit, Next
 from keepers.app.use_cases.paging import seal, unseal
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
-from keepers.model.errors import NotFoundError, UserError, nearest
+from keepers.model.errors import NotFoundError, UserError, nearest, problem
 from keepers.model.moments import format_instant
 from keepers.model.texts import text_in
 from keepers.reports import profile_list as listings
@@ -41,7 +41,7 @@ class ListProfiles(Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    kind: Annotated[Literal["person", "account"], Meta(description="Whose.")] | None = None
+    kind: Annotated[Literal["person", "account"], Meta(description="Only people, or only accounts.")] | None = None
     segment: Annotated[str, Meta(description="In this segment.")] | None = None
     stage: (
         Annotated[
@@ -118,7 +118,7 @@ class LifecyclePlace(Struct, frozen=True):
 
 
 class Profile(Struct, frozen=True):
-    """All about one profile as of a moment, and why it stands where it does."""
+    """One profile as of a moment: traits, stages and segments, and the conditions that decide them."""
 
     id: str
     kind: Literal["person", "account"]
@@ -164,7 +164,7 @@ def list_profiles(workspace: Workspace, actor: Actor, request: ListProfiles) -> 
     elif asked.search is not None:
         rows = _found(workspace, wanted, at, after, asked.limit + 1, asked.search)
     else:
-        rows = listings.listed(workspace.answerer, workspace.standing(), wanted, at, after, asked.limit + 1)
+        rows = listings.listed(workspace.evaluator, workspace.active_queries(), wanted, at, after, asked.limit + 1)
     return page_of(workspace, rows, asked.limit, filters, at)
 
 
@@ -172,11 +172,17 @@ def list_profiles(workspace: Workspace, actor: Actor, request: ListProfiles) -> 
 def read_profile(workspace: Workspace, actor: Actor, request: ReadProfile) -> Profile:
     """One profile, and why it stands where it does"""
     at = moment(workspace, request.now)
-    locale = request.locale
-    profile_id = workspace.find_profile(request.id)
-    found = portrait(workspace.answerer, workspace.standing(at), profile_id, at, locale)
+    found = profile_of(workspace, workspace.find_profile(request.id), at, request.locale)
     if found is None:
-        raise NotFoundError(f"“{request.id}” was not known yet at {format_instant(at)}.")
+        raise NotFoundError(problem("“{id}” was not known yet at {at}.", id=request.id, at=format_instant(at)))
+    return found
+
+
+def profile_of(workspace: Workspace, profile_id: int, at: datetime, locale: str) -> Profile | None:
+    """A profile as of a moment; None when it was not known yet."""
+    found = portrait(workspace.evaluator, workspace.active_queries(at), profile_id, at, locale)
+    if found is None:
+        return None
     return Profile(
         f"#{profile_id}",
         found.kind,  # type: ignore[arg-type]
@@ -207,12 +213,12 @@ def read_timeline(workspace: Workspace, actor: Actor, request: ReadTimeline) -> 
     listing = ("timeline", profile_id, request.now)
     before: listings.Position | None = None
     if request.cursor is not None:
-        # Pages of one listing are as of one moment, though ticks go on meanwhile.
+        # All pages of one listing are as of the same moment, although ticks continue.
         asked, time, kind, number = unseal(workspace.cursor_secret, listing, request.cursor)
         at, before = datetime.fromisoformat(asked), (datetime.fromisoformat(time), kind, number)
     else:
         at = moment(workspace, request.now)
-    found = listings.timeline(workspace.answerer, profile_id, at, before, request.limit + 1)
+    found = listings.timeline(workspace.evaluator, profile_id, at, before, request.limit + 1)
     following = None
     if len(found) > request.limit:
         last = found[request.limit - 1]
@@ -228,7 +234,7 @@ def page_of(
     kept = rows[:limit]
     ids = [row.profile_id for row in kept]
     named = _identifiers(workspace, ids)
-    traits = listings.current_traits(workspace.answerer, ids, at or workspace.now())
+    traits = listings.current_traits(workspace.evaluator, ids, at or workspace.now())
     items = [
         ProfileRow(
             f"#{r.profile_id}",
@@ -251,7 +257,7 @@ def _only(
         found = workspace.find_profile(name)
     except NotFoundError:
         return []
-    return listings.listed(workspace.answerer, workspace.standing(), _among(wanted, [found]), at, after, 1)
+    return listings.listed(workspace.evaluator, workspace.active_queries(), _among(wanted, [found]), at, after, 1)
 
 
 def _found(
@@ -262,12 +268,12 @@ def _found(
     while len(rows) < limit:
         with workspace.store.read() as connection:
             named = identities.search(connection, text, after, _BATCH)
-        holding = listings.holding_text(workspace.answerer, text, after, _BATCH)
+        holding = listings.holding_text(workspace.evaluator, text, after, _BATCH)
         ids = sorted({*named, *holding})[:_BATCH]
         if not ids:
             break
         wanted = _among(wanted, ids)
-        rows += listings.listed(workspace.answerer, workspace.standing(), wanted, at, after, limit - len(rows))
+        rows += listings.listed(workspace.evaluator, workspace.active_queries(), wanted, at, after, limit - len(rows))
         after = ids[-1]
     return rows
 
@@ -277,21 +283,36 @@ def _among(wanted: listings.Wanted, ids: list[int]) -> listings.Wanted:
 
 
 def _place(workspace: Workspace, segment: str | None, stage: str | None) -> tuple[str, int] | None:
-    known = workspace.standing().definitions
+    known = workspace.active_queries().definitions
     if segment is not None and stage is not None:
-        raise UserError("Filter by a segment or by a stage, not by both at once.", field="stage")
+        raise UserError(problem("Filter by a segment or by a stage, not by both at once."), field="stage")
     if segment is not None:
         if segment not in known.segments:
-            raise NotFoundError(f"There is no segment “{segment}” in force.{nearest(segment, known.segments)}")
+            raise NotFoundError(
+                problem("There is no segment “{name}” in force.", near=nearest(segment, known.segments), name=segment)
+            )
         return f"segment:{segment}", 1
     if stage is None:
         return None
     lifecycle, _, name = stage.partition(".")
     if lifecycle not in known.lifecycles:
-        raise NotFoundError(f"There is no lifecycle “{lifecycle}” in force.{nearest(lifecycle, known.lifecycles)}")
+        raise NotFoundError(
+            problem(
+                "There is no lifecycle “{name}” in force.",
+                near=nearest(lifecycle, known.lifecycles),
+                name=lifecycle,
+            )
+        )
     stages = [s.id for s in known.lifecycles[lifecycle].stages]
     if name not in stages:
-        raise NotFoundError(f"The lifecycle “{lifecycle}” has no stage “{name}”.{nearest(name, stages)}")
+        raise NotFoundError(
+            problem(
+                "The lifecycle “{lifecycle}” has no stage “{name}”.",
+                near=nearest(name, stages),
+                lifecycle=lifecycle,
+                name=name,
+            )
+        )
     return f"lifecycle:{lifecycle}", stages.index(name) + 1
 
 

@@ -14,7 +14,7 @@ from keepers.scores.rhythm import Fit, frozen
 
 
 class ReadRhythm(Struct, frozen=True, kw_only=True):
-    """Nothing is asked besides."""
+    """No parameters."""
 
 
 class RhythmFigures(Struct, frozen=True):
@@ -23,20 +23,20 @@ class RhythmFigures(Struct, frozen=True):
     event: Annotated[str, Meta(description="The event whose repetition is measured.")]
     typical_gap_s: Annotated[float, Meta(description="Between a first and a second event, in seconds.")]
     longest_gap_s: Annotated[float, Meta(description="95 % of all gaps stay below it, in seconds.")]
-    repeaters: Annotated[int, Meta(ge=0, description="How many came back.")]
+    repeaters: Annotated[int, Meta(ge=0, description="How many customers bought again.")]
     months_of_history: float
     is_provisional: Annotated[bool, Meta(description="Under 12 months of history, or too few came back.")]
-    method: Annotated[str, Meta(description="How the typical gap was worked out.")]
+    method: Annotated[str, Meta(description="How the typical gap was estimated.")]
     fitted_at: Annotated[datetime | None, Meta(description="When the figures were frozen; null while none are.")]
 
 
 @use_case("GET /rhythm", permission="read", tag="lifecycles")
 def read_rhythm(workspace: Workspace, actor: Actor, request: ReadRhythm) -> RhythmFigures:
-    """The shop's own cycle
+    """The rhythm: the shop's own cycle of purchases
 
     Typical and longest gap between purchases, by which lifecycles tell who is due, slipping and lost.
     """
-    live = workspace.in_force()
+    live = workspace.active_playbook()
     settings = live.definitions().scores["rhythm"].settings
     settled = frozen(settings, live.figures.get("rhythm", Fit()))
     return RhythmFigures(

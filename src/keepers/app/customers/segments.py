@@ -15,7 +15,7 @@ from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.definitions import Segment
 from keepers.conditions.wording import describe
-from keepers.model.errors import NotFoundError, nearest
+from keepers.model.errors import NotFoundError, nearest, problem
 from keepers.model.texts import text_in
 from keepers.reports import profile_list as listings
 from keepers.reports.segments import counts
@@ -74,10 +74,10 @@ class SegmentDetail(Struct, frozen=True):
 @use_case("GET /segments", permission="read", problems=(422,))
 def list_segments(workspace: Workspace, actor: Actor, request: ListSegments) -> SegmentList:
     """List segments with their counts"""
-    standing = workspace.standing()
+    queries = workspace.active_queries()
     at = moment(workspace, request.now)
-    chosen = list(standing.definitions.segments.values())
-    numbers = counts(workspace.answerer, standing, [s.id for s in chosen], None if request.now is None else at)
+    chosen = list(queries.definitions.segments.values())
+    numbers = counts(workspace.evaluator, queries, [s.id for s in chosen], None if request.now is None else at)
     return SegmentList(at, [_summary(s, numbers[s.id], request.locale) for s in sorted(chosen, key=lambda s: s.id)])
 
 
@@ -86,8 +86,8 @@ def read_segment(workspace: Workspace, actor: Actor, request: ReadSegment) -> Se
     """One segment"""
     segment = _known(workspace, request.id)
     at = moment(workspace, request.now)
-    live = workspace.in_force()
-    number = counts(workspace.answerer, workspace.standing(), [segment.id], None if request.now is None else at)
+    live = workspace.active_playbook()
+    number = counts(workspace.evaluator, workspace.active_queries(), [segment.id], None if request.now is None else at)
     s = _summary(segment, number[segment.id], request.locale)
     key = f"segment/{segment.id}"
     body = live.playbook.bodies[key]
@@ -105,14 +105,14 @@ def list_members(workspace: Workspace, actor: Actor, request: ListMembers) -> Pr
     listing = ("members", request.id, request.now)
     after = unseal(workspace.cursor_secret, listing, request.cursor)[0] if request.cursor is not None else -1
     wanted = listings.Wanted(place=(f"segment:{request.id}", 1))
-    rows = listings.listed(workspace.answerer, workspace.standing(), wanted, at, after, request.limit + 1)
+    rows = listings.listed(workspace.evaluator, workspace.active_queries(), wanted, at, after, request.limit + 1)
     return page_of(workspace, rows, request.limit, listing, at)
 
 
 def _known(workspace: Workspace, id: str) -> Segment:
-    known = workspace.standing().definitions.segments
+    known = workspace.active_queries().definitions.segments
     if id not in known:
-        raise NotFoundError(f"There is no segment “{id}” in force.{nearest(id, known)}")
+        raise NotFoundError(problem("There is no segment “{name}” in force.", near=nearest(id, known), name=id))
     return known[id]
 
 

@@ -12,14 +12,14 @@ from sqlalchemy import select, tuple_
 from keepers.app.csv_files import CHUNK, CsvImported, CsvReport, CsvWritten, chunks_of, new_file, rows_of
 from keepers.app.customers.addresses import hashed_address, require_channel
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import NO_NUL, Cursor, Next
+from keepers.app.use_cases.common_fields import Cursor, Next
 from keepers.app.use_cases.paging import seal, unseal
 from keepers.app.use_cases.progress import Progress
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import SuppressionReason
-from keepers.model.errors import NotFoundError, UserError, nearest
+from keepers.model.errors import NotFoundError, UserError, nearest, problem
 from keepers.model.moments import format_instant, parse_instant
 from keepers.store.profiles import suppressions
 from keepers.store.profiles.suppressions import Suppression
@@ -33,7 +33,7 @@ Channel = Annotated[str, Meta(max_length=40, description="`email`, `sms` …")]
 
 
 class ListSuppressions(Struct, frozen=True, kw_only=True):
-    channel: Annotated[str, Meta(description="On this channel.", pattern=NO_NUL)] | None = None
+    channel: Annotated[str, Meta(description="Only on this channel.")] | None = None
     limit: Annotated[int, Meta(description="Most addresses of one answer.", ge=1, le=1000, examples=[50])] = 50
     cursor: Cursor = None
 
@@ -50,7 +50,7 @@ class AddSuppressions(Struct, frozen=True, kw_only=True):
 
     channel: Channel
     addresses: Annotated[list[Address], Meta(min_length=1, max_length=1000, description="Addresses on that channel.")]
-    detail: Annotated[str, Meta(max_length=500, description="Why, for the record.")] = ""
+    detail: Annotated[str, Meta(max_length=500, description="The reason, kept with the change.")] = ""
 
 
 class LiftSuppression(Struct, frozen=True, kw_only=True):
@@ -64,7 +64,7 @@ class ImportSuppressions(Struct, frozen=True, kw_only=True):
     """A file of addresses, or of hashes of this workspace's own export."""
 
     path: Annotated[str, Meta(description="A CSV file with `address` or `hash`, by its absolute path.")]
-    channel: Annotated[str, Meta(max_length=40, description="The channel of rows that do not tell.")] = "email"
+    channel: Annotated[str, Meta(max_length=40, description="The channel of rows without one.")] = "email"
     source: Annotated[str, Meta(description="Where the list is from.")] = ""
 
 
@@ -125,7 +125,7 @@ def list_suppressions(workspace: Workspace, actor: Actor, request: ListSuppressi
 
 @use_case("POST /suppressions/find", permission="read", tag="consent", problems=(404, 422))
 def find_suppression(workspace: Workspace, actor: Actor, request: FindSuppression) -> SuppressionPage:
-    """Whether an address is suppressed
+    """Look up a suppressed address
 
     The address travels in the body, so that it stands in no log.
     """
@@ -154,12 +154,12 @@ def add_suppressions(workspace: Workspace, actor: Actor, request: AddSuppression
 
 @use_case("POST /suppressions/lift", permission="manage", lock="locked", tag="consent", problems=(404, 422))
 def lift_suppression(workspace: Workspace, actor: Actor, request: LiftSuppression) -> Lifted:
-    """Let an address be written to again"""
+    """Lift the suppression of an address"""
     require_channel(request.channel)
     hashed = hashed_address(workspace, request.channel, request.address)
     with workspace.store.begin() as connection:
         if not suppressions.lift(connection, request.channel, hashed):
-            raise NotFoundError(f"This address is not suppressed on {request.channel}.")
+            raise NotFoundError(problem("This address is not suppressed on {channel}.", channel=request.channel))
     return Lifted(request.channel, lifted=True)
 
 
@@ -222,7 +222,7 @@ def _suppression(workspace: Workspace, row: dict[str, str], channel: str, source
     require_channel(channel)
     address = row.get("hash") or row.get("address") or row.get("email") or row.get("phone") or ""
     if not address:
-        raise UserError("neither address nor hash is there")
+        raise UserError(problem("neither address nor hash is there"))
     reason = row.get("reason") or "import"
     _require_reason(reason)
     at = parse_instant(row["at"], workspace.zone) if row.get("at") else now
@@ -234,4 +234,7 @@ def _suppression(workspace: Workspace, row: dict[str, str], channel: str, source
 
 def _require_reason(reason: str) -> None:
     if reason not in REASONS:
-        raise UserError(f"“{reason}” is no reason to suppress an address.{nearest(reason, REASONS)}", field="reason")
+        raise UserError(
+            problem("“{reason}” is no reason to suppress an address.", near=nearest(reason, REASONS), reason=reason),
+            field="reason",
+        )

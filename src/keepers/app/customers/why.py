@@ -1,4 +1,4 @@
-"""Why a customer is where they are, and why not elsewhere."""
+"""The explanation of a customer's journeys, messages and consent."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import NO_NUL, AskedLocale, ProfileName
+from keepers.app.use_cases.common_fields import AskedLocale, ProfileName
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.profile_names import names_of
 from keepers.app.workspace.workspace import Workspace
 from keepers.journeys.entry.definitions import entry_words
 from keepers.model.consent import address_hash
-from keepers.model.errors import NotFoundError, nearest
+from keepers.model.errors import NotFoundError, nearest, problem
 from keepers.playbook.active_playbook import known
 from keepers.reports import why as measure_why
-from keepers.warehouse.profile_lookup import people, recipient_of
+from keepers.warehouse.profile_lookup import load_profiles, recipient_of
 
 
 class ExplainProfile(Struct, frozen=True, kw_only=True):
     id: ProfileName
-    journey: Annotated[str, Meta(description="About this journey alone.", pattern=NO_NUL)] | None = None
-    message: Annotated[str, Meta(description="About this message of the playbook alone.", pattern=NO_NUL)] | None = None
+    journey: Annotated[str, Meta(description="Only about this journey.")] | None = None
+    message: Annotated[str, Meta(description="Only about this message template.")] | None = None
     locale: AskedLocale = "en"
 
 
@@ -39,7 +39,7 @@ class ProfileWhy(Struct, frozen=True):
     profile_id: int
     as_of: datetime
     waiting: tuple[measure_why.Waiting, ...]
-    lines: tuple[measure_why.Told, ...]
+    lines: tuple[measure_why.WhyLine, ...]
     not_yet: Annotated[
         NotYet | None, Meta(description="Of the journey asked about, when nothing has brought the customer to it.")
     ] = None
@@ -51,14 +51,20 @@ def explain_profile(workspace: Workspace, actor: Actor, request: ExplainProfile)
 
     Everything that happened and was decided, in order of time, and by which rule.
     """
-    live = workspace.in_force()
+    live = workspace.active_playbook()
     profile_id = workspace.find_profile(request.id)
     journey, message, locale = request.journey, request.message, request.locale
     if journey is not None:
         known(live, journey)
     if message is not None and message not in live.playbook.messages:
-        raise NotFoundError(f"There is no message “{message}” in force.{nearest(message, live.playbook.messages)}")
-    person = people(workspace.warehouse, [profile_id]).get(profile_id)
+        raise NotFoundError(
+            problem(
+                "There is no message “{name}” in force.",
+                near=nearest(message, live.playbook.messages),
+                name=message,
+            )
+        )
+    person = load_profiles(workspace.warehouse, [profile_id]).get(profile_id)
     hashes: set[str] = set()
     if person is not None:
         profile_id = person.profile_id

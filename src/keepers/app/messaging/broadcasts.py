@@ -1,4 +1,4 @@
-"""Broadcasts: what there is, who would get one, starting, stopping, going on, sending again."""
+"""Broadcasts: list, preview, start, stop, resume, resend."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.broadcasts import control
 from keepers.broadcasts.control import AudiencePreview, SendingStatus
 from keepers.conditions.wording import describe
-from keepers.model.errors import NotFoundError, nearest
+from keepers.model.errors import NotFoundError, nearest, problem
 from keepers.model.texts import text_in
 from keepers.store.messages.broadcast_sends import SendStatus
 
@@ -43,7 +43,7 @@ class StartBroadcast(Struct, frozen=True, kw_only=True):
     """How."""
 
     id: BroadcastId
-    again: Annotated[bool, Meta(description="Though it was sent before, to everybody anew.")] = False
+    again: Annotated[bool, Meta(description="Send to everybody again although it was sent before.")] = False
 
 
 class StopBroadcast(Struct, frozen=True, kw_only=True):
@@ -91,7 +91,7 @@ class StoppedSending(SendingStatus, frozen=True, kw_only=True):
 class ResumedSending(SendingStatus, frozen=True, kw_only=True):
     """A sending that goes on."""
 
-    queued_again: Annotated[int, Meta(ge=0, description="Messages that wait again.")]
+    queued_again: Annotated[int, Meta(ge=0, description="Messages that are queued again.")]
 
 
 @use_case("GET /broadcasts", permission="read")
@@ -100,7 +100,7 @@ def list_broadcasts(workspace: Workspace, actor: Actor, request: ListBroadcasts)
 
     Every one in force, and how its last sending stands.
     """
-    live = workspace.in_force()
+    live = workspace.active_playbook()
     last = control.newest(workspace.store)
     found = []
     for broadcast in live.playbook.broadcasts.values():
@@ -124,31 +124,33 @@ def list_broadcasts(workspace: Workspace, actor: Actor, request: ListBroadcasts)
 def preview_broadcast(
     workspace: Workspace, actor: Actor, request: PreviewBroadcast, progress: Progress
 ) -> AudiencePreview:
-    """Who would get it, who not, and why
+    """Its audience: who would get it, who would not, and why
 
     As a start now would decide. Nothing is sent and nothing is kept.
     """
     at = workspace.now()
     return control.preview(
-        workspace.store, workspace.answerer, workspace.in_force(), workspace.standing(at), request.id,
+        workspace.store, workspace.evaluator, workspace.active_playbook(), workspace.active_queries(at), request.id,
         workspace.addresses, workspace.secret, at, progress,
     )  # fmt: skip
 
 
 @use_case("GET /broadcasts/{id}/sendings", permission="read", problems=(404,))
 def list_sendings(workspace: Workspace, actor: Actor, request: ListSendings) -> SendingList:
-    """Its sendings, and what became of the messages"""
-    known = workspace.in_force().playbook.broadcasts
+    """Its sendings, and the status of their messages"""
+    known = workspace.active_playbook().playbook.broadcasts
     found = control.statuses(workspace.store, request.id)
     if not found and request.id not in known:
-        raise NotFoundError(f"There is no broadcast “{request.id}” in force.{nearest(request.id, known)}")
+        raise NotFoundError(
+            problem("There is no broadcast “{name}” in force.", near=nearest(request.id, known), name=request.id)
+        )
     return SendingList(found)
 
 
 @use_case("POST /broadcasts/{id}/start", permission="send", lock="locked", problems=(404, 409, 422))
 def start_broadcast(workspace: Workspace, actor: Actor, request: StartBroadcast) -> SendingStatus:
     """Start it, or set it for its time"""
-    control.start(workspace.store, workspace.in_force(), request.id, clock(), again=request.again)
+    control.start(workspace.store, workspace.active_playbook(), request.id, clock(), again=request.again)
     return _newest(workspace, request.id)
 
 
@@ -164,15 +166,15 @@ def stop_broadcast(workspace: Workspace, actor: Actor, request: StopBroadcast) -
 
 @use_case("POST /broadcasts/{id}/resume", permission="send", lock="locked", problems=(404, 409, 422))
 def resume_broadcast(workspace: Workspace, actor: Actor, request: ResumeBroadcast) -> ResumedSending:
-    """Go on from where it was stopped"""
-    queued = control.resume(workspace.store, workspace.in_force(), request.id, clock())
+    """Resume it from where it was stopped"""
+    queued = control.resume(workspace.store, workspace.active_playbook(), request.id, clock())
     return _with(ResumedSending, _newest(workspace, request.id), queued_again=queued)
 
 
 @use_case("POST /broadcasts/{id}/resend", permission="send", lock="locked", problems=(404, 409, 422))
 def resend_broadcast(workspace: Workspace, actor: Actor, request: ResendBroadcast) -> SendingStatus:
     """Send again to those who did not open it"""
-    control.resend(workspace.store, workspace.in_force(), request.id, clock(), request.message)
+    control.resend(workspace.store, workspace.active_playbook(), request.id, clock(), request.message)
     return _newest(workspace, request.id)
 
 

@@ -1,4 +1,4 @@
-"""Secrets for the settings of channels: made, shown this once and kept nowhere."""
+"""Secrets for the settings of channels: generated, returned once and not stored."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from keepers.channels.webhook import new_secret
 
 
 class MakeWebhookSecret(Struct, frozen=True, kw_only=True):
-    """Nothing is asked besides."""
+    """No parameters."""
 
 
 class MakePushKeys(Struct, frozen=True, kw_only=True):
-    """Nothing is asked besides."""
+    """No parameters."""
 
 
 class WebhookSecret(Struct, frozen=True):

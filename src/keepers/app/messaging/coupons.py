@@ -1,4 +1,4 @@
-"""Pools of coupon codes: what is left in each, adding codes as given or from a file."""
+"""Pools of coupon codes: how many are left, adding codes from a list or a file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from keepers.app.use_cases.progress import Progress, no_progress
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
-from keepers.model.errors import NotFoundError, nearest
+from keepers.model.errors import NotFoundError, nearest, problem
 from keepers.model.moments import parse_instant
 from keepers.model.texts import text_in
 from keepers.store.messages import coupons
 
 PoolId = Annotated[str, Meta(description="The pool's id.", examples=["gift"])]
 Code = Annotated[str, Meta(min_length=1, max_length=200)]
-Expiry = Annotated[str, Meta(max_length=64, description="From when on they are given no more, ISO 8601.")]
+Expiry = Annotated[str, Meta(max_length=64, description="When they expire, ISO 8601; an expired code is not assigned.")]
 
 
 class ListPools(Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class AddCodes(Struct, frozen=True, kw_only=True):
 
     pool: PoolId
     codes: Annotated[
-        list[Code], Meta(min_length=1, max_length=10_000, description="Codes, each given to one customer.")
+        list[Code], Meta(min_length=1, max_length=10_000, description="The codes; each is assigned to one customer.")
     ]
     expires: Expiry = ""
 
@@ -73,8 +73,8 @@ class CodesAdded(Struct, frozen=True):
 
 @use_case("GET /coupons", permission="read", tag="messages")
 def list_pools(workspace: Workspace, actor: Actor, request: ListPools) -> PoolList:
-    """What is left in each pool of codes"""
-    pools = workspace.in_force().playbook.coupons
+    """Coupon pools, and how many codes are left"""
+    pools = workspace.active_playbook().playbook.coupons
     with workspace.store.read() as connection:
         stock = coupons.stock(connection, clock())
     found = []
@@ -117,9 +117,11 @@ def import_codes(workspace: Workspace, actor: Actor, request: ImportCodes, progr
 
 
 def _require(workspace: Workspace, pool: str) -> None:
-    pools = workspace.in_force().playbook.coupons
+    pools = workspace.active_playbook().playbook.coupons
     if pool not in pools:
-        raise NotFoundError(f"There is no pool of coupons “{pool}” in force.{nearest(pool, pools)}")
+        raise NotFoundError(
+            problem("There is no pool of coupons “{pool}” in force.", near=nearest(pool, pools), pool=pool)
+        )
 
 
 def _add(workspace: Workspace, pool: str, codes: Sequence[str], expires: str, progress: Progress) -> CodesAdded:

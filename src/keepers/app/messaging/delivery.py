@@ -1,4 +1,4 @@
-"""Send what is due, once or on."""
+"""Deliver what is due, once or continuously."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EVERY_S = 1.0
 def deliver(
     workspace: Workspace, worker: str, *, once: bool, stopping: Event, on_started: Callable[[], None]
 ) -> Delivered:
-    """Delivers until told to stop, or once; what became of the messages.
+    """Delivers until it is stopped, or once; returns the outcomes counted.
 
     Customers are as they were when their messages were decided on: the warehouse belongs to another process. Raises
     ConflictError when, on SQLite, a server or another worker delivers already.

@@ -1,7 +1,8 @@
-"""Journeys: how they do step by step, who is in them, pausing, entering and taking out customers by hand."""
+"""Journeys: figures by step, runs, pausing, and entering or removing customers by hand."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -19,13 +20,13 @@ from keepers.i18n.reasons import reason_text
 from keepers.journeys.definition import Journey
 from keepers.journeys.entry.definitions import entry_words
 from keepers.journeys.schema import contact_schema, journey_schema
-from keepers.model.errors import NotFoundError, UserError, nearest
+from keepers.model.errors import NotFoundError, UserError, nearest, problem
 from keepers.model.texts import text_in
 from keepers.orchestration import run_control
 from keepers.playbook.active_playbook import ActivePlaybook, known
 from keepers.playbook.shipped.journeys import install_journeys
 from keepers.reports import journeys as measure
-from keepers.store.journeys import runs
+from keepers.store.journeys import journey_states, runs
 from keepers.store.journeys.runs import RunRow
 
 MOST_ENROLLED = 1000
@@ -37,18 +38,20 @@ class ListJourneys(Struct, frozen=True, kw_only=True):
 
 
 class ReadJourneySchemas(Struct, frozen=True, kw_only=True):
-    """Nothing is asked besides."""
+    """No parameters."""
 
 
 class ReadJourney(Struct, frozen=True, kw_only=True):
     id: JourneyId
-    version: Annotated[int, Meta(description="Runs of this version alone.", ge=1, le=1_000_000)] | None = None
+    version: Annotated[int, Meta(description="Only runs of this version.", ge=1, le=1_000_000)] | None = None
     locale: AskedLocale = "en"
 
 
 class ListRuns(Struct, frozen=True, kw_only=True):
     id: JourneyId
-    status: Annotated[Literal["active", "ended"], Meta(description="Only these.")] | None = None
+    status: (
+        Annotated[Literal["active", "ended"], Meta(description="Only runs that go on, or only ended ones.")] | None
+    ) = None
     limit: Limit = 50
     cursor: Cursor = None
 
@@ -57,7 +60,7 @@ class PauseJourney(Struct, frozen=True, kw_only=True):
     """Why."""
 
     id: JourneyId
-    reason: Annotated[str, Meta(max_length=500, description="Why, for whoever finds it paused.")] = ""
+    reason: Annotated[str, Meta(max_length=500, description="The reason, shown while it is paused.")] = ""
 
 
 class ResumeJourney(Struct, frozen=True, kw_only=True):
@@ -73,19 +76,19 @@ class EnrollCustomers(Struct, frozen=True, kw_only=True):
         Meta(max_length=MOST_ENROLLED, description="Customers, by any identity or `#12`."),
     ] = []
     segment: Annotated[str, Meta(max_length=200, description="Or everybody in this segment now.")] = ""
-    data: Annotated[dict[str, Any], Meta(description="What the journey finds in its trigger.")] = {}
-    dry_run: Annotated[bool, Meta(description="Count alone.")] = False
+    data: Annotated[dict[str, Any], Meta(description="Data for the journey's trigger.")] = {}
+    dry_run: Annotated[bool, Meta(description="Only count; enter nobody.")] = False
 
 
 class LeaveJourney(Struct, frozen=True, kw_only=True):
     """Why."""
 
     run: Annotated[int, Meta(description="The run's number.", ge=1, le=MOST_NUMBER, examples=[1])]
-    reason: Annotated[str, Meta(max_length=500, description="Why, for the record.")] = "removed by hand"
+    reason: Annotated[str, Meta(max_length=500, description="The reason, kept with the change.")] = "removed by hand"
 
 
 class AddStarterJourneys(Struct, frozen=True, kw_only=True):
-    """Which."""
+    """Which starter journeys."""
 
     ids: Annotated[
         list[Annotated[str, Meta(min_length=1, max_length=200)]],
@@ -102,7 +105,7 @@ class ReasonCount(Struct, frozen=True):
 
 
 class JourneySummary(Struct, frozen=True):
-    """A journey in force; test runs are not counted."""
+    """A journey in force."""
 
     id: str
     name: str
@@ -150,17 +153,17 @@ class JourneyDetail(Struct, frozen=True, rename={"condition": "if"}):
     active: int
     ended: list[ReasonCount]
     messages: dict[str, int]
-    enter: Annotated[list[str], Meta(description="Its ways in.")]
+    enter: Annotated[list[str], Meta(description="Its entry triggers.")]
     condition: Annotated[str, Meta(description="What must hold besides, as a sentence.")]
     goal: str
     versions: Annotated[list[VersionInUse], Meta(description="Versions that customers are on now.")]
-    refused: Annotated[list[ReasonCount], Meta(description="Customers who did not come in, by the last reason.")]
+    refused: Annotated[list[ReasonCount], Meta(description="Customers who were not entered, by the last reason.")]
     steps: list[StepReport]
     body: Annotated[Any, Meta(description="The journey, exactly as in the playbook.")]
 
 
 class JourneyRun(Struct, frozen=True):
-    """One customer's way through a journey."""
+    """One customer's run through a journey."""
 
     id: int
     journey: str
@@ -170,8 +173,7 @@ class JourneyRun(Struct, frozen=True):
     status: Literal["active", "ended"]
     reason: str
     step: str | None
-    is_paused: bool
-    is_test: bool
+    is_paused: Annotated[bool, Meta(description="Whether its journey is paused.")]
     entered_at: datetime
     since: Annotated[datetime, Meta(description="When it came to its step.")]
     wake_at: Annotated[datetime | None, Meta(description="When it is evaluated again by itself.")]
@@ -213,7 +215,7 @@ class FilesAdded(Struct, frozen=True):
 @use_case("GET /journeys", permission="read")
 def list_journeys(workspace: Workspace, actor: Actor, request: ListJourneys) -> JourneyList:
     """List journeys with their figures"""
-    live = workspace.in_force()
+    live = workspace.active_playbook()
     with workspace.store.read() as connection:
         totals = measure.totals(connection, list(live.playbook.journeys))
     return JourneyList(
@@ -223,7 +225,7 @@ def list_journeys(workspace: Workspace, actor: Actor, request: ListJourneys) -> 
 
 @use_case("GET /journeys/schema", permission="read")
 def read_journey_schemas(workspace: Workspace, actor: Actor, request: ReadJourneySchemas) -> JourneySchemas:
-    """What journeys are written in
+    """JSON Schemas of journeys
 
     JSON Schema of a journey with all its steps, ways in and waits, and of the contact rules.
     """
@@ -236,7 +238,7 @@ def read_journey(workspace: Workspace, actor: Actor, request: ReadJourney) -> Jo
 
     Who entered, waits, passed and dropped out at each step and why; who was not let in and why.
     """
-    live, locale = workspace.in_force(), request.locale
+    live, locale = workspace.active_playbook(), request.locale
     found = known(live, request.id)
     with workspace.store.read() as connection:
         figures = measure.figures(connection, request.id, list(found.steps), request.version)
@@ -263,39 +265,40 @@ def read_journey(workspace: Workspace, actor: Actor, request: ReadJourney) -> Jo
 
 @use_case("GET /journeys/{id}/runs", permission="read", problems=(404,))
 def list_runs(workspace: Workspace, actor: Actor, request: ListRuns) -> RunPage:
-    """Who is or was in a journey
+    """Runs of a journey
 
     Newest first.
     """
-    known(workspace.in_force(), request.id)
+    known(workspace.active_playbook(), request.id)
     listing = ("runs", request.id, request.status)
     secret = workspace.cursor_secret
     before = unseal(secret, listing, request.cursor)[0] if request.cursor is not None else None
     with workspace.store.read() as connection:
         found = measure.listed_runs(connection, request.id, request.status, before, request.limit + 1)
+        paused = journey_states.paused(connection)
     kept = found[: request.limit]
     named = names_of(workspace, [run.profile_id for run in kept])
     following = seal(secret, listing, [kept[-1].id]) if len(found) > request.limit else None
-    return RunPage([_run(run, named[run.profile_id]) for run in kept], following)
+    return RunPage([_run(run, named[run.profile_id], paused) for run in kept], following)
 
 
 @use_case("POST /journeys/{id}/pause", permission="send", lock="locked", problems=(404, 409))
 def pause_journey(workspace: Workspace, actor: Actor, request: PauseJourney) -> Paused:
     """Pause a journey
 
-    Its customers stay at their steps, its messages wait, and whoever enters stands before the first.
+    Its customers stay at their steps, its messages wait, and new entries wait before the first step.
     """
-    run_control.pause(workspace.store, workspace.in_force(), request.id, clock(), request.reason)
+    run_control.pause(workspace.store, workspace.active_playbook(), request.id, clock(), request.reason)
     return Paused(request.id, True)
 
 
 @use_case("POST /journeys/{id}/resume", permission="send", lock="sequenced", problems=(404, 409))
 def resume_journey(workspace: Workspace, actor: Actor, request: ResumeJourney) -> Paused:
-    """Let a paused journey go on
+    """Resume a paused journey
 
-    The pause counts for no delay.
+    The pause does not count towards delays.
     """
-    woken = run_control.resume(workspace.store, workspace.in_force(), request.id, clock())
+    woken = run_control.resume(workspace.store, workspace.active_playbook(), request.id, clock())
     return Paused(request.id, False, woken)
 
 
@@ -305,10 +308,10 @@ def enroll_customers(workspace: Workspace, actor: Actor, request: EnrollCustomer
 
     At the next tick; the journey's condition and re-entry rule hold for them too.
     """
-    live = workspace.in_force()
+    live = workspace.active_playbook()
     known(live, request.id)
     if bool(request.profiles) == bool(request.segment):
-        raise UserError("Name customers or one segment: one of both.", code="invalid")
+        raise UserError(problem("Name customers or one segment: one of both."), code="invalid")
     if request.segment:
         chosen = _members(workspace, live, request.segment)
     else:
@@ -328,7 +331,8 @@ def leave_journey(workspace: Workspace, actor: Actor, request: LeaveJourney) -> 
     run_control.leave(workspace.store, request.run, clock(), request.reason)
     with workspace.store.read() as connection:
         row = runs.get(connection, request.run)
-    return _run(row, names_of(workspace, [row.profile_id])[row.profile_id])
+        paused = journey_states.paused(connection)
+    return _run(row, names_of(workspace, [row.profile_id])[row.profile_id], paused)
 
 
 @use_case("POST /journeys/starters/add", permission="manage", lock="locked", problems=(404, 409))
@@ -376,9 +380,9 @@ def _reasons(counted: dict[str, int], locale: str) -> list[ReasonCount]:
     return [ReasonCount(code, reason_text(code, locale), number) for code, number in ordered]
 
 
-def _run(run: RunRow, profile: str) -> JourneyRun:
-    shared = {name: getattr(run, name) for name in JourneyRun.__struct_fields__ if name != "profile"}
-    return JourneyRun(profile=profile, **shared)
+def _run(run: RunRow, profile: str, paused: Collection[str]) -> JourneyRun:
+    own = set(JourneyRun.__struct_fields__) - {"profile", "is_paused"}
+    return JourneyRun(profile=profile, is_paused=run.journey in paused, **{name: getattr(run, name) for name in own})
 
 
 def _members(workspace: Workspace, live: ActivePlaybook, name: str) -> list[int]:
@@ -386,9 +390,11 @@ def _members(workspace: Workspace, live: ActivePlaybook, name: str) -> list[int]
     at: datetime = moment(workspace, None)
     segments = live.playbook.segments
     if name not in segments:
-        raise NotFoundError(f"There is no segment “{name}” in force.{nearest(name, segments)}")
+        raise NotFoundError(problem("There is no segment “{name}” in force.", near=nearest(name, segments), name=name))
     if segments[name].of != "person":
-        raise UserError(f"“{name}” is a segment of accounts; journeys are entered by people.", code="invalid")
-    cursor = workspace.answerer.as_of(workspace.standing(at), [f"segment:{name}"], at)
+        raise UserError(
+            problem("“{name}” is a segment of accounts; journeys are entered by people.", name=name), code="invalid"
+        )
+    cursor = workspace.evaluator.as_of(workspace.active_queries(at), [f"segment:{name}"], at)
     rows = cursor.execute("SELECT profile_id FROM asof_states WHERE value = 1 ORDER BY profile_id").fetchall()
     return [int(row[0]) for row in rows]

@@ -1,4 +1,4 @@
-"""Trying a message: as a customer would get it now, and to an address of one's own."""
+"""Message trials: a preview for a customer, and a test send to an own address."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.channels.base import Channel
-from keepers.model.errors import NotFoundError, UserError, nearest
+from keepers.model.errors import NotFoundError, UserError, nearest, problem
 from keepers.model.message import Outcome, Outgoing
 from keepers.render.definition import MessageTemplate
 from keepers.store.messages.messages import key_of
-from keepers.warehouse.profile_lookup import Person, people
+from keepers.warehouse.profile_lookup import Person, load_profiles
 
 MessageId = Annotated[str, Meta(min_length=1, max_length=200, description="The message's id in the playbook.")]
 AskedProfile = Annotated[str, Meta(max_length=512, description="A customer; without one their data are missing.")]
@@ -58,7 +58,7 @@ class TrialSent(Struct, frozen=True):
     message: str
     to: str
     status: Literal["sent"]
-    detail: Annotated[str, Meta(description="What the channel said.")]
+    detail: Annotated[str, Meta(description="The channel's answer.")]
 
 
 @use_case("POST /messages/preview", permission="read", problems=(404, 422))
@@ -69,12 +69,12 @@ def preview_message(workspace: Workspace, actor: Actor, request: PreviewMessage)
     """
     template = _template(workspace, request.message)
     person = _person(workspace, request.profile)
-    content = workspace.sending.letters.preview(request.message, person, clock(), {}, request.locale)
+    content = workspace.sending.message_builder.preview(request.message, person, clock(), {}, request.locale)
     copy = MessageCopy(**msgspec.structs.asdict(content))
     return MessagePreview(request.message, template.channel, template.topic, request.profile or None, copy)
 
 
-@use_case("POST /messages/test", permission="send", problems=(404, 422))
+@use_case("POST /messages/test", permission="send", lock="locked", problems=(404, 422))
 def send_test_message(workspace: Workspace, actor: Actor, request: SendTestMessage) -> TrialSent:
     """Send a message to an address of your own
 
@@ -84,17 +84,27 @@ def send_test_message(workspace: Workspace, actor: Actor, request: SendTestMessa
     person = _person(workspace, request.profile)
     now = clock()
     key = key_of("test", request.message, request.to, now.isoformat())
-    letter = workspace.sending.letters.test(request.message, person, request.to, key, now, request.locale)
+    letter = workspace.sending.message_builder.test(request.message, person, request.to, key, now, request.locale)
     channel = workspace.sending.channels().get(template.channel)
     if channel is None:
         raise UserError(
-            f"The channel {template.channel} is not set up: write [channels.{template.channel}] into keepers.toml.",
+            problem(
+                "The channel {channel} is not set up: write [channels.{channel}] into keepers.toml.",
+                channel=template.channel,
+            ),
             code="settings",
         )
     outcome = asyncio.run(_send(channel, letter))
     if outcome.status != "sent":
-        told = " ".join(part for part in (outcome.code, outcome.detail) if part)
-        raise UserError(f"The message was not sent ({outcome.status}): {told or 'no reason given'}.", code="not_sent")
+        reason = " ".join(part for part in (outcome.code, outcome.detail) if part)
+        raise UserError(
+            problem(
+                "The message was not sent ({status}): {reason}.",
+                status=outcome.status,
+                reason=reason or problem("no reason given"),
+            ),
+            code="not_sent",
+        )
     return TrialSent(request.message, request.to, outcome.status, outcome.detail)
 
 
@@ -108,9 +118,9 @@ async def _send(channel: Channel, letter: Outgoing) -> Outcome:
 
 def _template(workspace: Workspace, name: str) -> MessageTemplate:
     workspace.sending.refresh()
-    known = workspace.in_force().playbook.messages
+    known = workspace.active_playbook().playbook.messages
     if name not in known:
-        raise NotFoundError(f"There is no message “{name}” in force.{nearest(name, known)}")
+        raise NotFoundError(problem("There is no message “{name}” in force.", near=nearest(name, known), name=name))
     return known[name]
 
 
@@ -118,4 +128,4 @@ def _person(workspace: Workspace, profile: str) -> Person | None:
     if not profile:
         return None
     profile_id = workspace.find_profile(profile)
-    return people(workspace.warehouse, [profile_id]).get(profile_id)
+    return load_profiles(workspace.warehouse, [profile_id]).get(profile_id)

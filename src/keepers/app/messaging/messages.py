@@ -16,12 +16,12 @@ from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.profile_names import names_of
 from keepers.app.workspace.workspace import Workspace
-from keepers.delivery.feedback import judge_again
+from keepers.delivery.feedback import reclassify
 from keepers.i18n.reasons import reason_text
-from keepers.model.errors import NotFoundError
+from keepers.model.errors import NotFoundError, problem
 from keepers.model.message import Content, MessageStatus
 from keepers.reports import why as measure_why
-from keepers.reports.why import Told
+from keepers.reports.why import WhyLine
 from keepers.store.messages import engagement_requests, message_copies, messages
 from keepers.store.messages.messages import MessageRow
 from keepers.store.schema.messages import messages as table
@@ -31,9 +31,9 @@ MostMessages = Annotated[int, Meta(description="Most items of one answer.", ge=1
 
 
 class ListMessages(Struct, frozen=True, kw_only=True):
-    profile: Annotated[str, Meta(description="Of this customer.", max_length=512)] | None = None
-    journey: Annotated[str, Meta(description="Of this journey.", max_length=200)] | None = None
-    status: Annotated[MessageStatus, Meta(description="In this status.")] | None = None
+    profile: Annotated[str, Meta(description="Only of this customer.", max_length=512)] | None = None
+    journey: Annotated[str, Meta(description="Only of this journey.", max_length=200)] | None = None
+    status: Annotated[MessageStatus, Meta(description="Only in this status.")] | None = None
     before: Annotated[int, Meta(description="Older than this message's number.", ge=1, le=MOST_NUMBER)] | None = None
     locale: AskedLocale = "en"
     limit: MostMessages = 50
@@ -53,7 +53,8 @@ class RetryMessages(Struct, frozen=True, kw_only=True):
     """Numbers."""
 
     messages: Annotated[
-        list[Annotated[int, Meta(ge=1, le=MOST_NUMBER)]], Meta(min_length=1, max_length=1000, description="Numbers.")
+        list[Annotated[int, Meta(ge=1, le=MOST_NUMBER)]],
+        Meta(min_length=1, max_length=1000, description="The messages' numbers."),
     ]
 
 
@@ -65,7 +66,7 @@ class ListDeadLetters(Struct, frozen=True, kw_only=True):
 
 
 class RerunMachineRules(Struct, frozen=True, kw_only=True):
-    """Nothing is asked besides."""
+    """No parameters."""
 
 
 class MessageSummary(Struct, frozen=True):
@@ -109,7 +110,7 @@ class MessagePage(Struct, frozen=True):
 class DeadLetter(MessageSummary, frozen=True, kw_only=True):
     """A message that could not be sent."""
 
-    says: Annotated[str, Meta(description="What the other side said.")]
+    says: Annotated[str, Meta(description="The other side's answer.")]
 
 
 class DeadLetterPage(Struct, frozen=True):
@@ -133,20 +134,22 @@ class MessageStory(Struct, frozen=True):
     """A message with all that became of it, oldest first."""
 
     message: MessageSummary
-    timeline: list[Told]
+    timeline: list[WhyLine]
     links: list[LinkClicks]
-    data: Annotated[dict[str, Any], Meta(description="What its text was made with, besides the customer's traits.")]
+    data: Annotated[
+        dict[str, Any], Meta(description="The data its text was rendered with, besides the customer's traits.")
+    ]
     has_copy: bool
     copy: Annotated[MessageCopy | None, Meta(description="The exact copy the customer got, while it is kept.")] = None
 
 
 class Retried(Struct, frozen=True):
     asked: int
-    queued: Annotated[int, Meta(description="How many were failed or uncertain, and wait again.")]
+    queued: Annotated[int, Meta(description="How many failed or uncertain messages are queued again.")]
 
 
 class JudgedAgain(Struct, frozen=True):
-    judged_otherwise: Annotated[int, Meta(ge=0, description="Clicks and opens judged otherwise than before.")]
+    judged_otherwise: Annotated[int, Meta(ge=0, description="Clicks and opens whose classification changed.")]
 
 
 M = TypeVar("M", bound=MessageSummary)
@@ -176,7 +179,7 @@ def list_messages(workspace: Workspace, actor: Actor, request: ListMessages) -> 
     kept = rows[: request.limit]
     named = names_of(workspace, [row.profile_id for row in kept])
     following = seal(secret, listing, [kept[-1].id]) if len(rows) > request.limit else None
-    items = [_told_as(MessageSummary, row, named[row.profile_id], request.locale) for row in kept]
+    items = [_summary(MessageSummary, row, named[row.profile_id], request.locale) for row in kept]
     return MessagePage(items, following)
 
 
@@ -188,7 +191,7 @@ def read_message(workspace: Workspace, actor: Actor, request: ReadMessage) -> Me
     """
     with workspace.store.read() as connection:
         row = messages.get(connection, request.number)
-        told = measure_why.of_messages(connection, [row], request.locale)
+        entries = measure_why.of_messages(connection, [row], request.locale)
         copy = message_copies.get(connection, request.number, clock())
         clicked = engagement_requests.of_messages(connection, [request.number]).get(request.number, [])
     by_url: dict[str, list[int]] = {}
@@ -197,8 +200,8 @@ def read_message(workspace: Workspace, actor: Actor, request: ReadMessage) -> Me
             by_url.setdefault(hit.url, [0, 0])[bool(hit.is_machine)] += 1
     named = names_of(workspace, [row.profile_id])
     return MessageStory(
-        _told_as(MessageSummary, row, named[row.profile_id], request.locale),
-        sorted(told, key=lambda one: one.at),
+        _summary(MessageSummary, row, named[row.profile_id], request.locale),
+        sorted(entries, key=lambda one: one.at),
         [LinkClicks(url, people, machines) for url, (people, machines) in by_url.items()],
         {name: value for name, value in row.data.items() if name not in ("customer", "contact")},
         copy is not None,
@@ -210,13 +213,13 @@ def read_message(workspace: Workspace, actor: Actor, request: ReadMessage) -> Me
 def read_message_copy(workspace: Workspace, actor: Actor, request: ReadMessageCopy) -> MessageCopy:
     """The exact copy a customer got
 
-    Kept for 13 months unless told otherwise; 404 afterwards, and for what never went out.
+    Kept for 13 months by default; 404 afterwards, and for messages that were never sent.
     """
     with workspace.store.read() as connection:
         messages.get(connection, request.number)
         copy = message_copies.get(connection, request.number, clock())
     if copy is None:
-        raise NotFoundError(f"No copy of the message {request.number} is kept.")
+        raise NotFoundError(problem("No copy of the message {number} is kept.", number=request.number))
     return _copy(copy)
 
 
@@ -230,7 +233,7 @@ def retry_messages(workspace: Workspace, actor: Actor, request: RetryMessages) -
         found = messages.get_many(connection, request.messages)
         missing = [number for number in request.messages if number not in found]
         if missing:
-            raise NotFoundError(f"There is no message {missing[0]}.", message_id=missing[0])
+            raise NotFoundError(problem("There is no message {number}.", number=missing[0]), message_id=missing[0])
         done = messages.retry(connection, request.messages, clock())
     return Retried(len(request.messages), done)
 
@@ -247,11 +250,11 @@ def list_dead_letters(workspace: Workspace, actor: Actor, request: ListDeadLette
     with workspace.store.read() as connection:
         rows = messages.with_status(connection, "failed", after=after, limit=request.limit + 1)
         kept = rows[: request.limit]
-        told = measure_why.of_messages(connection, kept, request.locale)
-    last = {one.message: one.says for one in told}
+        entries = measure_why.of_messages(connection, kept, request.locale)
+    last = {one.message: one.says for one in entries}
     named = names_of(workspace, [row.profile_id for row in kept])
     following = seal(secret, listing, [kept[-1].id]) if len(rows) > request.limit else None
-    items = [_told_as(DeadLetter, row, named[row.profile_id], request.locale, says=last[row.id]) for row in kept]
+    items = [_summary(DeadLetter, row, named[row.profile_id], request.locale, says=last[row.id]) for row in kept]
     return DeadLetterPage(items, following)
 
 
@@ -259,16 +262,16 @@ def list_dead_letters(workspace: Workspace, actor: Actor, request: ListDeadLette
 def rerun_machine_rules(
     workspace: Workspace, actor: Actor, request: RerunMachineRules, progress: Progress
 ) -> JudgedAgain:
-    """Ask the rules again which clicks and opens were machines'
+    """Classify clicks and opens again
 
     About every one that is kept, such as after an upgrade.
     """
-    changed = judge_again(workspace.store, workspace.sending.is_machine, clock(), progress=progress)
+    changed = reclassify(workspace.store, workspace.sending.is_machine, clock(), progress=progress)
     workspace.ticker.load()
     return JudgedAgain(changed)
 
 
-def _told_as(kind: type[M], row: MessageRow, profile: str, locale: str, **more: Any) -> M:
+def _summary(kind: type[M], row: MessageRow, profile: str, locale: str, **more: Any) -> M:
     fields = MessageSummary.__struct_fields__
     shared = {name: getattr(row, name) for name in fields if name not in ("profile", "why")}
     return kind(profile=profile, why=reason_text(row.reason, locale) if row.reason else "", **shared, **more)

@@ -14,7 +14,7 @@ from keepers.app.use_cases.common_fields import moment
 from keepers.app.use_cases.progress import Progress
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
-from keepers.model.errors import DefinitionError, UserError
+from keepers.model.errors import DefinitionError, UserError, problem
 from keepers.model.moments import parse_duration
 from keepers.orchestration.dry_run.replay import Day, Replay, Replayed
 from keepers.playbook.check import check
@@ -31,7 +31,7 @@ class ReplayJourney(Struct, frozen=True, kw_only=True):
     id: JourneyId
     since: Annotated[str, Meta(max_length=64, description="How far back, such as `90d`.")] = "90d"
     sample: Annotated[str, Meta(max_length=64, description="A stable share of the customers, such as `10%`.")] = "100%"
-    is_live: Annotated[bool, Meta(description="As it is in force, not as the playbook's files have it.")] = False
+    is_live: Annotated[bool, Meta(description="The active version instead of the playbook's files.")] = False
     now: Annotated[str, Meta(max_length=64, description="Until this moment. The last tick when left out.")] | None = (
         None
     )
@@ -52,9 +52,9 @@ def replay_journey(workspace: Workspace, actor: Actor, request: ReplayJourney, p
     until = moment(workspace, request.now)
     share = _share(request.sample)
     workspace.ticker.load()
-    live = workspace.in_force()
+    live = workspace.active_playbook()
     playbook = live.playbook if request.is_live else _draft(workspace)
-    chosen = Replay(workspace.store, workspace.answerer, live, playbook, workspace.zone, request.id)
+    chosen = Replay(workspace.store, workspace.evaluator, live, playbook, workspace.zone, request.id)
     since = until - parse_duration(request.since)
     progress(0, 1)
     done = chosen.run(since, until, workspace.addresses, workspace.secret, share)
@@ -66,7 +66,11 @@ def _share(text: str) -> float:
     found = _SHARE.fullmatch(text.strip())
     share = float(found[1]) / 100 if found else 0.0
     if not 0 < share <= 1:
-        raise UserError(f"Sample {text}: expected a share of the customers such as 10%.", code="sample", field="sample")
+        raise UserError(
+            problem("Sample {text}: expected a share of the customers such as 10%.", text=text),
+            code="sample",
+            field="sample",
+        )
     return share
 
 
@@ -75,5 +79,5 @@ def _draft(workspace: Workspace) -> Playbook:
     playbook = load(workspace.playbook_folder, workspace.zone)
     wrong = [f for f in check(playbook) if f.level == "error"]
     if wrong:
-        raise PlaybookErrors([DefinitionError(f.message, field=f.field, file=f.file, line=f.line) for f in wrong])
+        raise PlaybookErrors([DefinitionError(f.sentence, field=f.field, file=f.file, line=f.line) for f in wrong])
     return playbook

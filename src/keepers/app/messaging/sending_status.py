@@ -1,4 +1,4 @@
-"""How sending stands: channels, the switch, brakes, dead letters, codes that run out, bounces; and what to do."""
+"""The state of sending: channels, kill switch, circuit breakers, dead letters, coupon pools, bounces; and findings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keepers.store.messages import coupons, messages, sending_switches
 
 
 def company_remarks(settings: Settings, playbook: Playbook) -> list[tuple[str, Sentence]]:
-    """(setting, sentence) of what marketing e-mail needs to say about its sender and does not know yet."""
+    """(setting, sentence) for each piece of sender information that marketing e-mail needs and the settings lack."""
     topics = playbook.topics
     is_marketing = any(
         CHANNELS[m.channel].is_mail and (m.topic not in topics or topics[m.topic].kind == "marketing")
@@ -34,7 +34,7 @@ def company_remarks(settings: Settings, playbook: Playbook) -> list[tuple[str, S
 
 def sending_status(workspace: Workspace, now: datetime) -> tuple[dict[str, Any], list[str]]:
     """The figures, and sentences about what is wrong."""
-    playbook = workspace.in_force().playbook
+    playbook = workspace.active_playbook().playbook
     remarks = [str(said) for _, said in company_remarks(workspace.settings, playbook)]
     wrong = [f"{remark[:1].upper()}{remark[1:]}." for remark in remarks]
     try:
@@ -50,9 +50,9 @@ def sending_status(workspace: Workspace, now: datetime) -> tuple[dict[str, Any],
         low = coupons.running_low(connection, {p.id: p.low for p in playbook.pools_in_use.values()}, now)
     if not sending_switches.is_sending(known):
         wrong.append(f"All sending is switched off: {known[sending_switches.SENDING].reason or 'no reason was given'}.")
-    braked = sorted(sending_switches.braked(known))
+    braked = sorted(sending_switches.open_breakers(known))
     wrong += [
-        f"Sending is stopped on {s}: {brake.reason}." for s in braked if (brake := sending_switches.brake(known, s))
+        f"Sending is stopped on {s}: {brake.reason}." for s in braked if (brake := sending_switches.breaker(known, s))
     ]
     wrong += [
         f"The pool “{pool}” has {left:,} codes left. Import more with `keepers coupons import`."

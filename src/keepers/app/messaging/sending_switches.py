@@ -1,4 +1,4 @@
-"""What stops sending: the kill switch for everything, and the brakes of streams."""
+"""What stops sending: the kill switch for everything, and the circuit breakers of streams."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
-from keepers.model.errors import NotFoundError, nearest
+from keepers.model.errors import NotFoundError, nearest, problem
 from keepers.store.messages import sending_switches
 from keepers.store.messages.sending_switches import Switch
 
@@ -19,25 +19,25 @@ _BRAKE, _WARNING = "brake:", "warning:"
 
 
 class ReadSending(Struct, frozen=True, kw_only=True):
-    """Nothing is asked besides."""
+    """No parameters."""
 
 
 class StopSending(Struct, frozen=True, kw_only=True):
     """Why."""
 
-    reason: Annotated[str, Meta(max_length=500, description="Why, for whoever finds it stopped.")] = ""
+    reason: Annotated[str, Meta(max_length=500, description="The reason, shown while it is stopped.")] = ""
 
 
 class StartSending(Struct, frozen=True, kw_only=True):
-    """Nothing is asked besides."""
+    """No parameters."""
 
 
 class ReleaseBrake(Struct, frozen=True, kw_only=True):
-    stream: Annotated[str, Meta(description="Whose brake, as listed.", examples=["email.marketing"])]
+    stream: Annotated[str, Meta(description="The stream, as listed.", examples=["email.marketing"])]
 
 
 class Brake(Struct, frozen=True):
-    """A stream's brake (or warning): on for too many complaints or hard bounces."""
+    """A stream's circuit breaker (or warning): on for too many complaints or hard bounces."""
 
     stream: Annotated[str, Meta(description="Such as `email.marketing`.")]
     holds: bool
@@ -46,7 +46,7 @@ class Brake(Struct, frozen=True):
 
 
 class SendingState(Struct, frozen=True):
-    """The kill switch, and every stream's brake and warning."""
+    """The kill switch, and every stream's circuit breaker and warning."""
 
     is_sending: bool
     reason: str
@@ -90,7 +90,7 @@ def stop_sending(workspace: Workspace, actor: Actor, request: StopSending) -> Sw
 
 @use_case("POST /sending/start", permission="send", lock="locked", tag="messages")
 def start_sending(workspace: Workspace, actor: Actor, request: StartSending) -> Switched:
-    """Let sending go on
+    """Resume sending
 
     What has expired meanwhile is dropped.
     """
@@ -99,17 +99,23 @@ def start_sending(workspace: Workspace, actor: Actor, request: StartSending) -> 
 
 @use_case("POST /sending/brakes/{stream}/release", permission="send", lock="locked", tag="messages", problems=(404,))
 def release_brake(workspace: Workspace, actor: Actor, request: ReleaseBrake) -> Released:
-    """Let a stream go on
+    """Release a stream's circuit breaker
 
-    What was sent before counts no more.
+    What was sent before is no longer counted.
     """
     stream = request.stream
     with workspace.store.begin() as connection:
         known = sending_switches.everything(connection)
-        if stream not in sending_switches.braked(known):
-            raise NotFoundError(f"No brake holds “{stream}”.{nearest(stream, sending_switches.braked(known))}")
+        if stream not in sending_switches.open_breakers(known):
+            raise NotFoundError(
+                problem(
+                    "No circuit breaker has stopped “{stream}”.",
+                    near=nearest(stream, sending_switches.open_breakers(known)),
+                    stream=stream,
+                )
+            )
         now = clock()
-        sending_switches.set_brake(connection, stream, False, "released by hand", now)
+        sending_switches.set_breaker(connection, stream, False, "released by hand", now)
         sending_switches.set_warning(connection, stream, False, "released by hand", now)
     return Released(stream)
 

@@ -1,4 +1,4 @@
-"""The key mail is signed with (DKIM), and what to put into the DNS for it."""
+"""The DKIM key and its DNS record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.channels.email.dkim import Signer, make_key
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 
 KEY_FILE = "data/dkim.pem"
 """in the folder that is kept out of version control"""
@@ -55,7 +55,7 @@ def make_dkim_key(workspace: Workspace, actor: Actor, request: MakeDkimKey) -> D
     domain = request.domain or str(given.get("dkim_domain", "")) or sender
     if not domain:
         raise UserError(
-            "Whose mail is to be signed? Name the domain with --domain, or set sender in [channels.email].",
+            problem("There is no domain to sign mail of. Name it with --domain, or set sender in [channels.email]."),
             code="settings",
         )
     selector = request.selector or str(given.get("dkim_selector", "")) or "keepers"

@@ -1,4 +1,4 @@
-"""A workspace to begin with: its files, its first keys, its playbook in force."""
+"""Creates a workspace: its files, its first keys, and its playbook applied."""
 
 from __future__ import annotations
 

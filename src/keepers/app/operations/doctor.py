@@ -18,13 +18,13 @@ from keepers.app.workspace.clock import clock, clock_notice
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
 from keepers.store.events import inbox, log
-from keepers.warehouse.load import WATERMARK
+from keepers.warehouse.fixed_tables import LOADED
 
 LIBRARIES = ("duckdb", "ibis-framework", "sqlalchemy", "litestar", "msgspec", "uvicorn", "psycopg")
 
 
 class ExamineInstallation(Struct, frozen=True, kw_only=True):
-    """Nothing has to be said."""
+    """No parameters."""
 
 
 class Diagnosis(Struct, frozen=True, kw_only=True):
@@ -47,13 +47,13 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     profiles: int
     events: int
     server: Annotated[str | None, Meta(description="The address of the server that has the workspace open.")]
-    sending: Annotated[dict[str, Any], Meta(description="Channels, the switch, brakes and what waits.")]
+    sending: Annotated[dict[str, Any], Meta(description="Channels, kill switch, circuit breakers and queued messages.")]
     findings: Annotated[list[str], Meta(description="What is wrong, each with what to do.")]
 
 
 @use_case("GET /doctor", permission="read", tag="health")
 def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> Diagnosis:
-    """What is wrong with the installation
+    """Check the installation
 
     Versions, stores, watermarks, lag, disk; findings say what to do.
     """
@@ -80,13 +80,13 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
         inbox=waiting,
         inbox_lag_s=lag_s,
         log_seq=logged,
-        loaded_seq=warehouse.watermark(WATERMARK),
+        loaded_seq=warehouse.watermark(LOADED),
         dirty=_number(cursor, "SELECT count(*) FROM dirty"),
         due=_number(cursor, f"SELECT count(*) FROM states WHERE changes_at <= TIMESTAMP '{now}'"),
         last_tick=ticked,
         profiles=_number(cursor, "SELECT count(*) FROM profiles"),
         events=events,
-        server=(workspace.server() or {}).get("address"),
+        server=server.address if (server := workspace.server()) is not None else None,
         sending=sending,
         findings=_findings(now, ticked, free_bytes=free, waiting=waiting, lag_s=lag_s, events=events) + wrong,
     )

@@ -1,4 +1,4 @@
-"""Events taken in: who may send them, and all that is usable on disk before it is acknowledged."""
+"""Event intake: authenticates senders, and commits every usable event before it is acknowledged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from keepers.app.operations.keys import KeyRing
 from keepers.ingest.collect import Collector, NotKeptError
-from keepers.model.errors import KeepersError
+from keepers.model.errors import KeepersError, problem
 from keepers.model.event import LIMITS, Limits, ParsedRequest, parse_request
 from keepers.store.database import Store
 from keepers.store.events import inbox
@@ -23,7 +23,7 @@ log = logging.getLogger("keepers")
 
 
 class SenderRefusedError(KeepersError):
-    """Who sends may not: the code is `unauthorized`, `revoked` or `wrong_key`."""
+    """The sender's key is refused: the code is `unauthorized`, `revoked` or `wrong_key`."""
 
     code = "unauthorized"
 
@@ -46,7 +46,7 @@ class EventIntake:
         self.limits = limits
         self.keys = keys or KeyRing(store.read)
         self.on_commit: Callable[[int, float], None] = _uncounted
-        """told how many requests one commit took, and its seconds"""
+        """called after each commit with its number of requests and its seconds"""
         self._store = store
         self._collector = Collector(store, on_arrival, self._committed, most_requests=most_waiting)
 
@@ -64,24 +64,26 @@ class EventIntake:
         return self._collector.waiting
 
     async def sender(self, token: str, now: datetime) -> Key:
-        """The key of who sends. Raises SenderRefusedError, and KeepersError (`store`) when the keys cannot be read."""
+        """The sender's key. Raises SenderRefusedError, and KeepersError (`store`) when the keys cannot be read."""
         if self.keys.is_stale(now):
             try:
                 await asyncio.to_thread(self.keys.refresh, now)
             except SQLAlchemyError:
-                raise NotKeptError("The store does not answer. Send it again in a moment.") from None
+                raise NotKeptError(problem("The store does not answer. Send it again in a moment.")) from None
         key = self.keys.find(token) if token else None
         if key is None:
-            raise SenderRefusedError("The write key is unknown." if token else "A write key is needed.")
+            raise SenderRefusedError(
+                problem("The write key is unknown.") if token else problem("A write key is needed.")
+            )
         if key.revoked_at is not None:
-            raise SenderRefusedError("This key was revoked. Use one that is not.", code="revoked")
+            raise SenderRefusedError(problem("This key was revoked. Use one that is not."), code="revoked")
         if key.kind == "secret":
             raise SenderRefusedError(
-                "A management key may not send events. Use a write or a server key.", code="wrong_key"
+                problem("A management key may not send events. Use a write or a server key."), code="wrong_key"
             )
         return key
 
-    async def take(self, key: Key, path: str, body: bytes, received_at: datetime) -> ParsedRequest:
+    async def accept(self, key: Key, path: str, body: bytes, received_at: datetime) -> ParsedRequest:
         """What of a request is usable; it is on disk by then. Nothing is kept where no item can be used.
 
         Raises UserError for a body that cannot be read, and KeepersError with the code `busy` when too much waits, or
@@ -89,7 +91,7 @@ class EventIntake:
         """
         parsed = parse_request(path, body, received_at, self.limits)
         if parsed.items:
-            await self._collector.keep(Accepted(received_at, key.id, key.kind == "server", path, body))
+            await self._collector.commit(Accepted(received_at, key.id, key.kind == "server", path, body))
         return parsed
 
     def why_not_ready(self) -> str:
@@ -99,7 +101,7 @@ class EventIntake:
             if not is_current(self._store):
                 return "The store's schema is not this version's. Start the server again, which upgrades it."
         except KeepersError as error:
-            # Whoever asks here has shown no key, and the error names hosts and folders.
+            # The caller is not authenticated, and the error's text names hosts and folders.
             log.warning("Not ready: %s", error.message)
             return "The store does not answer. The server's log says more."
         return "" if self._collector.is_running else "The collector has stopped. Start the server again."
@@ -114,4 +116,4 @@ class EventIntake:
 
 
 def _uncounted(requests: int, seconds: float) -> None:
-    """Nobody counts commits."""
+    """The default: commits are not counted."""

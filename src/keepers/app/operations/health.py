@@ -1,4 +1,4 @@
-"""Watermarks, lag, the ticker: where each stage of the pipeline stands."""
+"""Health: watermarks, lag and ticker of each stage of the pipeline."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
 from keepers.store.events import inbox
 from keepers.store.events import log as event_log
-from keepers.warehouse.load import WATERMARK
+from keepers.warehouse.fixed_tables import LOADED
 
 
 class ReadHealth(Struct, frozen=True, kw_only=True):
-    """Nothing has to be said."""
+    """No parameters."""
 
 
 class Health(Struct, frozen=True):
-    """Where each stage of the pipeline stands."""
+    """How far each stage of the pipeline is."""
 
     status: Annotated[Literal["ok", "behind", "failing"], Meta(description="`failing` when ticks do not succeed.")]
-    trouble: Annotated[str, Meta(description="What keeps ticks from succeeding; empty when nothing does.")]
+    trouble: Annotated[str, Meta(description="Why ticks fail; empty when they succeed.")]
     is_ticking: Annotated[bool, Meta(description="False when the server was started without ticks.")]
     last_tick: Annotated[datetime | None, Meta(description="The moment up to which everything was answered.")]
     tick_seconds: Annotated[float | None, Meta(description="How long the last tick that did something took.")]
@@ -44,7 +44,7 @@ def read_health(workspace: Workspace, actor: Actor, request: ReadHealth) -> Heal
 
 
 def health_of(workspace: Workspace) -> Health:
-    """Where each stage of the pipeline stands. Blocks."""
+    """How far each stage of the pipeline is. Blocks."""
     ticker = workspace.ticker_status()
     with workspace.store.read_inbox() as connection:
         waiting, oldest = inbox.depth(connection), inbox.oldest(connection)
@@ -68,12 +68,12 @@ def health_of(workspace: Workspace) -> Health:
         waiting,
         lag,
         logged,
-        workspace.warehouse.watermark(WATERMARK),
+        workspace.warehouse.watermark(LOADED),
         max(int(profiles), 0),
         int(events),
     )
 
 
 def readiness_notes(workspace: Workspace) -> dict[str, str]:
-    """What whoever asks whether the server is ready should know besides."""
+    """Warnings that the readiness probe reports although the server is ready."""
     return {"tick": "failing: see /api/v1/health"} if workspace.ticker_status().trouble else {}

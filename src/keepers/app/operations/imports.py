@@ -1,4 +1,4 @@
-"""Files of events and traits: imported, tried, and the ledger of what was imported."""
+"""Imports of events and traits: run, preview, and the ledger."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.ingest.imports import run
 from keepers.ingest.imports.mapping import ImportPreview, ImportReport, Mapping
-from keepers.model.errors import UserError
+from keepers.model.errors import Problem, UserError, problem
 from keepers.model.moments import parse_instant
 
 MAPPING_EXAMPLE = {
@@ -51,7 +51,7 @@ class ImportUpload(Struct, frozen=True, kw_only=True):
 
 
 class ListImports(Struct, frozen=True, kw_only=True):
-    """Nothing has to be said."""
+    """No parameters."""
 
 
 class ImportedFile(Struct, frozen=True):
@@ -60,7 +60,7 @@ class ImportedFile(Struct, frozen=True):
     file_sha256: str
     mapping_sha256: str
     chunks: int
-    lines: Annotated[int, Meta(description="Lines taken so far.")]
+    lines: Annotated[int, Meta(description="Lines imported so far.")]
     rows: int
     rejected: int
     first_at: datetime
@@ -73,7 +73,7 @@ class ImportLedger(Struct, frozen=True):
 
 @use_case("GET /imports", permission="read")
 def list_imports(workspace: Workspace, actor: Actor, request: ListImports) -> ImportLedger:
-    """What was imported
+    """List imports
 
     The ledger: each file and mapping once, latest first. A file is known by its content.
     """
@@ -114,7 +114,7 @@ def import_file(workspace: Workspace, actor: Actor, request: ImportFile, progres
 
 @use_case("POST /imports/local/preview", permission="read", problems=(422,), is_local=True)
 def preview_import(workspace: Workspace, actor: Actor, request: PreviewImport) -> ImportPreview:
-    """What importing a file of the server's machine would do
+    """Preview the import of a file of the server's machine
 
     Types, sample rows and problems, judged by the file's beginning. Changes nothing.
     """
@@ -137,8 +137,8 @@ def import_upload(workspace: Workspace, actor: Actor, request: ImportUpload, pro
         workspace.ticker.load()
         done = run.run_import(workspace.store, workspace.warehouse, path, request.mapping, clock(), progress)
     except UserError as error:
-        # Where the upload lay for a moment is nobody's business.
-        said = error.message.replace(str(path), path.name)
+        # The sender knows the file by its name; the server's folder is not shown.
+        said = _without_folder(error.problem, path)
         raise type(error)(said, code=error.code, field=error.data.get("field", "")) from None
     finally:
         remove_upload(path.parent)
@@ -150,21 +150,27 @@ def read_mapping(given: dict[str, Any]) -> Mapping:
     try:
         return msgspec.convert(given, Mapping)
     except msgspec.ValidationError as error:
-        raise UserError(f"The mapping cannot be used: {error}.", code="mapping", field="mapping") from None
+        raise UserError(
+            problem("The mapping cannot be used: {error}.", error=error), code="mapping", field="mapping"
+        ) from None
 
 
 def parse_mapping(text: str | None) -> Mapping:
     """A mapping from JSON. Raises UserError, also where there is none."""
     if not text:
         raise UserError(
-            f"A mapping is needed, as JSON, such as {json.dumps(MAPPING_EXAMPLE)}.", code="mapping", field="mapping"
+            problem("A mapping is needed, as JSON, such as {example}.", example=json.dumps(MAPPING_EXAMPLE)),
+            code="mapping",
+            field="mapping",
         )
     try:
         return read_mapping(msgspec.json.decode(text, type=dict[str, Any]))
     except msgspec.ValidationError as error:
-        raise UserError(f"The mapping cannot be used: {error}.", code="mapping", field="mapping") from None
+        raise UserError(
+            problem("The mapping cannot be used: {error}.", error=error), code="mapping", field="mapping"
+        ) from None
     except msgspec.DecodeError:
-        raise UserError("The mapping is not valid JSON.", code="mapping", field="mapping") from None
+        raise UserError(problem("The mapping is not valid JSON."), code="mapping", field="mapping") from None
 
 
 def make_upload_folder(workspace: Workspace) -> Path:
@@ -186,6 +192,18 @@ def remove_uploads(workspace: Workspace) -> None:
     if folder.is_dir():
         for left in folder.glob("upload-*"):
             remove_upload(left)
+
+
+def _without_folder(said: object, path: Path) -> object:
+    """What is wrong with an upload, with the file's name where its path stood."""
+    if not isinstance(said, Problem):
+        return str(said).replace(str(path), path.name)
+    hidden = {name: str(v).replace(str(path), path.name) if _names(v, path) else v for name, v in said.values.items()}
+    return said._replace(values=hidden)
+
+
+def _names(value: object, path: Path) -> bool:
+    return isinstance(value, str | Path | Exception) and str(path) in str(value)
 
 
 def _received(workspace: Workspace, now: str | None) -> datetime:

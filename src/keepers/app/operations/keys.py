@@ -1,4 +1,4 @@
-"""Create, list, revoke; the key ring."""
+"""API keys: create, list, revoke; the key ring that verifies tokens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from keepers.store.keys import Key, KeyKind, _digest, read_all
 
 
 class ListKeys(Struct, frozen=True, kw_only=True):
-    """Nothing has to be said."""
+    """No parameters."""
 
 
 class CreateKey(Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ def create_key(workspace: Workspace, actor: Actor, request: CreateKey) -> Create
 
 @use_case("POST /keys/{id}/revoke", permission="manage", lock="locked", problems=(404,))
 def revoke_key(workspace: Workspace, actor: Actor, request: RevokeKey) -> RevokedKey:
-    """Make a key useless from now on
+    """Revoke a key
 
     Servers notice within seconds. It stays in the list.
     """
@@ -136,6 +136,6 @@ class KeyRing:
         key = self._by_hash.get(digest)
         if key is None or not compare_digest(key.hash, digest):
             return None
-        # Only tokens that are keys are kept, so strangers cannot make this grow.
+        # Only valid tokens are cached, so that unauthenticated callers cannot make this grow.
         self._by_token[token] = key
         return key

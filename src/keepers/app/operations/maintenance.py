@@ -22,20 +22,17 @@ from keepers.warehouse.rebuild import rebuild as run_rebuild
 
 class RunTick(Struct, frozen=True, kw_only=True):
     now: (
-        Annotated[
-            str, Meta(description="Work off what is there up to this moment; the present when left out.", max_length=64)
-        ]
-        | None
+        Annotated[str, Meta(description="Tick up to this moment; the present when left out.", max_length=64)] | None
     ) = None
     until_idle: Annotated[bool, Meta(description="Repeat until nothing is left to do.")] = False
 
 
 class RunBackfill(Struct, frozen=True, kw_only=True):
-    """Nothing has to be said."""
+    """No parameters."""
 
 
 class RunRebuild(Struct, frozen=True, kw_only=True):
-    """Nothing has to be said."""
+    """No parameters."""
 
 
 class UnmergeProfile(Struct, frozen=True, kw_only=True):
@@ -52,7 +49,7 @@ class Unmerged(Struct, frozen=True):
 
 @use_case("POST /tick", permission="manage", lock="sequenced", tag="maintenance", problems=(409, 422), is_long=True)
 def tick(workspace: Workspace, actor: Actor, request: RunTick, progress: Progress) -> Ticked:
-    """Work off what has arrived and what is due
+    """Run a tick
 
     A server ticks by itself; this is for servers that were started without ticks, and for tests.
     """
@@ -64,12 +61,12 @@ def tick(workspace: Workspace, actor: Actor, request: RunTick, progress: Progres
 
 @use_case("POST /backfill", permission="manage", lock="sequenced", tag="maintenance", problems=(409,), is_long=True)
 def backfill(workspace: Workspace, actor: Actor, request: RunBackfill, progress: Progress) -> Evaluated:
-    """Work out history
+    """Backfill history
 
     Who was in which stage when, since the first event, for everything in force, up to the last tick.
     """
     workspace.ticker.tick(workspace.now(), progress)
-    return run_backfill(workspace.answerer, workspace.standing(), workspace.now(), progress)
+    return run_backfill(workspace.evaluator, workspace.active_queries(), workspace.now(), progress)
 
 
 @use_case("POST /rebuild", permission="manage", lock="sequenced", tag="maintenance", problems=(409,), is_long=True)
@@ -82,7 +79,7 @@ def rebuild(workspace: Workspace, actor: Actor, request: RunRebuild, progress: P
 
 @use_case("POST /profiles/{id}/unmerge", permission="manage", lock="sequenced", tag="maintenance", problems=(404, 409))
 def unmerge(workspace: Workspace, actor: Actor, request: UnmergeProfile) -> Unmerged:
-    """Take a merge of two profiles back
+    """Undo a merge of two profiles
 
     The profile that was merged into another stands for itself again.
     """

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from threading import Condition, Lock, Thread
+from threading import Lock, Thread
+from time import monotonic
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -15,12 +17,15 @@ from msgspec import Meta, Struct
 
 from keepers.app.use_cases import wire_format
 from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.common_fields import AskedLocale
 from keepers.app.use_cases.use_case import UseCase, use_case
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
-from keepers.model.errors import ConflictError, KeepersError, NotFoundError, UserError
+from keepers.i18n.problems import error_text
+from keepers.model.errors import ConflictError, KeepersError, NotFoundError, UserError, problem
 
 _KEPT = 200
+MOST_WATCHERS = 64
 log = logging.getLogger("keepers")
 OperationStatus = Literal["running", "succeeded", "failed", "cancelled"]
 
@@ -28,7 +33,7 @@ OperationStatus = Literal["running", "succeeded", "failed", "cancelled"]
 class OperationError(Struct, frozen=True):
     code: str
     message: str
-    is_yours: Annotated[bool, Meta(description="Whether it is for the caller to put right.")]
+    is_yours: Annotated[bool, Meta(description="Whether the caller can correct it.")]
 
 
 class Operation(Struct, frozen=True):
@@ -39,6 +44,9 @@ class Operation(Struct, frozen=True):
     status: OperationStatus
     started_at: datetime
     ended_at: datetime | None = None
+    waits_for: Annotated[
+        int, Meta(ge=0, description="How much other work on the events it waits for; 0 once it has begun.")
+    ] = 0
     done: Annotated[int, Meta(ge=0, description="How much is done.")] = 0
     total: Annotated[int, Meta(ge=0, description="Of how much; 0 while that is not known.")] = 0
     result: Annotated[Any, Meta(description="The answer, once it succeeded.")] = None
@@ -49,10 +57,21 @@ class OperationId(Struct, frozen=True):
     id: Annotated[str, Meta(max_length=64)]
 
 
+class ReadOperation(Struct, frozen=True, kw_only=True):
+    id: Annotated[str, Meta(max_length=64)]
+    locale: AskedLocale = "en"
+
+
 class CancelledError(UserError):
-    """The work was cancelled by somebody who may."""
+    """The work was cancelled by an authorised caller."""
 
     code = "cancelled"
+
+
+class TooManyWatchersError(UserError):
+    """As many watch operations already as may at once."""
+
+    code = "busy"
 
 
 class _Running:
@@ -60,18 +79,50 @@ class _Running:
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
-        self.is_cancelled = False
-        self.changed = Condition()
+        self.thread: Thread | None = None
+        self.failure: KeepersError | None = None
+        self._ends_with: CancelledError | None = None
+        self._lock = Lock()
+        self._watchers: dict[object, Callable[[], None]] = {}
 
     def set(self, **values: Any) -> None:
-        with self.changed:
+        with self._lock:
             self.operation = msgspec.structs.replace(self.operation, **values)
-            self.changed.notify_all()
+            for notify in self._watchers.values():
+                notify()
+
+    def fail(self, status: Literal["cancelled", "failed"], error: KeepersError) -> None:
+        self.failure = error
+        wrong = OperationError(error.code, error.message, isinstance(error, UserError))
+        self.set(status=status, ended_at=clock(), waits_for=0, error=wrong)
+
+    def cancel(self, error: CancelledError) -> None:
+        """Has it end with this error at its next step, or at once while it waits and is woken."""
+        self._ends_with = error
 
     def progress(self, done: int, total: int) -> None:
-        if self.is_cancelled:
-            raise CancelledError("It was cancelled. What was committed is kept; run it again to go on.")
+        self._end_if_cancelled()
         self.set(done=done, total=max(done, total))
+
+    def wait(self, ahead: int) -> None:
+        self._end_if_cancelled()
+        if ahead != self.operation.waits_for:
+            self.set(waits_for=ahead)
+
+    def _end_if_cancelled(self) -> None:
+        if self._ends_with is not None:
+            raise self._ends_with
+
+    @contextmanager
+    def watched(self, notify: Callable[[], None]) -> Iterator[None]:
+        mark = object()
+        with self._lock:
+            self._watchers[mark] = notify
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._watchers[mark]
 
 
 class Operations:
@@ -81,71 +132,121 @@ class Operations:
         self._workspace = workspace
         self._lock = Lock()
         self._known: OrderedDict[str, _Running] = OrderedDict()
+        self._watching = 0
+        self._is_stopping = False
 
     def start(self, what: UseCase[Any, Any], actor: Actor, request: Struct) -> Operation:
-        """Starts a use case in a thread of its own. Raises NotAllowedError at once for an actor who may not."""
+        """Starts a use case in a thread of its own.
+
+        Raises NotAllowedError at once for an actor who may not, and KeepersError (`stopped`) while the server stops.
+        """
         actor.require(what.permission)
         running = _Running(Operation(secrets.token_urlsafe(12), what.name, "running", clock()))
+        thread = Thread(target=self._run, args=(running, what, actor, request), name=what.name, daemon=True)
         with self._lock:
+            if self._is_stopping:
+                raise KeepersError(problem("The server is stopping. Try again when it is back."), code="stopped")
+            running.thread = thread
             self._known[running.operation.id] = running
             ended = [i for i, one in self._known.items() if one.operation.status != "running"]
             for old in ended[: max(0, len(self._known) - _KEPT)]:
                 del self._known[old]
-        Thread(target=self._run, args=(running, what, actor, request), name=what.name, daemon=True).start()
+            thread.start()
         return running.operation
 
-    def get(self, operation_id: str) -> Operation:
-        """Raises NotFoundError."""
-        return self._find(operation_id).operation
+    def get(self, operation_id: str, locale: str = "en") -> Operation:
+        """The operation, its error in a language. Raises NotFoundError."""
+        running = self._find(operation_id)
+        found, failure = running.operation, running.failure
+        if found.error is None or failure is None:
+            return found
+        error = msgspec.structs.replace(found.error, message=error_text(failure, locale))
+        return msgspec.structs.replace(found, error=error)
 
     def cancel(self, operation_id: str) -> Operation:
         """Ends it at its next step. Raises NotFoundError, and ConflictError for one that has ended."""
         running = self._find(operation_id)
         if running.operation.status != "running":
-            raise ConflictError(f"The operation has ended: {running.operation.status}.")
-        running.is_cancelled = True
+            raise ConflictError(problem("The operation has ended: {status}.", status=running.operation.status))
+        running.cancel(CancelledError(problem("It was cancelled. What was committed is kept; run it again to go on.")))
+        self._workspace.wake_waiting()
         return running.operation
 
-    def watch(self, operation_id: str, heartbeat_s: float = 15.0) -> Iterator[Operation]:
-        """Each change of it, the last being its end; the same again when nothing changed for `heartbeat_s`."""
+    @contextmanager
+    def watched(self, operation_id: str, notify: Callable[[], None]) -> Iterator[None]:
+        """Calls `notify`, which must return at once, after each change of an operation for as long as the block lasts.
+
+        Raises NotFoundError, and TooManyWatchersError when `MOST_WATCHERS` watch already.
+        """
         running = self._find(operation_id)
-        shown = running.operation
-        yield shown
-        while shown.status == "running":
-            with running.changed:
-                if running.operation is shown:
-                    running.changed.wait(heartbeat_s)
-                shown = running.operation
-            yield shown
+        with self._lock:
+            if self._watching >= MOST_WATCHERS:
+                raise TooManyWatchersError(
+                    problem(
+                        "{number} watch operations already. Ask for the operation itself now and then instead.",
+                        number=MOST_WATCHERS,
+                    )
+                )
+            self._watching += 1
+        try:
+            with running.watched(notify):
+                yield
+        finally:
+            with self._lock:
+                self._watching -= 1
+
+    def stop(self) -> None:
+        """Has all that run end at their next step, and starts no more."""
+        with self._lock:
+            self._is_stopping = True
+            running = list(self._known.values())
+        for one in running:
+            one.cancel(
+                CancelledError(problem("The server stopped. What was committed is kept; run it again to go on."))
+            )
+        self._workspace.wake_waiting()
+
+    def wait_ended(self, patience_s: float) -> bool:
+        """Waits until all have ended, interrupting their queries; whether they have. Call `stop` before."""
+        deadline = monotonic() + patience_s
+        threads = [one.thread for one in list(self._known.values()) if one.thread is not None]
+        for thread in threads:
+            while thread.is_alive() and monotonic() < deadline:
+                self._workspace.interrupt()
+                thread.join(0.05)
+        return not any(thread.is_alive() for thread in threads)
 
     def _find(self, operation_id: str) -> _Running:
         with self._lock:
             found = self._known.get(operation_id)
         if found is None:
-            raise NotFoundError(f"There is no operation “{operation_id}”. They are kept until the server stops.")
+            raise NotFoundError(
+                problem(
+                    "There is no operation “{id}”. They are kept until the server stops.",
+                    id=operation_id,
+                )
+            )
         return found
 
     def _run(self, running: _Running, what: UseCase[Any, Any], actor: Actor, request: Struct) -> None:
         try:
-            answer = what(self._workspace, actor, request, running.progress)
+            answer = what(self._workspace, actor, request, running.progress, running.wait)
         except CancelledError as error:
-            running.set(status="cancelled", ended_at=clock(), error=OperationError(error.code, error.message, True))
+            running.fail("cancelled", error)
         except KeepersError as error:
-            is_yours = isinstance(error, UserError)
-            wrong = OperationError(error.code, error.message, is_yours)
-            running.set(status="failed", ended_at=clock(), error=wrong)
+            running.fail("failed", error)
         except Exception as error:
             log.error("%s failed: %s: %s", what.name, type(error).__name__, error, exc_info=error)
-            said = "Keepers made a mistake. It is written down in data/errors.log."
-            running.set(status="failed", ended_at=clock(), error=OperationError("internal", said, False))
+            said = problem("Keepers made a mistake. It is written down in data/errors.log.")
+            running.fail("failed", KeepersError(said))
         else:
             running.set(status="succeeded", ended_at=clock(), result=wire_format.plain(answer))
 
 
 @use_case("GET /operations/{id}", permission="read", tag="operations", problems=(404,))
-def read_operation(workspace: Workspace, actor: Actor, request: OperationId) -> Operation:
-    """How far long work is, and what came of it."""
-    return operations_of(workspace).get(request.id)
+def read_operation(workspace: Workspace, actor: Actor, request: ReadOperation) -> Operation:
+    """The progress of an operation, and its result."""
+    return operations_of(workspace).get(request.id, request.locale)
 
 
 @use_case("POST /operations/{id}/cancel", permission="manage", tag="operations", problems=(404, 409))

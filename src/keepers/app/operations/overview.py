@@ -63,7 +63,7 @@ class LifecycleOverview(Struct, frozen=True):
 
 
 class Overview(Struct, frozen=True):
-    """How the workspace does, in a page's worth of figures."""
+    """The workspace's figures for the status page."""
 
     workspace: str
     as_of: datetime
@@ -78,11 +78,11 @@ def read_overview(workspace: Workspace, actor: Actor, request: ReadOverview) -> 
 
     Health, and one lifecycle as the last tick left it: its stages, their history and the latest moves.
     """
-    standing = workspace.standing()
-    known = sorted(standing.definitions.lifecycles.values(), key=lambda x: (x.phases_of is not None, x.id))
+    queries = workspace.active_queries()
+    known = sorted(queries.definitions.lifecycles.values(), key=lambda x: (x.phases_of is not None, x.id))
     lifecycle: Lifecycle | None = None
     if request.lifecycle is not None:
-        lifecycle = measure_stages.find_lifecycle(standing, request.lifecycle)
+        lifecycle = measure_stages.find_lifecycle(queries, request.lifecycle)
     elif known:
         lifecycle = known[0]
     now = workspace.now()
@@ -92,15 +92,15 @@ def read_overview(workspace: Workspace, actor: Actor, request: ReadOverview) -> 
 
 
 def _lifecycle(workspace: Workspace, lifecycle: Lifecycle, now: datetime, locale: str) -> LifecycleOverview:
-    answerer, standing = workspace.answerer, workspace.standing()
+    evaluator, queries = workspace.evaluator, workspace.active_queries()
     places: dict[str | None, int] = {s.id: n for n, s in enumerate(lifecycle.stages)} | {None: -1}
     since = now - MOVES_WITHIN
-    recorded = measure_moves.recorded(answerer, standing, lifecycle, since, now, MOVES_SHOWN)
+    recorded = measure_moves.recorded(evaluator, queries, lifecycle, since, now, MOVES_SHOWN)
     return LifecycleOverview(
         lifecycle.id,
         text_in(lifecycle.name, locale) or lifecycle.id,
         lifecycle.of,
-        stages_of(measure_stages.current(answerer, standing, lifecycle), locale),
+        stages_of(measure_stages.current(evaluator, queries, lifecycle), locale),
         _history(workspace, lifecycle, now),
         [StageMove(places[m.source], places[m.target], m.profiles) for m in recorded.counts],
         [LatestMove(m.profile, places[m.source], places[m.target], m.at) for m in recorded.latest],
@@ -109,11 +109,11 @@ def _lifecycle(workspace: Workspace, lifecycle: Lifecycle, now: datetime, locale
 
 
 def _history(workspace: Workspace, lifecycle: Lifecycle, now: datetime) -> list[measure_stages.Point]:
-    """At most `POINTS` points since the first move, a year and a half back at the most."""
-    answerer, standing = workspace.answerer, workspace.standing()
-    first = measure_stages.first_change(answerer, standing, lifecycle)
+    """At most `POINTS` points since the first move, at most 18 months back."""
+    evaluator, queries = workspace.evaluator, workspace.active_queries()
+    first = measure_stages.first_change(evaluator, queries, lifecycle)
     if first is None or first >= now:
         return []
     begin = max(first, now - _LONGEST)
     step = max((now - begin) / POINTS, timedelta(minutes=1))
-    return measure_stages.history(answerer, standing, lifecycle, begin, now, f"{int(step.total_seconds())} seconds")
+    return measure_stages.history(evaluator, queries, lifecycle, begin, now, f"{int(step.total_seconds())} seconds")

@@ -1,4 +1,4 @@
-"""The playbook: what is in force, check, plan, apply."""
+"""The playbook: the active version, check, plan, apply."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.i18n.problems import problem_text
 from keepers.journeys.version_change import How
-from keepers.model.errors import NotFoundError
+from keepers.model.errors import NotFoundError, problem
 from keepers.orchestration.run_control import publish
 from keepers.playbook import files as playbook_files
 from keepers.playbook.apply import apply_playbook as apply_definitions
@@ -28,7 +28,7 @@ from keepers.playbook.plan import DefinitionChange, Flow, make_plan, proposed_fi
 from keepers.scores.rhythm import Fit
 from keepers.store import definitions as store_definitions
 from keepers.store.journeys import runs
-from keepers.warehouse.currencies import currencies_seen
+from keepers.warehouse.currencies import currencies_seen, unrated_amounts
 
 DefinitionKind = Literal[
     "event",
@@ -37,6 +37,7 @@ DefinitionKind = Literal[
     "rhythm",
     "topic",
     "contact",
+    "currencies",
     "coupon",
     "snippet",
     "message",
@@ -54,17 +55,17 @@ FilesByName = Annotated[
 
 
 class PlaybookFiles(Struct, frozen=True, forbid_unknown_fields=True):
-    """The playbook folder is the truth: what is applied is what is in it, these files included."""
+    """The playbook folder is what is applied, with these files written into it."""
 
     files: FilesByName = {}
 
 
 class ListDefinitions(Struct, frozen=True, kw_only=True):
-    kind: Annotated[DefinitionKind | None, Meta(description="Of this kind alone.")] = None
+    kind: Annotated[DefinitionKind | None, Meta(description="Only of this kind.")] = None
 
 
 class ReadDefinition(Struct, frozen=True, kw_only=True):
-    kind: Annotated[DefinitionKind, Meta(description="The kind.", examples=["lifecycle"])]
+    kind: Annotated[DefinitionKind, Meta(description="The kind of definition.", examples=["lifecycle"])]
     id: Annotated[str, Meta(description="The definition's id.", examples=["value"])]
 
 
@@ -79,7 +80,7 @@ class PlanPlaybook(Struct, frozen=True, kw_only=True):
     playbook: Annotated[
         PlaybookFiles,
         Meta(
-            description="The playbook folder is the truth: what is applied is what is in it, these files included.",
+            description="The playbook folder is what is applied, with these files written into it.",
             examples=[{"files": {"regulars.yaml": _EXAMPLE}}, {"files": {}}],
         ),
     ] = PlaybookFiles()
@@ -87,7 +88,7 @@ class PlanPlaybook(Struct, frozen=True, kw_only=True):
 
 
 class ApplyPlaybook(Struct, frozen=True, kw_only=True):
-    """The playbook folder is the truth: what is applied is what is in it, these files included."""
+    """The playbook folder is what is applied, with these files written into it."""
 
     files: FilesByName = {}
     running: Annotated[
@@ -167,12 +168,12 @@ class AppliedPlaybook(Struct, frozen=True):
     applied: list[AppliedChange]
     fit: Annotated[Fit | None, Meta(description="The rhythm's figures, where they were revised and frozen.")]
     runs: Annotated[dict[str, int], Meta(description="Changed journeys, with how many runs were moved or ended.")]
-    files: Annotated[list[str], Meta(description="Playbook files that were written or taken away.")]
+    files: Annotated[list[str], Meta(description="Playbook files that were written or removed.")]
 
 
 @use_case("GET /definitions", permission="read")
 def list_definitions(workspace: Workspace, actor: Actor, request: ListDefinitions) -> DefinitionList:
-    """What is in force"""
+    """The active playbook"""
     with workspace.store.read() as connection:
         found = store_definitions.active(connection, request.kind)
     return DefinitionList(
@@ -190,27 +191,28 @@ def read_definition(workspace: Workspace, actor: Actor, request: ReadDefinition)
     with workspace.store.read() as connection:
         found = store_definitions.versions(connection, request.kind, request.id)
     if not found:
-        raise NotFoundError(f"There never was a {request.kind} “{request.id}”.")
+        raise NotFoundError(problem("There never was a {kind} “{id}”.", kind=request.kind, id=request.id))
     listed = [DefinitionVersion(d.version, d.applied_at, d.active, msgspec.json.decode(d.body)) for d in found]
     return DefinitionVersions(request.kind, request.id, listed)
 
 
 @use_case("POST /definitions/check", permission="read", problems=(422,))
 def check_playbook(workspace: Workspace, actor: Actor, request: CheckPlaybook) -> CheckedPlaybook:
-    """Every finding about the playbook's files
+    """Check the playbook's files
 
-    Mistakes, names that lead nowhere, stages nobody can reach. Changes nothing.
+    Every finding: mistakes, unknown names, unreachable stages. Changes nothing.
     """
     try:
         playbook = playbook_files.tried(workspace.playbook_folder, workspace.zone, request.files)
     except PlaybookErrors as wrong:
         unreadable = [
-            PlaybookFinding("error", e.file, e.line, e.field, problem_text(e.said, request.locale), e.code)
+            PlaybookFinding("error", e.file, e.line, e.field, problem_text(e.problem, request.locale), e.code)
             for e in wrong.errors
         ]
         return CheckedPlaybook(len(unreadable), 0, unreadable, 0)
     currencies = partial(currencies_seen, workspace.warehouse)
-    found = check(playbook, workspace.warehouse.schema(clock()), currencies)
+    unrated = partial(unrated_amounts, workspace.warehouse)
+    found = check(playbook, workspace.warehouse.schema(clock()), currencies, unrated)
     remarks = company_remarks(workspace.settings, playbook)
     found += [Finding("warning", "keepers.toml", None, field, sentence) for field, sentence in remarks]
     errors = sum(f.level == "error" for f in found)
@@ -223,14 +225,14 @@ def check_playbook(workspace: Workspace, actor: Actor, request: CheckPlaybook) -
 
 @use_case("POST /definitions/plan", permission="read", problems=(422,), body="playbook")
 def plan_playbook(workspace: Workspace, actor: Actor, request: PlanPlaybook) -> PlaybookPlan:
-    """What applying would change, with the numbers
+    """Plan: what applying would change, with the numbers
 
     Reads the playbook folder, with the files sent in place of those there. Changes nothing.
     """
     # As of one moment: a tick meanwhile changes none of the figures, so nothing has to wait for this.
     at = moment(workspace, request.now)
     wanted = playbook_files.checked(workspace.playbook_folder, workspace.zone, request.playbook.files)
-    found = make_plan(workspace.in_force(), wanted, workspace.answerer, at)
+    found = make_plan(workspace.active_playbook(), wanted, workspace.evaluator, at)
     active = _active_runs(workspace, (c.key for c in found.changes))
     fit = found.figures.get("rhythm")
     return PlaybookPlan(found.now, found.changes, found.flows, fit is not None, fit, active)
@@ -238,7 +240,7 @@ def plan_playbook(workspace: Workspace, actor: Actor, request: PlanPlaybook) -> 
 
 @use_case("POST /definitions/apply", permission="manage", lock="sequenced", problems=(409, 422))
 def apply_playbook(workspace: Workspace, actor: Actor, request: ApplyPlaybook) -> AppliedPlaybook:
-    """Make the playbook the one in force
+    """Apply the playbook
 
     Writes the files sent into the playbook folder, all of them or none, and applies the folder. What is applied takes
     part in the next tick, without a restart. Scores' figures are revised when it is time to.
@@ -251,9 +253,9 @@ def apply_playbook(workspace: Workspace, actor: Actor, request: ApplyPlaybook) -
 def _apply(workspace: Workspace, playbook: Playbook, running: How, files: list[str]) -> AppliedPlaybook:
     """`running` says what becomes of runs on older versions of the journeys that changed."""
     now = clock()
-    figures = proposed_figures(workspace.in_force(), playbook, workspace.answerer, workspace.now())
+    figures = proposed_figures(workspace.active_playbook(), playbook, workspace.evaluator, workspace.now())
     done = apply_definitions(workspace.store, playbook, now, figures, workspace.zone)
-    live = workspace.in_force()
+    live = workspace.active_playbook()
     journeys = _journeys(c.key for c in done if c.action != "add")
     moved = {name: publish(workspace.store, live, workspace.zone, name, running, now) for name in journeys}
     changes = [AppliedChange(c.key, c.action) for c in done]
@@ -263,7 +265,7 @@ def _apply(workspace: Workspace, playbook: Playbook, running: How, files: list[s
 
 
 def _active_runs(workspace: Workspace, keys: Iterable[str]) -> dict[str, int]:
-    """How many customers are in each of the journeys among some definitions: whom an edit touches."""
+    """How many customers are in each of the journeys among some definitions."""
     with workspace.store.read() as connection:
         counted = {name: runs.counts(connection, name).active for name in _journeys(keys)}
     return {name: number for name, number in counted.items() if number}

@@ -1,4 +1,4 @@
-"""What ships to begin with: lifecycle templates and starter journeys."""
+"""Shipped lifecycle templates and starter journeys."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TemplateStage(Struct, frozen=True):
 
 
 class UnseenWord(Struct, frozen=True):
-    """A word that nothing which has arrived is mapped to."""
+    """A derived event that no event received so far is mapped to."""
 
     word: str
     map_one_of: Annotated[list[str], Meta(description="Events to send, or to map one's own beside.")]

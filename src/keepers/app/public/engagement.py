@@ -1,4 +1,4 @@
-"""Opens and clicks: what a signed link says, noted for the message it is of."""
+"""Opens and clicks, recorded for the message that a signed link belongs to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keepers.render.links import Click, OfMessage
 
 
 class LinkVisit(Struct, frozen=True):
-    """Who asked for a link, as far as it is kept: the address only as a keyed hash and its network."""
+    """The client of a link request, as it is stored: the IP address only as a keyed hash and its network."""
 
     method: str
     user_agent: str
@@ -22,35 +22,35 @@ class LinkVisit(Struct, frozen=True):
 
 
 class EngagementRecorder:
-    """Belongs to one event loop."""
+    """Bound to one event loop."""
 
     def __init__(self, workspace: PublicWorkspace) -> None:
         self._workspace = workspace
         self._log = EngagementLog(workspace.store)
 
     async def record_open(self, token: str, visit: LinkVisit) -> None:
-        """Notes an open. A token that is not one of ours is noted nowhere."""
+        """Records an open. Invalid tokens are ignored."""
         try:
             payload = self._workspace.links.read("open", token)
         except UserError:
             return
         if isinstance(payload, OfMessage):
-            await self._log.keep(self._request(payload.key, "", visit))
+            await self._log.record(self._request(payload.key, "", visit))
 
     async def record_click(self, token: str, visit: LinkVisit) -> str | None:
-        """Notes a click and returns where it leads; None for what is no link of ours or leads to no web address."""
+        """Records a click and returns the target; None for an invalid token or a target that is no web address."""
         try:
             payload = self._workspace.links.read("click", token)
         except UserError:
             return None
-        # It is signed, but it is looked at again before anybody is sent there.
+        # The target is signed, but is validated again before the redirect.
         if not isinstance(payload, Click) or not is_web(payload.url):
             return None
-        await self._log.keep(self._request(payload.key, payload.url, visit))
+        await self._log.record(self._request(payload.key, payload.url, visit))
         return payload.url
 
     def _request(self, key: str, url: str, visit: LinkVisit) -> EngagementRequest:
-        # A NUL is no character PostgreSQL could keep.
+        # PostgreSQL cannot store a NUL character.
         agent = visit.user_agent.replace("\0", "")
         known_by = network_address_hash(self._workspace.secret, visit.address)
         now = self._workspace.clock()

@@ -1,4 +1,4 @@
-"""Finds or makes the profile behind an identifier at once, where waiting for the next tick would lose what was said."""
+"""Finds or creates the profile of an identifier at once, where the next tick would be too late."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from keepers.model.consent import address_hash
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 from keepers.model.identity import LONGEST_ID, IdentityKind, bucket_key, is_placeholder
 from keepers.store import counters
 from keepers.store.events import log
@@ -17,7 +17,7 @@ from keepers.store.events.log import OWN_SOURCE, LogRow, SystemEvent
 from keepers.store.profiles import identities, profiles
 
 BY_ADDRESS = "address:"
-"""begins the anonymous id of somebody known by an address only; a keyed hash of it follows"""
+"""prefix of the anonymous id of a customer known by an address only; a keyed hash of it follows"""
 
 
 def known(connection: Connection, kind: IdentityKind, value: str) -> int | None:
@@ -27,7 +27,7 @@ def known(connection: Connection, kind: IdentityKind, value: str) -> int | None:
 
 
 def known_or_new(connection: Connection, kind: IdentityKind, value: str, now: datetime) -> int:
-    """The surviving profile of an identifier, made and told to the log when there is none.
+    """The surviving profile of an identifier; created, and its creation logged, when there is none.
 
     Raises UserError for values that identify nobody. Takes the locks of both counters, in the order identify does.
     """
@@ -43,18 +43,19 @@ def known_or_new(connection: Connection, kind: IdentityKind, value: str, now: da
 
 
 def learn(connection: Connection, profile_id: int, traits: dict[str, Any], now: datetime) -> None:
-    """Notes traits, as an identify call would."""
-    log.say(connection, [SystemEvent(profile_id, "identify", now, traits, "identify")], now)
+    """Records traits, as an identify call would."""
+    log.append_events(connection, [SystemEvent(profile_id, "identify", now, traits, "identify")], now)
 
 
 def anonymous_id_of(secret: bytes, channel: str, recipient: str) -> str:
-    """The anonymous id of somebody known by an address only: the same for every spelling, guessable by nobody."""
+    """The anonymous id of a customer known by an address only: equal for every spelling, and not guessable."""
     return BY_ADDRESS + address_hash(secret, channel, recipient)[:40]
 
 
 def check_identifier(value: str) -> None:
-    """Raises UserError for an identifier that stands for nobody or could not be kept."""
+    """Raises UserError for an identifier that identifies no customer or cannot be stored."""
     if not value or is_placeholder(value) or len(value) > LONGEST_ID or "\0" in value:
         raise UserError(
-            f"An id of 1 to {LONGEST_ID} characters is needed that stands for one customer.", field="userId"
+            problem("An id of 1 to {most} characters is needed that stands for one customer.", most=LONGEST_ID),
+            field="userId",
         )

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from keepers.app.public.identify_visitor import known
 from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.app.use_cases.common_fields import shown_instant
-from keepers.model.errors import NotFoundError, UserError
+from keepers.model.errors import NotFoundError, UserError, problem
 from keepers.model.fields import is_web
 from keepers.store.messages import in_app
 from keepers.store.messages.in_app import InAppRow
@@ -55,12 +55,12 @@ class Read(Struct, frozen=True):
     unread: int
 
 
-def _inbox(desk: PublicWorkspace, user_id: str, only_unread: bool, limit: int, before: int | None) -> Inbox:
-    now = desk.clock()
-    with desk.store.read() as connection:
+def _inbox(workspace: PublicWorkspace, user_id: str, only_unread: bool, limit: int, before: int | None) -> Inbox:
+    now = workspace.clock()
+    with workspace.store.read() as connection:
         profile_id = known(connection, "user_id", user_id)
         if profile_id is None:
-            # Signed by the business, so it is somebody; only nothing was said of them yet.
+            # The id is signed by the business, so the customer exists, but nothing was received about them yet.
             return Inbox(0, [], None)
         rows = in_app.of_profile(connection, profile_id, now, only_unread=only_unread, before=before, limit=limit + 1)
         unread = in_app.unread(connection, profile_id, now)
@@ -74,13 +74,13 @@ def _shown(row: InAppRow) -> InAppMessage:
     return InAppMessage(row.id, row.title, row.text, url, shown_instant(row.created_at), shown_instant(row.read_at))
 
 
-def _read(desk: PublicWorkspace, user_id: str, message: str) -> Read:
+def _read(workspace: PublicWorkspace, user_id: str, message: str) -> Read:
     if message != ALL and not (message.isascii() and message.isdigit() and int(message) <= _LARGEST_ID):
-        raise UserError("Name a message by its id, or say “all”.", code="body")
-    now = desk.clock()
-    with desk.store.begin() as connection:
+        raise UserError(problem("Name a message by its id, or say “all”."), code="body")
+    now = workspace.clock()
+    with workspace.store.begin() as connection:
         profile_id = known(connection, "user_id", user_id)
         if profile_id is None:
-            raise NotFoundError("This customer has no inbox yet.")
+            raise NotFoundError(problem("This customer has no inbox yet."))
         in_app.mark_read(connection, profile_id, None if message == ALL else [int(message)], now)
         return Read(in_app.unread(connection, profile_id, now))

@@ -1,4 +1,4 @@
-"""Whose link it is: the customer, address and topic behind a token, and the topics they may choose from."""
+"""The owner of a link: customer, address and topic of a token, and the topics that can be chosen."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ def link_path(purpose: Purpose) -> str:
 
 
 def message_key(workspace: PublicWorkspace, purpose: Purpose, token: str) -> str:
-    """The key of the message a link was sent in. Raises UserError for what is no link of ours."""
+    """The key of the message a link was sent in. Raises UserError for an invalid token."""
     payload = workspace.links.read(purpose, token)
     assert isinstance(payload, OfMessage)
     return payload.key
 
 
 def preferences_link(workspace: PublicWorkspace, token: str) -> Preferences:
-    """Whose preferences a link opens. Raises UserError for what is no link of ours."""
+    """Whose preferences a link opens. Raises UserError for an invalid token."""
     payload = workspace.links.read("preferences", token)
     assert isinstance(payload, Preferences)
     return payload
 
 
 def confirmation_link(workspace: PublicWorkspace, token: str) -> Confirm:
-    """What a link confirms. Raises UserError for what is no link of ours."""
+    """What a link confirms. Raises UserError for an invalid token."""
     payload = workspace.links.read("confirm", token)
     assert isinstance(payload, Confirm)
     return payload
 
 
-class Holder(Struct, frozen=True):
-    """Who holds a link. `message` is the one it came in, where there was one; `profile_id` is the survivor's."""
+class LinkOwner(Struct, frozen=True):
+    """The owner of a link. `message` is the one it came in, where there was one; `profile_id` is the survivor's."""
 
     profile_id: int
     channel: str = ""
@@ -64,7 +64,7 @@ class Holder(Struct, frozen=True):
         return masked(self.channel, self.recipient)
 
 
-def of_message(connection: Connection, key: str) -> Holder | None:
+def of_message(connection: Connection, key: str) -> LinkOwner | None:
     """Who a message was sent to; None when it is not kept any more, or its customer was erased."""
     message = messages.by_keys(connection, [key]).get(key)
     if message is None:
@@ -73,10 +73,10 @@ def of_message(connection: Connection, key: str) -> Holder | None:
         profile_id = profiles.survivor(connection, message.profile_id)
     except NotFoundError:
         return None
-    return Holder(profile_id, message.channel, message.topic, message.recipient, message.locale, message)
+    return LinkOwner(profile_id, message.channel, message.topic, message.recipient, message.locale, message)
 
 
-def of_profile(connection: Connection, profile_id: int, key: str, locale: str) -> Holder | None:
+def of_profile(connection: Connection, profile_id: int, key: str, locale: str) -> LinkOwner | None:
     """Who a preference page is of; None when they were erased. `key` is the message the page was opened from."""
     try:
         survivor = profiles.survivor(connection, profile_id)
@@ -85,7 +85,7 @@ def of_profile(connection: Connection, profile_id: int, key: str, locale: str) -
     opened_from = of_message(connection, key) if key else None
     if opened_from is not None and opened_from.profile_id == survivor:
         return opened_from
-    return Holder(survivor, locale=locale)
+    return LinkOwner(survivor, locale=locale)
 
 
 def own_locale(traits: Mapping[str, Any], otherwise: str) -> str:
@@ -93,14 +93,14 @@ def own_locale(traits: Mapping[str, Any], otherwise: str) -> str:
     return next((t for name in LOCALE_TRAITS if isinstance(t := traits.get(name), str) and t), otherwise)
 
 
-def addresses(holder: Holder, traits: Mapping[str, Any], country: str) -> list[tuple[str, str]]:
+def addresses(owner: LinkOwner, traits: Mapping[str, Any], country: str) -> list[tuple[str, str]]:
     """Every (channel, recipient) a customer can be written to at: those of their traits, and that of the message.
 
     `country` is where telephone numbers without + belong when the customer's own is not known.
     """
     found: dict[tuple[str, str], None] = {}
-    if holder.recipient:
-        found[(holder.channel, holder.recipient)] = None
+    if owner.recipient:
+        found[(owner.channel, owner.recipient)] = None
     for channel, kind in CHANNELS.items():
         value = traits.get(kind.address_trait) if kind.address_trait else None
         address = address_of(channel, value, country_of(traits) or country)
@@ -125,7 +125,7 @@ def channels_of(topics: Mapping[str, Topic]) -> list[str]:
 
 
 def always_sent(topics: Mapping[str, Topic], locale: str) -> list[str]:
-    """The names of the topics nobody chooses: what is needed for orders and contracts."""
+    """The names of the topics that cannot be chosen: transactional ones."""
     return [name_of(topic, locale) for topic in topics.values() if topic.kind == "transactional"]
 
 

@@ -1,4 +1,4 @@
-"""What a customer decides about what they are sent, written down at once: stop this, stop all, choose, confirm."""
+"""A customer's own choices, recorded at once: leave a topic, leave all, choose topics, confirm."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from keepers.app.public.link_owner import Holder, addresses, channels_of, hashes, marketing
+from keepers.app.public.link_owner import LinkOwner, addresses, channels_of, hashes, marketing
 from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.model.consent import ALL_TOPICS, Consent, ConsentState, Topic, left_with
-from keepers.store.events.log import SystemEvent, say
+from keepers.store.events.log import SystemEvent, append_events
 from keepers.store.messages import message_history, messages
 from keepers.store.messages.message_history import HistoryRow
 from keepers.store.profiles import consents, suppressions
 from keepers.store.profiles.suppressions import Suppression
 
 REASONS = ("too_often", "not_relevant", "never_asked", "other")
-"""what somebody may give as the reason for leaving"""
+"""the reasons for leaving that the form offers"""
 Pair = tuple[str, str]
 """(channel, topic)"""
 
 
-class Given(Struct, frozen=True):
-    """What a decision is made with. Read before the transaction that writes it down, which is kept short."""
+class PreferenceContext(Struct, frozen=True):
+    """What recording a choice needs, read before the transaction, which is kept short."""
 
     secret: bytes
     topics: Mapping[str, Topic]
@@ -34,9 +34,9 @@ class Given(Struct, frozen=True):
     """where telephone numbers without + belong"""
 
     @classmethod
-    def at(cls, desk: PublicWorkspace) -> Given:
-        """As things are at this moment. Blocks."""
-        return cls(desk.secret, desk.topics(), desk.clock(), desk.country)
+    def at(cls, workspace: PublicWorkspace) -> PreferenceContext:
+        """As of the present moment. Blocks."""
+        return cls(workspace.secret, workspace.topics(), workspace.clock(), workspace.country)
 
 
 class Choices(Struct, frozen=True):
@@ -50,47 +50,51 @@ class Choices(Struct, frozen=True):
         return self.states.get(pair) == "subscribed"
 
 
-def choices_of(connection: Connection, given: Given, holder: Holder, traits: Mapping[str, Any]) -> Choices:
-    """Reads how a customer stands now."""
-    held = consents.current(connection, [holder.profile_id]).get(holder.profile_id, {})
-    stopped = _stopped(connection, hashes(given.secret, addresses(holder, traits, given.country)))
+def choices_of(
+    connection: Connection, context: PreferenceContext, owner: LinkOwner, traits: Mapping[str, Any]
+) -> Choices:
+    """Reads a customer's present choices."""
+    held = consents.current(connection, [owner.profile_id]).get(owner.profile_id, {})
+    stopped = _stopped(connection, hashes(context.secret, addresses(owner, traits, context.country)))
     blocked = tuple(dict.fromkeys(s.channel for s in stopped if s.reason != "unsubscribed"))
     left = {s.channel for s in stopped if s.reason == "unsubscribed"}
     states: dict[Pair, ConsentState | None] = {}
-    for topic in marketing(given.topics):
+    for topic in marketing(context.topics):
         for channel in topic.channels:
-            said = consents.standing(held, channel, topic.id)
+            said = consents.effective(held, channel, topic.id)
             unsaid: ConsentState | None = None if topic.basis == "consent" else "subscribed"
             states[channel, topic.id] = "unsubscribed" if channel in left else said.state if said else unsaid
     return Choices(states, blocked)
 
 
-def stop_topic(connection: Connection, given: Given, holder: Holder, source: str) -> None:
+def stop_topic(connection: Connection, context: PreferenceContext, owner: LinkOwner, source: str) -> None:
     """No more of the message's topic on its channel; of all topics where it has none that could be left.
 
-    Of every profile that was written to at the address: whoever reads there has had enough, whichever it was.
+    It applies to every profile with that address, since the reader of the inbox has enough, whichever it was.
     """
-    named = left_with(given.topics.get(holder.topic))
-    hashed = holder.message.address_hash if holder.message is not None else ""
-    others = [i for i in messages.profiles_at(connection, hashed) if i != holder.profile_id]
-    _record(connection, given, holder, [((holder.channel, named), "unsubscribed")], source, others)
-    _note(connection, given, holder, source, named)
+    named = left_with(context.topics.get(owner.topic))
+    hashed = owner.message.address_hash if owner.message is not None else ""
+    others = [i for i in messages.profiles_at(connection, hashed) if i != owner.profile_id]
+    _record(connection, context, owner, [((owner.channel, named), "unsubscribed")], source, others)
+    _record_leaving(connection, context, owner, source, named)
 
 
-def stop_all(connection: Connection, given: Given, holder: Holder, traits: Mapping[str, Any], source: str) -> None:
+def stop_all(
+    connection: Connection, context: PreferenceContext, owner: LinkOwner, traits: Mapping[str, Any], source: str
+) -> None:
     """No more marketing on any channel. The addresses are suppressed too, so that it outlives the profile."""
-    now = given.now
-    channels = dict.fromkeys([*channels_of(given.topics), *filter(None, [holder.channel])])
-    found = hashes(given.secret, addresses(holder, traits, given.country))
+    now = context.now
+    channels = dict.fromkeys([*channels_of(context.topics), *filter(None, [owner.channel])])
+    found = hashes(context.secret, addresses(owner, traits, context.country))
     suppressions.add(connection, [Suppression(channel, h, "unsubscribed", now, source) for channel, h in found])
-    _record(connection, given, holder, [((c, ALL_TOPICS), "unsubscribed") for c in channels], source)
-    _note(connection, given, holder, source, ALL_TOPICS)
+    _record(connection, context, owner, [((c, ALL_TOPICS), "unsubscribed") for c in channels], source)
+    _record_leaving(connection, context, owner, source, ALL_TOPICS)
 
 
 def choose(
     connection: Connection,
-    given: Given,
-    holder: Holder,
+    context: PreferenceContext,
+    owner: LinkOwner,
     traits: Mapping[str, Any],
     shown: Iterable[Pair],
     on: Collection[Pair],
@@ -100,7 +104,7 @@ def choose(
 
     What the form did not show (a topic that is new since) stays as it is.
     """
-    before = choices_of(connection, given, holder, traits)
+    before = choices_of(connection, context, owner, traits)
     known = [pair for pair in dict.fromkeys(shown) if pair in before.states]
     changes: list[tuple[Pair, ConsentState]] = []
     for pair in known:
@@ -108,39 +112,48 @@ def choose(
             changes.append((pair, "subscribed"))
         elif pair not in on and before.states[pair] in ("subscribed", "pending"):
             changes.append((pair, "unsubscribed"))
-    lift(connection, given, holder, traits, {pair[0] for pair, state in changes if state == "subscribed"})
-    _record(connection, given, holder, changes, source)
+    lift(connection, context, owner, traits, {pair[0] for pair, state in changes if state == "subscribed"})
+    _record(connection, context, owner, changes, source)
 
 
 def confirm_topic(
-    connection: Connection, given: Given, holder: Holder, traits: Mapping[str, Any], channel: str, topic: str
+    connection: Connection,
+    context: PreferenceContext,
+    owner: LinkOwner,
+    traits: Mapping[str, Any],
+    channel: str,
+    topic: str,
 ) -> bool:
-    """The second yes. Whether the customer is subscribed now, by this yes or an earlier one."""
-    if consents.confirm(connection, holder.profile_id, channel, topic, given.now, "double opt-in"):
-        lift(connection, given, holder, traits, {channel})
+    """Confirms a double opt-in. Whether the customer is subscribed now, by this confirmation or an earlier one."""
+    if consents.confirm(connection, owner.profile_id, channel, topic, context.now, "double opt-in"):
+        lift(connection, context, owner, traits, {channel})
         return True
-    held = consents.current(connection, [holder.profile_id]).get(holder.profile_id, {})
-    said = consents.standing(held, channel, topic)
+    held = consents.current(connection, [owner.profile_id]).get(owner.profile_id, {})
+    said = consents.effective(held, channel, topic)
     return said is not None and said.state == "subscribed"
 
 
 def lift(
-    connection: Connection, given: Given, holder: Holder, traits: Mapping[str, Any], channels: Collection[str]
+    connection: Connection,
+    context: PreferenceContext,
+    owner: LinkOwner,
+    traits: Mapping[str, Any],
+    channels: Collection[str],
 ) -> None:
-    """Takes back an earlier “stop everything” on channels somebody now chooses again themselves.
+    """Takes back an earlier “stop everything” on channels that the customer now chooses again.
 
     An address that bounced, complained or was stopped by hand stays stopped: this is for the business to decide.
     """
-    found = [pair for pair in hashes(given.secret, addresses(holder, traits, given.country)) if pair[0] in channels]
+    found = [pair for pair in hashes(context.secret, addresses(owner, traits, context.country)) if pair[0] in channels]
     for stopped in _stopped(connection, found):
         if stopped.reason == "unsubscribed":
             suppressions.lift(connection, stopped.channel, stopped.hash)
 
 
-def speak(connection: Connection, given: Given, holder: Holder, locale: str) -> None:
-    """Notes the language a customer wants to be written to in, as the trait `locale`."""
-    now = given.now
-    say(connection, [SystemEvent(holder.profile_id, "identify", now, {"locale": locale}, "identify")], now)
+def speak(connection: Connection, context: PreferenceContext, owner: LinkOwner, locale: str) -> None:
+    """Records the language a customer chose for messages, as the trait `locale`."""
+    now = context.now
+    append_events(connection, [SystemEvent(owner.profile_id, "identify", now, {"locale": locale}, "identify")], now)
 
 
 def _stopped(connection: Connection, found: list[Pair]) -> list[Suppression]:
@@ -150,28 +163,30 @@ def _stopped(connection: Connection, found: list[Pair]) -> list[Suppression]:
 
 def _record(
     connection: Connection,
-    given: Given,
-    holder: Holder,
+    context: PreferenceContext,
+    owner: LinkOwner,
     changes: Iterable[tuple[Pair, ConsentState]],
     source: str,
     others: Sequence[int] = (),
 ) -> None:
     """Also of `others`, profiles of the same inbox."""
-    now, topics = given.now, given.topics
-    everybody = (holder.profile_id, *others)
-    told = messages.event_properties(holder.message) if holder.message is not None else {}
+    now, topics = context.now, context.topics
+    everybody = (owner.profile_id, *others)
+    details = messages.event_properties(owner.message) if owner.message is not None else {}
     statements = []
     for (channel, topic), state in changes:
         basis = topics[topic].basis if topic in topics else "consent"
         statements += [Consent(i, channel, topic, state, now, source, basis=basis) for i in everybody]
-    consents.record(connection, statements, now, properties=dict.fromkeys(everybody, told))
+    consents.record(connection, statements, now, properties=dict.fromkeys(everybody, details))
 
 
-def _note(connection: Connection, given: Given, holder: Holder, source: str, topic: str) -> None:
-    """Leaving is part of what became of the message it was done from; once is enough."""
-    if holder.message is None:
+def _record_leaving(
+    connection: Connection, context: PreferenceContext, owner: LinkOwner, source: str, topic: str
+) -> None:
+    """Records on the message that the customer left by it, once."""
+    if owner.message is None:
         return
-    noted = message_history.of_messages(connection, [holder.message.id]).get(holder.message.id, [])
+    noted = message_history.of_messages(connection, [owner.message.id]).get(owner.message.id, [])
     if not any(row.status == "unsubscribed" and row.detail == topic for row in noted):
-        row = HistoryRow(holder.message.id, given.now, "unsubscribed", source, topic)
+        row = HistoryRow(owner.message.id, context.now, "unsubscribed", source, topic)
         message_history.append(connection, [row])

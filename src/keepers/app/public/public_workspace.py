@@ -1,4 +1,4 @@
-"""What the public handlers are given to work with: one workspace as customers meet it."""
+"""The interface of a workspace that the public handlers use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keepers.store.database import Store
 
 
 class PublicWorkspace(Protocol):
-    """One open workspace. All but the properties may block; they are called from threads, never the event loop."""
+    """One open workspace. All methods but the properties may block: call them from threads, not from the event loop."""
 
     @property
     def store(self) -> Store: ...
@@ -44,7 +44,7 @@ class PublicWorkspace(Protocol):
 
     @property
     def country(self) -> str:
-        """Where telephone numbers without + belong (ISO 3166 alpha-2); empty when it is not set."""
+        """The country of telephone numbers without + (ISO 3166 alpha-2); empty when it is not set."""
         ...
 
     @property

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from keepers.app.public.identify_visitor import known_or_new
 from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.model.consent import ALL_TOPICS, Consent
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 from keepers.model.identity import IdentityKind
 from keepers.store.profiles import consents, push_subscriptions
 from keepers.store.profiles.push_subscriptions import PushSubscription
@@ -54,7 +54,7 @@ class Subscribe(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Unsubscribe(Struct, frozen=True, forbid_unknown_fields=True):
-    """A browser to be forgotten. Its endpoint is a secret only it knows, so a write key is proof enough."""
+    """A browser subscription to remove. Its endpoint is secret, so a write key suffices."""
 
     endpoint: Annotated[str, Meta(max_length=LONGEST_ENDPOINT)]
     writeKey: str = ""  # noqa: N815
@@ -71,7 +71,7 @@ class Kept(Struct, frozen=True):
 
 
 def check_subscription(subscription: BrowserSubscription) -> None:
-    """Refuses what no browser gives: other than an https address of a named host, or keys of other sizes.
+    """Refuses subscriptions that no browser produces: other than an https URL of a named host, or keys of other sizes.
 
     Endpoints are called from the server, so what is plainly not a push service stays out here already; the channel
     judges the address again when it calls. Raises UserError.
@@ -81,33 +81,38 @@ def check_subscription(subscription: BrowserSubscription) -> None:
         parts = urlsplit(endpoint)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise UserError("The endpoint is not a URL.", field="subscription.endpoint") from None
+        raise UserError(problem("The endpoint is not a URL."), field="subscription.endpoint") from None
     is_plain = endpoint.isascii() and all(33 <= ord(c) < 127 for c in endpoint) and "\\" not in endpoint
     if not is_plain or parts.scheme != "https" or parts.username is not None or port not in (None, 443):
-        raise UserError("The endpoint is not the https address of a push service.", field="subscription.endpoint")
+        raise UserError(
+            problem("The endpoint is not the https address of a push service."), field="subscription.endpoint"
+        )
     if "." not in host or _is_address(host) or host.endswith((".local", ".internal", ".localhost")):
-        raise UserError("The endpoint's host is not one of a push service.", field="subscription.endpoint")
+        raise UserError(problem("The endpoint's host is not one of a push service."), field="subscription.endpoint")
     for name, size in (("p256dh", 65), ("auth", 16)):
         if _size(getattr(subscription.keys, name)) != size:
-            raise UserError(f"keys.{name} is not {size} bytes in base64url.", field=f"subscription.keys.{name}")
+            raise UserError(
+                problem("keys.{name} is not {size} bytes in base64url.", name=name, size=size),
+                field=f"subscription.keys.{name}",
+            )
 
 
-def _add(desk: PublicWorkspace, kind: IdentityKind, value: str, wish: Subscribe) -> None:
-    now, given = desk.clock(), wish.subscription
+def _add(workspace: PublicWorkspace, kind: IdentityKind, value: str, sent: Subscribe) -> None:
+    now, given = workspace.clock(), sent.subscription
     keys = {"p256dh": given.keys.p256dh, "auth": given.keys.auth}
-    with desk.store.begin() as connection:
+    with workspace.store.begin() as connection:
         profile_id = known_or_new(connection, kind, value, now)
         is_first = not push_subscriptions.of_profiles(connection, [profile_id])
         push_subscriptions.put(connection, PushSubscription(given.endpoint, profile_id, keys, now))
         if is_first:
-            # Whoever lets a browser show notifications has agreed to them; later choices are made per topic.
-            agreed = Consent(profile_id, _CHANNEL, ALL_TOPICS, "subscribed", now, _SOURCE, wish.wording)
+            # The browser's permission counts as consent to all topics; later choices are made per topic.
+            agreed = Consent(profile_id, _CHANNEL, ALL_TOPICS, "subscribed", now, _SOURCE, sent.wording)
             consents.record(connection, [agreed], now)
 
 
-def forget_browser(desk: PublicWorkspace, endpoint: str) -> None:
-    """A browser gets no more notifications. Its endpoint is a secret only it knows."""
-    with desk.store.begin() as connection:
+def forget_browser(workspace: PublicWorkspace, endpoint: str) -> None:
+    """Removes a browser subscription. Its endpoint is secret, which authorises the call."""
+    with workspace.store.begin() as connection:
         push_subscriptions.remove(connection, [endpoint.replace("\0", "")])
 
 

@@ -1,4 +1,4 @@
-"""How often one visitor may do something: so many times within a span, counted in memory."""
+"""Rate limits: how often a visitor may do something within a span, counted in memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from threading import Lock
 class Allowance:
     """`most` times within `span` per key, in fixed spans. Threads may share it.
 
-    At most `most_keys` visitors are remembered; when more come within one span everybody's count begins anew, so that
-    strangers cannot make it grow.
+    At most `most_keys` visitors are counted; when more come within one span all counts are reset, which bounds
+    memory.
     """
 
     def __init__(self, most: int, span: timedelta, most_keys: int = 100_000) -> None:
@@ -21,7 +21,7 @@ class Allowance:
         self._since: datetime | None = None
         self._lock = Lock()
 
-    def take(self, key: str, now: datetime) -> timedelta | None:
+    def spend(self, key: str, now: datetime) -> timedelta | None:
         """Counts one use. None when it is allowed, else how long until the next may be."""
         with self._lock:
             if self._since is None or not timedelta() <= now - self._since < self._span:

@@ -1,4 +1,4 @@
-"""The open workspace as its customers meet it: links, preferences, forms, provider webhooks."""
+"""The open workspace behind the public pages and calls: links, preferences, forms, provider webhooks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from keepers.channels.email.providers import ses
 from keepers.channels.email.providers.registry import PROVIDERS
 from keepers.channels.push import public_key
 from keepers.model.consent import CONFIRMATION, Consent, Topic, address_hash, normal_address
-from keepers.model.errors import UserError, nearest
+from keepers.model.errors import UserError, nearest, problem
 from keepers.model.texts import text_in
 from keepers.render.links import LinkSigner
 from keepers.store.database import Store
@@ -33,11 +33,11 @@ from keepers.store.keys import Key
 from keepers.store.messages import messages
 from keepers.store.messages.messages import MessageRow, key_of
 from keepers.store.profiles import consents, identities, suppressions
-from keepers.warehouse.profile_lookup import people
+from keepers.warehouse.profile_lookup import load_profiles
 
 
 class OpenPublicDesk:
-    """Implements `keepers.http.public.desk.PublicDesk` over a workspace."""
+    """Implements PublicWorkspace over an open workspace."""
 
     def __init__(self, workspace: Workspace, keys: KeyRing) -> None:
         self._workspace = workspace
@@ -59,7 +59,7 @@ class OpenPublicDesk:
         return self._workspace.sending.eligibility.topics
 
     def traits(self, profile_id: int) -> Mapping[str, Any]:
-        found = people(self._workspace.warehouse, [profile_id]).get(profile_id)
+        found = load_profiles(self._workspace.warehouse, [profile_id]).get(profile_id)
         return found.traits if found is not None else {}
 
     def provider_settings(self, provider: str) -> Any | None:
@@ -81,8 +81,11 @@ class OpenPublicDesk:
         template = self._workspace.sending.playbook.messages.get(CONFIRMATION)
         if template is None:
             raise UserError(
-                f"The playbook has no message “{CONFIRMATION}”, which asks for the second yes. `keepers init` with any "
-                "starter journey brings one, in contact.yaml.",
+                problem(
+                    "The playbook has no message “{message}”, which asks to confirm a subscription. `keepers init` "
+                    "with any starter journey brings one, in contact.yaml.",
+                    message=CONFIRMATION,
+                ),
                 code="no_template",
             )
         hashed = self._workspace.sending.eligibility.hash(template.channel, wanted.recipient)
@@ -106,13 +109,13 @@ class OpenPublicDesk:
 
 
 class Confirmation(Struct, frozen=True):
-    """A confirmation mail to be queued: the second yes of a double opt-in is asked for at this address."""
+    """A confirmation e-mail to queue: double opt-in asks this address to confirm."""
 
     profile_id: int
     recipient: str
     topic: str
     locale: str
-    """of the form: one of the five, or whatever the form said"""
+    """the form's locale, which need not be one that there are texts in"""
     url: str
     """the signed address of the page with the button"""
     at: datetime
@@ -127,7 +130,7 @@ class SubscribeForm(Struct, frozen=True, forbid_unknown_fields=True):
     email: Annotated[str, Meta(max_length=320)]
     topic: Annotated[str, Meta(max_length=200)]
     wording: Annotated[str, Meta(max_length=4000)] = ""
-    """the words beside the button or box: kept as what was agreed to"""
+    """the text beside the button or box: stored as what was agreed to"""
     source: Annotated[str, Meta(max_length=200)] = "form"
     """where: `footer`, `checkout`"""
     locale: Annotated[str, Meta(max_length=35, pattern=r"^[A-Za-z0-9_-]*$")] = ""
@@ -137,54 +140,57 @@ class SubscribeForm(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Subscribed(Struct, frozen=True):
-    """`pending`: a mail is on its way that asks for the second yes. Says nothing about who was known before."""
+    """`pending`: a confirmation e-mail is queued. The answer does not reveal whether the address was known."""
 
     status: Literal["pending", "subscribed"]
 
 
-def _subscribe(desk: PublicWorkspace, key: Key, form: SubscribeForm, mailed: Allowance) -> Subscribed:
+def _subscribe(workspace: PublicWorkspace, key: Key, form: SubscribeForm, mailed: Allowance) -> Subscribed:
     email = str(parse_address(form.email))
-    topic = _topic(desk, form.topic)
-    now = desk.clock()
-    hashed = address_hash(desk.secret, _CHANNEL, email)
-    owner = _owner(desk, key, form, email)
-    with desk.store.begin() as connection:
+    topic = _topic(workspace, form.topic)
+    now = workspace.clock()
+    hashed = address_hash(workspace.secret, _CHANNEL, email)
+    owner = _owner(workspace, key, form, email)
+    with workspace.store.begin() as connection:
         stopped = suppressions.find(connection, [hashed]).get((_CHANNEL, hashed))
         profile_id = known_or_new(connection, *owner, now)
         learn(connection, profile_id, {"email": email} | ({"locale": form.locale} if form.locale else {}), now)
-        # Who left the topic or everything comes back by their own second yes, not by what anybody types into a form.
-        has_left = stopped is not None or _has_left(connection, desk, profile_id, email, hashed, topic.id)
+        # After leaving a topic or everything, only the customer's own confirmation subscribes again, not a form.
+        has_left = stopped is not None or _has_left(connection, workspace, profile_id, email, hashed, topic.id)
         asked = replace(topic, double_opt_in=True) if has_left else topic
-        wish = Consent(profile_id, _CHANNEL, topic.id, "pending", now, form.source or "form", form.wording)
-        consents.ask(connection, wish, asked, now)
+        pending = Consent(profile_id, _CHANNEL, topic.id, "pending", now, form.source or "form", form.wording)
+        consents.request(connection, pending, asked, now)
         is_closed = stopped is not None and stopped.reason != "unsubscribed"
-        if asked.double_opt_in and not is_closed and mailed.take(hashed, now) is None:
-            url = desk.links.confirm(profile_id, _CHANNEL, topic.id)
+        if asked.double_opt_in and not is_closed and mailed.spend(hashed, now) is None:
+            url = workspace.links.confirm(profile_id, _CHANNEL, topic.id)
             wanted = Confirmation(profile_id, email, topic.id, form.locale, url, now)
-            desk.queue_confirmation(connection, wanted)
+            workspace.queue_confirmation(connection, wanted)
     return Subscribed("pending" if topic.double_opt_in else "subscribed")
 
 
 def _has_left(
-    connection: Connection, desk: PublicWorkspace, profile_id: int, email: str, hashed: str, topic: str
+    connection: Connection, workspace: PublicWorkspace, profile_id: int, email: str, hashed: str, topic: str
 ) -> bool:
-    """Whether anybody who reads at the address has left the topic."""
-    by_address = known(connection, "anonymous_id", anonymous_id_of(desk.secret, _CHANNEL, email))
+    """Whether any profile with the address has left the topic."""
+    by_address = known(connection, "anonymous_id", anonymous_id_of(workspace.secret, _CHANNEL, email))
     readers = {profile_id, by_address or profile_id, *messages.profiles_at(connection, hashed)}
     held = consents.current(connection, sorted(readers))
-    said = [consents.standing(own, _CHANNEL, topic) for own in held.values()]
+    said = [consents.effective(own, _CHANNEL, topic) for own in held.values()]
     return any(one is not None and one.state == "unsubscribed" for one in said)
 
 
-def _topic(desk: PublicWorkspace, name: str) -> Topic:
-    topics = {t.id: t for t in desk.topics().values() if t.kind == "marketing" and _CHANNEL in t.channels}
+def _topic(workspace: PublicWorkspace, name: str) -> Topic:
+    topics = {t.id: t for t in workspace.topics().values() if t.kind == "marketing" and _CHANNEL in t.channels}
     if name not in topics:
-        raise UserError(f"There is no topic “{name}” that takes e-mail.{nearest(name, topics)}", field="topic")
+        raise UserError(
+            problem("There is no topic “{name}” that takes e-mail.", near=nearest(name, topics), name=name),
+            field="topic",
+        )
     return topics[name]
 
 
-def _owner(desk: PublicWorkspace, key: Key, form: SubscribeForm, email: str) -> tuple[Any, str]:
-    """Whose wish it is: the kind and value of an identifier.
+def _owner(workspace: PublicWorkspace, key: Key, form: SubscribeForm, email: str) -> tuple[Any, str]:
+    """The identifier that a form's subscription is recorded for: its kind and value.
 
     A server says who it is. A form is believed as far as nothing is taken from anybody: a visitor who has no
     address yet, or this very one, is it; else somebody known by the address alone.
@@ -194,15 +200,15 @@ def _owner(desk: PublicWorkspace, key: Key, form: SubscribeForm, email: str) -> 
         return "user_id", form.userId
     if form.anonymousId is not None:
         check_identifier(form.anonymousId)
-        with desk.store.read() as connection:
+        with workspace.store.read() as connection:
             visitor = known(connection, "anonymous_id", form.anonymousId)
             is_user = visitor is not None and _is_user(connection, visitor)
-        own = desk.traits(visitor).get("email") if visitor is not None else None
+        own = workspace.traits(visitor).get("email") if visitor is not None else None
         if own is None and not is_user:
             return "anonymous_id", form.anonymousId
         if isinstance(own, str) and normal_address(_CHANNEL, own) == normal_address(_CHANNEL, email):
             return "anonymous_id", form.anonymousId
-    return "anonymous_id", anonymous_id_of(desk.secret, _CHANNEL, email)
+    return "anonymous_id", anonymous_id_of(workspace.secret, _CHANNEL, email)
 
 
 def _is_user(connection: Connection, profile_id: int) -> bool:

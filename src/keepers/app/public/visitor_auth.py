@@ -1,4 +1,4 @@
-"""Who may read a customer's inbox from a site or app: the customer, by a signature of the business's, or its server.
+"""Access to a customer's inbox from a site or app: by a signature made by the business, or by its server's key.
 
 A signature is made where the business knows who is logged in, from a server key it already has:
 
@@ -16,20 +16,20 @@ from hashlib import sha256
 
 from keepers.app.public.identify_visitor import check_identifier
 from keepers.app.public.public_workspace import PublicWorkspace
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 from keepers.store import keys
 from keepers.store.keys import Key
 from keepers.store.schema.core import EPOCH
 
 
 class UnprovenError(UserError):
-    """No proof, or one that counts no longer, of who asks."""
+    """The caller sent no proof of identity, or an expired one."""
 
     code = "unauthorized"
 
 
 class WrongProofError(UserError):
-    """A proof of something else than what is asked for."""
+    """The proof is of another user, or the key of another kind."""
 
     code = "wrong_key"
 
@@ -42,25 +42,27 @@ def signature_of(server_key: str, user_id: str, expires: int | None = None) -> s
 def check_visitor(
     workspace: PublicWorkspace, token: str, user_id: str, signature: str | None, expires: int | None
 ) -> None:
-    """Lets the customer or the business's server pass; `token` is the key that was sent, if any.
+    """Authenticates the customer or the business's server; `token` is the key that was sent, if any.
 
     Raises UnprovenError without proof, WrongProofError for a wrong one, UserError for an impossible user id.
     """
     check_identifier(user_id)
     if "\n" in user_id:
-        # It would read like an id with an expiry behind it.
-        raise UserError("A user id of one line is needed.", code="body")
+        # With a line break the signed text would equal that of an id with an expiry.
+        raise UserError(problem("A user id of one line is needed."), code="body")
     if signature:
         if expires is not None and expires < (workspace.clock() - EPOCH).total_seconds():
-            raise UnprovenError("This signature has expired. Sign the user id again.")
+            raise UnprovenError(problem("This signature has expired. Sign the user id again."))
         if not _is_signed(_server_keys(workspace), user_id, signature, expires):
-            raise WrongProofError("The signature is not one of this user id by a server key of this workspace.")
+            raise WrongProofError(
+                problem("The signature is not one of this user id by a server key of this workspace.")
+            )
         return
     key = key_of(workspace, token)
     if key is None:
-        raise UnprovenError("Send `signature` for this user id, or authenticate with a server key.")
+        raise UnprovenError(problem("Send `signature` for this user id, or authenticate with a server key."))
     if key.kind != "server":
-        raise WrongProofError(f"This is a {key.kind} key; a server key is needed here.")
+        raise WrongProofError(problem("This is a {kind} key; a server key is needed here.", kind=key.kind))
 
 
 def key_of(workspace: PublicWorkspace, token: str) -> Key | None:
@@ -75,9 +77,9 @@ def key_of(workspace: PublicWorkspace, token: str) -> Key | None:
         workspace.keys.refresh(now)
     key = workspace.keys.find(token)
     if key is None:
-        raise UnprovenError("This key is unknown.")
+        raise UnprovenError(problem("This key is unknown."))
     if key.revoked_at is not None:
-        raise WrongProofError("This key was revoked. Use one that is not.")
+        raise WrongProofError(problem("This key was revoked. Use one that is not."))
     return key
 
 

@@ -1,4 +1,4 @@
-"""Who does something, and what they may do."""
+"""The actor of a use case and their permissions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from keepers.model.errors import KeepersError
+from keepers.model.errors import KeepersError, problem
 
 Permission = Literal["collect", "read", "send", "manage"]
 """`collect`: send events in. `read`: see customers and figures. `send`: start and stop what writes to customers.
@@ -20,7 +20,7 @@ class NotAllowedError(KeepersError):
 
 
 class Actor(Struct, frozen=True):
-    """Somebody who uses the workspace. `name` is what an audit shows: a key's name, the user of the machine."""
+    """A command, an API key, a visitor or the system. `name` is what an audit shows, such as a key's name."""
 
     kind: Literal["command", "key", "visitor", "system"]
     name: str
@@ -29,10 +29,17 @@ class Actor(Struct, frozen=True):
     def require(self, permission: Permission) -> None:
         """Raises NotAllowedError."""
         if permission not in self.permissions:
-            allowed = ", ".join(sorted(self.permissions)) or "nothing"
-            raise NotAllowedError(f"“{self.name}” may not {permission}; allowed: {allowed}.")
+            allowed = ", ".join(sorted(self.permissions)) or problem("nothing")
+            raise NotAllowedError(
+                problem(
+                    "“{name}” may not {permission}; allowed: {allowed}.",
+                    name=self.name,
+                    permission=permission,
+                    allowed=allowed,
+                )
+            )
 
 
 EVERYTHING: frozenset[Permission] = frozenset({"collect", "read", "send", "manage"})
 COMMAND_LINE = Actor("command", "command line", EVERYTHING)
-"""whoever may read the workspace's files, or the loopback token of its server"""
+"""for callers who can read the workspace's files, or its server's loopback token"""

@@ -1,4 +1,4 @@
-"""What the answers of commands are made of: plain data, instants in ISO 8601, profiles by a name people know."""
+"""Fields that requests and responses share: moments, limits, cursors, locales, names of profiles."""
 
 from __future__ import annotations
 
@@ -94,6 +94,3 @@ def shown_instant(instant: datetime | None) -> str | None:
 
 MOST_NUMBER = 2**53 - 1
 """the largest number that JSON programs agree on"""
-
-
-NO_NUL = r"^[^\u0000]*$"

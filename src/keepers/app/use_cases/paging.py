@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
+from keepers.model.write_scope import made_once
 from keepers.store import meta
 from keepers.store.database import Store
 
@@ -38,7 +39,9 @@ def unseal(secret: bytes, listing: tuple[object, ...], cursor: str) -> list[Any]
             return msgspec.json.decode(content, type=list[Any])
     except (ValueError, msgspec.DecodeError):
         pass
-    raise CursorError("This cursor was not made by this listing with these parameters. Start again without one.")
+    raise CursorError(
+        problem("This cursor was not made by this listing with these parameters. Start again without one.")
+    )
 
 
 def _tag(secret: bytes, listing: tuple[object, ...], content: bytes) -> bytes:
@@ -51,9 +54,12 @@ _SECRET = "cursor_secret"
 
 def cursor_secret(store: Store) -> bytes:
     """What cursors are signed with: made once per workspace, so that they outlive a restart."""
-    with store.begin() as connection:
+    with store.read() as connection:
         found = meta.get(connection, _SECRET)
-        if found is None:
-            found = secrets.token_hex(32)
-            meta.put(connection, _SECRET, found)
+    if found is None:
+        with made_once(), store.begin() as connection:
+            found = meta.get(connection, _SECRET, for_update=True)
+            if found is None:
+                found = secrets.token_hex(32)
+                meta.put(connection, _SECRET, found)
     return bytes.fromhex(found)

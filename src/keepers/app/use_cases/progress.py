@@ -9,4 +9,4 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(done: int, total: int) -> None:
-    """For work whose progress nobody watches."""
+    """Progress is discarded."""

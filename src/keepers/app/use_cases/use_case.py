@@ -1,6 +1,7 @@
 """What every use case is: a function of (workspace, actor, request) with a permission, a lock and an address.
 
-The faces (command line, HTTP) find here how a use case is called; nothing else enforces locks and permissions.
+The command line and HTTP call use cases through this module; only here locks and permissions are enforced. What a lock
+lets a use case write is said in `model/write_scope.py`, and the stores refuse the rest.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_type_hints
@@ -17,16 +19,15 @@ from msgspec import Struct
 
 from keepers.app.use_cases.actor import Actor, Permission
 from keepers.app.use_cases.progress import Progress, no_progress
-from keepers.model.errors import UserError
+from keepers.app.workspace.fair_lock import OnWait, no_wait
+from keepers.model.errors import UserError, problem
+from keepers.model.write_scope import Lock, write_scope
 
 if TYPE_CHECKING:
     from keepers.app.workspace.workspace import Workspace
 
 Q = TypeVar("Q", bound=Struct)
 A = TypeVar("A", bound=Struct)
-Lock = Literal["free", "locked", "sequenced"]
-"""`free`: reads, or appends what needs no order. `locked`: changes rows of the operational store under locks of its
-own, beside a tick. `sequenced`: nothing else works on the sequence of events meanwhile, no tick either."""
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -42,7 +43,7 @@ class Route:
     method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     is_local: bool = False
-    """for commands of this machine's user alone: the request names files of the machine"""
+    """only for commands on the same machine: the request names files of that machine"""
     body: str = ""
 
     is_upload: bool = False
@@ -69,18 +70,25 @@ class UseCase(Generic[Q, A]):
     problems: tuple[int, ...]
     is_long: bool
 
-    def __call__(self, workspace: Workspace, actor: Actor, request: Q, progress: Progress = no_progress) -> A:
-        """Raises KeepersError: of the use case, of an actor who may not, and of a NUL character."""
+    def __call__(
+        self,
+        workspace: Workspace,
+        actor: Actor,
+        request: Q,
+        progress: Progress = no_progress,
+        on_wait: OnWait = no_wait,
+    ) -> A:
+        """`on_wait` is told how much other work has to end before this, where it is declared sequenced.
+
+        Raises KeepersError: of the use case, of an actor who may not, and of a NUL character.
+        Raises WriteScopeError when it writes what its lock does not cover.
+        """
         actor.require(self.permission)
         request = _checked(request)
         arguments = (workspace, actor, request, progress) if self.is_long else (workspace, actor, request)
         try:
-            with workspace.interruptible():
-                if self.lock == "sequenced":
-                    with workspace.sequencing(f"keepers {self.name}"):
-                        answer = self.function(*arguments)
-                else:
-                    answer = self.function(*arguments)
+            with workspace.interruptible(), self._holding_lock(workspace, on_wait):
+                answer = self.function(*arguments)
         finally:
             if self.changes:
                 workspace.wake()
@@ -88,13 +96,18 @@ class UseCase(Generic[Q, A]):
             workspace.on_change(actor, self.name, request)
         return answer
 
+    def _holding_lock(self, workspace: Workspace, on_wait: OnWait) -> AbstractContextManager[object]:
+        if self.lock == "sequenced":
+            return workspace.sequencing(f"keepers {self.name}", on_wait)
+        return write_scope(self.lock, self.name)
+
     @property
     def name(self) -> str:
         return self.function.__name__
 
     @property
     def changes(self) -> bool:
-        """Whether it may change anything: what only reads has nothing to be audited and wakes no ticker."""
+        """Whether it may change data. Calls that only read are not audited and do not wake the ticker."""
         return self.permission != "read"
 
     @cached_property
@@ -154,17 +167,21 @@ def _paragraphs(function: Callable[..., Any]) -> list[str]:
 
 
 def _checked(request: Q) -> Q:
-    """The request, held against its type: one made in code is no more believed than one that was sent.
+    """Validates the request against its type, also where it was made in code.
 
     Raises UserError naming the field. PostgreSQL takes no NUL character in a text, and no name or text has one.
     """
     try:
         found = msgspec.convert(msgspec.to_builtins(request), type(request))
     except msgspec.ValidationError as error:
-        raise UserError(f"This cannot be used: {error}.", code="invalid") from None
+        raise UserError(problem("This cannot be used: {error}.", error=error), code="invalid") from None
     for field in found.__struct_fields__:
         if _holds_nul(getattr(found, field)):
-            raise UserError(f"“{field}” holds a NUL character, which no name or text has.", code="body", field=field)
+            raise UserError(
+                problem("“{field}” holds a NUL character, which no name or text has.", field=field),
+                code="body",
+                field=field,
+            )
     return found
 
 

@@ -25,7 +25,7 @@ def _clock_shift(test_clock: str) -> timedelta:
 
 
 def clock_notice() -> str | None:
-    """What to tell the user while a test clock is in use: nobody may have one without knowing it."""
+    """The warning shown while a test clock is in use."""
     if not os.environ.get(TEST_CLOCK):
         return None
     return (

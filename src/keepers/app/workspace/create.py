@@ -7,7 +7,7 @@ from pathlib import Path
 
 from keepers.app.workspace.folder import DATA, PLAYBOOK
 from keepers.app.workspace.settings import FILE, initial_toml
-from keepers.model.errors import ConflictError, UserError
+from keepers.model.errors import ConflictError, UserError, problem
 from keepers.model.moments import parse_zone
 from keepers.playbook.shipped.install import install
 from keepers.playbook.shipped.journeys import install_journeys, require_starters
@@ -26,9 +26,13 @@ def create(
     parse_zone(zone)
     require_starters(journeys)
     if (folder / FILE).exists():
-        raise ConflictError(f"There is a workspace at {folder} already. Choose another folder.", code="exists")
+        raise ConflictError(
+            problem("There is a workspace at {folder} already. Choose another folder.", folder=folder), code="exists"
+        )
     if folder.exists() and not folder.is_dir():
-        raise ConflictError(f"{folder} is a file. Choose another name for the workspace.", code="exists")
+        raise ConflictError(
+            problem("{folder} is a file. Choose another name for the workspace.", folder=folder), code="exists"
+        )
     try:
         (folder / PLAYBOOK).mkdir(parents=True, exist_ok=True)
         (folder / DATA).mkdir(exist_ok=True)
@@ -36,5 +40,8 @@ def create(
         (folder / ".gitignore").write_text(GITIGNORE, encoding="utf-8")
         (folder / FILE).write_text(initial_toml(name or folder.name, zone), encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror or error}.", code="workspace") from None
+        raise UserError(
+            problem("{folder} cannot be written: {error}.", folder=folder, error=error.strerror or error),
+            code="workspace",
+        ) from None
     return [folder / FILE, folder / ".gitignore", *written, *install_journeys(folder / PLAYBOOK, journeys)]

@@ -1,15 +1,23 @@
-"""Turns: one thread of a process at a time, in the order of asking; whoever has the turn may take it again."""
+"""A fair re-entrant lock between the threads of a process."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Condition, get_ident
 
+OnWait = Callable[[int], None]
+"""Told how many are ahead whenever that may have changed, and 0 when the turn has come. May raise to give it up."""
+
+
+def no_wait(ahead: int) -> None:
+    """For work of which nobody asks whether it waits."""
+
 
 class FairLock:
-    """A fair re-entrant lock. Python's own is not fair: a loop that lets go and takes again starves who waits."""
+    """Threads get the lock in the order of their requests. With Python's RLock a loop that releases and acquires again
+    starves the others."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -19,15 +27,16 @@ class FairLock:
 
     @property
     def waiting(self) -> int:
-        """How many threads wait for their turn."""
+        """How many threads wait for the lock."""
         with self._changed:
             return len(self._queue)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Waits for this thread's turn and has it for the block."""
-        self._take()
+    def turn(self, on_wait: OnWait = no_wait) -> Iterator[None]:
+        """Acquires the lock for the block. `on_wait` must not use this lock."""
+        self._take(on_wait)
         try:
+            on_wait(0)
             yield
         finally:
             with self._changed:
@@ -36,18 +45,23 @@ class FairLock:
                     self._holder = None
                     self._changed.notify_all()
 
-    def _take(self) -> None:
+    def wake(self) -> None:
+        """Has everybody who waits be told again how many are ahead, so that they may give up."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _take(self, on_wait: OnWait) -> None:
         with self._changed:
             if self._holder != get_ident():
                 place = object()
                 self._queue.append(place)
                 try:
                     while self._holder is not None or self._queue[0] is not place:
+                        on_wait(self._queue.index(place) + (self._holder is not None))
                         self._changed.wait()
                     self._holder = get_ident()
                 finally:
                     self._queue.remove(place)
-                    # An interrupted wait leaves its place to the next in the queue.
-                    if self._holder is None:
-                        self._changed.notify_all()
+                    # Those behind are one place further, whether this one got the lock or gave up.
+                    self._changed.notify_all()
             self._depth += 1

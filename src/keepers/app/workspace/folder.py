@@ -1,4 +1,4 @@
-"""Where it lies (imports nothing heavy)."""
+"""Paths of a workspace. Imports nothing heavy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of one workspace that send: channels, letters and rules in force, links, and news of messages."""
+"""The sending parts of one workspace: channels, message builder, contact rules, links, and feedback."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from sqlalchemy import Connection
 from keepers.channels.base import Channel, ChannelContext, read_settings
 from keepers.channels.email.channel import EmailChannel
 from keepers.channels.registry import CHANNELS
-from keepers.delivery.feedback import take_feedback
-from keepers.delivery.machine_rules import _hit, classify
+from keepers.delivery.feedback import collect_feedback
+from keepers.delivery.machine_rules import classify
 from keepers.delivery.message_builder import MessageBuilder
 from keepers.delivery.push_fanout import EveryBrowser
 from keepers.delivery.worker import Deliverer, Options
-from keepers.model.errors import UserError, nearest
+from keepers.model.errors import UserError, nearest, problem
 from keepers.model.message import Outgoing
 from keepers.render.links import LinkSigner
 from keepers.store import definitions
 from keepers.store.messages import coupons, in_app, message_copies
 from keepers.store.messages.contact_history import StoredEligibility
-from keepers.store.messages.engagement_requests import HitRow
+from keepers.store.messages.engagement_requests import EngagementRow
 from keepers.store.messages.in_app import InAppRow
 from keepers.store.messages.messages import MessageRow
-from keepers.warehouse.load import WATERMARK
-from keepers.warehouse.profile_lookup import Person, contact_of, people
+from keepers.warehouse.fixed_tables import LOADED
+from keepers.warehouse.profile_lookup import Person, contact_of, load_profiles
 
 if TYPE_CHECKING:
     from keepers.app.workspace.workspace import Workspace
@@ -48,7 +48,7 @@ PREFIX = "/e"
 
 
 class Sending:
-    """What sends for a workspace. `clock` tells the present. One that is apart never opens the warehouse: customers
+    """The sending parts of a workspace. With `is_apart` the warehouse is never opened: customers
     are as they were when their messages were decided on."""
 
     def __init__(self, workspace: Workspace, clock: Callable[[], datetime], *, is_apart: bool = False) -> None:
@@ -57,7 +57,7 @@ class Sending:
         self._is_apart = is_apart
         self.url = workspace.settings.public.url or workspace.listening_at or _own_address(workspace)
         self.links = LinkSigner(workspace.secret, f"{self.url}{PREFIX}")
-        live = workspace.in_force().playbook
+        live = workspace.active_playbook().playbook
         contacts = None if is_apart else self._contacts
         self.eligibility = StoredEligibility(live.contact, live.topics, workspace.secret, contacts)
         self._refreshing = Lock()
@@ -77,25 +77,25 @@ class Sending:
         return {"name": name, "address": chosen.address, "url": chosen.url}
 
     def refresh(self) -> None:
-        """Takes up what was applied since. Returns when it is in use, whichever thread does it."""
+        """Loads what was applied since. Returns once it is in use, also where another thread loads it."""
         with self._workspace.store.read() as connection:
             self.refresh_as_of(connection)
 
     def refresh_as_of(self, connection: Connection) -> None:
-        """Takes up what was applied before the point that an open transaction reads at."""
+        """Loads what was applied before the snapshot of an open transaction."""
         with self._refreshing:
             version = definitions.newest_version(connection)
             if version == self._version:
                 return
-            live = self._workspace.in_force().playbook
-            letters = MessageBuilder(
+            live = self._workspace.active_playbook().playbook
+            builder = MessageBuilder(
                 live, self.links, self.company, locale=self._workspace.settings.sending.locale, domain=self._domain(),
                 people=None if self._is_apart else self._people,
             )  # fmt: skip
-            self.playbook, self.letters = live, letters
+            self.playbook, self.message_builder = live, builder
             eligibility = self.eligibility
             eligibility.rules, eligibility.topics, eligibility.coupons = live.contact, live.topics, live.coupons
-            # Last: with it the rest is taken to be in use.
+            # Set last: it marks the rest as loaded.
             self._version = version
 
     def channels(self) -> dict[str, Channel]:
@@ -103,9 +103,12 @@ class Sending:
         given = self._workspace.settings.channels
         for name in given:
             if name not in CHANNELS:
-                raise UserError(f"There is no channel [channels.{name}].{nearest(name, CHANNELS)}", code="settings")
+                raise UserError(
+                    problem("There is no channel [channels.{name}].", near=nearest(name, CHANNELS), name=name),
+                    code="settings",
+                )
         around = ChannelContext(
-            now=self._clock, put=self._put_in_app, public_url=self.url, company=self.company["name"],
+            now=self._clock, put=self._put_in_app,
             secret=self._workspace.secret,
         )  # fmt: skip
         made: dict[str, Channel] = {}
@@ -129,11 +132,11 @@ class Sending:
             options, self.refresh_as_of,
         )  # fmt: skip
 
-    def take_news(self, now: datetime) -> int:
-        """Works off what was reported of messages; how much it was."""
+    def collect_feedback(self, now: datetime) -> int:
+        """Processes the feedback on messages (reports, opens, clicks); returns how much there was."""
         self.refresh()
-        self._keep_up(now)
-        done = take_feedback(
+        self._prune_and_warn(now)
+        done = collect_feedback(
             self._workspace.store,
             self.eligibility.rules,
             self.eligibility.topics,
@@ -141,10 +144,10 @@ class Sending:
             self.is_machine,
             now,
         )
-        return done.reports + done.hits
+        return done.reports + done.requests
 
-    def _keep_up(self, now: datetime) -> None:
-        """Copies whose time is over go, a thousand at a time, and pools that run low are said, once: every ten minutes,
+    def _prune_and_warn(self, now: datetime) -> None:
+        """Deletes expired copies, a thousand at a time, and logs coupon pools that run low, once: every ten minutes,
         or at once again while there are more copies."""
         if self._pruned_at is not None and self._pruned_at <= now < self._pruned_at + _PRUNES_EVERY:
             return
@@ -156,15 +159,12 @@ class Sending:
         self._low = frozenset(low)
         self._pruned_at = now if gone < _PRUNED else None
 
-    def is_machine(self, hit: HitRow, message: MessageRow, hits: Sequence[HitRow]) -> str | None:
-        """The rule by which a hit is a machine's, or None."""
-        verdict = classify(
-            _hit(hit), [_hit(other) for other in hits], self._links_in(message.id, hit.at), message.sent_at
-        )
-        return verdict.rule if verdict.is_machine else None
+    def is_machine(self, request: EngagementRow, message: MessageRow, requests: Sequence[EngagementRow]) -> str | None:
+        """The rule by which a request was made by a machine, or None."""
+        return classify(request, requests, self._links_in(message.id, request.at)) or None
 
     def _links_in(self, message_id: int, at: datetime) -> int:
-        """How many different links a customer saw in the copy they got."""
+        """How many different links the customer's copy has."""
         if message_id not in self._counted:
             if len(self._counted) >= _MOST_COUNTED:
                 self._counted.clear()
@@ -174,7 +174,7 @@ class Sending:
         return self._counted[message_id]
 
     def _with_files(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """A channel's settings, files relative to the workspace's folder: a server is started from anywhere."""
+        """A channel's settings, with relative paths resolved against the workspace's folder."""
         folder = self._workspace.folder
         return {
             name: str(folder / value) if name.endswith("_file") and value and isinstance(value, str) else value
@@ -182,17 +182,17 @@ class Sending:
         }
 
     def _make(self, rows: Sequence[MessageRow], now: datetime) -> Sequence[Outgoing | UserError]:
-        return self.letters.make(rows, now)
+        return self.message_builder.make(rows, now)
 
     def _people(self, ids: Collection[int]) -> Mapping[int, Person]:
-        """Customers as the warehouse has them: policy and letters ask about the same ones, who are looked up once."""
+        """Customers as the warehouse has them, cached: eligibility and the message builder need the same ones."""
         warehouse = self._workspace.warehouse
-        position = warehouse.watermark(WATERMARK)
+        position = warehouse.watermark(LOADED)
         if position != self._known_at or len(self._known) > _MOST_KNOWN:
             self._known, self._known_at = {}, position
         known = self._known
         missing = [i for i in ids if i not in known]
-        known |= people(warehouse, missing)
+        known |= load_profiles(warehouse, missing)
         return {i: known[i] for i in ids if i in known}
 
     def _contacts(self, ids: Sequence[int]) -> Mapping[int, Any]:
@@ -214,13 +214,13 @@ class Sending:
 
 
 def _own_address(workspace: Workspace) -> str:
-    """Where `keepers serve` would listen: good for trying things out on one machine."""
+    """The address `keepers serve` would listen on; usable on one machine only."""
     server = workspace.settings.server
     return f"http://{server.host}:{server.port}"
 
 
 class Company(Struct, frozen=True):
-    """Who is writing: shown at the head and foot of every page. What is empty is left out."""
+    """The sender, shown at the head and foot of every page. Empty fields are left out."""
 
     name: str = ""
     address: str = ""

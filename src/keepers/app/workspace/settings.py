@@ -1,4 +1,4 @@
-"""`keepers.toml`: what a workspace may be told. Environment variables `KEEPERS_<SECTION>_<NAME>` win over it."""
+"""`keepers.toml`: the settings of a workspace. Environment variables `KEEPERS_<SECTION>_<NAME>` win over it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
-from keepers.model.errors import NotFoundError, UserError, nearest
+from keepers.model.errors import NotFoundError, UserError, nearest, problem, problem_as_written
 from keepers.model.event import Limits
 from keepers.model.moments import parse_instant, parse_zone
 
@@ -55,7 +55,7 @@ class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The status page at /, which has no login: `auto` shows it to this machine only, `on` to whoever can reach the
     server (put a login in front), `off` to nobody."""
     proxies: int = 0
-    """How many proxies of your own stand before the server: that many last entries of X-Forwarded-For are believed."""
+    """How many proxies of your own are in front of the server; that many last entries of X-Forwarded-For are used."""
     max_upload_bytes: int = 1_073_741_824
     """Largest file POST /api/v1/imports takes, in bytes."""
 
@@ -70,13 +70,13 @@ class CollectSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def limits(self) -> Limits:
-        """What the door accepts, and the sequencer reads by."""
+        """Limits of event intake; the sequencer applies the same."""
         return Limits(event_bytes=self.max_event_bytes, batch_bytes=self.max_batch_bytes)
 
 
 class CompanySettings(Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
-    """The name messages are signed with; the workspace's unless told."""
+    """The name messages are signed with; the workspace's name by default."""
     address: str = ""
     """Postal address at the foot of marketing e-mails, which most countries' law asks for."""
     url: str = ""
@@ -155,33 +155,43 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
     path = folder / FILE
     if not path.is_file():
         raise NotFoundError(
-            f"There is no workspace at {folder} (no {FILE}). Make one with `keepers init {folder}`, or name another "
-            "with -w or KEEPERS_WORKSPACE."
+            problem(
+                "There is no workspace at {folder} (no {file}). Make one with `keepers init {folder}`, or "
+                "name another with -w or KEEPERS_WORKSPACE.",
+                folder=folder,
+                file=FILE,
+            )
         )
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not readable TOML: {error}.", code="settings") from None
+        raise UserError(
+            problem("{path} is not readable TOML: {error}.", path=path, error=error), code="settings"
+        ) from None
     _check_names(data, path)
-    for section, struct in sections().items():
-        for one in msgspec.structs.fields(struct):
-            value = environment.get(f"KEEPERS_{section.upper()}_{one.name.upper()}")
-            if value is not None:
-                data.setdefault(section, {})[one.name] = value
-    _freely_named(environment, data)
+    for section, values in given_settings(environment).items():
+        held = data.setdefault(section, {})
+        for name, value in values.items():
+            held[name] = held.get(name, {}) | value if section in FREE else value
     try:
         settings = msgspec.convert(data, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise UserError(f"{path}: {error}.", code="settings") from None
+        raise UserError(problem_as_written(f"{path}: {error}."), code="settings") from None
     parse_zone(settings.workspace.zone)
     if not 0 <= settings.server.port <= 65535:
-        raise UserError(f"{path}: server.port must lie between 0 and 65535.", code="settings")
+        raise UserError(problem("{path}: server.port must lie between 0 and 65535.", path=path), code="settings")
     if not 0 <= settings.bounces.listen_port <= 65535:
-        raise UserError(f"{path}: bounces.listen_port must lie between 0 and 65535.", code="settings")
+        raise UserError(
+            problem("{path}: bounces.listen_port must lie between 0 and 65535.", path=path), code="settings"
+        )
     if not 1 <= settings.bounces.every <= 86_400:
-        raise UserError(f"{path}: bounces.every must lie between 1 and 86400 seconds.", code="settings")
+        raise UserError(
+            problem("{path}: bounces.every must lie between 1 and 86400 seconds.", path=path), code="settings"
+        )
     if not 0.05 <= settings.server.tick_every <= 3600:
-        raise UserError(f"{path}: server.tick_every must lie between 0.05 and 3600 seconds.", code="settings")
+        raise UserError(
+            problem("{path}: server.tick_every must lie between 0.05 and 3600 seconds.", path=path), code="settings"
+        )
     return settings
 
 
@@ -193,25 +203,41 @@ def parse_test_clock(text: str) -> timedelta:
     shown, mark, real = text.partition("@")
     try:
         if not mark:
-            raise UserError("There is no “@” in it.")
+            raise UserError(problem("There is no “@” in it."))
         return parse_instant(shown) - parse_instant(real)
     except UserError as error:
         raise UserError(
-            f"{TEST_CLOCK} is “{text}”. {error.message} Write what the clock shows, @, and when it really is so: "
-            f"{TEST_CLOCK_EXAMPLE}. Outside tests leave the variable out.",
+            problem(
+                "{variable} is “{text}”. {error} Write what the clock shows, @, and when it really is so: "
+                "{example}. Outside tests leave the variable out.",
+                variable=TEST_CLOCK,
+                text=text,
+                error=error.message,
+                example=TEST_CLOCK_EXAMPLE,
+            ),
             code="settings",
         ) from None
 
 
-def _freely_named(environment: Mapping[str, str], data: dict[str, Any]) -> None:
-    """`KEEPERS_CHANNELS_EMAIL_PASSWORD` and the like: the names are checked by the channel or provider itself."""
-    from keepers.channels.registry import CHANNELS
+def given_settings(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Section → what environment variables say of it, as `keepers.toml` would have it.
 
+    `KEEPERS_CHANNELS_EMAIL_PASSWORD` and the like: their names are checked by the channel or provider itself.
+    """
+    given: dict[str, dict[str, Any]] = {}
+    for section, struct in sections().items():
+        for one in msgspec.structs.fields(struct):
+            value = environment.get(f"KEEPERS_{section.upper()}_{one.name.upper()}")
+            if value is not None:
+                given.setdefault(section, {})[one.name] = value
     for name, value in environment.items():
         section, _, rest = name.removeprefix("KEEPERS_").lower().partition("_")
         if name.startswith("KEEPERS_") and section in FREE:
+            from keepers.channels.registry import CHANNELS  # every channel is loaded by it, and few are set up here
+
             which = next((c for c in CHANNELS if rest.startswith(f"{c}_")), rest.partition("_")[0])
-            data.setdefault(section, {}).setdefault(which, {})[rest.removeprefix(f"{which}_")] = value
+            given.setdefault(section, {}).setdefault(which, {})[rest.removeprefix(f"{which}_")] = value
+    return given
 
 
 def _check_names(data: dict[str, Any], path: Path) -> None:
@@ -221,12 +247,27 @@ def _check_names(data: dict[str, Any], path: Path) -> None:
             continue
         if section not in known:
             raise UserError(
-                f"{path}: there is no section [{section}].{nearest(section, [*known, *FREE])}", code="settings"
+                problem(
+                    "{path}: there is no section [{section}].",
+                    near=nearest(section, [*known, *FREE]),
+                    path=path,
+                    section=section,
+                ),
+                code="settings",
             )
         names = [f.name for f in msgspec.structs.fields(known[section])]
         for name in values if isinstance(values, dict) else ():
             if name not in names:
-                raise UserError(f"{path}: [{section}] has no “{name}”.{nearest(name, names)}", code="settings")
+                raise UserError(
+                    problem(
+                        "{path}: [{section}] has no “{name}”.",
+                        near=nearest(name, names),
+                        path=path,
+                        section=section,
+                        name=name,
+                    ),
+                    code="settings",
+                )
 
 
 def initial_toml(name: str, zone: str) -> str:

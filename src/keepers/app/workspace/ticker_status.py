@@ -1,4 +1,4 @@
-"""How the ticking of a server goes."""
+"""The status of a server's ticker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class TickerStatus(Struct, frozen=True):
-    """How the ticking goes. `trouble` says what keeps ticks from succeeding; it is empty when they do.
+    """`trouble` says why ticks fail and is empty when they succeed.
 
     `took_s` is the time of the last tick that did something, `failures` how many failed in a row.
     """

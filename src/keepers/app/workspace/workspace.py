@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from keepers.app.workspace.clock import clock, environment
-from keepers.app.workspace.fair_lock import FairLock
-from keepers.app.workspace.folder import DATA, LOCALE, PLAYBOOK, SERVER_FILE
+from keepers.app.workspace.fair_lock import FairLock, OnWait, no_wait
+from keepers.app.workspace.folder import DATA, LOCALE, PLAYBOOK
+from keepers.app.workspace.server_file import RunningServer, read_server_file
 from keepers.app.workspace.settings import Settings, load_settings
 from keepers.app.workspace.ticker_status import TickerStatus
 from keepers.i18n import catalogues
-from keepers.model.errors import KeepersError, NotFoundError, nearest
+from keepers.model.errors import KeepersError, NotFoundError, nearest, problem
 from keepers.model.identity import IDENTITY_KINDS
 from keepers.model.moments import parse_zone
+from keepers.model.write_scope import write_scope
 
 # The parts are imported where they are made: a command that a server answers needs none of them.
 if TYPE_CHECKING:
-    import duckdb
     from msgspec import Struct
 
     from keepers.app.tick import Ticker
@@ -53,16 +53,16 @@ class Workspace:
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder
         self.settings = settings
-        self._turns = FairLock()
+        self._sequence_lock = FairLock()
         self.listening_at = ""
-        """where this process serves the workspace, if it does"""
+        """the address at which this process serves the workspace; empty if it does not"""
         self._is_owner = False
         self._running_lock = Lock()
-        self._running: dict[int, duckdb.DuckDBPyConnection] = {}
+        self._running: Counter[int] = Counter()
         self.ticker_status: Callable[[], TickerStatus] = TickerStatus
-        """how the ticking goes, where a server ticks"""
+        """the ticker's status, where a server ticks"""
         self.wake: Callable[[], None] = _nothing
-        """tells a server's ticker that something is there to be worked off"""
+        """wakes a server's ticker"""
         self.on_change: Callable[[Actor, str, Struct], None] = _no_audit
         """called with every change after it was made: (who, use case, request)"""
 
@@ -107,7 +107,7 @@ class Workspace:
         )
 
     @cached_property
-    def answerer(self) -> Evaluator:
+    def evaluator(self) -> Evaluator:
         from keepers.evaluation.evaluator import Evaluator
 
         return Evaluator(self.warehouse)
@@ -147,48 +147,48 @@ class Workspace:
         from keepers.orchestration.message_decisions import LiveMessageDecisions
         from keepers.store.messages.contact_history import StoredEligibility
 
-        def message_decisions(roster: JourneyIndex) -> LiveMessageDecisions:
-            playbook = roster.playbook
+        def message_decisions(index: JourneyIndex) -> LiveMessageDecisions:
+            playbook = index.playbook
             eligibility = StoredEligibility(playbook.contact, playbook.topics, self.secret)
-            return LiveMessageDecisions(self.store, roster, eligibility, self.addresses)
+            return LiveMessageDecisions(self.store, index, eligibility, self.addresses)
 
-        return Advancer(self.store, self.answerer, self.zone, message_decisions, self.addresses, self.secret)
+        return Advancer(self.store, self.evaluator, self.zone, message_decisions, self.addresses, self.secret)
 
     @cached_property
     def ticker(self) -> Ticker:
         from keepers.app.tick import Ticker
         from keepers.broadcasts.advance import Broadcaster
 
-        broadcaster = Broadcaster(self.store, self.answerer, self.addresses, self.secret)
+        broadcaster = Broadcaster(self.store, self.evaluator, self.addresses, self.secret)
         return Ticker(
-            self.store, self.answerer, self.zone, self.advancer, broadcaster, self._take_news,
+            self.store, self.evaluator, self.zone, self.advancer, broadcaster, self._collect_feedback,
             self.settings.collect.limits,
         )  # fmt: skip
 
     @cached_property
     def sending(self) -> Sending:
-        """Channels, letters and links, for whoever sends or previews."""
+        """Channels, message builder and links, for sending and previews."""
         from keepers.app.workspace.sending import Sending
 
         return Sending(self, clock)
 
-    def _take_news(self, now: datetime) -> int:
-        return self.sending.take_news(now)
+    def _collect_feedback(self, now: datetime) -> int:
+        return self.sending.collect_feedback(now)
 
-    def in_force(self) -> ActivePlaybook:
+    def active_playbook(self) -> ActivePlaybook:
         """The definitions applied last."""
         return self.definitions.current()[0]
 
-    def _read_in_force(self) -> ActivePlaybook:
-        from keepers.playbook.active_playbook import in_force
+    def _read_active_playbook(self) -> ActivePlaybook:
+        from keepers.playbook.active_playbook import load_active_playbook
 
         with self.store.read() as connection:
-            return in_force(connection, self.zone)
+            return load_active_playbook(connection, self.zone)
 
-    def standing(self, at: datetime | None = None) -> ActiveQueries:
-        """The definitions applied last as standing asks, numbered as the warehouse knows them.
+    def active_queries(self, at: datetime | None = None) -> ActiveQueries:
+        """The standing queries of the definitions applied last, with their numbers in the warehouse.
 
-        While no tick has frozen a score's figures yet, those are used that one at the moment `at` would freeze.
+        Until a tick has frozen a score's figures, the figures that a tick at `at` would freeze are used.
         """
         from keepers.playbook.plan import proposed_figures
         from keepers.scores.registry import SCORES
@@ -196,7 +196,7 @@ class Workspace:
         live, queries = self.definitions.current()
         if at is None or not SCORES.keys() - live.fitted_at.keys():
             return queries
-        return self._queries(live, proposed_figures(live, live.playbook, self.answerer, at) | live.figures)
+        return self._queries(live, proposed_figures(live, live.playbook, self.evaluator, at) | live.figures)
 
     def _queries(self, live: ActivePlaybook, figures: Mapping[str, Any]) -> ActiveQueries:
         from keepers.evaluation.active_queries import build
@@ -207,7 +207,7 @@ class Workspace:
         return build(definitions, preview_numbers(self.warehouse, definitions))
 
     def _load_definitions(self) -> Loaded:
-        live = self._read_in_force()
+        live = self._read_active_playbook()
         return live, self._queries(live, live.figures)
 
     def now(self) -> datetime:
@@ -217,18 +217,23 @@ class Workspace:
         return last_tick(self.warehouse) or clock()
 
     @contextmanager
-    def sequencing(self, holder: str) -> Iterator[Ticker]:
+    def sequencing(self, holder: str, on_wait: OnWait = no_wait) -> Iterator[Ticker]:
         """Work on the sequence of events: one process, and in it one thread, at a time.
 
-        Threads of this process wait for each other in the order of asking, and a block may stand inside another.
-        Raises ConflictError when another process holds the sequencer's lock.
+        Threads of this process get it in the order of their requests; blocks may be nested.
+        Raises ConflictError when another process holds the sequencer's lock, and WriteScopeError inside a use case
+        that is not declared sequenced.
         """
-        with self._turns.turn():
+        with write_scope("sequenced", holder), self._sequence_lock.turn(on_wait):
             if self._is_owner:
                 yield self.ticker
                 return
             with self.owning(holder):
                 yield self.ticker
+
+    def wake_waiting(self) -> None:
+        """Has threads that wait for their turn ask again whether they should (see `OnWait`)."""
+        self._sequence_lock.wake()
 
     @contextmanager
     def owning(self, holder: str) -> Iterator[None]:
@@ -246,31 +251,32 @@ class Workspace:
                 self._is_owner = False
 
     @contextmanager
-    def interruptible(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Queries of this thread can be interrupted while the block lasts.
+    def interruptible(self) -> Iterator[None]:
+        """Queries of this thread can be interrupted while the block lasts. The warehouse is not opened by it.
 
         Raises KeepersError with the code `stopped` when they were.
         """
-        import duckdb
-
-        cursor = self.warehouse.cursor()
+        thread = get_ident()
         with self._running_lock:
-            self._running[id(cursor)] = cursor
+            self._running[thread] += 1
         try:
-            yield cursor
-        except duckdb.InterruptException:
-            raise KeepersError(
-                "It was stopped. What was committed is kept; run it again to go on.", code="stopped"
-            ) from None
+            yield
+        except Exception as error:
+            if "warehouse" in self.__dict__ and self.warehouse.is_interruption(error):
+                raise KeepersError(
+                    problem("It was stopped. What was committed is kept; run it again to go on."), code="stopped"
+                ) from None
+            raise
         finally:
             with self._running_lock:
-                self._running.pop(id(cursor), None)
+                self._running[thread] -= 1
 
     def interrupt(self) -> None:
         """Ends the queries of use cases under way, for a stop within seconds. What they had committed is kept."""
         with self._running_lock:
-            for cursor in self._running.values():
-                cursor.interrupt()
+            running = {thread for thread, blocks in self._running.items() if blocks}
+        if "warehouse" in self.__dict__:
+            self.warehouse.interrupt(running)
 
     def find_profile(self, name: str) -> int:
         """A profile by user id, anonymous id, group id, or Keepers' own number as `#12`. Raises NotFoundError."""
@@ -288,17 +294,11 @@ class Workspace:
         with self.store.read() as connection:
             near = identities.of_profiles(connection, identities.search(connection, name, 0, 5))
         known = [identity.value for listed in near.values() for identity in listed]
-        raise NotFoundError(f"No profile is known as “{name}”.{nearest(name, known)}")
+        raise NotFoundError(problem("No profile is known as “{name}”.", near=nearest(name, known), name=name))
 
-    def server(self) -> dict[str, str] | None:
-        """Address and token of the server that has this workspace open, if one does."""
-        path = self.data_folder / SERVER_FILE
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            os.kill(int(found["pid"]), 0)
-        except (OSError, ValueError, KeyError):
-            return None
-        return {"address": str(found["address"]), "token": str(found["token"])}
+    def server(self) -> RunningServer | None:
+        """The server that has this workspace open, if one does."""
+        return read_server_file(self.data_folder)
 
     def ensure_key(self, kind: KeyKind, name: str) -> str | None:
         """Makes a first key of a kind; its token, which is shown once, or None when there is one already."""
@@ -317,8 +317,8 @@ class Workspace:
 
 
 def _nothing() -> None:
-    """No server ticks here."""
+    """The default: no ticker runs here."""
 
 
 def _no_audit(actor: Actor, use_case: str, request: Struct) -> None:
-    """Nobody keeps an audit."""
+    """The default: changes are not audited."""

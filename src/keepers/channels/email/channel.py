@@ -1,4 +1,4 @@
-"""E-mail over SMTP: composed, signed, handed to one mail server, paced by the recipient's domain."""
+"""E-mail over SMTP: composed, signed, handed to one mail server, throttled by the recipient's domain."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ import ssl
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from keepers.channels.base import ChannelContext, ChannelKind
-from keepers.channels.email.dkim import Signer
 from keepers.channels.email.mailbox_address import ascii_domain, parse_mailbox
 from keepers.channels.email.mime import OutgoingMail, SenderIdentity, compose
 from keepers.channels.email.reply_reasons import judge
 from keepers.channels.email.smtp_pool import NoUtf8, Server, SmtpPool, SmtpRefusal, Uncertain, Unreachable
 from keepers.channels.email.throttle import Pacing
 from keepers.channels.email.verp import Verp
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 from keepers.model.message import Outcome, Outgoing
 
+if TYPE_CHECKING:
+    from keepers.channels.email.dkim import Signer
+
 _SERVER = "*"
-"""the mail server's own entry among the paced domains"""
+"""the mail server's own entry among the throttled domains"""
 _LONGEST_WAIT_S = 2.0
-"""what goes later than this comes back as deferred, so that a slow domain keeps no place from the others"""
+"""longer waits are deferred, so that a slow domain blocks no sender task"""
 _QUEUE_IDS = tuple(
     re.compile(words + r"\s*<?([A-Za-z0-9._@-]{6,200})>?", re.I)
     for words in (r"queued as", r"\bid=", r"message-?id:?", r"^(?:2\.\d\.\d )?ok:?(?! *queued)")
@@ -41,8 +43,7 @@ class EmailSettings(Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 587
     """Its port: 587 with STARTTLS, 465 with TLS from the first byte, 1025 for `keepers mailbox`."""
     tls: Literal["starttls", "tls", "none"] = "starttls"
-    """Encryption: `starttls` asks for it and sends nothing without, `tls` from the first byte, `none` only on one's
-    own network."""
+    """Encryption: `starttls` requires it, `tls` from the first byte, `none` only on one's own network."""
     verify: bool = True
     """Whether the mail server's certificate is checked."""
     ca_file: str = ""
@@ -52,7 +53,7 @@ class EmailSettings(Struct, frozen=True, forbid_unknown_fields=True):
     password: str = ""
     """Password. Better given as KEEPERS_CHANNELS_EMAIL_PASSWORD than in the file."""
     hello: str = ""
-    """The name told to the mail server (EHLO); empty for this machine's."""
+    """The name given to the mail server (EHLO); empty for this machine's."""
     sender: str = ""
     """From, as `Shop <hello@shop.example>`. A message may have its own."""
     reply_to: str = ""
@@ -103,7 +104,9 @@ class EmailChannel:
     def __init__(self, settings: EmailSettings, now: Callable[[], datetime], secret: bytes) -> None:
         """Opens nothing. Raises UserError (NotFoundError) for settings that cannot work."""
         if not settings.sender:
-            raise UserError("[channels.email] needs sender, such as “Shop <hello@shop.example>”.", code="settings")
+            raise UserError(
+                problem("[channels.email] needs sender, such as “Shop <hello@shop.example>”."), code="settings"
+            )
         _check(settings)
         _, sender = parse_mailbox(settings.sender)
         self.settings = settings
@@ -119,13 +122,7 @@ class EmailChannel:
             unsubscribe_mailto=settings.unsubscribe_mailto,
             provider=settings.provider,
         )
-        self.signer = (
-            Signer.from_file(
-                settings.dkim_domain or sender.domain, settings.dkim_selector, Path(settings.dkim_key_file)
-            )
-            if settings.dkim_key_file
-            else None
-        )
+        self.signer = _signer(settings, sender.domain)
         self._pacing = Pacing(settings.per_domain_per_second)
         self._context = _tls_context(settings)
         self._pool: SmtpPool | None = None
@@ -147,15 +144,14 @@ class EmailChannel:
         self._pool = SmtpPool(server, connections=s.max_connections, messages_each=s.messages_per_connection)
 
     async def close(self) -> None:
-        """Says goodbye on idle connections."""
+        """Closes idle connections."""
         if self._pool:
             await self._pool.close()
             self._pool = None
 
     async def send(self, message: Outgoing) -> Outcome:
         """One attempt. Safe to call concurrently; more calls than `max_connections` wait their turn."""
-        if self._pool is None:
-            raise UserError("The e-mail channel is not open.", code="settings")
+        assert self._pool, "not open"
         at = self._now()
         try:
             mail = compose(message, self._identity, at)
@@ -165,7 +161,7 @@ class EmailChannel:
         domain = mail.recipient.domain
         pause = max(self._pacing.paused_for(_SERVER, loop.time()), self._pacing.paused_for(domain, loop.time()))
         if pause > 0:
-            return Outcome("deferred", detail="Waiting since the last “later”.", retry_after=timedelta(seconds=pause))
+            return Outcome("deferred", detail="Waiting after a deferral.", retry_after=timedelta(seconds=pause))
         wait = self._pacing.reserve(domain, loop.time(), _LONGEST_WAIT_S)
         if wait > _LONGEST_WAIT_S:
             rate = f"{domain} gets {self.settings.per_domain_per_second:g} messages per second."
@@ -197,12 +193,12 @@ class EmailChannel:
         return Outcome("sent", detail=answer, provider_id=_queue_id(answer))
 
     def _refused(self, refused: SmtpRefusal, domain: str, now: float) -> Outcome:
-        """What a 4xx or 5xx means for this message and for those that follow."""
+        """The outcome of a 4xx or 5xx reply, and the pauses that follow from it."""
         verdict = judge(refused.text, reply=refused.code)
         detail = f"{refused.code} {refused.text}"
         code = verdict.code or str(refused.code)
         if refused.stage in ("connect", "auth"):
-            # Nothing to do with this message: a wrong password must not turn a broadcast into dead letters.
+            # Not about this message: a wrong password must not fail a whole broadcast.
             pause = self._pacing.deferred(_SERVER, now)
             return Outcome("deferred", detail=f"{refused.stage}: {detail}", code=code, retry_after=pause)
         if refused.code < 500:
@@ -215,7 +211,7 @@ class EmailChannel:
         if verdict.is_recipient:
             return Outcome("bounced", detail, code, is_hard=verdict.is_hard)
         if refused.stage == "recipient" and verdict.reason == "unknown" and refused.code in (550, 551, 553):
-            # RFC 5321 section 4.2.3 has 550, 551 and 553 for mailboxes; without a word why, once is no proof.
+            # RFC 5321 section 4.2.3 has 550, 551 and 553 for mailboxes; without a reason it counts as a soft bounce.
             return Outcome("bounced", detail, code)
         return Outcome("failed", detail, code)
 
@@ -225,15 +221,26 @@ def _queue_id(answer: str) -> str:
     return next((match.group(1) for match in found if match), "")
 
 
+def _signer(settings: EmailSettings, domain: str) -> Signer | None:
+    if not settings.dkim_key_file:
+        return None
+    from keepers.channels.email.dkim import Signer
+
+    return Signer.from_file(settings.dkim_domain or domain, settings.dkim_selector, Path(settings.dkim_key_file))
+
+
 def _check(settings: EmailSettings) -> None:
     for name in ("max_connections", "messages_per_connection", "timeout", "data_timeout", "port"):
         if getattr(settings, name) <= 0:
-            raise UserError(f"[channels.email] {name} has to be above 0.", code="settings")
+            raise UserError(problem("[channels.email] {name} has to be above 0.", name=name), code="settings")
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,15}", settings.bounce_prefix):
-        raise UserError("[channels.email] bounce_prefix takes up to 16 of a-z, 0-9, dot and dash.", code="settings")
+        raise UserError(
+            problem("[channels.email] bounce_prefix takes up to 16 of a-z, 0-9, dot and dash."), code="settings"
+        )
     if settings.password and settings.tls == "none" and settings.host not in ("127.0.0.1", "::1", "localhost"):
         raise UserError(
-            "[channels.email] would send the password unencrypted: set tls to starttls or tls.", code="settings"
+            problem("[channels.email] would send the password unencrypted: set tls to starttls or tls."),
+            code="settings",
         )
     for name in ("reply_to", "unsubscribe_mailto"):
         if getattr(settings, name):
@@ -246,7 +253,9 @@ def _tls_context(settings: EmailSettings) -> ssl.SSLContext | None:
     try:
         context = ssl.create_default_context(cafile=settings.ca_file or None)
     except (OSError, ssl.SSLError) as error:
-        raise UserError(f"[channels.email] ca_file cannot be read: {error}.", code="settings") from None
+        raise UserError(
+            problem("[channels.email] ca_file cannot be read: {reason}.", reason=error), code="settings"
+        ) from None
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -269,6 +278,8 @@ KIND = ChannelKind(
     required=("subject", "body"),
     is_counted=True,
     is_mail=True,
+    is_ramped=True,
+    is_quiet_lifted=True,
     caps={"1d": 1, "7d": 3, "30d": 10},
     quiet={"from": "21:00", "to": "07:00"},
     engagement={"received": "Email Sent", "opened": "Email Opened", "clicked": "Email Link Clicked"},

@@ -1,7 +1,7 @@
 """DKIM signatures (RFC 6376, RFC 8463) over everything a reader or a mailbox provider acts on.
 
-The key work is OpenSSL's: dkimpy's own RSA takes 5 ms a message, twenty times as long. dkimpy is the judge in the
-tests, which verify every signature with it.
+Signed by OpenSSL: dkimpy's own RSA takes 5 ms a message, twenty times as long. The tests verify every signature with
+dkimpy.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from keepers.channels.email.mailbox_address import ascii_domain
-from keepers.model.errors import NotFoundError, UserError, shown
+from keepers.model.errors import NotFoundError, UserError, problem, shown
 
 ONCE_MORE = ("from", "subject", "date", "to", "reply-to", "message-id", "list-unsubscribe", "list-unsubscribe-post")
-"""signed once more than they occur, so that nobody adds another one (RFC 6376 section 8.15)"""
+"""signed once more than they occur, so that none can be added (RFC 6376 section 8.15)"""
 ALSO = (
     "list-id",
     "feedback-id",
@@ -65,8 +65,11 @@ class Signer:
         """Reads the key from a file. Raises NotFoundError when there is none."""
         if not path.is_file():
             raise NotFoundError(
-                f"There is no DKIM key at {path}. Make one with `keepers dkim`, or empty "
-                "dkim_key_file to send without a signature."
+                problem(
+                    "There is no DKIM key at {path}. Make one with `keepers dkim`, or empty dkim_key_file "
+                    "to send without a signature.",
+                    path=path,
+                )
             )
         return cls(domain, selector, path.read_bytes())
 
@@ -112,9 +115,9 @@ class Signer:
 
 
 def make_key(path: Path, kind: str = "rsa") -> None:
-    """Writes a new private key (`rsa` of 2,048 bits, or `ed25519`) as PEM, for its owner alone to read.
+    """Writes a new private key (`rsa` of 2,048 bits, or `ed25519`) as PEM, readable by its owner only.
 
-    Raises UserError when there is a file already, or none can be written.
+    Raises UserError when the file exists, or cannot be written.
     """
     key = Ed25519PrivateKey.generate() if kind == "ed25519" else generate_private_key(65537, 2048)
     data = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -122,7 +125,9 @@ def make_key(path: Path, kind: str = "rsa") -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
-        raise UserError(f"No key can be written to {path}: {error.strerror}.", code="settings") from None
+        raise UserError(
+            problem("No key can be written to {path}: {reason}.", path=path, reason=error.strerror), code="settings"
+        ) from None
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
 
@@ -134,14 +139,18 @@ def _load(key: bytes) -> RSAPrivateKey | Ed25519PrivateKey:
         else:
             loaded = Ed25519PrivateKey.from_private_bytes(b64decode(key.strip(), validate=True))
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise UserError(f"The DKIM key cannot be read: {error}.", code="settings") from None
+        raise UserError(problem("The DKIM key cannot be read: {reason}.", reason=error), code="settings") from None
     if isinstance(loaded, RSAPrivateKey):
         if loaded.key_size < _MIN_RSA_BITS:
-            raise UserError(f"The DKIM key has {loaded.key_size} bits; receivers want 2,048.", code="settings")
+            raise UserError(
+                problem("The DKIM key has {bits} bits; receivers want 2,048.", bits=loaded.key_size), code="settings"
+            )
         return loaded
     if isinstance(loaded, Ed25519PrivateKey):
         return loaded
-    raise UserError(f"DKIM takes RSA and Ed25519 keys, not {shown(type(loaded).__name__)}.", code="settings")
+    raise UserError(
+        problem("DKIM takes RSA and Ed25519 keys, not {kind}.", kind=shown(type(loaded).__name__)), code="settings"
+    )
 
 
 def _way_of(key: RSAPrivateKey | Ed25519PrivateKey) -> tuple[str, Callable[[bytes], bytes]]:

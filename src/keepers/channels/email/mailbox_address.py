@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import idna
 
-from keepers.model.errors import UserError, shown
+from keepers.model.errors import UserError, problem, shown
 
 _UNSAFE = re.compile(r"[\s\x00-\x20\x7f-\x9f<>(),;:\\\"\[\]]")
-"""spaces of every script among them, which look like none or like the end of an address"""
+"""among them the spaces of every script, which are invisible or look like the end of an address"""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
@@ -42,29 +42,33 @@ def ascii_domain(domain: str) -> str:
     try:
         name = name.lower() if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
     except idna.IDNAError as error:
-        raise UserError(f"{shown(domain)} is no domain name: {error}.", code="invalid_address") from None
+        raise UserError(
+            problem("{domain} is no domain name: {reason}.", domain=shown(domain), reason=error), code="invalid_address"
+        ) from None
     if not 1 <= len(name) <= 253 or not all(_LABEL.fullmatch(label) for label in name.split(".")):
-        raise UserError(f"{shown(domain)} is no domain name.", code="invalid_address")
+        raise UserError(problem("{domain} is no domain name.", domain=shown(domain)), code="invalid_address")
     return name
 
 
 def parse_address(text: str) -> Address:
-    """One bare address (`anna@example.com`), as kept in a trait.
+    """One bare address (`anna@example.com`), as stored in a trait.
 
-    Quoted local parts and address literals, which no customer has, are refused, and so is everything that could
-    break out of an SMTP command or a header. Raises UserError with code `invalid_address`.
+    Quoted local parts and address literals are refused, and so is everything that could break out of an SMTP command or
+    a header. Raises UserError with code `invalid_address`.
     """
     address = text.strip()
     local, at, domain = address.rpartition("@")
     if not at or not local or not domain:
-        raise UserError(f"{shown(text)} is no e-mail address.", code="invalid_address")
+        raise UserError(problem("{text} is no e-mail address.", text=shown(text)), code="invalid_address")
     dots = local.startswith(".") or local.endswith(".") or ".." in local
     if _UNSAFE.search(local) or "@" in local or dots or len(local.encode("utf-8", "replace")) > 64:
-        raise UserError(f"{shown(text)} is no e-mail address: look before the @.", code="invalid_address")
+        raise UserError(
+            problem("{text} is no e-mail address: look before the @.", text=shown(text)), code="invalid_address"
+        )
     try:
         local.encode("utf-8")
     except UnicodeEncodeError:
-        raise UserError(f"{shown(text)} holds half a character.", code="invalid_address") from None
+        raise UserError(problem("{text} is not valid Unicode.", text=shown(text)), code="invalid_address") from None
     return Address(local, ascii_domain(domain))
 
 
@@ -72,8 +76,13 @@ def parse_address(text: str) -> Address:
 def parse_mailbox(text: str) -> tuple[str, Address]:
     """`Shop <hello@shop.example>` or a bare address as (name, address). Raises UserError for anything else."""
     if _CONTROL.search(text):
-        raise UserError(f"{shown(text)} holds a line break or control character.", code="invalid_address")
+        raise UserError(
+            problem("{text} holds a line break or control character.", text=shown(text)), code="invalid_address"
+        )
     name, address = parseaddr(text)
     if not address:
-        raise UserError(f"{shown(text)} is no sender such as “Shop <hello@shop.example>”.", code="invalid_address")
+        raise UserError(
+            problem("{text} is no sender such as “Shop <hello@shop.example>”.", text=shown(text)),
+            code="invalid_address",
+        )
     return name, parse_address(address)

@@ -1,7 +1,7 @@
-"""An e-mail as bytes: headers nobody can inject into, bodies any server passes on unchanged.
+"""An e-mail as bytes: headers that nothing can be injected into, bodies that any server passes on unchanged.
 
-Written out by hand, because the standard library's generator turns a long List-Unsubscribe into encoded words, which
-no mailbox provider follows, and takes longer than the sending itself. What comes out is read back by it in the tests.
+Written by hand, because the standard library's generator turns a long List-Unsubscribe into encoded words, which no
+mailbox provider follows, and takes longer than the sending. The tests read the result back with the standard library.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import NamedTuple
 from keepers.channels.email.mailbox_address import Address, ascii_domain, parse_address, parse_mailbox
 from keepers.channels.email.providers.base import KEY
 from keepers.channels.email.verp import Verp
-from keepers.model.errors import UserError, shown
+from keepers.model.errors import UserError, problem, shown
 from keepers.model.message import Outgoing
 
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -47,8 +47,8 @@ class SenderIdentity(NamedTuple):
     feedback_id: str = ""
     """the sender's own part of Feedback-ID, 5 to 15 letters; empty for one made of the sender's domain"""
     unsubscribe_mailto: str = ""
-    """an address that takes unsubscribe mails, offered beside the one-click address; written with a + and the
-    message's token, so that nobody unsubscribes somebody else"""
+    """an address for unsubscribe mails, offered beside the one-click address; written with a + and the message's
+    token, which makes it unforgeable"""
     provider: str = ""
     """whose own header the message's key travels in: `mailgun`, `postmark`, `sendgrid`, `ses`; empty for none"""
 
@@ -77,7 +77,7 @@ def compose(message: Outgoing, identity: SenderIdentity, at: datetime) -> Outgoi
     mark = sha256(message.key.encode()).hexdigest()[:32]
     message_id = message.message_id or f"<{mark}@{sender.domain}>"
     if not _MESSAGE_ID.fullmatch(message_id):
-        raise UserError(f"{shown(message_id)} is no Message-ID.", code="invalid_message")
+        raise UserError(problem("{message_id} is no Message-ID.", message_id=shown(message_id)), code="invalid_message")
     headers = [
         ("From", _mailbox(name, sender)),
         ("To", str(recipient)),
@@ -100,7 +100,10 @@ def compose(message: Outgoing, identity: SenderIdentity, at: datetime) -> Outgoi
     head = "".join(f"{key}: {value}\r\n" for key, value in headers)
     data = head.encode() + body
     if any(len(line) > _LONGEST_LINE for line in head.encode().split(b"\r\n")):
-        raise UserError(f"A header of message {shown(message.key)} is longer than 998 bytes.", code="invalid_message")
+        raise UserError(
+            problem("A header of message {key} is longer than 998 bytes.", key=shown(message.key)),
+            code="invalid_message",
+        )
     needs_utf8 = recipient.needs_utf8 or not head.isascii()
     return OutgoingMail(identity.verp.return_path(token), recipient, data, needs_utf8, message_id)
 
@@ -152,7 +155,7 @@ def _list_headers(message: Outgoing, identity: SenderIdentity, sender: Address, 
 
 
 def _echoed(provider: str, key: str) -> list[tuple[str, str]]:
-    """What a provider takes off the mail and says again in its webhooks. JSON is written in ASCII."""
+    """The header that a provider repeats in its webhooks. JSON is written in ASCII."""
     match provider:
         case "sendgrid":
             return [("X-SMTPAPI", json.dumps({"unique_args": {KEY: key}}))]
@@ -168,12 +171,12 @@ def _echoed(provider: str, key: str) -> list[tuple[str, str]]:
 
 def _link(url: str) -> str:
     if not _URL.fullmatch(url) or len(url) > _LONGEST_LINE - 30:
-        raise UserError(f"{shown(url)} cannot be an unsubscribe link.", code="invalid_message")
+        raise UserError(problem("{url} cannot be an unsubscribe link.", url=shown(url)), code="invalid_message")
     return url
 
 
 def _feedback_id(message: Outgoing, identity: SenderIdentity, sender: Address) -> str:
-    """Four parts, most specific first, by which Gmail counts complaints; the last is the sender's own."""
+    """Four parts, most specific first, by which Gmail counts complaints; the last identifies the sender."""
     kind = "transactional" if message.is_transactional else "marketing"
     own = _label(identity.feedback_id or sender.domain.replace(".", "-"), 15)
     parts = (_label(message.campaign, 60), _label(message.topic, 60), kind, own)
@@ -187,7 +190,9 @@ def _label(text: str, longest: int) -> str:
 def _body(message: Outgoing, mark: str) -> bytes:
     text, html = message.content.text, message.content.html
     if not text and not html:
-        raise UserError(f"Message {shown(message.key)} has neither text nor HTML.", code="invalid_message")
+        raise UserError(
+            problem("Message {key} has neither text nor HTML.", key=shown(message.key)), code="invalid_message"
+        )
     if not html:
         return _part("plain", text)
     if not text:

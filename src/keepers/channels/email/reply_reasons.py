@@ -1,4 +1,4 @@
-"""Why a mail came back: the status codes (RFC 3463) and the words mail servers really use, read into one reason."""
+"""Why a mail was returned: status codes (RFC 3463) and the texts mail servers really use, read into one reason."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Reason = Literal[
     "unknown",
 ]  # fmt: skip
 HARD: frozenset[Reason] = frozenset({"unknown_user", "unknown_host", "moved", "no_mail"})
-"""the address does not work and never will: it is suppressed"""
+"""the address does not exist: it is suppressed"""
 RECIPIENT: frozenset[Reason] = HARD | {"full", "inactive", "filtered"}
-"""the mailbox's doing, not the sender's"""
+"""caused by the mailbox, not by the sender"""
 
 _ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 _REPLY = re.compile(r"(?<![\d.])([245][0-5]\d)(?=[ \-:#]|$)")
@@ -35,14 +35,15 @@ class BounceVerdict(NamedTuple):
 
 
 def judge(text: str, status: str = "", reply: int = 0) -> BounceVerdict:
-    """The reason in a server's words, with the enhanced `status` (`5.1.1`) and SMTP `reply` where they are known.
+    """The reason in a server's text, with the enhanced `status` (`5.1.1`) and SMTP `reply` where they are known.
 
-    Words win over numbers, since servers say 5.7.1 and 5.0.0 for everything, except where a number is exact.
+    The text takes precedence over numbers, since servers use 5.7.1 and 5.0.0 for everything, except where a number is
+    exact.
     """
     found = _ENHANCED.search(text)
-    said = ".".join(found.groups()) if found else ""
-    # The remote server's own code says more than a relay's summary of it (5.0.0).
-    code = said if said and (not status or status.endswith(".0.0")) else status or said
+    found_code = ".".join(found.groups()) if found else ""
+    # The remote server's own code is more exact than a relay's summary of it (5.0.0).
+    code = found_code if found_code and (not status or status.endswith(".0.0")) else status or found_code
     if not reply:
         first = _REPLY.search(text)
         reply = int(first.group(1)) if first else 0
@@ -60,7 +61,7 @@ def judge(text: str, status: str = "", reply: int = 0) -> BounceVerdict:
 
 
 def _tempered(reason: Reason, is_temporary: bool) -> Reason:
-    """What the server calls temporary is nobody's last word."""
+    """A temporary failure is never hard."""
     if not is_temporary or reason not in HARD:
         return reason
     return "network" if reason == "unknown_host" else "unknown"
@@ -107,8 +108,8 @@ def _words(*patterns: str) -> re.Pattern[str]:
     return re.compile("|".join(patterns))
 
 
-# In this order: what blames the sender or the moment comes before what looks like a dead address, because a mailbox
-# wrongly suppressed is a customer lost, and one wrongly kept bounces again.
+# In this order: reasons about the sender or the moment come before those that suppress the address, because a wrong
+# suppression loses a customer, while a wrong address bounces again.
 _WORDS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
     (
         "full",

@@ -1,4 +1,4 @@
-"""Connections to one mail server, opened when needed, used again, and never used when in doubt."""
+"""Connections to one mail server: opened when needed, reused, and closed when in doubt."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from aiosmtplib import SMTP, SMTPException, SMTPResponseException, SMTPServerDis
 from keepers.channels.email.mime import OutgoingMail
 
 _STALE = (421, 451)
-"""what servers say to a reused connection they would rather close"""
+"""replies of servers that close a reused connection"""
 
 
 class Server(NamedTuple):
-    """Where mail is handed over and how."""
+    """The mail server and how to connect."""
 
     host: str
     port: int
@@ -31,7 +31,7 @@ class Server(NamedTuple):
     """seconds to wait for the answer to a whole message (RFC 5321 asks for 600)"""
 
 
-class SmtpRefusal(Exception):  # noqa: N818 - an answer, not a fault of ours
+class SmtpRefusal(Exception):  # noqa: N818 - a reply of the server
     """The server answered 4xx or 5xx. `stage` is connect, auth, sender, recipient or data."""
 
     def __init__(self, stage: str, code: int, text: str) -> None:
@@ -46,7 +46,7 @@ class Unreachable(Exception):  # noqa: N818
 
 
 class Uncertain(Exception):  # noqa: N818
-    """The connection was lost after the final dot: nobody knows whether the server took the message."""
+    """The connection was lost after the final dot: the server may have taken the message."""
 
 
 class NoUtf8(Exception):  # noqa: N818
@@ -63,7 +63,7 @@ class _Connection:
 class SmtpPool:
     """At most `connections` at a time to one server; each carries up to `messages_each` messages.
 
-    A connection idle for `check_after` seconds is asked with NOOP first, one idle for `idle` seconds is closed.
+    A connection idle for `check_after` seconds is checked with NOOP first, one idle for `idle` seconds is closed.
     Belongs to the event loop it is first used on.
     """
 
@@ -82,12 +82,11 @@ class SmtpPool:
         self._idle_s = idle
         self._check_after = check_after
         self._idle: deque[_Connection] = deque()
-        self.opened = 0
 
     async def send(self, mail: OutgoingMail) -> str:
-        """Hands a message over and gives the server's words of acceptance.
+        """Hands a message over and returns the server's reply.
 
-        Raises Refused, Unreachable, Uncertain or NoUtf8.
+        Raises SmtpRefusal, Unreachable, Uncertain or NoUtf8.
         """
         async with self._places:
             connection = await self._take()
@@ -98,11 +97,11 @@ class SmtpPool:
                 is_stale = isinstance(error, Unreachable) or (error.stage == "sender" and error.code in _STALE)
                 if not (was_reused and is_stale):
                     raise
-                # A server may close a connection between two messages; a fresh one settles what it means.
+                # A server may close a connection between two messages: a new one gives the true answer.
                 return await self._send_on(await self._open(), mail)
 
     async def close(self) -> None:
-        """Says goodbye on idle connections. Messages under way keep theirs."""
+        """Closes idle connections. Messages being sent keep theirs."""
         while self._idle:
             client = self._idle.pop().client
             try:
@@ -179,12 +178,11 @@ class SmtpPool:
         except BaseException:
             _drop(client)
             raise
-        self.opened += 1
         return _Connection(client, asyncio.get_running_loop().time())
 
 
 async def _transaction(client: SMTP, mail: OutgoingMail, server: Server) -> str:
-    """MAIL, RCPT, DATA by hand: only so is it known whether the final dot was out when a connection broke."""
+    """MAIL, RCPT, DATA one by one: this tells whether the final dot was sent when a connection breaks."""
     options: list[str] = []
     encoding = "ascii"
     if mail.needs_utf8:

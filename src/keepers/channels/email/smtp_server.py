@@ -1,4 +1,4 @@
-"""An SMTP server in a thread of its own: what mail comes in through, for bounces and for the local mailbox."""
+"""An SMTP server in a thread of its own, for bounces and for the local mailbox."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP
 
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 
 _START_S = 20.0
-# aiosmtpd tells every refused command and lost connection; without a handler that would go to the terminal.
+# aiosmtpd logs every refused command and lost connection; without a handler that would go to the terminal.
 logging.getLogger("mail.log").addHandler(logging.NullHandler())
 
 
 class _Server(SMTP):  # type: ignore[misc]
-    """Counts its connection while it lasts, so that all of them can be closed."""
+    """Registers its connection while it lasts, so that all can be closed."""
 
     def __init__(self, listening: SmtpListening, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -60,14 +60,20 @@ class SmtpListening:
         self._problem: OSError | None = None
 
     def start(self) -> None:
-        """Returns when connections are taken. Raises UserError when the port is not to be had."""
+        """Returns when connections are accepted. Raises UserError when the port cannot be opened."""
         ready = Event()
         self._problem = None
         self._thread = Thread(target=self._run, args=(ready,), name="smtp", daemon=True)
         self._thread.start()
         if not ready.wait(_START_S) or self._problem:
             raise UserError(
-                f"No mail can be taken on {self.host}:{self.port}: {self._problem or 'no answer'}.", code="settings"
+                problem(
+                    "No mail can be taken on {host}:{port}: {reason}.",
+                    host=self.host,
+                    port=self.port,
+                    reason=self._problem or problem("no answer"),
+                ),
+                code="settings",
             )
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""How fast a recipient domain is written to: a steady rate, and back-off after it said “later”."""
+"""Throttling per recipient domain: a steady rate, and back-off after deferrals."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class _Domain:
 class Pacing:
     """Per recipient domain: when the next message may go. Times are seconds of any monotonic clock.
 
-    After a deferral that blames the domain and not one mailbox, nothing is tried there for 30 seconds, then 60, 120 …
-    up to an hour, until a message is accepted again (RFC 5321 section 4.5.4.1 asks for growing gaps). Memory is
-    bounded: domains quiet for two hours are forgotten.
+    After a deferral about the domain, and not about one mailbox, nothing is tried there for 30 seconds, then 60, 120 …
+    up to an hour, until a message is accepted again (RFC 5321 section 4.5.4.1 asks for growing gaps). Domains quiet for
+    two hours are forgotten.
     """
 
     def __init__(self, per_second: float) -> None:
@@ -49,17 +49,17 @@ class Pacing:
         return at - now
 
     def accepted(self, domain: str) -> None:
-        """The domain took a message: back-off starts anew."""
+        """The domain took a message: back-off starts again from the first pause."""
         known = self._domains.get(domain)
         if known:
             known.deferrals = 0
             known.until = 0.0
 
     def deferred(self, domain: str, now: float) -> timedelta:
-        """The domain said “later”: the pause that follows, doubled each time."""
+        """The domain deferred a message: the pause that follows, doubled each time."""
         known = self._known(domain, now)
         if known.until > now:
-            # Answers to what was under way when the pause began are the same refusal, not a new one.
+            # Replies to messages sent before the pause began are the same deferral, not a new one.
             return timedelta(seconds=known.until - now)
         pause = min(FIRST_PAUSE_S * 2**known.deferrals, LONGEST_PAUSE_S)
         known.deferrals = min(known.deferrals + 1, 16)

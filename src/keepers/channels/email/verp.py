@@ -1,4 +1,4 @@
-"""Variable envelope return paths: every message bounces to an address of its own, which nobody else can make up."""
+"""Variable envelope return paths: every message bounces to an address of its own, which cannot be forged."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ _LOCAL_OCTETS = 64
 class Verp:
     """Makes and reads return paths such as `bounces+k.1f3a….q2w4e6r8t0zz@bounce.shop.example`.
 
-    Mail servers on the way may change the case of a local part, so a token is lower case only: a key of
-    `[a-z0-9._-]` travels as it is (`k.`), any other in base 32 (`b.`). Beside the prefix `bounces` there is room
-    for 40 bytes of the former and 25 of the latter; a longer key gets the plain return path, and so does every key
-    where there is no secret to sign with.
+    Mail servers may change the case of a local part, so tokens are lower case: a key of `[a-z0-9._-]` is used as it is
+    (`k.`), any other in base 32 (`b.`). Beside the prefix `bounces` there is room for 40 bytes of the former and 25 of
+    the latter; a longer key gets the plain return path, and so does every key without a secret.
     """
 
     def __init__(self, secret: bytes, domain: str, prefix: str = "bounces") -> None:
@@ -44,10 +43,6 @@ class Verp:
         token = f"{body}.{self._mac(body)}"
         return token if len(self.prefix) + 1 + len(token) <= _LOCAL_OCTETS else ""
 
-    def address(self, key: str) -> str:
-        """The envelope sender of the message with this key."""
-        return self.return_path(self.token(key))
-
     def return_path(self, token: str) -> str:
         """The envelope sender with a token of `token`, or the plain one for an empty token."""
         return f"{self.prefix}+{token}@{self.domain}" if token else f"{self.prefix}@{self.domain}"
@@ -68,7 +63,7 @@ class Verp:
             return None
 
     def find(self, texts: list[str]) -> str | None:
-        """The key of the first of our return paths or tokens among words of a mail."""
+        """The key in the first valid return path or token among some texts."""
         for text in texts:
             for word in re.findall(r"[kKbB]\.[A-Za-z0-9._-]+", text):
                 key = self.read(word)

@@ -1,4 +1,4 @@
-"""HTTP calls to addresses that others wrote: through the guard, within one deadline, no redirects, short answers."""
+"""HTTP calls to addresses given by others: guarded against SSRF, with one deadline, no redirects, short answers."""
 
 from __future__ import annotations
 
@@ -9,30 +9,14 @@ from ssl import SSLContext, create_default_context
 import certifi
 import httpcore
 import httpx
-from msgspec import Struct
 
+from keepers.channels.http.answers import CallResponse, UnansweredError
 from keepers.channels.http.ssrf import Guard, RefusedError
-
-
-class CallResponse(Struct, frozen=True):
-    """What came back: the status, headers with names in lower case, and the body; None when it was compressed or
-    longer than asked for."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes | None
-
-
-class UnansweredError(Exception):
-    """No answer came. `was_sent` is False when the connection was never made, so that nothing can have arrived."""
-
-    def __init__(self, message: str, was_sent: bool) -> None:
-        super().__init__(message)
-        self.was_sent = was_sent
+from keepers.model.errors import problem
 
 
 class Caller:
-    """Makes calls over pooled connections that lead only where the guard allows."""
+    """Makes calls over pooled connections, to addresses that the guard allows."""
 
     def __init__(
         self, guard: Guard, timeout_s: float, connections: int = 100, context: SSLContext | None = None
@@ -127,7 +111,7 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        raise RefusedError("Sockets of this machine are not called.")
+        raise RefusedError(problem("Unix sockets are not called."))
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

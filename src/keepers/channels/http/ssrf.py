@@ -1,7 +1,7 @@
-"""Keeps calls to addresses that others wrote away from this machine, its network and its cloud's metadata (SSRF).
+"""Keeps calls to addresses given by others away from this machine, its network and its cloud's metadata (SSRF).
 
-A name is resolved once and the connection goes to an address that was judged, so that a second answer of the name
-server (DNS rebinding) changes nothing. What is judged is the address: spellings such as `0x7f.1` are resolved first.
+A name is resolved once and the connection goes to a checked address, so a second answer of the name server (DNS
+rebinding) changes nothing. The resolved address is checked: spellings such as `0x7f.1` are resolved first.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
-import httpx
-
-from keepers.model.errors import UserError, shown
+from keepers.model.errors import UserError, problem, shown
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -73,29 +71,36 @@ class Guard:
             except ValueError:
                 if not text or any(c in text for c in "/:@ "):
                     raise UserError(
-                        f"allow: {shown(entry)} is neither a network (10.0.0.0/8) nor a host name.", code="settings"
+                        problem(
+                            "allow: {entry} is neither a network (10.0.0.0/8) nor a host name.", entry=shown(entry)
+                        ),
+                        code="settings",
                     ) from None
                 self._hosts.add(text)
 
     def check_url(self, url: str) -> None:
         """Refuses what is no plain http or https URL: other schemes, credentials in it, no host, control characters.
 
-        Raises RefusedError. The host's addresses are judged later, when they are known.
+        Raises RefusedError. The host's addresses are checked when they are resolved.
         """
+        import httpx  # with the first call: channels are described without one
+
         if any(ord(c) <= 32 or ord(c) == 127 for c in url):
-            raise RefusedError(f"{shown(url)} is not a URL: it holds spaces or control characters.")
+            raise RefusedError(problem("{url} is not a URL: it holds spaces or control characters.", url=shown(url)))
         try:
             parts = urlsplit(url)
             port = parts.port
             host = httpx.URL(url).host
         except (ValueError, httpx.InvalidURL):
-            raise RefusedError(f"{shown(url)} is not a URL.") from None
+            raise RefusedError(problem("{url} is not a URL.", url=shown(url))) from None
         if parts.scheme.lower() not in ("http", "https"):
-            raise RefusedError(f"{shown(url)} is not called: only http:// and https:// are.")
+            raise RefusedError(problem("{url} is not called: only http:// and https:// are.", url=shown(url)))
         if parts.username is not None or parts.password is not None:
-            raise RefusedError("A URL with a user name or password in it is not called: put them into a header.")
+            raise RefusedError(
+                problem("A URL with a user name or password in it is not called: put them into a header.")
+            )
         if not host or port == 0:
-            raise RefusedError(f"{shown(url)} names no host that could be called.")
+            raise RefusedError(problem("{url} names no host that could be called.", url=shown(url)))
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """The addresses of a host that may be connected to, in the resolver's order.
@@ -107,8 +112,12 @@ class Guard:
         allowed = found if self._is_allowed_host(name) else [a for a in found if self._may_call(ip_address(a))]
         if not allowed:
             raise RefusedError(
-                f"{shown(host)} leads to {', '.join(found) or 'no address'}, which is not a public address. "
-                "If it is your own, add it to `allow` in the channel's settings."
+                problem(
+                    "{host} leads to {addresses}, which is not a public address. If it is your own, add it "
+                    "to `allow` in the channel's settings.",
+                    host=shown(host),
+                    addresses=", ".join(found) or problem("no address"),
+                )
             )
         return allowed
 

@@ -1,0 +1,20 @@
+"""The commands. A module adds its commands when it is loaded, and is loaded when one of them is given."""
+
+NAMES = {
+    "broadcasts": ("broadcast",),
+    "consent": ("consent", "suppress"),
+    "coupons": ("coupons",),
+    "customers": ("erase", "export", "count", "stages", "moves", "profile"),
+    "delivery": ("deliver", "stop-sending", "start-sending", "breakers"),
+    "demo": ("demo", "mailbox"),
+    "dkim": ("dkim",),
+    "imports": ("import",),
+    "journeys": ("journeys", "journey", "enroll", "leave", "why"),
+    "keys": ("keys",),
+    "messages": ("messages", "message", "machine-rules", "dead-letters", "new-secret"),
+    "operations": ("tick", "backfill", "doctor", "rebuild", "unmerge"),
+    "playbook": ("init", "check", "plan", "apply", "templates", "rhythm"),
+    "replay": ("replay",),
+    "serve": ("serve", "collect"),
+}
+"""module → the names it adds to `keepers`"""

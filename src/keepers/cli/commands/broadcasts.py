@@ -34,7 +34,9 @@ def preview_broadcast(name: Name, workspace: Folder = None, as_json: Json = Fals
 @broadcast.command("start")
 def start_broadcast(
     name: Name,
-    again: Annotated[bool, typer.Option("--again", help="Though it was sent before, to everybody anew.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Send to everybody again although it was sent before.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Without showing the count and asking first.")] = False,
     workspace: Folder = None,
     as_json: Json = False,
@@ -52,7 +54,7 @@ def start_broadcast(
 
 @broadcast.command("stop")
 def stop_broadcast(name: Name, workspace: Folder = None, as_json: Json = False) -> None:
-    """Stop it at once: what is not handed over yet is not sent."""
+    """Stop it at once: messages that are not handed over yet are not sent."""
     from keepers.app.messaging.broadcasts import StopBroadcast, stop_broadcast
     from keepers.cli.present.broadcasts import sending
 

@@ -22,7 +22,7 @@ for group, name in ((consent, "consent"), (suppress, "suppress")):
 
 @consent.command("show")
 def show_consent(id: Profile, workspace: Folder = None, as_json: Json = False) -> None:
-    """What a customer agreed to: what counts now, and every statement with its time and source."""
+    """A customer's consent: what counts now, and every statement with its time and source."""
     from keepers.app.customers.consents import ReadConsents, read_consents
     from keepers.cli.present.consent import consents
 
@@ -35,9 +35,9 @@ def set_consent(
     channel: Channel,
     topic: Annotated[str, typer.Argument(help="A topic of the playbook, or * for all of the channel.")],
     state: Annotated[str, typer.Argument(help="subscribed, pending or unsubscribed.")],
-    source: Annotated[str, typer.Option(help="Where it was said.")] = "by hand",
-    wording: Annotated[str, typer.Option(help="The words agreed to.")] = "",
-    at: Annotated[str | None, typer.Option(metavar="ISO", help="When it was said; else now.")] = None,
+    source: Annotated[str, typer.Option(help="The source of the statement, such as a form or a call.")] = "by hand",
+    wording: Annotated[str, typer.Option(help="The wording agreed to.")] = "",
+    at: Annotated[str | None, typer.Option(metavar="ISO", help="When the statement was made; else now.")] = None,
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
@@ -65,11 +65,11 @@ def import_consent(
     file: Annotated[
         Path, typer.Argument(help="CSV with profile, channel, topic, state; at, source, wording if known.")
     ],
-    source: Annotated[str, typer.Option(help="Where it was said, for rows that do not tell.")] = "",
+    source: Annotated[str, typer.Option(help="The source of rows without one.")] = "",
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Take over what customers said elsewhere; history starts no journey."""
+    """Import consent recorded elsewhere; it starts no journey."""
     from keepers.app.customers.consents import ImportConsents, import_consents
     from keepers.cli.present.consent import imported
 
@@ -91,11 +91,11 @@ def export_consent(file: Out, workspace: Folder = None, as_json: Json = False) -
 def add_suppression(
     channel: Channel,
     addresses: Annotated[list[str], typer.Argument(metavar="ADDRESS…", help="E-mail addresses, phone numbers …")],
-    detail: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    detail: Annotated[str, typer.Option(help="The reason, kept with the change.")] = "",
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Never write to some addresses again, not even with transactional messages."""
+    """Suppress addresses: nothing is sent to them, not even transactional messages."""
     from keepers.app.customers.suppressions import AddSuppressions, add_suppressions
     from keepers.cli.present.tables import fields
 
@@ -110,7 +110,7 @@ def lift_suppression(
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Let an address be written to again, where consent allows it."""
+    """Lift the suppression of an address; consent still applies."""
     from keepers.app.customers.suppressions import LiftSuppression, lift_suppression
     from keepers.cli.present.tables import fields
 
@@ -120,8 +120,10 @@ def lift_suppression(
 
 @suppress.command("list")
 def list_suppressions(
-    channel: Annotated[str | None, typer.Option(help="On this channel alone.")] = None,
-    address: Annotated[str | None, typer.Option(help="Whether this address is on the list; needs --channel.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Only on this channel.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Show whether this address is on the list; needs --channel.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Most addresses of one answer.")] = 50,
     workspace: Folder = None,
     as_json: Json = False,
@@ -147,12 +149,12 @@ def list_suppressions(
 @suppress.command("import")
 def import_suppressions(
     file: Annotated[Path, typer.Argument(help="CSV with address (or hash); channel, reason, at if known.")],
-    channel: Annotated[str, typer.Option(help="The channel of rows that do not tell.")] = "email",
+    channel: Annotated[str, typer.Option(help="The channel of rows without one.")] = "email",
     source: Annotated[str, typer.Option(help="Where the list is from.")] = "",
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Take over a suppression list; addresses are hashed at once."""
+    """Import a suppression list; addresses are hashed at once."""
     from keepers.app.customers.suppressions import ImportSuppressions, import_suppressions
     from keepers.cli.present.consent import imported
 

@@ -9,7 +9,7 @@ import typer
 
 from keepers.cli.common import Folder, Json, app, call, show
 
-coupons = typer.Typer(help="Pools of codes customers are given.", no_args_is_help=True)
+coupons = typer.Typer(help="Pools of coupon codes.", no_args_is_help=True)
 app.add_typer(coupons, name="coupons")
 
 
@@ -18,7 +18,7 @@ def import_coupons(
     pool: Annotated[str, typer.Argument(help="A pool of the playbook's coupons.")],
     file: Annotated[Path, typer.Argument(help="A code in each line, or in the first column of a CSV file.")],
     expires: Annotated[
-        str | None, typer.Option(metavar="ISO", help="From when on the codes are given no more.")
+        str | None, typer.Option(metavar="ISO", help="When the codes expire; an expired code is not assigned.")
     ] = None,
     workspace: Folder = None,
     as_json: Json = False,

@@ -1,21 +1,22 @@
-"""`keepers count`, `stages`, `moves`, `profile` and `erase`."""
+"""`keepers count`, `stages`, `moves`, `profile`, `export` and `erase`."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from keepers.cli.common import Folder, Json, Now, app, call, show
+from keepers.cli.common import Folder, Json, Locale, Now, app, call, opened, show
 from keepers.model.errors import NotFoundError, UserError
 
 
 @app.command("erase")
 def erase_command(
     id: Annotated[str, typer.Argument(help="A user id, anonymous id or group id, or #number.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do it: there is no way back.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm: it cannot be undone.")] = False,
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
@@ -29,6 +30,29 @@ def erase_command(
     from keepers.cli.present.customers import erased
 
     show(call(workspace, erase_profile, EraseProfile(id=id), "Erasing"), as_json, erased)
+
+
+@app.command("export")
+def export_command(
+    id: Annotated[str, typer.Argument(help="A user id, anonymous id or group id, or #number.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there; else to standard output.")
+    ] = None,
+    workspace: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Everything that is held on one person, as JSON: who asks for their data gets this.
+
+    An object with a list of rows for each section. With --output only how much it was is printed.
+    """
+    from keepers.cli.export_file import exported, written
+    from keepers.cli.present.customers import exported as present
+
+    with opened(workspace) as found:
+        if output is None:
+            exported(found, id, sys.stdout)
+        else:
+            show(written(found, id, output), as_json, present)
 
 
 @app.command()
@@ -92,7 +116,7 @@ def moves(
 def profile(
     id: Annotated[str, typer.Argument(help="A user id, anonymous id or group id, or #number.")],
     now: Now = None,
-    locale: Annotated[str, typer.Option(help="Language of the explanations: en, ru, pl, zh, it.")] = "en",
+    locale: Locale = "en",
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`keepers deliver`, and what stops sending: `stop-sending`, `start-sending`, `brakes`."""
+"""`keepers deliver`, and what stops sending: `stop-sending`, `start-sending`, `breakers`."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def deliver_command(
 
 @app.command("stop-sending")
 def stop_sending(
-    reason: Annotated[str, typer.Option(help="Why, for whoever finds it stopped.")] = "",
+    reason: Annotated[str, typer.Option(help="The reason, shown while it is stopped.")] = "",
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """The kill switch: from now on nothing goes out on any channel, of any worker; what is queued waits."""
+    """The kill switch: stop sending on every channel and worker; queued messages wait."""
     from keepers.app.messaging.sending_switches import StopSending, stop_sending
     from keepers.cli.present.tables import fields
 
@@ -57,7 +57,7 @@ def stop_sending(
 
 @app.command("start-sending")
 def start_sending(workspace: Folder = None, as_json: Json = False) -> None:
-    """Let sending go on; what has expired meanwhile is dropped."""
+    """Resume sending; messages that have expired meanwhile are dropped."""
     from keepers.app.messaging.sending_switches import StartSending, start_sending
     from keepers.cli.present.tables import fields
 
@@ -65,13 +65,13 @@ def start_sending(workspace: Folder = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def brakes(
-    action: Annotated[str | None, typer.Argument(help="`release`, or nothing to look.")] = None,
-    stream: Annotated[str | None, typer.Argument(help="Whose brake, such as email.marketing.")] = None,
+def breakers(
+    action: Annotated[str | None, typer.Argument(help="`release`; without it they are shown.")] = None,
+    stream: Annotated[str | None, typer.Argument(help="A stream that is stopped, such as email.marketing.")] = None,
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """What has stopped by itself for too many complaints or bounces, and letting it go on."""
+    """Circuit breakers: streams stopped for too many complaints or bounces, and releasing them."""
     from keepers.app.messaging.sending_switches import ReadSending, ReleaseBrake, read_sending, release_brake
     from keepers.cli.present.messages import sending
     from keepers.cli.present.tables import fields
@@ -81,4 +81,4 @@ def brakes(
     elif action == "release" and stream:
         show(call(workspace, release_brake, ReleaseBrake(stream=stream)), as_json, fields)
     else:
-        raise UserError("Write `keepers brakes`, or `keepers brakes release STREAM`.", code="invalid")
+        raise UserError("Write `keepers breakers`, or `keepers breakers release STREAM`.", code="invalid")

@@ -7,10 +7,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from keepers.cli.common import Folder, Json, app, call, show
+from keepers.cli.common import Folder, Json, Locale, app, call, show
 from keepers.model.errors import UserError
 
-Locale = Annotated[str, typer.Option(help="Language of names and explanations: en, ru, pl, zh, it.")]
 JourneyId = Annotated[str, typer.Argument(metavar="ID", help="The journey's id.")]
 journey = typer.Typer(help="One journey: figures, pausing, adding one.", no_args_is_help=True)
 app.add_typer(journey, name="journey")
@@ -28,7 +27,7 @@ def journeys(locale: Locale = "en", workspace: Folder = None, as_json: Json = Fa
 @journey.command("show")
 def show_journey(
     id: JourneyId,
-    version: Annotated[int | None, typer.Option(help="Runs of this version alone.")] = None,
+    version: Annotated[int | None, typer.Option(help="Only runs of this version.")] = None,
     locale: Locale = "en",
     workspace: Folder = None,
     as_json: Json = False,
@@ -43,7 +42,7 @@ def show_journey(
 @journey.command("pause")
 def pause_journey(
     id: JourneyId,
-    reason: Annotated[str, typer.Option(help="Why, for whoever finds it paused.")] = "",
+    reason: Annotated[str, typer.Option(help="The reason, shown while it is paused.")] = "",
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
@@ -56,7 +55,7 @@ def pause_journey(
 
 @journey.command("resume")
 def resume_journey(id: JourneyId, workspace: Folder = None, as_json: Json = False) -> None:
-    """Let a paused journey go on; the pause counts for no delay."""
+    """Resume a paused journey; the pause does not count towards delays."""
     from keepers.app.messaging.journeys import ResumeJourney, resume_journey
     from keepers.cli.present.tables import fields
 
@@ -108,7 +107,7 @@ def enroll(
 @app.command()
 def leave(
     run_number: Annotated[int, typer.Argument(metavar="RUN", help="The run's number, as `keepers why` shows it.")],
-    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "removed by hand",
+    reason: Annotated[str, typer.Option(help="The reason, kept with the change.")] = "removed by hand",
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
@@ -122,8 +121,8 @@ def leave(
 @app.command()
 def why(
     id: Annotated[str, typer.Argument(metavar="PROFILE", help="A user id, anonymous id or group id, or #number.")],
-    journey: Annotated[str | None, typer.Option(help="About this journey alone.")] = None,
-    message: Annotated[str | None, typer.Option(help="About this message of the playbook alone.")] = None,
+    journey: Annotated[str | None, typer.Option(help="Only about this journey.")] = None,
+    message: Annotated[str | None, typer.Option(help="Only about this message template.")] = None,
     locale: Locale = "en",
     workspace: Folder = None,
     as_json: Json = False,

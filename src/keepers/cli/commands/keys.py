@@ -8,7 +8,7 @@ import typer
 
 from keepers.cli.common import Folder, Json, app, call, show
 
-keys = typer.Typer(help="Keys that let programs in.", no_args_is_help=True)
+keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 
 
@@ -42,7 +42,7 @@ def revoke_command(
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key useless from now on."""
+    """Revoke a key."""
     from keepers.app.operations.keys import RevokeKey, revoke_key
     from keepers.cli.present.operations import revoked_key
 

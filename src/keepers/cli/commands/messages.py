@@ -7,27 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keepers.cli.common import Folder, Json, app, call, show
+from keepers.cli.common import Folder, Json, Locale, app, call, show
 from keepers.model.errors import UserError
 from keepers.model.message import MessageStatus
 
 if TYPE_CHECKING:
     from keepers.app.messaging.messages import MessageCopy
 
-Locale = Annotated[str, typer.Option(help="Language of explanations: en, ru, pl, zh, it.")]
 Template = Annotated[str, typer.Argument(metavar="ID", help="The message's id in the playbook.")]
 Wording = Annotated[str, typer.Option(help="The text of this locale; else the customer's.")]
 message = typer.Typer(help="One message: what became of it, previews, test sends, retries.", no_args_is_help=True)
 app.add_typer(message, name="message")
-machine_rules = typer.Typer(help="Which clicks and opens were machines'.", no_args_is_help=True)
+machine_rules = typer.Typer(help="Rules that tell machines' clicks and opens from people's.", no_args_is_help=True)
 app.add_typer(machine_rules, name="machine-rules")
 
 
 @app.command()
 def messages(
-    profile: Annotated[str | None, typer.Option(help="Of this customer alone.")] = None,
-    journey: Annotated[str | None, typer.Option(help="Of this journey alone.")] = None,
-    status: Annotated[MessageStatus | None, typer.Option(help="In this status.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Only of this customer.")] = None,
+    journey: Annotated[str | None, typer.Option(help="Only of this journey.")] = None,
+    status: Annotated[MessageStatus | None, typer.Option(help="Only in this status.")] = None,
     before: Annotated[int | None, typer.Option(help="Older than this message's number.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Most messages of one answer.")] = 50,
     locale: Locale = "en",
@@ -123,7 +122,7 @@ def dead_letters(
 
 @machine_rules.command("rerun")
 def rerun_machine_rules(workspace: Folder = None, as_json: Json = False) -> None:
-    """Ask the rules again about every click and open kept, such as after an upgrade."""
+    """Classify every stored click and open again, such as after an upgrade."""
     from keepers.app.messaging.messages import RerunMachineRules, rerun_machine_rules
     from keepers.cli.present.tables import fields
 

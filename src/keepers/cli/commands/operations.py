@@ -16,7 +16,7 @@ def tick_command(
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Work off what has arrived and what is due."""
+    """Run a tick: process what has arrived and what is due."""
     from keepers.app.operations.maintenance import RunTick, tick
     from keepers.cli.present.operations import ticked
 
@@ -25,7 +25,7 @@ def tick_command(
 
 @app.command("backfill")
 def backfill_command(workspace: Folder = None, as_json: Json = False) -> None:
-    """Work out history: who was in which stage when, since the first event."""
+    """Backfill history: who was in which stage when, since the first event."""
     from keepers.app.operations.maintenance import RunBackfill, backfill
     from keepers.cli.present.operations import ticked
 
@@ -56,7 +56,7 @@ def unmerge_command(
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Take a merge of two profiles back."""
+    """Undo a merge of two profiles."""
     from keepers.app.operations.maintenance import UnmergeProfile, unmerge
     from keepers.cli.present.operations import unmerged
 

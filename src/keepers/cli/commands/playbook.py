@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from keepers.app.workspace.folder import find_folder
-from keepers.cli.common import Folder, Json, Now, _chosen, app, call, show
+from keepers.cli.common import Folder, Json, Locale, Now, _chosen, app, call, show
 
 
 @app.command()
@@ -31,11 +31,11 @@ def init(
 
 @app.command()
 def check(
-    locale: Annotated[str, typer.Option(help="Language of the findings.")] = "en",
+    locale: Locale = "en",
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Look the playbook over: mistakes, dangling names, stages nobody can reach."""
+    """Check the playbook: mistakes, unknown names, unreachable stages."""
     from keepers.app.operations.playbook import CheckPlaybook, check_playbook
     from keepers.cli.present.playbook import findings
 
@@ -66,7 +66,7 @@ def apply(
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Make the playbook the one in force."""
+    """Apply the playbook."""
     from keepers.app.operations.playbook import ApplyPlaybook, apply_playbook
     from keepers.cli.present.playbook import applied
 
@@ -75,8 +75,8 @@ def apply(
 
 @app.command("templates")
 def templates_command(
-    journeys: Annotated[bool, typer.Option("--journeys", help="Starter journeys alone.")] = False,
-    locale: Annotated[str, typer.Option(help="Language of the names: en, ru, pl, zh, it.")] = "en",
+    journeys: Annotated[bool, typer.Option("--journeys", help="Only starter journeys.")] = False,
+    locale: Locale = "en",
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
@@ -99,7 +99,7 @@ def templates_command(
 
 @app.command()
 def rhythm(workspace: Folder = None, as_json: Json = False) -> None:
-    """The shop's own cycle: typical gap between purchases, and where the figure comes from."""
+    """The rhythm: the shop's own cycle of purchases: typical gap between purchases, and where the figure comes from."""
     from keepers.app.customers.scores import ReadRhythm, read_rhythm
     from keepers.cli.present.customers import rhythm
 

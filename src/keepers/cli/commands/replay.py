@@ -11,12 +11,12 @@ from keepers.cli.common import Folder, Json, Now, app, call, show
 
 @app.command("replay")
 def replay_command(
-    journey: Annotated[str, typer.Argument(help="A journey's id.")],
+    journey: Annotated[str, typer.Argument(help="The journey's id.")],
     since: Annotated[str, typer.Option(metavar="SPAN", help="How far back, such as 90d.")] = "90d",
     sample: Annotated[
         str, typer.Option(metavar="SHARE", help="A stable share of the customers, such as 10%.")
     ] = "100%",
-    live: Annotated[bool, typer.Option("--live", help="As it is in force, not as the files have it.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="The active version instead of the playbook's files.")] = False,
     now: Now = None,
     workspace: Folder = None,
     as_json: Json = False,

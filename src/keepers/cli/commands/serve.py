@@ -1,16 +1,18 @@
-"""`keepers serve` and `keepers collect`: the server, and the door for events alone."""
+"""`keepers serve` and `keepers collect`: the server, and event intake alone."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keepers.app.workspace.workspace import Workspace
 from keepers.cli.common import Folder, app, chosen_folder
 from keepers.cli.progress import errors
-from keepers.server import serve as serving
+
+if TYPE_CHECKING:
+    from keepers.app.workspace.workspace import Workspace
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; else server.host of keepers.toml.")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port; else server.port. 0 takes any free one.")]
@@ -20,12 +22,12 @@ Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port; else ser
 def serve(
     host: Host = None,
     port: Port = None,
-    no_tick: Annotated[
-        bool, typer.Option("--no-tick", help="Take events and answer, but tick only when told.")
-    ] = False,
+    no_tick: Annotated[bool, typer.Option("--no-tick", help="Serve without ticking; `keepers tick` does it.")] = False,
     workspace: Folder = None,
 ) -> None:
     """Serve the workspace: events in, ticks, the management API and the status page."""
+    from keepers.server import serve as serving
+
     opened = _opened(workspace)
     try:
         serving.serve(opened, host, port, _started("serves", opened.settings.workspace.name), ticking=not no_tick)
@@ -37,6 +39,8 @@ def serve(
 @app.command()
 def collect(host: Host = None, port: Port = None, workspace: Folder = None) -> None:
     """Take events only, beside `keepers serve`; as many of these as are needed, each on a port of its own."""
+    from keepers.server import serve as serving
+
     opened = _opened(workspace)
     try:
         serving.collect(opened, host, port, _started("collects for", opened.settings.workspace.name))
@@ -46,10 +50,12 @@ def collect(host: Host = None, port: Port = None, workspace: Folder = None) -> N
 
 
 def _opened(workspace: Path | None) -> Workspace:
+    from keepers.app.workspace.workspace import Workspace
+
     return Workspace.open(chosen_folder(workspace))
 
 
-def _started(does: str, name: str) -> serving.Started:
+def _started(does: str, name: str) -> Callable[[str], None]:
     def say(address: str) -> None:
         errors.print(f"Keepers {does} “{name}” at {address}. Ctrl-C stops it.", markup=False, soft_wrap=True)
 

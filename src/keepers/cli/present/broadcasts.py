@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from keepers.app.messaging.broadcasts import BroadcastList, SendingList
 from keepers.cli.present.tables import out
 from keepers.model.moments import format_instant
 
 if TYPE_CHECKING:
-    from keepers.app.messaging.broadcasts import BroadcastAudience, BroadcastSending
+    from keepers.app.messaging.broadcasts import BroadcastAudience, BroadcastList, BroadcastSending, SendingList
 
 
 def broadcasts(answer: BroadcastList) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.markup import escape
 from rich.table import Table
 
-from keepers.app.csv_files import CsvImported
-from keepers.app.customers.consents import Consents
-from keepers.app.customers.suppressions import SuppressionPage
 from keepers.cli.present.tables import out
 from keepers.model.moments import format_instant
+
+if TYPE_CHECKING:
+    from keepers.app.csv_files import CsvImported
+    from keepers.app.customers.consents import Consents
+    from keepers.app.customers.suppressions import SuppressionPage
 
 
 def consents(found: Consents) -> None:

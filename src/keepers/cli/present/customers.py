@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from keepers.app.customers.erasure import Erased
-from keepers.app.customers.lifecycles import LifecycleDetail, MoveList
-from keepers.app.customers.profiles import ConditionAnswer, Profile
-from keepers.app.customers.scores import RhythmFigures
-from keepers.app.customers.why import ProfileWhy
 from keepers.cli.present.tables import COLOURS, bar, out
 from keepers.model.moments import format_instant
+
+if TYPE_CHECKING:
+    from keepers.app.customers.erasure import Erased
+    from keepers.app.customers.lifecycles import LifecycleDetail, MoveList
+    from keepers.app.customers.profiles import ConditionAnswer, Profile
+    from keepers.app.customers.scores import RhythmFigures
+    from keepers.app.customers.why import ProfileWhy
+    from keepers.cli.export_file import ExportWritten
+
+
+def exported(found: ExportWritten) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for section, rows in found.rows.items():
+        table.add_row(escape(section), f"{rows:,}")
+    out.print(table)
+    out.print(f"Written to {escape(found.file)}. It is personal data: hand it to nobody else.", soft_wrap=True)
 
 
 def stages(found: LifecycleDetail) -> None:

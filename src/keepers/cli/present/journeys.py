@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from keepers.app.messaging.journeys import Enrolled, FilesAdded, JourneyDetail, JourneyList, JourneyRun, ReasonCount
+if TYPE_CHECKING:
+    from keepers.app.messaging.journeys import Enrolled, FilesAdded, JourneyDetail, JourneyList, JourneyRun, ReasonCount
 
 out = Console(highlight=False, soft_wrap=False)
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 from msgspec import Struct
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from keepers.app.messaging.channel_secrets import PushKeys, WebhookSecret
-from keepers.app.messaging.coupons import PoolList
-from keepers.app.messaging.message_trials import MessagePreview
-from keepers.app.messaging.messages import DeadLetterPage, MessageCopy, MessagePage, MessageStory
-from keepers.app.messaging.sending_switches import SendingState
-from keepers.app.messaging.signing_keys import DkimKey
 from keepers.model.moments import format_instant
+
+if TYPE_CHECKING:
+    from keepers.app.messaging.channel_secrets import PushKeys, WebhookSecret
+    from keepers.app.messaging.coupons import PoolList
+    from keepers.app.messaging.message_trials import MessagePreview
+    from keepers.app.messaging.messages import DeadLetterPage, MessageCopy, MessagePage, MessageStory
+    from keepers.app.messaging.sending_switches import SendingState
+    from keepers.app.messaging.signing_keys import DkimKey
 
 out = Console(highlight=False, soft_wrap=False)
 _COLOURS = {"sent": "green", "delivered": "green", "failed": "red", "bounced": "red", "skipped": "yellow"}
@@ -81,10 +85,14 @@ def sending(answer: SendingState) -> None:
         out.print(f"[red]All sending is stopped[/] since {since}: {escape(answer.reason or 'no reason given')}")
     for one in answer.brakes:
         state = "[red]holds[/]" if one.holds else "released"
-        out.print(f"  {escape(one.stream)}: brake {state} since {format_instant(one.at)} ({escape(one.reason)})")
+        out.print(
+            f"  {escape(one.stream)}: circuit breaker {state} since {format_instant(one.at)} ({escape(one.reason)})"
+        )
     for one in answer.warnings:
         since = format_instant(one.at)
-        out.print(f"  [yellow]{escape(one.stream)} comes near its brake[/] since {since} ({escape(one.reason)})")
+        out.print(
+            f"  [yellow]{escape(one.stream)} comes near its circuit breaker[/] since {since} ({escape(one.reason)})"
+        )
 
 
 def coupons(answer: PoolList) -> None:

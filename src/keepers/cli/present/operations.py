@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
 from rich.markup import escape
 from rich.table import Table
 
-from keepers.app.operations.create import CreatedWorkspace
-from keepers.app.operations.doctor import Diagnosis
-from keepers.app.operations.keys import CreatedKey, KeyList, RevokedKey
-from keepers.app.operations.maintenance import Rebuilt, Unmerged
 from keepers.cli.present.tables import out
 from keepers.model.moments import format_instant
+
+if TYPE_CHECKING:
+    from msgspec import Struct
+
+    from keepers.app.operations.create import CreatedWorkspace
+    from keepers.app.operations.doctor import Diagnosis
+    from keepers.app.operations.keys import CreatedKey, KeyList, RevokedKey
+    from keepers.app.operations.maintenance import Rebuilt, Unmerged
 
 
 def ticked(done: Struct) -> None:
@@ -111,14 +114,3 @@ def created_key(made: CreatedKey) -> None:
 
 def revoked_key(done: RevokedKey) -> None:
     out.print(f"The key {escape(done.revoked)} lets nobody in any more.")
-
-
-def _shown(value: Any) -> str:
-    """A value as people write it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "–" if value is None else str(value)
-
-
-def done(answer: dict[str, Any]) -> None:
-    out.print(", ".join(f"{k}: {_shown(v)}" for k, v in answer.items()))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
-from keepers.app.operations.playbook import AppliedPlaybook, CheckedPlaybook, PlaybookPlan
-from keepers.app.operations.templates import StarterList, TemplateList
 from keepers.cli.present.tables import out
+
+if TYPE_CHECKING:
+    from keepers.app.operations.playbook import AppliedPlaybook, CheckedPlaybook, PlaybookPlan
+    from keepers.app.operations.templates import StarterList, TemplateList
 
 
 def findings(answer: CheckedPlaybook) -> None:

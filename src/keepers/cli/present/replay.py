@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from keepers.app.messaging.replay import ReplayReport
 from keepers.cli.present.tables import bar, out
 from keepers.model.moments import format_instant
 
 if TYPE_CHECKING:
-    from keepers.app.messaging.replay import ReplayDay
+    from keepers.app.messaging.replay import ReplayDay, ReplayReport
 
 _MOST_DAYS = 31
 """as many days are shown one by one; of a longer time, weeks"""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
 from rich.console import Console
 from rich.markup import escape
 
 from keepers.model.moments import format_instant
+
+if TYPE_CHECKING:
+    from msgspec import Struct
 
 out = Console(highlight=False, soft_wrap=False)
 

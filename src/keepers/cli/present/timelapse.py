@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from keepers.app.tick import Ticked
-from keepers.app.workspace.workspace import Workspace
 from keepers.cli.present.tables import BAR, COLOURS, bar
 from keepers.devtools.timelapse import Counts, _lifecycles
 from keepers.model.texts import text_in
+
+if TYPE_CHECKING:
+    from keepers.app.tick import Ticked
+    from keepers.app.workspace.workspace import Workspace
 
 
 def line(counts: Counts, at: datetime, n: int, total: int) -> str:

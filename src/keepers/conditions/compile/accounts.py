@@ -14,13 +14,13 @@ from keepers.conditions.compile.tables import STATES, table
 
 
 def account_definition(leaf: ast.Account) -> str:
-    """The id of the hidden segment of accounts that answers the inner condition: a hash of what it asks."""
+    """The id of the hidden segment of accounts that answers the inner condition: a hash of it."""
     body = msgspec.json.encode(leaf.condition, enc_hook=str)
     return "account:" + hashlib.sha256(body).hexdigest()[:16]
 
 
 def account(leaf: ast.Account, features: Features) -> Finish:
-    """Reads the hidden definition's answers through the memberships that hold now."""
+    """Reads the answers of the hidden definition through present memberships."""
     name = features.name("a")
     ask = features.asks[account_definition(leaf)]
     features.own_table(lambda: _members(ask, features, name))
@@ -32,9 +32,9 @@ def account(leaf: ast.Account, features: Features) -> Finish:
 
 
 def _members(ask: int, features: Features, name: str) -> Any:
-    members = features.asked.members()
+    members = features.subject_rows.members()
     if features.mode.scoped:
-        joined = members.join(features.asked.scope, [("member_id", "profile_id")])
+        joined = members.join(features.subject_rows.scope, [("member_id", "profile_id")])
         members = joined.select("member_id", "account_id", "since", "now")
     else:
         members = members.mutate(now=features.mode.now())

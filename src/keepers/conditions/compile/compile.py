@@ -1,26 +1,27 @@
-"""Definitions → one Ibis expression: for every subject asked about each answer and when it may change.
+"""Definitions → one Ibis expression: for every subject in scope each answer, and when it may change.
 
-The one evaluator: everybody or a scope, now or as of a past moment, live tick, preview or report, it is this.
+The one evaluator: everybody or a scope, now or as of a past moment; live tick, preview and report use it alike.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import ibis
 from msgspec import Struct, field
 
 from keepers.conditions import ast
 from keepers.conditions.compile.features import ComputedTrait, Features, Finish, Term, changes_at
 from keepers.conditions.compile.leaves import finish_condition
 from keepers.conditions.compile.tables import Mode
+from keepers.conditions.currencies import Currencies
 from keepers.conditions.definitions import Definition, DerivedEvent, Lifecycle, Segment
+from keepers.conditions.lazy_ibis import ibis
 from keepers.conditions.schema import Schema
 from keepers.model.texts import Kind
 
 
 class StandingQuery(Struct, frozen=True):
-    """A standing question: `number` is how the warehouse knows it, `id` is `segment:x` or `lifecycle:y`."""
+    """A definition that is kept answered: `number` is its id in the warehouse, `id` is `segment:x` or `lifecycle:y`."""
 
     number: int
     id: str
@@ -38,6 +39,7 @@ class Vocabulary(Struct, frozen=True):
     computed: dict[str, ComputedTrait] = field(default_factory=dict)
     asks: dict[str, int] = field(default_factory=dict)
     stages: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    currencies: Currencies | None = None
 
 
 class CompiledQueries(Struct, frozen=True):
@@ -51,7 +53,7 @@ class CompiledQueries(Struct, frozen=True):
 def compile_asks(
     asks: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vocabulary, mode: Mode
 ) -> CompiledQueries:
-    """One expression for several asks of one kind of subject. Event tables are read once for all of them."""
+    """One expression for several queries of one kind of subject. Event tables are read once for all of them."""
     features = _features(schema, vocabulary, mode)
     leaves: dict[ast.Condition, Finish] = {}
     finishers = [[finish_condition(c, features, leaves) for c in _conditions(ask.definition)] for ask in asks]
@@ -70,10 +72,10 @@ def compile_asks(
 
 def compile_condition(
     condition: ast.Condition, schema: Schema, vocabulary: Vocabulary, mode: Mode
-) -> tuple[Any, dict[ast.Condition, tuple[str, tuple[str, ...]]]]:
-    """One condition, explained: `holds`, and for every leaf a column with its answer and the figures seen.
+) -> tuple[Any, list[tuple[str, tuple[str, ...]]]]:
+    """One condition, explained: `holds`, and for every leaf a column with its answer and the figures it used.
 
-    Returns the expression and, per leaf, its answer's column and the names of what was seen
+    Returns the expression and, for each of `ast.leaves`, its answer's column and the names of the figures
     (columns `<answer>_<n>`).
     """
     features = _features(schema, vocabulary, mode)
@@ -82,18 +84,19 @@ def compile_condition(
     row = features.joined()
     exists = row.created_at <= row.now
     columns: dict[str, Any] = {"holds": exists & finish(row).holds}
-    named: dict[ast.Condition, tuple[str, tuple[str, ...]]] = {}
-    for n, (leaf, leaf_finish) in enumerate(leaves.items()):
-        term = leaf_finish(row)
+    named: list[tuple[str, tuple[str, ...]]] = []
+    for n, leaf in enumerate(ast.leaves(condition)):
+        term = leaves[leaf](row)
         columns[f"l{n}"] = exists & term.holds
         for k, seen in enumerate(term.seen.values()):
             columns[f"l{n}_{k}"] = seen
-        named[leaf] = (f"l{n}", tuple(term.seen))
+        named.append((f"l{n}", tuple(term.seen)))
     return row.select("profile_id", "now", **columns), named
 
 
 def _features(schema: Schema, vocabulary: Vocabulary, mode: Mode) -> Features:
-    return Features(schema, vocabulary.derived, vocabulary.computed, vocabulary.asks, vocabulary.stages, mode)
+    words = vocabulary
+    return Features(schema, words.derived, words.computed, words.asks, words.stages, mode, words.currencies)
 
 
 def _conditions(definition: Definition) -> tuple[ast.Condition, ...]:

@@ -6,23 +6,22 @@ import functools
 import operator
 from typing import Any
 
-import ibis
-
 from keepers.conditions import ast
 from keepers.conditions.comparisons import Clock, ComparedValue, moment_column, seconds, sure
 from keepers.conditions.compile.event_rows import Rows
 from keepers.conditions.compile.features import Features, Finish, Term, instants
+from keepers.conditions.lazy_ibis import ibis
 from keepers.conditions.operators import BY_NAME
 from keepers.model.moments import Moment
 
 SUM_TYPE = "decimal(38,6)"
 LARGEST_SUMMED = 1e24
-"""Numbers beyond this are left out of sums: DECIMAL(38,6) could not hold ten million of them."""
+"""greater numbers are left out of sums: DECIMAL(38,6) cannot hold ten million of them"""
 
 
 def live(rows: Rows, now: Any) -> Any:
-    """Rows that count at the moment of asking: happened, and not cancelled since."""
-    # Where no row lies ahead there is nothing to test, on the hottest path of all.
+    """Rows that count at the moment of asking: in the past, and not cancelled."""
+    # Where no row lies ahead there is nothing to test: this is the most frequent path.
     holds = rows.table.time <= now if rows.has_future else ibis.literal(True)
     if rows.has_void:
         void = rows.table.void_at
@@ -78,7 +77,7 @@ class _Masks:
         return functools.reduce(operator.and_, masks) if masks else None
 
     def figure(self, key: str, build: Any, kind: str | None = "timestamp") -> str:
-        """A figure over the leaf's own rows; leaves with the same rows share it."""
+        """A figure over the leaf's rows; leaves with the same rows share it."""
         return self.features.figure(self.leaf.event, (key, self.leaf.where, self.leaf.window), build, self.reach, kind)
 
     def edges(self) -> list[tuple[str, Any]]:
@@ -117,6 +116,7 @@ def _figures(leaf: ast.Did, features: Features) -> Finish:
     is_plain = not leaf.aggregates
     tests = [(aggregate, _aggregate(aggregate, masks, features)) for aggregate in leaf.aggregates]
     last = masks.figure("last", lambda rows: rows.table.time.max(where=masks.counted(rows)))
+    unrated = [pair for aggregate in leaf.aggregates for pair in _unrated(aggregate, masks, features)]
     first = None
     if rolls and not is_plain:
         first = masks.figure("first", lambda rows: rows.table.time.min(where=masks.counted(rows)))
@@ -125,6 +125,7 @@ def _figures(leaf: ast.Did, features: Features) -> Finish:
     def finish(row: Any) -> Term:
         clock = features.clock_of(row)
         seen: dict[str, Any] = {"last": row[last]}
+        seen |= {label: row[column] for label, column in unrated}
         holds = row[last].notnull() if is_plain else None
         for aggregate, column in tests:
             figure = _absent_as_zero(aggregate, row[column])
@@ -132,7 +133,7 @@ def _figures(leaf: ast.Did, features: Features) -> Finish:
             for test in aggregate.tests:
                 passed = sure(BY_NAME[test.op].holds(ComparedValue(number=figure), test.operand, clock))
                 holds = passed if holds is None else holds & passed
-        # All lie after now: rows not in yet come in later, and those in the window leave it later.
+        # All lie after now: rows outside come in later, and rows inside leave later.
         ahead = instants(row, edges)
         if rolls and span is not None:
             ahead.append(row[first or last] + seconds(span))
@@ -142,7 +143,9 @@ def _figures(leaf: ast.Did, features: Features) -> Finish:
 
 
 def _label(aggregate: ast.Aggregate) -> str:
-    return aggregate.function if aggregate.of is None else f"{aggregate.function} of {aggregate.of}"
+    if aggregate.of is None:
+        return aggregate.function
+    return f"{aggregate.function} of {aggregate.of}{' in the reporting currency' * aggregate.is_reporting}"
 
 
 def _absent_as_zero(aggregate: ast.Aggregate, column: Any) -> Any:
@@ -161,12 +164,33 @@ def _aggregate(aggregate: ast.Aggregate, masks: _Masks, features: Features) -> s
                 f"distinct {of}", lambda rows: rows.table[key].nunique(where=masks.counted(rows)), "int64"
             )
         case _:
-            column = needs.number(of or "")
+            column = needs.amount(of or "")[0] if aggregate.is_reporting else needs.number(of or "")
             return masks.figure(
-                f"{aggregate.function} {of}",
+                f"{aggregate.function} {of} {aggregate.is_reporting}",
                 lambda rows: _number_figure(aggregate.function, rows.table[column], masks.counted(rows)),
                 "float64",
             )
+
+
+def _unrated(aggregate: ast.Aggregate, masks: _Masks, features: Features) -> list[tuple[str, str]]:
+    """(what it is, column) of how many amounts a figure leaves out because their currency had no rate, and of which
+    currencies they are (`?`: none was named)."""
+    if not aggregate.is_reporting:
+        return []
+    column = features.needs(masks.leaf.event).amount(aggregate.of or "")[1]
+
+    def where(rows: Rows) -> Any:
+        counted = masks.counted(rows)
+        missing = rows.table[column].notnull()
+        return missing if counted is None else missing & counted
+
+    def codes(rows: Rows) -> Any:
+        return rows.table[column].group_concat(" ", where=where(rows), order_by=rows.table[column])
+
+    number = masks.figure(f"unrated {aggregate.of}", lambda rows: rows.table.count(where=where(rows)), "int64")
+    named = masks.figure(f"unrated currencies {aggregate.of}", codes, "string")
+    of = aggregate.of
+    return [(f"{of} without a rate, left out", number), (f"{of} without a rate, currencies", named)]
 
 
 def _count(rows: Rows, counted: Any) -> Any:
@@ -178,14 +202,14 @@ def _number_figure(function: ast.Function, number: Any, counted: Any) -> Any:
         return number.min(where=counted)
     if function == "max":
         return number.max(where=counted)
-    # Left out before the cast: the engine casts every row, also those that the filter then drops.
+    # Filtered before the cast: the engine casts every row, also those that the filter drops.
     summable = ibis.cases((number.abs() < LARGEST_SUMMED, number))
     total = summable.cast(SUM_TYPE).sum(where=counted)
     return total if function == "sum" else total.cast("float64") / summable.count(where=counted).nullif(0)
 
 
 def _occurrence(leaf: ast.Did, features: Features) -> Finish:
-    """Only the first or last occurrence ever is looked at: its tests and its window decide."""
+    """Only the first or last occurrence ever is considered: its tests and its window decide."""
     everything = ast.Did(leaf.event)
     masks = _Masks(leaf, features)
     ever = _Masks(everything, features)

@@ -1,7 +1,7 @@
-"""Event rows for conditions: a base event's table, or a derived event's sources put together.
+"""Event rows for conditions: a base event's table, or the united sources of a derived event.
 
-Every relation has profile_id, now, seq, time, day and, when a row can stop counting, `void_at`; what else the
-conditions need (where-flags, numbers, keys) is computed per source, so that unions stay narrow.
+Every relation has profile_id, now, seq, time, day and, when a row can stop counting, `void_at`; other columns that
+conditions need (where-flags, numbers, keys) are computed per source, so that unions stay narrow.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import ibis
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from keepers.conditions.ast import Comparison, PropertyTest
+from keepers.conditions.ast import Comparison, PropertyTest, ReportingTest, has_reporting
 from keepers.conditions.comparisons import Clock, ComparedValue, later, never, seconds, sure
-from keepers.conditions.compile.tables import EVENT_COLUMNS, IBIS_KINDS, TRACKS, Asked, table
+from keepers.conditions.compile.reporting import CODE, RATE, with_rates
+from keepers.conditions.compile.tables import EVENT_COLUMNS, IBIS_KINDS, TRACKS, SubjectRows, table
+from keepers.conditions.currencies import Currencies
 from keepers.conditions.definitions import DerivedEvent, Source
+from keepers.conditions.lazy_ibis import ibis
 from keepers.conditions.operators import BY_NAME, is_relative
 from keepers.conditions.schema import ChildTable, EventTable, Schema
 
@@ -24,18 +27,23 @@ Where = tuple[PropertyTest, ...]
 VALUE = "value"
 CURRENCY = "currency"
 MEMBER = "profile_id"
-"""who did it, where no property has this name: of an account's events the member"""
+"""the profile that did it, unless a property has this name; of an account's events the member"""
 SEQ = "$seq"
-"""the event's own number, for asking about one certain event"""
+"""the event's own number, for testing one certain event"""
 
 
 class RowColumns(Struct):
-    """What the conditions of one expression ask of an event's rows. Each becomes one column."""
+    """The columns that the conditions of one expression need of an event's rows."""
 
     wheres: dict[Where, str] = field(default_factory=dict)
     numbers: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     flips: dict[Where, str] = field(default_factory=dict)
+    amounts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def uses_reporting(self) -> bool:
+        return bool(self.amounts) or any(map(has_reporting, self.wheres))
 
     def where(self, tests: Where) -> str | None:
         return self.wheres.setdefault(tests, f"w{len(self.wheres)}") if tests else None
@@ -43,18 +51,23 @@ class RowColumns(Struct):
     def number(self, path: str) -> str:
         return self.numbers.setdefault(path, f"n{len(self.numbers)}")
 
+    def amount(self, path: str) -> tuple[str, str]:
+        """The amount in the reporting currency, and the currency of one that has no rate (NULL for one that has)."""
+        name = self.amounts.setdefault(path, f"a{len(self.amounts)}")
+        return name, f"{name}_unrated"
+
     def key(self, path: str) -> str:
         return self.keys.setdefault(path, f"k{len(self.keys)}")
 
     def flip(self, tests: Where) -> str | None:
-        """When a row's tests change their answer by themselves; None where no test looks at the clock."""
+        """When a row's tests change their answer by themselves; None where no test is relative."""
         if not any(is_relative(t) for p in tests for t in p.tests):
             return None
         return self.flips.setdefault(tests, f"f{len(self.flips)}")
 
 
 class Rows(Struct, frozen=True):
-    """An event's rows with the columns that `Needs` named."""
+    """An event's rows with the columns of `RowColumns`."""
 
     table: Any
     has_void: bool
@@ -66,7 +79,7 @@ class Rows(Struct, frozen=True):
 
 
 def united(parts: Sequence[Any]) -> Any:
-    """All rows of several tables, united in pairs: one after the other would nest an expression per table."""
+    """All rows of several tables, united in pairs, which keeps the expression shallow."""
     merged = list(parts)
     while len(merged) > 1:
         merged = [a.union(*b) if b else a for a, *b in (merged[n : n + 2] for n in range(0, len(merged), 2))]
@@ -76,18 +89,25 @@ def united(parts: Sequence[Any]) -> Any:
 class RowSource:
     """Gives the rows of any event by its exact name, derived or base."""
 
-    def __init__(self, schema: Schema, derived: dict[str, DerivedEvent], asked: Asked) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        derived: dict[str, DerivedEvent],
+        subject_rows: SubjectRows,
+        currencies: Currencies | None = None,
+    ) -> None:
         self.schema = schema
         self.derived = derived
-        self.asked = asked
+        self.subject_rows = subject_rows
+        self.currencies = currencies
 
     def has(self, event: str) -> bool:
-        """Whether anything of an event ever arrived."""
+        """Whether any row of an event ever arrived."""
         word = self.derived.get(event)
         return any(s.event in self.schema.events for s in (word.sources if word else (Source(event),)))
 
     def rows(self, event: str, needs: RowColumns) -> Rows | None:
-        """Rows of an event; None when nothing of the kind ever arrived."""
+        """Rows of an event; None when none ever arrived."""
         word = self.derived.get(event)
         sources = [s for s in (word.sources if word else (Source(event),)) if s.event in self.schema.events]
         if not sources:
@@ -109,10 +129,13 @@ class RowSource:
         base = BaseRows(self.schema, source.event)
         for wheres in (source.where, *needs.wheres):
             base.prepare(_translated(wheres, source))
-        rows = self.asked.attach(base.table)
+        if needs.uses_reporting:
+            code = base.value(base.table, source.currency or CURRENCY).text
+            base.table = with_rates(base.table, code, self.currencies)
+        rows = self.subject_rows.attach(base.table)
         for wheres in needs.wheres:
-            rows = base.with_referring_items(rows, _translated(wheres, source), self.asked)
-        clock = self.asked.clock(rows)
+            rows = base.with_referring_items(rows, _translated(wheres, source), self.subject_rows)
+        clock = self.subject_rows.clock(rows)
         if source.where:
             rows = rows.filter(base.flag(rows, source.where, clock))
         columns: dict[str, Any] = {}
@@ -123,18 +146,24 @@ class RowSource:
         for path, name in needs.numbers.items():
             number = base.value(rows, _own_path(path, source)).number
             columns[name] = ibis.null("float64") if number is None else number
+        for path in needs.amounts:
+            name, unrated = needs.amount(path)
+            number = base.value(rows, _own_path(path, source)).number
+            number = ibis.null("float64") if number is None else number
+            columns[name] = number * rows[RATE]
+            columns[unrated] = ibis.cases((number.notnull() & rows[RATE].isnull(), rows[CODE].fill_null("?")))
         for path, name in needs.keys.items():
             columns[name] = base.key(rows, _own_path(path, source))
         void = self._voids(source)
         if void is not None and source.unless is not None:
             columns["unless_key"] = base.key(rows, source.unless.same)
-        kept = rows.select("profile_id", "seq", "time", "day", *self.asked.carried, **columns)
+        kept = rows.select("profile_id", "seq", "time", "day", *self.subject_rows.carried, **columns)
         if source.times > 1:
             kept = self._nth(kept, source)
         if void is None:
             return kept
         if not self._has_future(source):
-            # All that cancels lies in the past: what it cancels never counts, and no edge can come of it.
+            # All cancellations lie in the past: cancelled rows never count, and there is no edge.
             cancelled = [kept.profile_id == void.void_owner, kept.unless_key == void.void_key]
             return kept.anti_join(void, cancelled).drop("unless_key")
         joined = kept.left_join(void, (kept.profile_id == void.void_owner) & (kept.unless_key == void.void_key))
@@ -149,7 +178,7 @@ class RowSource:
             if event not in self.schema.events:
                 continue
             base = BaseRows(self.schema, event)
-            rows = self.asked.attach(base.table)
+            rows = self.subject_rows.attach(base.table)
             parts.append(
                 rows.select(void_owner=rows.profile_id, void_key=base.key(rows, source.unless.same), at=rows.time)
             )
@@ -169,7 +198,7 @@ class RowSource:
 
 
 def _own_path(path: str, source: Source) -> str:
-    """`value` and `currency` of a derived event are whatever property its source names."""
+    """`value` and `currency` of a derived event stand for the properties that its source names."""
     if path == VALUE and source.value:
         return source.value
     if path == CURRENCY and source.currency:
@@ -178,7 +207,7 @@ def _own_path(path: str, source: Source) -> str:
 
 
 def _translated(wheres: Where, source: Source) -> Where:
-    return tuple(PropertyTest(_own_path(t.path, source), t.tests, t.some) if not t.some else t for t in wheres)
+    return tuple(replace(t, path=_own_path(t.path, source)) if not t.some else t for t in wheres)
 
 
 class BaseRows:
@@ -208,14 +237,14 @@ class BaseRows:
                 self.table = self.table.mutate(**{name: ibis.literal(False)})
                 continue
             items = _items(child)
-            # A column first: a field that never arrived gives a bare literal, which cannot be aggregated.
+            # Selected first: a field that never arrived is a bare literal, which cannot be aggregated.
             tested = items.select(item_seq=items.seq, passes=_item_passes(items, child, item_test, None))
             flags = tested.group_by("item_seq").aggregate(**{name: tested.passes.any()})
             joined = self.table.left_join(flags, self.table.seq == flags.item_seq)
             self.table = joined.drop("item_seq").mutate(**{name: sure(joined[name])})
 
-    def with_referring_items(self, rows: Any, wheres: Where, asked: Asked) -> Any:
-        """Attached rows with a flag for each test on list items that looks at the run which asks."""
+    def with_referring_items(self, rows: Any, wheres: Where, subject_rows: SubjectRows) -> Any:
+        """Attached rows with a flag for each test on list items that compares with the run's values."""
         for item_test in (item for test in wheres for item in self._item_tests(test)):
             if not item_test.refs or item_test in self._item_flags:
                 continue
@@ -225,9 +254,9 @@ class BaseRows:
                 rows = rows.mutate(**{name: ibis.literal(False)})
                 continue
             items = _items(child).rename(item_seq="seq")
-            asking = rows.select(*asked.carried, item_owner=rows.profile_id, asked_seq=rows.seq).view()
+            asking = rows.select(*subject_rows.carried, item_owner=rows.profile_id, asked_seq=rows.seq).view()
             joined = items.join(asking, items.item_seq == asking.asked_seq)
-            passes = _item_passes(joined, child, item_test, asked.clock(joined))
+            passes = _item_passes(joined, child, item_test, subject_rows.clock(joined))
             tested = joined.select("item_owner", "item_seq", passes=passes)
             flags = tested.group_by("item_owner", "item_seq").aggregate(**{name: tested.passes.any()})
             found = rows.left_join(flags, [rows.profile_id == flags.item_owner, rows.seq == flags.item_seq])
@@ -238,7 +267,7 @@ class BaseRows:
         return self._item_flags.setdefault(item_test, f"item{len(self._item_flags)}")
 
     def _item_tests(self, test: PropertyTest) -> list[PropertyTest]:
-        """What a test asks of the items of a list: `some`, or for `{tags: vip}` whether an item is it."""
+        """The tests of list items: `some`, or `{tags: vip}` on a list, which asks for such an item."""
         if test.some:
             return [test]
         if test.path not in self.event.children:
@@ -285,6 +314,9 @@ class BaseRows:
                 holds = holds & rows[self._item_flags[test]]
                 continue
             value = self.value(rows, test.path)
+            if isinstance(test, ReportingTest):
+                number = ibis.null("float64") if value.number is None else value.number
+                value = ComparedValue(number=number * rows[RATE])
             for part in _parts(test.tests):
                 passed = _tests_hold(value, part, clock)
                 item = _of_item(test.path, part) if test.path in self.event.children else None
@@ -301,14 +333,14 @@ def _is_negative(test: Comparison) -> bool:
 
 
 def _parts(tests: tuple[Comparison, ...]) -> list[tuple[Comparison, ...]]:
-    """Tests that one item of a list must pass together; what no item may be stands alone, and so does presence."""
+    """Tests that one item of a list must pass together; negative tests stand alone, and so does presence."""
     together = tuple(t for t in tests if not (BY_NAME[t.op].negates or BY_NAME[t.op].asks_presence))
     alone: list[tuple[Comparison, ...]] = [(t,) for t in tests if t not in together]
     return [together, *alone] if together else alone
 
 
 def _of_item(path: str, part: tuple[Comparison, ...]) -> PropertyTest | None:
-    """The part as a question to the items of a list of scalars; None where it needs the clock, which items lack."""
+    """The part as tests on the items of a list of scalars; None for relative tests, since items have no clock."""
     if any(map(is_relative, part)):
         return None
     if BY_NAME[part[0].op].asks_presence:
@@ -326,7 +358,7 @@ def _items(child: ChildTable) -> Any:
 
 
 def _typed(name: str, fixed: dict[str, str], properties: dict[str, dict[str, str]]) -> Any:
-    """A typed table; properties that are called as something here is called stand under another name."""
+    """A typed table; properties whose names are taken here are renamed."""
     columns = dict(fixed)
     for kinds in properties.values():
         columns |= {physical: IBIS_KINDS[kind] for kind, physical in kinds.items()}
@@ -335,8 +367,10 @@ def _typed(name: str, fixed: dict[str, str], properties: dict[str, dict[str, str
     return found.rename(renamed) if renamed else found
 
 
-_CALLED = re.compile(r"id|now|since|raw|raw_seq|(from|to|member|identified|account)_id|item.*|asked_seq|passes|void_.*")
-"""names that columns have here besides those of the properties"""
+_CALLED = re.compile(
+    r"id|now|since|raw|raw_seq|(from|to|member|identified|account)_id|item.*|asked_seq|passes|void_.*|reporting_.*|rate_.*"
+)
+"""names of columns here other than properties"""
 
 
 def _own(physical: str) -> str:
@@ -352,7 +386,7 @@ def _item_passes(items: Any, child: ChildTable, test: PropertyTest, clock: Clock
 
 
 def _number_text(number: Any) -> Any:
-    """A number as it is usually written: 5 and not 5.0."""
+    """A number as text: 5 and not 5.0."""
     is_whole = (number == number.round()) & (number.abs() < 1e15)
     whole = ibis.cases((is_whole, number), else_=ibis.literal(0.0)).cast("int64").cast("string")
     return ibis.cases((is_whole.fill_null(False), whole), else_=number.cast("string"))
@@ -373,7 +407,7 @@ def _columns(rows: Any, kinds: dict[str, str]) -> ComparedValue:
 def _with_instant(value: ComparedValue) -> ComparedValue:
     if value.text is None:
         return value
-    # Only what is written like a date: the engine would also read “epoch” and “infinity”.
+    # Only texts that look like dates: the engine would also read “epoch” and “infinity”.
     dated = ibis.cases((value.text.substr(4, 1) == "-", value.text))
     instant = dated.try_cast("timestamp('UTC')").cast("timestamp")
     return ComparedValue(value.number, value.text, value.boolean, instant, None)

@@ -1,6 +1,6 @@
-"""Figures per subject that conditions are decided by: every leaf names what it needs, one GROUP BY per table gives it.
+"""The figures per subject that decide conditions: every leaf names what it needs, one GROUP BY per table computes it.
 
-Leaves of all definitions of an expression share these: a figure asked for twice is computed once.
+All leaves of an expression share the figures: each is computed once.
 """
 
 from __future__ import annotations
@@ -8,22 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
-import ibis
 from msgspec import Struct
 
 from keepers.conditions.comparisons import Clock, ComparedValue, later, seconds
 from keepers.conditions.compile.event_rows import RowColumns, Rows, RowSource
-from keepers.conditions.compile.latest import LATEST, TRAIT_FIELDS, in_order
-from keepers.conditions.compile.tables import STATES, TRAIT_VALUES, ZONE_OFFSETS, Asked, Mode, table
+from keepers.conditions.compile.latest import TRAIT_FIELDS, in_order, latest
+from keepers.conditions.compile.tables import STATES, TRAIT_VALUES, ZONE_OFFSETS, Mode, SubjectRows, table
+from keepers.conditions.currencies import Currencies
 from keepers.conditions.definitions import DerivedEvent
+from keepers.conditions.lazy_ibis import ibis
 from keepers.conditions.schema import Schema
 from keepers.model.moments import Moment
 
 
 class Term(Struct, frozen=True):
-    """A condition as columns: its answer, the instants at which it may change, and the figures seen.
+    """A condition as columns: its answer, the instants at which it may change, and the figures it used.
 
-    Of the instants, those in `ahead` lie after now by the way they are found, or are NULL; `edges` may lie anywhere.
+    Instants in `ahead` lie after now by construction, or are NULL; `edges` may lie anywhere.
     """
 
     holds: Any
@@ -33,19 +34,20 @@ class Term(Struct, frozen=True):
 
 
 Finish = Callable[[Any], Term]
-"""Row of all figures → the term. Called once everything asked for has been joined."""
+"""row of all figures → the term; called once all figures have been joined"""
 
 
 class ComputedTrait(Protocol):
-    """A trait that is worked out from events at the moment of asking (rhythm, scores)."""
+    """A trait computed from events at the moment of asking (rhythm, scores)."""
 
     name: str
     event: str
     signature: str
-    """changes whenever the trait is worked out differently"""
+    """changes whenever the trait is computed differently"""
 
     def request(self, features: Features) -> Callable[[Any], tuple[ComparedValue, tuple[Any, ...]]]:
-        """Asks for figures; what it returns turns them into a value and the instants after now at which it changes."""
+        """Requests figures; the returned function turns them into a value and the instants after now at which it
+        changes."""
         ...
 
 
@@ -58,14 +60,15 @@ class Features:
         asks: dict[str, int],
         stages: dict[str, tuple[str, ...]],
         mode: Mode,
+        currencies: Currencies | None = None,
     ) -> None:
         self.schema = schema
         self.computed = computed
         self.asks = asks
         self.stages = stages
         self.mode = mode
-        self.asked = Asked(schema, mode)
-        self.source = RowSource(schema, derived, self.asked)
+        self.subject_rows = SubjectRows(schema, mode)
+        self.source = RowSource(schema, derived, self.subject_rows, currencies)
         self.needs_zone = False
         self._needs: dict[str, RowColumns] = {}
         self._figures: dict[str, dict[Hashable, tuple[str, str | None, Callable[[Rows], Any]]]] = {}
@@ -93,8 +96,8 @@ class Features:
     ) -> str:
         """A column over an event's rows, grouped by subject; none when `build` gives None.
 
-        `reach`: rows at or before it are never looked at. `kind` is the type of the NULL that stands for it when
-        the event never arrived; None for an edge, which is then left out.
+        `reach`: rows at or before it are never read. `kind` is the type of the NULL in its place when the event never
+        arrived; None for an edge, which is then left out.
         """
         figures = self._figures.setdefault(event, {})
         self._reach.setdefault(event, []).append(reach)
@@ -103,7 +106,7 @@ class Features:
         return figures[key][0]
 
     def derived(self, event: str, key: Hashable, build: Callable[[Any], Any], kind: str) -> str:
-        """A column worked out from figures of the same event (a row of them), once and not wherever it is used."""
+        """A column computed from figures of the same event (a row of them), once for all its uses."""
         derived = self._derived.setdefault(event, {})
         if key not in derived:
             derived[key] = (self.name("d"), kind, build)
@@ -114,7 +117,7 @@ class Features:
         return self._traits.setdefault(name, f"t{len(self._traits)}")
 
     def state(self, definition: str) -> tuple[str, str]:
-        """Columns for another definition's answer: its value and since when."""
+        """Columns of another definition's answer: its value and since when."""
         ask = self.asks[definition]
         self._states[definition] = ask
         return f"s{ask}_value", f"s{ask}_since"
@@ -124,18 +127,18 @@ class Features:
         return self.stages[lifecycle].index(stage) + 1
 
     def own_table(self, build: Callable[[], Any]) -> None:
-        """A relation keyed by profile_id to be joined as it is (sequences, accounts)."""
+        """A relation keyed by profile_id that is joined as it is (sequences, accounts)."""
         self._own.append(build)
 
     def now_of(self, rows: Any) -> Any:
         return rows.now if self.mode.scoped else self.mode.now()
 
     def clock_of(self, rows: Any) -> Clock:
-        return self.asked.clock(rows)
+        return self.subject_rows.clock(rows)
 
     def joined(self) -> Any:
-        """Subjects asked about, with every figure."""
-        base = self.asked.subjects()
+        """The subjects in scope, with every figure."""
+        base = self.subject_rows.subjects()
         if self.needs_zone:
             base = self._with_zone(base)
         absent: dict[str, Any] = {}
@@ -172,18 +175,18 @@ class Features:
     def _trait_figures(self) -> Any:
         values = table("trait_values", TRAIT_VALUES)
         values = values.filter(values.trait.isin(sorted(self._traits)))
-        # A list is held in raw alone; an empty one is no value.
+        # A list is stored in raw only; an empty one is no value.
         is_list = values.raw.startswith("[") & (values.raw != "[]")
-        rows = self.asked.attach_own(values.mutate(items=ibis.cases((is_list, values.raw))).drop("raw"))
+        rows = self.subject_rows.attach_own(values.mutate(items=ibis.cases((is_list, values.raw))).drop("raw"))
         now = self.now_of(rows)
         rows = rows.mutate(known_order=in_order(rows))
         built = {}
         for name, prefix in self._traits.items():
             mine = rows.trait == name
             known = mine & (rows.time <= now)
-            # What no condition looks at is left out again by the engine.
+            # The engine drops the columns that no condition reads.
             for kind in TRAIT_FIELDS:
-                built[f"{prefix}_{kind}"] = LATEST[kind](rows[kind], rows.known_order, where=known)
+                built[f"{prefix}_{kind}"] = latest(kind)(rows[kind], rows.known_order, where=known)
             built[f"{prefix}_next"] = rows.time.min(where=mine & (rows.time > now))
         return rows.group_by("profile_id").aggregate(**built)
 
@@ -191,7 +194,7 @@ class Features:
         states = table(self.mode.states, STATES)
         states = states.filter(states.ask.isin(sorted(self._states.values())))
         if self.mode.scoped:
-            states = states.semi_join(self.asked.scope, "profile_id")
+            states = states.semi_join(self.subject_rows.scope, "profile_id")
         built = {}
         for ask in sorted(self._states.values()):
             mine = states.ask == ask

@@ -1,12 +1,10 @@
-"""Each kind of condition as a term: what it needs, when it holds, when that may change by itself."""
+"""Each kind of condition as a term: the figures it needs, when it holds, and when that may change by itself."""
 
 from __future__ import annotations
 
 import functools
 import operator
 from typing import Any
-
-import ibis
 
 from keepers.conditions import ast
 from keepers.conditions.comparisons import Clock, ComparedValue, seconds, sure
@@ -15,11 +13,12 @@ from keepers.conditions.compile.did import did
 from keepers.conditions.compile.features import Features, Finish, Term
 from keepers.conditions.compile.latest import TRAIT_FIELDS
 from keepers.conditions.compile.sequences import sequence
+from keepers.conditions.lazy_ibis import ibis
 from keepers.conditions.operators import BY_NAME
 
 
 def finish_condition(condition: ast.Condition, features: Features, leaves: dict[ast.Condition, Finish]) -> Finish:
-    """The condition's finisher; every leaf is asked for once, and kept in `leaves` for explanations."""
+    """The condition's finisher; every leaf is requested once, and kept in `leaves` for explanations."""
     match condition:
         case ast.AllOf(items):
             return _group([finish_condition(i, features, leaves) for i in items], operator.and_, True)
@@ -112,16 +111,16 @@ def _trait(leaf: ast.Trait, features: Features) -> Finish:
 
 
 def _clock(row: Any, features: Features) -> Clock:
-    asked = features.clock_of(row)
+    clock = features.clock_of(row)
     if not features.needs_zone:
-        return asked
+        return clock
     offset = row.offset_s.as_interval("s")
 
     def midnight(date: Any) -> Any:
         instant = date.cast("timestamp") - offset
         return ibis.least(instant, ibis.coalesce(row.offset_until, instant))
 
-    return Clock(row.now, (row.now + offset).date(), midnight, asked.refs)
+    return Clock(row.now, (row.now + offset).date(), midnight, clock.refs)
 
 
 def _state(definition: str, wanted: int, lasting: Any, features: Features) -> Finish:

@@ -1,4 +1,4 @@
-"""Whether one certain event is of a kind: asked of what would start a journey, or what it waits for."""
+"""Whether one certain event is of a kind: the trigger of a journey, or an awaited event."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ TRIGGER_SEQ = "trigger.seq"
 
 
 def this_event(event: str, where: tuple[ast.PropertyTest, ...] = ()) -> ast.Condition:
-    """The run's trigger, found by its number, is such an event (base or derived) and passes the tests."""
+    """Whether the run's trigger, found by its number, is such an event (base or derived) and passes the tests."""
     same = ast.PropertyTest(SEQ, (ast.Comparison("eq", ast.Ref(TRIGGER_SEQ)),))
     return ast.Did(event, (*by_people(event, where), same))

@@ -1,20 +1,19 @@
-"""`sequence`: one event after another within a span, and optionally not a third one after that."""
+"""`sequence`: one event after another within a span, and optionally no third one after that."""
 
 from __future__ import annotations
 
 from typing import Any
-
-import ibis
 
 from keepers.conditions import ast
 from keepers.conditions.comparisons import later, seconds, sure
 from keepers.conditions.compile.did import in_window, live
 from keepers.conditions.compile.event_rows import RowColumns, Rows, united
 from keepers.conditions.compile.features import Features, Finish, Term
+from keepers.conditions.lazy_ibis import ibis
 
 
 def sequence(leaf: ast.Sequence, features: Features) -> Finish:
-    """Joins in a table of its own: does a chain exist, and when might that change."""
+    """Joins a table of its own: whether a chain exists, and when that may change."""
     name = features.name("q")
     if any(not step.negated and not features.source.has(step.event) for step in leaf.steps):
         return lambda row: Term(ibis.literal(False))
@@ -97,7 +96,7 @@ def _followed(chain: Any, step: _Step, leaf: ast.Sequence) -> Any:
 
 
 def _not_followed(chain: Any, step: _Step, leaf: ast.Sequence) -> Any:
-    """Rows after which the last event did not come; with a span, only once the span has passed."""
+    """Rows that the last event did not follow; with a span, only once the span has passed."""
     kept = chain.anti_join(step.counted, _after(chain, step.counted, step.span))
     return kept if step.span is None else kept.filter(sure(kept.time + seconds(step.span) <= kept.now))
 

@@ -1,11 +1,12 @@
-"""The warehouse's fixed tables as unbound Ibis tables, and who of them is asked about."""
+"""The warehouse's fixed tables as unbound Ibis tables, and the subjects in scope."""
 
+from functools import cache
 from typing import Any
 
-import ibis
 from msgspec import Struct
 
 from keepers.conditions.comparisons import REF_KINDS, Clock, ComparedValue
+from keepers.conditions.lazy_ibis import ibis
 from keepers.conditions.schema import Schema
 from keepers.model.texts import Kind
 
@@ -63,9 +64,13 @@ EVENT_COLUMNS = {
 IBIS_KINDS = {"number": "float64", "text": "string", "boolean": "boolean"}
 
 
-@ibis.udf.scalar.builtin(name="getvariable")  # type: ignore[untyped-decorator]
-def _variable(variable: str) -> ibis.dtype("timestamp"):  # type: ignore[valid-type]
-    """A session variable: folded to a constant by the engine, so that the expression is compiled once."""
+def _named(variable: str) -> Any: ...
+
+
+@cache
+def _variable() -> Any:
+    """A session variable by its name: the engine folds it to a constant, so the expression is compiled once."""
+    return ibis.udf.scalar.builtin(_named, name="getvariable", signature=(("string",), "timestamp"))
 
 
 def table(name: str, columns: dict[str, str]) -> Any:
@@ -73,12 +78,11 @@ def table(name: str, columns: dict[str, str]) -> Any:
 
 
 class Mode(Struct, frozen=True):
-    """How an expression asks.
+    """How an expression is evaluated.
 
-    `scoped`: the rows of table `scope`, each at its own `now`; otherwise everybody at session variable `now`.
-    `as_of`: only what was known by then. `subject`: whose definitions. `refs`: the paths of runs' values that the
-    scope has columns for (`ref_columns`). The names of the tables that hold earlier answers and merges differ when
-    the past is asked about.
+    `scoped`: the rows of table `scope`, each at its own `now`; otherwise everybody at session variable `now`. `as_of`:
+    only what was known by then. `subject`: people or accounts. `refs`: the paths of runs' values that the scope has
+    columns for (`ref_columns`). The tables of earlier answers and of merges differ with the mode.
     """
 
     scoped: bool = False
@@ -88,14 +92,14 @@ class Mode(Struct, frozen=True):
 
     @property
     def ref_columns(self) -> dict[str, str]:
-        """Column → type of what the scope says of runs: one per ref and kind."""
+        """Column → type of the runs' values in the scope: one per ref and kind."""
         return {_ref_column(n, kind): of for n in range(len(self.refs)) for kind, of in REF_KINDS.items()}
 
     @property
     def states(self) -> str:
         if self.as_of:
             return "asof_states"
-        # A wave brings the states of its scope out of the large table once, for all its layers.
+        # A wave reads the states of its scope from the large table once, for all its layers.
         return "near_states" if self.scoped else "states"
 
     @property
@@ -104,16 +108,16 @@ class Mode(Struct, frozen=True):
 
     def now(self) -> Any:
         """The moment of asking where no scope row gives it."""
-        return _variable("now")
+        return _variable()("now")
 
 
 def _ref_column(n: int, kind: str) -> str:
-    # A sign that no property's column has.
+    # No property's column begins with this sign.
     return f"${n}_{kind}"
 
 
-class Asked:
-    """Who is asked about and how their rows are found: built once per expression."""
+class SubjectRows:
+    """The subjects in scope and their rows: built once per expression."""
 
     def __init__(self, schema: Schema, mode: Mode) -> None:
         self.schema = schema
@@ -125,7 +129,7 @@ class Asked:
         self._identifiers = self._build_identifiers()
 
     def subjects(self) -> Any:
-        """One row per subject asked about: profile_id, now, bucket_key, created_at, zone."""
+        """One row per subject in scope: profile_id, now, bucket_key, created_at, zone."""
         profiles = table("profiles", PROFILES)
         if self.mode.scoped:
             joined = profiles.join(self.scope, "profile_id")
@@ -150,9 +154,9 @@ class Asked:
         return Clock(now=now, refs=ref)
 
     def attach(self, rows: Any) -> Any:
-        """Rows keyed by the profile they were identified as → by the subject asked about, with its `now`.
+        """Rows keyed by the profile they were recorded for → by the subject in scope, with its `now`.
 
-        Rows of nobody asked about fall away. For accounts a member's rows count while a member.
+        Rows of other profiles are dropped. For accounts a member's rows count while a member.
         """
         if self.mode.as_of:
             rows = rows.filter(rows.known_at <= self.mode.now())
@@ -177,7 +181,7 @@ class Asked:
         """As `attach`, for rows that belong to the subject itself (traits): never through a membership."""
         if self.mode.subject == "account":
             own = Mode(self.mode.scoped, self.mode.as_of, "person", self.mode.refs)
-            return Asked(self.schema, own).attach(rows)
+            return SubjectRows(self.schema, own).attach(rows)
         return self.attach(rows)
 
     def _build_identifiers(self) -> Any:

@@ -1,4 +1,4 @@
-"""Conditions from plain data (YAML or JSON). Every mistake names its field and the remedy."""
+"""Conditions from plain data (YAML or JSON). Errors name the field and the remedy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keepers.model.moments import Moment, parse_duration, parse_moment
 
 MAX_DEPTH = 24
 MAX_LEAVES = 400
-"""conditions, steps of sequences and tested properties of one definition: each nests the expression once more"""
+"""conditions, steps of sequences and tested properties of one definition: each deepens the expression"""
 MAX_STEPS = 50
 WINDOW_KEYS = ("within", "since", "between", "ever")
 LEAVES: dict[str, tuple[str, ...]] = {
@@ -31,12 +31,14 @@ LEAVES: dict[str, tuple[str, ...]] = {
     "engaged": (),
 }
 GROUPS = ("all", "any", "not")
+AS, REPORTING = "as", "reporting"
+"""`as: reporting` beside an amount: as it reads in the reporting currency"""
 
 
 class Parser:
     """Reads one document; `zone` is the workspace's, for dates written without one.
 
-    With `refs` it may compare with values of a journey's run, as {ref: trigger.order_id}.
+    With `refs`, operands may be values of a journey's run, as {ref: trigger.order_id}.
     """
 
     def __init__(self, zone: ZoneInfo | None = None, refs: bool = False) -> None:
@@ -148,7 +150,7 @@ class Parser:
     def where(self, data: Any, at: str, depth: int = 0, fixed: str = "") -> tuple[ast.PropertyTest, ...]:
         """Property tests: `{total: {gt: 50}, category: [shoes, boots], products: {some: {price: {gt: 9}}}}`.
 
-        `fixed` names what cannot change its answer by itself: no test in it may look at the clock.
+        `fixed` names what cannot change its answer by itself: relative tests are refused in it.
         """
         if data is None:
             return ()
@@ -168,13 +170,29 @@ class Parser:
                 some = self.where(wanted["some"], f"{here}.some", depth + 1, fixed or "a list item")
                 found.append(ast.PropertyTest(name, some=some))
                 continue
+            is_reporting = isinstance(wanted, dict) and AS in wanted
+            if is_reporting:
+                wanted = self._amount(wanted, here)
+                if depth or fixed:
+                    raise DefinitionError(
+                        problem("only an amount of an event itself can be read in the reporting currency"), field=here
+                    )
             tests = self._tests(wanted, here)
             if fixed and any(map(is_relative, tests)):
                 raise DefinitionError(
                     problem("{fixed} cannot be compared with “now”; write a date", fixed=fixed), field=here
                 )
-            found.append(ast.PropertyTest(name, tests))
+            found.append((ast.ReportingTest if is_reporting else ast.PropertyTest)(name, tests))
         return tuple(found)
+
+    def _amount(self, data: dict[str, Any], here: str) -> dict[str, Any]:
+        """What is asked of an amount, without `as: reporting`."""
+        if data[AS] != REPORTING:
+            raise DefinitionError(
+                problem("write “as: reporting”, for an amount in the currency that “currencies” names"),
+                field=f"{here}.{AS}",
+            )
+        return {key: value for key, value in data.items() if key != AS}
 
     def _tests(self, wanted: Any, here: str) -> tuple[ast.Comparison, ...]:
         if isinstance(wanted, dict) and not is_ref(wanted):
@@ -188,14 +206,17 @@ class Parser:
     def _aggregate(self, function: ast.Function, data: Any, here: str) -> ast.Aggregate:
         if function == "count":
             wanted = data if isinstance(data, dict) and not is_ref(data) else {"eq": data}
-            of = None
+            of, is_reporting = None, False
         else:
             if not isinstance(data, dict) or "of" not in data:
                 raise DefinitionError(
                     problem("expected {{of: a property, gte: a number}} for {function}", function=function), field=here
                 )
             of = text_of(data["of"], f"{here}.of")
-            wanted = {k: v for k, v in data.items() if k != "of"}
+            is_reporting = AS in data
+            if is_reporting and function == "distinct":
+                raise DefinitionError(problem("“{name}” does not belong here.", name=AS), field=here)
+            wanted = {k: v for k, v in (self._amount(data, here) if is_reporting else data).items() if k != "of"}
             if not wanted:
                 raise DefinitionError(
                     problem("nothing is asked of the figure; add gte, lte, eq or between"), field=here
@@ -216,7 +237,7 @@ class Parser:
                         ),
                         field=here,
                     )
-        return ast.Aggregate(function, of, tests)
+        return ast.Aggregate(function, of, tests, is_reporting)
 
     def _window(self, data: dict[str, Any], at: str) -> ast.TimeWindow:
         named = [k for k in WINDOW_KEYS if k in data]
@@ -233,16 +254,16 @@ class Parser:
                 return ast.TimeWindow(start=self._moment(data[key]))
             pair = data[key]
             if not isinstance(pair, list) or len(pair) != 2:
-                raise UserError("expected two moments, as [2026-01-01, 2026-02-01] or [60d ago, 30d ago]")
+                raise UserError(problem("expected two moments, as [2026-01-01, 2026-02-01] or [60d ago, 30d ago]"))
             start, end = (self._moment(m) for m in pair)
             is_known = start.is_relative == end.is_relative and not start.ref and not end.ref
             if is_known and (start.at or start.offset) >= (end.at or end.offset):  # type: ignore[operator]
-                raise UserError("the window ends before it starts")
+                raise UserError(problem("the window ends before it starts"))
             return ast.TimeWindow(start=start, end=end)
         except DefinitionError:
             raise
         except UserError as error:
-            raise DefinitionError(error.said, field=here) from None
+            raise DefinitionError(error.problem, field=here) from None
 
     def _moment(self, data: Any) -> Moment:
         return parse_ref_moment(data, self.refs) if is_ref(data) else parse_moment(data, self.zone)
@@ -284,7 +305,7 @@ class Parser:
         try:
             return parse_duration(data)
         except UserError as error:
-            raise DefinitionError(error.said, field=here) from None
+            raise DefinitionError(error.problem, field=here) from None
 
     def _lasting(self, data: dict[str, Any], at: str) -> Any:
         return self._duration(data.get("for", "0s"), f"{at}.for" if at else "for")
@@ -333,14 +354,14 @@ class Parser:
         return message_events.subscribed(channel, text_of(wanted["topic"], f"{here}.topic"))
 
     def _engaged(self, data: dict[str, Any], at: str, here: str, depth: int) -> ast.Condition:
-        """`{engaged: {with: clicked, message: welcome_1, within: 30d}}`: the event that says so."""
+        """`{engaged: {with: clicked, message: welcome_1, within: 30d}}`: the event of that engagement."""
         self._only(data, ("engaged",), at)
         wanted = data["engaged"]
         if not isinstance(wanted, dict):
             raise DefinitionError(problem("expected {{with: opened, channel: email, within: 30d}}"), field=here)
         self._only(wanted, (*message_events.KEYS, *WINDOW_KEYS), here)
-        channel = text_of(wanted.get("channel", "email"), f"{here}.channel")
         known = message_events.engagement()
+        channel = text_of(wanted.get("channel", next(iter(known))), f"{here}.channel")
         events = known.get(channel)
         if events is None:
             near = nearest(channel, known)

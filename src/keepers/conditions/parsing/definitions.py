@@ -1,4 +1,4 @@
-"""Definitions from plain data: derived events, segments, lifecycles. Mistakes name their field."""
+"""Definitions from plain data: derived events, segments, lifecycles. Errors name their field."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STAGE_TEXTS = ("needs", "signals", "touchpoints", "metrics")
 
 
 def parse_derived(data: Any, zone: ZoneInfo | None = None, at: str = "") -> DerivedEvent:
-    """One entry of `events:`. One source may be written at the top, several stand under `any`."""
+    """One entry of `events:`. A single source may stand at the top, several under `any`."""
     fields = mapping(data, ("id", "name", "description", "per", "any", *_SOURCE_KEYS), at)
     several = fields.get("any")
     if several is not None and (not isinstance(several, list) or not several or "from" in fields):

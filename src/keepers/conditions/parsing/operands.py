@@ -1,4 +1,4 @@
-"""What operators compare with, read from plain data into the form each operator expects."""
+"""The operands of operators, read from plain data into the form each operator expects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REF = re.compile(r"trigger\..+|run\.(entered_at|step_entered_at)|run\.[a-z][a-z
 
 
 class OperandKind(Struct, frozen=True):
-    """What an operator may be compared with: how it is read, and how a sentence shows it."""
+    """A kind of operand: how it is read and worded."""
 
     doc: str
     """what is written, for the reference"""
@@ -34,11 +34,11 @@ class OperandKind(Struct, frozen=True):
     of_ref: Callable[[ast.Ref | Moment], Any] | None = None
     """a ref in the operand's place, in that form; None where a value of the run cannot stand. Raises UserError"""
     takes_numbers: bool = False
-    """whether figures, such as counts and sums, may be compared so"""
+    """whether figures, such as counts and sums, may be compared with it"""
     is_pair: bool = False
-    """whether the sentence has a place for each of two values"""
+    """whether the wording has a place for each of two values"""
     words: Callable[[Any], str] | None = None
-    """the operand in a sentence of any language, where it is no plain value, moment, span or ref"""
+    """the operand in any language, where it is no plain value, moment, span or ref"""
 
 
 def is_ref(data: Any) -> bool:
@@ -49,13 +49,15 @@ def parse_ref(data: dict[str, Any], allowed: bool) -> ast.Ref | Moment:
     """`{ref: trigger.order_id}`; with an `offset`, the moment so long after the ref's. Raises UserError."""
     path = data["ref"]
     if not allowed:
-        raise UserError("a ref stands for a value of a journey's run, and there is none here; write the value")
+        raise UserError(problem("a ref stands for a value of a journey's run, and there is none here; write the value"))
     if extra := [key for key in data if key not in ("ref", "offset")]:
-        raise UserError(f"“{extra[0]}” does not belong beside a ref; only “offset” does")
+        raise UserError(problem("“{name}” does not belong beside a ref; only “offset” does", name=extra[0]))
     if not isinstance(path, str) or not _REF.fullmatch(path):
         raise UserError(
-            f"{shown(path)} is no ref. Write trigger.<property>, run.entered_at, run.step_entered_at or"
-            " run.<step>.<path>"
+            problem(
+                "{path} is no ref. Write trigger.<property>, run.entered_at, run.step_entered_at or run.<step>.<path>",
+                path=shown(path),
+            )
         )
     if "offset" not in data:
         return ast.Ref(normal(path))
@@ -63,7 +65,7 @@ def parse_ref(data: dict[str, Any], allowed: bool) -> ast.Ref | Moment:
 
 
 def parse_ref_moment(data: dict[str, Any], allowed: bool) -> Moment:
-    """A ref where a moment is wanted. Raises UserError."""
+    """A ref in place of a moment. Raises UserError."""
     return _as_moment(parse_ref(data, allowed))
 
 
@@ -76,39 +78,39 @@ def _as_it_is(ref: ast.Ref | Moment) -> ast.Ref | Moment:
 
 
 def _in_a_list(ref: ast.Ref | Moment) -> Any:
-    raise UserError("expected a list of values, as [{ref: trigger.plan}, pro]")
+    raise UserError(problem("expected a list of values, as [{{ref: trigger.plan}}, pro]"))
 
 
 def _list(data: Any, zone: ZoneInfo | None, refs: bool) -> tuple[Any, ...]:
     if not isinstance(data, list) or not data:
-        raise UserError("expected a list of values, as [PL, IT]")
+        raise UserError(problem("expected a list of values, as [PL, IT]"))
     if len(data) > MAX_LIST:
-        raise UserError(f"more than {MAX_LIST} values; import them as a trait instead")
+        raise UserError(problem("more than {most} values; import them as a trait instead", most=MAX_LIST))
     return tuple(parse_ref(i, refs) if is_ref(i) else _scalar(i, zone, dates=False) for i in data)
 
 
 def _flag(data: Any) -> bool:
     if not isinstance(data, bool):
-        raise UserError("expected true or false")
+        raise UserError(problem("expected true or false"))
     return data
 
 
 def _text(data: Any) -> str:
     if isinstance(data, bool) or not isinstance(data, str | int | float) or data == "":
-        raise UserError("expected a text")
+        raise UserError(problem("expected a text"))
     return normal(str(data))
 
 
 def normal(text: str) -> str:
     """NFC, as all stored text is. Raises UserError for what no store can hold."""
     if "\x00" in text:
-        raise UserError("a text cannot hold the NUL character")
+        raise UserError(problem("a text cannot hold the NUL character"))
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise UserError("the text is no valid Unicode (a lone surrogate)") from None
+        raise UserError(problem("the text is no valid Unicode (a lone surrogate)")) from None
     if len(text) > MAX_TEXT:
-        raise UserError(f"the text is longer than {MAX_TEXT} characters")
+        raise UserError(problem("the text is longer than {most} characters", most=MAX_TEXT))
     return unicodedata.normalize("NFC", text)
 
 
@@ -123,7 +125,7 @@ def _scalar(data: Any, zone: ZoneInfo | None, dates: bool = True) -> Any:
         return parse_moment(data, zone)
     if isinstance(data, date):
         return data.isoformat()
-    raise UserError("expected a text, a number, true or false")
+    raise UserError(problem("expected a text, a number, true or false"))
 
 
 def _number(data: int | float) -> float:
@@ -132,13 +134,13 @@ def _number(data: int | float) -> float:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise UserError("expected a finite number")
+        raise UserError(problem("expected a finite number"))
     return number
 
 
 def _ordered(data: Any, zone: ZoneInfo | None) -> Any:
     if isinstance(data, bool):
-        raise UserError("true and false have no order; expected a number, a moment or a text")
+        raise UserError(problem("true and false have no order; expected a number, a moment or a text"))
     if isinstance(data, date):
         return parse_moment(data, zone)
     if isinstance(data, str):
@@ -151,19 +153,19 @@ def _ordered(data: Any, zone: ZoneInfo | None) -> Any:
 
 def _pair(data: Any, zone: ZoneInfo | None, refs: bool) -> tuple[Any, Any]:
     if not isinstance(data, list) or len(data) != 2:
-        raise UserError("expected two values, as [10, 20]")
+        raise UserError(problem("expected two values, as [10, 20]"))
     if any(is_ref(item) for item in data):
         first, second = (parse_ref(item, refs) if is_ref(item) else _ordered(item, zone) for item in data)
         return first, second
     low, high = (_ordered(item, zone) for item in data)
     if isinstance(low, Moment) != isinstance(high, Moment) or isinstance(low, str) != isinstance(high, str):
-        raise UserError("both ends must be of one kind: two numbers, two moments or two texts")
+        raise UserError(problem("both ends must be of one kind: two numbers, two moments or two texts"))
     if isinstance(low, Moment):
         backwards = low.is_relative == high.is_relative and (low.at or low.offset) > (high.at or high.offset)
     else:
         backwards = low > high
     if backwards:
-        raise UserError("the first value is greater than the second, so nothing is between them")
+        raise UserError(problem("the first value is greater than the second, so nothing is between them"))
     return low, high
 
 
@@ -174,19 +176,19 @@ def _pattern(data: Any) -> str:
     try:
         re2.compile(pattern, options)
     except re2.error as error:
-        said = error.args[0] if error.args else error
-        said = said.decode(errors="replace") if isinstance(said, bytes) else said
-        raise UserError(f"“{pattern}” is no RE2 pattern: {said}") from None
+        reason = error.args[0] if error.args else error
+        reason = reason.decode(errors="replace") if isinstance(reason, bytes) else reason
+        raise UserError(problem("“{pattern}” is no RE2 pattern: {reason}", pattern=pattern, reason=reason)) from None
     return pattern
 
 
 def _anniversary(data: Any) -> Anniversary:
     if not isinstance(data, dict) or len(data) != 1 or next(iter(data)) not in ("in", "within"):
-        raise UserError("expected {in: 7d} or {within: 7d}")
+        raise UserError(problem("expected {{in: 7d}} or {{within: 7d}}"))
     word, span = next(iter(data.items()))
     days, rest = divmod(parse_duration(span).total_seconds(), 86400)
     if rest or days > 365:
-        raise UserError("an anniversary is counted in whole days, 365 at most")
+        raise UserError(problem("an anniversary is counted in whole days, 365 at most"))
     return Anniversary(int(days), within=word == "within")
 
 
@@ -215,4 +217,4 @@ def text_of(data: Any, at: str, empty: bool = False) -> str:
     try:
         return normal(str(data))
     except UserError as error:
-        raise DefinitionError(error.said, field=at) from None
+        raise DefinitionError(error.problem, field=at) from None

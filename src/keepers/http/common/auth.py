@@ -1,4 +1,4 @@
-"""Who may use the management API: whoever sends a secret key as a bearer token."""
+"""Authentication of the management API: a secret key as a bearer token."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from hmac import compare_digest
 from typing import Any
 
 from litestar.connection import ASGIConnection
-from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import SecurityScheme
 
 from keepers.app.operations.keys import KeyRing
 from keepers.app.use_cases.actor import COMMAND_LINE, EVERYTHING, Actor
 from keepers.http.common.loopback import is_local
+from keepers.http.common.problems import RequestError
+from keepers.model.errors import problem
 
 SCHEME = "secret_key"
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -42,14 +43,14 @@ def bearer(connection: Connection) -> str:
 def secret_key_guard(keys: KeyRing, clock: Callable[[], datetime], local_token: str) -> Guard:
     """Lets requests with a secret key pass; 401 without a known key, 403 with one of another kind or revoked.
 
-    `local_token` is what commands on this machine send: whoever can read the workspace's files may do everything.
+    `local_token` is sent by commands on this machine: access to the workspace's files grants every permission.
     """
 
     async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
         token = bearer(connection)
         if local_token and compare_digest(token.encode(), local_token.encode()):
             if not is_local(connection):
-                raise HTTPException("This token is for commands on the server's own machine.", status_code=403)
+                raise RequestError(problem("This token is for commands on the server's own machine."), 403)
             connection.scope["actor"] = COMMAND_LINE  # type: ignore[typeddict-unknown-key]
             return
         now = clock()
@@ -57,21 +58,24 @@ def secret_key_guard(keys: KeyRing, clock: Callable[[], datetime], local_token: 
             await asyncio.to_thread(keys.refresh, now)
         key = keys.find(token) if token else None
         if key is None:
-            what = "This key is unknown." if token else "A secret key is needed."
-            raise HTTPException(
-                f"{what} Send `Authorization: Bearer km_…`; `keepers keys create secret` makes one.", status_code=401
+            what = problem("This key is unknown.") if token else problem("A secret key is needed.")
+            raise RequestError(
+                problem("{what} Send `Authorization: Bearer km_…`; `keepers keys create secret` makes one.", what=what),
+                401,
             )
         if key.revoked_at is not None:
-            raise HTTPException("This key was revoked. Use one that is not.", status_code=403)
+            raise RequestError(problem("This key was revoked. Use one that is not."), 403)
         if key.kind != "secret":
-            raise HTTPException(f"This is a {key.kind} key; the management API takes secret keys.", status_code=403)
+            raise RequestError(
+                problem("This is a {kind} key; the management API takes secret keys.", kind=key.kind), 403
+            )
         connection.scope["actor"] = Actor("key", key.name, EVERYTHING)  # type: ignore[typeddict-unknown-key]
 
     return guard
 
 
 def actor_of(connection: Connection) -> Actor:
-    """Who asks: set by the guard that let the request pass."""
+    """The request's actor, set by the guard."""
     found: Actor = connection.scope["actor"]  # type: ignore[typeddict-item]
     return found
 
@@ -79,7 +83,7 @@ def actor_of(connection: Connection) -> Actor:
 def local_guard(connection: Connection, _handler: BaseRouteHandler) -> None:
     """Refuses all but commands on this machine, before anything else of the request is read."""
     if actor_of(connection).kind != "command":
-        raise HTTPException("This is for commands on the server's own machine.", status_code=403)
+        raise RequestError(problem("This is for commands on the server's own machine."), 403)
 
 
 def sent_token(connection: Connection, in_body: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Bodies of requests: described in the OpenAPI document, read with a sentence for what does not fit."""
+"""Bodies of requests: their OpenAPI schema, and reading them with errors that name the field."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import Body, BodyKwarg
 from msgspec import Struct
 
-from keepers.app.use_cases.common_fields import MOST_NUMBER, NO_NUL
-from keepers.model.errors import UserError
+from keepers.app.use_cases.common_fields import MOST_NUMBER
+from keepers.model.errors import UserError, problem
 
 T = TypeVar("T", bound=Struct)
 
@@ -35,12 +35,9 @@ def body(struct: type[Struct], description: str, example: dict[str, Any] | None 
 def read(data: Any, struct: type[T]) -> T:
     """The body as the struct. Raises UserError (400) naming the field."""
     try:
-        found = msgspec.convert(_whole(data), struct)
+        return msgspec.convert(_whole(data), struct)
     except msgspec.ValidationError as error:
-        raise UserError(f"The body cannot be used: {error}.", code="body") from None
-    if any(_holds_nul(value) for value in msgspec.to_builtins(found).values()):
-        raise UserError("The body holds a NUL character, which no name or text has.", code="body")
-    return found
+        raise UserError(problem("The body cannot be used: {error}.", error=error), code="body") from None
 
 
 def _whole(value: Any) -> Any:
@@ -56,18 +53,6 @@ def _whole(value: Any) -> Any:
             return value
 
 
-def _holds_nul(value: Any) -> bool:
-    match value:
-        case str():
-            return "\0" in value
-        case list():
-            return any(map(_holds_nul, value))
-        case dict():
-            return any(_holds_nul(k) or _holds_nul(v) for k, v in value.items())
-        case _:
-            return False
-
-
 def _schema(said: dict[str, Any], known: dict[str, Any]) -> Schema:
     """One field of msgspec's JSON Schema as Litestar writes it; `known` are the structs it may refer to."""
     if "$ref" in said:
@@ -79,8 +64,6 @@ def _schema(said: dict[str, Any], known: dict[str, Any]) -> Schema:
     if "type" not in said:
         return Schema(description=said.get("description"))
     kind = OpenAPIType(said["type"])
-    # A text with a NUL character is refused; a schema can say so.
-    pattern = said.get("pattern", NO_NUL) if kind is OpenAPIType.STRING else None
     values = said.get("additionalProperties")
     return Schema(
         type=kind,
@@ -95,5 +78,5 @@ def _schema(said: dict[str, Any], known: dict[str, Any]) -> Schema:
         max_items=said.get("maxItems"),
         minimum=said.get("minimum"),
         maximum=said.get("maximum"),
-        pattern=pattern,
+        pattern=said.get("pattern"),
     )

@@ -38,6 +38,6 @@ class ServerMetrics:
         counter.inc()
 
     def committed(self, requests: int, seconds: float) -> None:
-        """Notes one group commit."""
+        """Counts one group commit."""
         self.commits.observe(seconds)
         self.group.observe(requests)

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import QueryParameter
 
 from keepers.http.common.auth import Connection
+from keepers.http.common.problems import RequestError
 from keepers.i18n.catalogues import languages
+from keepers.model.errors import problem
 
 TEXT: dict[str, Any] = {"one_of": None, "type": OpenAPIType.STRING}
 """for `schema_extra` of a parameter that may be left out: in an address there is no null"""
+
+SLASH = "\ufdd0"
+"""stands for a name's own slash in a decoded path: a character that Unicode keeps for programs' inner use"""
 
 
 def json_body_guard(connection: Connection, _handler: BaseRouteHandler) -> None:
     """Refuses bodies that say they are something else than JSON."""
     sent = connection.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if sent != "application/json" and not sent.endswith("+json"):
-        raise HTTPException("Send the body as application/json.", status_code=415)
+        raise RequestError(problem("Send the body as application/json."), 415)
 
 
 def known_parameters_guard(connection: Connection, handler: BaseRouteHandler) -> None:
-    """Refuses query parameters that mean nothing here: a filter with a typing error must not list everybody."""
+    """Refuses unknown query parameters: a misspelt filter must not list everyone."""
     known: frozenset[str] | None = handler.opt.get("known_parameters")
     if known is None:
         fields = handler.parsed_fn_signature.parameters.values()
@@ -32,17 +36,21 @@ def known_parameters_guard(connection: Connection, handler: BaseRouteHandler) ->
         known = frozenset(one.name for one in given if isinstance(one, QueryParameter) and one.name)
         handler.opt["known_parameters"] = known
     if any("\0" in str(value) for value in connection.path_params.values()):
-        raise HTTPException("The address holds a NUL character, which no name has.", status_code=400)
+        raise RequestError(problem("The address holds a NUL character, which no name has."), 400)
     for name, values in connection.query_params.dict().items():
         if len(values) > 1:
-            raise HTTPException(f"The parameter “{name}” is given more than once.", status_code=400)
+            raise RequestError(problem("The parameter “{name}” is given more than once.", name=name), 400)
         if "\0" in str(values[0]):
-            raise HTTPException(f"“{name}” holds a NUL character, which no value has.", status_code=400)
+            raise RequestError(problem("“{name}” holds a NUL character, which no value has.", name=name), 400)
         if str(values[0]).lower() == "null":
-            # It would be read as if it had been left out, and a filter that vanishes lists everybody.
-            raise HTTPException(f"“null” is no value; leave “{name}” out.", status_code=400)
+            # It would be read as an absent parameter, and without its filter the listing would return everyone.
+            raise RequestError(problem("“null” is no value; leave “{name}” out.", name=name), 400)
         if name not in known:
-            listed = ", ".join(sorted(known)) or "none"
-            raise HTTPException(f"There is no parameter “{name}” here. Known: {listed}.", status_code=400)
+            known_names = ", ".join(sorted(known)) or problem("none")
+            said = problem("There is no parameter “{name}” here. Known: {known}.", name=name, known=known_names)
+            raise RequestError(said, 400)
         if name == "locale" and values[0] not in languages():
-            raise HTTPException(f"There are no texts in “{values[0]}”; use {', '.join(languages())}.", status_code=400)
+            said = problem(
+                "There are no texts in “{locale}”; use {known}.", locale=values[0], known=", ".join(languages())
+            )
+            raise RequestError(said, 400)

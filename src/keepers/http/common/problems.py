@@ -14,12 +14,21 @@ from litestar.openapi.spec import Example
 from litestar.types import ExceptionHandlersMap
 from msgspec import Meta, Struct
 
-from keepers.i18n.page_texts import spoken
-from keepers.i18n.problems import error_text
-from keepers.model.errors import ConflictError, KeepersError, NotFoundError, UserError
+from keepers.i18n.page_texts import choose_locale
+from keepers.i18n.problems import error_text, problem_text
+from keepers.model.errors import ConflictError, KeepersError, NotFoundError, Problem, UserError, problem
 
 MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger("keepers")
+
+
+class RequestError(UserError):
+    """A request that is refused before any use case is called, with its HTTP status and headers of the answer."""
+
+    def __init__(self, said: Problem, status: int, *, code: str = "", headers: dict[str, str] | None = None) -> None:
+        super().__init__(said, code=code or _code_of(status))
+        self.status = status
+        self.headers = headers or {}
 
 
 class Flaw(Struct, frozen=True, omit_defaults=True):
@@ -62,6 +71,7 @@ _SAID = {
     413: "The body is larger than is allowed.",
     415: "The body is of a type that is not taken here.",
     422: "The request is well-formed but cannot be used: unknown names, wrong types, an impossible time.",
+    429: "Too much at once. Wait, and ask again.",
     500: "Keepers made a mistake. It is written down in the workspace's `data/errors.log`.",
 }
 _EXAMPLES = {
@@ -73,29 +83,35 @@ _EXAMPLES = {
     413: ("too_large", "The body is over 1,000,000 bytes, which is the limit."),
     415: ("media_type", "Send the body as application/json."),
     422: ("definition", "field did: no event “Order Complete” is known. Did you mean “Order Completed”?"),
+    429: ("busy", "64 watch operations already. Ask for the operation itself now and then instead."),
     500: ("internal", "Keepers made a mistake. It is written down in data/errors.log."),
 }
 
 
+_OWN_MISTAKE = problem("Keepers made a mistake. It is written down in data/errors.log.")
+
+
 def problem_of(error: Exception, locale: str = "en") -> ProblemDetails:
-    """The problem an error is, in a language. What is unexpected is told without its text."""
+    """The problem an error is, in a language. The text of an unexpected exception is not shown."""
     match error:
         case KeepersError():
             flaws = [Flaw(error_text(e, locale)) for e in error.data.get("errors", [])]
             detail = error_text(error, locale)
             return _problem(status_of(error), error.code, detail, str(error.data.get("field") or ""), flaws)
         case HTTPException():
-            return _of_http(error)
+            return _of_http(error, locale)
         case RecursionError():
-            return _problem(400, "body", "The body is nested too deeply. Send a flatter one.")
+            said = problem("The body is nested too deeply. Send a flatter one.")
+            return _problem(400, "body", problem_text(said, locale))
         case UnicodeDecodeError():
-            return _problem(400, "body", "The body is not UTF-8. Send it as UTF-8.")
-    code, said = _EXAMPLES[500]
-    return _problem(500, code, said)
+            return _problem(400, "body", problem_text(problem("The body is not UTF-8. Send it as UTF-8."), locale))
+    return _problem(500, "internal", problem_text(_OWN_MISTAKE, locale))
 
 
 def status_of(error: KeepersError) -> int:
     """The HTTP status of an error of ours."""
+    if isinstance(error, RequestError):
+        return error.status
     if error.code in STATUSES:
         return STATUSES[error.code]
     match error:
@@ -139,21 +155,30 @@ def _problems(*statuses: int) -> dict[int, ResponseSpec]:
     }
 
 
-def answer_of(problem: ProblemDetails, headers: dict[str, str] | None = None) -> Response[bytes]:
+def answer_of(details: ProblemDetails, headers: dict[str, str] | None = None) -> Response[bytes]:
     """The problem as a response."""
     sent = dict(headers or {})
-    if problem.status == 401:
+    if details.status == 401:
         sent["WWW-Authenticate"] = 'Bearer realm="keepers"'
-    return Response(msgspec.json.encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=sent)
+    return Response(msgspec.json.encode(details), status_code=details.status, media_type=MEDIA_TYPE, headers=sent)
 
 
 def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    locale = spoken(request.query_params.get("locale"), "", request.headers.get("accept-language", ""))
-    problem = problem_of(error, locale)
-    if problem.status == 500:
+    found = problem_of(error, locale_of(request))
+    if found.status == 500:
         log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__, exc_info=error)
-    kept = {k: v for k, v in (getattr(error, "headers", None) or {}).items() if k.lower() == "allow"}
-    return answer_of(problem, kept)
+    return answer_of(found, kept_headers(error))
+
+
+def locale_of(request: Request[Any, Any, Any]) -> str:
+    """The language of a problem: of the parameter `locale` where it is one, else of the Accept-Language header."""
+    return choose_locale(request.query_params.get("locale"), "", request.headers.get("accept-language", ""))
+
+
+def kept_headers(error: Exception) -> dict[str, str]:
+    """The headers of an error that go with its answer: what is allowed, and when to try again."""
+    headers = getattr(error, "headers", None) or {}
+    return {name: value for name, value in headers.items() if name.lower() in ("allow", "retry-after")}
 
 
 def _problem(status: int, code: str, detail: str, field: str = "", errors: list[Flaw] | None = None) -> ProblemDetails:
@@ -165,23 +190,28 @@ def _problem(status: int, code: str, detail: str, field: str = "", errors: list[
 _CODES = {400: "invalid", 401: "unauthorized", 403: "wrong_key", 404: "not_found", 405: "method", 413: "too_large"}
 
 
-def _of_http(error: HTTPException) -> ProblemDetails:
+def _code_of(status: int) -> str:
+    return _CODES.get(status, "media_type" if status == 415 else HTTPStatus(status).name.lower())
+
+
+_DETAILS = {
+    404: problem("There is nothing at this address. See /api/v1/openapi.json for what there is."),
+    405: problem("This address does not take this method; see the Allow header."),
+    413: problem("The body is larger than is allowed. Send less."),
+}
+
+
+def _of_http(error: HTTPException, locale: str) -> ProblemDetails:
     status = error.status_code
     listed = error.extra if isinstance(error.extra, list) else []
     found = [e for e in listed if isinstance(e, dict)]
     flaws = [Flaw(str(e.get("message", "")), str(e.get("key", ""))) for e in found]
     is_of_body = bool(found) and all(e.get("source") == "body" for e in found)
-    code = (
-        "body" if is_of_body else _CODES.get(status, "media_type" if status == 415 else HTTPStatus(status).name.lower())
-    )
-    if status == 404:
-        detail = "There is nothing at this address. See /api/v1/openapi.json for what there is."
-    elif status == 405:
-        detail = "This address does not take this method; see the Allow header."
-    elif status == 413:
-        detail = "The body is larger than is allowed. Send less."
-    elif status >= 500:
-        detail = _EXAMPLES[500][1]
+    code = "body" if is_of_body else _code_of(status)
+    if status >= 500:
+        detail = problem_text(_OWN_MISTAKE, locale)
+    elif status in _DETAILS:
+        detail = problem_text(_DETAILS[status], locale)
     elif flaws:
         detail = "; ".join(f"{f.field}: {f.message}" if f.field else f.message for f in flaws)
     else:

@@ -1,4 +1,4 @@
-"""Who calls a public address: their network address as a keyed hash, their language, what their form says."""
+"""The client of a public request: its IP address as a keyed hash, its language, its form fields."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import FormMultiDict
 from litestar.exceptions import HTTPException
 
-from keepers.i18n.page_texts import spoken
+from keepers.i18n.page_texts import choose_locale
 
 MOST_FORM_BYTES = 64_000
 LONGEST_USER_AGENT = 500
@@ -20,10 +20,9 @@ _LONGEST_ADDRESS = 64
 
 
 def client_address(scope: Mapping[str, Any], proxies: int) -> str:
-    """The caller's address: the peer, or with `proxies` > 0 what the outermost proxy of our own saw; empty if unknown.
+    """The client's address: the peer, or with `proxies` > 0 what the outermost trusted proxy saw; empty if unknown.
 
-    Only the last `proxies` entries of X-Forwarded-For were written by machines of ours; whatever stands before
-    them anyone may have made up.
+    Only the last `proxies` entries of X-Forwarded-For were written by trusted proxies; the others can be forged.
     """
     peer = scope.get("client")
     named = str(peer[0]) if peer else ""
@@ -41,7 +40,7 @@ def client_address(scope: Mapping[str, Any], proxies: int) -> str:
 def page_locale(connection: ASGIConnection[Any, Any, Any, Any], own: str = "") -> str:
     """The language of the page for a request; `own` is the customer's locale where it is known."""
     asked = connection.query_params.get("lang")
-    return spoken(asked, own, connection.headers.get("accept-language", ""))
+    return choose_locale(asked, own, connection.headers.get("accept-language", ""))
 
 
 async def form_of(request: Request[Any, Any, Any]) -> dict[str, list[str]]:

@@ -24,20 +24,19 @@ from msgspec import NODEFAULT, Meta, Struct
 
 from keepers.app.operations.operations import Operation, operations_of
 from keepers.app.use_cases import wire_format
-from keepers.app.use_cases.common_fields import NO_NUL
 from keepers.app.use_cases.use_case import UseCase
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.common.auth import actor_of, local_guard
 from keepers.http.common.bodies import body as body_of
 from keepers.http.common.bodies import read
-from keepers.http.common.parameters import json_body_guard
+from keepers.http.common.parameters import SLASH, json_body_guard
 from keepers.http.common.problems import answers
 
 _METHODS = {"GET": get, "POST": post, "PUT": put, "DELETE": delete}
 _KINDS = {str: OpenAPIType.STRING, int: OpenAPIType.INTEGER, bool: OpenAPIType.BOOLEAN, float: OpenAPIType.NUMBER}
 _LOCAL = "For commands on the server's own machine alone, which name files of it: a secret key is answered 403."
 RESPOND_ASYNC = "respond-async"
-"""RFC 7240: whoever sends `Prefer: respond-async` gets long work as an operation, 202 at once"""
+"""RFC 7240: with `Prefer: respond-async` long work is answered 202 with an operation"""
 
 
 @dataclass
@@ -90,11 +89,11 @@ def _endpoint(what: UseCase[Any, Any]) -> HTTPRouteHandler:
     async def handle(**given: Any) -> Response[bytes]:
         request: Request[Any, Any, Any] = given.pop("request")
         state: State = given.pop("state")
+        given |= {name: given[name].replace(SLASH, "/") for name in in_path if isinstance(given[name], str)}
         if body is not None:
             sent = given.pop("data")
             is_left_out = may_be_empty and sent is None and not await request.body()
-            found = read({} if is_left_out else sent, body)
-            given |= {name: getattr(found, name) for name in found.__struct_fields__}
+            given |= msgspec.structs.asdict(read({} if is_left_out else sent, body))
         elif in_body:
             given[whole] = given.pop("data")
         asked = what.request(**{n: v for n, v in given.items() if v is not None or fields[n].default is NODEFAULT})
@@ -168,8 +167,8 @@ def _json(answer: Struct, status: int, headers: dict[str, str]) -> Response[byte
 
 
 def _prefers_async(request: Request[Any, Any, Any]) -> bool:
-    wishes = request.headers.get("prefer", "").lower().replace(";", ",").split(",")
-    return RESPOND_ASYNC in (wish.strip() for wish in wishes)
+    preferences = request.headers.get("prefer", "").lower().replace(";", ",").split(",")
+    return RESPOND_ASYNC in (preference.strip() for preference in preferences)
 
 
 def _statuses(what: UseCase[Any, Any]) -> tuple[int, ...]:
@@ -257,15 +256,12 @@ def _query_type(name: str, hint: Any) -> Any:
     is_optional = _allows_none(hint)
     schema: dict[str, Any] = {}
     if is_optional:
-        # In an address there is no null, so the schema names the one kind.
+        # A query string cannot hold null, so the schema names the type alone.
         literal = get_origin(bare) is not None and not isinstance(bare, type)
         kind = OpenAPIType.STRING if literal else _KINDS.get(bare, OpenAPIType.STRING)
         schema = {"one_of": None, "type": kind}
         if literal and all(isinstance(a, str) for a in get_args(bare)):
             schema["enum"] = list(get_args(bare))
-    if bare is str and not any(meta.pattern for meta in metas):
-        # A value with a NUL character is refused; a schema can say so.
-        schema["pattern"] = NO_NUL
     for meta in metas:
         schema |= (meta.extra_json_schema or {}).get("extra", {})
     given = QueryParameter(name=name, schema_extra=schema or None, **_constraints(metas))

@@ -16,6 +16,7 @@ from keepers.app.customers import (
     conditions,
     consents,
     erasure,
+    export,
     lifecycles,
     profiles,
     scores,
@@ -42,10 +43,11 @@ from keepers.http.common.parameters import known_parameters_guard
 from keepers.http.common.problems import exception_handlers
 from keepers.http.management.endpoints import endpoints
 from keepers.http.management.operations.imports import take_upload
+from keepers.http.management.operations.progress import watch_operation
 
 PATH = "/api/v1"
 _MODULES: tuple[ModuleType, ...] = (
-    *(profiles, why, erasure, segments, lifecycles, scores, conditions, consents, suppressions),
+    *(profiles, why, export, erasure, segments, lifecycles, scores, conditions, consents, suppressions),
     *(broadcasts, journeys, replay, messages, message_trials, channel_secrets, signing_keys, coupons, sending_switches),
     *(playbook, templates, imports, keys, maintenance, health, doctor, operations, overview),
 )
@@ -58,7 +60,7 @@ USE_CASES: tuple[UseCase[Any, Any], ...] = tuple(
 """what the management API offers, in the order of its document"""
 MOST_BODY_BYTES = 4_000_000
 _TAGS = {
-    "profiles": "People and accounts: search, one with all that is known and why, timelines, erasure.",
+    "profiles": "People and accounts: search, one with all that is known and why, timelines, export, erasure.",
     "segments": "Who belongs where, now or at a past moment.",
     "broadcasts": "Newsletters: who would get one, starting, stopping, what became of it.",
     "lifecycles": "Stages with counts, over time, moves between them, and the rhythm customers come back in.",
@@ -70,7 +72,7 @@ _TAGS = {
     "imports": "Files of events and traits.",
     "keys": "Keys that let programs in.",
     "maintenance": "Ticks, history, and the typed tables made anew.",
-    "operations": "Long work that was started with `Prefer: respond-async`: how far it is, cancelling it.",
+    "operations": "Long work that was started with `Prefer: respond-async`: following it, cancelling it.",
     "health": "Watermarks, lag, readiness, and what the status page shows.",
 }
 
@@ -82,6 +84,7 @@ def management(keys: KeyRing, clock: Callable[[], datetime], local_token: str = 
         route_handlers=[
             *endpoints(USE_CASES),
             take_upload,
+            watch_operation,
         ],
         guards=[secret_key_guard(keys, clock, local_token), known_parameters_guard],
         security=[{SCHEME: []}],

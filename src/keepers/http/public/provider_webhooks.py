@@ -18,7 +18,7 @@ MOST_WEBHOOK_BYTES = 5_000_000
 """a full batch of any of the known providers is under 1 MB"""
 
 
-def provider_handler(desk: PublicWorkspace) -> HTTPRouteHandler:
+def provider_handler(workspace: PublicWorkspace) -> HTTPRouteHandler:
     """`POST /e/in/<provider>`: 200 once its reports are on disk, 401 for a wrong signature, 413 over the limit."""
 
     @post("/in/{provider:str}", status_code=200, include_in_schema=False, request_max_body_size=MOST_WEBHOOK_BYTES)
@@ -28,7 +28,7 @@ def provider_handler(desk: PublicWorkspace) -> HTTPRouteHandler:
 
         def answer() -> Response[bytes]:
             try:
-                take_reports(desk, provider, headers, body)
+                take_reports(workspace, provider, headers, body)
             except KeepersError as error:
                 return answer_of(_problem(error))
             return Response(b'{"success":true}', status_code=200, media_type="application/json")

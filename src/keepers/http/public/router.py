@@ -23,21 +23,21 @@ PREFIX = "/e"
 """what every link begins with, behind the public address"""
 
 
-def public_handlers(desk: PublicWorkspace) -> list[ControllerRouterHandler]:
+def public_handlers(workspace: PublicWorkspace) -> list[ControllerRouterHandler]:
     """Handlers for `create_app`. None of them needs a login: links are signed, calls bring a key or a signature.
 
-    `desk.links` must be made for the public address with `/e` behind it.
+    `workspace.links` must be made for the public address with `/e` behind it.
     """
     pages = Router(
         PREFIX,
         route_handlers=[
-            *click_handlers(desk),
-            unsubscribe_handler(desk),
-            preferences_handler(desk),
-            confirm_handler(desk),
-            copy_handler(desk),
+            *click_handlers(workspace),
+            unsubscribe_handler(workspace),
+            preferences_handler(workspace),
+            confirm_handler(workspace),
+            copy_handler(workspace),
         ],
-        exception_handlers=page_errors(desk),
+        exception_handlers=page_errors(workspace),
         request_max_body_size=MOST_FORM_BYTES,
         include_in_schema=False,
     )
@@ -45,13 +45,13 @@ def public_handlers(desk: PublicWorkspace) -> list[ControllerRouterHandler]:
         "/v1",
         route_handlers=[
             preflight("/subscribe", "/inbox", "/inbox/{message:str}/read", "/push/key", "/push/subscriptions"),
-            subscribe_handler(desk),
-            *inbox_handlers(desk),
-            *push_handlers(desk),
+            subscribe_handler(workspace),
+            *inbox_handlers(workspace),
+            *push_handlers(workspace),
         ],
         exception_handlers=call_errors(),
         request_max_body_size=MOST_BODY_BYTES,
         include_in_schema=False,
     )
-    webhooks = Router(PREFIX, route_handlers=[provider_handler(desk)], include_in_schema=False)
+    webhooks = Router(PREFIX, route_handlers=[provider_handler(workspace)], include_in_schema=False)
     return [pages, webhooks, calls]

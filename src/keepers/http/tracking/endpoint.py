@@ -1,4 +1,4 @@
-"""The door for events: Segment's HTTP Tracking API at /v1, answered only after the events are on disk.
+"""Event intake: Segment's HTTP Tracking API at /v1, answered only after the events are on disk.
 
 It speaks ASGI directly: the body's bytes go to the parser and the inbox untouched, and answers are ready bytes.
 
@@ -96,7 +96,7 @@ class Tracking:
             if scope["method"] == "OPTIONS":
                 await _send(send, 204, _PREFLIGHT, b"")
                 return
-            parsed = await self._take(scope, receive, call)
+            parsed = await self._accept(scope, receive, call)
         except (_Answer, KeepersError) as refused:
             answer = refused if isinstance(refused, _Answer) else _answer_of(refused)
             self._figures.answered(call, answer.status)
@@ -114,19 +114,19 @@ class Tracking:
         body = msgspec.json.encode({"success": False, "accepted": len(parsed.items), "errors": _listed(parsed)})
         await _send(send, 200, [*_JSON, _length(body)], body)
 
-    async def _take(self, scope: HTTPScope, receive: Receive, call: str) -> ParsedRequest:
+    async def _accept(self, scope: HTTPScope, receive: Receive, call: str) -> ParsedRequest:
         if scope["method"] != "POST":
             raise _Answer(405, "method", "Events are sent by POST.")
         received_at = self._clock()
         headers = _headers(scope)
         most = self._limits.batch_bytes if call in BATCHES else self._limits.event_bytes
         authorization = headers.get(b"authorization")
-        # Whoever brings a key in the header is judged before a byte of the body is read.
+        # A key in the header is verified before the body is read.
         key = None if authorization is None else await self._events.sender(_user_of(authorization), received_at)
         body = _plain(headers.get(b"content-encoding", b""), await _body(receive, headers, most), most)
         if key is None:
             key = await self._events.sender(self._key_in(body), received_at)
-        parsed = await self._events.take(key, scope["path"], body, received_at)
+        parsed = await self._events.accept(key, scope["path"], body, received_at)
         if not parsed.items and parsed.errors:
             reason = parsed.errors[0][1] if len(parsed.errors) == 1 else "No item could be used; see each reason."
             raise _Answer(400, "invalid", reason, accepted=0, errors=_listed(parsed))

@@ -1,1 +1,1 @@
-"""Files into events and traits: a mapping, a reader per format, and chunks written set-wise to the warehouse."""
+"""Imports of files: a mapping, a reader per format, and chunks written as sets to the warehouse."""

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from keepers.ingest.imports.file_kind import FileKind, open_bytes
 from keepers.ingest.imports.mapping import ImportProblem, Mapping
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 
 CHUNK_LINES = 200_000
 LONGEST_RECORD = 1000
@@ -46,13 +46,19 @@ def header_of(path: Path, kind: FileKind, mapping: Mapping) -> list[str]:
         lines = _lines(stream, kind.encoding)
         first = next((line for line in lines if line.strip()), b"").decode("utf-8", "replace")
     if len(first) > LONGEST_LINE:
-        raise UserError(f"{path}: the first line is longer than 1 MB, so it is no header.", code="file")
+        raise UserError(
+            problem("{path}: the first line is longer than 1 MB, so it is no header.", path=path), code="file"
+        )
     names = [name.strip() for name in _split(first, kind.delimiter)]
     doubled = sorted(name for name, times in Counter(names).items() if times > 1)
     if doubled:
         raise UserError(
-            f"{path}, line 1: the header names “{doubled[0]}” twice. Give names with --columns"
-            " (and remove the header line).",
+            problem(
+                "{path}, line 1: the header names “{name}” twice. Give names with --columns "
+                "(and remove the header line).",
+                path=path,
+                name=doubled[0],
+            ),
             code="file",
         )
     return names

@@ -1,4 +1,4 @@
-"""What a file is, from its first bytes: format, compression, encoding, delimiter."""
+"""Detects a file's format, compression, encoding and delimiter from its first bytes."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import BinaryIO, Literal
 
 from msgspec import Struct
 
-from keepers.model.errors import NotFoundError, UserError
+from keepers.model.errors import NotFoundError, UserError, problem
 
 Format = Literal["csv", "ndjson", "parquet"]
 SAMPLE = 1 << 20
 _DELIMITERS = (",", ";", "\t", "|")
 _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "whitespace": "whitespace"}
 _MAGIC = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook. Save the sheet as CSV",
-    b"\xd0\xcf\x11\xe0": "an Excel workbook. Save the sheet as CSV",
-    b"%PDF": "a PDF",
-    b"SQLite format 3": "a SQLite database. Export the table as CSV",
-    b"\x89PNG": "an image",
-    b"BZh": "a bzip2 archive. Unpack it first",
-    b"\xfd7zXZ": "an xz archive. Unpack it first",
-    b"\x28\xb5\x2f\xfd": "a zstd archive. Unpack it first",
+    b"PK\x03\x04": problem("a zip archive or an Excel workbook. Save the sheet as CSV"),
+    b"\xd0\xcf\x11\xe0": problem("an Excel workbook. Save the sheet as CSV"),
+    b"%PDF": problem("a PDF"),
+    b"SQLite format 3": problem("a SQLite database. Export the table as CSV"),
+    b"\x89PNG": problem("an image"),
+    b"BZh": problem("a bzip2 archive. Unpack it first"),
+    b"\xfd7zXZ": problem("an xz archive. Unpack it first"),
+    b"\x28\xb5\x2f\xfd": problem("a zstd archive. Unpack it first"),
 }
 
 
@@ -36,11 +36,11 @@ class FileKind(Struct, frozen=True):
 
 
 def detect(path: Path, delimiter: str | None) -> FileKind:
-    """Raises UserError, saying what the file is, when it is nothing that can be imported."""
+    """Raises UserError naming the format of a file that cannot be imported."""
     if not path.exists():
-        raise NotFoundError(f"There is no file {path}.", code="file")
+        raise NotFoundError(problem("There is no file {path}.", path=path), code="file")
     if not path.is_file():
-        raise UserError(f"{path} is not a file.", code="file")
+        raise UserError(problem("{path} is not a file.", path=path), code="file")
     try:
         with path.open("rb") as raw:
             magic = raw.read(16)
@@ -50,23 +50,29 @@ def detect(path: Path, delimiter: str | None) -> FileKind:
         with open_bytes(path, is_gzip) as stream:
             sample = stream.read(SAMPLE)
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read: {error}.", code="file") from error
+        raise UserError(problem("{path} cannot be read: {error}.", path=path, error=error), code="file") from error
     if not sample.strip():
-        raise UserError(f"{path} is empty.", code="file")
+        raise UserError(problem("{path} is empty.", path=path), code="file")
     for start, what in _MAGIC.items():
         if sample.startswith(start):
-            raise UserError(f"{path} is {what}, not CSV, NDJSON or Parquet.", code="file")
+            raise UserError(problem("{path} is {what}, not CSV, NDJSON or Parquet.", path=path, what=what), code="file")
     encoding, note = _encoding(path, sample)
     text = sample.decode(encoding, errors="replace").lstrip("\ufeff")
     if "\n" not in text and "\r" in text:
         raise UserError(
-            f"{path} ends its lines with a lone carriage return (an old Mac file). Save it with LF or CRLF.",
+            problem(
+                "{path} ends its lines with a lone carriage return (an old Mac file). Save it with LF or CRLF.",
+                path=path,
+            ),
             code="file",
         )
     if text.lstrip().startswith("{"):
         return FileKind("ndjson", is_gzip, encoding, "", note)
     if text.lstrip().startswith("[") and path.name.endswith((".json", ".json.gz")):
-        raise UserError(f"{path} is one JSON list. Write one object a line (NDJSON), such as jq -c '.[]'.", code="file")
+        raise UserError(
+            problem("{path} is one JSON list. Write one object a line (NDJSON), such as jq -c '.[]'.", path=path),
+            code="file",
+        )
     return FileKind("csv", is_gzip, encoding, _delimiter(text, delimiter), note)
 
 
@@ -88,7 +94,7 @@ def _encoding(path: Path, sample: bytes) -> tuple[str, str]:
             return name, "The file is UTF-16 without a byte-order mark and was read as that."
     control = sum(head.count(byte) for byte in (*range(1, 9), *range(14, 27), 127))
     if head.count(0) > max(len(head) // 100, 2) or control > len(head) // 20:
-        raise UserError(f"{path} is a binary file, not CSV, NDJSON or Parquet.", code="file")
+        raise UserError(problem("{path} is a binary file, not CSV, NDJSON or Parquet.", path=path), code="file")
     is_utf8, is_other = 0, 0
     for line in sample.split(b"\n")[: None if len(sample) < SAMPLE else -1]:
         if not line.isascii():
@@ -106,7 +112,10 @@ def _delimiter(text: str, wanted: str | None) -> str:
     if wanted:
         chosen = _NAMED.get(wanted.lower(), wanted)
         if chosen != "whitespace" and (len(chosen) != 1 or chosen in '"\r\n\0'):
-            raise UserError(f"“{wanted}” is no delimiter. Use a single character, tab or whitespace.", code="mapping")
+            raise UserError(
+                problem("“{wanted}” is no delimiter. Use a single character, tab or whitespace.", wanted=wanted),
+                code="mapping",
+            )
         return chosen
     first = next((line for line in text.splitlines() if line.strip()), "")
     counts = {sign: first.count(sign) for sign in _DELIMITERS}

@@ -9,7 +9,7 @@ from unicodedata import normalize
 import msgspec
 from msgspec import Meta, Struct, field
 
-from keepers.model.errors import UserError, nearest
+from keepers.model.errors import UserError, nearest, problem
 from keepers.model.event import LONGEST_NAME
 from keepers.model.moments import parse_zone
 
@@ -39,20 +39,23 @@ class Mapping(Struct, frozen=True, kw_only=True):
     def checked(self) -> Mapping:
         """Itself, when it can be used with any file. Raises UserError."""
         if self.event is not None and not self.event.strip():
-            raise UserError("The event's name is empty. Name it with --event.", code="mapping")
+            raise UserError(problem("The event's name is empty. Name it with --event."), code="mapping")
         if self.event is not None and (len(self.event) > LONGEST_NAME or "\0" in self.event):
             raise UserError(
-                f"The event's name is longer than {LONGEST_NAME} characters or holds a NUL. Name it with --event.",
+                problem(
+                    "The event's name is longer than {most} characters or holds a NUL. Name it with --event.",
+                    most=LONGEST_NAME,
+                ),
                 code="mapping",
             )
         if self.event is not None and self.time is None:
-            raise UserError("Events need a time. Name the column that holds it with --time.", code="mapping")
+            raise UserError(problem("Events need a time. Name the column that holds it with --time."), code="mapping")
         if self.zone is not None:
             parse_zone(self.zone)
         if len(set(self.columns)) != len(self.columns):
-            raise UserError("A column is named twice in --columns.", code="mapping")
+            raise UserError(problem("A column is named twice in --columns."), code="mapping")
         if self.event is not None:
-            # As the door and the conditions write it.
+            # The normal form that event intake and conditions use.
             return msgspec.structs.replace(self, event=normalize("NFC", self.event))
         return self
 
@@ -64,7 +67,15 @@ class Mapping(Struct, frozen=True, kw_only=True):
         for what, column in named:
             if column is not None and column not in header:
                 raise UserError(
-                    f"{file} has no column “{column}” ({what}).{nearest(column, header)}", code="mapping", column=column
+                    problem(
+                        "{file} has no column “{column}” ({what}).",
+                        near=nearest(column, header),
+                        file=file,
+                        column=column,
+                        what=what,
+                    ),
+                    code="mapping",
+                    column=column,
                 )
         if self.properties or self.traits:
             return self
@@ -74,7 +85,7 @@ class Mapping(Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, properties=others)
 
     def fingerprint(self, zone: str) -> str:
-        """Tells imports of the same file apart: another mapping, or another zone of its times, is another one."""
+        """Identifies an import of a file: another mapping, or another time zone, is another import."""
         fields = msgspec.to_builtins(self) | {"zone": self.zone or zone}
         return sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()
 

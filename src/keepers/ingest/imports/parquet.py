@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 
 from keepers.ingest.imports.chunks import CHUNK_LINES, Chunk
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 from keepers.warehouse.names import literal, quoted
 
 _WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
@@ -27,7 +27,10 @@ class ParquetFile:
             rows = self._cursor.execute(f"DESCRIBE SELECT * EXCLUDE file_row_number FROM {self._from}").fetchall()
             counted = self._cursor.execute(f"SELECT count(*) FROM {self._from}").fetchall()
         except duckdb.Error as error:
-            raise UserError(f"{path} is no readable Parquet file: {str(error).splitlines()[0]}", code="file") from error
+            raise UserError(
+                problem("{path} is no readable Parquet file: {error}", path=path, error=str(error).splitlines()[0]),
+                code="file",
+            ) from error
         self.types = {str(row[0]): str(row[1]) for row in rows}
         self.header = list(self.types)
         self.rows = int(counted[0][0])

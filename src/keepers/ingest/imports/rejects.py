@@ -23,7 +23,7 @@ class Rejects:
         self._write([(int(line), reason, raw) for line, reason, raw in kept])
 
     def add(self, problems: list[ImportProblem]) -> None:
-        """Notes a chunk's rejects, before the chunk is committed."""
+        """Writes a chunk's rejects, before the chunk is committed."""
         self.count += len(problems)
         self.first += problems[: max(0, 20 - len(self.first))]
         self._write([(p.line, p.reason, p.raw) for p in problems])

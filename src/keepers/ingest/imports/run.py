@@ -20,7 +20,7 @@ from keepers.ingest.imports.mapping import ImportPreview, ImportProblem, ImportR
 from keepers.ingest.imports.rejects import Rejects
 from keepers.ingest.imports.scan import Scan, scan
 from keepers.ingest.imports.stage import StagingPlan
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 from keepers.model.moments import format_instant
 from keepers.store import counters
 from keepers.store.database import Store
@@ -51,19 +51,21 @@ def run_import(
     """
     started = monotonic()
     stamp = path.stat() if path.is_file() else None
-    looked = scan(path, mapping)
+    scanned = scan(path, mapping)
     with path.open("rb") as stream:
         file_sha = file_digest(stream, "sha256").hexdigest()
-    run = _Run(store, warehouse, looked, mapping, file_sha, now)
+    run = _Run(store, warehouse, scanned, mapping, file_sha, now)
     folder = warehouse.path.parent / "rejects" if warehouse.path is not None else None
     rejects = Rejects(folder, path.name, run.key, run.committed_line)
-    for number, chunk in enumerate(looked.chunks()):
+    for number, chunk in enumerate(scanned.chunks()):
         found = path.stat()
         if stamp is None or (found.st_size, found.st_mtime_ns) != (stamp.st_size, stamp.st_mtime_ns):
-            raise UserError(f"{path} changed while it was imported. Start the import again.", code="file")
-        run.take(number, chunk, rejects)
+            raise UserError(
+                problem("{path} changed while it was imported. Start the import again.", path=path), code="file"
+            )
+        run.write(number, chunk, rejects)
         if progress is not None:
-            progress(chunk.last_line, looked.lines)
+            progress(chunk.last_line, scanned.lines)
     run.close()
     return ImportReport(
         rows=run.rows,
@@ -81,25 +83,25 @@ def dry_run(path: Path, mapping: Mapping, zone: str = "UTC", now: datetime = dat
 
     `zone` is the workspace's, `now` the time of traits without a time column.
     """
-    looked = scan(path, mapping, chunks=1)
+    scanned = scan(path, mapping, chunks=1)
     warehouse = Warehouse.open(None, zone=zone)
     cursor = warehouse.cursor()
-    columns = {name: looked.kinds.get(name, "text") for name in looked.header}
-    found = [ImportProblem(0, looked.kind.note)] if looked.kind.note else []
+    columns = {name: scanned.kinds.get(name, "text") for name in scanned.header}
+    found = [ImportProblem(0, scanned.kind.note)] if scanned.kind.note else []
     sample: list[dict[str, Any]] = []
     rows = 0
-    chunk = next(iter(looked.chunks()), None)
+    chunk = next(iter(scanned.chunks()), None)
     if chunk is not None:
-        plan = _plan(looked)
+        plan = _plan(scanned)
         rejected = staging.stage(
-            cursor, chunk.cells, plan, looked.mapping, looked.mapping.zone or zone, now, chunk.records is None
+            cursor, chunk.cells, plan, scanned.mapping, scanned.mapping.zone or zone, now, chunk.records is None
         )
         found += sorted(chunk.rejects + staging.problems(rejected, chunk.raw_of), key=lambda p: p.line)
         rows = chunk.cells.num_rows + len(chunk.rejects)
-        sample = _sample(cursor, plan, looked.mapping, chunk)
+        sample = _sample(cursor, plan, scanned.mapping, chunk)
     warehouse.close()
     return ImportPreview(
-        columns, sample, found[:_SHOWN_PROBLEMS], rows, looked.kind.encoding, looked.kind.delimiter or None
+        columns, sample, found[:_SHOWN_PROBLEMS], rows, scanned.kind.encoding, scanned.kind.delimiter or None
     )
 
 
@@ -107,15 +109,15 @@ class _Run:
     """One run over one file: what is in the ledger already, and the chunks as they are written."""
 
     def __init__(
-        self, store: Store, warehouse: Warehouse, looked: Scan, mapping: Mapping, file_sha: str, now: datetime
+        self, store: Store, warehouse: Warehouse, scanned: Scan, mapping: Mapping, file_sha: str, now: datetime
     ) -> None:
         self._store = store
         self._warehouse = warehouse
-        self._mapping = looked.mapping
-        self._plan = _plan(looked)
-        self._zone = looked.mapping.zone or warehouse.zone
+        self._mapping = scanned.mapping
+        self._plan = _plan(scanned)
+        self._zone = scanned.mapping.zone or warehouse.zone
         self._now = now
-        # Who was met in this run's chunks: asked of the store once. Should somebody be merged meanwhile, rows of
+        # Profiles found for this run's identifiers, read from the store once. After a merge meanwhile, rows of
         # the old id are found through `canon`, like any event of before the merge.
         warehouse.cursor().execute("CREATE OR REPLACE TEMP TABLE resolved (who VARCHAR, profile_id BIGINT)")
         self.key = (file_sha, mapping.fingerprint(warehouse.zone))
@@ -129,10 +131,10 @@ class _Run:
         self.rows = self.loaded = self.rejected = self.skipped = 0
 
     def close(self) -> None:
-        """Forgets who was met."""
+        """Clears the profiles found so far."""
         self._warehouse.cursor().execute("DROP TABLE resolved")
 
-    def take(self, number: int, chunk: Chunk, rejects: Rejects) -> None:
+    def write(self, number: int, chunk: Chunk, rejects: Rejects) -> None:
         """Writes one chunk, unless the ledger says it was."""
         if number in self._done:
             rows, rejected = self._done[number]
@@ -177,7 +179,7 @@ class _Run:
         return rows, len(problems)
 
     def _resolve(self, cursor: duckdb.DuckDBPyConnection) -> int:
-        """Makes `numbered`: who is who, and each row's seq. Returns how many rows there are.
+        """Makes `numbered`: each row's profile and seq. Returns how many rows there are.
 
         The store commits before the warehouse does: after a crash in between the people are there already and
         some numbers are never used, and the chunk is written by the next run all the same.
@@ -211,13 +213,13 @@ class _Run:
         return found
 
 
-def _plan(looked: Scan) -> StagingPlan:
-    header = looked.header
-    if looked.kind.format == "ndjson":
+def _plan(scanned: Scan) -> StagingPlan:
+    header = scanned.header
+    if scanned.kind.format == "ndjson":
         # The cells hold the profile and the time alone; the rest is read from the parsed objects.
-        names = list(dict.fromkeys(n for n in (looked.mapping.profile, looked.mapping.time) if n))
+        names = list(dict.fromkeys(n for n in (scanned.mapping.profile, scanned.mapping.time) if n))
         header = names + [name for name in header if name not in names]
-    return staging.plan(looked.mapping, header, looked.kinds)
+    return staging.plan(scanned.mapping, header, scanned.kinds)
 
 
 def _bodies(

@@ -13,7 +13,7 @@ from keepers.ingest.imports.file_kind import FileKind, detect
 from keepers.ingest.imports.mapping import Mapping
 from keepers.ingest.imports.parquet import ParquetFile
 from keepers.ingest.imports.stage import check_time_format, chosen_kind, column_kinds
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 
 
 class Scan(Struct):
@@ -68,9 +68,14 @@ def _scan_csv(
         width += chunk.cells.num_rows
         if number == 0 and not chunk.cells.num_rows and len(chunk.rejects) > 1:
             raise UserError(
-                f"{path}, line {chunk.rejects[0].line}: {chunk.rejects[0].reason}; no line of it fits the"
-                f" {len(header)} column{'s' * (len(header) != 1)} “{', '.join(header)[:200]}”. Check --delimiter and"
-                " --columns.",
+                problem(
+                    "{path}, line {line}: {reason}; no line of it fits the columns “{columns}”. "
+                    "Check --delimiter and --columns.",
+                    path=path,
+                    line=chunk.rejects[0].line,
+                    reason=chunk.rejects[0].reason,
+                    columns=", ".join(header)[:200],
+                ),
                 code="file",
             )
     kinds = {name: chosen_kind(still[cells[name]]) for name in read}

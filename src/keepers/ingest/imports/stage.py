@@ -1,4 +1,4 @@
-"""A chunk's cells as rows that can be written: who, when, which values; and what can't be used, with the reason."""
+"""A chunk's cells as rows to write (profile, time, values), and the rejected rows with reasons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from msgspec import Struct
 
 from keepers.ingest.imports.mapping import ImportProblem, Mapping
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 from keepers.model.identity import LONGEST_ID, PLACEHOLDERS
 from keepers.warehouse.names import literal
 
@@ -90,8 +90,11 @@ def check_time_format(cursor: duckdb.DuckDBPyConnection, time_format: str | None
         cursor.execute(f"SELECT try_strptime('x', {literal(time_format)})").fetchall()
     except duckdb.Error as error:
         raise UserError(
-            f"“{time_format}” is no time format: {str(error).splitlines()[0]}. Write it as strptime does, such as"
-            " %Y-%m-%d %H:%M.",
+            problem(
+                "“{time_format}” is no time format: {error}. Write it as strptime does, such as %Y-%m-%d %H:%M.",
+                time_format=time_format,
+                error=str(error).splitlines()[0],
+            ),
             code="mapping",
         ) from None
 

@@ -1,4 +1,4 @@
-"""The ways into a journey, as they are written under `enter:`."""
+"""The entries of a journey, as written under `enter:`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keepers.model.fields import Clock, Id, Offset, Zone, require_spans, require
 
 
 class EventEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """An event of the customer's, `where` its properties are so."""
+    """An event of the customer's, with properties as in `where`."""
 
     head: ClassVar[str] = "event"
     event: str
@@ -82,7 +82,7 @@ ENTRIES: dict[str, type[Entry]] = {
 
 
 def entry_words(entry: Any) -> str:
-    """A way in, as short as the playbook has it."""
+    """An entry as one short text."""
     match entry:
         case EventEntry(event):
             return f"event {event}"

@@ -29,7 +29,9 @@ def require_rule(rule: str, start: date) -> None:
     try:
         days = _read(rule, start)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        raise ValueError(f"“{rule[:60]}” is no RRULE. Write one such as FREQ=WEEKLY;BYDAY=MO,TH.") from None
+        raise ValueError(
+            problem("“{rule}” is no RRULE. Write one such as FREQ=WEEKLY;BYDAY=MO,TH.", rule=rule[:60])
+        ) from None
     if days._freq > DAILY or any(
         (rule_part in rule.upper()) for rule_part in ("BYHOUR", "BYMINUTE", "BYSECOND", "BYEASTER")
     ):
@@ -40,7 +42,7 @@ def require_rule(rule: str, start: date) -> None:
         raise ValueError(problem("“start” lies between 1970 and 2200"))
     first = _first(days, start)
     if first is None or first - start > _HORIZON or (days._until is not None and first > days._until.date()):
-        raise ValueError(f"“{rule[:60]}” has no day")
+        raise ValueError(problem("“{rule}” has no day", rule=rule[:60]))
 
 
 def _read(rule: str, start: date) -> Any:

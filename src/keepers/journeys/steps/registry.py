@@ -13,7 +13,7 @@ ORDER = (
     "message", "delay", "wait", "window", "branch", "split", "experiment",
     "update", "emit", "webhook", "start", "jump", "exit",
 )  # fmt: skip
-"""how a palette lists them; any other comes after, by name"""
+"""the order of a palette; others come after, by name"""
 
 _found: dict[str, type[Step]] = {}
 STEPS: Mapping[str, type[Step]] = MappingProxyType(_found)
@@ -21,7 +21,7 @@ STEPS: Mapping[str, type[Step]] = MappingProxyType(_found)
 
 
 def discover() -> None:
-    """Reads the two folders anew; `STEPS` shows what is in them."""
+    """Reads the two folders again and fills `STEPS`."""
     kinds = {kind.head: kind for folder in (actions, flow) for kind in classes_of(folder, Step)}  # type: ignore[type-abstract]
     _found.clear()
     for head in sorted(kinds, key=lambda head: (ORDER.index(head) if head in ORDER else len(ORDER), head)):

@@ -1,4 +1,4 @@
-"""What every journey step is: fields as they are written, and a generator that yields what it wants."""
+"""What every journey step is: its fields as written, and a generator that yields questions and effects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Passing = Generator[Any, Any, Result]
 
 
 class Seen:
-    """What a step sees of its run."""
+    """What a step reads of its run."""
 
     __slots__ = (
         "arm", "begun", "bucket_key", "journey", "lookup", "now", "reachable", "since", "state", "vars", "visit",
@@ -36,7 +36,7 @@ class Seen:
     since: datetime
     """when the step was entered"""
     begun: datetime
-    """the same, later by however long the run was paused: what delays count from"""
+    """the same plus the time the run was paused: delays count from here"""
     state: dict[str, Any]
     visit: int
     vars: dict[str, Any]
@@ -60,7 +60,7 @@ class StepReference(NamedTuple):
 
 
 class _Kind(StructMeta, ABCMeta):
-    """A struct whose subclasses must say what is abstract in it."""
+    """A struct whose subclasses must define its abstract methods."""
 
 
 class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, metaclass=_Kind):
@@ -72,21 +72,21 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, metacl
     waits: ClassVar[bool] = False
     """whether a loop may run through it"""
     has_answer: ClassVar[bool] = False
-    """whether it keeps an answer in the run, which refs read as `run.<step>.…`"""
+    """whether it stores an answer in the run, which refs read as `run.<step>.…`"""
 
     id: Id
     name: Text = ""
 
     @abstractmethod
     def run(self, seen: Seen) -> Passing:
-        """Asks all it must know, then yields what is to be done, then returns Go, Wait or Leave."""
+        """Asks all its questions, then yields its effects, then returns Go, Wait or Leave."""
 
     @abstractmethod
     def ports(self) -> dict[str, str]:
         """port → the step it leads to, as written: empty for the following one, `end` for none."""
 
     def conditions(self) -> Iterator[tuple[str, Any, str]]:
-        """(name, condition as written, field): asked as `<step>.<name>`."""
+        """(name, condition as written, field): evaluated as `<step>.<name>`."""
         return iter(())
 
     def references(self) -> Iterator[StepReference]:
@@ -98,7 +98,7 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, metacl
         return tuple(reference.id for reference in self.references() if reference.kind == "message")
 
     def traits(self) -> Iterator[tuple[str, str]]:
-        """(trait, field that names it): those it looks at by themselves, whose changes wake the run."""
+        """(trait, field that names it): the traits it reads, whose changes wake the run."""
         return iter(())
 
     def uses_customer_zone(self) -> bool:
@@ -110,11 +110,11 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, metacl
         return self.waits
 
     def may_wait_forever(self) -> bool:
-        """Whether the run stays until something else moves it."""
+        """Whether only a goal, an exit or another step can move the run on."""
         return False
 
     def exposing_ports(self) -> tuple[str, ...]:
-        """The ports whose ways count in `Seen.reachable`: it leads a customer on only whom all of them may reach."""
+        """Ports whose routes count for `Seen.reachable`: entered only if all their messages may reach the customer."""
         return ()
 
     def values(self) -> Any:

@@ -1,4 +1,4 @@
-"""Facts and effects of a dry run: what would have been sent, held and skipped, by each virtual moment; none is kept."""
+"""Eligibility and effects of a dry run: what would be sent, held and skipped at each moment; nothing is stored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keepers.contact.eligibility import NO_TEMPLATE, Allow, Contact, Decision, H
 from keepers.contact.places import ContactHistory, OtherMessage
 from keepers.contact.rules import ContactRules
 from keepers.contact.wave import EligibilityWave, RecipientFacts
-from keepers.journeys.requests import Call, Check, Send
+from keepers.journeys.requests import Call, CheckEligibility, Send
 from keepers.journeys.run import Effect, Run
 from keepers.model.consent import Consent, Topic, address_hash
 from keepers.orchestration.effects import EffectCollector
@@ -28,7 +28,7 @@ from keepers.warehouse.profile_lookup import Person
 
 
 class Known(NamedTuple):
-    """What is known of the past, by customer or address; lists in order of time."""
+    """What was known in the past, by customer or address; lists in order of time."""
 
     consents: Mapping[int, Sequence[Consent]]
     suppressions: Mapping[tuple[str, str], Suppression]
@@ -57,7 +57,7 @@ class _Held(NamedTuple):
 
 
 class _PastAndReplayed(ContactHistory):
-    """As it was at a moment: runs are replayed side by side, and what another has at a later moment is not yet so."""
+    """The history as of a moment: runs are replayed side by side, so later messages of another run are left out."""
 
     def others(self, candidate: MessageCandidate, now: datetime) -> Iterator[OtherMessage]:
         for other in super().others(candidate, now):
@@ -68,7 +68,7 @@ class _PastAndReplayed(ContactHistory):
 
 
 class DryRun(EffectCollector):
-    """Decides about messages and takes down what runs would do, in place of `LiveMessageDecisions` and effects."""
+    """Decides about messages and records what runs would do, in place of `LiveMessageDecisions` and effects."""
 
     def __init__(
         self,
@@ -91,11 +91,11 @@ class DryRun(EffectCollector):
         self.held = 0
         self.skipped: Counter[str] = Counter()
 
-    def check(self, asked: Sequence[tuple[Asker, Person, Check]], now: datetime) -> None:
+    def check(self, asked: Sequence[tuple[Asker, Person, CheckEligibility]], now: datetime) -> None:
         """As `LiveMessageDecisions.check`, each as of the asker's own moment."""
         for asker, person, question in asked:
             self.release(person.profile_id, asker.at)
-            templates = [self._roster.playbook.messages.get(name) for name in question.messages]
+            templates = [self._index.playbook.messages.get(name) for name in question.messages]
             own = [
                 self._decide(person, self._candidate(asker.run, person, template, asker.at), asker.at)
                 if template is not None
@@ -110,7 +110,7 @@ class DryRun(EffectCollector):
         for effect in effects:
             match effect.request:
                 case Send(message, decision):
-                    template = self._roster.playbook.messages.get(message)
+                    template = self._index.playbook.messages.get(message)
                     if template is None:
                         self.skipped[NO_TEMPLATE.reason] += 1
                     else:
@@ -123,7 +123,7 @@ class DryRun(EffectCollector):
             self._leave(run)
 
     def release(self, profile_id: int, now: datetime) -> None:
-        """Decides anew about a customer's held messages at the moments they were held until, up to `now`."""
+        """Decides again about a customer's held messages at the moments they were held until, up to `now`."""
         held = self._held.get(profile_id)
         while held and held[0].until <= now:
             one = held.pop(0)
@@ -134,7 +134,7 @@ class DryRun(EffectCollector):
             self.release(profile_id, now)
 
     def _leave(self, run: Run) -> None:
-        """What is still held for a run that left is skipped."""
+        """Skips what is still held for a run that left."""
         for one in [one for one in self._held.get(run.profile_id, ()) if one.run_id == run.id]:
             self._held[run.profile_id].remove(one)
             self._wave.history.record(one.candidate, Skip("exited"), one.until)
@@ -175,7 +175,7 @@ class DryRun(EffectCollector):
         insort(waiting, one._replace(until=until), key=lambda held: (held.until, held.id))
 
     def _candidate(self, run: Run, person: Person, template: MessageTemplate, at: datetime) -> MessageCandidate:
-        candidate = candidate_for(self._roster, template, run.journey, person, self._addresses, at)
+        candidate = candidate_for(self._index, template, run.journey, person, self._addresses, at)
         return msgspec.structs.replace(candidate, address_hash=self._hash(candidate.channel, candidate.recipient or ""))
 
     def _decide(
@@ -183,7 +183,7 @@ class DryRun(EffectCollector):
     ) -> Decision:
         """By what was known at `now`."""
         agreed = consents.agreed_at(self._known.consents.get(person.profile_id, ()), now)
-        consent = consents.standing(agreed, candidate.channel, candidate.topic)
+        consent = consents.effective(agreed, candidate.channel, candidate.topic)
         suppression = self._known.suppressions.get((candidate.channel, candidate.address_hash))
         contact = candidate.contact or Contact()
         recipient = RecipientFacts(

@@ -1,5 +1,5 @@
-"""Runs a journey over recorded history with a virtual clock, in a store of its own that is thrown away: who would have
-entered, what would have been sent and what not, and where runs would have ended."""
+"""Runs a journey over recorded history with a virtual clock, in a temporary store: who would have entered, what would
+have been sent and what not, and where runs would have ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from keepers.evaluation.query_numbers import preview_numbers
 from keepers.evaluation.relay import KIND as CHANGE
 from keepers.evaluation.relay import ChangeBody
 from keepers.journeys.run import GOAL
-from keepers.model.errors import NotFoundError, nearest
+from keepers.model.errors import NotFoundError, nearest, problem
 from keepers.model.moments import parse_instant
 from keepers.orchestration.advance import Advancer, Work
 from keepers.orchestration.calendar import Calendar
@@ -33,7 +33,7 @@ from keepers.orchestration.dry_run.recorded_effects import DryRun, Known, Sent
 from keepers.orchestration.effects import EffectCollector
 from keepers.orchestration.journey_index import JourneyIndex
 from keepers.orchestration.message_decisions import MessageDecisions
-from keepers.orchestration.work_queue import WorkQueue, agenda
+from keepers.orchestration.work_queue import WorkQueue, build_queue
 from keepers.playbook.active_playbook import ActivePlaybook
 from keepers.playbook.load import Playbook
 from keepers.store.database import Store
@@ -51,7 +51,7 @@ from keepers.warehouse import engagement_times
 WEEK = timedelta(days=7)
 WHOLE = 2**62
 _HISTORY = ("import", "backfill")
-"""causes of changes that are history to a live journey, and the very thing to a replay"""
+"""causes of changes that a live journey ignores as history, and a replay does not"""
 
 
 class Day(Struct, frozen=True):
@@ -70,13 +70,11 @@ class Replayed(Struct, frozen=True):
     until: datetime
     customers: Annotated[int, Meta(description="In the sample.")]
     entered: int
-    refused: Annotated[dict[str, int], Meta(description="Customers not let in, by reason.")]
+    refused: Annotated[dict[str, int], Meta(description="Customers rejected, by reason.")]
     sent: Annotated[dict[str, int], Meta(description="By channel.")]
     held: Annotated[int, Meta(description="Messages that waited for the end of quiet hours.")]
     skipped: Annotated[dict[str, int], Meta(description="Messages not sent, by reason.")]
-    calls: Annotated[
-        int, Meta(description="Webhooks that would have been called; each is taken for one that does not answer.")
-    ]
+    calls: Annotated[int, Meta(description="Webhooks that would have been called; each counts as unanswered.")]
     days: list[Day]
     busiest: Annotated[
         dict[str, int], Meta(description="Messages within seven days → customers whose fullest week had so many.")
@@ -100,12 +98,14 @@ class Replay:
     """A journey of a playbook, draft or live, ready to be run over the past."""
 
     def __init__(
-        self, store: Store, answerer: Evaluator, live: ActivePlaybook, playbook: Playbook, zone: ZoneInfo, name: str
+        self, store: Store, evaluator: Evaluator, live: ActivePlaybook, playbook: Playbook, zone: ZoneInfo, name: str
     ) -> None:
         if name not in playbook.journeys:
-            raise NotFoundError(f"There is no journey “{name}”.{nearest(name, playbook.journeys)}", name=name)
+            raise NotFoundError(
+                problem("There is no journey “{name}”.", near=nearest(name, playbook.journeys), name=name), name=name
+            )
         self._store = store
-        self._answerer = answerer
+        self._evaluator = evaluator
         self._zone = zone
         self._name = name
         alone = msgspec.structs.replace(playbook, journeys={name: playbook.journeys[name]})
@@ -114,16 +114,16 @@ class Replay:
     def run(
         self, since: datetime, until: datetime, addresses: Mapping[str, str], secret: bytes, share: float = 1.0
     ) -> Replayed:
-        """From one moment to another, for a stable sample of customers; nothing is performed or kept."""
+        """From one moment to another, for a stable sample of customers; nothing is performed or stored."""
         definitions = self._live.definitions()
-        standing = build(definitions, preview_numbers(self._answerer.warehouse, definitions))
+        queries = build(definitions, preview_numbers(self._evaluator.warehouse, definitions))
         with _scratch() as store:
-            return self._run(store, standing, since, until, addresses, secret, share)
+            return self._run(store, queries, since, until, addresses, secret, share)
 
     def _run(
         self,
         store: Store,
-        standing: ActiveQueries,
+        queries: ActiveQueries,
         since: datetime,
         until: datetime,
         addresses: Mapping[str, str],
@@ -131,55 +131,55 @@ class Replay:
         share: float,
     ) -> Replayed:
         with store.read() as connection:
-            roster = JourneyIndex(connection, self._live, self._zone)
+            index = JourneyIndex(connection, self._live, self._zone)
         people = self._sample(share)
         canon = self._canon()
-        waiting = self._agenda(roster, standing, people, since, until)
+        waiting = self._queue(index, queries, people, since, until)
         known = self._known(people, canon, since, until)
         playbook = self._live.playbook
-        rehearsal = DryRun(roster, addresses, secret, playbook.contact, playbook.topics, known)
-        shell = _Shell(store, self._answerer, self._zone, rehearsal, roster)
-        work = Work(shell, roster, standing, until)
+        dry_run = DryRun(index, addresses, secret, playbook.contact, playbook.topics, known)
+        advancer = _DryRunAdvancer(store, self._evaluator, self._zone, dry_run, index)
+        work = Work(advancer, index, queries, until)
         work.until(waiting, until, WHOLE)
-        rehearsal.release_all(until)
+        dry_run.release_all(until)
         with store.read() as connection:
             ids = connection.execute(select(journey_runs.c.id)).scalars().all()
             made = list(runs.get_many(connection, ids).values())
             refused = entry_rejections.counts(connection, self._name)
-        unrecorded = [name for name in roster.by_definition if name in standing.asks and standing.asks[name].number < 0]
-        return _told(self._name, since, until, len(people), made, refused, rehearsal, sorted(unrecorded))
+        unrecorded = [name for name in index.by_definition if name in queries.asks and queries.asks[name].number < 0]
+        return _report(self._name, since, until, len(people), made, refused, dry_run, sorted(unrecorded))
 
     def _sample(self, share: float) -> frozenset[int]:
         """Customers by a stable share of their keys."""
-        rows = self._answerer.warehouse.cursor().execute(
+        rows = self._evaluator.warehouse.cursor().execute(
             "SELECT profile_id, bucket_key FROM profiles WHERE kind = 'person'"
             " AND profile_id NOT IN (SELECT from_id FROM canon)"
         )
         return frozenset(who for who, key in rows.fetchall() if int(key[:8], 16) < share * 2**32)
 
     def _canon(self) -> dict[int, int]:
-        return dict(self._answerer.warehouse.cursor().execute("SELECT from_id, to_id FROM canon").fetchall())
+        return dict(self._evaluator.warehouse.cursor().execute("SELECT from_id, to_id FROM canon").fetchall())
 
-    def _agenda(
-        self, roster: JourneyIndex, standing: ActiveQueries, people: frozenset[int], since: datetime, until: datetime
+    def _queue(
+        self, index: JourneyIndex, queries: ActiveQueries, people: frozenset[int], since: datetime, until: datetime
     ) -> WorkQueue:
-        rows = [*self._events(roster, since, until), *self._changes(roster, since, until)]
+        rows = [*self._events(index, since, until), *self._changes(index, since, until)]
         canon = self._canon()
         rows = [row for row in rows if canon.get(row.profile_id, row.profile_id) in people]
-        found = agenda(rows, roster, canon, since, until)
-        for item in Calendar(self._answerer.warehouse).items(roster, standing, since, until, ()):
+        found = build_queue(rows, index, canon, since, until)
+        for item in Calendar(self._evaluator.warehouse).items(index, queries, since, until, ()):
             if item.profile_id in people:
                 found.setdefault(item.profile_id, deque()).append(item)
-        if roster.dated:
+        if index.dated:
             found = {who: deque(sorted(items, key=lambda i: (i.at, i.seq))) for who, items in found.items()}
         return found
 
-    def _events(self, roster: JourneyIndex, since: datetime, until: datetime) -> Iterator[LogRow]:
-        """What customers did and became, as if it had come the moment it happened."""
-        events = sorted({*roster.by_event, *roster.interests.events})
-        kinds = ["identify"] if roster.interests.traits else []
-        kinds += ["group"] if roster.interests.accounts else []
-        rows = self._answerer.warehouse.cursor().execute(
+    def _events(self, index: JourneyIndex, since: datetime, until: datetime) -> Iterator[LogRow]:
+        """Events and changes of traits and memberships, as if each had arrived when it happened."""
+        events = sorted({*index.by_event, *index.interests.events})
+        kinds = ["identify"] if index.interests.traits else []
+        kinds += ["group"] if index.interests.accounts else []
+        rows = self._evaluator.warehouse.cursor().execute(
             """
             SELECT seq, kind, profile_id, other_id, event, time, source, raw
             FROM tracks
@@ -193,18 +193,18 @@ class Replay:
         for seq, kind, who, other, event, time, source, raw in rows.fetchall():
             yield LogRow(seq, kind, who, other, event, time, time, time, source, raw.encode())
 
-    def _changes(self, roster: JourneyIndex, since: datetime, until: datetime) -> Iterator[LogRow]:
-        for change in changes_after(self._answerer.warehouse, 0, WHOLE, roster.watched):
+    def _changes(self, index: JourneyIndex, since: datetime, until: datetime) -> Iterator[LogRow]:
+        for change in changes_after(self._evaluator.warehouse, 0, WHOLE, index.watched):
             if change.initial or not since < change.at <= until:
                 continue
             cause = "" if change.cause.startswith(_HISTORY) else change.cause
             body = msgspec.json.encode(ChangeBody(change.definition, change.from_stage, change.to_stage, cause))
             at = change.at
-            # Below zero: the numbers of changes are none of the log's.
+            # Below zero, apart from the log's own numbers.
             yield LogRow(-change.n, CHANGE, change.profile_id, None, change.definition, at, at, at, "keepers", body)
 
     def _known(self, people: frozenset[int], canon: Mapping[int, int], since: datetime, until: datetime) -> Known:
-        said: dict[int, list[Any]] = {}
+        stated: dict[int, list[Any]] = {}
         sent: list[OtherMessage] = []
         table = messages.c
         query = select(*(table[name] for name in OtherMessage._fields)).where(
@@ -215,20 +215,20 @@ class Replay:
             for one in consents.everything(connection):
                 who = canon.get(one.profile_id, one.profile_id)
                 if who in people:
-                    said.setdefault(who, []).append(one)
+                    stated.setdefault(who, []).append(one)
             refused = {row[:2]: Suppression(*row) for row in connection.execute(select(suppressed)).all()}
             for row in connection.execute(query):
                 other = OtherMessage(*row)
                 sent.append(other._replace(profile_id=canon.get(other.profile_id, other.profile_id)))
-        for listed in said.values():
+        for listed in stated.values():
             listed.sort(key=lambda one: one.at)
-        engaged_at = _by_owner(engagement_times.times(self._answerer.warehouse, since, until), people, canon)
-        return Known(said, refused, self._activity(people, canon, since, until), engaged_at, sent)
+        engaged_at = _by_owner(engagement_times.times(self._evaluator.warehouse, since, until), people, canon)
+        return Known(stated, refused, self._activity(people, canon, since, until), engaged_at, sent)
 
     def _activity(
         self, people: frozenset[int], canon: Mapping[int, int], since: datetime, until: datetime
     ) -> dict[int, list[datetime]]:
-        rows = self._answerer.warehouse.cursor().execute(
+        rows = self._evaluator.warehouse.cursor().execute(
             """
             SELECT profile_id, time FROM tracks
             WHERE time > ? AND time <= ? AND source <> 'keepers' AND kind IN ('track', 'page', 'screen')
@@ -251,21 +251,21 @@ def _by_owner(
     return found
 
 
-class _Shell(Advancer):
-    """An advancer whose runs want things from nobody."""
+class _DryRunAdvancer(Advancer):
+    """An advancer whose effects are only recorded."""
 
     def __init__(
-        self, store: Store, answerer: Evaluator, zone: ZoneInfo, rehearsal: DryRun, roster: JourneyIndex
+        self, store: Store, evaluator: Evaluator, zone: ZoneInfo, dry_run: DryRun, index: JourneyIndex
     ) -> None:
-        super().__init__(store, answerer, zone, lambda _: rehearsal, {}, b"")
-        self._rehearsal = rehearsal
-        self.roster = roster
+        super().__init__(store, evaluator, zone, lambda _: dry_run, {}, b"")
+        self._dry_run = dry_run
+        self.index = index
 
     def message_decisions(self) -> MessageDecisions:
-        return self._rehearsal
+        return self._dry_run
 
-    def wishes(self) -> EffectCollector:
-        return self._rehearsal
+    def effects(self) -> EffectCollector:
+        return self._dry_run
 
 
 @contextmanager
@@ -279,19 +279,19 @@ def _scratch() -> Iterator[Store]:
             store.close()
 
 
-def _told(
+def _report(
     name: str,
     since: datetime,
     until: datetime,
     customers: int,
     made: Sequence[RunRow],
     refused: Mapping[str, int],
-    rehearsal: DryRun,
+    dry_run: DryRun,
     unrecorded: list[str],
 ) -> Replayed:
     entered = Counter(run.entered_at.date() for run in made)
     sent: dict[Any, Counter[str]] = {}
-    for one in rehearsal.sent:
+    for one in dry_run.sent:
         sent.setdefault(one.at.date(), Counter())[one.channel] += 1
     number = (until.date() - since.date()).days + 1
     days = [since.date() + timedelta(days=n) for n in range(number)]
@@ -303,12 +303,12 @@ def _told(
         customers=customers,
         entered=len(made),
         refused=dict(refused),
-        sent=dict(Counter(one.channel for one in rehearsal.sent)),
-        held=rehearsal.held,
-        skipped=dict(rehearsal.skipped.most_common()),
-        calls=rehearsal.calls,
+        sent=dict(Counter(one.channel for one in dry_run.sent)),
+        held=dry_run.held,
+        skipped=dict(dry_run.skipped.most_common()),
+        calls=dry_run.calls,
         days=[Day(str(day), entered[day], dict(sent.get(day, {}))) for day in days],
-        busiest={str(number): who for number, who in _busiest(rehearsal.sent).items()},
+        busiest={str(number): who for number, who in _busiest(dry_run.sent).items()},
         goals=len(took),
         goal_days=[round(_cut(took, 50), 2), round(_cut(took, 90), 2)] if took else None,
         ended=dict(Counter(run.reason for run in made if run.status == "ended").most_common()),

@@ -1,4 +1,4 @@
-"""Copies shipped lifecycle templates, and the words they need, into a workspace's playbook."""
+"""Copies shipped lifecycle templates, and the derived events they need, into a workspace's playbook."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from keepers.i18n.catalogues import languages
-from keepers.model.errors import ConflictError
+from keepers.model.errors import ConflictError, problem
 from keepers.playbook.load import Playbook, load
 from keepers.playbook.shipped.lifecycles import FOLDER, VOCABULARY, needed, shipped, template, template_text
 from keepers.playbook.yaml_nodes import Document, read_document
@@ -26,7 +25,14 @@ def install(folder: Path, lifecycles: Iterable[str]) -> list[Path]:
     for name in (name for t in chosen for name in t.lifecycles):
         if name in present.lifecycles:
             there, line = present.place(f"lifecycle/{name}")
-            raise ConflictError(f"The playbook has a lifecycle “{name}” already, in {there}:{line}. Edit it there.")
+            raise ConflictError(
+                problem(
+                    "The playbook has a lifecycle “{name}” already, in {there}:{line}. Edit it there.",
+                    name=name,
+                    there=there,
+                    line=line,
+                )
+            )
     has = {key.replace("/", ":", 1) for key in present.sources}
     missing = needed(name for t in chosen for name in t.lifecycles) - has
     texts: dict[Path, str] = {}
@@ -35,10 +41,10 @@ def install(folder: Path, lifecycles: Iterable[str]) -> list[Path]:
         texts[vocabulary_file(folder, chosen[0].id if chosen else "more")] = only(words)
     for name in sorted(node.removeprefix("lifecycle:") for node in missing - words):
         source = Path(shipped().place(f"lifecycle/{name}")[0]).name
-        texts[folder / source] = _without_about(template_text(FOLDER / source, languages()))
+        texts[folder / source] = _without_about(template_text(FOLDER / source))
     for path in texts:
         if path.exists():
-            raise ConflictError(f"{path} is there already; move it away first.")
+            raise ConflictError(problem("{path} is there already; move it away first.", path=path))
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
@@ -53,7 +59,7 @@ def vocabulary_file(folder: Path, reason: str) -> Path:
 
 def only(kept: set[str]) -> str:
     """The vocabulary's text with only some definitions, each with the comment above it."""
-    whole = template_text(FOLDER / VOCABULARY, languages())
+    whole = template_text(FOLDER / VOCABULARY)
     lines = whole.splitlines()
     document = read_document(whole.encode(), VOCABULARY)
     dropped: set[int] = set()

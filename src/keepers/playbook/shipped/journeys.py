@@ -9,13 +9,16 @@ from pathlib import Path
 from msgspec import Struct
 
 from keepers.conditions import graph
+from keepers.i18n.catalogues import folders, languages
 from keepers.journeys.definition import Journey
-from keepers.model.errors import ConflictError, NotFoundError, nearest
+from keepers.model.errors import ConflictError, NotFoundError, nearest, problem
 from keepers.model.texts import Text
 from keepers.playbook import check_sending
-from keepers.playbook.load import Playbook, load, read_file
+from keepers.playbook.load import Playbook, load, load_texts
 from keepers.playbook.shipped.install import only, vocabulary_file
 from keepers.playbook.shipped.lifecycles import FOLDER, shipped
+from keepers.playbook.shipped.starter_texts import translated_starter
+from keepers.playbook.yaml_nodes import read_document
 
 STARTERS = FOLDER / "journeys"
 SHARED = ("contact.yaml", "brand.yaml")
@@ -38,17 +41,32 @@ class Starter(Struct, frozen=True):
         return self.journeys[0].description
 
 
-@cache
 def starters() -> dict[str, Starter]:
     """All of them by id, the file's name."""
-    together = load(STARTERS)
+    return _starters(folders())
+
+
+def starter_files() -> dict[str, str]:
+    """The shipped files by name, SHARED among them, with their texts in every language of the catalogues."""
+    return _starter_files(folders())
+
+
+@cache
+def _starter_files(texts_from: tuple[Path, ...]) -> dict[str, str]:
+    paths = sorted(STARTERS.glob("*.yaml"))
+    return {path.name: translated_starter(path.read_text(encoding="utf-8"), languages()) for path in paths}
+
+
+@cache
+def _starters(texts_from: tuple[Path, ...]) -> dict[str, Starter]:
+    files = starter_files()
+    together = load_texts({f"{STARTERS.name}/{name}": text for name, text in files.items()})
     found: dict[str, Starter] = {}
-    for path in sorted(STARTERS.glob("*.yaml")):
-        if path.name in SHARED:
-            continue
-        named = [entry["id"] for entry in read_file(path, path.name).data["journeys"]]
-        journeys = tuple(together.journeys[name] for name in named)
-        found[path.stem] = Starter(path.stem, journeys, _needs(together, journeys))
+    for name in (name for name in files if name not in SHARED):
+        id = name.removesuffix(".yaml")
+        named = [entry["id"] for entry in read_document(files[name].encode(), name).data["journeys"]]
+        journeys = tuple(together.journeys[one] for one in named)
+        found[id] = Starter(id, journeys, _needs(together, journeys))
     return found
 
 
@@ -56,7 +74,9 @@ def require_starters(names: Iterable[str]) -> None:
     """Raises NotFoundError, with the nearest names, for what is no starter journey."""
     for name in names:
         if name not in starters():
-            raise NotFoundError(f"There is no starter journey “{name}”.{nearest(name, starters())}")
+            raise NotFoundError(
+                problem("There is no starter journey “{name}”.", near=nearest(name, starters()), name=name)
+            )
 
 
 def install_journeys(folder: Path, names: Iterable[str]) -> list[Path]:
@@ -72,18 +92,25 @@ def install_journeys(folder: Path, names: Iterable[str]) -> list[Path]:
     for journey in (journey for starter in chosen for journey in starter.journeys):
         if journey.id in present.journeys:
             there, line = present.place(f"journey/{journey.id}")
-            raise ConflictError(f"The playbook has a journey “{journey.id}” already, in {there}:{line}. Edit it there.")
+            raise ConflictError(
+                problem(
+                    "The playbook has a journey “{name}” already, in {there}:{line}. Edit it there.",
+                    name=journey.id,
+                    there=there,
+                    line=line,
+                )
+            )
     if not chosen:
         return []
     files = [name for name in SHARED if not (folder / name).exists()] + [f"{starter.id}.yaml" for starter in chosen]
-    texts = {folder / name: (STARTERS / name).read_text(encoding="utf-8") for name in files}
+    texts = {folder / name: starter_files()[name] for name in files}
     has = {key.replace("/", ":", 1) for key in present.sources}
     missing = frozenset[str]().union(*(starter.needs for starter in chosen)) - has
     if missing:
         texts[vocabulary_file(folder, chosen[0].id)] = only(set(missing))
     for path in texts:
         if path.exists():
-            raise ConflictError(f"{path} is there already; move it away first.")
+            raise ConflictError(problem("{path} is there already; move it away first.", path=path))
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")

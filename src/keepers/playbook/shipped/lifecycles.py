@@ -12,8 +12,8 @@ from keepers.conditions import graph
 from keepers.conditions.ast import Condition
 from keepers.conditions.definitions import DerivedEvent, Segment, Stage
 from keepers.conditions.schema import Schema
-from keepers.i18n.catalogues import languages
-from keepers.model.errors import NotFoundError, nearest
+from keepers.i18n.catalogues import folders, languages
+from keepers.model.errors import NotFoundError, nearest, problem
 from keepers.model.texts import Kind, Text
 from keepers.playbook.load import Playbook, load_texts
 from keepers.playbook.reach import helping, possible
@@ -40,7 +40,7 @@ class Template(Struct, frozen=True):
 
 
 class BlindWord(Struct, frozen=True):
-    """A word nothing that has arrived is mapped to.
+    """A derived event that no event received so far is mapped to.
 
     `stages` (as lifecycle.stage) ask about it, themselves or through a segment; of these nobody can be in
     `empty` with what arrives now. `events` are those to send, or to map one's own beside.
@@ -55,28 +55,32 @@ class BlindWord(Struct, frozen=True):
 
 def shipped() -> Playbook:
     """All lifecycle templates and the vocabulary as one playbook, without the starter journeys in a folder below."""
-    return _shipped(languages())
+    return _shipped(folders())
 
 
 def templates() -> dict[str, Template]:
     """The templates by id, in the order of MISSION §1."""
-    return _templates(languages())
+    return _templates(folders())
+
+
+def template_text(path: Path) -> str:
+    """A template's file with its texts in every language of the catalogues."""
+    return _template_text(path, folders())
 
 
 @cache
-def template_text(path: Path, in_languages: tuple[str, ...]) -> str:
-    """A template's file with its texts in some languages."""
-    return translated(path.read_text(encoding="utf-8"), in_languages)
+def _template_text(path: Path, texts_from: tuple[Path, ...]) -> str:
+    return translated(path.read_text(encoding="utf-8"), languages())
 
 
 @cache
-def _shipped(in_languages: tuple[str, ...]) -> Playbook:
+def _shipped(texts_from: tuple[Path, ...]) -> Playbook:
     paths = sorted(FOLDER.glob("*.yaml"))
-    return load_texts({f"{FOLDER.name}/{path.name}": template_text(path, in_languages) for path in paths})
+    return load_texts({f"{FOLDER.name}/{path.name}": template_text(path) for path in paths})
 
 
 @cache
-def _templates(in_languages: tuple[str, ...]) -> dict[str, Template]:
+def _templates(texts_from: tuple[Path, ...]) -> dict[str, Template]:
     order = (
         "three-phase",
         "funnel",
@@ -90,7 +94,7 @@ def _templates(in_languages: tuple[str, ...]) -> dict[str, Template]:
         "journey",
         "b2b",
     )
-    read = (_read(path, in_languages) for path in sorted(FOLDER.glob("*.yaml")))
+    read = (_read(path) for path in sorted(FOLDER.glob("*.yaml")))
     found = {t.id: t for t in read if t is not None}
     return {name: found[name] for name in sorted(found, key=lambda n: order.index(n) if n in order else len(order))}
 
@@ -99,12 +103,12 @@ def template(name: str) -> Template:
     """One template. Raises NotFoundError with the nearest names."""
     known = templates()
     if name not in known:
-        raise NotFoundError(f"There is no lifecycle template “{name}”.{nearest(name, known)}")
+        raise NotFoundError(problem("There is no lifecycle template “{name}”.", near=nearest(name, known), name=name))
     return known[name]
 
 
-def _read(path: Path, in_languages: tuple[str, ...]) -> Template | None:
-    data = read_document(template_text(path, in_languages).encode(), path.name).data
+def _read(path: Path) -> Template | None:
+    data = read_document(template_text(path).encode(), path.name).data
     about = data.get("template")
     if about is None:
         return None  # the vocabulary, or a companion of another template

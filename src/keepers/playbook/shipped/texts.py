@@ -15,6 +15,8 @@ _TEXT = re.compile(r"^(?P<start>\s*(?:- )?(?:name|description):) (?P<text>[^{].*
 _LIST = re.compile(r"^(?P<indent>\s*)(?:needs|signals|touchpoints|metrics):$")
 _ITEM = re.compile(r"^(?P<start>\s*-) (?P<text>\S.*)$")
 _WIDTH = 120
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""libyaml's, where PyYAML was built with it: five times as fast"""
 
 
 def written_texts(template: str) -> Iterator[tuple[int, str, str]]:
@@ -37,7 +39,7 @@ def translated(template: str, languages: Iterable[str]) -> str:
     lines = template.splitlines()
     for number, start, english in written_texts(template):
         text = TextId(CONTEXT, english)
-        lines[number] = _entry(start, {one: gettext(text, one) for one in wanted if is_translated(text, one)})
+        lines[number] = entry(start, {one: gettext(text, one) for one in wanted if is_translated(text, one)})
     return "\n".join(lines) + "\n"
 
 
@@ -49,19 +51,22 @@ def extract(
         yield number + 1, "text_id", (CONTEXT, english), []
 
 
-def _entry(start: str, texts: Mapping[str, str]) -> str:
+def entry(start: str, texts: Mapping[str, str]) -> str:
     """A text per language: on one line where it fits, else a line each."""
-    line = f"{start} {_dumped(dict(texts), flow=True)}"
+    line = f"{start} {yaml_scalar(dict(texts), flow=True)}"
     if len(line) <= _WIDTH:
         return line
     if start.endswith("-"):
         indent = " " * (len(start) + 1)
-        first, *rest = (f"{language}: {_dumped(text)}" for language, text in texts.items())
+        first, *rest = (f"{language}: {yaml_scalar(text)}" for language, text in texts.items())
         return "\n".join([f"{start} {first}", *(f"{indent}{one}" for one in rest)])
     indent = " " * (len(start) - len(start.lstrip()) + (4 if start.lstrip().startswith("- ") else 2))
-    return "\n".join([start, *(f"{indent}{language}: {_dumped(text)}" for language, text in texts.items())])
+    return "\n".join([start, *(f"{indent}{language}: {yaml_scalar(text)}" for language, text in texts.items())])
 
 
-def _dumped(value: object, flow: bool = False) -> str:
-    written: str = yaml.safe_dump(value, allow_unicode=True, width=10_000, sort_keys=False, default_flow_style=flow)
+def yaml_scalar(value: object, flow: bool = False) -> str:
+    """A value as YAML on one line."""
+    written: str = yaml.dump(
+        value, Dumper=_DUMPER, allow_unicode=True, width=10_000, sort_keys=False, default_flow_style=flow
+    )
     return written.strip().removesuffix("\n...")

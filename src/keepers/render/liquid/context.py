@@ -1,4 +1,4 @@
-"""Time, output, scopes of one rendering (rendercontext)."""
+"""Time, output and scopes of one rendering."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from liquid.exceptions import LiquidError, OutputStreamLimitError
 from liquid.token import Token
 from liquid.undefined import UNDEFINED
 
+from keepers.model.errors import problem
 from keepers.render.outbound import Outbound
 
 MOST_OUTPUT = 1_000_000
@@ -30,7 +31,7 @@ class LimitError(LiquidError):
 
 
 class MessageContext:
-    """What rendering one message may use: its locale, moment, links, and the time left."""
+    """The context of rendering one message: its locale, moment, links, and the time left."""
 
     __slots__ = ("clock", "currency", "deadline", "locale", "now", "outbound", "zone")
 
@@ -54,11 +55,13 @@ class MessageContext:
 
     def tick(self) -> None:
         if self.clock() > self.deadline:
-            raise LimitError(f"rendering took longer than {MOST_TIME:g} s; simplify the loops", token=None)
+            raise LimitError(
+                problem("rendering took longer than {most:g} s; simplify the loops", most=MOST_TIME), token=None
+            )
 
 
 class Output:
-    """Where a template writes, up to a limit."""
+    """The output of a template, up to a limit."""
 
     __slots__ = ("parts", "room")
 
@@ -69,7 +72,9 @@ class Output:
     def write(self, text: str) -> int:
         self.room -= len(text)
         if self.room < 0:
-            raise OutputStreamLimitError(f"the text grew beyond {MOST_OUTPUT:,} characters", token=None)
+            raise OutputStreamLimitError(
+                problem("the text grew beyond {most:,} characters", most=MOST_OUTPUT), token=None
+            )
         self.parts.append(text)
         return len(text)
 
@@ -78,7 +83,7 @@ class Output:
 
 
 class Scope:
-    """Names by where they are looked for, the innermost first. Misses are common, and cost no exception here."""
+    """Names in order of lookup, the innermost first. Misses are common, and raise no exception here."""
 
     __slots__ = ("maps",)
 
@@ -109,16 +114,15 @@ class Scope:
 
 
 class Context(RenderContext):
-    """What a template sees while it is rendered. Its variables are those given: python-liquid's own clock (`now`,
-    `today`) is left out."""
+    """The variables of a template while it is rendered. python-liquid's own clock (`now`, `today`) is left out."""
 
-    __slots__ = ("letter",)
+    __slots__ = ("message",)
 
     def __init__(
         self,
         template: BoundTemplate,
         names: Mapping[str, Any],
-        letter: MessageContext,
+        message: MessageContext,
         *,
         outer: Context | None = None,
         carried_rounds: int = 1,
@@ -133,15 +137,15 @@ class Context(RenderContext):
             local_namespace_size_carry=carried_size,
         )
         self.scope = Scope(self.locals, self.globals, self.counters)  # type: ignore[assignment]
-        self.letter = letter
+        self.message = message
 
     def inner(self, given: dict[str, Any]) -> Context:
-        """The context of a snippet: what is given to it and to the whole letter, no variables assigned around it.
+        """The context of a snippet: its arguments and the variables of the whole message, without assigned variables.
 
         `given` may change afterwards, as it does from round to round of `{% render … for … %}`.
         """
         if self._copy_depth > self.env.context_depth_limit:
-            raise LimitError("snippets are nested too deeply", token=None)
+            raise LimitError(problem("snippets are nested too deeply"), token=None)
         rounds = self.loop_iteration_carry
         for loop in self.loops:
             rounds *= loop.length
@@ -149,7 +153,7 @@ class Context(RenderContext):
         inside = Context(
             self.template,
             names,
-            self.letter,
+            self.message,
             outer=self,
             carried_rounds=rounds,
             carried_size=self.get_size_of_locals(),
@@ -160,7 +164,7 @@ class Context(RenderContext):
         return inside
 
     def get(self, path: list[object], *, token: Token | None, default: object = UNDEFINED) -> object:
-        """As the original, with a short way for names in plain data."""
+        """As the base class, with a fast path for names in plain data."""
         found: Any = self.scope.get(cast(str, path[0]), UNDEFINED)
         for name in path[1:]:
             if type(found) is not dict or type(name) is not str or name in _SPECIAL_NAMES:
@@ -171,7 +175,7 @@ class Context(RenderContext):
         return default if default is not UNDEFINED else self.env.undefined(str(path[0]), token=token)
 
     def filter(self, name: str, token: Token | None) -> Callable[..., object]:
-        self.letter.tick()
+        self.message.tick()
         return super().filter(name, token)
 
     def get_buffer(self, buf: TextIO | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""Filters beyond the standard: money, numbers, dates, plurals and lists as the customer's language writes them."""
+"""Filters beyond the standard: money, numbers, dates, plurals and lists in the customer's language."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from liquid.filter import with_context
 from liquid.undefined import is_undefined
 
 from keepers.i18n.locales import babel_locale
+from keepers.model.errors import problem
 from keepers.render.liquid.context import Context, MessageContext
 from keepers.render.liquid.sandbox import Sandbox
 
@@ -34,31 +35,31 @@ def register(sandbox: Sandbox) -> None:
         sandbox.add_filter(name, function)
 
 
-def _letter(context: Any) -> MessageContext:
-    return cast(Context, context).letter
+def _message(context: Any) -> MessageContext:
+    return cast(Context, context).message
 
 
 @with_context
 def money(value: Any, currency: Any = None, digits: Any = None, *, context: Any) -> str:
-    """`{{ trigger.total | money: trigger.currency }}` → 1 234,50 zł. Without a currency: the letter's, else a number.
+    """`{{ trigger.total | money: trigger.currency }}` → 1 234,50 zł. Without a currency: the message's, else a number.
 
     An absent value is an empty text; what is no number stays as it is.
     """
-    letter = _letter(context)
+    message = _message(context)
     amount = _amount(value)
     if amount is None:
         return _as_is(value)
-    code = str(currency or letter.currency or "").upper()
+    code = str(currency or message.currency or "").upper()
     if not (len(code) == 3 and code.isascii() and code.isalpha()):
-        return _number(amount, 2, letter.locale)
-    return _money(amount, code, _digits(digits), letter.locale)
+        return _number(amount, 2, message.locale)
+    return _money(amount, code, _digits(digits), message.locale)
 
 
 @with_context
 def number(value: Any, digits: Any = None, *, context: Any) -> str:
     """`{{ 1234.5 | number }}` → 1,234.5; with digits exactly as many after the point."""
     amount = _amount(value)
-    return _as_is(value) if amount is None else _number(amount, _digits(digits), _letter(context).locale)
+    return _as_is(value) if amount is None else _number(amount, _digits(digits), _message(context).locale)
 
 
 @with_context
@@ -68,29 +69,29 @@ def percent(value: Any, digits: Any = 0, *, context: Any) -> str:
     if amount is None:
         return _as_is(value)
     pattern = "#,##0" + ("." + "0" * places if (places := _digits(digits) or 0) else "")
-    locale = babel_locale(_letter(context).locale)
+    locale = babel_locale(_message(context).locale)
     own = locale.percent_formats[None].pattern
     return numbers.format_percent(amount, format=own.replace("#,##0", pattern, 1), locale=locale)
 
 
 @with_context
 def pluralize(value: Any, *forms: Any, context: Any, **named: Any) -> str:
-    """`{{ n }} {{ n | pluralize: 'товар', 'товара', 'товаров' }}`: the form CLDR's rules want for n.
+    """`{{ n }} {{ n | pluralize: 'товар', 'товара', 'товаров' }}`: the form that CLDR's rules choose for n.
 
-    Forms stand in the order zero, one, two, few, many, other, as far as the language has them for whole numbers
-    (en: one, other; pl, ru: one, few, many; zh: other), or are named: `one: 'item', other: 'items'`.
+    Forms stand in the order zero, one, two, few, many, other, as far as the language has them for whole numbers (en:
+    one, other; pl, ru: one, few, many; zh: other), or are named: `one: 'item', other: 'items'`.
     """
-    letter = _letter(context)
+    message = _message(context)
     amount = _amount(value) or Decimal(0)
     given = {k: str(v) for k, v in named.items() if k in _CATEGORIES}
-    order = plural_categories(letter.locale)
+    order = plural_categories(message.locale)
     given.update({name: str(form) for name, form in zip(order, forms, strict=False) if name not in given})
     if not given:
-        raise FilterArgumentError("pluralize needs the forms of the word", token=None)
-    wanted = babel_locale(letter.locale).plural_form(cast(Any, abs(_plain(amount))))
+        raise FilterArgumentError(problem("pluralize needs the forms of the word"), token=None)
+    wanted = babel_locale(message.locale).plural_form(cast(Any, abs(_plain(amount))))
     if wanted not in given and wanted == "other":
         # Fractions: 1,5 товара, where the form of `few` is the genitive singular.
-        wanted = "few" if letter.locale[:2] in ("ru", "uk", "be") else "many"
+        wanted = "few" if message.locale[:2] in ("ru", "uk", "be") else "many"
     return given.get(wanted) or given.get("other") or list(given.values())[-1]
 
 
@@ -107,35 +108,37 @@ def date_(value: Any, form: Any = "medium", *, context: Any) -> str:
     """A date in the customer's language and zone.
 
     `form` is short, medium, long or full; a pattern with % as strftime has it, its names of days and months in the
-    customer's language; or a CLDR pattern (d MMMM). `'now' | date` is the letter's moment. What is no date stays.
+    customer's language; or a CLDR pattern (d MMMM). `'now' | date` is the moment of rendering. What is no date stays.
     """
-    letter = _letter(context)
+    message = _message(context)
     if value is None or is_undefined(value):
         return ""
     if is_undefined(form):
         return str(value)
-    moment = _moment(value, letter)
+    moment = _moment(value, message)
     if moment is None:
         return str(value)
     pattern = str(form)
     if len(pattern) > _MOST_FORMAT:
-        raise FilterArgumentError(f"a date's format is longer than {_MOST_FORMAT} characters", token=None)
-    locale = babel_locale(letter.locale)
+        raise FilterArgumentError(
+            problem("a date's format is longer than {most} characters", most=_MOST_FORMAT), token=None
+        )
+    locale = babel_locale(message.locale)
     if pattern in _STYLES:
         return dates.format_date(moment, pattern, locale=locale)
     if "%" in pattern or not pattern:
-        return _strftime(moment, pattern, letter.locale)
+        return _strftime(moment, pattern, message.locale)
     return dates.format_datetime(moment, pattern, locale=locale)
 
 
 @with_context
 def time_(value: Any, form: Any = "short", *, context: Any) -> str:
     """A time of day in the customer's language and zone: short, medium, or a CLDR pattern (HH:mm)."""
-    letter = _letter(context)
-    moment = None if value is None or is_undefined(value) else _moment(value, letter)
+    message = _message(context)
+    moment = None if value is None or is_undefined(value) else _moment(value, message)
     if moment is None:
         return "" if value is None or is_undefined(value) else str(value)
-    return dates.format_time(moment, str(form)[:_MOST_FORMAT], locale=babel_locale(letter.locale))
+    return dates.format_time(moment, str(form)[:_MOST_FORMAT], locale=babel_locale(message.locale))
 
 
 @with_context
@@ -145,13 +148,13 @@ def list_(value: Any, style: Any = "standard", *, context: Any) -> str:
         return _as_is(value)
     items = [str(v) for v in value if v not in (None, "")]
     kind = "or" if str(style) == "or" else "standard"
-    return lists.format_list(items, style=cast(Any, kind), locale=babel_locale(_letter(context).locale))
+    return lists.format_list(items, style=cast(Any, kind), locale=babel_locale(_message(context).locale))
 
 
 @with_context
 def country(value: Any, *, context: Any) -> str:
     """The name of a country in the customer's language: `{{ 'PL' | country }}` → Poland."""
-    name = babel_locale(_letter(context).locale).territories.get(str(value or "").upper())
+    name = babel_locale(_message(context).locale).territories.get(str(value or "").upper())
     return cast(str, name) if name else _as_is(value)
 
 
@@ -172,7 +175,7 @@ def _as_is(value: Any) -> str:
 
 
 def _amount(value: Any) -> Decimal | None:
-    """A number, or a text that is one; None for anything else and for what no price or count can be."""
+    """A number, or a text that is one; None for anything else and for unbounded numbers."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
     if isinstance(value, float) and not math.isfinite(value):
@@ -195,7 +198,7 @@ def _digits(value: Any) -> int | None:
     try:
         return min(max(int(value), 0), 10)
     except (TypeError, ValueError):
-        raise FilterArgumentError("the number of digits is a whole number", token=None) from None
+        raise FilterArgumentError(problem("the number of digits is a whole number"), token=None) from None
 
 
 @lru_cache(maxsize=8192)
@@ -216,16 +219,16 @@ def _number(amount: Decimal, digits: int | None, locale: str) -> str:
     return numbers.format_decimal(amount, format=form, locale=babel_locale(locale))
 
 
-def _moment(value: Any, letter: MessageContext) -> datetime | None:
-    """The moment on the customer's clock. A day without a time stays that day."""
-    found: datetime | date | None = letter.now if value in ("now", "today") else _read(value)
+def _moment(value: Any, message: MessageContext) -> datetime | None:
+    """The moment in the customer's zone. A day without a time stays that day."""
+    found: datetime | date | None = message.now if value in ("now", "today") else _read(value)
     if not isinstance(found, datetime):
         return datetime.combine(found, time()) if found is not None else None
-    if letter.zone is None:
+    if message.zone is None:
         return found
     aware = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
     try:
-        return aware.astimezone(letter.zone).replace(tzinfo=None)
+        return aware.astimezone(message.zone).replace(tzinfo=None)
     except OverflowError:
         return found
 

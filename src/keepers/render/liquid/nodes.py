@@ -1,4 +1,4 @@
-"""Nodes of Keepers' own: what is printed takes a shorter way, and loops ask for the time."""
+"""Nodes that replace those of python-liquid: output takes a shorter path, and loops check the time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SPECIAL = frozenset("&<>\"'")
 
 
 class Text(ContentNode):
-    """No tag is disabled here, so that none is looked for."""
+    """A text node without the check for disabled tags, of which there are none."""
 
     __slots__ = ()
 
@@ -49,12 +49,12 @@ class PrintTag(OutputTag):
 
 
 class Tick(Node):
-    """Asks for the time left."""
+    """Checks the time left."""
 
     __slots__ = ()
 
     def render(self, context: RenderContext, buffer: TextIO) -> int:
-        cast("Context", context).letter.tick()
+        cast("Context", context).message.tick()
         return 0
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
@@ -62,7 +62,7 @@ class Tick(Node):
 
 
 def make_ready(nodes: list[Node], static: RenderContext, *, in_loop: bool = False) -> None:
-    """Lets the blocks of loops ask for the time, in place."""
+    """Adds time checks to the blocks of loops, in place."""
     for node in nodes:
         inside = in_loop or node.token.value in _LOOPS
         make_ready(list(node.children(static, include_partials=False)), static, in_loop=inside)

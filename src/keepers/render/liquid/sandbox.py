@@ -1,7 +1,7 @@
-"""Liquid held within bounds: time, output, loops and memory; no files, no clock, no chance.
+"""Liquid with limits: time, output, loops and memory; no files, no clock, no randomness.
 
-python-liquid bounds loops, nesting and local variables. What it leaves open is bounded here: wall time (asked in
-every round of a loop and before every filter), and single filters whose result would be huge.
+python-liquid limits loops, nesting and local variables. The rest is limited here: wall time (checked in every round of
+a loop and before every filter), and single filters whose result would be huge.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Any, TextIO, cast
 from liquid import BoundTemplate, Environment, Markup, Mode, RenderContext
 from liquid.exceptions import LiquidError, LiquidInterrupt, LiquidSyntaxError
 
+from keepers.model.errors import problem
 from keepers.render.liquid.context import MOST_OUTPUT, Context, LimitError, MessageContext, Output
 from keepers.render.liquid.nodes import PrintTag, TextTag, make_ready
 
 MOST_ROUNDS = 10_000
-"""of loops, those inside each other multiplied"""
+"""of loops; those of nested loops multiply"""
 MOST_ITEMS = 10_000
 """of a list a filter is given or makes"""
 _MOST_KEPT = 4_000_000
@@ -26,7 +27,7 @@ _MOST_DIGITS = 100
 
 
 class Sandbox(Environment):
-    """An environment with the limits set. `autoescape` for HTML, without it for text."""
+    """An environment with the limits set. `autoescape` for HTML."""
 
     loop_iteration_limit = MOST_ROUNDS
     local_namespace_limit = _MOST_KEPT
@@ -36,8 +37,8 @@ class Sandbox(Environment):
 
     def __init__(self, *, autoescape: bool, **rest: Any) -> None:
         super().__init__(tolerance=Mode.STRICT, autoescape=autoescape, **rest)
-        del self.tags["include"]  # its names are dynamic, and {% render %} does what it is for
-        del self.filters["safe"]  # nothing a customer's data holds is HTML
+        del self.tags["include"]  # its names are dynamic; {% render %} replaces it
+        del self.filters["safe"]  # customers' data is never HTML
         del self.filters["escapejs"]
         self.add_tag(TextTag)
         self.add_tag(PrintTag)
@@ -45,21 +46,21 @@ class Sandbox(Environment):
             self.filters[name] = bounded(name, function)
 
     def compiled(self, source: str, name: str = "") -> BoundTemplate:
-        """A template that asks for the time in its loops. Raises LiquidError."""
+        """A template with time checks in its loops. Raises LiquidError."""
         template = self.from_string(source, name=name)
         make_ready(template.nodes, RenderContext(template))
         return template
 
 
-def run(template: BoundTemplate, variables: Mapping[str, object], letter: MessageContext) -> str:
+def run(template: BoundTemplate, variables: Mapping[str, object], message: MessageContext) -> str:
     """The text of a template. Raises LiquidError."""
     output = Output()
-    context = Context(template, variables, letter)
+    context = Context(template, variables, message)
     for node in template.nodes:
         try:
             node.render(context, cast(TextIO, output))
         except LiquidInterrupt as error:
-            raise LiquidSyntaxError(f"unexpected '{error}'", token=node.token) from None
+            raise LiquidSyntaxError(problem("unexpected '{tag}'", tag=error), token=node.token) from None
         except LiquidError as error:
             error.token = error.token or node.token
             raise
@@ -67,7 +68,7 @@ def run(template: BoundTemplate, variables: Mapping[str, object], letter: Messag
 
 
 def bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that refuses what would be huge before making it, and what became too large."""
+    """A filter that refuses huge arguments and results."""
 
     @wraps(function)
     def within(value: Any, *args: Any, **more: Any) -> Any:
@@ -78,7 +79,7 @@ def bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         if name in _GROWING:
             _refuse_growth(name, value, args)
         if name in _REPLACING:
-            # What an author writes counts as HTML, except here: `replace: '&lt;', '<'` would undo the escaping.
+            # An author's texts count as HTML, except here: `replace: '&lt;', '<'` would undo the escaping.
             args = tuple(str.__str__(a) if isinstance(a, Markup) else a for a in args)
         result = function(value, *args, **more)
         kind = type(result)
@@ -111,10 +112,10 @@ def _refuse_growth(name: str, value: Any, args: tuple[Any, ...]) -> None:
     else:
         numbers = (value, *args)
         if any(isinstance(n, str) and ("e" in n or "E" in n or len(n) > _MOST_DIGITS) for n in numbers):
-            raise LimitError(f"{name}: not a plain number", token=None)
+            raise LimitError(problem("{filter}: not a plain number", filter=name), token=None)
         if name == "round" and any(isinstance(n, int | float) and abs(n) > _MOST_DIGITS for n in args):
             raise _too_large(name)
 
 
 def _too_large(name: str) -> LimitError:
-    return LimitError(f"{name}: the result would be too large", token=None)
+    return LimitError(problem("{filter}: the result would be too large", filter=name), token=None)

@@ -1,4 +1,4 @@
-"""Tags that templates are compiled to: a snippet in its own scope, and a link on its way out."""
+"""Tags that templates are compiled to: a snippet in its own scope, and an outgoing link."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from liquid.stream import TokenStream
 from liquid.tag import Tag
 from liquid.token import TOKEN_AS, TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_FOR, TOKEN_TAG, TOKEN_WITH, TOKEN_WORD, Token
 
+from keepers.model.errors import problem
 from keepers.render.liquid.context import Context
 
 INLINE, END_INLINE = "inline", "endinline"
@@ -31,8 +32,8 @@ LINK, END_LINK = "keepers_link", "endkeepers_link"
 
 
 class InlineNode(Node):
-    """A snippet's text where {% render %} stood, with the scope that tag gives it: its arguments and what is given
-    to the whole template, none of the variables assigned around it."""
+    """A snippet's text in place of {% render %}, with the scope of that tag: its arguments and the variables of the
+    whole template, without those assigned around it."""
 
     __slots__ = ("alias", "args", "block", "is_loop", "name", "var")
 
@@ -73,7 +74,7 @@ class InlineNode(Node):
         try:
             return self.block.render(context, buffer)
         except LiquidInterrupt as error:
-            raise LiquidSyntaxError(f"unexpected '{error}'", token=self.token) from None
+            raise LiquidSyntaxError(problem("unexpected '{tag}'", tag=error), token=self.token) from None
 
     def children(self, static_context: RenderContext, *, include_partials: bool = True) -> Iterable[Node]:
         yield self.block
@@ -100,7 +101,7 @@ class InlineTag(Tag):
         tokens = stream.into_inner(tag=token)
         name = parse_primitive(self.env, tokens)
         if not isinstance(name, StringLiteral):
-            raise LiquidSyntaxError("expected a snippet's id in quotes", token=token)
+            raise LiquidSyntaxError(problem("expected a snippet's id in quotes"), token=token)
         var: Expression | None = None
         alias, is_loop = str(name.value), False
         if tokens.current.kind in (TOKEN_WITH, TOKEN_FOR):
@@ -119,7 +120,7 @@ class InlineTag(Tag):
 
 
 class LinkNode(Node):
-    """An address in a letter: tagged and tracked. In HTML the address is written as an attribute holds it."""
+    """A link of a message: tagged and tracked. In HTML it is escaped as an attribute."""
 
     __slots__ = ("block", "is_tracked", "static")
 
@@ -136,7 +137,7 @@ class LinkNode(Node):
             inner = context.get_buffer(buffer)
             self.block.render(context, inner)
             url = inner.getvalue()
-        follow = cast(Context, context).letter.outbound.follow
+        follow = cast(Context, context).message.outbound.follow
         if context.autoescape:
             return buffer.write(escape(follow(html.unescape(url), self.is_tracked)))
         return buffer.write(follow(url, self.is_tracked))

@@ -22,7 +22,7 @@ class VariableRead(Struct, frozen=True):
     offset: int
     """in the template's source"""
     has_fallback: bool
-    """printed with a default, asked about by an {% if %} around it, or not printed at all"""
+    """printed with a default, tested by an {% if %} around it, or not printed at all"""
 
 
 class Used(Struct, frozen=True):

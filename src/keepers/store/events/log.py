@@ -13,19 +13,18 @@ from keepers.store import counters
 from keepers.store.bulk import chunks, insert_rows, select_in
 from keepers.store.schema.core import log, message_ids
 
-KINDS = ("profile", "track", "page", "screen", "identify", "group", "alias", "merge", "unmerge")
 DUPLICATE_WINDOW = timedelta(days=30)
 _INSTANT = timedelta(microseconds=1)
-"""the least by which history is known before it arrives: by this it is told from news"""
+"""history is known at least this much before it arrives, which tells it from current events"""
 _encode = msgspec.json.Encoder().encode
 
 
 OWN_SOURCE = "keepers"
-"""the source of what Keepers itself says"""
+"""the source of Keepers' own events"""
 
 
 class SystemEvent(NamedTuple):
-    """Something Keepers itself did or learned of a customer. Of an identify, `properties` are the traits."""
+    """An event of Keepers' own about a customer. For an identify, `properties` are the traits."""
 
     profile_id: int
     event: str
@@ -34,7 +33,7 @@ class SystemEvent(NamedTuple):
     kind: Literal["track", "identify"] = "track"
     hops: int = 0
     is_history: bool = False
-    """it is filled in afterwards and was known at its own time, as an import's: it starts nothing"""
+    """filled in later but known from its own time, as imports are: it triggers nothing"""
 
 
 class LogRow(NamedTuple):
@@ -58,28 +57,31 @@ def append(connection: Connection, rows: Sequence[LogRow]) -> None:
     insert_rows(connection, log, LogRow._fields, list(rows))
 
 
-def say(connection: Connection, events: Sequence[SystemEvent], now: datetime) -> None:
-    """Appends events of Keepers' own, in the caller's transaction and known from `now`, or from their time if history.
+def append_new(connection: Connection, rows: Sequence[LogRow]) -> None:
+    """Adds rows without a `seq` and gives them theirs. The log's counter stays locked until the transaction ends."""
+    if rows:
+        first = counters.reserve(connection, counters.SEQ, len(rows))
+        append(connection, [row._replace(seq=seq) for seq, row in enumerate(rows, first)])
 
-    The counter of the log stays locked until that transaction ends: say what there is to say last.
+
+def append_events(connection: Connection, events: Sequence[SystemEvent], now: datetime) -> None:
+    """Appends events of Keepers' own in the caller's transaction, known from `now`, or from their time if history.
+
+    The log's counter stays locked until that transaction ends, so append last.
     """
-    if not events:
-        return
-    first = counters.reserve(connection, counters.SEQ, len(events))
     rows = []
-    for seq, said in enumerate(events, first):
-        if said.kind == "identify":
-            body, event = {"type": "identify", "traits": said.properties}, "identify"
+    for one in events:
+        if one.kind == "identify":
+            body, event = {"type": "identify", "traits": one.properties}, "identify"
         else:
-            body, event = {"type": "track", "event": said.event, "properties": said.properties}, said.event
-        known_at = min(said.time, now - _INSTANT) if said.is_history else now
+            body, event = {"type": "track", "event": one.event, "properties": one.properties}, one.event
+        known_at = min(one.time, now - _INSTANT) if one.is_history else now
         rows.append(
             LogRow(
-                seq, said.kind, said.profile_id, None, event, said.time, now, known_at, OWN_SOURCE,
-                _encode(body), said.hops,
+                0, one.kind, one.profile_id, None, event, one.time, now, known_at, OWN_SOURCE, _encode(body), one.hops
             )
-        )  # fmt: skip
-    append(connection, rows)
+        )
+    append_new(connection, rows)
 
 
 def read(connection: Connection, after: int, limit: int) -> list[LogRow]:
@@ -106,18 +108,18 @@ def seen(connection: Connection, hashes: Sequence[bytes]) -> dict[bytes, datetim
 
 
 def remember(connection: Connection, hashes: Sequence[tuple[bytes, datetime]]) -> None:
-    """Notes messages as seen. Each hash must be new: `forget` an expired one first."""
+    """Records messages as seen. Each hash must be new: `forget` an expired one first."""
     insert_rows(connection, message_ids, ("hash", "received_at"), sorted(hashes))
 
 
 def forget(connection: Connection, hashes: Sequence[bytes]) -> None:
-    """Removes single notes, so that a message past the window may come again."""
+    """Removes records, so that a message past the window may come again."""
     for chunk in chunks(hashes):
         connection.execute(delete(message_ids).where(message_ids.c.hash.in_(chunk)))
 
 
 def prune(connection: Connection, now: datetime, limit: int = 5000) -> int:
-    """Forgets at most `limit` messages received over 30 days before `now`; returns how many."""
+    """Removes at most `limit` records of messages received over 30 days before `now`; returns how many."""
     old = (
         select(message_ids.c.hash)
         .where(message_ids.c.received_at < now - DUPLICATE_WINDOW)

@@ -1,4 +1,4 @@
-"""Who did not come into which journey, and why: the newest reason for each, with how often it was so."""
+"""Who was rejected by which journey: the newest reason of each profile and journey, and how many times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keepers.store.bulk import chunks, insert_rows, select_in
 from keepers.store.schema.journeys import entry_refusals
 
 
-class Refusal(NamedTuple):
+class EntryRejection(NamedTuple):
     journey: str
     profile_id: int
     at: datetime
@@ -22,9 +22,9 @@ class Refusal(NamedTuple):
     times: int = 1
 
 
-def note(connection: Connection, refusals: Sequence[Refusal]) -> None:
-    """Keeps the newest refusal of each journey and profile; a repeat of the same trigger counts once."""
-    newest: dict[tuple[str, int], Refusal] = {}
+def record(connection: Connection, refusals: Sequence[EntryRejection]) -> None:
+    """Stores the newest rejection of each journey and profile; a repeat of the same trigger counts once."""
+    newest: dict[tuple[str, int], EntryRejection] = {}
     for one in refusals:
         before = newest.get((one.journey, one.profile_id))
         newest[one.journey, one.profile_id] = one._replace(times=one.times + (before.times if before else 0))
@@ -32,29 +32,29 @@ def note(connection: Connection, refusals: Sequence[Refusal]) -> None:
     for keys in chunks(sorted(newest), 500):
         condition = tuple_(table.c.journey, table.c.profile_id).in_(keys)
         for row in connection.execute(select(table).where(condition)):
-            known = Refusal(*row)
+            known = EntryRejection(*row)
             fresh = newest[known.journey, known.profile_id]
             times = known.times if known.seq >= fresh.seq else known.times + fresh.times
             newest[known.journey, known.profile_id] = fresh._replace(times=times)
         connection.execute(table.delete().where(condition))
-    insert_rows(connection, table, Refusal._fields, [tuple(one) for one in newest.values()])
+    insert_rows(connection, table, EntryRejection._fields, [tuple(one) for one in newest.values()])
 
 
-def of_profile(connection: Connection, profile_id: int) -> list[Refusal]:
-    """A profile's refusals, newest first."""
+def of_profile(connection: Connection, profile_id: int) -> list[EntryRejection]:
+    """A profile's rejections, newest first."""
     query = select(entry_refusals).where(entry_refusals.c.profile_id == profile_id)
-    return [Refusal(*row) for row in connection.execute(query.order_by(entry_refusals.c.at.desc()))]
+    return [EntryRejection(*row) for row in connection.execute(query.order_by(entry_refusals.c.at.desc()))]
 
 
 def newest(connection: Connection, journey: str, profile_ids: Sequence[int]) -> dict[int, tuple[datetime, int]]:
-    """When each profile was last refused by a journey, and the seq of that trigger; absent when never."""
+    """When each profile was last rejected by a journey, and the seq of that trigger; absent when never."""
     table = entry_refusals.c
     query = select(table.profile_id, table.at, table.seq).where(table.journey == journey)
     return {row[0]: (row[1], row[2]) for row in select_in(connection, query, table.profile_id, profile_ids)}
 
 
 def counts(connection: Connection, journey: str) -> dict[str, int]:
-    """How many profiles were refused by a journey, by reason."""
+    """How many profiles were rejected by a journey, by reason."""
     table = entry_refusals
     query = select(table.c.reason, func.count()).where(table.c.journey == journey).group_by(table.c.reason)
     return {row[0]: row[1] for row in connection.execute(query)}

@@ -18,7 +18,7 @@ class JourneyState(NamedTuple):
 
 
 def put(connection: Connection, journey: str, is_paused: bool, now: datetime, reason: str = "") -> None:
-    """Pauses a journey or lets it go on."""
+    """Pauses or resumes a journey."""
     connection.execute(delete(journey_states).where(journey_states.c.journey == journey))
     connection.execute(insert(journey_states).values(journey=journey, is_paused=is_paused, at=now, reason=reason))
 

@@ -1,4 +1,4 @@
-"""What happened in runs, step by step, and why: nothing here is changed or taken back."""
+"""What happened in runs, step by step, and why. Rows are only added."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from keepers.store.schema.journeys import journey_runs, run_trail
 _encode = msgspec.json.Encoder().encode
 
 
-class TrailRow(NamedTuple):
-    """One thing that happened in a run. `what` and `reason` are the journey's words; `data` is JSON."""
+class RunHistoryRow(NamedTuple):
+    """One thing that happened in a run; `what` and `reason` as in `journeys.run`."""
 
     run_id: int
     at: datetime
@@ -37,18 +37,18 @@ class Passed(NamedTuple):
     runs: int
 
 
-def append(connection: Connection, rows: Sequence[TrailRow]) -> None:
-    """Adds to the trail, in the transaction that moves the runs."""
+def append(connection: Connection, rows: Sequence[RunHistoryRow]) -> None:
+    """Adds rows, in the transaction that moves the runs."""
     stored = [(*row[:6], _encode(row.data).decode() if row.data else "{}") for row in rows]
-    insert_rows(connection, run_trail, TrailRow._fields, stored)
+    insert_rows(connection, run_trail, RunHistoryRow._fields, stored)
 
 
-def of_runs(connection: Connection, run_ids: Sequence[int]) -> dict[int, list[TrailRow]]:
+def of_runs(connection: Connection, run_ids: Sequence[int]) -> dict[int, list[RunHistoryRow]]:
     """All that happened in each run, in order."""
     query = select(run_trail)
-    found: dict[int, list[TrailRow]] = {}
+    found: dict[int, list[RunHistoryRow]] = {}
     for row in sorted(select_in(connection, query, run_trail.c.run_id, run_ids), key=lambda row: row.id):
-        happened = TrailRow(
+        happened = RunHistoryRow(
             row.run_id, row.at, row.step, row.visit, row.what, row.reason, msgspec.json.decode(row.data)
         )
         found.setdefault(row.run_id, []).append(happened)
@@ -56,7 +56,7 @@ def of_runs(connection: Connection, run_ids: Sequence[int]) -> dict[int, list[Tr
 
 
 def counts(connection: Connection, journey: str, version: int | None = None) -> list[Passed]:
-    """What happened at the steps of a journey and how often, test runs left out, by step."""
+    """What happened at the steps of a journey and how often, by step."""
     query = (
         select(
             run_trail.c.step,
@@ -66,7 +66,7 @@ def counts(connection: Connection, journey: str, version: int | None = None) -> 
             func.count(distinct(journey_runs.c.id)),
         )
         .join(journey_runs, journey_runs.c.id == run_trail.c.run_id)
-        .where(journey_runs.c.journey == journey, journey_runs.c.is_test.is_(False))
+        .where(journey_runs.c.journey == journey)
         .group_by(run_trail.c.step, run_trail.c.what, run_trail.c.reason)
         .order_by(run_trail.c.step, run_trail.c.what, run_trail.c.reason)
     )

@@ -11,10 +11,10 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, func, select, update
 
-from keepers.model.errors import ConflictError, NotFoundError
+from keepers.model.errors import ConflictError, NotFoundError, problem
 from keepers.store.bulk import insert_new, select_in, update_rows
 from keepers.store.journeys import run_history
-from keepers.store.journeys.run_history import TrailRow
+from keepers.store.journeys.run_history import RunHistoryRow
 from keepers.store.schema.journeys import journey_runs, journey_states
 
 MERGED = "merged"
@@ -44,8 +44,6 @@ class RunRow(Struct, frozen=True):
     seen_seq: int = 0
     ended_at: datetime | None = None
     hops: int = 0
-    is_paused: bool = False
-    is_test: bool = False
     revision: int = 0
     id: int = 0
 
@@ -64,16 +62,16 @@ _locking = select(journey_runs.c.id).order_by(journey_runs.c.id).with_for_update
 
 
 def enter(connection: Connection, runs: Sequence[RunRow]) -> list[RunRow]:
-    """Begins runs; those with a journey, profile and entry key that ran before are left out. Returns those begun."""
+    """Adds runs, except those whose journey, profile and entry key are there already. Returns those added."""
     rows = [
         (*_new(run), _written(run.visits), _written(run.vars), _written(run.trigger), _written(run.state))
         for run in runs
     ]
-    told = ("id", "journey", "profile_id", "entry_key")
-    ids = {tuple(key): id for id, *key in insert_new(connection, journey_runs, _NEW, rows, told)}
+    returning = ("id", "journey", "profile_id", "entry_key")
+    ids = {tuple(key): id for id, *key in insert_new(connection, journey_runs, _NEW, rows, returning)}
     begun = []
     for run in runs:
-        # Taken out when told: of two equal keys in one call the first is the run.
+        # Popped: of two equal keys in one call only the first is a run.
         id = ids.pop((run.journey, run.profile_id, run.entry_key), None)
         if id is not None:
             begun.append(msgspec.structs.replace(run, id=id))
@@ -83,18 +81,16 @@ def enter(connection: Connection, runs: Sequence[RunRow]) -> list[RunRow]:
 def due(
     connection: Connection, now: datetime, limit: int, after: Collection[int] = (), seen: int | None = None
 ) -> list[RunRow]:
-    """Up to `limit` active runs whose time has come, the longest waiting first; paused ones wait on.
+    """Up to `limit` active runs that are due, the earliest first, without those of paused journeys.
 
-    With `seen`, the seq up to which all is known, runs that said something past it wait on too. Runs in `after` are
-    passed over. Nothing is locked: whoever moves runs holds the sequence, and `save` refuses what somebody else has
-    changed meanwhile.
+    Runs in `after` are left out and, with `seen`, runs that appended events to the log past that seq. Nothing is
+    locked: the caller holds the sequencer's lock, and `save` refuses runs that another writer has changed.
     """
     paused = select(journey_states.c.journey).where(journey_states.c.is_paused)
     query = (
         _columns.where(
             journey_runs.c.status == "active",
             journey_runs.c.wake_at <= now,
-            journey_runs.c.is_paused.is_(False),
             journey_runs.c.journey.not_in(paused),
         )
         .order_by(journey_runs.c.wake_at, journey_runs.c.id)
@@ -111,7 +107,7 @@ def get(connection: Connection, run_id: int) -> RunRow:
     """One run. Raises NotFoundError."""
     row = connection.execute(_columns.where(journey_runs.c.id == run_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no run {run_id}.", run_id=run_id)
+        raise NotFoundError(problem("There is no run {run_id}.", run_id=run_id), run_id=run_id)
     return _run(row)
 
 
@@ -156,7 +152,7 @@ def of_journey(
 ) -> list[RunRow]:
     """Active runs of a journey past the id `after`, for moving them to a new version chunk by chunk."""
     query = _columns.where(
-        # Not by the index of what is active: in the order of ids all chunks together read the table once.
+        # `concat` keeps SQLite off the index on status: in the order of ids all chunks read the table once.
         journey_runs.c.journey == journey,
         journey_runs.c.status.concat("") == "active",
         journey_runs.c.id > after,
@@ -167,7 +163,7 @@ def of_journey(
 
 
 def save(connection: Connection, runs: Sequence[RunRow]) -> None:
-    """Writes runs back as they are now. Some hundred at a time keep the store free for others.
+    """Writes runs back. Call it with some hundreds at a time, so that other writers get their turn.
 
     Raises ConflictError (code `stale`) when one was changed since it was read: roll back, read and decide again.
     """
@@ -181,47 +177,44 @@ def save(connection: Connection, runs: Sequence[RunRow]) -> None:
     changed = update_rows(connection, journey_runs, _SAVED, rows, key=("id", "revision"))
     if changed != len(rows):
         raise ConflictError(
-            f"{len(rows) - changed} of {len(rows)} runs were changed by somebody else meanwhile. Read them again.",
+            problem(
+                "{number} of {of} runs were changed by another writer. Read them again.",
+                number=len(rows) - changed,
+                of=len(rows),
+            ),
             code="stale",
         )
 
 
 def lock(connection: Connection, ids: Sequence[int]) -> None:
-    """On PostgreSQL nobody else changes these runs until the transaction ends.
+    """Locks runs until the transaction ends (PostgreSQL).
 
-    They are locked by id, and before all else that a transaction locks (see `lock_order`).
+    By id, and before anything else that the transaction locks (see `lock_order`).
     """
     if connection.dialect.name == "postgresql":
         select_in(connection, _locking, journey_runs.c.id, sorted(ids))
 
 
 def wake(connection: Connection, ids: Sequence[int], at: datetime) -> None:
-    """Active runs are due at `at`, unless they are due before: what they watch may have changed."""
+    """Makes active runs due at `at`, unless they are due earlier: what they watch may have changed."""
     lock(connection, ids)
     found = [run for run in _active(connection, ids) if run.wake_at is None or run.wake_at > at]
     update_rows(connection, journey_runs, ("wake_at", "revision"), [(at, run.revision + 1, run.id) for run in found])
 
 
-def note_answers(connection: Connection, answers: Sequence[tuple[int, str, Any]], now: datetime) -> None:
+def record_answers(connection: Connection, answers: Sequence[tuple[int, str, Any]], now: datetime) -> None:
     """Puts webhooks' answers into the vars of active runs, as (run, step, answer), and wakes them now.
 
     The caller has locked the runs.
     """
     ids = sorted({run_id for run_id, _, _ in answers})
     held = {run.id: run for run in _active(connection, ids)}
-    told = {id: dict(run.vars) for id, run in held.items()}
+    returning = {id: dict(run.vars) for id, run in held.items()}
     for run_id, step, answer in answers:
-        if run_id in told:
-            told[run_id][step] = answer
-    rows = [(_encode(known).decode(), now, held[id].revision + 1, id) for id, known in told.items()]
+        if run_id in returning:
+            returning[run_id][step] = answer
+    rows = [(_encode(known).decode(), now, held[id].revision + 1, id) for id, known in returning.items()]
     update_rows(connection, journey_runs, ("vars", "wake_at", "revision"), rows)
-
-
-def pause(connection: Connection, ids: Sequence[int], is_paused: bool) -> None:
-    """Stops single runs where they are, or lets them go on."""
-    found = select_in(connection, _columns, journey_runs.c.id, ids)
-    rows = [(is_paused, row.revision + 1, row.id) for row in found if row.is_paused != is_paused]
-    update_rows(connection, journey_runs, ("is_paused", "revision"), rows)
 
 
 def merge(
@@ -231,16 +224,16 @@ def merge(
     *,
     is_waking: bool = False,
 ) -> int:
-    """Gives the runs of merged profiles, as (gone, survivor, when), to the survivors; how many active ones ended.
+    """Moves the runs of merged profiles, given as (gone, survivor, when), to the survivors; how many active ones ended.
 
-    The survivor keeps its run: a run of the same journey that came along ends as `merged`, except in journeys of
-    `several`, which have a run per entry key by their re-entry rule. Entries stay known under the survivor. With
-    `is_waking` what the survivor has left is due at the merge.
+    A run of a journey that the survivor is in already ends as `merged`, except in journeys of `several`, which have a
+    run per entry key. Entries stay known under the survivor. With `is_waking` the survivor's active runs are due at the
+    merge.
     """
     ended = 0
     merged = sorted({profile_id for gone, survivor, _ in pairs for profile_id in (gone, survivor)})
     found = of_profiles(connection, merged, only_active=False)
-    # Runs that begin meanwhile are begun by whoever holds the sequence, who is the one to merge.
+    # No run begins meanwhile: only the holder of the sequencer's lock adds runs, and it is the one that merges.
     lock(connection, [run.id for held in found.values() for run in held])
     for gone, survivor, now in pairs:
         held = of_profiles(connection, [gone, survivor], only_active=False)
@@ -254,7 +247,7 @@ def merge(
                 values |= {"status": "ended", "reason": MERGED, "ended_at": now, "wake_at": None}
                 ended += 1
                 visit = run.visits.get(run.step or "", 0)
-                run_history.append(connection, [TrailRow(run.id, now, run.step or "", visit, "ended", MERGED)])
+                run_history.append(connection, [RunHistoryRow(run.id, now, run.step or "", visit, "ended", MERGED)])
             if values:
                 connection.execute(
                     update(journey_runs)
@@ -283,10 +276,10 @@ class StepCounts(Struct, frozen=True):
 
 
 def counts(connection: Connection, journey: str, version: int | None = None) -> StepCounts:
-    """How a journey stands, test runs left out. What happened at each step is in `trail.counts`."""
+    """How many runs a journey has, where they wait and why they ended; for each step see `run_history.counts`."""
     query = (
         select(journey_runs.c.status, journey_runs.c.step, journey_runs.c.reason, func.count())
-        .where(journey_runs.c.journey == journey, journey_runs.c.is_test.is_(False))
+        .where(journey_runs.c.journey == journey)
         .group_by(journey_runs.c.status, journey_runs.c.step, journey_runs.c.reason)
     )
     if version is not None:
@@ -303,7 +296,7 @@ def counts(connection: Connection, journey: str, version: int | None = None) -> 
 
 
 def _active(connection: Connection, ids: Sequence[int]) -> list[RunRow]:
-    """Of these runs the active ones. Asked for by id alone: SQLite would rather read all that are active."""
+    """The active ones of these runs. Queried by id alone, for SQLite would choose the index on status."""
     found = map(_run, select_in(connection, _columns, journey_runs.c.id, ids))
     return [run for run in found if run.status == "active"]
 

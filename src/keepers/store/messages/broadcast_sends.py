@@ -1,4 +1,4 @@
-"""Sendings of broadcasts: how far each has come, so that a crash goes on where it stopped."""
+"""Sendings of broadcasts: how far each has come, so that it continues after a crash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, text, update
 
 from keepers.model.consent import ALL_TOPICS, ConsentState
-from keepers.model.errors import NotFoundError
+from keepers.model.errors import NotFoundError, problem
 from keepers.model.message import UNFINISHED
 from keepers.store.bulk import insert_new, select_in, update_rows
 from keepers.store.database import Store
@@ -20,7 +20,7 @@ from keepers.store.schema.messages import broadcast_sends, consents, link_hits, 
 from keepers.store.schema.messages import messages as table
 
 SendStatus = Literal["scheduled", "queueing", "testing", "releasing", "sending", "finished", "stopping", "stopped"]
-"""`testing`: the variants are out and the rest waits for the winner; `releasing`: the rest is let go"""
+"""`testing`: the variants are out and the rest waits for the winner; `releasing`: the rest is being released"""
 STOPPED = "stopped"
 TESTED = "test"
 """why a message is held: it waits for the variant that does best"""
@@ -29,7 +29,8 @@ CHUNK = 20_000
 
 
 class BroadcastSend(Struct, frozen=True):
-    """One sending. `position` is the last profile queued, or the last message released; `data` the sender's memory."""
+    """One sending. `position` is the last profile queued, or the last message released; `data` what is kept between
+    ticks."""
 
     broadcast: str
     version: int
@@ -59,7 +60,7 @@ def get(connection: Connection, send_id: int) -> BroadcastSend:
     """One sending. Raises NotFoundError."""
     row = connection.execute(_columns.where(broadcast_sends.c.id == send_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no sending {send_id}.", send_id=send_id)
+        raise NotFoundError(problem("There is no sending {send_id}.", send_id=send_id), send_id=send_id)
     return _send(row)
 
 
@@ -92,7 +93,7 @@ def newest(connection: Connection) -> dict[str, BroadcastSend]:
 
 
 def replace(connection: Connection, old: BroadcastSend, new: BroadcastSend) -> bool:
-    """Writes a sending that is still as `old` says. False, and nothing is written, when it was changed meanwhile."""
+    """Writes `new` if the sending is still equal to `old`; returns whether it was."""
     if lock(connection, old.id) != old:
         return False
     save(connection, new)
@@ -100,14 +101,14 @@ def replace(connection: Connection, old: BroadcastSend, new: BroadcastSend) -> b
 
 
 def lock(connection: Connection, send_id: int) -> BroadcastSend:
-    """A sending that nobody else changes until the transaction ends. Raises NotFoundError."""
+    """The sending, locked until the transaction ends. Raises NotFoundError."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(broadcast_sends.c.id).where(broadcast_sends.c.id == send_id).with_for_update())
     return get(connection, send_id)
 
 
 class Tally(Struct, frozen=True):
-    """How many messages of a sending stand so. `variant` is empty outside of a test."""
+    """How many messages of a sending have a status and reason. `variant` is empty outside of a test."""
 
     variant: str
     status: str
@@ -123,7 +124,7 @@ def tally(connection: Connection, send: BroadcastSend) -> list[Tally]:
 
 
 def is_waiting(connection: Connection, send: BroadcastSend, *, tested: bool = False) -> bool:
-    """Whether any message of a sending is not with the outside world yet; with `tested` only those of variants."""
+    """Whether any message of a sending is not handed over yet; with `tested`, any of a variant."""
     for status in UNFINISHED:
         query = select(table.c.id).where(_of(send), table.c.status == status)
         if tested:
@@ -142,7 +143,7 @@ def queue(connection: Connection, names: Sequence[str], rows: list[tuple[Any, ..
         constant = tuple(shared.values())
         insert_new(connection, table, (*names, *shared), [(*row, *constant) for row in rows], ("id",))
         return
-    # Indexes of addresses are written all over: with room for them a page is written once, not once per chunk.
+    # The index on addresses is written at random places: a larger cache writes a page once, not once per chunk.
     connection.exec_driver_sql("PRAGMA cache_size = -262144")
     listed = ", ".join(f'"{name}"' for name in (*names, *shared))
     marks = ", ".join(["?"] * len(names) + [_literal(connection, name, value) for name, value in shared.items()])
@@ -151,7 +152,7 @@ def queue(connection: Connection, names: Sequence[str], rows: list[tuple[Any, ..
 
 
 def stamp(connection: Connection, at: datetime) -> datetime | int:
-    """An instant as `queue` takes it: few are worked out for many rows."""
+    """An instant in the form that `queue` takes: converted once for many rows."""
     return to_microseconds(at) if connection.dialect.name == "sqlite" else at
 
 
@@ -164,14 +165,14 @@ def _literal(connection: Connection, name: str, value: Any) -> str:
     return processor(value)
 
 
-def calm(connection: Connection) -> None:
-    """After the last chunk: the memory that `queue` took is given back."""
+def reset_cache(connection: Connection) -> None:
+    """Resets the cache size that `queue` raised; call it after the last chunk."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA cache_size = -65536")
 
 
 def consent_states(connection: Connection, channel: str, topic: str, first: int, last: int) -> dict[int, ConsentState]:
-    """What counts for a topic for the profiles from `first` to `last`; who never said anything is absent."""
+    """The effective consent to a topic of the profiles `first` to `last`; profiles without any are absent."""
     place = func.row_number().over(
         partition_by=consents.c.profile_id, order_by=(consents.c.at.desc(), consents.c.id.desc())
     )
@@ -205,29 +206,29 @@ def held_back(connection: Connection, send: BroadcastSend, after: int, limit: in
 
 
 def release(connection: Connection, names: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
-    """Lets messages go; tuples in the order of `names`, last the id."""
+    """Releases messages: tuples in the order of `names`, last the id."""
     update_rows(connection, table, names, rows)
 
 
 def slots_taken(connection: Connection, send: BroadcastSend) -> dict[datetime, int]:
-    """How many messages of a sending go, or went, when: its throttle after a restart."""
+    """Send time → number of messages of a sending: restores the throttle after a restart."""
     query = select(table.c.send_after, func.count()).where(_of(send), table.c.status != "skipped")
     return {row[0]: row[1] for row in connection.execute(query.group_by(table.c.send_after))}
 
 
-def sweep(store: Store, send: BroadcastSend, now: datetime) -> int:
-    """Skips, as stopped, what of a sending waits: what a worker has in hand first, then the rest in chunks.
+def skip_unsent(store: Store, send: BroadcastSend, now: datetime) -> int:
+    """Skips a sending's unsent messages as `stopped`, in chunks, those claimed by a worker first; returns how many.
 
-    Ends when the sending is changed meanwhile: somebody else has come to the end of the stop.
+    Ends early when another process changes the sending.
     """
     return sum(_in_chunks(store, send, status, "skipped", STOPPED, "", now) for status in ("claimed", "queued", "held"))
 
 
-def unsweep(store: Store, send: BroadcastSend, now: datetime, *, is_spread: bool = False) -> int:
-    """Queues again what was skipped because the sending was stopped; it expires as much later as the stop was long.
+def requeue(store: Store, send: BroadcastSend, now: datetime, *, is_spread: bool = False) -> int:
+    """Requeues the messages that a stop skipped; their expiry moves by the length of the stop. Returns how many.
 
-    With `is_spread`, as for a throttle, it goes as much later too: what would have gone meanwhile does not go at once.
-    Ends when the sending is changed meanwhile: somebody else has resumed it.
+    With `is_spread`, for a throttled sending, send times move as well, so that the backlog does not go at once. Ends
+    early when another process changes the sending.
     """
     return _in_chunks(store, send, "skipped", "queued", "", STOPPED, now, is_spread=is_spread)
 
@@ -261,7 +262,7 @@ def _in_chunks(
                 return done
             rows = []
             for row in found:
-                # Who waited for the winner of a test waits for it again when the sending goes on.
+                # Messages held for the winner of a test are held again.
                 waits = status == "queued" and bool(send.data.get("rest")) and not row.step
                 moved = row.send_after + late if is_spread and not waits else row.send_after
                 end = row.expires_at + late if row.expires_at is not None else None
@@ -276,7 +277,7 @@ def _in_chunks(
 def _note(
     connection: Connection, send: BroadcastSend, between: tuple[int, int], status: str, reason: str, now: datetime
 ) -> None:
-    """The history of messages that were moved together."""
+    """Adds the history of messages that were moved together."""
     listed = text(
         "INSERT INTO message_history (message_id, at, status, reason, detail)"
         " SELECT id, :at, status, reason, '' FROM messages"
@@ -290,7 +291,7 @@ def _note(
 
 
 class Result(NamedTuple):
-    """How a variant did: messages sent, and to how many people's clicks or opens they came."""
+    """How a variant did: messages sent, and how many of them people opened or clicked."""
 
     variant: str
     sent: int
@@ -299,35 +300,35 @@ class Result(NamedTuple):
 
 
 def results(connection: Connection, send: BroadcastSend) -> dict[str, Result]:
-    """The variants of a sending by what people did with them; machines' hits count for nothing."""
+    """The results of a sending by variant; requests by machines are not counted."""
     people = link_hits.c.is_machine.is_(False)
     numbers: dict[str, list[int]] = {}
     query = select(table.c.step, func.count()).where(_of(send), table.c.step != "", table.c.sent_at.is_not(None))
     for variant, sent in connection.execute(query.group_by(table.c.step)):
         numbers[variant] = [sent, 0, 0]
     for place, condition in ((1, None), (2, link_hits.c.url != "")):
-        hits = (
+        requests = (
             select(table.c.step, func.count(table.c.id.distinct()))
             .join(link_hits, link_hits.c.message_id == table.c.id)
             .where(_of(send), table.c.step != "", people)
         )
         if condition is not None:
-            hits = hits.where(condition)
-        for variant, number in connection.execute(hits.group_by(table.c.step)):
+            requests = requests.where(condition)
+        for variant, number in connection.execute(requests.group_by(table.c.step)):
             numbers.setdefault(variant, [0, 0, 0])[place] = number
     return {variant: Result(variant, *counted) for variant, counted in numbers.items()}
 
 
 def arms(connection: Connection, send: BroadcastSend) -> Iterator[list[tuple[int, str]]]:
-    """Whoever was sent a variant, as (profile, variant), chunk by chunk."""
+    """(profile, variant) of everyone who was sent a variant, in chunks."""
     query = select(table.c.id, table.c.profile_id, table.c.step)
     yield from _paged(connection, query.where(_of(send), table.c.step != "", table.c.sent_at.is_not(None)))
 
 
 def not_opened(connection: Connection, send: BroadcastSend) -> Iterator[list[int]]:
     """Profiles who were sent a message of a sending that nobody opened or clicked, machines apart, chunk by chunk."""
-    hit = select(link_hits.c.id).where(link_hits.c.message_id == table.c.id, link_hits.c.is_machine.is_(False))
-    query = select(table.c.id, table.c.profile_id).where(_of(send), table.c.status.in_(OUT), ~hit.exists())
+    request = select(link_hits.c.id).where(link_hits.c.message_id == table.c.id, link_hits.c.is_machine.is_(False))
+    query = select(table.c.id, table.c.profile_id).where(_of(send), table.c.status.in_(OUT), ~request.exists())
     for rows in _paged(connection, query):
         yield [row[0] for row in rows]
 
@@ -340,5 +341,5 @@ def _paged(connection: Connection, query: Any) -> Iterator[list[Any]]:
 
 
 def _of(send: BroadcastSend) -> ColumnElement[bool]:
-    """Its messages: the number of the sending stands where a run's messages have the visit."""
+    """Selects a sending's messages: column `visit` holds the sending's id."""
     return (table.c.broadcast == send.broadcast) & (table.c.visit == send.id)

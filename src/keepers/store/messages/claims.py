@@ -1,4 +1,4 @@
-"""Which messages are due, and in whose hands they are: the claims of delivery workers."""
+"""Which messages are due, and which worker has claimed them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, or_, select
 
 from keepers.model.message import MessageStatus
 from keepers.store.bulk import distinct, select_in, update_rows
 from keepers.store.messages import message_history, messages
 from keepers.store.messages.message_history import HistoryRow
 from keepers.store.messages.messages import MessageRow, message_of
-from keepers.store.schema.journeys import journey_runs, journey_states
+from keepers.store.schema.journeys import journey_states
 from keepers.store.schema.messages import broadcast_sends
 from keepers.store.schema.messages import messages as table
 
@@ -21,7 +21,7 @@ WAITING: tuple[MessageStatus, ...] = ("queued", "held")
 
 
 class Slot(NamedTuple):
-    """A kind of waiting message: the index finds those of one that are due without looking at the others."""
+    """Priority, channel and status of waiting messages: the index finds the due ones of each directly."""
 
     priority: int
     channel: str
@@ -58,10 +58,10 @@ def due(
     for_update: bool = True,
 ) -> list[MessageRow]:
     """Up to `limit` messages whose time has come, best priority and longest waiting first; of a channel in `most`
-    at most so many. Those of paused journeys and runs wait on.
+    at most so many. Those of paused journeys wait on.
 
     On PostgreSQL the rows are locked, and passed over by other workers, until the transaction ends, unless it is
-    only to look.
+    `for_update` is off.
     """
     found: list[MessageRow] = []
     left = dict(most)
@@ -91,32 +91,31 @@ def due(
 
 def _is_not_paused() -> ColumnElement[bool]:
     paused = select(journey_states.c.journey).where(journey_states.c.is_paused)
-    run_is_paused = exists().where(journey_runs.c.id == table.c.run_id, journey_runs.c.is_paused)
     # A sending that was stopped: its messages are skipped one by one, and none goes out meanwhile.
     stopped = select(broadcast_sends.c.id).where(broadcast_sends.c.status.in_(["stopping", "stopped"]))
     is_going_on = or_(table.c.broadcast.is_(None), table.c.visit.not_in(stopped))
-    return table.c.journey.not_in(paused) & or_(table.c.run_id.is_(None), ~run_is_paused) & is_going_on
+    return table.c.journey.not_in(paused) & is_going_on
 
 
-def take(connection: Connection, worker_id: str, taken: Sequence[MessageRow], now: datetime) -> None:
+def claim(connection: Connection, worker_id: str, taken: Sequence[MessageRow], now: datetime) -> None:
     """Claims messages: they have their place under the caps (`counted_at`) from now on, unless transactional."""
     rows = [("claimed", "", worker_id, now, m.counted_at or (None if m.is_transactional else now), m.id) for m in taken]
     update_rows(connection, table, ("status", "reason", "claimed_by", "claimed_at", "counted_at"), rows)
 
 
-def put_off(
+def postpone(
     connection: Connection, status: MessageStatus, put: Sequence[tuple[MessageRow, str, datetime]], now: datetime
 ) -> None:
-    """Messages that wait, as (message, reason, until), are `held` or `queued` until then."""
-    # One that waits before and after for the same reason has nothing new to tell.
+    """Postpones messages, given as (message, reason, until), as `held` or `queued`."""
+    # No history where neither status nor reason changes.
     fresh = [(m, reason) for m, reason, _ in put if (m.status, m.reason) != (status, reason)]
     rows = [(status, reason, until, None, m.id) for m, reason, until in put]
     update_rows(connection, table, ("status", "reason", "send_after", "claimed_by"), rows)
     message_history.append(connection, [HistoryRow(m.id, now, status, reason) for m, reason in fresh])
 
 
-def give_up(connection: Connection, skipped: Sequence[tuple[MessageRow, str]], now: datetime, detail: str = "") -> None:
-    """Messages that will not be sent, with the reason; their place under the caps is free again."""
+def skip(connection: Connection, skipped: Sequence[tuple[MessageRow, str]], now: datetime, detail: str = "") -> None:
+    """Skips messages, given with the reason; their places under the caps are free again."""
     rows = [("skipped", reason, None, None, m.id) for m, reason in skipped]
     update_rows(connection, table, ("status", "reason", "claimed_by", "counted_at"), rows)
     message_history.append(connection, [HistoryRow(m.id, now, "skipped", reason, detail) for m, reason in skipped])
@@ -125,11 +124,12 @@ def give_up(connection: Connection, skipped: Sequence[tuple[MessageRow, str]], n
 def hand_over(
     connection: Connection, worker_id: str, ready: Sequence[tuple[int, str, str, int]], now: datetime
 ) -> frozenset[int]:
-    """Notes, as (message, Message-ID, locale, attempts so far), what goes out as soon as this is committed.
+    """Marks messages, given as (message, Message-ID, locale, attempts so far), as handed over: to be sent once
+    committed.
 
-    Returns those that are still this worker's to send: others were stopped since they were claimed.
+    Returns the ids that this worker may still send; others were stopped since they were claimed.
     """
-    # Asked for by id alone, here and below: SQLite would rather read all that are in that status.
+    # Queried by id alone, here and below, for SQLite would choose the index on status.
     query = select(table.c.id, table.c.status, table.c.claimed_by)
     if connection.dialect.name == "postgresql":
         query = query.order_by(table.c.id).with_for_update()
@@ -144,10 +144,10 @@ def hand_over(
     return mine
 
 
-def take_back(connection: Connection, worker_id: str, ids: Sequence[int], now: datetime) -> list[Freed]:
-    """What the worker was to send and has demonstrably not waits again, as if it had not been claimed.
+def requeue(connection: Connection, worker_id: str, ids: Sequence[int], now: datetime) -> list[Freed]:
+    """Requeues messages that this worker certainly did not send, as if they had not been claimed.
 
-    Returns the places that are free again. What is in other hands meanwhile, or settled, stays as it is.
+    Returns the places that are free again. Messages of other workers, and settled ones, stay as they are.
     """
     query = select(
         table.c.id, table.c.status, table.c.reason, table.c.claimed_by, table.c.attempts,
@@ -177,8 +177,8 @@ def take_back(connection: Connection, worker_id: str, ids: Sequence[int], now: d
     return [Freed(row.channel, row.is_transactional, row.counted_at) for row in mine]
 
 
-def in_hands_of(connection: Connection, worker_ids: Sequence[str], limit: int) -> list[MessageRow]:
-    """Messages that workers of these ids have claimed or handed over and said nothing more of.
+def held_by(connection: Connection, worker_ids: Sequence[str], limit: int) -> list[MessageRow]:
+    """Up to `limit` messages that these workers have claimed or handed over without an outcome.
 
     On PostgreSQL they are locked until the transaction ends.
     """
@@ -187,12 +187,12 @@ def in_hands_of(connection: Connection, worker_ids: Sequence[str], limit: int) -
     )
     query = query.order_by(table.c.id).limit(limit)
     if connection.dialect.name == "postgresql":
-        # One that was taken for dead may be writing down what became of them.
+        # A worker that was taken for dead may be recording outcomes.
         query = query.with_for_update()
     return [message_of(row) for row in connection.execute(query).all()]
 
 
-def standing(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[MessageStatus, str]]:
+def lock_statuses(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[MessageStatus, str]]:
     """The status of each message and why, locked on PostgreSQL until the transaction ends."""
     query = select(table.c.id, table.c.status, table.c.reason)
     if connection.dialect.name == "postgresql":

@@ -1,4 +1,4 @@
-"""The facts of eligibility, loaded from the store for many messages at once; addresses are locked by who reserves."""
+"""The facts of eligibility, loaded for many messages at once; callers that reserve lock the addresses."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class StoredEligibility:
         agreed = consents.current(connection, customers)
         decisions = []
         for candidate in known:
-            consent = consents.standing(agreed.get(candidate.profile_id, {}), candidate.channel, candidate.topic)
+            consent = consents.effective(agreed.get(candidate.profile_id, {}), candidate.channel, candidate.topic)
             suppression = suppressed.get((candidate.channel, candidate.address_hash))
             recipient = RecipientFacts(
                 consent.state if consent is not None else None,
@@ -115,7 +115,7 @@ def other_messages(
 ) -> Iterable[OtherMessage]:
     """Marketing messages to these customers and addresses that were sent within `longest`, or wait and go soon."""
     columns = (messages.c[name] for name in OtherMessage._fields)
-    # A CASE, for of an OR SQLite would look up both halves in indexes of their own and read nearly everything.
+    # A CASE: with OR, SQLite looks up both halves in their own indexes and reads nearly everything.
     counts = case(
         (messages.c.counted_at.is_not(None), messages.c.counted_at > now - longest),
         else_=messages.c.status.in_(UNFINISHED) & (messages.c.send_after <= now + SOON),
@@ -127,11 +127,11 @@ def other_messages(
 
 
 def lock_addresses(connection: Connection, candidates: Sequence[MessageCandidate]) -> None:
-    """Nobody else decides about these addresses and customers until the transaction ends. SQLite has one writer."""
+    """Locks these addresses and customers against other workers until the transaction ends. SQLite has one writer."""
     if connection.dialect.name == "sqlite":
         return
     names = {f"address {c.address_hash}" for c in candidates} | {f"profile {c.profile_id}" for c in candidates}
-    # In one order, so that two workers never wait for each other in a circle.
+    # In one order, so that two workers cannot deadlock.
     statement = text(
         "SELECT pg_advisory_xact_lock(k) FROM (SELECT DISTINCT hashtextextended(n, 0) AS k"
         " FROM unnest(CAST(:names AS text[])) AS n ORDER BY 1) AS keys"

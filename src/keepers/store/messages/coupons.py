@@ -12,7 +12,7 @@ from keepers.store.bulk import insert_rows, select_in, update_rows
 from keepers.store.schema.messages import coupons
 
 
-class Want(NamedTuple):
+class CodeRequest(NamedTuple):
     """A code of `pool` for a message: the same run, or without one the same message, gets the same code again.
 
     With `once_per` a customer who had a code of any pool within that span before gets none.
@@ -47,24 +47,24 @@ def put(
     return len(fresh)
 
 
-def take(connection: Connection, wants: Sequence[Want], now: datetime) -> dict[str, str]:
+def assign(connection: Connection, wants: Sequence[CodeRequest], now: datetime) -> dict[str, str]:
     """Codes by message key; without one where a pool is empty or the customer had a code not long ago.
 
     Idempotent. On PostgreSQL codes that another worker is taking are passed over.
     """
-    taken, rows = _deal(connection, wants, now, for_update=True)
+    taken, rows = _assigned(connection, wants, now, for_update=True)
     update_rows(connection, coupons, ("profile_id", "run_id", "message_key", "taken_at"), rows, key=("pool", "code"))
     return taken
 
 
-def available(connection: Connection, wants: Sequence[Want], now: datetime) -> frozenset[str]:
+def available(connection: Connection, wants: Sequence[CodeRequest], now: datetime) -> frozenset[str]:
     """Keys of the messages that would get a code if all were taken now. Takes none: by the time one is sent, others
     may have had it."""
-    return frozenset(_deal(connection, wants, now, for_update=False)[0])
+    return frozenset(_assigned(connection, wants, now, for_update=False)[0])
 
 
-def _deal(
-    connection: Connection, wants: Sequence[Want], now: datetime, *, for_update: bool
+def _assigned(
+    connection: Connection, wants: Sequence[CodeRequest], now: datetime, *, for_update: bool
 ) -> tuple[dict[str, str], list[tuple[object, ...]]]:
     """Codes by message key, and the rows that say who took them."""
     taken: dict[str, str] = {}
@@ -108,7 +108,7 @@ def running_low(connection: Connection, least: Mapping[str, int], now: datetime)
     return {pool: number for pool, number in left.items() if number < least[pool]}
 
 
-def _add_own(connection: Connection, wants: Sequence[Want], taken: dict[str, str]) -> None:
+def _add_own(connection: Connection, wants: Sequence[CodeRequest], taken: dict[str, str]) -> None:
     """What these runs and messages were given before."""
     query = select(coupons.c.pool, coupons.c.run_id, coupons.c.code)
     runs = sorted({want.run_id for want in wants if want.run_id is not None})

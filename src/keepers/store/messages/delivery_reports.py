@@ -1,4 +1,4 @@
-"""News of sent messages that wait to be worked off: bounces, complaints, providers' webhooks."""
+"""Delivery reports that wait to be processed: bounces, complaints, providers' webhooks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read(connection: Connection, limit: int) -> list[tuple[int, DeliveryReport]]
 
 
 def remove(connection: Connection, ids: Sequence[int]) -> None:
-    """Deletes reports, in the transaction that holds what came of them."""
+    """Deletes reports, in the transaction that records their effects."""
     for chunk in chunks(ids):
         connection.execute(delete(reports).where(reports.c.id.in_(chunk)))
 

@@ -58,7 +58,7 @@ def unread(connection: Connection, profile_id: int, now: datetime) -> int:
 
 
 def mark_read(connection: Connection, profile_id: int, ids: Sequence[int] | None, now: datetime) -> int:
-    """Marks messages of a customer's inbox as read (all with None) and says so; returns how many were not before."""
+    """Marks messages of an inbox as read (all with None) and appends events; returns how many were unread."""
     statement = (
         update(in_app)
         .where(in_app.c.profile_id == profile_id, in_app.c.read_at.is_(None))
@@ -69,12 +69,12 @@ def mark_read(connection: Connection, profile_id: int, ids: Sequence[int] | None
         statement = statement.where(in_app.c.id.in_(list(ids)))
     read = list(connection.execute(statement).scalars())
     known = messages.get_many(connection, read)
-    said = [
+    events = [
         SystemEvent(profile_id, "In-App Read", now, event_properties(known[i]), hops=known[i].hops)
         for i in read
         if i in known
     ]
-    log.say(connection, said, now)
+    log.append_events(connection, events, now)
     return len(read)
 
 

@@ -31,7 +31,7 @@ class CopyRow(Struct, frozen=True):
 
 
 def put(connection: Connection, contents: Sequence[tuple[int, Content]], now: datetime, kept: timedelta = KEPT) -> None:
-    """Keeps what is handed over now, as (message, content); of a message that is tried again the last copy."""
+    """Stores copies, given as (message, content); of a message that is tried again the last is kept."""
     if not contents:
         return
     ids = [message_id for message_id, _ in contents]

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
-from keepers.model.errors import NotFoundError
+from keepers.model.errors import NotFoundError, problem
 from keepers.model.message import UNFINISHED, MessageStatus
 from keepers.store.bulk import chunks, insert_new, select_in, update_rows
 from keepers.store.messages import message_history
@@ -81,7 +81,7 @@ def key_of(*parts: str | int) -> str:
     """A message's key from what makes it the only one, as 24 letters and digits in lower case.
 
     Of a journey: (run, step, visit, channel, address hash); of a broadcast: (broadcast, version, profile, channel,
-    address hash); by API: the caller's idempotency key. It gives nothing away and fits into an address.
+    address hash); by API: the caller's idempotency key. It reveals nothing and fits into an address.
     """
     text = "\0".join(map(str, parts))
     return b32encode(blake2b(text.encode(), digest_size=15).digest()).decode().lower()
@@ -97,7 +97,7 @@ def get(connection: Connection, message_id: int) -> MessageRow:
     """One message. Raises NotFoundError."""
     row = connection.execute(columns.where(messages.c.id == message_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no message {message_id}.", message_id=message_id)
+        raise NotFoundError(problem("There is no message {message_id}.", message_id=message_id), message_id=message_id)
     return message_of(row)
 
 
@@ -124,13 +124,13 @@ def by_provider_ids(connection: Connection, channel: str, ids: Sequence[str]) ->
 
 def unsettled(connection: Connection) -> dict[str, int]:
     """How many messages wait, and how many are dead letters, by status."""
-    told = (*UNFINISHED, "failed")
-    query = select(messages.c.status, func.count()).where(messages.c.status.in_(told)).group_by(messages.c.status)
+    properties = (*UNFINISHED, "failed")
+    query = select(messages.c.status, func.count()).where(messages.c.status.in_(properties)).group_by(messages.c.status)
     return {row[0]: int(row[1]) for row in connection.execute(query)}
 
 
 def profiles_at(connection: Connection, address_hash: str) -> list[int]:
-    """Every profile that was written to at an address, as they live on; those that were erased are left out."""
+    """The surviving profiles that messages to an address went to; erased ones are left out."""
     if not address_hash:
         return []
     query = select(messages.c.profile_id).where(messages.c.address_hash == address_hash).distinct()
@@ -162,14 +162,14 @@ def with_status(
 
 
 def set_status(connection: Connection, changes: Sequence[tuple[int, MessageStatus, str]]) -> None:
-    """Moves messages, as (id, status, reason), on in their life; whoever calls writes their history."""
+    """Sets the status of messages, given as (id, status, reason); the caller writes their history."""
     update_rows(connection, messages, ("status", "reason"), [(status, reason, id) for id, status, reason in changes])
 
 
 def put_status(
     connection: Connection, changes: Sequence[tuple[int, MessageStatus, str]], now: datetime, detail: str = ""
 ) -> None:
-    """Moves messages, as (id, status, reason), on in their life, and notes it in their history."""
+    """Sets the status of messages, given as (id, status, reason), and records it in their history."""
     set_status(connection, changes)
     message_history.append(connection, [HistoryRow(id, now, status, reason, detail) for id, status, reason in changes])
 
@@ -183,10 +183,10 @@ def skip_unfinished(
     broadcast: str | None = None,
     profile_id: int | None = None,
 ) -> int:
-    """What of some runs, a broadcast or a profile is not with the outside world yet will not be sent.
+    """Skips the messages of some runs, a broadcast or a profile that are not handed over yet; returns how many.
 
-    Returns how many messages. Messages a worker has claimed are asked about again before they are handed over; what
-    is handed over keeps the reason, for which it is skipped if it comes back.
+    Claimed ones are checked again before they are handed over. Those handed over keep the reason, and are skipped with
+    it if they come back.
     """
     asked: list[ColumnElement[bool]] = [messages.c.run_id.in_(chunk) for chunk in chunks(sorted(run_ids), 500)]
     if broadcast is not None:
@@ -196,7 +196,7 @@ def skip_unfinished(
     skipped = 0
     for condition in asked:
         if connection.dialect.name == "postgresql":
-            # By id, as everybody locks messages.
+            # By id, as all transactions lock messages.
             connection.execute(select(messages.c.id).where(condition).order_by(messages.c.id).with_for_update())
         # One statement, so that none slips through that comes back between two.
         is_out = messages.c.status == "handed_over"
@@ -218,14 +218,13 @@ def skip_unfinished(
 
 
 def retry(connection: Connection, ids: Sequence[int], now: datetime) -> int:
-    """Queues dead letters and uncertain messages again, as somebody asked for; returns how many.
+    """Queues failed and uncertain messages again; returns how many.
 
-    Of several who ask at once one queues a message. An expiry that has passed is lifted: whoever asks knows how late
-    it is.
+    Of concurrent calls only one queues a message. An expiry that has passed is removed: the caller chose to send late.
     """
     query = columns.where(messages.c.status.in_(("failed", "uncertain"))).order_by(messages.c.id)
     if connection.dialect.name == "postgresql":
-        # Whoever waits here for another is given the message as the other left it.
+        # A call that waits here for another sees the message as the other left it.
         query = query.with_for_update()
     again = [message_of(row) for row in select_in(connection, query, messages.c.id, ids)]
     names = ("status", "reason", "send_after", "attempts", "claimed_by", "expires_at")
@@ -275,8 +274,8 @@ def _written(data: dict[str, Any]) -> str:
 
 
 def event_properties(message: MessageRow) -> dict[str, Any]:
-    """What every event about a message tells of it; names that are empty are left out."""
-    told = {
+    """The properties of every event about a message; empty ones are left out."""
+    properties = {
         "message": message.message,
         "message_key": message.key,
         "journey": message.journey,
@@ -287,4 +286,4 @@ def event_properties(message: MessageRow) -> dict[str, Any]:
         "topic": message.topic,
         "locale": message.locale,
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in properties.items() if value}

@@ -1,4 +1,4 @@
-"""What stops sending at once: the switch for everything, and a brake per stream."""
+"""What stops sending: the kill switch for everything, and a circuit breaker per stream."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _WARNING = "warning:"
 
 
 class Switch(NamedTuple):
-    """`sending` is on unless it was switched off; a brake or warning (`brake:email.marketing`) is on when it holds."""
+    """`sending` is on unless it was switched off; a breaker or warning (`brake:email.marketing`) is on when it is
+    active."""
 
     name: str
     on: bool
@@ -26,7 +27,7 @@ class Switch(NamedTuple):
 
 
 def everything(connection: Connection) -> dict[str, Switch]:
-    """All that were ever set, by name."""
+    """All switches that were ever set, by name."""
     query = select(switches.c.name, switches.c.on, switches.c.reason, switches.c.at)
     return {row[0]: Switch(*row) for row in connection.execute(query)}
 
@@ -37,13 +38,13 @@ def put(connection: Connection, name: str, on: bool, reason: str, now: datetime)
     connection.execute(insert(switches).values(name=name, on=on, reason=reason, at=now))
 
 
-def set_brake(connection: Connection, stream: str, on: bool, reason: str, now: datetime) -> None:
-    """Stops a stream, or lets it go on: sends before that moment then count no more."""
+def set_breaker(connection: Connection, stream: str, on: bool, reason: str, now: datetime) -> None:
+    """Opens a breaker, which stops its stream, or closes it: sends before that moment then no longer count."""
     put(connection, _BRAKE + stream, on, reason, now)
 
 
 def set_warning(connection: Connection, stream: str, on: bool, reason: str, now: datetime) -> None:
-    """Says that a stream comes near its brake."""
+    """Sets or clears the warning that a stream is near its breaker."""
     put(connection, _WARNING + stream, on, reason, now)
 
 
@@ -52,8 +53,8 @@ def is_sending(known: Mapping[str, Switch]) -> bool:
     return SENDING not in known or known[SENDING].on
 
 
-def brake(known: Mapping[str, Switch], stream: str) -> Switch | None:
-    """The stream's brake, when it holds or once held."""
+def breaker(known: Mapping[str, Switch], stream: str) -> Switch | None:
+    """The stream's breaker, when it was ever set."""
     return known.get(_BRAKE + stream)
 
 
@@ -61,8 +62,8 @@ def warning(known: Mapping[str, Switch], stream: str) -> Switch | None:
     return known.get(_WARNING + stream)
 
 
-def braked(known: Mapping[str, Switch]) -> frozenset[str]:
-    """The streams whose brake holds."""
+def open_breakers(known: Mapping[str, Switch]) -> frozenset[str]:
+    """The streams whose breaker is open."""
     return frozenset(name.removeprefix(_BRAKE) for name, s in known.items() if name.startswith(_BRAKE) and s.on)
 
 
@@ -72,8 +73,8 @@ def stops(known: Mapping[str, Switch]) -> SendingStops:
     return SendingStops(not is_sending(known), reasons)
 
 
-def warned(known: Mapping[str, Switch]) -> frozenset[tuple[str, bool]]:
-    """The streams a warning holds for, as (channel, is_transactional)."""
+def warned_streams(known: Mapping[str, Switch]) -> frozenset[tuple[str, bool]]:
+    """The streams with a warning, as (channel, is_transactional)."""
     names = (name.removeprefix(_WARNING) for name, s in known.items() if name.startswith(_WARNING) and s.on)
     streams = (name.rpartition(".") for name in names)
     return frozenset((channel, kind == "transactional") for channel, _, kind in streams)

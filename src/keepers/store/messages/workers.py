@@ -1,4 +1,4 @@
-"""Who delivers: each worker holds a lock for as long as it lives, so that what a dead one had can be told."""
+"""Delivery workers: each holds a lock while it runs, so that messages of dead ones can be found."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ _LOCK_FILE = "delivery.lock"
 
 @contextmanager
 def working(store: Store, worker_id: str, now: datetime) -> Iterator[IsHeld]:
-    """Is the worker of that id for the block. On SQLite there is one at a time, on PostgreSQL any number.
+    """Registers the worker for the block; yields a function that says whether its lock is still held.
 
-    Told is how to ask whether it still is: others take a worker whose lock is lost for dead.
-    Raises ConflictError when the id, or on SQLite the workspace's delivery, is in somebody's hands already.
+    One worker at a time on SQLite, any number on PostgreSQL. A worker that lost its lock counts as dead. Raises
+    ConflictError when the id, or on SQLite the workspace, has a worker already.
     """
     with alone(store, _LOCK_FILE, _key(worker_id), f"delivery worker {worker_id}") as is_held:
         with store.begin() as connection:
             connection.execute(delete(workers).where(workers.c.id == worker_id))
             connection.execute(workers.insert().values(id=worker_id, started_at=now, beat_at=now))
         yield is_held
-        # A store that is away does not keep the lock from being freed; the note is replaced by the id's next worker.
+        # The lock is freed even when the store cannot be reached; the id's next worker replaces the row.
         with suppress(SQLAlchemyError), store.begin() as connection:
             connection.execute(delete(workers).where(workers.c.id == worker_id))
 
 
 def beat(connection: Connection, worker_id: str, now: datetime) -> None:
-    """Says that a worker is at work."""
+    """Records a heartbeat."""
     connection.execute(update(workers).where(workers.c.id == worker_id).values(beat_at=now))
 
 
 def dead(connection: Connection, own_id: str) -> list[str]:
-    """Ids that have messages in hand and that nobody holds: their worker died, or was this one in an earlier life."""
+    """Ids with claimed messages whose lock nobody holds: dead workers, or earlier processes of `own_id`."""
     query = select(messages.c.claimed_by).where(messages.c.status.in_(["claimed", "handed_over"])).distinct()
     found = sorted(set(connection.execute(query).scalars()) - {None})
     if connection.dialect.name == "sqlite":
@@ -49,12 +49,12 @@ def dead(connection: Connection, own_id: str) -> list[str]:
 
 
 def forget(connection: Connection, ids: Sequence[str]) -> None:
-    """Removes the notes of dead workers."""
+    """Deletes the rows of dead workers."""
     connection.execute(delete(workers).where(workers.c.id.in_(list(ids))))
 
 
 def _is_held(connection: Connection, worker_id: str) -> bool:
-    # Taken for this transaction only, and shared by nobody: whoever lives has it.
+    # Taken for this transaction only: a live worker holds it.
     statement = text("SELECT pg_try_advisory_xact_lock(:key)")
     return not connection.execute(statement, {"key": _key(worker_id)}).scalar_one()
 

@@ -1,4 +1,4 @@
-"""Runs by Alembic for every command; `migrate.py` hands it the connection and the part of the store."""
+"""Run by Alembic for every command; `migrate.py` hands it the connection and the part of the store."""
 
 from __future__ import annotations
 

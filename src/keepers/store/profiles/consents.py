@@ -16,7 +16,7 @@ from keepers.store.events.log import SystemEvent
 from keepers.store.schema.messages import consents
 
 Held = dict[tuple[str, str], Consent]
-"""the newest statement by (channel, topic), `*` among the topics; of one instant the later said comes later"""
+"""the newest statement by (channel, topic), `*` among the topics; those of one instant in the order they were made"""
 _FIELDS = Consent.__struct_fields__
 _columns = select(*(consents.c[name] for name in _FIELDS))
 
@@ -29,58 +29,59 @@ def record(
     is_import: bool = False,
     properties: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> list[Consent]:
-    """Adds statements and tells the log what they change; returns those that changed something.
+    """Adds statements and appends what they change to the log; returns those that changed something.
 
-    What changes is seen as traits (`subscribed.email`: to anything of the channel; `subscribed.email.news`) and as
-    events `Subscribed` and `Unsubscribed`. An import tells no events and its traits are history: it enrols nobody.
-    Asking for a second yes (`pending`) takes nothing from who has said it before. `properties`, by profile, are told
-    with the events: of the message somebody left by, its key, journey, broadcast and so on
-    (`messages.event_properties`).
+    Changes are traits (`subscribed.email`: to anything of the channel; `subscribed.email.news`) and the events
+    `Subscribed` and `Unsubscribed`. An import appends no events and its traits are history: it triggers no journey. A
+    `pending` statement takes no effect on a topic that is subscribed already. `properties`, by profile, are added to
+    the events: those of the message by which somebody unsubscribed (`messages.event_properties`).
     """
     before = current(connection, sorted({consent.profile_id for consent in stated}))
     after = {profile_id: dict(held) for profile_id, held in before.items()}
     kept, changed, happened = [], [], []
     for consent in stated:
         held = after.setdefault(consent.profile_id, {})
-        was = standing(held, consent.channel, consent.topic)
+        was = effective(held, consent.channel, consent.topic)
         if consent.state == "pending" and was is not None and was.state == "subscribed":
             continue
         kept.append(consent)
         _hold(held, consent)
-        becomes = standing(held, consent.channel, consent.topic)
+        becomes = effective(held, consent.channel, consent.topic)
         if becomes is consent and (was is None or was.state != consent.state):
             changed.append(consent)
             if consent.state != "pending" and not is_import:
-                told = properties.get(consent.profile_id, {}) if properties is not None else {}
-                happened.append(_happened(consent, told))
+                extra = properties.get(consent.profile_id, {}) if properties is not None else {}
+                happened.append(_happened(consent, extra))
     insert_rows(connection, consents, _FIELDS, [msgspec.structs.astuple(consent) for consent in kept])
     learned = [
         SystemEvent(profile_id, "identify", _time(held, stated, now), traits, "identify", is_history=is_import)
         for profile_id, held in after.items()
         if (traits := _new_traits(before.get(profile_id, {}), held))
     ]
-    log.say(connection, [*learned, *happened], now)
+    log.append_events(connection, [*learned, *happened], now)
     return changed
 
 
-def ask(connection: Connection, wish: Consent, topic: Topic, now: datetime) -> Consent:
-    """Records that somebody wants a topic: as `pending` where it needs a second yes. Returns what then stands."""
+def request(connection: Connection, requested: Consent, topic: Topic, now: datetime) -> Consent:
+    """Records a request to subscribe: `pending` where the topic needs a confirmation. Returns the effective consent."""
     state = "pending" if topic.double_opt_in else "subscribed"
-    record(connection, [msgspec.structs.replace(wish, state=state, basis=topic.basis)], now)
-    held = current(connection, [wish.profile_id])[wish.profile_id]
-    found = standing(held, wish.channel, wish.topic)
-    assert found is not None  # it was said just now, if not before
+    record(connection, [msgspec.structs.replace(requested, state=state, basis=topic.basis)], now)
+    held = current(connection, [requested.profile_id])[requested.profile_id]
+    found = effective(held, requested.channel, requested.topic)
+    assert found is not None  # recorded just now, if not before
     return found
 
 
 def confirm(connection: Connection, profile_id: int, channel: str, topic: str, now: datetime, source: str) -> bool:
-    """The second yes: what is pending becomes subscribed, in the words agreed to. False when nothing is pending."""
+    """Confirms a pending consent, keeping its wording. False when nothing is pending."""
     held = current(connection, [profile_id]).get(profile_id, {})
-    waiting = standing(held, channel, topic)
+    waiting = effective(held, channel, topic)
     if waiting is None or waiting.state != "pending":
         return False
-    said = msgspec.structs.replace(waiting, topic=topic, state="subscribed", at=max(now, waiting.at), source=source)
-    record(connection, [said], now)
+    statement = msgspec.structs.replace(
+        waiting, topic=topic, state="subscribed", at=max(now, waiting.at), source=source
+    )
+    record(connection, [statement], now)
     return True
 
 
@@ -108,13 +109,13 @@ def everything(connection: Connection, chunk: int = 5000) -> Iterator[Consent]:
         after = rows[-1].id
 
 
-def standing(held: Held, channel: str, topic: str) -> Consent | None:
+def effective(held: Held, channel: str, topic: str) -> Consent | None:
     """The statement that counts for a topic: the newest of those on it and on all topics of the channel."""
     own, all_topics = held.get((channel, topic)), held.get((channel, ALL_TOPICS))
     if own is None or all_topics is None:
         return own or all_topics
     if all_topics.at == own.at:
-        return next(said for said in reversed(held.values()) if said is own or said is all_topics)
+        return next(statement for statement in reversed(held.values()) if statement is own or statement is all_topics)
     return all_topics if all_topics.at > own.at else own
 
 
@@ -140,10 +141,10 @@ def _new_traits(before: Held, after: Held) -> dict[str, bool]:
 
 
 def _traits(held: Held) -> dict[str, bool]:
-    """Traits as conditions see them. Who only waits for the second yes has none yet."""
+    """Traits as conditions see them. A pending consent has none yet."""
     traits: dict[str, bool] = {}
     for channel, topic in held:
-        consent = standing(held, channel, topic)
+        consent = effective(held, channel, topic)
         assert consent is not None
         if consent.state == "pending":
             continue
@@ -156,12 +157,12 @@ def _traits(held: Held) -> dict[str, bool]:
 
 
 def _time(held: Held, stated: Iterable[Consent], now: datetime) -> datetime:
-    """When the traits changed: as said, unless something newer is known, over which only the present wins."""
+    """When the traits changed: at the statement, or `now` when a newer statement is known."""
     newest = max(consent.at for consent in held.values())
     return newest if any(consent.at == newest for consent in stated) and newest <= now else now
 
 
-def _happened(consent: Consent, told: Mapping[str, Any]) -> SystemEvent:
+def _happened(consent: Consent, extra: Mapping[str, Any]) -> SystemEvent:
     event = "Subscribed" if consent.state == "subscribed" else "Unsubscribed"
-    properties = {**told, "channel": consent.channel, "topic": consent.topic, "source": consent.source}
+    properties = {**extra, "channel": consent.channel, "topic": consent.topic, "source": consent.source}
     return SystemEvent(consent.profile_id, event, consent.at, properties)

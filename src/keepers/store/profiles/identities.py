@@ -92,7 +92,7 @@ def resolve_many(
 
     `at[i]` is the instant from which `values[i]` is known; a new profile's `created_at` is the earliest of its
     values'. Returns, in the order of `values`, the ids and whether the profile was made by this call (True only
-    at its first place). Nothing is written to the log: whoever calls tells the warehouse, and should compare
+    at its first place). Nothing is written to the log: the caller loads the warehouse, and should compare
     with what the warehouse has rather than trust `is_new` across a crash. Placeholders must be refused before.
     """
     # Taking the counter first makes a concurrent identify wait, so that nobody is created twice.

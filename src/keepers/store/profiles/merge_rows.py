@@ -1,4 +1,4 @@
-"""What a merge of two profiles means for all that is kept under their numbers here."""
+"""Moves the rows of merged profiles to their survivors."""
 
 from __future__ import annotations
 

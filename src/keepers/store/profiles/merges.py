@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from keepers.store.bulk import select_in
 from keepers.store.profiles import profiles
@@ -41,15 +41,7 @@ def append(connection: Connection, made: Sequence[Merge]) -> None:
         )  # fmt: skip
 
 
-def of_profile(connection: Connection, profile_id: int) -> list[Merge]:
-    """Every merge the profile took part in, undone ones too, oldest first."""
-    query = (
-        select(merges).where(or_(merges.c.from_id == profile_id, merges.c.to_id == profile_id)).order_by(merges.c.id)
-    )
-    return [_merge(row._mapping) for row in connection.execute(query)]
-
-
-def standing(connection: Connection, from_id: int) -> Merge | None:
+def current(connection: Connection, from_id: int) -> Merge | None:
     """The merge by which a profile is gone now, if any."""
     query = select(merges).where(merges.c.from_id == from_id, merges.c.undone_at.is_(None))
     row = connection.execute(query.order_by(merges.c.id.desc()).limit(1)).one_or_none()
@@ -57,9 +49,9 @@ def standing(connection: Connection, from_id: int) -> Merge | None:
 
 
 def undone_pairs(connection: Connection, ids: Sequence[int]) -> set[tuple[int, int]]:
-    """Of those of `ids` that somebody took out of another profile: (it, where the other lives on by now).
+    """(profile, survivor of the other) of those of `ids` that were un-merged.
 
-    They are not merged by themselves again.
+    They are not merged automatically again.
     """
     query = select(merges.c.from_id, merges.c.to_id).where(merges.c.undone_at.is_not(None))
     taken_out = select_in(connection, query, merges.c.from_id, ids)
@@ -67,7 +59,7 @@ def undone_pairs(connection: Connection, ids: Sequence[int]) -> set[tuple[int, i
 
 
 def mark_undone(connection: Connection, merge_id: int, at: datetime) -> None:
-    """Notes that a merge no longer stands."""
+    """Marks a merge as undone."""
     connection.execute(update(merges).where(merges.c.id == merge_id).values(undone_at=at))
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 
-from keepers.model.errors import NotFoundError
+from keepers.model.errors import NotFoundError, problem
 from keepers.store.bulk import insert_rows
 from keepers.store.schema.core import profiles
 
@@ -33,7 +33,7 @@ def get(connection: Connection, profile_id: int) -> StoredProfile:
     """One profile, merged or not. Raises NotFoundError."""
     row = connection.execute(select(profiles).where(profiles.c.id == profile_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no profile {profile_id}.", profile_id=profile_id)
+        raise NotFoundError(problem("There is no profile {profile_id}.", profile_id=profile_id), profile_id=profile_id)
     return StoredProfile(*row)
 
 
@@ -51,16 +51,10 @@ def mark_merged(connection: Connection, pairs: Sequence[tuple[int, int | None]])
 
 
 def mark_full(connection: Connection, ids: Sequence[int], at: datetime) -> None:
-    """Notes that nothing more is linked to these profiles; the first time counts."""
+    """Marks profiles as having too many identifiers; the first time is kept."""
     for profile_id in ids:
         connection.execute(
             update(profiles)
             .where(profiles.c.id == profile_id, profiles.c.linking_stopped_at.is_(None))
             .values(linking_stopped_at=at)
         )
-
-
-def count(connection: Connection, kind: str = "person") -> int:
-    """How many subjects of a kind live (merged ones are not counted)."""
-    query = select(func.count()).where(profiles.c.kind == kind, profiles.c.merged_into.is_(None))
-    return int(connection.execute(query).scalar_one())

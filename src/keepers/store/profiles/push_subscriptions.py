@@ -30,7 +30,7 @@ def put(connection: Connection, subscription: PushSubscription) -> None:
 
 
 def remove(connection: Connection, endpoints: Sequence[str]) -> None:
-    """Forgets browsers, such as those that say they are gone."""
+    """Removes browsers, such as those whose subscription is gone."""
     connection.execute(delete(push_subscriptions).where(push_subscriptions.c.endpoint.in_(list(endpoints))))
 
 

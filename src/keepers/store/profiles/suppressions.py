@@ -1,4 +1,4 @@
-"""Addresses never to be written to again, as keyed hashes: they outlive the person's erasure and give nothing away."""
+"""Suppressed addresses, as keyed hashes: they outlive the person's erasure and reveal nothing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def add(connection: Connection, rows: Sequence[Suppression]) -> None:
         " SET reason = excluded.reason, at = excluded.at, source = excluded.source, detail = excluded.detail"
         f" WHERE {strength.format('excluded.reason')} > {strength.format('suppressions.reason')}"
     ).bindparams(bindparam("at", type_=Instant))
-    # In one order, so that two writers never wait for each other in a circle.
+    # In one order, so that two writers cannot deadlock.
     connection.execute(statement, [row._asdict() for row in sorted(rows, key=lambda row: row[:2])])
 
 

@@ -42,7 +42,7 @@ def test_the_listener_takes_bounces_and_is_no_relay() -> None:
     listener.start()
     try:
         with smtplib.SMTP("127.0.0.1", listener.port, timeout=20) as client:
-            client.sendmail("", [VERP.address(KEY)], dsn())
+            client.sendmail("", [VERP.return_path(VERP.token(KEY))], dsn())
             with pytest.raises(smtplib.SMTPRecipientsRefused, match="Relaying denied"):
                 client.sendmail("", ["anna@elsewhere.example"], dsn())
     finally:
@@ -58,8 +58,8 @@ def test_the_listener_lets_the_sender_keep_what_could_not_be_committed(caplog: p
     try:
         with smtplib.SMTP("127.0.0.1", listener.port, timeout=20) as client:
             with pytest.raises(smtplib.SMTPDataError, match="451"):
-                client.sendmail("", [VERP.address(KEY)], dsn())
-            client.sendmail("", [VERP.address(KEY)], dsn())
+                client.sendmail("", [VERP.return_path(VERP.token(KEY))], dsn())
+            client.sendmail("", [VERP.return_path(VERP.token(KEY))], dsn())
     finally:
         listener.stop()
     assert len(desk.reports) == 1

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.channels.email.bounces.status_notifications import bounce_reports, read_bounce
+from keepers.channels.email.bounces.returned_mail import read_returned
+from keepers.channels.email.bounces.status_notifications import bounce_reports, failures_in
 from keepers.channels.email.reply_reasons import judge
 from keepers.channels.email.verp import Verp
 from posting import KEY, NOW, VERP, dsn
@@ -30,7 +31,7 @@ def test_the_message_is_known_by_its_headers_when_the_return_path_is_lost() -> N
 
 def test_the_envelope_tells_the_message_when_nothing_was_returned() -> None:
     data = b"From: mailer-daemon@mx.example\r\nSubject: failure notice\r\n\r\nNo such user here.\r\n"
-    (report,) = bounce_reports(data, VERP, NOW, [VERP.address(KEY).upper()])
+    (report,) = bounce_reports(data, VERP, NOW, [VERP.return_path(VERP.token(KEY)).upper()])
     assert (report.key, report.is_hard, report.recipient) == (KEY, True, "")
 
 
@@ -73,7 +74,7 @@ def test_without_a_secret_a_bounce_is_known_by_its_recipient_and_soft() -> None:
     ],
 )
 def test_other_mail_reports_nothing(mail: bytes) -> None:
-    assert bounce_reports(mail, VERP, NOW, [VERP.address(KEY)]) == ()
+    assert bounce_reports(mail, VERP, NOW, [VERP.return_path(VERP.token(KEY))]) == ()
 
 
 @given(st.binary(max_size=400), st.integers(0, 1200), st.integers(0, 400))
@@ -102,11 +103,11 @@ Message-ID: <77@shop.example>
 """
     (report,) = bounce_reports(data, VERP, NOW)
     assert (report.recipient, report.is_hard, report.message_id) == ("", True, "<77@shop.example>")
-    assert [f.recipient for f in read_bounce(data)] == ["anna@example.com"]
+    assert [f.recipient for f in failures_in(read_returned(data))] == ["anna@example.com"]
 
 
 def test_a_mail_too_large_is_read_within_bounds() -> None:
-    failures = read_bounce(dsn() + b"x" * 3_000_000)
+    failures = failures_in(read_returned(dsn() + b"x" * 3_000_000))
     assert len(failures) == 1
     assert len(failures[0].diagnostic) <= 400
 

@@ -13,7 +13,10 @@ from posting import KEY, NOW, VERP
 
 def arf(kind: str = "abuse", *, original: str = "") -> bytes:
     """A report with the parts of RFC 5965 appendix B."""
-    original = original or f"Return-Path: <{VERP.address(KEY)}>\nMessage-ID: <1@shop.example>\nTo: anna@example.com"
+    original = (
+        original
+        or f"Return-Path: <{VERP.return_path(VERP.token(KEY))}>\nMessage-ID: <1@shop.example>\nTo: anna@example.com"
+    )
     return f"""\
 From: <abusedesk@provider.example>
 To: <abuse@shop.example>

@@ -6,7 +6,9 @@ import asyncio
 import socket
 from email import message_from_bytes
 from pathlib import Path
+from typing import Any
 
+import aiosmtplib
 import dkim
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -79,21 +81,26 @@ def test_login_is_made_and_a_wrong_password_loses_no_message(post: Post) -> None
     assert mailbox.count() == 1
 
 
-def test_connections_are_used_again(post: Post) -> None:
+def test_connections_are_used_again(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     mailbox = post.mailbox()
+    connect, opened = aiosmtplib.SMTP.connect, []
 
-    async def run() -> tuple[list[Outcome], int]:
+    async def counted(client: aiosmtplib.SMTP, **given: Any) -> Any:
+        opened.append(client)
+        return await connect(client, **given)
+
+    monkeypatch.setattr(aiosmtplib.SMTP, "connect", counted)
+
+    async def run() -> list[Outcome]:
         channel = EmailChannel(post.settings(mailbox, max_connections=3), lambda: NOW, SECRET)
         await channel.open()
         outcomes = await asyncio.gather(*(channel.send(message(n)) for n in range(60)))
-        assert channel._pool is not None
-        opened = channel._pool.opened
         await channel.close()
-        return outcomes, opened
+        return outcomes
 
-    outcomes, opened = asyncio.run(run())
+    outcomes = asyncio.run(run())
     assert {o.status for o in outcomes} == {"sent"}
-    assert opened == 3
+    assert len(opened) == 3
     assert len({m.message_id for m in mailbox.messages(limit=100)}) == 60
 
 

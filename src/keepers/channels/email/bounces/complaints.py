@@ -30,8 +30,8 @@ def complaint_reports(
 ) -> tuple[DeliveryReport, ...]:
     """Reports of an abuse report that came in at `at`; empty for any other mail.
 
-    Anybody may send one, so nothing is reported without our signed token or a Message-ID, and the recipient only with
-    the token: a made-up Message-ID is about no message and stops mail to nobody.
+    Anybody may send one, so a report needs our signed token or a Message-ID, and names the recipient only with the
+    token: a forged Message-ID matches no message and suppresses no address.
     """
     returned = read_returned(data)
     status = next((text for text in returned.statuses if "feedback-type" in text.lower()), "")

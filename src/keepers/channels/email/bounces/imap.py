@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from keepers.channels.email.bounces.sources import Clock, Take, read_mail
 from keepers.channels.email.verp import Verp
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 
 
 class ImapSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +46,16 @@ def read_imap(settings: ImapSettings, verp: Verp, take: Take, now: Clock, most: 
             _answer(server.select(_quoted(settings.folder)))
             return _read_unseen(server, settings, verp, take, now, most)
     except (imaplib.IMAP4.error, OSError) as error:
-        raise UserError(f"IMAP {settings.host}:{settings.port}, {settings.folder}: {error}", code="imap") from error
+        raise UserError(
+            problem(
+                "IMAP {host}:{port}, {folder}: {reason}",
+                host=settings.host,
+                port=settings.port,
+                folder=settings.folder,
+                reason=error,
+            ),
+            code="imap",
+        ) from error
 
 
 def _read_unseen(server: imaplib.IMAP4, settings: ImapSettings, verp: Verp, take: Take, now: Clock, most: int) -> int:
@@ -70,7 +79,7 @@ def _read_unseen(server: imaplib.IMAP4, settings: ImapSettings, verp: Verp, take
 
 def _move(server: imaplib.IMAP4, uid: str, folder: str) -> None:
     """MOVE (RFC 6851) where the server has it, else a copy, marked as deleted and expunged alone (RFC 4315) if the
-    server can; never a plain EXPUNGE, which would take away what somebody else marked."""
+    server can; never a plain EXPUNGE, which would remove what other clients marked."""
     if "MOVE" in server.capabilities:
         _answer(server.uid("MOVE", uid, _quoted(folder)))
         return

@@ -1,4 +1,4 @@
-"""What all mails that come back have in common: readable parts, the original's headers, whose message it was."""
+"""What all returned mail has in common: readable parts, the headers of the original, and which message it was."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from keepers.channels.email.verp import Verp
 
 _LONGEST = 262_144
-"""characters looked at; a bounce says what it has to say at the beginning"""
+"""characters read; bounces state their reason near the beginning"""
 _MESSAGE_ID = re.compile(r"^[ >\t]*(?:original-)?message-id:\s*(<[^<>\s]{3,400}>)", re.I | re.M)
 _TAG = re.compile(r"<(?:style|script).*?</(?:style|script)>|<!--.*?-->|</?[a-z][^<>@]*>", re.I | re.S)
 _OURS = ("x-keepers-message", "return-path", "message-id", "to")
@@ -78,7 +78,7 @@ def read_returned(data: bytes) -> Returned:
         elif kind in ("text/rfc822-headers", "message/rfc822-headers", "text/rfc822"):
             original = original or message_from_bytes(_decoded(part))
         elif kind.startswith(("text/", "multipart/")):
-            # A multipart without parts has lost its boundary: what it says stands there all the same.
+            # A multipart without parts has lost its boundary, but not its text.
             text = _text(part)
             texts.append(plain(text) if kind == "text/html" else text)
     report = str(message.get_param("report-type") or "").lower()

@@ -1,7 +1,7 @@
 """Where bounces and complaints come in: an SMTP port, a Maildir, an mbox file or an IMAP mailbox.
 
-All keep one order: the reports are handed to `take`, which commits them, and only then is the mail marked as done. A
-crash between the two hands a mail over again; nothing is lost.
+All keep one order: `take` commits the reports, and only then is the mail marked as read. After a crash in between a
+mail is read again; nothing is lost.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from keepers.channels.email.bounces.complaints import complaint_reports, unsubsc
 from keepers.channels.email.bounces.status_notifications import bounce_reports
 from keepers.channels.email.smtp_server import SmtpListening
 from keepers.channels.email.verp import Verp
-from keepers.model.errors import NotFoundError
+from keepers.model.errors import NotFoundError, problem
 from keepers.model.message import DeliveryReport
 
 Take = Callable[[Sequence[DeliveryReport]], None]
@@ -32,8 +32,11 @@ log = logging.getLogger("keepers")
 
 
 def read_mail(data: bytes, verp: Verp, at: datetime, recipients: Sequence[str] = ()) -> tuple[DeliveryReport, ...]:
-    """Whatever a mail that came in at `at` (naive UTC) reports: a complaint, an unsubscription or a bounce. Empty for
-    mail that is neither. `recipients` are those of the envelope, when known."""
+    """What a mail that came in at `at` (naive UTC) reports: a complaint, an unsubscription or a bounce; empty for other
+    mail.
+
+    `recipients` are those of the envelope, when known.
+    """
     return (
         complaint_reports(data, verp, at, recipients)
         or unsubscribe_reports(data, verp, at, recipients)
@@ -43,7 +46,7 @@ def read_mail(data: bytes, verp: Verp, at: datetime, recipients: Sequence[str] =
 
 class BounceListener:
     """An SMTP server that takes mail for the bounce domain. `take` is called in the server's thread pool; when it
-    raises, the sender is told to come again later (451), so that the mail waits there."""
+    raises, the sender gets a temporary error (451) and keeps the mail."""
 
     def __init__(
         self,
@@ -56,7 +59,7 @@ class BounceListener:
     ) -> None:
         """Port 0 takes a free one. Mail for other domains than `verp.domain` is refused: this is no relay.
 
-        `on_trouble` is told, in the thread pool, why a mail could not be taken.
+        `on_trouble` is called, in the thread pool, with the reason why a mail could not be taken.
         """
         self._on_trouble = on_trouble
         self._verp = verp
@@ -69,7 +72,7 @@ class BounceListener:
         return self._listening.port
 
     def start(self) -> None:
-        """Raises UserError when the port is not to be had."""
+        """Raises UserError when the port cannot be opened."""
         self._listening.start()
 
     def stop(self) -> None:
@@ -89,7 +92,7 @@ class BounceListener:
         try:
             await asyncio.to_thread(self._keep, envelope.content, tuple(envelope.rcpt_tos))
         except Exception as error:  # the sender keeps the mail and tries again, whatever went wrong
-            log.exception("A mail that came back could not be taken; its sender is told to come again.")
+            log.exception("A returned mail could not be taken; its sender will try again.")
             if self._on_trouble is not None:
                 with suppress(Exception):
                     await asyncio.to_thread(self._on_trouble, f"{type(error).__name__}: {error}")
@@ -109,7 +112,7 @@ def read_maildir(folder: Path, verp: Verp, take: Take, now: Clock, most: int = 1
     """
     fresh = folder / "new"
     if not fresh.is_dir() or not (folder / "cur").is_dir():
-        raise NotFoundError(f"{folder} is no Maildir: it has no folders new and cur.")
+        raise NotFoundError(problem("{folder} is no Maildir: it has no folders new and cur.", folder=folder))
     count = 0
     for path in sorted(fresh.iterdir())[:most]:
         if path.name.startswith(".") or not path.is_file():
@@ -128,7 +131,7 @@ def read_mbox(path: Path, verp: Verp, take: Take, now: Clock, most: int = 1000) 
     locked while it is read (fcntl and dot lock), as mail servers do. Raises NotFoundError without the file.
     """
     if not path.is_file():
-        raise NotFoundError(f"There is no mailbox file {path}.")
+        raise NotFoundError(problem("There is no mailbox file {path}.", path=path))
     box = mailbox.mbox(path, create=False)
     box.lock()
     try:
@@ -185,7 +188,7 @@ def _position(path: Path) -> int:
 
 
 def _set_position(path: Path, offset: int) -> None:
-    """In one step, so that a crash leaves the old mark or the new."""
+    """Atomically: a crash leaves the old mark or the new."""
     fresh = _mark(path).with_suffix(".new")
     with fresh.open("w") as file:
         file.write(f"{path.stat().st_ino} {offset}")

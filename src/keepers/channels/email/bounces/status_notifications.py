@@ -16,7 +16,7 @@ from keepers.channels.email.verp import Verp
 from keepers.model.message import DeliveryReport
 
 Action = Literal["failed", "delayed", "delivered"]
-# flufl.bounce logs what its detectors stumble over; without a handler that would go to the terminal.
+# flufl.bounce logs errors of its detectors; without a handler they would go to the terminal.
 logging.getLogger("flufl.bounce").addHandler(logging.NullHandler())
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\u0080-\U0010ffff]+@[A-Za-z0-9.\-\u0080-\U0010ffff]*[\w]")
 _FIELD = re.compile(r"^[ \t>]*([A-Za-z][A-Za-z-]+):[ \t]*(.*(?:\n[ \t]+\S.*)*)", re.M)
@@ -39,35 +39,30 @@ _FAILED = re.compile(
 
 
 class Failure(NamedTuple):
-    """What a bounce says of one recipient."""
+    """What a bounce states about one recipient."""
 
     recipient: str
-    """the address as we wrote to it where that is told, else where it ended up; empty when it is not told at all"""
+    """the original address where it is given, else the final one; empty when neither is"""
     action: Action
     verdict: BounceVerdict
     diagnostic: str
 
 
-def read_bounce(data: bytes) -> tuple[Failure, ...]:
-    """The recipients a bounce mail speaks of; empty for any other mail, absence notes included."""
-    return _failures(read_returned(data))
-
-
 def bounce_reports(data: bytes, verp: Verp, at: datetime, recipients: Sequence[str] = ()) -> tuple[DeliveryReport, ...]:
     """Reports of a bounce mail that came in at `at` for `recipients` (of the envelope, when known).
 
-    A delay is no report: the server still tries. Anybody may write to a bounce address, so the recipient is told only
-    with our signed token; with a Message-ID alone the report is about that message, if there is one, and nobody else.
-    A bounce with neither is not believed, unless there is no secret to sign with: then it is reported as soft.
+    A delay is no report: the server still tries. Anybody may write to a bounce address, so a report names the recipient
+    only with our signed token; with a Message-ID alone it is about that message, if there is one. Without both it is
+    ignored, unless there is no secret to sign with: then it is a soft bounce.
     """
     returned = read_returned(data)
-    failures = [f for f in _failures(returned) if f.action != "delayed"]
+    failures = [f for f in failures_in(returned) if f.action != "delayed"]
     key = returned.key(verp, recipients)
     message_id = returned.message_id()
     if not key and not message_id and verp.can_sign:
         return ()
     if key:
-        # One message has one recipient: what else is named is where it was forwarded to.
+        # One message has one recipient: other addresses are where it was forwarded to.
         failures = failures[:1]
     return tuple(
         DeliveryReport(
@@ -86,7 +81,8 @@ def bounce_reports(data: bytes, verp: Verp, at: datetime, recipients: Sequence[s
     )
 
 
-def _failures(returned: Returned) -> tuple[Failure, ...]:
+def failures_in(returned: Returned) -> tuple[Failure, ...]:
+    """The recipients a bounce mail speaks of; empty for any other mail, absence notes included."""
     if returned.kind == "feedback-report":
         return ()
     human = _human(returned)
@@ -136,7 +132,7 @@ def _address_of(value: str) -> str:
 
 
 def _from_words(returned: Returned, human: str) -> list[Failure]:
-    """Bounces without a status part: Exim's header, the formats flufl.bounce knows, then the words themselves."""
+    """Bounces without a status part: the header of Exim, the formats of flufl.bounce, then the text itself."""
     headers = " ".join(str(v) for v in returned.message.get_all("X-Failed-Recipients", []))
     addresses = _ADDRESS.findall(headers)
     action: Action = "failed"
@@ -156,7 +152,7 @@ def _from_words(returned: Returned, human: str) -> list[Failure]:
 def _known_formats(returned: Returned) -> tuple[list[str], list[str]]:
     try:
         temporary, permanent = all_failures(returned.message)
-    except Exception:  # noqa: BLE001 - its detectors stumble over mails that are broken in new ways
+    except Exception:  # noqa: BLE001 - its detectors may raise anything on malformed mail
         return [], []
     return _texts_of(temporary), _texts_of(permanent)
 
@@ -167,14 +163,14 @@ def _texts_of(addresses: Iterable[object]) -> list[str]:
 
 
 def _human(returned: Returned) -> str:
-    """What the server says, without the copy of our message."""
+    """The server's text, without the copy of our message."""
     text = "\n".join(returned.texts)
     copy = _COPY.search(text, 40)
     return text[: copy.start()] if copy else text
 
 
 def _about(address: str, human: str) -> str:
-    """The words on one recipient: from its first mention to that of another, or all words when it is not named."""
+    """The text about one recipient: from its first mention to that of another, or all text when it is not named."""
     lowered = human.lower()
     start = lowered.rfind("\n", 0, max(lowered.find(address.lower()), 0)) + 1 if address else 0
     if not address or address.lower() not in lowered:
@@ -187,7 +183,7 @@ def _about(address: str, human: str) -> str:
 
 
 def _is_absence(returned: Returned) -> bool:
-    """Somebody is on holiday (RFC 3834), which is no bounce."""
+    """An automatic reply (RFC 3834), which is no bounce."""
     message = returned.message
     marks = f"{message.get('Auto-Submitted', '')} {message.get('X-Autoreply', '')} {message.get('Subject', '')}"
     return bool(_ABSENT.search(marks) or message.get("X-Autorespond"))

@@ -1,4 +1,4 @@
-"""What a provider of e-mail delivery is here: checking that a webhook is its own, and reading it as reports."""
+"""What a provider of e-mail delivery is here: verifying its webhooks, and reading them as reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
-from keepers.model.errors import UserError
+from keepers.model.errors import Problem, UserError, problem
 from keepers.model.message import DeliveryReport
 from keepers.model.moments import parse_instant
 
@@ -35,7 +35,7 @@ class Provider(Protocol):
         """Raises UserError(code="signature") unless the provider sent this, to these settings, lately."""
 
     def reports(self, body: bytes) -> list[DeliveryReport]:
-        """What a verified body tells; events of no interest are left out. Raises UserError(code="json")."""
+        """The reports in a verified body; other events are left out. Raises UserError(code="json")."""
         ...
 
     def confirmation(self, body: bytes) -> str | None:
@@ -44,9 +44,11 @@ class Provider(Protocol):
         ...
 
 
-def refused(provider: str, why: str) -> UserError:
-    """The one error of an unverified webhook. `why` is for whoever sets it up; it repeats nothing secret."""
-    return UserError(f"This {provider} webhook is not accepted: {why}.", code="signature")
+def refused(provider: str, why: Problem) -> UserError:
+    """The error of an unverified webhook. `why` is for whoever sets it up; it repeats nothing secret."""
+    return UserError(
+        problem("This {provider} webhook is not accepted: {why}.", provider=provider, why=why), code="signature"
+    )
 
 
 def header(headers: Mapping[str, str], name: str) -> str:
@@ -65,11 +67,11 @@ def decoded(body: bytes | str) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise UserError("The webhook's body is not JSON.", code="json") from None
+        raise UserError(problem("The webhook's body is not JSON."), code="json") from None
 
 
 def inner(data: Any, *path: str) -> Any:
-    """What stands at a path of names in nested objects; None where it ends."""
+    """The value at a path of names in nested objects; None where it ends."""
     for name in path:
         data = data.get(name) if isinstance(data, dict) else None
     return data
@@ -107,6 +109,6 @@ def instant(value: str) -> datetime | None:
 
 
 def bracketed(message_id: str) -> str:
-    """A Message-ID in its angle brackets, as messages keep it; empty stays empty."""
+    """A Message-ID in its angle brackets, as messages store it; empty stays empty."""
     bare = message_id.strip().strip("<>")
     return f"<{bare}>" if bare else ""

@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from keepers.channels.email.providers.base import KEY, bracketed, decoded, inner, instant, is_recent, refused, text
+from keepers.model.errors import problem
 from keepers.model.message import DeliveryReport, ReportKind
 
 _KINDS: dict[str, ReportKind] = {
@@ -29,9 +30,9 @@ _KINDS: dict[str, ReportKind] = {
 }
 _MOST_TOKENS = 200_000
 _NOT_THE_ADDRESS = ("old", "espblock", "generic")
-"""reasons of permanent failures that say nothing lasting about the address"""
+"""reasons of permanent failures that are not about the address"""
 _NOT_TRIED: dict[str, ReportKind] = {"suppress-complaint": "complained", "suppress-unsubscribe": "unsubscribed"}
-"""failures that repeat what the customer said before"""
+"""failures that repeat an earlier complaint or unsubscription"""
 
 
 class MailgunSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,29 +50,29 @@ class Mailgun:
 
     def __init__(self) -> None:
         self._seen: OrderedDict[str, tuple[datetime, bytes]] = OrderedDict()
-        """token → when it came, and the digest of what came with it; the oldest first"""
+        """token → when it came, and the digest of the body; the oldest first"""
         self._lock = Lock()
 
     def verify(self, headers: Mapping[str, str], body: bytes, settings: MailgunSettings, now: datetime) -> None:
         if not settings.signing_key:
-            raise refused("Mailgun", "its signing_key is not set")
+            raise refused("Mailgun", problem("its signing_key is not set"))
         signature = inner(decoded(body), "signature")
         stamp, token = text(signature, "timestamp"), text(signature, "token")
         wanted = hmac.new(settings.signing_key.encode(), (stamp + token).encode(), hashlib.sha256).hexdigest()
         if not token or not hmac.compare_digest(wanted.encode(), text(signature, "signature").encode()):
-            raise refused("Mailgun", "its signature does not fit the signing_key")
+            raise refused("Mailgun", problem("its signature does not fit the signing_key"))
         if not is_recent(instant(stamp), now, timedelta(seconds=settings.window)):
-            raise refused("Mailgun", "it is too old or from the future")
+            raise refused("Mailgun", problem("it is too old or from the future"))
         self._remember(token, body, now - timedelta(seconds=settings.window), now)
 
     def _remember(self, token: str, body: bytes, since: datetime, now: datetime) -> None:
-        """A signature covers the token alone: with other news it is somebody else's. The same again is a repeat."""
+        """A signature covers the token alone, so a token with another body is refused. The same body is a repeat."""
         digest = hashlib.sha256(body).digest()
         with self._lock:
             while self._seen and (len(self._seen) >= _MOST_TOKENS or next(iter(self._seen.values()))[0] < since):
                 self._seen.popitem(last=False)
             if self._seen.setdefault(token, (now, digest))[1] != digest:
-                raise refused("Mailgun", "its token was used before, for something else")
+                raise refused("Mailgun", problem("its token was used before, for something else"))
 
     def reports(self, body: bytes) -> list[DeliveryReport]:
         event = inner(decoded(body), "event-data")
@@ -79,7 +80,7 @@ class Mailgun:
         if kind is None or at is None:
             return []
         if kind == "bounced" and text(event, "severity") == "temporary":
-            return []  # Mailgun goes on trying and says when it gives up.
+            return []  # Mailgun keeps trying and reports when it gives up.
         if kind == "bounced":
             kind = _NOT_TRIED.get(text(event, "reason"), kind)
         return [

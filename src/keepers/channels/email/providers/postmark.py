@@ -15,13 +15,14 @@ from typing import Any
 from msgspec import Struct
 
 from keepers.channels.email.providers.base import KEY, decoded, header, inner, instant, refused, text
+from keepers.model.errors import problem
 from keepers.model.message import DeliveryReport, ReportKind
 
 TOKEN_HEADER = "X-Keepers-Token"
 _HARD = ("HardBounce", "BadEmailAddress")
 _COMPLAINTS = ("SpamComplaint", "SpamNotification")
 _NO_BOUNCES = ("AutoResponder", "AddressChange", "ChallengeVerification", "OpenRelayTest", "Subscribe", "Unsubscribe")
-"""answers that come back like bounces although the message arrived"""
+"""replies recorded as bounces although the message arrived"""
 _TIMES = ("DeliveredAt", "BouncedAt", "ReceivedAt", "ChangedAt")
 
 
@@ -42,14 +43,17 @@ class Postmark:
 
     def verify(self, headers: Mapping[str, str], body: bytes, settings: PostmarkSettings, now: datetime) -> None:
         if not settings.token and not settings.password:
-            raise refused("Postmark", "neither password nor token is set")
+            raise refused("Postmark", problem("neither password nor token is set"))
         given = header(headers, TOKEN_HEADER)
         if settings.token and hmac.compare_digest(given.encode(), settings.token.encode()):
             return
         login = f"{settings.user}:{settings.password}".encode()
         if settings.password and hmac.compare_digest(_login(header(headers, "Authorization")), login):
             return
-        raise refused("Postmark", f"its login, or its header {TOKEN_HEADER}, is not the one in the settings")
+        raise refused(
+            "Postmark",
+            problem("its login, or its header {header}, is not the one in the settings", header=TOKEN_HEADER),
+        )
 
     def reports(self, body: bytes) -> list[DeliveryReport]:
         event = decoded(body)
@@ -107,7 +111,7 @@ def _kind(event: Any) -> tuple[ReportKind, bool] | None:
         case "Bounce" if kind not in _NO_BOUNCES:
             return "bounced", kind in _HARD
         case "SubscriptionChange" if inner(event, "SuppressSending") is True:
-            # Bounces and complaints are told by records of their own.
+            # Bounces and complaints have records of their own.
             by_hand = text(event, "SuppressionReason") == "ManualSuppression"
             return ("unsubscribed", False) if by_hand and text(event, "Origin") == "Recipient" else None
     return None

@@ -30,6 +30,7 @@ from keepers.channels.email.providers.base import (
     refused,
     text,
 )
+from keepers.model.errors import problem
 from keepers.model.message import DeliveryReport, ReportKind
 
 SIGNATURE = "X-Twilio-Email-Event-Webhook-Signature"
@@ -50,7 +51,7 @@ _DROPPED: dict[str, tuple[ReportKind, bool]] = {
     "spam reporting address": ("complained", False),
     "unsubscribed address": ("unsubscribed", False),
 }
-"""why SendGrid did not even try: kind and whether hard, by the reason in lower case"""
+"""messages that SendGrid did not try to send: kind and whether hard, by the reason in lower case"""
 
 
 class SendGridSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,15 +69,15 @@ class SendGrid:
 
     def verify(self, headers: Mapping[str, str], body: bytes, settings: SendGridSettings, now: datetime) -> None:
         if not settings.public_key:
-            raise refused("SendGrid", "its public_key is not set")
+            raise refused("SendGrid", problem("its public_key is not set"))
         stamp = header(headers, TIMESTAMP)
         try:
             signature = base64.b64decode(header(headers, SIGNATURE), validate=True)
             _key(settings.public_key).verify(signature, stamp.encode() + body, ECDSA(SHA256()))
         except (InvalidSignature, binascii.Error, ValueError):
-            raise refused("SendGrid", "its signature does not fit the public_key") from None
+            raise refused("SendGrid", problem("its signature does not fit the public_key")) from None
         if not is_recent(instant(stamp), now, timedelta(seconds=settings.window)):
-            raise refused("SendGrid", "it is too old or from the future")
+            raise refused("SendGrid", problem("it is too old or from the future"))
 
     def reports(self, body: bytes) -> list[DeliveryReport]:
         events = decoded(body)
@@ -95,7 +96,7 @@ def _key(encoded: str) -> EllipticCurvePublicKey:
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, EllipticCurvePublicKey):
-        raise refused("SendGrid", "its public_key is not an elliptic-curve key in base64")
+        raise refused("SendGrid", problem("its public_key is not an elliptic-curve key in base64"))
     return key
 
 
@@ -130,4 +131,4 @@ def _report(event: Any) -> DeliveryReport | None:
 
 
 MACHINE = "machine open"
-"""the detail of an open that SendGrid itself takes for a privacy proxy's"""
+"""the detail of an open that SendGrid attributes to a privacy proxy"""

@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from keepers.channels.email.providers.base import decoded, inner, instant, is_recent, refused, text
 from keepers.channels.email.providers.ses_events import reports_of
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 from keepers.model.message import DeliveryReport
 
 Fetch = Callable[[str], bytes]
@@ -59,13 +59,13 @@ class Ses:
     def verify(self, headers: Mapping[str, str], body: bytes, settings: SesSettings, now: datetime) -> None:
         envelope = decoded(body)
         if text(envelope, "TopicArn") not in settings.topics:
-            raise refused("SES", "its topic is not among `topics`")
+            raise refused("SES", problem("its topic is not among `topics`"))
         if not is_recent(instant(text(envelope, "Timestamp")), now, timedelta(seconds=settings.window)):
-            raise refused("SES", "it is too old or from the future")
+            raise refused("SES", problem("it is too old or from the future"))
         algorithm = _HASHES.get(text(envelope, "SignatureVersion"))
         names = _SIGNED.get(text(envelope, "Type"))
         if algorithm is None or names is None:
-            raise refused("SES", "it is no message of SNS (raw message delivery has to be off)")
+            raise refused("SES", problem("it is no message of SNS (raw message delivery has to be off)"))
         certificate = self._certificate(text(envelope, "SigningCertURL"), now)
         key = certificate.public_key()
         try:
@@ -74,7 +74,7 @@ class Ses:
                 raise InvalidSignature
             key.verify(signature, _to_sign(envelope, names), PKCS1v15(), algorithm)
         except (InvalidSignature, binascii.Error, ValueError):
-            raise refused("SES", "its signature does not fit Amazon's certificate") from None
+            raise refused("SES", problem("its signature does not fit Amazon's certificate")) from None
 
     def reports(self, body: bytes) -> list[DeliveryReport]:
         envelope = decoded(body)
@@ -83,7 +83,7 @@ class Ses:
         try:
             event = decoded(str(inner(envelope, "Message")))
         except UserError:
-            return []  # SNS says in plain words that a topic was set up.
+            return []  # SNS announces a new topic in plain text.
         return reports_of(event)
 
     def confirmation(self, body: bytes) -> str | None:
@@ -93,19 +93,19 @@ class Ses:
 
     def _certificate(self, url: str, now: datetime) -> x509.Certificate:
         if not _is_amazons(url) or not urlsplit(url).path.endswith(".pem") or urlsplit(url).query:
-            raise refused("SES", "its certificate is not kept at Amazon's")
+            raise refused("SES", problem("its certificate is not at an address of Amazon's"))
         found = self._certificates.get(url)
         if found is None:
             try:
                 found = x509.load_pem_x509_certificate(self._fetch(url))
             except ValueError:
-                raise refused("SES", "its certificate cannot be read") from None
+                raise refused("SES", problem("its certificate cannot be read")) from None
             if len(self._certificates) >= _MOST_CERTIFICATES:
                 self._certificates.clear()
             self._certificates[url] = found
         if not found.not_valid_before_utc <= now.replace(tzinfo=UTC) <= found.not_valid_after_utc:
             self._certificates.pop(url, None)
-            raise refused("SES", "its certificate is not valid now")
+            raise refused("SES", problem("its certificate is not valid now"))
         return found
 
 
@@ -115,19 +115,23 @@ def fetch_from_amazon(url: str) -> bytes:
     Raises UserError(code="signature").
     """
     if not _is_amazons(url):
-        raise refused("SES", "its address is not Amazon's")
+        raise refused("SES", problem("its address is not Amazon's"))
     try:
         with httpx.stream("GET", url, timeout=10, follow_redirects=False) as answer:
             if answer.status_code != 200:
-                raise refused("SES", f"Amazon answered {answer.status_code} when asked for what it names")
+                raise refused(
+                    "SES", problem("Amazon answered {status} for the address that it names", status=answer.status_code)
+                )
             content = b""
             for part in answer.iter_bytes():
                 content += part
                 if len(content) > 65_536:
-                    raise refused("SES", "what it names at Amazon's is too long")
+                    raise refused("SES", problem("the file that it names at Amazon is too long"))
             return content
     except httpx.HTTPError as error:
-        raise refused("SES", f"what it names could not be fetched from Amazon ({error})") from None
+        raise refused(
+            "SES", problem("the file that it names could not be fetched from Amazon ({reason})", reason=error)
+        ) from None
 
 
 def _is_amazons(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""What SES tells of a message: bounces, complaints, deliveries, opens, clicks, unsubscriptions."""
+"""What SES reports about a message: bounces, complaints, deliveries, opens, clicks, unsubscriptions."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import anyio
 from litestar import Request, Response, post
 from litestar.datastructures import State, UploadFile
-from litestar.exceptions import HTTPException
 from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.params import QueryParameter
@@ -27,8 +26,9 @@ from keepers.app.operations.imports import (
 )
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.common.parameters import TEXT
+from keepers.http.common.problems import RequestError
 from keepers.http.management.endpoints import answer_of, responses_of
-from keepers.model.errors import UserError
+from keepers.model.errors import UserError, problem
 
 RAW = {
     "text/csv": ".csv",
@@ -41,7 +41,7 @@ FORM = "multipart/form-data"
 
 @dataclass
 class UploadOperation(Operation):
-    """Says what the body may be, which a handler's signature cannot."""
+    """Describes the body, which a handler's signature cannot express."""
 
     def __post_init__(self) -> None:
         self.request_body = _request_body()
@@ -112,11 +112,11 @@ async def _stored(request: Request[Any, Any, Any], folder: Path, most: int) -> t
         return await _from_form(request, folder, most)
     if kind in RAW:
         path = folder / f"upload{RAW[kind]}"
-        await _keep(request.stream(), path, most)
+        await _write(request.stream(), path, most)
         return path, None
     if not kind:
-        raise UserError("Say what the file is: its Content-Type is missing.", code="mapping")
-    raise HTTPException(f"Send {FORM}, {', '.join(RAW)}.", status_code=415)
+        raise UserError(problem("Say what the file is: its Content-Type is missing."), code="mapping")
+    raise RequestError(problem("Send {types}.", types=", ".join([FORM, *RAW])), 415)
 
 
 async def _from_form(request: Request[Any, Any, Any], place: Path, most: int) -> tuple[Path, str | None]:
@@ -126,9 +126,9 @@ async def _from_form(request: Request[Any, Any, Any], place: Path, most: int) ->
     form = await request.form()
     file, mapping = form.get("file"), form.get("mapping")
     if not isinstance(file, UploadFile):
-        raise HTTPException("The form needs a part “file” with a file name.", status_code=400)
+        raise RequestError(problem("The form needs a part “file” with a file name."), 400)
     path = place / _safe(file.filename)
-    await _keep(_chunks(file), path, most)
+    await _write(_chunks(file), path, most)
     text = (await mapping.read()).decode(errors="replace") if isinstance(mapping, UploadFile) else mapping
     return path, str(text) if text is not None else None
 
@@ -138,7 +138,7 @@ async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def _keep(chunks: AsyncIterator[bytes], path: Path, most: int) -> None:
+async def _write(chunks: AsyncIterator[bytes], path: Path, most: int) -> None:
     size = 0
     async with await anyio.open_file(path, "wb") as stream:
         async for chunk in chunks:
@@ -149,9 +149,9 @@ async def _keep(chunks: AsyncIterator[bytes], path: Path, most: int) -> None:
 
 
 def _safe(name: str) -> str:
-    """A file name without folders and oddities; its ending says how to read it."""
+    """A safe file name without folders; its suffix is kept."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", name.rpartition("/")[2].rpartition("\\")[2])[-100:].lstrip(".") or "upload"
 
 
-def _too_large(most: int) -> HTTPException:
-    return HTTPException(f"The file is over {most:,} bytes, which is the limit. Split it.", status_code=413)
+def _too_large(most: int) -> RequestError:
+    return RequestError(problem("The file is over {most} bytes, which is the limit. Split it.", most=f"{most:,}"), 413)

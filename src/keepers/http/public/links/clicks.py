@@ -1,4 +1,4 @@
-"""Open pixels and tracked links: the request is noted, and the reader is on their way at once."""
+"""Open pixels and tracked links: the request is recorded and answered without waiting for it to be processed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def click_handlers(workspace: PublicWorkspace) -> list[HTTPRouteHandler]:
 
     @route(f"{link_path('open')}{{token:str}}", http_method=["GET", "HEAD"], status_code=200)
     async def opened(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
-        """The pixel, whatever the token says: a broken picture in a mail helps nobody."""
+        """The pixel, also for an invalid token, so that no broken image is shown."""
         await recorder.record_open(token, _visit(workspace, request))
         return Response(GIF, media_type="image/gif", headers=ALWAYS)
 

@@ -14,28 +14,28 @@ from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.http.common.request_info import page_locale
 from keepers.http.public.links.page_errors import in_thread
 from keepers.http.public.links.pages import ALWAYS, COPY_POLICY, Page, draw, home, notice
-from keepers.i18n.page_texts import said
+from keepers.i18n.page_texts import page_text
 
 
-def copy_handler(desk: PublicWorkspace) -> HTTPRouteHandler:
+def copy_handler(workspace: PublicWorkspace) -> HTTPRouteHandler:
     """`/e/v/<token>`: the copy as it was sent, or that it is no longer kept (410)."""
 
     @route(f"{link_path('view')}{{token:str}}", http_method=["GET", "HEAD"], status_code=200)
     async def copy(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
-        key = message_key(desk, "view", token)
-        return await in_thread(lambda: _copy(desk, key, request))
+        key = message_key(workspace, "view", token)
+        return await in_thread(lambda: _copy(workspace, key, request))
 
     return copy
 
 
-def _copy(desk: PublicWorkspace, key: str, request: Request[Any, Any, Any]) -> Response[bytes]:
-    kept, own = kept_copy(desk, key)
+def _copy(workspace: PublicWorkspace, key: str, request: Request[Any, Any, Any]) -> Response[bytes]:
+    kept, own = kept_copy(workspace, key)
     locale = page_locale(request, own)
     if kept is None:
-        lines, more = [said("gone_text", locale)], home(locale, desk.company)
-        return draw(notice("gone_title", lines, is_good=False, more=more, status=410), locale, desk.company)
+        lines, more = [page_text("gone_text", locale)], home(locale, workspace.company)
+        return draw(notice("gone_title", lines, is_good=False, more=more, status=410), locale, workspace.company)
     if not kept.html:
         shown = {"title": kept.subject, "text": kept.text}
-        return draw(Page("copy", "copy_title", shown), locale, desk.company)
+        return draw(Page("copy", "copy_title", shown), locale, workspace.company)
     headers = {**ALWAYS, "Content-Security-Policy": COPY_POLICY}
     return Response(kept.html.encode(), media_type="text/html", headers=headers)

@@ -1,4 +1,4 @@
-"""How the public pages answer when something is wrong: in words and the visitor's language, never with a traceback."""
+"""Error pages of the public pages, in the visitor's language."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from litestar.types import ExceptionHandlersMap
 from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.http.common.request_info import page_locale
 from keepers.http.public.links.pages import PageLink, broken, draw, notice
-from keepers.i18n.page_texts import said
+from keepers.i18n.page_texts import page_text
 from keepers.model.errors import UserError
 
 log = logging.getLogger("keepers")
 T = TypeVar("T")
 
 
-def page_errors(desk: PublicWorkspace) -> ExceptionHandlersMap:
+def page_errors(workspace: PublicWorkspace) -> ExceptionHandlersMap:
     """For Litestar's `exception_handlers`: a bad link is said to be one (404), our own failure to be ours (503)."""
 
     def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         locale = page_locale(request)
         if isinstance(error, UserError):
-            return draw(broken(locale, desk.company), locale, desk.company)
+            return draw(broken(locale, workspace.company), locale, workspace.company)
         status = error.status_code if isinstance(error, HTTPException) else 503
         if status < 500:
-            page = notice("broken_title", [said("broken_text", locale)], is_good=False, status=status)
-            return draw(page, locale, desk.company)
-        # The path is left out: whoever has it can act for the customer.
+            page = notice("broken_title", [page_text("broken_text", locale)], is_good=False, status=status)
+            return draw(page, locale, workspace.company)
+        # The path is not logged: it authorises acting for the customer.
         log.error("A public page failed: %s", type(error).__name__, exc_info=error)
-        again = PageLink(f"?lang={locale}", said("again", locale))
-        page = notice("failed_title", [said("failed_text", locale)], is_good=False, more=again, status=503)
-        return draw(page, locale, desk.company)
+        again = PageLink(f"?lang={locale}", page_text("again", locale))
+        page = notice("failed_title", [page_text("failed_text", locale)], is_good=False, more=again, status=503)
+        return draw(page, locale, workspace.company)
 
     return {Exception: answer, HTTPException: answer}
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Does what may block beside the event loop."""
+    """Runs blocking work in a thread."""
     return await sync_to_thread(work)

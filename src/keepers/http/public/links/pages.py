@@ -17,7 +17,7 @@ from msgspec import Struct
 from keepers.app.workspace.sending import Company
 from keepers.i18n.catalogues import languages
 from keepers.i18n.locales import own_name
-from keepers.i18n.page_texts import said
+from keepers.i18n.page_texts import page_text
 from keepers.model.fields import is_web
 
 TEMPLATES = ("page", "notice", "unsubscribe", "preferences", "confirm", "copy")
@@ -27,7 +27,7 @@ ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex, nofollow",
 }
-"""sent with everything: these addresses are somebody's own"""
+"""headers of every page: the URLs authorise acting for a customer"""
 COPY_POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src http: https: data:; "
     "style-src 'unsafe-inline' https:; font-src https: data:; base-uri 'none'; form-action 'none'; "
@@ -73,18 +73,20 @@ def notice(
 
 def broken(locale: str, company: Company) -> Page:
     """For a link that is forged, cut short or too old."""
-    return notice("broken_title", [said("broken_text", locale)], is_good=False, more=home(locale, company), status=404)
+    return notice(
+        "broken_title", [page_text("broken_text", locale)], is_good=False, more=home(locale, company), status=404
+    )
 
 
 def home(locale: str, company: Company) -> PageLink:
     """A link to the business's own site, if it is known and safe to follow."""
-    return PageLink(company.url, said("visit", locale)) if is_web(company.url) else PageLink()
+    return PageLink(company.url, page_text("visit", locale)) if is_web(company.url) else PageLink()
 
 
 def draw(page: Page, locale: str, company: Company) -> Response[bytes]:
     """The page as a response. `locale` is one of `languages`."""
     environment = _environment(locale)
-    title = str(page.shown.get("title") or said(page.title, locale))
+    title = str(page.shown.get("title") or page_text(page.title, locale))
     body = environment.get_template(page.template).render(**{**page.shown, "title": title})
     html = environment.get_template("page").render(
         locale=locale,
@@ -137,7 +139,7 @@ def _environment(locale: str) -> Environment:
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
 
     def filled(key: str, *values: object) -> str:
-        return said(str(key), locale, *values)
+        return page_text(str(key), locale, *values)
 
     environment.filters["said"] = filled
     return environment

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from keepers.app.public.link_owner import (
-    Holder,
+    LinkOwner,
     addresses,
     always_sent,
     link_path,
@@ -22,13 +22,13 @@ from keepers.app.public.link_owner import (
     own_locale,
     preferences_link,
 )
-from keepers.app.public.preferences import Choices, Given, choices_of, choose, speak, stop_all
+from keepers.app.public.preferences import Choices, PreferenceContext, choices_of, choose, speak, stop_all
 from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.http.common.request_info import form_of, page_locale
 from keepers.http.public.links.page_errors import in_thread
 from keepers.http.public.links.pages import ALWAYS, Page, broken, draw, language_links
 from keepers.i18n.catalogues import languages
-from keepers.i18n.page_texts import channel_name, said, spoken
+from keepers.i18n.page_texts import channel_name, choose_locale, page_text
 from keepers.model.consent import Topic
 from keepers.model.texts import text_in
 
@@ -36,76 +36,76 @@ SOURCE = "preference page"
 
 
 class _Opened(Struct, frozen=True):
-    holder: Holder
+    owner: LinkOwner
     traits: Mapping[str, Any]
     own: str
     """the language they are written to in"""
 
 
-def preferences_handler(desk: PublicWorkspace) -> HTTPRouteHandler:
+def preferences_handler(workspace: PublicWorkspace) -> HTTPRouteHandler:
     """`/e/p/<token>`: GET and HEAD show the page, POST saves and shows it again."""
 
     @route(f"{link_path('preferences')}{{token:str}}", http_method=["GET", "HEAD", "POST"], status_code=200)
     async def preferences(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
-        payload = preferences_link(desk, token)
+        payload = preferences_link(workspace, token)
         form = await form_of(request) if request.method == "POST" else None
 
         def answer() -> Response[bytes]:
-            opened = _open(desk, payload.profile_id, payload.key, payload.locale)
+            opened = _open(workspace, payload.profile_id, payload.key, payload.locale)
             locale = page_locale(request, opened.own if opened is not None else payload.locale)
             if opened is None:
-                return draw(broken(locale, desk.company), locale, desk.company)
+                return draw(broken(locale, workspace.company), locale, workspace.company)
             if form is None:
-                return draw(_page(desk, opened, locale, request.query_params.dict()), locale, desk.company)
-            return _saved(desk, opened, form, locale)
+                return draw(_page(workspace, opened, locale, request.query_params.dict()), locale, workspace.company)
+            return _saved(workspace, opened, form, locale)
 
         return await in_thread(answer)
 
     return preferences
 
 
-def _open(desk: PublicWorkspace, profile_id: int, key: str, locale: str) -> _Opened | None:
-    with desk.store.read() as connection:
-        holder = of_profile(connection, profile_id, key, locale)
-    if holder is None:
+def _open(workspace: PublicWorkspace, profile_id: int, key: str, locale: str) -> _Opened | None:
+    with workspace.store.read() as connection:
+        owner = of_profile(connection, profile_id, key, locale)
+    if owner is None:
         return None
-    traits = desk.traits(holder.profile_id)
-    return _Opened(holder, traits, own_locale(traits, locale or holder.locale))
+    traits = workspace.traits(owner.profile_id)
+    return _Opened(owner, traits, own_locale(traits, locale or owner.locale))
 
 
-def _saved(desk: PublicWorkspace, opened: _Opened, form: Mapping[str, list[str]], locale: str) -> Response[bytes]:
-    holder = opened.holder
+def _saved(workspace: PublicWorkspace, opened: _Opened, form: Mapping[str, list[str]], locale: str) -> Response[bytes]:
+    owner = opened.owner
     is_leaving = "none" in form.get("action", ())
     shown, on = (
         [(channel, topic) for value in form.get(name, ()) for channel, _, topic in [value.partition(":")]]
         for name in ("shown", "on")
     )
     language = form.get("language", [""])[0]
-    given = Given.at(desk)
-    with desk.store.begin() as connection:
+    given = PreferenceContext.at(workspace)
+    with workspace.store.begin() as connection:
         if is_leaving:
-            stop_all(connection, given, holder, opened.traits, SOURCE)
+            stop_all(connection, given, owner, opened.traits, SOURCE)
         else:
-            choose(connection, given, holder, opened.traits, shown, set(on), SOURCE)
-            if language in languages() and language != spoken(None, opened.own, ""):
-                speak(connection, given, holder, language)
+            choose(connection, given, owner, opened.traits, shown, set(on), SOURCE)
+            if language in languages() and language != choose_locale(None, opened.own, ""):
+                speak(connection, given, owner, language)
                 locale = language
     # Shown by GET, so that reloading the page saves nothing twice.
     where = f"?lang={locale}&done={'none' if is_leaving else 'saved'}&in={language if language in languages() else ''}"
     return Response(b"", status_code=303, headers={**ALWAYS, "Location": where})
 
 
-def _page(desk: PublicWorkspace, opened: _Opened, locale: str, asked: Mapping[str, list[str]]) -> Page:
-    holder = opened.holder
-    given = Given.at(desk)
-    with desk.store.read() as connection:
-        choices = choices_of(connection, given, holder, opened.traits)
-    found = addresses(holder, opened.traits, desk.country)
+def _page(workspace: PublicWorkspace, opened: _Opened, locale: str, asked: Mapping[str, list[str]]) -> Page:
+    owner = opened.owner
+    given = PreferenceContext.at(workspace)
+    with workspace.store.read() as connection:
+        choices = choices_of(connection, given, owner, opened.traits)
+    found = addresses(owner, opened.traits, workspace.country)
     whom = list(dict.fromkeys(m for channel, to in found if (m := masked(channel, to))))
     blocked = [
         masked(channel, to) or channel_name(channel, locale) for channel, to in found if channel in choices.blocked
     ]
-    notes = {"saved": said("saved", locale), "none": said("done_all", locale)}
+    notes = {"saved": page_text("saved", locale), "none": page_text("done_all", locale)}
     # What was just saved is a trait only after the next tick.
     written = (asked.get("in") or [""])[0]
     shown = {
@@ -114,7 +114,7 @@ def _page(desk: PublicWorkspace, opened: _Opened, locale: str, asked: Mapping[st
         "blocked": list(dict.fromkeys(blocked)),
         "topics": _topics(given.topics, choices, locale),
         "languages": language_links(),
-        "spoken": spoken(written, opened.own, locale),
+        "spoken": choose_locale(written, opened.own, locale),
         "always": always_sent(given.topics, locale),
     }
     return Page("preferences", "preferences_title", shown)

@@ -13,10 +13,10 @@ from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.app.public.visitor_auth import check_visitor
 from keepers.http.common.auth import sent_token
 from keepers.http.public.links.page_errors import in_thread
-from keepers.http.public.site.json_api import body_of, said
+from keepers.http.public.site.json_api import body_of, json_answer
 
 
-def inbox_handlers(desk: PublicWorkspace) -> list[HTTPRouteHandler]:
+def inbox_handlers(workspace: PublicWorkspace) -> list[HTTPRouteHandler]:
     """`GET /v1/inbox` and `POST /v1/inbox/{id}/read`, by the customer's signature or a server key."""
 
     @get("/inbox", include_in_schema=False)
@@ -30,8 +30,8 @@ def inbox_handlers(desk: PublicWorkspace) -> list[HTTPRouteHandler]:
         before: Annotated[int | None, QueryParameter(name="before", ge=1, le=_LARGEST_ID)] = None,
     ) -> Response[bytes]:
         def answer() -> Response[bytes]:
-            check_visitor(desk, sent_token(request), user_id, signature, expires)
-            return said(_inbox(desk, user_id, unread, limit, before))
+            check_visitor(workspace, sent_token(request), user_id, signature, expires)
+            return json_answer(_inbox(workspace, user_id, unread, limit, before))
 
         return await in_thread(answer)
 
@@ -40,8 +40,8 @@ def inbox_handlers(desk: PublicWorkspace) -> list[HTTPRouteHandler]:
         who = await body_of(request, ReadBy)
 
         def answer() -> Response[bytes]:
-            check_visitor(desk, sent_token(request), who.userId, who.signature, who.expires)
-            return said(_read(desk, who.userId, message))
+            check_visitor(workspace, sent_token(request), who.userId, who.signature, who.expires)
+            return json_answer(_read(workspace, who.userId, message))
 
         return await in_thread(answer)
 

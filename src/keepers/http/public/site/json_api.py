@@ -12,8 +12,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ExceptionHandlersMap
 from msgspec import Struct
 
-from keepers.http.common.problems import answer_of, problem_of
-from keepers.model.errors import UserError
+from keepers.http.common.problems import answer_of, kept_headers, locale_of, problem_of
+from keepers.model.errors import UserError, problem, problem_as_written
 
 CORS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 """no cookies are used, so any page may call; what may be done is decided by keys and signatures"""
@@ -38,7 +38,7 @@ def preflight(*paths: str) -> HTTPRouteHandler:
     return asked
 
 
-def said(answer: object, status: int = 200) -> Response[bytes]:
+def json_answer(answer: object, status: int = 200) -> Response[bytes]:
     """An answer as JSON, for any origin."""
     return Response(msgspec.json.encode(answer), status_code=status, media_type="application/json", headers=CORS)
 
@@ -52,21 +52,18 @@ async def body_of(request: Request[Any, Any, Any], shape: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:
-        raise UserError(f"{error}.", code="invalid") from None
+        raise UserError(problem_as_written(f"{error}."), code="invalid") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise UserError("The body is not JSON. Send an object as JSON in UTF-8.", code="body") from None
+        raise UserError(problem("The body is not JSON. Send an object as JSON in UTF-8."), code="body") from None
 
 
 def call_errors() -> ExceptionHandlersMap:
     """For Litestar's `exception_handlers`: problems that a page of another origin may read."""
 
     def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-        problem = problem_of(error)
-        if problem.status >= 500:
+        found = problem_of(error, locale_of(request))
+        if found.status >= 500:
             log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__, exc_info=error)
-        kept = {
-            k: v for k, v in (getattr(error, "headers", None) or {}).items() if k.lower() in ("allow", "retry-after")
-        }
-        return answer_of(problem, {**CORS, **kept})
+        return answer_of(found, {**CORS, **kept_headers(error)})
 
     return {Exception: answer, HTTPException: answer}

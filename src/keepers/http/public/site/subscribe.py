@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 from litestar import Request, Response, post
-from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
 from keepers.app.public.public_workspace import PublicWorkspace
@@ -14,17 +13,19 @@ from keepers.app.public.rate_limit import Allowance
 from keepers.app.public.subscriptions import SubscribeForm, _subscribe
 from keepers.app.public.visitor_auth import key_of
 from keepers.http.common.auth import sent_token
+from keepers.http.common.problems import RequestError
 from keepers.http.common.request_info import client_address
 from keepers.http.public.links.page_errors import in_thread
-from keepers.http.public.site.json_api import body_of, said
+from keepers.http.public.site.json_api import body_of, json_answer
 from keepers.model.consent import network_address_hash
+from keepers.model.errors import problem
 
 FORMS_PER_VISITOR = (20, timedelta(hours=1))
 MAILS_PER_ADDRESS = (3, timedelta(hours=1))
-"""so that a form is no way to fill somebody's inbox"""
+"""limits confirmation e-mails, so that a form cannot flood an inbox"""
 
 
-def subscribe_handler(desk: PublicWorkspace) -> HTTPRouteHandler:
+def subscribe_handler(workspace: PublicWorkspace) -> HTTPRouteHandler:
     """`POST /v1/subscribe`, with a write or server key: 202, or a problem (401, 403, 422, 429)."""
     visitors, mailed = Allowance(*FORMS_PER_VISITOR), Allowance(*MAILS_PER_ADDRESS)
 
@@ -33,24 +34,25 @@ def subscribe_handler(desk: PublicWorkspace) -> HTTPRouteHandler:
         form = await body_of(request, SubscribeForm)
 
         def answer() -> Response[bytes]:
-            key = key_of(desk, sent_token(request, form.writeKey))
+            key = key_of(workspace, sent_token(request, form.writeKey))
             if key is None:
-                raise HTTPException("Send a write key, as `writeKey` or by Basic authentication.", status_code=401)
+                raise RequestError(problem("Send a write key, as `writeKey` or by Basic authentication."), 401)
             if key.kind == "secret":
-                raise HTTPException("A management key may not be used in forms. Use a write key.", status_code=403)
+                raise RequestError(problem("A management key may not be used in forms. Use a write key."), 403)
             if key.kind == "write":
-                visitor = network_address_hash(desk.secret, client_address(request.scope, desk.proxies))
-                _allow(visitors, visitor, desk)
-            return said(_subscribe(desk, key, form, mailed), 202)
+                visitor = network_address_hash(workspace.secret, client_address(request.scope, workspace.proxies))
+                _allow(visitors, visitor, workspace)
+            return json_answer(_subscribe(workspace, key, form, mailed), 202)
 
         return await in_thread(answer)
 
     return subscribe
 
 
-def _allow(visitors: Allowance, visitor: str, desk: PublicWorkspace) -> None:
-    wait = visitors.take(visitor, desk.clock())
+def _allow(visitors: Allowance, visitor: str, workspace: PublicWorkspace) -> None:
+    wait = visitors.spend(visitor, workspace.clock())
     if wait is not None:
         seconds = str(int(wait.total_seconds()) + 1)
-        raise HTTPException("Too many forms from this address. Try again later.", status_code=429,
-                            headers={"Retry-After": seconds})  # fmt: skip
+        raise RequestError(
+            problem("Too many forms from this address. Try again later."), 429, headers={"Retry-After": seconds}
+        )

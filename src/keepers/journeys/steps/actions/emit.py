@@ -1,4 +1,4 @@
-"""Emit: an event of the customer's, as if it had been tracked."""
+"""Emit: appends an event of the customer, as if it had been tracked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Message: decided by policy, then queued, held, or kept as skipped."""
+"""Message: checked for eligibility, then queued, held, or stored as skipped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from keepers.contact.eligibility import Hold, Skip
 from keepers.i18n.catalogues import TextId, text_id
-from keepers.journeys.requests import NEXT, Check, Go, Send
+from keepers.journeys.requests import NEXT, CheckEligibility, Go, Send
 from keepers.journeys.steps.step import Passing, Seen, Step, StepReference
 from keepers.model.fields import Id, Target
 
@@ -24,7 +24,7 @@ class Message(Step, frozen=True, kw_only=True):
     """where a skipped message leads"""
 
     def run(self, seen: Seen) -> Passing:
-        decision = yield Check((self.message,), coupon=self.coupon)
+        decision = yield CheckEligibility((self.message,), coupon=self.coupon)
         yield Send(self.message, decision, self.coupon)
         if isinstance(decision, Skip):
             return Go("otherwise", decision.reason)

@@ -21,7 +21,7 @@ class Start(Step, frozen=True, kw_only=True):
 
     start: Id
     data: Values = field(default_factory=dict)
-    """what the other journey finds in its trigger"""
+    """the trigger of the other journey"""
     next: Target = ""
 
     def run(self, seen: Seen) -> Passing:

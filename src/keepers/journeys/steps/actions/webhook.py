@@ -46,7 +46,7 @@ class Webhook(Step, frozen=True, kw_only=True):
     def run(self, seen: Seen) -> Passing:
         if _CALLED not in seen.state:
             request = self.webhook
-            yield Call(request.url, request.method, resolve(request.body, seen.lookup), request.headers)
+            yield Call(self.head, request.url, request.method, resolve(request.body, seen.lookup), request.headers)
             return Wait(seen.now + span(self.timeout), {_CALLED: format_instant(seen.now)})
         answer = seen.vars.get(self.id)
         if isinstance(answer, dict) and answer.get("visit", seen.visit) == seen.visit:

@@ -1,4 +1,4 @@
-"""Branch: the first condition that holds shows the way."""
+"""Branch: the first condition that holds decides the way."""
 
 from __future__ import annotations
 

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from keepers.contact.local_time import next_time
 from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.date_traits import instant_of
-from keepers.journeys.requests import NEXT, Go, Look, Wait
+from keepers.journeys.requests import NEXT, Go, ReadTrait, Wait
 from keepers.journeys.steps.step import Passing, Seen, Step
 from keepers.model.errors import problem
 from keepers.model.fields import (
@@ -27,7 +28,6 @@ from keepers.model.fields import (
     require_zone,
     span,
 )
-from keepers.model.local_time import next_time
 from keepers.model.reasons import Reason
 
 
@@ -75,7 +75,7 @@ class Delay(Step, frozen=True, kw_only=True):
             at = clock(delay.until) if delay.until else time(0)
             due = next_time(seen.zone_named(delay.zone), seen.begun, at, days_of(delay.weekdays))
         else:
-            value = yield Look(delay.until_date)
+            value = yield ReadTrait(delay.until_date)
             found = _date_due(delay, value, seen)
             if found is None:
                 return Go("otherwise", str(Reason("no_date", delay.until_date)))

@@ -1,4 +1,4 @@
-"""Experiment: variants and a holdout, the same for a customer each time, with exposure noted for every arm."""
+"""Experiment: variants and a holdout, the same for a customer each time; every arm is recorded as exposed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from keepers.contact.eligibility import Skip
 from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.bucketing import fraction, pick
-from keepers.journeys.requests import Check, Expose, Go, Keep
+from keepers.journeys.requests import CheckEligibility, Expose, Go, RememberArm
 from keepers.journeys.steps.step import Passing, Seen, Step
 from keepers.model.errors import problem
 from keepers.model.fields import END, Id, Share, Target, Weight, When
@@ -29,7 +29,7 @@ class Arms(Struct, frozen=True, forbid_unknown_fields=True):
     holdout: Share = 0.0
     holdout_go: Target = END
     goal: When = None
-    """what the arms are compared by; it moves nobody"""
+    """what the arms are compared by; it moves no run"""
 
     def __post_init__(self) -> None:
         ids = [variant.id for variant in self.variants]
@@ -45,17 +45,17 @@ class Experiment(Step, frozen=True, kw_only=True):
 
     experiment: Arms
     otherwise: Target = END
-    """where a customer leads whom the messages of the arms may not reach: they are no part of the experiment"""
+    """for customers whom the messages of the arms may not reach: they are not part of the experiment"""
 
     def run(self, seen: Seen) -> Passing:
         if seen.arm is not None and seen.arm in self.ports():
             return Go(seen.arm)
         if seen.reachable:
-            decision = yield Check(seen.reachable, is_exposure=True)
+            decision = yield CheckEligibility(seen.reachable, is_exposure=True)
             if isinstance(decision, Skip):
                 return Go("otherwise", decision.reason)
         arm = self.assign(fraction(seen.journey, self.id, seen.bucket_key))
-        yield Keep(arm)
+        yield RememberArm(arm)
         yield Expose(f"{seen.journey}.{self.id}", arm)
         return Go(arm)
 

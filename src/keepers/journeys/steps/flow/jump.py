@@ -1,4 +1,4 @@
-"""Jump: on at another step."""
+"""Jump: continues at another step."""
 
 from __future__ import annotations
 

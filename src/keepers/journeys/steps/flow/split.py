@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.bucketing import fraction, pick
-from keepers.journeys.requests import Go, Keep
+from keepers.journeys.requests import Go, RememberArm
 from keepers.journeys.steps.step import Passing, Seen, Step
 from keepers.model.fields import Target, Weight
 
@@ -31,7 +31,7 @@ class Split(Step, frozen=True, kw_only=True):
             return Go(seen.arm)
         share = fraction(seen.journey, self.id, seen.bucket_key)
         arm = str(pick([way.weight for way in self.split], share))
-        yield Keep(arm)
+        yield RememberArm(arm)
         return Go(arm)
 
     def ports(self) -> dict[str, str]:

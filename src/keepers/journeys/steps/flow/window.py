@@ -1,4 +1,4 @@
-"""Time window: on at once while it is open, else when it opens next."""
+"""Time window: continues at once while it is open, else when it opens next."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from msgspec import Struct, field
 
+from keepers.contact.local_time import next_open
 from keepers.i18n.catalogues import TextId, text_id
 from keepers.journeys.requests import NEXT, Wait
 from keepers.journeys.steps.step import Passing, Seen, Step
 from keepers.model.errors import problem
 from keepers.model.fields import Clock, Target, Weekday, Zone, clock, days_of, require_zone
-from keepers.model.local_time import next_open
 
 
 class Hours(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,123 @@
+"""What is held on a person in the operational store: one list, by which they are erased and their data are exported."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, Table, Text, or_, select, tuple_
+
+from keepers.store.schema.core import identities, log, merges, profiles
+from keepers.store.schema.journeys import entry_refusals, journey_runs, run_trail
+from keepers.store.schema.messages import (
+    consents,
+    coupons,
+    in_app,
+    link_hits,
+    message_copies,
+    message_history,
+    messages,
+    push_subscriptions,
+    suppressions,
+)
+
+
+class HeldTable(NamedTuple):
+    """A table with rows about a person.
+
+    `columns` name whom a row is about, by what `owner` says: a profile, a run or a message of theirs, or an address as
+    (channel, hash). At erasure its rows are removed, or freed (kept without the person), or added to, or kept.
+    """
+
+    table: Table
+    owner: Literal["profile", "run", "message", "address"]
+    columns: tuple[str, ...]
+    at_erasure: Literal["removed", "freed", "added", "kept"]
+    texts: frozenset[str] = frozenset()
+    """columns of text that are no JSON"""
+    hidden: frozenset[str] = frozenset()
+    """columns that are not exported: keys that let their holder act for the person"""
+    batch: int = 500
+    """rows read at once"""
+
+    @property
+    def section(self) -> str:
+        """What the export calls it."""
+        return str(self.table.name)
+
+
+_PROFILE = ("profile_id",)
+HELD: tuple[HeldTable, ...] = (
+    # Runs, messages, coupons: in the order of `lock_order`.
+    HeldTable(journey_runs, "profile", _PROFILE, "removed"),
+    HeldTable(messages, "profile", _PROFILE, "removed"),
+    HeldTable(
+        message_copies, "message", ("message_id",), "removed", texts=frozenset({"subject", "html", "text"}), batch=20
+    ),
+    HeldTable(message_history, "message", ("message_id",), "removed", texts=frozenset({"detail"})),
+    HeldTable(link_hits, "message", ("message_id",), "removed", texts=frozenset({"url", "user_agent"})),
+    HeldTable(run_trail, "run", ("run_id",), "removed"),
+    HeldTable(coupons, "profile", _PROFILE, "freed"),
+    HeldTable(in_app, "profile", _PROFILE, "removed", texts=frozenset({"title", "text", "url"})),
+    HeldTable(push_subscriptions, "profile", _PROFILE, "removed", hidden=frozenset({"keys"})),
+    HeldTable(consents, "profile", _PROFILE, "removed", texts=frozenset({"wording"})),
+    HeldTable(entry_refusals, "profile", _PROFILE, "removed"),
+    HeldTable(suppressions, "address", ("channel", "hash"), "added", texts=frozenset({"detail"})),
+    HeldTable(identities, "profile", _PROFILE, "kept"),
+    HeldTable(profiles, "profile", ("id",), "kept"),
+    HeldTable(merges, "profile", ("from_id", "to_id"), "kept"),
+    # The record of events. It has no index by profile: what the warehouse has loaded of it is read there.
+    HeldTable(log, "profile", _PROFILE, "kept"),
+)
+Key = list[Any]
+"""values of a table's primary key, as JSON has them"""
+
+
+class Owner(NamedTuple):
+    """A person: their profile first, then those merged into it; addresses as (channel, hash)."""
+
+    profile_ids: Sequence[int]
+    addresses: Sequence[tuple[str, str]]
+
+
+def owned(held: HeldTable, owner: Owner) -> ColumnElement[bool]:
+    """The rows of a table that are about a person."""
+    columns = [held.table.c[name] for name in held.columns]
+    ids = list(owner.profile_ids)
+    match held.owner:
+        case "profile":
+            return or_(*(column.in_(ids) for column in columns))
+        case "run":
+            return columns[0].in_(select(journey_runs.c.id).where(journey_runs.c.profile_id.in_(ids)))
+        case "message":
+            return columns[0].in_(select(messages.c.id).where(messages.c.profile_id.in_(ids)))
+        case "address":
+            sent_to = select(messages.c.channel, messages.c.address_hash).where(messages.c.profile_id.in_(ids))
+            return or_(tuple_(*columns).in_(list(owner.addresses)), tuple_(*columns).in_(sent_to))
+
+
+def read_held(
+    connection: Connection, held: HeldTable, owner: Owner, after: Key | None, limit: int
+) -> list[tuple[Key, dict[str, Any]]]:
+    """Up to `limit` rows past the key `after`, in the order of their keys, each with its key and as plain data."""
+    keys: list[Column[Any]] = list(held.table.primary_key.columns)
+    shown = [column for column in held.table.columns if column.name not in held.hidden]
+    query = select(*shown).where(owned(held, owner)).order_by(*keys).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(*keys) > tuple_(*after) if len(keys) > 1 else keys[0] > after[0])
+    found = []
+    for row in connection.execute(query):
+        values = dict(zip((column.name for column in shown), row, strict=True))
+        key = [values[column.name] for column in keys]
+        found.append((key, {str(column.name): _plain(held, column, values[column.name]) for column in shown}))
+    return found
+
+
+def _plain(held: HeldTable, column: Column[Any], value: Any) -> Any:
+    if isinstance(column.type, LargeBinary):
+        return zlib.decompress(value).decode()
+    if isinstance(column.type, Text) and column.name not in held.texts:
+        return msgspec.json.decode(value)
+    return value

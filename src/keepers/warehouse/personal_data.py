@@ -1,0 +1,124 @@
+"""What is held on a person in the warehouse, and which of its tables say nothing of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    import duckdb
+
+Key = list[Any]
+"""where a section stopped, as JSON has it"""
+
+
+class HeldRows(NamedTuple):
+    """Rows about a person. `query` has one parameter `$ids`, the profiles; `key` is unique and orders them.
+
+    `json` are columns of JSON text.
+    """
+
+    section: str
+    query: str
+    key: tuple[str, ...]
+    json: tuple[str, ...] = ()
+
+
+EVENTS = "events"
+HELD: dict[str, HeldRows] = {
+    "tracks": HeldRows(
+        EVENTS,
+        """
+        SELECT seq, profile_id, kind, event, time, received_at, known_at, source, other_id, raw AS body
+        FROM tracks
+        WHERE profile_id IN (SELECT unnest($ids)) OR other_id IN (SELECT unnest($ids))
+        """,
+        ("seq",),
+        ("body",),
+    ),
+    "trait_values": HeldRows(
+        "traits",
+        """
+        SELECT profile_id, trait, time, seq, known_at, raw AS value
+        FROM trait_values
+        WHERE profile_id IN (SELECT unnest($ids))
+        """,
+        ("seq", "trait"),
+        ("value",),
+    ),
+    "account_members": HeldRows(
+        "account_members",
+        """
+        SELECT account_id, profile_id, since, until, known_at, since::VARCHAR AS since_key
+        FROM account_members
+        WHERE profile_id IN (SELECT unnest($ids)) OR account_id IN (SELECT unnest($ids))
+        """,
+        ("account_id", "profile_id", "since_key"),
+    ),
+    "states": HeldRows(
+        "memberships",
+        """
+        SELECT s.ask AS rule, a.definition, v.stage, s.profile_id, s.since, s.changes_at, s.cause
+        FROM states s
+        JOIN asks a ON a.ask = s.ask
+        LEFT JOIN ask_values v ON v.ask = s.ask AND v.value = s.value
+        WHERE s.profile_id IN (SELECT unnest($ids))
+        """,
+        ("rule", "profile_id"),
+    ),
+    "changes": HeldRows(
+        "membership_changes",
+        """
+        SELECT c.n, a.definition, f.stage AS from_stage, t.stage AS to_stage, c.profile_id, c."at", c.cause, c.initial
+        FROM changes c
+        JOIN asks a ON a.ask = c.ask
+        LEFT JOIN ask_values f ON f.ask = c.ask AND f.value = c.from_value
+        LEFT JOIN ask_values t ON t.ask = c.ask AND t.value = c.to_value
+        WHERE c.profile_id IN (SELECT unnest($ids))
+        """,
+        ("n",),
+    ),
+}
+DERIVED: dict[str, str] = {
+    "profiles": "the operational store has the profile, and this its zone, which the traits say",
+    "canon": "merges of the operational store, closed",
+    "merge_links": "merges of the operational store",
+    "merge_log": "merges of the operational store",
+    "ended_merges": "merges of the operational store",
+    "zone_facts": "the zone in the traits",
+    "engaged": "the latest time of an event",
+    "imported": "the latest arrival of an event that is history",
+    "dirty": "what the next tick works out",
+}
+"""tables that name profiles and hold nothing of their own, with what they are made of; besides them the typed tables,
+which are the same events once more, and the audience of a broadcast for as long as it is being queued"""
+
+
+def read_held(
+    cursor: duckdb.DuckDBPyConnection, held: HeldRows, profile_ids: Sequence[int], after: Key | None, limit: int
+) -> list[tuple[Key, dict[str, Any]]]:
+    """Up to `limit` rows past the key `after`, in the order of their keys, each with its key and as plain data."""
+    keys = ", ".join(held.key)
+    past = f"WHERE ({keys}) > ({', '.join(f'$after{n}' for n in range(len(held.key)))})" if after is not None else ""
+    cursor.execute(
+        f"SELECT * FROM ({held.query}) {past} ORDER BY {keys} LIMIT {limit:d}",
+        {"ids": list(profile_ids)} | {f"after{n}": value for n, value in enumerate(after or ())},
+    )
+    names = [column[0] for column in cursor.description or ()]
+    found = []
+    for row in cursor.fetchall():
+        values = dict(zip(names, row, strict=True))
+        key = [values[name] for name in held.key]
+        data = {name: _plain(held, name, value) for name, value in values.items() if name != "since_key"}
+        found.append((key, data))
+    return found
+
+
+def _plain(held: HeldRows, name: str, value: Any) -> Any:
+    if name in held.json and value is not None:
+        return msgspec.json.decode(value)
+    assert not isinstance(value, datetime) or value.tzinfo is None
+    return value

@@ -1,0 +1,213 @@
+"""The door for events: who may enter, what is answered, and that an answer means the disk has it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
+from litestar.testing import TestClient
+
+from keepers.app.operations.events import EventIntake
+from keepers.app.operations.keys import KeyRing
+from keepers.app.workspace.clock import clock
+from keepers.http.application import create_app
+from keepers.store import keys
+from keepers.store.database import Store
+from mail_shop import wait_for
+from profiles import examples
+from tracking_client import TrackingClient
+
+TRACK = {"userId": "u1", "event": "Ordered", "properties": {"total": 9.5}}
+
+
+def test_an_accepted_event_is_in_the_inbox_when_the_answer_comes(door: TrackingClient, arrivals: list[int]) -> None:
+    body = json.dumps(TRACK).encode()
+    answer = door.client.post("/v1/track", content=body, headers=door.header())
+    assert (answer.status_code, answer.json()) == (200, {"success": True})
+    (row,) = door.kept()
+    assert (row.path, row.body, row.trusted) == ("/v1/track", body, False)
+    assert wait_for(lambda: arrivals), "told after the commit, by the thread that commits"
+
+
+def test_a_server_key_is_trusted(door: TrackingClient) -> None:
+    door.client.post("/v1/track", json=TRACK, headers=door.header("server"))
+    assert [row.trusted for row in door.kept()] == [True]
+
+
+@pytest.mark.parametrize("name", ["identify", "track", "page", "screen", "group", "alias"])
+def test_every_call_has_its_path(door: TrackingClient, name: str) -> None:
+    body = {**TRACK, "groupId": "g", "previousId": "p"}
+    assert door.client.post(f"/v1/{name}", json=body, headers=door.header()).status_code == 200
+
+
+def test_a_write_key_in_the_body_does_as_well(door: TrackingClient) -> None:
+    ok = door.client.post(
+        "/v1/t", content=json.dumps({**TRACK, "writeKey": door.tokens["write"]}), headers={"Content-Type": "text/plain"}
+    )
+    assert ok.status_code == 200
+    bad = door.client.post("/v1/t", json={**TRACK, "writeKey": "nobody's"})
+    assert bad.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Authorization": "Basic !!!"}, 401),
+        ({"Authorization": "Basic /w=="}, 401),
+        ({"Authorization": "Bearer x"}, 401),
+        ("unknown-key", 401),
+        ("revoked", 403),
+        ("secret", 403),
+    ],
+)
+def test_who_may_not_enter_is_told_why(door: TrackingClient, headers: Any, status: int) -> None:
+    sent = door.header(headers) if isinstance(headers, str) else headers
+    answer = door.client.post("/v1/track", json=TRACK, headers=sent)
+    assert answer.status_code == status
+    assert answer.json()["message"]
+    assert door.kept() == []
+
+
+def test_a_key_ends_within_seconds_of_its_revocation(new_store: Any) -> None:
+    store: Store = new_store("sqlite")
+    with store.begin() as connection:
+        key, token = keys.create(connection, "write", "w", clock())
+    ring = KeyRing(store.read)
+    ring.refresh(clock())
+    assert ring.find(token) == key
+    assert ring.find(token + "x") is None
+    with store.begin() as connection:
+        keys.revoke(connection, key.id, clock())
+    later = clock() + ring._fresh_for
+    assert ring.is_stale(later)
+    ring.refresh(later)
+    found = ring.find(token)
+    assert found is not None
+    assert found.revoked_at is not None
+
+
+def test_a_batch_keeps_what_is_valid_and_lists_the_rest(door: TrackingClient) -> None:
+    items = [{"type": "track", **TRACK}, {"type": "track", "event": "x"}, {"type": "page", "anonymousId": "a"}, 7]
+    answer = door.client.post("/v1/batch", json={"batch": items}, headers=door.header())
+    assert answer.status_code == 200
+    assert answer.json()["accepted"] == 2
+    assert [e["index"] for e in answer.json()["errors"]] == [1, 3]
+    assert len(door.kept()) == 1
+
+
+def test_a_batch_without_a_valid_item_is_refused(door: TrackingClient) -> None:
+    answer = door.client.post("/v1/batch", json={"batch": [1, {}]}, headers=door.header())
+    assert (answer.status_code, len(answer.json()["errors"])) == (400, 2)
+    assert door.client.post("/v1/batch", json={"batch": []}, headers=door.header()).status_code == 200
+    assert door.kept() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\x00",
+        b"\xff" * 9,
+        b"[" * 20_000,
+        b'{"event": "x", "userId": "\\ud800"}',
+        b'{"a":NaN}',
+    ],
+)
+def test_hostile_bodies_get_a_reason(door: TrackingClient, body: bytes) -> None:
+    for path in ("/v1/track", "/v1/batch"):
+        answer = door.client.post(path, content=body, headers=door.header())
+        assert answer.status_code == 400
+        assert answer.json()["message"]
+
+
+def test_too_large_is_said_before_it_is_read(door: TrackingClient) -> None:
+    assert door.client.post("/v1/track", content=b" " * 40_000, headers=door.header()).status_code == 413
+    ten_megabytes = door.client.post("/v1/batch", content=b" " * 10_000_000, headers=door.header())
+    assert (ten_megabytes.status_code, ten_megabytes.json()["code"]) == (413, "too_large")
+
+    def slowly() -> Any:
+        for _ in range(100):
+            yield b" " * 10_000
+
+    assert door.client.post("/v1/batch", content=slowly(), headers=door.header()).status_code == 413
+
+
+def test_gzip_is_read_and_a_bomb_is_not(door: TrackingClient) -> None:
+    headers = {**door.header(), "Content-Encoding": "gzip"}
+    plain = json.dumps(TRACK).encode()
+    assert door.client.post("/v1/track", content=gzip.compress(plain), headers=headers).status_code == 200
+    assert door.kept()[0].body == plain
+    bomb = gzip.compress(b"0" * 50_000_000)
+    assert door.client.post("/v1/batch", content=bomb, headers=headers).status_code == 413
+    assert door.client.post("/v1/track", content=plain, headers=headers).status_code == 400
+    assert door.client.post("/v1/track", content=gzip.compress(plain)[:-9], headers=headers).status_code == 400
+    brotli = {**door.header(), "Content-Encoding": "br"}
+    assert door.client.post("/v1/track", content=plain, headers=brotli).status_code == 415
+
+
+def test_browsers_may_send_from_anywhere(door: TrackingClient) -> None:
+    asked = door.client.options(
+        "/v1/batch", headers={"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
+    )
+    assert asked.status_code == 204
+    assert asked.headers["access-control-allow-origin"] == "*"
+    assert "authorization" in asked.headers["access-control-allow-headers"]
+    for header in (door.header(), {}):
+        answer = door.client.post("/v1/track", json=TRACK, headers=header)
+        assert answer.headers["access-control-allow-origin"] == "*"
+
+
+def test_events_are_not_sent_by_get(door: TrackingClient) -> None:
+    assert door.client.get("/v1/track", headers=door.header()).status_code == 405
+
+
+def test_too_much_at_once_is_answered_429(new_store: Any) -> None:
+    store: Store = new_store("sqlite")
+    with store.begin() as connection:
+        token = keys.create(connection, "write", "w", clock())[1]
+    with TestClient(create_app(EventIntake(store, most_waiting=0), clock=clock)) as client:
+        answer = client.post("/v1/track", json={**TRACK, "writeKey": token})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+
+
+def test_a_store_that_fails_is_never_acknowledged(new_store: Any) -> None:
+    store: Store = new_store("sqlite")
+    with store.begin() as connection:
+        token = keys.create(connection, "write", "w", clock())[1]
+    with TestClient(create_app(EventIntake(store), clock=clock)) as client:
+        with store.begin_inbox() as connection:
+            connection.exec_driver_sql("ALTER TABLE inbox RENAME TO gone")
+        answer = client.post("/v1/track", json={**TRACK, "writeKey": token})
+        assert (answer.status_code, answer.json()["code"]) == (503, "store")
+        with store.begin_inbox() as connection:
+            connection.exec_driver_sql("ALTER TABLE gone RENAME TO inbox")
+        assert client.post("/v1/track", json={**TRACK, "writeKey": token}).status_code == 200
+
+
+def test_health_readiness_and_metrics(door: TrackingClient) -> None:
+    door.client.post("/v1/track", json=TRACK, headers=door.header())
+    door.client.post("/v1/track", json={}, headers=door.header())
+    assert door.client.get("/health").json() == {"status": "ok"}
+    assert door.client.get("/ready").status_code == 200
+    text = door.client.get("/metrics").text
+    assert "keepers_events_accepted_total 1.0" in text
+    assert "keepers_events_refused_total 1.0" in text
+    assert 'keepers_requests_total{call="track",status="200"} 1.0' in text
+    assert "keepers_inbox_depth 1.0" in text
+    assert "keepers_commit_seconds_count 1.0" in text
+
+
+@examples(0.6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.binary(max_size=300), authorization=st.text(st.characters(codec="latin-1", exclude_categories=["Cc"])))
+def test_no_input_makes_the_server_fail(door: TrackingClient, body: bytes, authorization: str) -> None:
+    for headers in (door.header(), {"Authorization": authorization.encode("latin-1")}):
+        answer = door.client.post("/v1/batch", content=body, headers=headers)
+        assert 400 <= answer.status_code < 500

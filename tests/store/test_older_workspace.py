@@ -1,0 +1,137 @@
+"""A workspace that an older version made opens, holds what it held, and goes on.
+
+`workspace_of_0_1` was made by the commands of the version before use cases had a folder of their own (36a4882): two
+imports, consents, codes, a key; then a live order, a merge and an account; a journey, a broadcast, both delivered. Its
+stores are kept as text: SQL of both SQLite files; SQL and CSV of the warehouse, without the zones, which are tzdata's.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from keepers.app.customers.consents import ReadConsents, read_consents
+from keepers.app.customers.lifecycles import ReadLifecycle, read_lifecycle
+from keepers.app.customers.profiles import Profile, ReadProfile, read_profile
+from keepers.app.customers.segments import ListMembers, list_members
+from keepers.app.customers.suppressions import ListSuppressions, list_suppressions
+from keepers.app.customers.why import ExplainProfile, explain_profile
+from keepers.app.messaging.broadcasts import ListSendings, list_sendings
+from keepers.app.messaging.coupons import ListPools, list_pools
+from keepers.app.messaging.journeys import ListRuns, ReadJourney, list_runs, read_journey
+from keepers.app.messaging.messages import ListMessages, ReadMessageCopy, list_messages, read_message_copy
+from keepers.app.operations.keys import ListKeys, list_keys
+from keepers.app.operations.playbook import CheckPlaybook, PlanPlaybook, check_playbook, plan_playbook
+from keepers.app.tick import until_idle
+from keepers.app.use_cases.actor import COMMAND_LINE
+from keepers.app.workspace.workspace import Workspace
+from keepers.store.migrate import is_current
+from keepers.warehouse import zone_offsets
+from workspaces import send
+
+KEPT = Path(__file__).parent / "workspace_of_0_1"
+
+
+def restored(folder: Path) -> Path:
+    """The workspace's folder, as the older version left it."""
+    shutil.copytree(KEPT / "playbook", folder / "playbook")
+    shutil.copy(KEPT / "keepers.toml", folder / "keepers.toml")
+    (folder / "data").mkdir()
+    for name in ("keepers", "inbox"):
+        connection = sqlite3.connect(folder / "data" / f"{name}.db")
+        connection.executescript((KEPT / f"{name}.sql").read_text(encoding="utf-8"))
+        connection.close()
+    warehouse = duckdb.connect(folder / "data" / "warehouse.duckdb")
+    warehouse.execute((KEPT / "warehouse" / "schema.sql").read_text(encoding="utf-8"))
+    for file in sorted((KEPT / "warehouse").glob("*.csv")):
+        warehouse.execute(f"COPY \"{file.stem}\" FROM '{file}' (HEADER, NULL '\\N')")
+    warehouse.register("offsets", zone_offsets.offsets_table())
+    warehouse.execute("INSERT INTO zone_offsets SELECT * FROM offsets")
+    warehouse.close()
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    opened = Workspace.open(restored(tmp_path / "shop"))
+    yield opened
+    opened.close()
+
+
+def profile(workspace: Workspace, name: str) -> Profile:
+    return read_profile(workspace, COMMAND_LINE, ReadProfile(id=name))
+
+
+def test_it_holds_what_it_held(workspace: Workspace) -> None:
+    assert is_current(workspace.store)
+    stages = read_lifecycle(workspace, COMMAND_LINE, ReadLifecycle(id="value")).stages
+    assert {stage.id: stage.profiles for stage in stages} == {"potential": 1, "new": 0, "loyal": 1, "churned": 1}
+    vip = list_members(workspace, COMMAND_LINE, ListMembers(id="vip"))
+    assert [name.value for row in vip.items for name in row.identities] == ["ann"]
+    bob = profile(workspace, "bob")
+    assert {name.value for name in bob.identities} == {"bob", "phone"}
+    assert (bob.traits["country"], bob.traits["email"]) == ("PL", "bob@example.com")
+    assert [place.stage for place in bob.lifecycles] == ["churned", "maintenance"]
+    consents = {name: read_consents(workspace, COMMAND_LINE, ReadConsents(id=name)) for name in ("ann", "cyd")}
+    assert {name: [one.state for one in found.statements] for name, found in consents.items()} == {
+        "ann": ["subscribed"], "cyd": ["unsubscribed"],
+    }  # fmt: skip
+    assert [one.channel for one in list_suppressions(workspace, COMMAND_LINE, ListSuppressions()).items] == ["email"]
+    (run,) = list_runs(workspace, COMMAND_LINE, ListRuns(id="after_order")).items
+    assert (run.status, run.step) == ("active", "rest")
+    messages = list_messages(workspace, COMMAND_LINE, ListMessages()).items
+    assert [(one.message, one.status, one.reason) for one in reversed(messages)] == [
+        ("hello", "sent", ""), ("spring", "sent", ""), ("spring", "skipped", "unsubscribed"), ("spring", "sent", ""),
+    ]  # fmt: skip
+    first = min(one.id for one in messages)
+    copy = read_message_copy(workspace, COMMAND_LINE, ReadMessageCopy(number=first))
+    assert (copy.title, copy.text.strip()) == ("Hello Ann", "Thank you for order 4.")
+    (sending,) = list_sendings(workspace, COMMAND_LINE, ListSendings(id="newsletter")).items
+    assert (sending.status, sending.sent, sending.skipped) == ("finished", 2, {"unsubscribed": 1})
+    assert [pool.left for pool in list_pools(workspace, COMMAND_LINE, ListPools()).items] == [2]
+    keys = [key.kind for key in list_keys(workspace, COMMAND_LINE, ListKeys()).items]
+    assert sorted(keys) == ["secret", "server", "write", "write"]
+    why = explain_profile(workspace, COMMAND_LINE, ExplainProfile(id="ann"))
+    told = [(one.kind, one.code) for one in why.lines]
+    assert told[:3] == [("consent", "subscribed"), ("run", "entered"), ("run", "passed")]
+
+
+def test_no_rule_of_it_is_taken_for_another_one(workspace: Workspace) -> None:
+    assert check_playbook(workspace, COMMAND_LINE, CheckPlaybook()).errors == 0
+    assert plan_playbook(workspace, COMMAND_LINE, PlanPlaybook()).changes == ()
+    before = workspace.warehouse.cursor().execute("SELECT ask, signature FROM asks ORDER BY ask").fetchall()
+    with workspace.sequencing("a test") as ticker:
+        done = ticker.tick(workspace.now() + timedelta(minutes=1))
+    assert (done.entered, done.queued, done.changes) == (0, 0, 0)
+    assert workspace.warehouse.cursor().execute("SELECT ask, signature FROM asks ORDER BY ask").fetchall() == before
+
+
+def test_it_goes_on_with_ticks_and_messages(workspace: Workspace) -> None:
+    now = workspace.now() + timedelta(days=3)
+    order = {
+        "type": "track", "userId": "bob", "event": "Order Completed", "messageId": "after",
+        "properties": {"total": 150, "order_id": 5}, "timestamp": now.isoformat() + "Z",
+    }  # fmt: skip
+    repeated = order | {"userId": "ann", "messageId": "o4", "timestamp": "2026-03-02T09:59:00Z"}
+    send(workspace.store, now, [order, repeated])
+    with workspace.sequencing("a test") as ticker:
+        done = until_idle(ticker, now)
+    assert (done.identified, done.entered, done.ended, done.queued) == (1, 1, 1, 1)
+    with workspace.sending.deliverer("a test") as worker:
+        assert worker.run_once(now).sent == 1
+    with workspace.sequencing("a test") as ticker:
+        until_idle(ticker, now)
+    messages = list_messages(workspace, COMMAND_LINE, ListMessages()).items
+    newest = max(messages, key=lambda one: one.id)
+    assert (newest.message, newest.profile, newest.status) == ("hello", "bob", "sent")
+    found = read_journey(workspace, COMMAND_LINE, ReadJourney(id="after_order"))
+    assert (found.entered, found.active) == (2, 1)
+    members = list_members(workspace, COMMAND_LINE, ListMembers(id="vip")).items
+    assert len(members) == 2
+    assert [place.stage for place in profile(workspace, "bob").lifecycles] == ["loyal", "maturity"]
