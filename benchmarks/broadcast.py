@@ -39,7 +39,7 @@ def measure(plan: Plan) -> list[Figure]:
     customers = round(_CUSTOMERS * plan.scale)
     plan.say(f"broadcast to {customers:,} customers")
     full, small = _apart(plan.folder / "broadcast", customers), _apart(plan.folder / "small", customers // 10)
-    note = (
+    remark = (
         f"audience taken down in {full['freeze']:.1f} s, {full['queued']:,} queued;"
         f" {full['cpu']:.0f} s of processor time; the count beforehand (preview) {full['preview']:.0f} s"
     )
@@ -49,9 +49,11 @@ def measure(plan: Plan) -> list[Figure]:
     return [
         Figure(
             f"broadcast to {customers / 1e6:g}M customers queued", full["seconds"], "s", hand, full["seconds"] / hand,
-            "≤ 60 s", is_met, note,
+            "≤ 60 s", is_met, remark,
         ),
-        Figure("broadcast: peak memory", full["peak"], "GB", small["peak"], full["peak"] / small["peak"], note=memory),
+        Figure(
+            "broadcast: peak memory", full["peak"], "GB", small["peak"], full["peak"] / small["peak"], remark=memory
+        ),
     ]  # fmt: skip
 
 
@@ -77,13 +79,13 @@ def run(folder: Path, customers: int) -> dict[str, Any]:
     _fill(workspace, customers)
     with workspace.sequencing("bench") as ticker:
         until_idle(ticker, _NOW)
-        live, standing = workspace.active_playbook(), workspace.active_queries()
+        live, queries = workspace.active_playbook(), workspace.active_queries()
         counted, found = timed(
             lambda: control.preview(
                 workspace.store,
                 workspace.evaluator,
                 live,
-                standing,
+                queries,
                 "spring",
                 workspace.addresses,
                 workspace.secret,

@@ -33,9 +33,9 @@ def measure(plan: Plan) -> list[Figure]:
             shop.settle(workspace, number, shop.NOW)
             people = _people(workspace, number)
             with workspace.sending.deliverer("bench") as deliverer:
-                for turn in range(rounds):
-                    plan.say(f"delivery: round {turn + 1} of {rounds}")
-                    rows = _queue(workspace, people, turn)
+                for round_number in range(rounds):
+                    plan.say(f"delivery: round {round_number + 1} of {rounds}")
+                    rows = _queue(workspace, people, round_number)
                     ready = workspace.sending.message_builder.make(rows[:1], _DUE)[0]
                     assert isinstance(ready, Outgoing), ready
                     took, done = timed(lambda: deliverer.run_once(_DUE))
@@ -46,9 +46,9 @@ def measure(plan: Plan) -> list[Figure]:
                     bare.append(number / took)
             shop.require_statuses(workspace, {"sent": number * rounds})
     rate, beside = median(ours), median(bare)
-    note = "whole: claimed, policy asked again, looked up, rendered, copied, handed over, written down as an event"
+    remark = "whole: claimed, policy asked again, looked up, rendered, copied, handed over, written down as an event"
     return [
-        Figure("messages delivered", rate, "messages/s", beside, rate / beside, "≥ 80 %", rate / beside >= 0.8, note)
+        Figure("messages delivered", rate, "messages/s", beside, rate / beside, "≥ 80 %", rate / beside >= 0.8, remark)
     ]
 
 
@@ -57,13 +57,13 @@ def _people(workspace: Workspace, number: int) -> list[int]:
         return list(identities.find_many(connection, [("user_id", f"u{n}") for n in range(number)]).values())
 
 
-def _queue(workspace: Workspace, people: Sequence[int], turn: int) -> list[MessageRow]:
+def _queue(workspace: Workspace, people: Sequence[int], round_number: int) -> list[MessageRow]:
     made = []
     for n, profile_id in enumerate(people):
         recipient = f"u{n}@example{n % 50}.com"
         made.append(
             MessageRow(
-                key_of("bench", turn, n), profile_id, "hello", "email", shop.TOPIC, recipient,
+                key_of("bench", round_number, n), profile_id, "hello", "email", shop.TOPIC, recipient,
                 address_hash(workspace.secret, "email", recipient), shop.NOW, shop.NOW,
                 journey="hello", step="hello", data={"trigger": {"event": "Signed Up", "plan": "pro"}},
             )

@@ -39,20 +39,20 @@ def measure(plan: Plan, *, full: bool, live: bool) -> list[Figure]:
 
 
 def _full(plan: Plan, warehouse: Warehouse, events: int, rounds: int) -> list[Figure]:
-    answerer = Evaluator(warehouse)
+    evaluator = Evaluator(warehouse)
     ours: list[float] = []
     theirs: list[float] = []
     members: list[float] = []
     for n in range(rounds):
         plan.say(f"full evaluation: round {n + 1} of {rounds}")
         _forget(warehouse)
-        standing, unanswered = query_numbers.sync(warehouse, playbook(), history.NOW)
-        theirs.append(timed(lambda s=standing: _store_by_hand(warehouse.cursor(), s))[0])
-        bare = handwritten.query(standing, history.NOW, with_changes=False)
+        queries, unanswered = query_numbers.sync(warehouse, playbook(), history.NOW)
+        theirs.append(timed(lambda s=queries: _store_by_hand(warehouse.cursor(), s))[0])
+        bare = handwritten.sql(queries, history.NOW, with_changes=False)
         make = f"CREATE OR REPLACE TEMP TABLE hand_bare AS {bare}"
         members.append(timed(lambda q=make: warehouse.cursor().execute(q).fetchall())[0])
         warehouse.cursor().execute("DROP TABLE hand_bare")
-        ours.append(timed(lambda s=standing, u=unanswered: evaluate(answerer, s, u, history.NOW))[0])
+        ours.append(timed(lambda s=queries, u=unanswered: evaluate(evaluator, s, u, history.NOW))[0])
         _assert_same(warehouse.cursor())
         warehouse.cursor().execute("DROP TABLE hand_states")
     took, hand, bare_took = median(ours), median(theirs), median(members)
@@ -65,30 +65,30 @@ def _full(plan: Plan, warehouse: Warehouse, events: int, rounds: int) -> list[Fi
             "s",
             bare_took,
             took / bare_took,
-            note="SQL by hand that gives neither changes_at nor stores rows per definition",
+            remark="SQL by hand that gives neither changes_at nor stores rows per definition",
         ),
     ]
 
 
 def _forget(warehouse: Warehouse) -> None:
     cursor = warehouse.cursor()
-    for table in ("states", "changes", "asks", "ask_values"):
+    for table in ("states", "changes", "standing_queries", "standing_query_values"):
         cursor.execute(f"TRUNCATE {table}")
     cursor.execute("DELETE FROM meta WHERE name = 'last_tick'")
     cursor.execute("CHECKPOINT")
 
 
-def _store_by_hand(cursor: duckdb.DuckDBPyConnection, standing: ActiveQueries) -> None:
+def _store_by_hand(cursor: duckdb.DuckDBPyConnection, queries: ActiveQueries) -> None:
     """The same answers by hand: one query, then a row per person and definition, as whoever asks needs them."""
-    cursor.execute(f"CREATE OR REPLACE TEMP TABLE hand AS {handwritten.query(standing, history.NOW)}")
+    cursor.execute(f"CREATE OR REPLACE TEMP TABLE hand AS {handwritten.sql(queries, history.NOW)}")
     long = "\nUNION ALL ".join(
-        f"SELECT {a.number} AS ask, profile_id, v{a.number} AS value, x{a.number} AS changes_at FROM hand"
-        for a in standing.asks.values()
+        f"SELECT {n} AS query_id, profile_id, v{n} AS value, x{n} AS changes_at FROM hand"
+        for n in sorted(queries.numbers)
     )
     cursor.execute(
         f"""
         CREATE OR REPLACE TABLE hand_states AS
-        SELECT ask, profile_id, value, TIMESTAMP '{history.NOW}' AS since, changes_at
+        SELECT query_id, profile_id, value, TIMESTAMP '{history.NOW}' AS since, changes_at
         FROM ({long}) WHERE value > 0 OR changes_at IS NOT NULL
         """
     )
@@ -99,7 +99,7 @@ def _assert_same(cursor: duckdb.DuckDBPyConnection) -> None:
     rows = cursor.execute(
         """
         SELECT count(*) FROM states s
-        FULL JOIN hand_states h ON h.ask = s.ask AND h.profile_id = s.profile_id
+        FULL JOIN hand_states h ON h.query_id = s.query_id AND h.profile_id = s.profile_id
         WHERE s.value IS DISTINCT FROM h.value OR s.changes_at IS DISTINCT FROM h.changes_at
         """
     ).fetchall()
@@ -109,8 +109,8 @@ def _assert_same(cursor: duckdb.DuckDBPyConnection) -> None:
 
 def _live(plan: Plan, warehouse: Warehouse) -> list[Figure]:
     """Ticks two seconds apart; in each so many log rows of different people are loaded and evaluated."""
-    standing, _ = query_numbers.sync(warehouse, playbook(), history.NOW)
-    answerer = Evaluator(warehouse)
+    queries, _ = query_numbers.sync(warehouse, playbook(), history.NOW)
+    evaluator = Evaluator(warehouse)
     cursor = warehouse.cursor()
     chance = random.Random(7)
     people = round(history.PEOPLE * plan.scale)
@@ -125,12 +125,12 @@ def _live(plan: Plan, warehouse: Warehouse) -> list[Figure]:
         rows = [_row(seq + i + 1, who, now, chance) for i, who in enumerate(chance.sample(range(1, people), _CHANGED))]
         seq = rows[-1].seq
         load_s, _ = timed(lambda r=rows: load(warehouse, r))
-        tick_s, done = timed(lambda t=now: evaluate(answerer, standing, frozenset(), t))
+        tick_s, done = timed(lambda t=now: evaluate(evaluator, queries, frozenset(), t))
         if done.subjects < _CHANGED:
             raise RuntimeError(f"only {done.subjects} of {_CHANGED} people were looked at")
         cursor.execute("CREATE OR REPLACE TEMP TABLE hand_scope (profile_id BIGINT)")
         cursor.execute("INSERT INTO hand_scope SELECT unnest(?)", [[row.profile_id for row in rows]])
-        by_hand = f"CREATE OR REPLACE TEMP TABLE hand AS {handwritten.query(standing, now, scoped=True)}"
+        by_hand = f"CREATE OR REPLACE TEMP TABLE hand AS {handwritten.sql(queries, now, scoped=True)}"
         hand_s, _ = timed(lambda q=by_hand: cursor.execute(q).fetchall())
         if n:
             loads.append(load_s)
@@ -138,8 +138,8 @@ def _live(plan: Plan, warehouse: Warehouse) -> list[Figure]:
             theirs.append(hand_s)
     took, hand = median(ours) * 1000, median(theirs) * 1000
     met = took <= 300 if plan.scale >= 1 else None
-    note = f"p50 of {ticks} ticks, {_CHANGED} people each; loading is {median(loads) * 1000:.0f} ms of it"
-    return [Figure("live tick", took, "ms", hand, took / hand, "p50 ≤ 300 ms", met, note)]
+    remark = f"p50 of {ticks} ticks, {_CHANGED} people each; loading is {median(loads) * 1000:.0f} ms of it"
+    return [Figure("live tick", took, "ms", hand, took / hand, "p50 ≤ 300 ms", met, remark)]
 
 
 _MADE: dict[str, Callable[[int, random.Random], dict[str, Any]]] = {

@@ -27,7 +27,7 @@ class Figure(Struct, frozen=True):
     ratio: float | None = None
     goal: str = ""
     met: bool | None = None
-    note: str = ""
+    remark: str = ""
 
 
 class Plan(Struct, frozen=True):
@@ -72,8 +72,8 @@ def show(figures: Sequence[Figure], console: Console) -> None:
         table.add_row(one.name, f"{one.value:,.4g} {one.unit}", beside, ratio, one.goal, met)
     console.print(table)
     for one in figures:
-        if one.note:
-            console.print(f"[dim]{one.name}: {one.note}[/]", highlight=False)
+        if one.remark:
+            console.print(f"[dim]{one.name}: {one.remark}[/]", highlight=False)
 
 
 def write(figures: Sequence[Figure], path: Path) -> None:

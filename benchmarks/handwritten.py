@@ -178,16 +178,16 @@ _LIFECYCLES: dict[str, tuple[str, tuple[tuple[str, int], ...]]] = {
 }
 
 
-def query(standing: ActiveQueries, now: datetime, *, scoped: bool = False, with_changes: bool = True) -> str:
+def sql(queries: ActiveQueries, now: datetime, *, scoped: bool = False, with_changes: bool = True) -> str:
     """profile_id, v<ask> and (`with_changes`) x<ask>, for everybody or for the profiles in table `hand_scope`."""
     parts = []
-    for name, ask in standing.asks.items():
+    for name, query in queries.by_id.items():
         kind, _, short = name.partition(":")
         answer, edges = (_ANSWERS if kind == "segment" else _LIFECYCLES)[short]
         value = answer if kind == "lifecycle" else f"coalesce({answer}, false)"
-        parts.append(f"({value})::SMALLINT AS v{ask.number}")
+        parts.append(f"({value})::SMALLINT AS v{query.number}")
         if with_changes:
-            parts.append(f"{_earliest(edges)} AS x{ask.number}")
+            parts.append(f"{_earliest(edges)} AS x{query.number}")
     semi = "AND t.profile_id IN (SELECT profile_id FROM hand_scope)"
     figures = _FIGURES.replace("{scope_o}", semi.replace("t.", "o.").replace("AND", "WHERE", 1) if scoped else "")
     figures = figures.replace("{scope_p}", semi.replace("t.", "p.").replace("AND", "WHERE", 1) if scoped else "")

@@ -50,7 +50,7 @@ def measure(plan: Plan) -> list[Figure]:
             took <= allowed if plan.scale >= 1 else None,
             f"of which the import itself {median(imports):.1f} s; {median(cpu):.1f} s of processor time in all",
         ),
-        Figure("import: peak memory", peak_of_children(), "GB", note="of the largest process"),
+        Figure("import: peak memory", peak_of_children(), "GB", remark="of the largest process"),
     ]
 
 

@@ -74,9 +74,9 @@ def _send(port: int, key: str, events: int, seconds: float) -> float:
 def running(command: list[str], port: int) -> Iterator[None]:
     """A server for as long as the block lasts, from when it listens."""
     # A file and not a pipe: a pipe that nobody reads stops the server when it is full.
-    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
+    with tempfile.TemporaryFile() as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
-            _await(process, port, command, said)
+            _await(process, port, command, output)
             yield
         finally:
             process.terminate()
@@ -86,7 +86,7 @@ def running(command: list[str], port: int) -> Iterator[None]:
                 process.kill()
 
 
-def _await(process: subprocess.Popen[bytes], port: int, command: list[str], said: IO[bytes]) -> None:
+def _await(process: subprocess.Popen[bytes], port: int, command: list[str], output: IO[bytes]) -> None:
     until = time.monotonic() + _START_S
     while time.monotonic() < until:
         if process.poll() is not None:
@@ -96,9 +96,9 @@ def _await(process: subprocess.Popen[bytes], port: int, command: list[str], said
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    said.seek(0)
+    output.seek(0)
     what = f"does not listen on port {port}" if process.poll() is None else "ended"
-    raise RuntimeError(f"{' '.join(command)} {what}: {said.read().decode()}")
+    raise RuntimeError(f"{' '.join(command)} {what}: {output.read().decode()}")
 
 
 def free_ports(number: int) -> list[int]:

@@ -41,7 +41,7 @@ def measure(plan: Plan) -> list[Figure]:
     seconds = _WARM_UP_S + (8 if plan.quick else _SECONDS)
     ours = _latencies(plan, "message", shop.playbook(shop.HELLO), seconds)
     tick = _latencies(plan, "tick", shop.playbook(), seconds)
-    note = (
+    remark = (
         f"{_RATE:,} events/s for {seconds} s, every {_EVERY}th starts a journey; {len(SEGMENTS) + len(LIFECYCLES)} "
         f"definitions; yardstick: the end of the tick where there are no journeys; {len(ours):,} messages"
     )
@@ -50,9 +50,9 @@ def measure(plan: Plan) -> list[Figure]:
         found, beside = _at(ours, share), _at(tick, share)
         goal = f"≤ {most:g} s"
         figures.append(
-            Figure(f"event to queued message, {name}", found, "s", beside, found / beside, goal, found <= most, note)
+            Figure(f"event to queued message, {name}", found, "s", beside, found / beside, goal, found <= most, remark)
         )
-        note = ""
+        remark = ""
     return figures
 
 
@@ -131,9 +131,9 @@ def _watch(
     Ends when all were, when the sender failed, or at `until`. Messages are waited for until they have gone out.
     """
     seen: dict[int, float] = {}
-    look = _messages(connection) if sees_messages else _ticks(connection)
+    progress = _messages(connection) if sees_messages else _ticks(connection)
     while time.monotonic() < until and not sender.poll():
-        seen |= dict.fromkeys(next(look), time.monotonic())
+        seen |= dict.fromkeys(next(progress), time.monotonic())
         if len(seen) >= number and not (sees_messages and _on_their_way(connection)):
             break
         time.sleep(0.01)

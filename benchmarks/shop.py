@@ -37,7 +37,7 @@ _BODY = """
 """
 
 
-def _letter(name: str, subject: str) -> dict[str, Any]:
+def _message(name: str, subject: str) -> dict[str, Any]:
     content = {"en": {"subject": subject, "body": _BODY}}
     return {"id": name, "channel": "email", "topic": TOPIC, "expires": "30d", "content": content}
 
@@ -75,7 +75,7 @@ def playbook(*journeys: dict[str, Any]) -> dict[str, Any]:
     return {
         "topics": [{"id": TOPIC, "name": "Tips"}],
         "contact": {"caps": {}, "quiet": {}},
-        "messages": [_letter("hello", "Hello"), _letter("nudge", "Still there"), _letter("thanks", "Thank you")],
+        "messages": [_message("hello", "Hello"), _message("nudge", "Still there"), _message("thanks", "Thank you")],
         "journeys": list(journeys),
     }
 
@@ -126,7 +126,7 @@ def opened(folder: Path) -> Iterator[Workspace]:
 
 
 def send(workspace: Workspace, at: datetime, calls: Sequence[dict[str, Any]]) -> None:
-    """Puts calls into the inbox as the door does when they arrive at `at`."""
+    """Puts calls into the inbox as the Tracking API does when they arrive at `at`."""
     bodies = [msgspec.json.encode({"batch": calls[start : start + _BATCH]}) for start in range(0, len(calls), _BATCH)]
     with workspace.store.begin_inbox() as connection:
         inbox.append(connection, [Accepted(at, "key", True, "/v1/batch", body) for body in bodies])
@@ -138,8 +138,8 @@ def settle(workspace: Workspace, number: int, at: datetime) -> None:
     tick(workspace, at)
     with workspace.store.begin() as connection:
         ids = identities.find_many(connection, [("user_id", f"u{n}") for n in range(number)])
-        said = [Consent(who, "email", TOPIC, "subscribed", at, "bench") for who in ids.values()]
-        consents.record(connection, said, at, is_import=True)
+        agreed = [Consent(who, "email", TOPIC, "subscribed", at, "bench") for who in ids.values()]
+        consents.record(connection, agreed, at, is_import=True)
     tick(workspace, at)
 
 

@@ -55,9 +55,9 @@ def measure(plan: Plan) -> list[Figure]:
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     with sink() as port:
-        for turn in range(1 if plan.quick else 3):
+        for round_number in range(1 if plan.quick else 3):
             for name, way in ways.items():
-                plan.say(f"e-mail, {name}, round {turn + 1}")
+                plan.say(f"e-mail, {name}, round {round_number + 1}")
                 began = time.perf_counter()
                 uvloop.run(way(port))
                 rates[name].append(number / (time.perf_counter() - began))

@@ -43,13 +43,14 @@ empty), or as `writeKey` in the body. A write key is public: it may not merge tw
 |---|---|---|
 {calls}
 
-Every message needs `userId` or `anonymousId`; values that stand for nobody (`null`, `undefined`, `0`, `guest` and the
+Every message needs `userId` or `anonymousId`; values that identify nobody (`null`, `undefined`, `0`, `guest` and the
 like) are refused. `messageId` makes a call idempotent: the same one from the same key within 30 days is kept once.
 `timestamp` is when it happened (ISO 8601; without an offset UTC), `sentAt` corrects the sender's clock:
 time = receivedAt − (sentAt − timestamp).
 
 Limits: {event_bytes:,} bytes an event, {batch_bytes:,} bytes and {batch_items:,} items a batch, {depth} levels of
-nesting, the years 1970 to 2099. `Content-Encoding: gzip` is taken. CORS is open to every origin.
+nesting, the years 1970 to 2099. `Content-Encoding: gzip` is accepted. Messages and reasons are in the language of
+`Accept-Language`, else in English. CORS is open to every origin.
 
 | status | body | when |
 |---|---|---|
@@ -87,7 +88,7 @@ PAGES = """\
 METRICS = """\
 ## Metrics
 
-`/metrics` speaks Prometheus' text format.
+`/metrics` answers in Prometheus' text format.
 
 | metric | kind | meaning |
 |---|---|---|
@@ -129,17 +130,17 @@ def endpoints() -> str:
         for call in [*KINDS, *sorted(BATCHES & CALLS)]
     ]
     limits = {name: getattr(LIMITS, name) for name in ("event_bytes", "batch_bytes", "batch_items", "depth")}
-    said = ["# Endpoints\n", TRACKING.format(calls="\n".join(calls), **limits)]
+    lines = ["# Endpoints\n", TRACKING.format(calls="\n".join(calls), **limits)]
     found = list(paths())
     open_ones = [f for f in found if not f[1].startswith("/api/")]
-    said += ["## Without a key\n", PAGES]
-    said += [f"| {method} | `{path}` | {_summary(operation)} |" for method, path, operation in open_ones]
+    lines += ["## Without a key\n", PAGES]
+    lines += [f"| {method} | `{path}` | {_summary(operation)} |" for method, path, operation in open_ones]
     statuses = {s: r["description"] for _, _, o in found for s, r in o["responses"].items() if int(s) >= 400}
     listed = "\n".join(f"| {status} | {text} |" for status, text in sorted(statuses.items()))
-    said += ["", OTHER.format(statuses=listed)]
+    lines += ["", OTHER.format(statuses=listed)]
     for method, path, operation in (f for f in found if f[1].startswith("/api/")):
-        said += [f"### {method} {path}\n", _described(operation)]
-    return "\n".join([*said, METRICS.format(metrics="\n".join(_metrics()))])
+        lines += [f"### {method} {path}\n", _described(operation)]
+    return "\n".join([*lines, METRICS.format(metrics="\n".join(_metrics()))])
 
 
 def _summary(operation: Any) -> str:
@@ -147,26 +148,26 @@ def _summary(operation: Any) -> str:
 
 
 def _described(operation: Any) -> str:
-    said = [f"{_summary(operation)}.\n" if _summary(operation) else ""]
+    lines = [f"{_summary(operation)}.\n" if _summary(operation) else ""]
     described = " ".join(str(operation.get("description") or "").split())
     if described and described != _summary(operation):
-        said.append(f"{described}\n")
+        lines.append(f"{described}\n")
     parameters = operation.get("parameters") or []
     if parameters:
-        said += ["| parameter | in | meaning |", "|---|---|---|"]
-        said += [
+        lines += ["| parameter | in | meaning |", "|---|---|---|"]
+        lines += [
             f"| `{p['name']}`{' (needed)' if p.get('required') else ''} | {p['in']} "
             f"| {' '.join(str(p.get('description') or '').split())} |"
             for p in parameters
         ]
-        said[-1] += "\n"
+        lines[-1] += "\n"
     if operation.get("requestBody"):
         bodies = operation["requestBody"]["content"]
-        said.append(f"Body: {', '.join(f'`{kind}`' for kind in bodies)}.\n")
-        said += [_example(inner) for inner in bodies.values()]
-    said.append(f"Answers: {', '.join(status for status, _ in _answers(operation))}.\n")
-    said += [_example(c) for s, r in _answers(operation) if s < "300" for c in (r.get("content") or {}).values()]
-    return "\n".join(part for part in said if part)
+        lines.append(f"Body: {', '.join(f'`{kind}`' for kind in bodies)}.\n")
+        lines += [_example(inner) for inner in bodies.values()]
+    lines.append(f"Answers: {', '.join(status for status, _ in _answers(operation))}.\n")
+    lines += [_example(c) for s, r in _answers(operation) if s < "300" for c in (r.get("content") or {}).values()]
+    return "\n".join(part for part in lines if part)
 
 
 def _answers(operation: Any) -> list[tuple[str, Any]]:
@@ -176,12 +177,12 @@ def _answers(operation: Any) -> list[tuple[str, Any]]:
 def _example(content: Any) -> str:
     """The first example of a body, where there is one."""
     schema = content.get("schema", {})
-    given = [e["value"] for e in (content.get("examples") or {}).values() if "value" in e]
-    given += [content["example"]] if "example" in content else []
-    given += schema.get("examples", []) if isinstance(schema.get("examples"), list) else []
-    if not given:
+    examples = [e["value"] for e in (content.get("examples") or {}).values() if "value" in e]
+    examples += [content["example"]] if "example" in content else []
+    examples += schema.get("examples", []) if isinstance(schema.get("examples"), list) else []
+    if not examples:
         return ""
-    return f"```json\n{json.dumps(given[0], ensure_ascii=False, indent=2)}\n```\n"
+    return f"```json\n{json.dumps(examples[0], ensure_ascii=False, indent=2)}\n```\n"
 
 
 def _metrics() -> list[str]:

@@ -33,23 +33,23 @@ MADE = "<!-- Made by docs/generate.py; edit the code instead. -->\n\n"
 def commands() -> str:
     """Every command with its arguments and options."""
     root = keepers_command()
-    said = [
+    lines = [
         "# Commands\n",
         f"{root.help}\n",
-        "Every command answers for people, or with `--json` as JSON on standard output. Exit codes: 0 done, 1 a "
-        "mistake of Keepers' or its surroundings, 2 a mistake in what was asked, 130 interrupted. Errors go to "
+        "Every command prints text for people, or with `--json` JSON on standard output. Exit codes: 0 done, 1 an "
+        "error of Keepers or its environment, 2 an error in the command, 130 interrupted. Errors go to "
         'standard error, with `--json` to standard output as `{"error": {"code", "message"}}`; the codes are listed '
         "under [errors](errors.md).\n",
         "A command that needs a workspace takes the folder named by `-w`, else by the variable `KEEPERS_WORKSPACE`, "
-        "else the current folder. While `keepers serve` has the workspace open, the command asks that server.\n",
+        "else the current folder. While `keepers serve` has the workspace open, the command calls that server.\n",
         "## keepers\n",
         _parameters(root),
     ]
     for path, command in all_commands(root):
         usage = " ".join(map(_usage, _arguments(command)))
-        said += [f"## keepers {path}\n", f"`keepers {path}{' ' + usage if usage else ''}`\n", f"{command.help}\n"]
-        said.append(_parameters(command))
-    return "\n".join(said)
+        lines += [f"## keepers {path}\n", f"`keepers {path}{' ' + usage if usage else ''}`\n", f"{command.help}\n"]
+        lines.append(_parameters(command))
+    return "\n".join(lines)
 
 
 def keepers_command() -> Any:
@@ -108,11 +108,12 @@ def _cell(text: str) -> str:
 
 def settings() -> str:
     """Every setting of keepers.toml with its default."""
-    said = [
+    lines = [
         "# Settings\n",
-        "Settings stand in `keepers.toml` in the workspace's folder. Each may also be given as an environment variable "
-        "`KEEPERS_<SECTION>_<NAME>`, which wins over the file: `KEEPERS_SERVER_PORT=9000`. An unknown section or name "
-        "is refused with the nearest known one. The playbook is not configured here: it stands in `playbook/`.\n",
+        "Settings are in `keepers.toml` in the workspace's folder. Each may also be given as an environment variable "
+        "`KEEPERS_<SECTION>_<NAME>`, which takes precedence over the file: `KEEPERS_SERVER_PORT=9000`. An unknown "
+        "section or name is refused with the nearest known one. The playbook is "
+        "not configured here: it is in `playbook/`.\n",
         "While `keepers serve` has the workspace open, its settings hold for every command on this machine: those of "
         "the file and of its environment as it started. A command whose own environment gives a setting another value "
         "is refused with the code `settings` and the variable's name, so that no variable is passed over; the same "
@@ -127,14 +128,14 @@ def settings() -> str:
     ]
     for section, struct in sections().items():
         docs = field_docs(struct)
-        said += [f"## [{section}]\n", "| name | type | default | meaning |", "|---|---|---|---|"]
+        lines += [f"## [{section}]\n", "| name | type | default | meaning |", "|---|---|---|---|"]
         for one in msgspec.structs.fields(struct):
             default = one.default if one.default is not msgspec.NODEFAULT else one.default_factory()
             shown = msgspec.json.encode(default).decode()
             kind = _type(one.type)
-            said.append(f"| `{one.name}` | {kind} | `{shown}` | {_cell(docs.get(one.name, ''))} |")
-        said.append("")
-    return "\n".join(said)
+            lines.append(f"| `{one.name}` | {kind} | `{shown}` | {_cell(docs.get(one.name, ''))} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _type(kind: Any) -> str:
@@ -146,7 +147,7 @@ def _type(kind: Any) -> str:
 
 def operators() -> str:
     """Every comparison operator, with its words."""
-    said = [
+    lines = [
         "# Operators\n",
         "What a trait or a property may be compared by. Operators never give “unknown”: an absent value is not equal "
         "to anything, so `not` around a comparison is exact. How they are used: [conditions](conditions.md).\n",
@@ -155,29 +156,29 @@ def operators() -> str:
     ]
     for row in OPERATORS:
         also = ", ".join(f"`{name}`" for name in row.aliases)
-        said.append(f"| `{row.id}` | {also} | {row.operand.doc} | {_cell(row.doc)} |")
-    said += ["\n## In words\n", "The sentence shown for a comparison, in each language of the interface.\n"]
+        lines.append(f"| `{row.id}` | {also} | {row.operand.doc} | {_cell(row.doc)} |")
+    lines += ["\n## In words\n", "The sentence shown for a comparison, in each language of the interface.\n"]
     names = " | ".join(str(babel_locale(x).get_language_name("en")) for x in languages())
-    said += [f"| operator | {names} |", "|---" * (len(languages()) + 1) + "|"]
+    lines += [f"| operator | {names} |", "|---" * (len(languages()) + 1) + "|"]
     for row in OPERATORS:
-        said.append(f"| `{row.id}` | " + " | ".join(_cell(gettext(row.words, x)) for x in languages()) + " |")
-    return "\n".join(said) + "\n"
+        lines.append(f"| `{row.id}` | " + " | ".join(_cell(gettext(row.words, x)) for x in languages()) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def errors() -> str:
     """Every error code."""
-    said = [
+    lines = [
         "# Error codes\n",
         "Every error has a stable code and a sentence that says what is wrong, where, and what to do. On the command "
         "line the sentence is printed and, with `--json`, the code too; over HTTP both are in the answer's body.\n",
         "Commands give errors in English. The management API and the calls of sites and apps give them in the language "
-        "of the parameter `locale`, else of the `Accept-Language` header, else in English. The tracking API answers in "
-        "English, as clients of Segment's expect.\n",
+        "of the parameter `locale`, else of the `Accept-Language` header, else in English. The tracking calls go by "
+        "the header alone; Segment's SDKs send none and get English.\n",
         "| code | meaning |",
         "|---|---|",
         *(f"| `{code}` | {_cell(text)} |" for code, text in sorted(CODES.items())),
     ]
-    return "\n".join(said) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def codes_in_source() -> set[str]:
@@ -201,25 +202,25 @@ def codes_in_source() -> set[str]:
 def lifecycle_templates() -> str:
     """The shipped lifecycles: stages, needs, and the words each asks about."""
     words = shipped().events
-    said = [
+    lines = [
         "# Lifecycle templates\n",
         "`keepers init DIR --lifecycle ID` copies a template into the playbook, where it is yours to edit. A customer "
-        "is in the **last** stage listed whose rule holds. The *words* are the derived events that its rules ask "
-        "about; map your own event names to them as [this page](../howto/map-event-names.md) describes. "
-        "`keepers templates` lists them with what your own events cannot show yet.\n",
+        "is in the **last** stage listed whose rule holds. The *words* are the derived events that its rules "
+        "use; map your own event names to them as [this page](../howto/map-event-names.md) describes. "
+        "`keepers templates` lists them with the derived events for which nothing of yours has arrived yet.\n",
     ]
     for one in templates().values():
         of = "accounts" if one.of == "account" else "people"
         also = f" Comes with: {', '.join(f'`{x}`' for x in one.lifecycles[1:])}." if len(one.lifecycles) > 1 else ""
-        said += [f"## {one.id}\n", f"**{text_in(one.name)}**, of {of}. {text_in(one.description)}.{also}\n"]
-        said += ["| stage | name | the customer needs |", "|---|---|---|"]
+        lines += [f"## {one.id}\n", f"**{text_in(one.name)}**, of {of}. {text_in(one.description)}.{also}\n"]
+        lines += ["| stage | name | the customer needs |", "|---|---|---|"]
         for stage in one.stages:
             needs = "; ".join(text_in(need) for need in stage.needs)
-            said.append(f"| `{stage.id}` | {text_in(stage.name)} | {_cell(needs)} |")
-        said += ["", "| word | events usually mapped to it |", "|---|---|"]
-        said += [f"| `{word}` | {', '.join(f'`{event}`' for event in events)} |" for word, events in one.words.items()]
-        said.append("")
-    said += [
+            lines.append(f"| `{stage.id}` | {text_in(stage.name)} | {_cell(needs)} |")
+        lines += ["", "| word | events usually mapped to it |", "|---|---|"]
+        lines += [f"| `{word}` | {', '.join(f'`{event}`' for event in events)} |" for word, events in one.words.items()]
+        lines.append("")
+    lines += [
         "## Starter journeys\n",
         "`keepers init DIR --journeys ID` or `keepers journey add ID` copies a journey with its messages, and the "
         "topics, layouts and words it needs.\n",
@@ -228,9 +229,9 @@ def lifecycle_templates() -> str:
         *(f"| `{one.id}` | {_cell(text_in(one.description))} |" for one in starters().values()),
         "",
     ]
-    said += ["## All words\n", "| word | meaning |", "|---|---|"]
-    said += [f"| `{word.id}` | {_cell(text_in(word.description))} |" for word in words.values()]
-    return "\n".join(said) + "\n"
+    lines += ["## All words\n", "| word | meaning |", "|---|---|"]
+    lines += [f"| `{word.id}` | {_cell(text_in(word.description))} |" for word in words.values()]
+    return "\n".join(lines) + "\n"
 
 
 def pages() -> dict[str, str]:

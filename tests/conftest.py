@@ -17,6 +17,7 @@ import pytest
 from hypothesis import settings
 
 import profiles
+import run_files
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.settings import TEST_CLOCK
 from keepers.channels import registry  # noqa: F401 - rules, texts and conditions read the table that it fills
@@ -61,9 +62,11 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """What was kept from the collector is let go, so that libraries see their objects end."""
     gc.unfreeze()
+    if not hasattr(config, "workerinput"):
+        run_files.remove()
 
 
 class Postgres:

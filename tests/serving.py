@@ -92,8 +92,8 @@ def serving(folder: Path, *arguments: str, command: str = "serve", is_anew: bool
     """
     log = folder / "data" / "server.log"
     log.write_text("", encoding="utf-8")
-    given = ["-w", str(folder), command, "--port", "0", *arguments]
-    process = Working(processes.command_anew if is_anew else processes.command, given, log)
+    words = ["-w", str(folder), command, "--port", "0", *arguments]
+    process = Working(processes.command_anew if is_anew else processes.command, words, log)
     try:
         yield Serving(_address(process, log), folder, process)
     finally:
@@ -105,14 +105,14 @@ def serving(folder: Path, *arguments: str, command: str = "serve", is_anew: bool
 def _address(process: Working, log: Path) -> str:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        said = log.read_text(encoding="utf-8")
-        if "http://" in said:
-            return "http://" + said.partition("http://")[2].split(". ")[0].strip()
-        assert process.exit_code() is None, said
+        lines = log.read_text(encoding="utf-8")
+        if "http://" in lines:
+            return "http://" + lines.partition("http://")[2].split(". ")[0].strip()
+        assert process.exit_code() is None, lines
         time.sleep(0.05)
     raise AssertionError(f"The server did not start: {log.read_text(encoding='utf-8')}")
 
 
 def copied(shop: Path, to: Path) -> Path:
     """A workspace of its own for a test that changes it."""
-    return shutil.copytree(shop, to)
+    return shutil.copytree(shop, to, symlinks=True)

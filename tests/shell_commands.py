@@ -68,8 +68,8 @@ def _serve(line: socket.socket) -> None:
     with line:
         _, streams, _, _ = socket.recv_fds(line, 1, 3)
         try:
-            with line.makefile("rb") as told:
-                arguments, folder, environment = json.loads(told.read())
+            with line.makefile("rb") as request:
+                arguments, folder, environment = json.loads(request.read())
             process = processes.forked(_run, arguments, folder, environment, _Streams(streams))
         finally:
             for number in streams:

@@ -6,30 +6,35 @@ import contextlib
 import io
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import yaml
 
+import run_files
 from keepers.app.operations.playbook import ApplyPlaybook, apply_playbook
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.create import create
 from keepers.app.workspace.folder import PLAYBOOK
 from keepers.app.workspace.workspace import Workspace
 from keepers.cli import main as command_line
+from keepers.evaluation import query_cache
 from keepers.store.database import Store
 from keepers.store.events import inbox
 from keepers.store.events.inbox import Accepted
+from keepers.warehouse.database import Warehouse
 
 
 def silent(done: int, total: int) -> None:
     """Progress that nobody looks at."""
 
 
-def make(
+def lay_out(
     folder: Path,
     migrated: Path,
     *,
@@ -39,7 +44,7 @@ def make(
     zone: str = "UTC",
     threads: int | None = 1,
 ) -> Path:
-    """A workspace with its playbook applied. `migrated` is a SQLite store to copy, `address` a PostgreSQL to use.
+    """The files of a new workspace. `migrated` is a SQLite store to copy, `address` a PostgreSQL to use.
 
     `threads` are the warehouse's; None leaves as many as it takes by itself, for tests of what happens at once.
     """
@@ -54,9 +59,32 @@ def make(
             settings.write(f"[warehouse]\nthreads = {threads}\n")
     if playbook is not None:
         write_playbook(folder, playbook)
+    (folder / "data").mkdir(exist_ok=True)
+    shutil.copyfile(empty_warehouse(), folder / "data" / "warehouse.duckdb")
+    (folder / "data" / query_cache.FOLDER).symlink_to(run_files.compiled_queries(), target_is_directory=True)
+    return folder
+
+
+@cache
+def empty_warehouse() -> Path:
+    """A warehouse file with its tables and nothing in them: copying it is much quicker than making one."""
+    file = Path(tempfile.mkdtemp(dir=run_files.shared_folder())) / "empty.duckdb"
+    Warehouse.open(file, threads=1).close()
+    return file
+
+
+def make(folder: Path, migrated: Path, **given: Any) -> Path:
+    """A workspace with its playbook applied, as `lay_out` has it."""
+    with applied(lay_out(folder, migrated, **given)):
+        return folder
+
+
+@contextlib.contextmanager
+def applied(folder: Path) -> Iterator[Workspace]:
+    """A workspace, open, with its playbook applied."""
     with opened(folder) as workspace:
         apply_playbook(workspace, COMMAND_LINE, ApplyPlaybook())
-    return folder
+        yield workspace
 
 
 def write_playbook(folder: Path, playbook: dict[str, Any]) -> None:
@@ -74,7 +102,7 @@ def opened(folder: Path) -> Iterator[Workspace]:
 
 
 def send(store: Store, at: datetime, calls: Iterable[dict[str, Any]], path: str = "/v1/batch") -> None:
-    """Puts calls into the inbox as the door does when they arrive at `at` by a server's key."""
+    """Puts calls into the inbox as the Tracking API does when they arrive at `at` by a server's key."""
     body = msgspec.json.encode({"batch": list(calls)})
     with store.begin_inbox() as connection:
         inbox.append(connection, [Accepted(at, "key", True, path, body)])
@@ -124,20 +152,20 @@ class Outcome(NamedTuple):
 def outcome(workspace: Workspace) -> Outcome:
     cursor = workspace.warehouse.cursor()
     named = """
-        JOIN asks a ON a.ask = x.ask
+        JOIN standing_queries q ON q.query_id = x.query_id
         JOIN profiles p ON p.profile_id = x.profile_id
     """
     states = cursor.execute(
         f"""
-        SELECT a.definition, p.bucket_key, v.stage, x.since FROM states x {named}
-        JOIN ask_values v ON v.ask = x.ask AND v.value = x.value
+        SELECT q.definition, p.bucket_key, v.stage, x.since FROM states x {named}
+        JOIN standing_query_values v ON v.query_id = x.query_id AND v.value = x.value
         """
     ).fetchall()
     changes = cursor.execute(
         f"""
-        SELECT a.definition, p.bucket_key, coalesce(f.stage, ''), coalesce(t.stage, ''), x."at" FROM changes x {named}
-        LEFT JOIN ask_values f ON f.ask = x.ask AND f.value = x.from_value
-        LEFT JOIN ask_values t ON t.ask = x.ask AND t.value = x.to_value
+        SELECT q.definition, p.bucket_key, coalesce(f.stage, ''), coalesce(t.stage, ''), x."at" FROM changes x {named}
+        LEFT JOIN standing_query_values f ON f.query_id = x.query_id AND f.value = x.from_value
+        LEFT JOIN standing_query_values t ON t.query_id = x.query_id AND t.value = x.to_value
         ORDER BY x.n
         """
     ).fetchall()

@@ -4,7 +4,7 @@ from keepers.cli import interrupts
 
 
 def run() -> None:
-    """Loads the command and runs it; Ctrl-C is told in a sentence from the start."""
+    """Loads the command and runs it; Ctrl-C prints a sentence from the start."""
     interrupts.watch()
     from keepers.cli.main import main
 

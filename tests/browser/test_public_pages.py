@@ -16,49 +16,49 @@ import httpx
 import pytest
 import uvicorn
 
-from keepers.app.public.preferences import REASONS
+from keepers.app.public.unsubscribing import REASONS
 from keepers.i18n.catalogues import gettext, languages
 from keepers.i18n.page_texts import TEXTS, choose_locale, join_names, page_text
 from keepers.model.consent import Consent
 from keepers.model.message import Content
 from keepers.store.database import Store
 from keepers.store.profiles import consents
-from public_desk import BEGAN, ShopDesk, app_of
+from public_shop import BEGAN, Shop, app_of, opened
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed (apt-get install chromium)")
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "keepers" / "http" / "public" / "links"
 
 
-class Shop:
-    """A served desk with one customer who reads Polish and has a letter."""
+class Served:
+    """A shop that is served, with one customer who reads Polish and got a message."""
 
-    def __init__(self, desk: ShopDesk, address: str) -> None:
-        self.desk = desk
+    def __init__(self, shop: Shop, address: str) -> None:
+        self.links = shop.sending.links
         self.address = address
-        self.anna = desk.add_customer("anna", email="anna@example.com", phone="+48123456789", locale="pl")
-        html = "<html><body><h1>Letter</h1><script>document.body.innerHTML = 'taken over'</script></body></html>"
-        self.key = desk.add_message(self.anna, "anna@example.com", Content(subject="Hi", html=html), locale="pl")
-        with desk.store.begin() as connection:
+        self.anna = shop.add_customer("anna", email="anna@example.com", phone="+48123456789", locale="pl")
+        html = "<html><body><h1>Hello</h1><script>document.body.innerHTML = 'taken over'</script></body></html>"
+        self.key = shop.add_message(self.anna, "anna@example.com", Content(subject="Hi", html=html), locale="pl")
+        with shop.store.begin() as connection:
             wish = Consent(self.anna, "email", "newsletter", "subscribed", BEGAN, "form")
             consents.record(connection, [wish], BEGAN)
 
 
 @pytest.fixture
-def shop(sqlite_store: Store) -> Iterator[Shop]:
+def served(sqlite_store: Store, tmp_path: Path) -> Iterator[Served]:
     listening = socket.create_server(("127.0.0.1", 0))
     address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    desk = ShopDesk(sqlite_store, address)
-    server = uvicorn.Server(uvicorn.Config(app_of(desk, desk.clock), log_level="warning"))
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    yield Shop(desk, address)
-    server.should_exit = True
-    thread.join(20)
+    with opened(sqlite_store, tmp_path / "shop", address) as shop:
+        server = uvicorn.Server(uvicorn.Config(app_of(shop, shop.clock), log_level="warning"))
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        deadline = time.monotonic() + 20
+        while not server.started:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield Served(shop, address)
+        server.should_exit = True
+        thread.join(20)
 
 
 def seen(address: str, profile: Path, *options: str) -> tuple[str, str]:
@@ -79,27 +79,27 @@ def seen(address: str, profile: Path, *options: str) -> tuple[str, str]:
 
 @needs_chromium
 @pytest.mark.parametrize("locale", languages())
-def test_pages_are_drawn_under_their_own_policy(shop: Shop, tmp_path: Path, locale: str) -> None:
-    html, console = seen(f"{shop.desk.links.preferences(shop.anna)}?lang={locale}", tmp_path / "a")
+def test_pages_are_drawn_under_their_own_policy(served: Served, tmp_path: Path, locale: str) -> None:
+    html, console = seen(f"{served.links.preferences(served.anna)}?lang={locale}", tmp_path / "a")
     assert console == ""
     assert f'<html lang="{locale}">' in html
     for key in ("preferences_title", "save", "none_button", "language_title", "always_title"):
         assert f">{page_text(key, locale)}<" in html
-    html, console = seen(f"{shop.desk.links.unsubscribe(shop.key)}?lang={locale}", tmp_path / "b")
+    html, console = seen(f"{served.links.unsubscribe(served.key)}?lang={locale}", tmp_path / "b")
     assert console == ""
     assert f">{page_text('unsubscribe_button', locale)}<" in html
 
 
 @needs_chromium
-def test_a_letters_script_does_not_run_in_its_copy(shop: Shop, tmp_path: Path) -> None:
-    html, console = seen(shop.desk.links.view(shop.key), tmp_path)
-    assert "<h1>Letter</h1>" in html
+def test_a_messages_script_does_not_run_in_its_copy(served: Served, tmp_path: Path) -> None:
+    html, console = seen(served.links.view(served.key), tmp_path)
+    assert "<h1>Hello</h1>" in html
     assert "Blocked script execution" in console
 
 
 @needs_chromium
-def test_a_browser_posts_the_form_and_is_shown_what_was_saved(shop: Shop, tmp_path: Path) -> None:
-    where = shop.desk.links.preferences(shop.anna)
+def test_a_browser_posts_the_form_and_is_shown_what_was_saved(served: Served, tmp_path: Path) -> None:
+    where = served.links.preferences(served.anna)
     fields = [("shown", "email:newsletter"), ("shown", "email:offers"), ("on", "email:offers"), ("action", "save")]
     inputs = "".join(f'<input name="{name}" value="{value}">' for name, value in fields)
     page = tmp_path / "post.html"
@@ -110,15 +110,15 @@ def test_a_browser_posts_the_form_and_is_shown_what_was_saved(shop: Shop, tmp_pa
     assert not re.search(r'value="email:newsletter" checked', html)
 
 
-def test_pages_are_small_and_ask_for_nothing_else(shop: Shop) -> None:
-    for url in (shop.desk.links.preferences(shop.anna), shop.desk.links.unsubscribe(shop.key), f"{shop.address}/e/u/x"):
+def test_pages_are_small_and_ask_for_nothing_else(served: Served) -> None:
+    for url in (served.links.preferences(served.anna), served.links.unsubscribe(served.key), f"{served.address}/e/u/x"):
         page = httpx.get(url)
         assert len(page.content) < 16_000
         assert not re.search(r"<(script|img|iframe|object|video)|@import|url\(", page.text)
 
 
-def test_forms_can_be_used_by_keyboard_and_by_screen_readers(shop: Shop) -> None:
-    for url in (shop.desk.links.preferences(shop.anna), shop.desk.links.unsubscribe(shop.key)):
+def test_forms_can_be_used_by_keyboard_and_by_screen_readers(served: Served) -> None:
+    for url in (served.links.preferences(served.anna), served.links.unsubscribe(served.key)):
         html = httpx.get(url).text
         controls = re.findall(r"<(?:input|select)[^>]*>", html)
         shown = [control for control in controls if 'type="hidden"' not in control]
@@ -159,14 +159,14 @@ def test_every_word_is_there_in_every_language() -> None:
     ("asked", "own", "accepted", "expected"),
     [
         ("ru", "pl", "it", "ru"),
-        (None, "pl_PL", "it", "pl"),
+        ("", "pl_PL", "it", "pl"),
         ("xx", "zh-Hans-CN", "", "zh"),
-        (None, "de", "fr, it;q=0.4, ru;q=0.6", "ru"),
-        (None, "", "en;q=0, it;q=0.1", "it"),
-        (None, "", ";;,,q=;" * 1000, "en"),
+        ("", "de", "fr, it;q=0.4, ru;q=0.6", "ru"),
+        ("", "", "en;q=0, it;q=0.1", "it"),
+        ("", "", ";;,,q=;" * 1000, "en"),
     ],
 )
-def test_the_language_is_chosen(asked: str | None, own: str, accepted: str, expected: str) -> None:
+def test_the_language_is_chosen(asked: str, own: str, accepted: str, expected: str) -> None:
     assert choose_locale(asked, own, accepted) == expected
 
 

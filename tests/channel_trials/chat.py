@@ -18,7 +18,7 @@ class Trial(HttpTrial, ChannelTrial):
         return {"url": f"mmost://127.0.0.1:{port}/3ccdd113474722377935511fc85d3dd4?to={{to}}&rto=0.4", "timeout": 5}
 
     def received(self) -> list[str]:
-        return [json.loads(asked.body)["text"] for asked in self.asked]
+        return [json.loads(call.body)["text"] for call in self.calls]
 
     def message(self, number: int = 1) -> Outgoing:
         return msgspec.structs.replace(super().message(number), channel="chat", recipient=f"customer{number}")

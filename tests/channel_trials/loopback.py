@@ -13,7 +13,7 @@ from channel_trials import Mood
 
 
 @dataclass
-class Asked:
+class ReceivedCall:
     """One request as it arrived; header names in lower case."""
 
     method: str
@@ -32,7 +32,7 @@ class Says:
     drips: list[bytes] | None = None
 
 
-Answering = Callable[[Asked], Says | None]
+Answering = Callable[[ReceivedCall], Says | None]
 """None: never answer"""
 
 
@@ -40,7 +40,7 @@ class Loopback:
     """Listens from the moment it is made until `stop`."""
 
     def __init__(self, answering: Answering, context: ssl.SSLContext | None = None) -> None:
-        self.asked: list[Asked] = []
+        self.calls: list[ReceivedCall] = []
         self.released = threading.Event()
         outer = self
 
@@ -49,9 +49,9 @@ class Loopback:
 
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                asked = Asked(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
-                outer.asked.append(asked)
-                says = answering(asked)
+                call = ReceivedCall(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+                outer.calls.append(call)
+                says = answering(call)
                 if says is None:
                     outer.released.wait(30)
                     self.close_connection = True
@@ -130,8 +130,8 @@ class HttpTrial:
         return self.loopback.port
 
     @property
-    def asked(self) -> list[Asked]:
-        return self.loopback.asked if self.loopback else []
+    def calls(self) -> list[ReceivedCall]:
+        return self.loopback.calls if self.loopback else []
 
     def stop(self) -> None:
         if self.loopback:

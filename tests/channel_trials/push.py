@@ -49,7 +49,7 @@ class Trial(HttpTrial, ChannelTrial):
         return {"private_key": self.vapid.private, "contact": contact, "allow": ["127.0.0.0/8"], "timeout": 0.4}
 
     def received(self) -> list[str]:
-        return [self.browser.read(asked.body)["body"] for asked in self.asked]
+        return [self.browser.read(call.body)["body"] for call in self.calls]
 
     def message(self, number: int = 1) -> Outgoing:
         content = Content(title="Hello", text=TEXT, url="https://shop.example/", data=dict(self.browser.keys))

@@ -19,7 +19,7 @@ class Trial(HttpTrial, ChannelTrial):
         return {"url": url, "country": "PL", "timeout": 5}
 
     def received(self) -> list[str]:
-        return [json.loads(asked.body)["params"]["message"] for asked in self.asked]
+        return [json.loads(call.body)["params"]["message"] for call in self.calls]
 
     def message(self, number: int = 1) -> Outgoing:
         recipient = f"600 100 {200 + number}"

@@ -20,7 +20,7 @@ class Trial(HttpTrial, ChannelTrial):
         return {"secret": SECRET, "allow": ["127.0.0.1"], "timeout": 0.4}
 
     def received(self) -> list[str]:
-        return [json.loads(asked.body)["text"] for asked in self.asked]
+        return [json.loads(call.body)["text"] for call in self.calls]
 
     def message(self, number: int = 1) -> Outgoing:
         url = f"http://127.0.0.1:{self.port}/hook?n={number}"

@@ -60,6 +60,6 @@ def test_the_spec_s_examples_are_read(shared_data: Path) -> None:
         for message in parsed.items:
             assert json.loads(message.body) == example["payload"]
         for _, reason in parsed.errors:
-            assert reason.startswith("userId or anonymousId is needed"), reason
+            assert str(reason).startswith("userId or anonymousId is needed"), reason
             refused.append((example["file"], example["payload"]["type"]))
     assert sorted(refused) == sorted(NAMELESS)

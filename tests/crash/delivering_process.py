@@ -65,7 +65,7 @@ def _orphans(store: Store, worker_id: str) -> list[str]:
         return workers.dead(connection, worker_id)
 
 
-def told(store: Store, ids: list[int]) -> dict[int, list[str]]:
+def statuses(store: Store, ids: list[int]) -> dict[int, list[str]]:
     """The history of messages as statuses."""
     with store.read() as connection:
         found = message_history.of_messages(connection, ids)

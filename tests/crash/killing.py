@@ -24,7 +24,7 @@ def _command(*arguments: str) -> None:
 
 
 def serve(place: str, port: int) -> None:
-    """The events' door over a store, as a process."""
+    """The Tracking API over a store, as a process."""
     store = Store.open(place)
     app = create_app(EventIntake(store), clock=clock)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
@@ -32,8 +32,8 @@ def serve(place: str, port: int) -> None:
 
 def start(folder: Path, *arguments: object) -> Working:
     """`keepers -w FOLDER …` as a process."""
-    given = ["-w", str(folder), *map(str, arguments)]
-    return Working(_command, given, log_of(folder))
+    words = ["-w", str(folder), *map(str, arguments)]
+    return Working(_command, words, log_of(folder))
 
 
 def log_of(folder: Path) -> Path:

@@ -25,9 +25,9 @@ from stories.writing import completed
 
 START = datetime(2026, 1, 5)
 TICKS = (START + timedelta(days=4), START + timedelta(days=9))
-PEOPLE = 60
-A_DAY = 60
-KILLS = 4
+PEOPLE = 45
+A_DAY = 45
+KILLS = 3
 PLAYBOOK: dict[str, Any] = {
     "topics": [{"id": "tips", "name": "Tips"}],
     "mails": {"hello": "tips", "nudge": "tips"},
@@ -82,11 +82,11 @@ def _known(workspace: Workspace) -> None:
     workspaces.send(workspace.store, START, calls)
     with workspace.sequencing("a test") as ticker:
         ticker.tick(START)
-    said = [
+    agreed = [
         Consent(workspace.find_profile(f"u{n}"), "email", "tips", "subscribed", START, "form") for n in range(PEOPLE)
     ]
     with workspace.store.begin() as connection:
-        consents.record(connection, said, START)
+        consents.record(connection, agreed, START)
 
 
 def _backlog(store: Store, chance: random.Random, days: range) -> None:
@@ -126,14 +126,14 @@ def _run(folder: Path, migrated: Path, address: str | None, longest_s: float | N
     return took, died
 
 
-def _told(folder: Path) -> tuple[Counter[Any], Counter[Any], Counter[Any]]:
+def _outcome(folder: Path) -> tuple[Counter[Any], Counter[Any], Counter[Any]]:
     """Runs, messages, and what Keepers said, by names that do not depend on the order of work."""
     with workspaces.opened(folder) as workspace, workspace.store.read() as connection:
         r, m, e = journey_runs.c, messages.c, log.c
         ran = select(r.journey, r.profile_id, r.status, r.reason, r.step, r.entered_at, r.since, r.wake_at, r.visits)
         decided = select(m.journey, m.profile_id, m.step, m.visit, m.status, m.reason, m.decided_at)
-        said = select(e.event, e.profile_id, e.time, e.kind).where(e.source == "keepers", e.kind != "change")
-        found = [Counter(tuple(row) for row in connection.execute(query).all()) for query in (ran, decided, said)]
+        events = select(e.event, e.profile_id, e.time, e.kind).where(e.source == "keepers", e.kind != "change")
+        found = [Counter(tuple(row) for row in connection.execute(query).all()) for query in (ran, decided, events)]
         keys = connection.execute(select(m.run_id, m.step, m.visit)).all()
         assert len(keys) == len(set(keys)), "one message per run, step and visit"
     return found[0], found[1], found[2]
@@ -148,7 +148,7 @@ def test_journeys_whose_ticks_are_killed_end_as_one_undisturbed_run(
     addresses = [postgres.migrated() if postgres else None for _ in range(2)]
     took, _ = _run(tmp_path / "whole", migrated_folder, addresses[0], None)
     _, died = _run(tmp_path / "killed", migrated_folder, addresses[1], min(took))
-    whole, killed = _told(tmp_path / "whole"), _told(tmp_path / "killed")
+    whole, killed = _outcome(tmp_path / "whole"), _outcome(tmp_path / "killed")
     for address in addresses:
         if postgres and address:
             postgres.drop(address)

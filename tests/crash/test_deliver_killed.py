@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from conftest import ENGINES
-from crash.delivering_process import NOON, deliver, told
+from crash.delivering_process import NOON, deliver, statuses
 from keepers.model.consent import Consent, address_hash
 from keepers.store.database import Store
 from keepers.store.events import log
@@ -22,14 +22,14 @@ from keepers.store.profiles import consents
 from keepers.store.secret import workspace_secret
 from processes import Working
 
-MESSAGES = 10_000
-KILLS = 10
-LONGEST_S = 1.2
+MESSAGES = 6_000
+KILLS = 8
+LONGEST_S = 0.8
 EVERY_TRANSACTIONAL = 4
 
 
 def _queue(store: Store, now: datetime) -> dict[str, bool]:
-    """Ten thousand messages to as many customers; key → whether it is transactional."""
+    """Messages to as many customers; key → whether it is transactional."""
     secret = workspace_secret(store)
     made: list[MessageRow] = []
     for n in range(MESSAGES):
@@ -50,9 +50,9 @@ def _queue(store: Store, now: datetime) -> dict[str, bool]:
             )
         )
     with store.begin() as connection:
-        said = [Consent(m.profile_id, "email", "news", "subscribed", now, "form") for m in made]
+        agreed = [Consent(m.profile_id, "email", "news", "subscribed", now, "form") for m in made]
         messages.queue(connection, made)
-        consents.record(connection, said, now, is_import=True)
+        consents.record(connection, agreed, now, is_import=True)
     return {m.key: m.is_transactional for m in made}
 
 
@@ -96,7 +96,7 @@ def test_workers_killed_at_random_moments_send_no_marketing_twice_and_lose_nothi
     # What is not known to have gone out is shown as such, and what is known has.
     assert all(times[key] == 1 for key in marketing if rows[key].status == "sent")
     lost = [rows[key].id for key in marketing if rows[key].status == "uncertain"]
-    assert all("uncertain" in listed for listed in told(store, lost).values())
+    assert all("uncertain" in listed for listed in statuses(store, lost).values())
     message_ids: dict[str, set[str]] = {}
     for key, message_id in lines:
         message_ids.setdefault(key, set()).add(message_id)

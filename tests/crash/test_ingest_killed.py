@@ -39,7 +39,7 @@ class Client(Thread):
 
     def run(self) -> None:
         while not self._over.is_set():
-            numbers = [self._take() for _ in range(self._chance.choice([1, 1, 1, 20]))]
+            numbers = [self._next_number() for _ in range(self._chance.choice([1, 1, 1, 20]))]
             gives_up = self._chance.random() < 0.1
             while not self._is_acknowledged(numbers):
                 self.repeats += 1
@@ -50,7 +50,7 @@ class Client(Thread):
             else:
                 self.acknowledged |= set(numbers)
 
-    def _take(self) -> int:
+    def _next_number(self) -> int:
         taken, self._next = self._next, self._next + CLIENTS
         return taken
 
@@ -137,6 +137,6 @@ def test_events_acknowledged_before_kills_are_counted_once(
     abandoned = set.union(*(client.abandoned for client in clients))
     assert len(tracked) == len(set(tracked))
     assert sorted(typed) == sorted(tracked)
-    assert sorted(skus) == sorted(f"{letter}{n}" for n in tracked for letter in "ab")
+    assert sorted(skus) == sorted(f"{part}{n}" for n in tracked for part in "ab")
     assert acknowledged <= set(tracked) <= acknowledged | abandoned
     assert sum(client.repeats for client in clients) >= ROUNDS, "the kills must fall among requests"

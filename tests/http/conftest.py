@@ -22,7 +22,7 @@ def arrivals() -> list[int]:
 
 
 @pytest.fixture
-def door(store: Store, arrivals: list[int]) -> Iterator[TrackingClient]:
+def tracking(store: Store, arrivals: list[int]) -> Iterator[TrackingClient]:
     """On both engines."""
     with store.begin() as connection:
         tokens = {kind: keys.create(connection, kind, kind, clock())[1] for kind in keys.KINDS}

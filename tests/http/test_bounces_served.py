@@ -68,9 +68,9 @@ def test_what_comes_back_stops_further_mail(tmp_path: Path) -> None:
             assert wait_for(lambda: suppressed(workspace, "cy@example.com"), 90) == "hard_bounce"
             assert readings(workspace)["listener"].mails == 1
             assert server.stop() == 0
-        said = (folder / "data" / "server.log").read_text(encoding="utf-8")
-        assert "Bounces are not read from mbox: There is no mailbox file" in said
-        assert "Bounces are read from mbox again." in said
+        lines = (folder / "data" / "server.log").read_text(encoding="utf-8")
+        assert "Bounces are not read from mbox: There is no mailbox file" in lines
+        assert "Bounces are read from mbox again." in lines
 
 
 def test_bounces_without_mail_to_send_are_refused(tmp_path: Path, migrated_folder: Path) -> None:

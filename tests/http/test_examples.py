@@ -9,7 +9,7 @@ import pytest
 
 from keepers.app.use_cases import wire_format
 from keepers.app.use_cases.use_case import UseCase
-from keepers.http.management.endpoints import _examples, example_of
+from keepers.http.management.endpoints import example_of, examples
 from keepers.http.management.router import USE_CASES
 
 
@@ -32,4 +32,4 @@ def test_an_example_is_what_the_use_case_takes_and_gives(what: UseCase[Any, Any]
 
 
 def test_every_example_is_of_a_use_case() -> None:
-    assert _examples().keys() == {what.name for what in USE_CASES}
+    assert examples().keys() == {what.name for what in USE_CASES}

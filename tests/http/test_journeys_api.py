@@ -93,10 +93,10 @@ def test_the_schema_is_that_of_the_steps(api: httpx.Client) -> None:
 
 
 def test_why_a_customer_got_nothing(api: httpx.Client) -> None:
-    told = api.get("/profiles/c001/why", params={"journey": "thanks"}).raise_for_status().json()
-    (message,) = [one for one in told["lines"] if one["kind"] == "message"]
+    why = api.get("/profiles/c001/why", params={"journey": "thanks"}).raise_for_status().json()
+    (message,) = [one for one in why["lines"] if one["kind"] == "message"]
     assert (message["code"], message["reason"]) == ("skipped", "no_consent")
-    (waiting,) = told["waiting"]
+    (waiting,) = why["waiting"]
     assert waiting["step"] == "rest"
     assert waiting["until"] is not None
     nobody = api.get("/profiles/c003/why", params={"journey": "thanks"}).raise_for_status().json()
@@ -117,8 +117,8 @@ def test_pausing_and_leaving(api: httpx.Client) -> None:
 
 
 def test_entering_is_counted_first_when_asked(api: httpx.Client) -> None:
-    asked = {"segment": "regulars", "dry_run": True}
-    counted = api.post("/journeys/thanks/enroll", json=asked).raise_for_status().json()
+    wanted = {"segment": "regulars", "dry_run": True}
+    counted = api.post("/journeys/thanks/enroll", json=wanted).raise_for_status().json()
     assert counted["count"] > 0
     assert counted["enrolled"] == 0
     named = {"profiles": ["c003"], "dry_run": True}
@@ -151,16 +151,16 @@ def test_messages_and_their_previews(api: httpx.Client) -> None:
 
 
 def test_consent_is_recorded_as_said(api: httpx.Client) -> None:
-    said = {"channel": "email", "topic": "*", "state": "unsubscribed", "source": "phone"}
-    assert api.post("/profiles/c003/consents/record", json=said).raise_for_status().json()["changed"]
+    statement = {"channel": "email", "topic": "*", "state": "unsubscribed", "source": "phone"}
+    assert api.post("/profiles/c003/consents/record", json=statement).raise_for_status().json()["changed"]
     seen = api.get("/profiles/c003/consents").raise_for_status().json()
     assert [(t["topic"], t["state"], t["may_be_written_to"]) for t in seen["topics"]] == [
         ("tips", "unsubscribed", False)
     ]
     assert [s["source"] for s in seen["statements"]] == ["phone"]
-    assert_problem(api.post("/profiles/c003/consents/record", json=said | {"topic": "tipps"}), 404, "not_found")
-    assert_problem(api.post("/profiles/c003/consents/record", json=said | {"state": "maybe"}), 400, "body")
-    assert_problem(api.post("/profiles/c003/consents/record", json=said | {"at": "2090-01-01"}), 422, "invalid")
+    assert_problem(api.post("/profiles/c003/consents/record", json=statement | {"topic": "tipps"}), 404, "not_found")
+    assert_problem(api.post("/profiles/c003/consents/record", json=statement | {"state": "maybe"}), 400, "body")
+    assert_problem(api.post("/profiles/c003/consents/record", json=statement | {"at": "2090-01-01"}), 422, "invalid")
 
 
 def test_suppression_gives_nothing_away(api: httpx.Client) -> None:
@@ -170,12 +170,12 @@ def test_suppression_gives_nothing_away(api: httpx.Client) -> None:
     assert len(listed) == 3
     assert "example.com" not in str(listed)
     assert_problem(api.post("/suppressions/add", json={"channel": "email", "addresses": [""]}), 422, "invalid")
-    asked = {"channel": "email", "address": "S1@example.com"}
-    (found,) = api.post("/suppressions/find", json=asked).raise_for_status().json()["items"]
+    wanted = {"channel": "email", "address": "S1@example.com"}
+    (found,) = api.post("/suppressions/find", json=wanted).raise_for_status().json()["items"]
     assert found["reason"] == "manual"
-    assert api.post("/suppressions/lift", json=asked).raise_for_status().json()["lifted"]
-    assert api.post("/suppressions/find", json=asked).json()["items"] == []
-    assert_problem(api.post("/suppressions/lift", json=asked), 404, "not_found")
+    assert api.post("/suppressions/lift", json=wanted).raise_for_status().json()["lifted"]
+    assert api.post("/suppressions/find", json=wanted).json()["items"] == []
+    assert_problem(api.post("/suppressions/lift", json=wanted), 404, "not_found")
     assert_problem(api.post("/suppressions/add", json={"channel": "pigeon", "addresses": ["x"]}), 404, "not_found")
 
 
@@ -221,22 +221,22 @@ def test_a_command_gives_what_the_api_gives(served: tuple[Path, httpx.Client], c
 def test_commands_change_what_the_server_has(served: tuple[Path, httpx.Client], tmp_path: Path) -> None:
     folder, api = served
 
-    def ask(*arguments: object) -> Any:
+    def json_of(*arguments: object) -> Any:
         ran = workspaces.keepers("-w", folder, *arguments, "--json")
         assert ran.code == 0, ran
         return ran.json
 
-    assert ask("journey", "pause", "thanks", "--reason", "price")["is_paused"]
+    assert json_of("journey", "pause", "thanks", "--reason", "price")["is_paused"]
     assert api.get("/journeys/thanks").json()["is_paused"]
-    assert ask("journey", "resume", "thanks")["is_paused"] is False
+    assert json_of("journey", "resume", "thanks")["is_paused"] is False
     refused = workspaces.keepers("-w", folder, "journey", "resume", "thanks", "--json")
     assert (refused.code, refused.json["error"]["code"]) == (2, "conflict")
     (run, *_) = every(api, "/journeys/thanks/runs", status="active")
-    assert ask("leave", run["id"], "--reason", "asked by phone")["reason"] == "asked by phone"
+    assert json_of("leave", run["id"], "--reason", "asked by phone")["reason"] == "asked by phone"
     file = tmp_path / "codes.csv"
     file.write_text("code\nX1\nX2\n")
-    assert ask("coupons", "import", "gift", file)["added"] == 2
-    assert ask("stop-sending", "--reason", "price") == {"is_sending": False, "reason": "price"}
-    assert ask("start-sending")["is_sending"] is True
-    assert ask("replay", "thanks", "--since", "30d")["journey"] == "thanks"
-    assert ask("machine-rules", "rerun") == {"judged_otherwise": 0}
+    assert json_of("coupons", "import", "gift", file)["added"] == 2
+    assert json_of("stop-sending", "--reason", "price") == {"is_sending": False, "reason": "price"}
+    assert json_of("start-sending")["is_sending"] is True
+    assert json_of("replay", "thanks", "--since", "30d")["journey"] == "thanks"
+    assert json_of("machine-rules", "rerun") == {"judged_otherwise": 0}

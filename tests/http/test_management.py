@@ -171,16 +171,16 @@ def test_a_lifecycle_no_tick_has_answered_yet_is_worked_out(own: Serving) -> Non
 
 
 def test_a_condition_is_counted_and_said(api: httpx.Client) -> None:
-    asked = {"all": [{"did": "Order Completed", "count": {"gte": 3}}, {"trait": "country", "eq": "PL"}]}
-    counted = api.post("/audience/count", json=asked).json()
+    condition = {"all": [{"did": "Order Completed", "count": {"gte": 3}}, {"trait": "country", "eq": "PL"}]}
+    counted = api.post("/audience/count", json=condition).json()
     assert counted == {"count": len(every(api, "/profiles", segment="regulars", trait="country:PL")), "as_of": UNTIL}
-    assert api.post("/audience/count", json={"who": asked}).json() == counted
+    assert api.post("/audience/count", json={"who": condition}).json() == counted
     assert api.get("/segments/regulars/count").json() == {"count": 36, "as_of": UNTIL}
     assert_problem(api.get("/segments/regular/count"), 404, "not_found")
     assert api.post("/audience/count", json="anyone").json()["count"] == 60
     assert api.post("/audience/count", json="anyone", params={"now": "2026-01-08"}).json()["count"] == 3
-    said = api.post("/audience/describe", json=asked, params={"locale": "it"}).json()
-    assert "Order Completed" in said["says"]
+    described = api.post("/audience/describe", json=condition, params={"locale": "it"}).json()
+    assert "Order Completed" in described["says"]
 
 
 def test_files_of_the_machine_are_for_its_own_commands(api: httpx.Client, tmp_path: Path) -> None:
@@ -285,8 +285,8 @@ def test_files_are_written_only_while_nothing_else_is_at_work(own: Serving) -> N
     written = own.folder / "playbook" / "big.yaml"
     own.stop()
     with workspaces.opened(own.folder) as workspace:
-        asked = ApplyPlaybook(files={"big.yaml": text})
-        applying = Thread(target=apply_playbook, args=(workspace, COMMAND_LINE, asked))
+        request = ApplyPlaybook(files={"big.yaml": text})
+        applying = Thread(target=apply_playbook, args=(workspace, COMMAND_LINE, request))
         with workspace.sequencing("this test"):
             applying.start()
             applying.join(0.5)
@@ -411,6 +411,6 @@ def test_the_document_says_and_shows_everything(api: httpx.Client) -> None:
             assert operation["summary"], (method, path)
             if path.startswith("/api/v1"):
                 assert operation["security"] == [{"secret_key": []}]
-                for status, said in operation["responses"].items():
-                    (content,) = said["content"].values()
+                for status, response in operation["responses"].items():
+                    (content,) = response["content"].values()
                     assert content["examples"], (method, path, status)

@@ -20,8 +20,8 @@ from keepers.app.use_cases.actor import COMMAND_LINE, Actor
 from keepers.app.use_cases.progress import Progress
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
-from keepers.cli.common import ask
-from keepers.cli.remote import ask_server
+from keepers.cli.common import call_open
+from keepers.cli.remote import call_server
 from keepers.http.management import router
 from keepers.model.errors import KeepersError, UserError
 from keepers.server.serve import serve
@@ -115,8 +115,8 @@ def server(
     workspace.close()
 
 
-def start(server: Server, **given: Any) -> str:
-    answer = server.api.post("/test/steps", json=given, headers={"Prefer": "respond-async"})
+def start(server: Server, **steps: Any) -> str:
+    answer = server.api.post("/test/steps", json=steps, headers={"Prefer": "respond-async"})
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
 
@@ -138,11 +138,11 @@ def test_progress_comes_as_it_is_made_and_the_result_ends_the_stream(server: Ser
     with server.api.stream("GET", f"/operations/{operation}/events") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.headers["cache-control"] == "no-cache"
-        told = events(answer.iter_lines())
-        name, first = next(told)
+        stream = events(answer.iter_lines())
+        name, first = next(stream)
         assert (name, first["status"], first["done"], first["total"]) == ("progress", "running", 1, 3)
         work.may_step.set()
-        rest = list(told)
+        rest = list(stream)
     name, last = rest[-1]
     assert (name, last["status"], last["result"]) == ("ended", "succeeded", {"steps": 3})
     assert last == server.api.get(f"/operations/{operation}").json()
@@ -171,7 +171,7 @@ def test_watchers_are_counted_and_bounded(server: Server, monkeypatch: pytest.Mo
         assert (one.status_code, two.status_code) == (200, 200)
         assert_problem(server.api.get(url), 429, "busy")
     deadline = time.monotonic() + PATIENCE_S
-    while operations_of(server.workspace)._watching:
+    while operations_of(server.workspace).watching:
         assert time.monotonic() < deadline, "watchers that left are still counted"
         time.sleep(0.05)
     WORKS["one"].may_step.set()
@@ -229,16 +229,16 @@ def test_a_stopping_server_ends_long_work_and_its_streams(server: Server, thread
     running, waiting = start(server, name="one"), start(server, name="two")
     assert WORKS["one"].has_begun.wait(PATIENCE_S)
     until(server, waiting, waits_for=1)
-    told = [threads.submit(lambda i=i: until(server, i, status="cancelled")) for i in (running, waiting)]
+    cancelled = [threads.submit(lambda i=i: until(server, i, status="cancelled")) for i in (running, waiting)]
     operations: Operations = operations_of(server.workspace)
     began = time.monotonic()
-    while operations._watching < 2:
+    while operations.watching < 2:
         time.sleep(0.02)
     server.stop.set()
-    while not operations._is_stopping:
+    while not operations.is_stopping:
         time.sleep(0.02)
     WORKS["one"].may_step.set()
-    assert ["The server stopped" in one.result(PATIENCE_S)["error"]["message"] for one in told] == [True, True]
+    assert ["The server stopped" in one.result(PATIENCE_S)["error"]["message"] for one in cancelled] == [True, True]
     server.done.result(PATIENCE_S)
     assert time.monotonic() - began < PATIENCE_S / 2
     assert WORKS["one"].has_ended.is_set()
@@ -256,11 +256,11 @@ def test_the_command_follows_the_stream(server: Server) -> None:
         shown.append((done, total))
         WORKS["one"].may_step.set()
 
-    assert ask_server(found, server.workspace.settings, take_steps, Steps(), report) == StepsTaken(3)
+    assert call_server(found, server.workspace.settings, take_steps, Steps(), report) == StepsTaken(3)
     assert shown[0] == (1, 3)
     assert shown[-1] == (3, 3)
     with pytest.raises(UserError, match="It cannot be done"):
-        ask_server(found, server.workspace.settings, take_steps, Steps(fails=True), report)
+        call_server(found, server.workspace.settings, take_steps, Steps(fails=True), report)
 
 
 def test_ctrl_c_of_the_command_cancels(server: Server) -> None:
@@ -271,13 +271,13 @@ def test_ctrl_c_of_the_command_cancels(server: Server) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ask_server(found, server.workspace.settings, take_steps, Steps(), interrupted)
+        call_server(found, server.workspace.settings, take_steps, Steps(), interrupted)
     WORKS["one"].may_step.set()
-    (operation,) = operations_of(server.workspace)._known
+    (operation,) = operations_of(server.workspace).ids()
     assert until(server, operation, status="cancelled")["error"]["code"] == "cancelled"
 
 
 def test_the_command_goes_on_where_too_many_watch_already(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(of_app, "MOST_WATCHERS", 0)
     WORKS["one"].may_step.set()
-    assert ask(server.workspace, take_steps, Steps()) == StepsTaken(3)
+    assert call_open(server.workspace, take_steps, Steps()) == StepsTaken(3)

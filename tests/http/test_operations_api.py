@@ -80,22 +80,27 @@ def test_files_of_the_machine_are_imported_for_its_own_commands_alone(
     file = tmp_path / "reviews.csv"
     file.write_text("who,at\nc001,2026-05-01\nc002,never\n", encoding="utf-8")
     for path in ("/imports/local", "/imports/local/preview"):
-        asked = {"path": str(file), "mapping": {"profile": "who", "event": "Review", "time": "at"}}
-        assert_problem(api.post(path, json=asked), 403, "wrong_key")
+        body = {"path": str(file), "mapping": {"profile": "who", "event": "Review", "time": "at"}}
+        assert_problem(api.post(path, json=body), 403, "wrong_key")
     words = ["import", str(file), "--profile", "who", "--event", "Review", "--time", "at"]
-    looked = keepers(served.folder, *words, "--dry-run")
-    assert (looked["rows_read"], looked["columns"]["who"]) == (2, "text")
+    preview = keepers(served.folder, *words, "--dry-run")
+    assert (preview["rows_read"], preview["columns"]["who"]) == (2, "text")
     done = keepers(served.folder, *words)
     assert (done["loaded"], done["rejected"]) == (1, 1)
     assert Path(done["rejects_path"]).is_file()
 
 
+def test_the_doctor_s_findings_are_in_the_language_of_the_request(api: httpx.Client) -> None:
+    found = api.get("/doctor", headers={"Accept-Language": "it"}).raise_for_status().json()["findings"]
+    assert found[0].startswith("L’orologio è di prova e segna ")
+
+
 def test_the_doctor_and_the_command_find_the_same(api: httpx.Client, served: Serving) -> None:
     found = api.get("/doctor").raise_for_status().json()
     assert found["server"] == json.loads((served.folder / "data" / "server.json").read_text())["address"]
-    said = keepers(served.folder, "doctor")
+    report = keepers(served.folder, "doctor")
     varying = {"free_bytes", "findings"}  # a finding names the present of a test clock
-    assert {k: v for k, v in said.items() if k not in varying} == {k: v for k, v in found.items() if k not in varying}
+    assert {k: v for k, v in report.items() if k not in varying} == {k: v for k, v in found.items() if k not in varying}
 
 
 def test_templates_are_named_in_the_language_asked_for(api: httpx.Client) -> None:

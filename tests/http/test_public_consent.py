@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from litestar.testing import TestClient
@@ -14,88 +15,89 @@ from keepers.store.database import Store
 from keepers.store.events import log
 from keepers.store.messages import message_history
 from keepers.store.profiles import consents, suppressions
-from public_desk import BEGAN, SECRET, ShopDesk, app_of, path_of
+from public_shop import BEGAN, Shop, app_of, opened, path_of
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
 @pytest.fixture
-def desk(store: Store) -> ShopDesk:
+def shop(store: Store, tmp_path: Path) -> Iterator[Shop]:
     """On both engines."""
-    return ShopDesk(store)
+    with opened(store, tmp_path) as shop:
+        yield shop
 
 
 @pytest.fixture
-def client(desk: ShopDesk) -> Iterator[TestClient]:
-    with TestClient(app_of(desk, clock)) as client:
+def client(shop: Shop) -> Iterator[TestClient]:
+    with TestClient(app_of(shop, clock)) as client:
         yield client
 
 
 @pytest.fixture
-def anna(desk: ShopDesk) -> int:
+def anna(shop: Shop) -> int:
     """Subscribed to news and offers by e-mail and to offers by SMS; writes in Polish."""
-    profile = desk.add_customer("anna", email="Anna@example.com", phone="+48 123 456 789", locale="pl-PL")
+    profile = shop.add_customer("anna", email="Anna@example.com", phone="+48 123 456 789", locale="pl-PL")
     wishes = (("email", "newsletter"), ("email", "offers"), ("sms", "offers"))
-    with desk.store.begin() as connection:
+    with shop.store.begin() as connection:
         consents.record(connection, [Consent(profile, c, t, "subscribed", BEGAN, "form") for c, t in wishes], BEGAN)
-    desk.now = BEGAN.replace(hour=11)
+    shop.present = BEGAN.replace(hour=11)
     return profile
 
 
-def states(desk: ShopDesk, profile: int) -> dict[tuple[str, str], str]:
-    with desk.store.read() as connection:
+def states(shop: Shop, profile: int) -> dict[tuple[str, str], str]:
+    with shop.store.read() as connection:
         held = consents.current(connection, [profile]).get(profile, {})
         return {(c, t): consents.effective(held, c, t).state for c, t in held}  # type: ignore[union-attr]
 
 
-def suppressed(desk: ShopDesk, channel: str, to: str) -> str | None:
-    with desk.store.read() as connection:
-        hashed = address_hash(SECRET, channel, to)
+def suppressed(shop: Shop, channel: str, to: str) -> str | None:
+    with shop.store.read() as connection:
+        hashed = address_hash(shop.secret, channel, to)
         found = suppressions.find(connection, [hashed]).get((channel, hashed))
         return found.reason if found else None
 
 
-def events(desk: ShopDesk, name: str) -> int:
-    with desk.store.read() as connection:
+def events(shop: Shop, name: str) -> int:
+    with shop.store.read() as connection:
         return sum(row.event == name for row in log.read(connection, 0, 1000))
 
 
-def unsubscribing(desk: ShopDesk, profile: int, topic: str = "newsletter", **more: str) -> tuple[str, str]:
+def unsubscribing(shop: Shop, profile: int, topic: str = "newsletter", **more: str) -> tuple[str, str]:
     """(key, path)"""
-    key = desk.add_message(profile, "Anna@example.com", topic=topic, **more)
-    return key, path_of(desk.links.unsubscribe(key))
+    key = shop.add_message(profile, "Anna@example.com", topic=topic, **more)
+    return key, path_of(shop.links.unsubscribe(key))
 
 
-def test_one_click_unsubscribes_at_once(desk: ShopDesk, client: TestClient, anna: int) -> None:
-    _, path = unsubscribing(desk, anna)
+def test_one_click_unsubscribes_at_once(shop: Shop, client: TestClient, anna: int) -> None:
+    _, path = unsubscribing(shop, anna)
     for _ in range(2):
         got = client.post(path, data=ONE_CLICK, follow_redirects=False)
         assert (got.status_code, got.content) == (200, b"")
         assert "set-cookie" not in got.headers
-    assert states(desk, anna) == {
+    assert states(shop, anna) == {
         ("email", "newsletter"): "unsubscribed", ("email", "offers"): "subscribed", ("sms", "offers"): "subscribed",
     }  # fmt: skip
-    assert events(desk, "Unsubscribed") == 1
-    with desk.store.read() as connection:
+    assert events(shop, "Unsubscribed") == 1
+    with shop.store.read() as connection:
         (noted,) = message_history.of_messages(connection, [1])[1]
     assert (noted.status, noted.reason, noted.detail) == ("unsubscribed", "one-click", "newsletter")
 
 
 def test_leaving_counts_for_everybody_of_the_inbox_and_says_by_which_message(
-    desk: ShopDesk, client: TestClient, anna: int
+    shop: Shop, client: TestClient, anna: int
 ) -> None:
-    twin, other = (desk.add_customer(name, email="x@example.com") for name in ("twin", "other"))
-    with desk.store.begin() as connection:
+    twin, other = (shop.add_customer(name, email="x@example.com") for name in ("twin", "other"))
+    with shop.store.begin() as connection:
         wishes = [Consent(i, "email", "newsletter", "subscribed", BEGAN, "form") for i in (twin, other)]
         consents.record(connection, wishes, BEGAN)
-    desk.add_message(twin, "anna@example.com")
-    desk.add_message(other, "other@example.com")
-    key, path = unsubscribing(desk, anna, journey="welcome")
+    shop.add_message(twin, "anna@example.com")
+    shop.add_message(other, "other@example.com")
+    key, path = unsubscribing(shop, anna, journey="welcome")
     assert client.post(path, data=ONE_CLICK).status_code == 200
-    assert [states(desk, i)["email", "newsletter"] for i in (anna, twin, other)] == [
+    assert [states(shop, i)["email", "newsletter"] for i in (anna, twin, other)] == [
         *("unsubscribed", "unsubscribed", "subscribed"),
     ]
-    with desk.store.read() as connection:
+    with shop.store.read() as connection:
         told = [json.loads(row.body) for row in log.read(connection, 0, 1000) if row.event == "Unsubscribed"]
     assert len(told) == 2
     for one in told:
@@ -104,7 +106,7 @@ def test_leaving_counts_for_everybody_of_the_inbox_and_says_by_which_message(
         assert (said["channel"], said["topic"], said["source"]) == ("email", "newsletter", "one-click")
 
 
-def test_one_click_is_understood_in_every_encoding_senders_use(desk: ShopDesk, client: TestClient, anna: int) -> None:
+def test_one_click_is_understood_in_every_encoding_senders_use(shop: Shop, client: TestClient, anna: int) -> None:
     bodies = [
         {"files": {"List-Unsubscribe": (None, "One-Click")}},
         {"content": b"List-Unsubscribe=One-Click", "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
@@ -112,13 +114,13 @@ def test_one_click_is_understood_in_every_encoding_senders_use(desk: ShopDesk, c
         {"content": b"List-Unsubscribe=One-Click\r\n", "headers": {"Content-Type": "text/plain"}},
     ]
     for n, sent in enumerate(bodies):
-        profile = desk.add_customer(f"c{n}")
-        with desk.store.begin() as connection:
+        profile = shop.add_customer(f"c{n}")
+        with shop.store.begin() as connection:
             wish = Consent(profile, "email", "newsletter", "subscribed", BEGAN, "form")
             consents.record(connection, [wish], BEGAN)
-        path = path_of(desk.links.unsubscribe(desk.add_message(profile, f"c{n}@example.com")))
+        path = path_of(shop.links.unsubscribe(shop.add_message(profile, f"c{n}@example.com")))
         assert client.post(path, **sent).status_code == 200  # type: ignore[arg-type]
-        assert states(desk, profile) == {("email", "newsletter"): "unsubscribed"}, sent
+        assert states(shop, profile) == {("email", "newsletter"): "unsubscribed"}, sent
 
 
 @pytest.mark.parametrize(
@@ -135,35 +137,39 @@ def test_one_click_is_understood_in_every_encoding_senders_use(desk: ShopDesk, c
     ],
 )
 def test_a_post_that_says_nothing_unsubscribes_nobody(
-    desk: ShopDesk, client: TestClient, anna: int, content: bytes, kind: str
+    shop: Shop, client: TestClient, anna: int, content: bytes, kind: str
 ) -> None:
-    before = states(desk, anna)
-    got = client.post(unsubscribing(desk, anna)[1], content=content, headers={"Content-Type": kind})
+    before = states(shop, anna)
+    got = client.post(unsubscribing(shop, anna)[1], content=content, headers={"Content-Type": kind})
     assert got.status_code == 200
     assert "<form" in got.text
-    assert states(desk, anna) == before
+    assert states(shop, anna) == before
 
 
-def test_a_form_over_the_limit_is_refused(desk: ShopDesk, client: TestClient, anna: int) -> None:
-    got = client.post(unsubscribing(desk, anna)[1], content=b"x" * 100_000)
+def test_a_form_over_the_limit_is_refused(shop: Shop, client: TestClient, anna: int) -> None:
+    got = client.post(unsubscribing(shop, anna)[1], content=b"x" * 100_000)
     assert got.status_code == 413
 
 
-def test_a_scanner_that_follows_links_unsubscribes_nobody(desk: ShopDesk, client: TestClient, anna: int) -> None:
-    before = states(desk, anna)
-    key, path = unsubscribing(desk, anna)
-    for link in (path, path_of(desk.links.preferences(anna, "", key)), f"{path}?scope=all&List-Unsubscribe=One-Click"):
+def test_a_scanner_that_follows_links_unsubscribes_nobody(shop: Shop, client: TestClient, anna: int) -> None:
+    before = states(shop, anna)
+    key, path = unsubscribing(shop, anna)
+    for link in (
+        path,
+        path_of(shop.links.preferences(anna, "", key)),
+        f"{path}?scope=all&List-Unsubscribe=One-Click",
+    ):
         assert client.head(link).status_code == 200
         assert client.get(link).status_code == 200
         assert client.options(link).status_code == 204
         for method in ("PUT", "DELETE", "PATCH"):
             assert client.request(method, link).status_code == 405
-    assert states(desk, anna) == before
-    assert suppressed(desk, "email", "anna@example.com") is None
+    assert states(shop, anna) == before
+    assert suppressed(shop, "email", "anna@example.com") is None
 
 
-def test_the_page_offers_topic_or_everything(desk: ShopDesk, client: TestClient, anna: int) -> None:
-    _, path = unsubscribing(desk, anna, locale="pl")
+def test_the_page_offers_topic_or_everything(shop: Shop, client: TestClient, anna: int) -> None:
+    _, path = unsubscribing(shop, anna, locale="pl")
     page = client.get(path)
     assert '<html lang="pl">' in page.text
     assert "Tylko „Nowości”" in page.text
@@ -172,44 +178,44 @@ def test_the_page_offers_topic_or_everything(desk: ShopDesk, client: TestClient,
     assert "Zamówienia i dostawa" in page.text
     done = client.post(path, data={"scope": "topic", "reason": "too_often"})
     assert "Nie będziemy już wysyłać: „Nowości”." in done.text
-    assert states(desk, anna)["email", "newsletter"] == "unsubscribed"
-    assert states(desk, anna)["email", "offers"] == "subscribed"
-    with desk.store.read() as connection:
+    assert states(shop, anna)["email", "newsletter"] == "unsubscribed"
+    assert states(shop, anna)["email", "offers"] == "subscribed"
+    with shop.store.read() as connection:
         assert consents.history(connection, anna)[-1].source == "unsubscribe page: too_often"
 
 
-def test_everything_is_every_channel_and_outlives_the_profile(desk: ShopDesk, client: TestClient, anna: int) -> None:
-    _, path = unsubscribing(desk, anna)
+def test_everything_is_every_channel_and_outlives_the_profile(shop: Shop, client: TestClient, anna: int) -> None:
+    _, path = unsubscribing(shop, anna)
     done = client.post(path, data={"scope": "all", "reason": "<b>"}, headers={"Accept-Language": "ru"})
     assert "Nowości" not in done.text
-    found = states(desk, anna)
+    found = states(shop, anna)
     assert {c for (c, t), s in found.items() if t == ALL_TOPICS and s == "unsubscribed"} == {"email", "sms", "push"}
-    assert suppressed(desk, "email", "anna@EXAMPLE.com") == "unsubscribed"
-    assert suppressed(desk, "sms", "+48123456789") == "unsubscribed"
-    with desk.store.read() as connection:
+    assert suppressed(shop, "email", "anna@EXAMPLE.com") == "unsubscribed"
+    assert suppressed(shop, "sms", "+48123456789") == "unsubscribed"
+    with shop.store.read() as connection:
         assert consents.history(connection, anna)[-1].source == "unsubscribe page"
 
 
-def test_a_bare_number_is_stopped_as_messages_know_it(desk: ShopDesk, client: TestClient, anna: int) -> None:
-    desk.known[anna] = {"email": "anna@example.com", "phone": 600100200}
-    _, path = unsubscribing(desk, anna)
+def test_a_bare_number_is_stopped_as_messages_know_it(shop: Shop, client: TestClient, anna: int) -> None:
+    shop.known[anna] = {"email": "anna@example.com", "phone": 600100200}
+    _, path = unsubscribing(shop, anna)
     client.post(path, data={"scope": "all"})
-    assert suppressed(desk, "sms", "+48600100200") == "unsubscribed"
+    assert suppressed(shop, "sms", "+48600100200") == "unsubscribed"
 
 
 @pytest.mark.parametrize("topic", ["orders", "gone"])
 def test_a_message_whose_topic_cannot_be_left_stops_the_channel(
-    desk: ShopDesk, client: TestClient, anna: int, topic: str
+    shop: Shop, client: TestClient, anna: int, topic: str
 ) -> None:
-    _, path = unsubscribing(desk, anna, topic=topic)
+    _, path = unsubscribing(shop, anna, topic=topic)
     assert 'value="topic"' not in client.get(path).text
     client.post(path, data=ONE_CLICK)
-    assert states(desk, anna)["email", ALL_TOPICS] == "unsubscribed"
-    assert states(desk, anna)["sms", "offers"] == "subscribed"
+    assert states(shop, anna)["email", ALL_TOPICS] == "unsubscribed"
+    assert states(shop, anna)["sms", "offers"] == "subscribed"
 
 
-def preferences(desk: ShopDesk, profile: int) -> str:
-    return path_of(desk.links.preferences(profile))
+def preferences(shop: Shop, profile: int) -> str:
+    return path_of(shop.links.preferences(profile))
 
 
 def ticked(page: str) -> set[str]:
@@ -220,8 +226,8 @@ def ticked(page: str) -> set[str]:
 SHOWN = ["email:newsletter", "sms:newsletter", "email:offers", "sms:offers", "push:offers", "email:tips"]
 
 
-def test_the_preference_page_shows_what_is_chosen(desk: ShopDesk, client: TestClient, anna: int) -> None:
-    page = client.get(preferences(desk, anna)).text
+def test_the_preference_page_shows_what_is_chosen(shop: Shop, client: TestClient, anna: int) -> None:
+    page = client.get(preferences(shop, anna)).text
     assert '<html lang="pl">' in page
     # Tips rest on a legitimate interest, so they are on until somebody objects.
     assert ticked(page) == {"email:newsletter", "email:offers", "sms:offers", "email:tips"}
@@ -231,8 +237,8 @@ def test_the_preference_page_shows_what_is_chosen(desk: ShopDesk, client: TestCl
     assert "Cosa" not in page
 
 
-def test_choices_are_saved_without_a_script(desk: ShopDesk, client: TestClient, anna: int) -> None:
-    path = preferences(desk, anna)
+def test_choices_are_saved_without_a_script(shop: Shop, client: TestClient, anna: int) -> None:
+    path = preferences(shop, anna)
     form = {"shown": SHOWN, "on": ["email:newsletter", "push:offers"], "language": "it", "action": "save"}
     got = client.post(path, data=form, follow_redirects=False)
     assert got.status_code == 303
@@ -240,72 +246,70 @@ def test_choices_are_saved_without_a_script(desk: ShopDesk, client: TestClient, 
     assert "Salvato." in page
     assert '<option value="it" lang="it" selected>' in page
     assert ticked(page) == {"email:newsletter", "push:offers"}
-    with desk.store.read() as connection:
+    with shop.store.read() as connection:
         assert any(b'"locale":"it"' in row.body for row in log.read(connection, 0, 100))
-    before = events(desk, "Unsubscribed")
+    before = events(shop, "Unsubscribed")
     client.post(path, data=form)
-    assert events(desk, "Unsubscribed") == before
+    assert events(shop, "Unsubscribed") == before
 
 
-def test_what_a_form_did_not_show_stays(desk: ShopDesk, client: TestClient, anna: int) -> None:
+def test_what_a_form_did_not_show_stays(shop: Shop, client: TestClient, anna: int) -> None:
     form = {"shown": ["email:newsletter", "email:made_up", "orders", ":", "email:orders"], "on": ["email:made_up"]}
-    client.post(preferences(desk, anna), data=form)
-    assert states(desk, anna) == {
+    client.post(preferences(shop, anna), data=form)
+    assert states(shop, anna) == {
         ("email", "newsletter"): "unsubscribed", ("email", "offers"): "subscribed", ("sms", "offers"): "subscribed",
     }  # fmt: skip
 
 
-def test_leaving_all_and_coming_back_by_choice(desk: ShopDesk, client: TestClient, anna: int) -> None:
-    path = preferences(desk, anna)
+def test_leaving_all_and_coming_back_by_choice(shop: Shop, client: TestClient, anna: int) -> None:
+    path = preferences(shop, anna)
     got = client.post(path, data={"action": "none", "shown": SHOWN, "on": SHOWN}, follow_redirects=False)
     page = client.get(path + got.headers["location"]).text
     assert ticked(page) == set()
-    assert suppressed(desk, "email", "anna@example.com") == "unsubscribed"
-    desk.now = desk.now.replace(hour=12)
+    assert suppressed(shop, "email", "anna@example.com") == "unsubscribed"
+    shop.present = shop.present.replace(hour=12)
     client.post(path, data={"action": "save", "shown": SHOWN, "on": ["email:offers"]})
-    assert suppressed(desk, "email", "anna@example.com") is None
-    assert suppressed(desk, "sms", "+48123456789") == "unsubscribed"
+    assert suppressed(shop, "email", "anna@example.com") is None
+    assert suppressed(shop, "sms", "+48123456789") == "unsubscribed"
     assert ticked(client.get(path).text) == {"email:offers"}
 
 
 @pytest.mark.parametrize("reason", ["hard_bounce", "complaint", "manual"])
 def test_a_choice_opens_no_address_that_is_closed_for_another_reason(
-    desk: ShopDesk, client: TestClient, anna: int, reason: str
+    shop: Shop, client: TestClient, anna: int, reason: str
 ) -> None:
-    hashed = address_hash(SECRET, "email", "anna@example.com")
-    with desk.store.begin() as connection:
+    hashed = address_hash(shop.secret, "email", "anna@example.com")
+    with shop.store.begin() as connection:
         row = suppressions.Suppression("email", hashed, reason, BEGAN)  # type: ignore[arg-type]
         suppressions.add(connection, [row])
-    path = preferences(desk, anna)
+    path = preferences(shop, anna)
     client.post(path, data={"action": "none"})
     client.post(path, data={"action": "save", "shown": SHOWN, "on": ["email:newsletter"]})
-    assert suppressed(desk, "email", "anna@example.com") == reason
+    assert suppressed(shop, "email", "anna@example.com") == reason
     assert "Na A•••@example.com nic teraz nie wysyłamy" in client.get(path).text
 
 
 def test_the_language_is_asked_for_then_the_customers_then_the_browsers(
-    desk: ShopDesk, client: TestClient, anna: int
+    shop: Shop, client: TestClient, anna: int
 ) -> None:
-    path, choose_locale = preferences(desk, anna), {"Accept-Language": "de, zh-CN;q=0.8, ru;q=0.9"}
+    path, choose_locale = preferences(shop, anna), {"Accept-Language": "de, zh-CN;q=0.8, ru;q=0.9"}
     assert '<html lang="it">' in client.get(f"{path}?lang=it", headers=choose_locale).text
     assert '<html lang="pl">' in client.get(f"{path}?lang=xx", headers=choose_locale).text
-    stranger = preferences(desk, desk.add_customer("stranger"))
+    stranger = preferences(shop, shop.add_customer("stranger"))
     assert '<html lang="ru">' in client.get(stranger, headers=choose_locale).text
     assert '<html lang="en">' in client.get(stranger, headers={"Accept-Language": "*;q=x,,de"}).text
 
 
-def test_pages_escape_what_definitions_and_addresses_say(desk: ShopDesk, client: TestClient, anna: int) -> None:
+def test_pages_escape_what_definitions_and_addresses_say(shop: Shop, client: TestClient, anna: int) -> None:
     evil = "<img src=x onerror=alert(1)>{{ 7 | times: 6 }}{0}"
-    newsletter = desk.topics_now["newsletter"]
-    fields = {"name": evil, "description": evil}
-    desk.topics_now = {"newsletter": type(newsletter)(newsletter.id, **fields)}
-    desk.company = type(desk.company)(evil, evil, "javascript:alert(1)")
-    profile = desk.add_customer("evil", email='"><script>@x.example')
-    key = desk.add_message(profile, '"><script>@x.example')
+    shop.apply({"topic/newsletter": {"id": "newsletter", "name": evil, "description": evil}})
+    shop.change(company={"name": evil, "address": evil, "url": "javascript:alert(1)"})
+    profile = shop.add_customer("evil", email='"><script>@x.example')
+    key = shop.add_message(profile, '"><script>@x.example')
     paths = [
-        preferences(desk, profile),
-        path_of(desk.links.unsubscribe(key)),
-        path_of(desk.links.confirm(profile, "email", "newsletter")),
+        preferences(shop, profile),
+        path_of(shop.links.unsubscribe(key)),
+        path_of(shop.links.confirm(profile, "email", "newsletter")),
         "/e/u/none",
     ]
     for path in paths:
@@ -316,8 +320,8 @@ def test_pages_escape_what_definitions_and_addresses_say(desk: ShopDesk, client:
         assert "42" not in page.partition("</style>")[2].partition("<nav")[0]
 
 
-def test_pages_let_nothing_in(desk: ShopDesk, client: TestClient, anna: int) -> None:
-    got = client.get(preferences(desk, anna))
+def test_pages_let_nothing_in(shop: Shop, client: TestClient, anna: int) -> None:
+    got = client.get(preferences(shop, anna))
     policy = got.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
@@ -330,36 +334,36 @@ def test_pages_let_nothing_in(desk: ShopDesk, client: TestClient, anna: int) -> 
         assert outside not in got.text
 
 
-def test_a_confirmation_needs_the_button(desk: ShopDesk, client: TestClient) -> None:
-    profile = desk.add_customer("new", email="new@example.com")
-    path = path_of(desk.links.confirm(profile, "email", "newsletter"))
-    with desk.store.begin() as connection:
+def test_a_confirmation_needs_the_button(shop: Shop, client: TestClient) -> None:
+    profile = shop.add_customer("new", email="new@example.com")
+    path = path_of(shop.links.confirm(profile, "email", "newsletter"))
+    with shop.store.begin() as connection:
         wish = Consent(profile, "email", "newsletter", "pending", BEGAN, "footer", "Yes, news!")
         consents.record(connection, [wish], BEGAN)
     asked = client.get(path)
     assert "n•••@example.com" in asked.text
     client.head(path)
-    assert states(desk, profile) == {("email", "newsletter"): "pending"}
+    assert states(shop, profile) == {("email", "newsletter"): "pending"}
     for _ in range(2):
         assert "Thank you, you are subscribed" in client.post(path).text
-    assert states(desk, profile) == {("email", "newsletter"): "subscribed"}
-    assert events(desk, "Subscribed") == 1
-    with desk.store.read() as connection:
+    assert states(shop, profile) == {("email", "newsletter"): "subscribed"}
+    assert events(shop, "Subscribed") == 1
+    with shop.store.read() as connection:
         assert consents.history(connection, profile)[-1].wording == "Yes, news!"
-    desk.now = desk.now.replace(hour=23)
-    client.post(path_of(desk.links.preferences(profile)), data={"action": "none"})
+    shop.present = shop.present.replace(hour=23)
+    client.post(path_of(shop.links.preferences(profile)), data={"action": "none"})
     assert client.post(path).status_code == 409
-    assert states(desk, profile)["email", "newsletter"] == "unsubscribed"
+    assert states(shop, profile)["email", "newsletter"] == "unsubscribed"
 
 
 def test_a_store_that_fails_is_said_in_words(
-    desk: ShopDesk, client: TestClient, anna: int, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, client: TestClient, anna: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> object:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(desk, "traits", fail)
-    got = client.get(preferences(desk, anna), headers={"Accept-Language": "zh"})
+    monkeypatch.setattr(shop.sending, "traits", fail)
+    got = client.get(preferences(shop, anna), headers={"Accept-Language": "zh"})
     assert got.status_code == 503
     assert "我们这边出了点问题" in got.text
     assert "secret detail" not in got.text

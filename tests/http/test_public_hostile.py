@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from keepers.store.database import Store
 from keepers.store.events import log
 from keepers.store.profiles import consents
 from profiles import examples
-from public_desk import ShopDesk, app_of, path_of
+from public_shop import Shop, app_of, opened, path_of
 
 FAST = examples(0.6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -40,27 +41,27 @@ VALUES = st.recursive(
 
 
 @pytest.fixture
-def desk(sqlite_store: Store) -> ShopDesk:
-    desk = ShopDesk(sqlite_store)
-    desk.add_keys()
-    return desk
+def shop(sqlite_store: Store, tmp_path: Path) -> Iterator[Shop]:
+    with opened(sqlite_store, tmp_path) as shop:
+        shop.add_keys()
+        yield shop
 
 
 @pytest.fixture
-def client(desk: ShopDesk) -> Iterator[TestClient]:
-    with TestClient(app_of(desk, clock), raise_server_exceptions=False) as client:
+def client(shop: Shop) -> Iterator[TestClient]:
+    with TestClient(app_of(shop, clock), raise_server_exceptions=False) as client:
         yield client
 
 
-def untouched(desk: ShopDesk) -> bool:
-    with desk.store.read() as connection:
+def untouched(shop: Shop) -> bool:
+    with shop.store.read() as connection:
         return not list(consents.everything(connection)) and log.last_seq(connection) == 0
 
 
 @FAST
 @given(st.data())
-def test_a_changed_token_is_no_token(desk: ShopDesk, client: TestClient, data: st.DataObject) -> None:
-    links = desk.links
+def test_a_changed_token_is_no_token(shop: Shop, client: TestClient, data: st.DataObject) -> None:
+    links = shop.links
     urls = [links.click("key", "https://shop.example/"), links.unsubscribe("key"), links.preferences(1, "pl", "key"),
             links.view("key"), links.confirm(1, "email", "newsletter")]  # fmt: skip
     path = path_of(data.draw(st.sampled_from(urls)))
@@ -80,7 +81,7 @@ def test_a_changed_token_is_no_token(desk: ShopDesk, client: TestClient, data: s
     got = client.request(method, f"{folder}/{changed}", follow_redirects=False)
     assert got.status_code in (404, 405)
     assert "location" not in got.headers
-    assert untouched(desk)
+    assert untouched(shop)
 
 
 @FAST
@@ -89,14 +90,12 @@ def test_a_changed_token_is_no_token(desk: ShopDesk, client: TestClient, data: s
     st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6),
     st.booleans(),
 )
-def test_any_json_is_answered(
-    desk: ShopDesk, client: TestClient, path: str, body: dict[str, Any], has_key: bool
-) -> None:
+def test_any_json_is_answered(shop: Shop, client: TestClient, path: str, body: dict[str, Any], has_key: bool) -> None:
     if has_key:
-        body["writeKey"] = desk.tokens["write"]
+        body["writeKey"] = shop.tokens["write"]
     got = client.post(path, content=json.dumps(body).encode())
     assert 400 <= got.status_code < 500, got.text
-    assert untouched(desk)
+    assert untouched(shop)
 
 
 @FAST
@@ -107,23 +106,21 @@ def test_any_json_is_answered(
         max_size=6,
     )
 )
-def test_any_question_is_answered(desk: ShopDesk, client: TestClient, params: dict[str, str]) -> None:
+def test_any_question_is_answered(shop: Shop, client: TestClient, params: dict[str, str]) -> None:
     got = client.get("/v1/inbox", params=params)
     assert 400 <= got.status_code < 500, got.text
 
 
 @FAST
 @given(st.text(max_size=300), st.text(max_size=60), st.binary(max_size=200))
-def test_any_header_and_form_is_answered(
-    desk: ShopDesk, client: TestClient, language: str, lang: str, body: bytes
-) -> None:
-    if not desk.known:
-        desk.add_customer("anna", email="anna@example.com")
-    path = path_of(desk.links.preferences(1))
+def test_any_header_and_form_is_answered(shop: Shop, client: TestClient, language: str, lang: str, body: bytes) -> None:
+    if not shop.known:
+        shop.add_customer("anna", email="anna@example.com")
+    path = path_of(shop.links.preferences(1))
     headers = {"Accept-Language": language.encode("utf-8", "replace").replace(b"\n", b"").replace(b"\r", b"")}
     page = client.get(path, params={"lang": lang, "done": lang, "in": lang}, headers=headers)  # type: ignore[arg-type]
     assert page.status_code == 200
     for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "multipart/form-data", "x"):
         got = client.post(path, content=body, headers={"Content-Type": kind}, follow_redirects=False)
         assert got.status_code == 303
-    assert untouched(desk)
+    assert untouched(shop)

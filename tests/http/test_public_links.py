@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from litestar.testing import TestClient
@@ -16,7 +17,7 @@ from keepers.model.message import Content
 from keepers.store.database import Store
 from keepers.store.messages import engagement_requests, messages
 from keepers.store.messages.engagement_requests import EngagementRow
-from public_desk import SECRET, ShopDesk, app_of, path_of
+from public_shop import Shop, app_of, opened, path_of
 
 HOSTILE = [
     "x", "%00", "%ff%fe", "..%2f..%2fetc", "a" * 20_000, "%F0%9F%92%A3", "<script>", "'; DROP TABLE x; --", "===",
@@ -24,36 +25,43 @@ HOSTILE = [
 
 
 @pytest.fixture
-def desk(store: Store) -> ShopDesk:
+def shop(store: Store, tmp_path: Path) -> Iterator[Shop]:
     """On both engines."""
-    return ShopDesk(store)
+    with opened(store, tmp_path) as shop:
+        yield shop
 
 
 @pytest.fixture
-def client(desk: ShopDesk) -> Iterator[TestClient]:
-    with TestClient(app_of(desk, clock)) as client:
+def sqlite_shop(sqlite_store: Store, tmp_path: Path) -> Iterator[Shop]:
+    with opened(sqlite_store, tmp_path) as shop:
+        yield shop
+
+
+@pytest.fixture
+def client(shop: Shop) -> Iterator[TestClient]:
+    with TestClient(app_of(shop, clock)) as client:
         yield client
 
 
-def letter(desk: ShopDesk, content: Content | None = None) -> str:
-    profile = desk.add_customer("anna", email="anna@example.com")
-    return desk.add_message(profile, "anna@example.com", content, locale="pl")
+def sent_message(shop: Shop, content: Content | None = None) -> str:
+    profile = shop.add_customer("anna", email="anna@example.com")
+    return shop.add_message(profile, "anna@example.com", content, locale="pl")
 
 
-def kept(desk: ShopDesk) -> list[EngagementRow]:
-    with desk.store.read() as connection:
+def kept(shop: Shop) -> list[EngagementRow]:
+    with shop.store.read() as connection:
         return engagement_requests.read(connection, 0, 100)
 
 
-def test_an_open_is_a_pixel_and_a_hit(desk: ShopDesk, client: TestClient) -> None:
-    path = path_of(desk.links.open_pixel(letter(desk)))
+def test_an_open_is_a_pixel_and_is_recorded(shop: Shop, client: TestClient) -> None:
+    path = path_of(shop.links.open_pixel(sent_message(shop)))
     assert path.endswith(".gif")
     got = client.get(path, headers={"User-Agent": "Mail/1.0"})
     assert (got.status_code, got.headers["content-type"], len(got.content)) == (200, "image/gif", 42)
     assert got.headers["cache-control"] == "no-store"
     head = client.head(path)
     assert (head.status_code, head.content) == (200, b"")
-    first, second = kept(desk)
+    first, second = kept(shop)
     assert (first.url, first.user_agent, first.method, first.is_machine) == ("", "Mail/1.0", "GET", None)
     assert second.method == "HEAD"
 
@@ -65,21 +73,21 @@ def test_an_open_is_a_pixel_and_a_hit(desk: ShopDesk, client: TestClient) -> Non
         ("http://пример.рф/путь?q=ż", "http://xn--e1afmkfd.xn--p1ai/%D0%BF%D1%83%D1%82%D1%8C?q=%C5%BC"),
     ],
 )
-def test_a_click_is_sent_on_at_once_and_noted(desk: ShopDesk, client: TestClient, target: str, location: str) -> None:
-    path = path_of(desk.links.click(letter(desk), target))
+def test_a_click_is_sent_on_at_once_and_recorded(shop: Shop, client: TestClient, target: str, location: str) -> None:
+    path = path_of(shop.links.click(sent_message(shop), target))
     for method in ("GET", "HEAD"):
         got = client.request(method, path, follow_redirects=False)
         assert (got.status_code, got.headers["location"], got.content) == (302, location, b"")
         assert "set-cookie" not in got.headers
-    assert [(hit.url, hit.method) for hit in kept(desk)] == [(target, "GET"), (target, "HEAD")]
+    assert [(one.url, one.method) for one in kept(shop)] == [(target, "GET"), (target, "HEAD")]
 
 
-def test_no_address_is_kept_in_clear(desk: ShopDesk, client: TestClient) -> None:
-    desk.proxies = 1
-    path = path_of(desk.links.click(letter(desk), "https://shop.example/"))
+def test_no_address_is_kept_in_clear(shop: Shop, client: TestClient) -> None:
+    shop.change(server={"proxies": 1})
+    path = path_of(shop.links.click(sent_message(shop), "https://shop.example/"))
     for forwarded in ("203.0.113.7", "9.9.9.9, 203.0.113.7", "203.0.113.8", "not an address"):
         client.get(path, headers={"X-Forwarded-For": forwarded}, follow_redirects=False)
-    first, same, other, none = [hit.ip_hash for hit in kept(desk)]
+    first, same, other, none = [one.ip_hash for one in kept(shop)]
     assert len(first) == 32
     assert "203" not in first
     assert first == same != other
@@ -87,11 +95,11 @@ def test_no_address_is_kept_in_clear(desk: ShopDesk, client: TestClient) -> None
 
 
 @pytest.mark.parametrize("target", ["javascript:alert(1)", "data:text/html,x", "//evil.example", "https://", "/a", ""])
-def test_a_signed_target_that_is_no_web_address_leads_nowhere(desk: ShopDesk, client: TestClient, target: str) -> None:
-    got = client.get(path_of(desk.links.click(letter(desk), target)), follow_redirects=False)
+def test_a_signed_target_that_is_no_web_address_leads_nowhere(shop: Shop, client: TestClient, target: str) -> None:
+    got = client.get(path_of(shop.links.click(sent_message(shop), target)), follow_redirects=False)
     assert got.status_code == 404
     assert "location" not in got.headers
-    assert kept(desk) == []
+    assert kept(shop) == []
 
 
 def test_what_splits_headers_is_no_web_address() -> None:
@@ -102,7 +110,7 @@ def test_what_splits_headers_is_no_web_address() -> None:
 
 @pytest.mark.parametrize("kind", ["o", "c", "u", "p", "v", "y"])
 @pytest.mark.parametrize("token", HOSTILE)
-def test_forged_links_are_met_with_a_page(desk: ShopDesk, client: TestClient, kind: str, token: str) -> None:
+def test_forged_links_are_met_with_a_page(shop: Shop, client: TestClient, kind: str, token: str) -> None:
     for method in ("GET", "HEAD", "POST"):
         got = client.request(method, f"/e/{kind}/{token}", follow_redirects=False)
         assert got.status_code in ((200, 404, 405) if kind == "o" else (404, 405))
@@ -113,44 +121,46 @@ def test_forged_links_are_met_with_a_page(desk: ShopDesk, client: TestClient, ki
         assert "<script" not in page.text
 
 
-def test_a_token_of_one_kind_is_none_of_another(desk: ShopDesk, client: TestClient) -> None:
-    token = path_of(desk.links.view(letter(desk))).rpartition("/")[2]
+def test_a_token_of_one_kind_is_none_of_another(shop: Shop, client: TestClient) -> None:
+    token = path_of(shop.links.view(sent_message(shop))).rpartition("/")[2]
     for kind in ("c", "u", "p", "y"):
         assert client.get(f"/e/{kind}/{token}").status_code == 404
         assert client.post(f"/e/{kind}/{token}", data={"List-Unsubscribe": "One-Click"}).status_code in (404, 405)
     assert client.get(f"/e/o/{token}.gif").status_code == 200
-    assert kept(desk) == []
+    assert kept(shop) == []
 
 
-def test_a_link_of_a_message_that_is_gone_still_leads_on(desk: ShopDesk, client: TestClient) -> None:
-    got = client.get(path_of(desk.links.click("nobodysmessage", "https://shop.example/")), follow_redirects=False)
+def test_a_link_of_a_message_that_is_gone_still_leads_on(shop: Shop, client: TestClient) -> None:
+    got = client.get(path_of(shop.links.click("nobodysmessage", "https://shop.example/")), follow_redirects=False)
     assert got.status_code == 302
-    assert client.get(path_of(desk.links.open_pixel("nobodysmessage"))).status_code == 200
-    assert client.get(path_of(desk.links.unsubscribe("nobodysmessage"))).status_code == 404
-    assert kept(desk) == []
+    assert client.get(path_of(shop.links.open_pixel("nobodysmessage"))).status_code == 200
+    assert client.get(path_of(shop.links.unsubscribe("nobodysmessage"))).status_code == 404
+    assert kept(shop) == []
 
 
-def test_a_redirect_does_not_wait_for_a_store_that_is_busy(desk: ShopDesk, client: TestClient) -> None:
-    path = path_of(desk.links.click(letter(desk), "https://shop.example/"))
-    with desk.store.begin() as connection:
+def test_a_redirect_does_not_wait_for_a_store_that_is_busy(shop: Shop, client: TestClient) -> None:
+    path = path_of(shop.links.click(sent_message(shop), "https://shop.example/"))
+    with shop.store.begin() as connection:
         # Holds the write lock on SQLite; on PostgreSQL nobody waits anyway.
-        messages.put_status(connection, [(1, "sent", "")], desk.clock())
+        messages.put_status(connection, [(1, "sent", "")], shop.clock())
         assert client.get(path, follow_redirects=False).status_code == 302
     assert client.get(path, follow_redirects=False).status_code == 302
-    assert len(kept(desk)) == 2
+    assert len(kept(shop)) == 2
 
 
-def test_many_hits_at_once_are_all_kept(desk: ShopDesk, client: TestClient) -> None:
-    path = path_of(desk.links.click(letter(desk), "https://shop.example/"))
+def test_many_requests_at_once_are_all_kept(shop: Shop, client: TestClient) -> None:
+    path = path_of(shop.links.click(sent_message(shop), "https://shop.example/"))
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: client.get(path, follow_redirects=False).status_code, range(60)))
     assert answers == [302] * 60
-    assert len(kept(desk)) == 60
+    assert len(kept(shop)) == 60
 
 
-def test_hits_that_could_not_be_written_go_with_the_next(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = ShopDesk(sqlite_store)
-    path = path_of(desk.links.click(letter(desk), "https://shop.example/"))
+def test_requests_that_could_not_be_written_go_with_the_next(
+    sqlite_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = sqlite_shop
+    path = path_of(shop.links.click(sent_message(shop), "https://shop.example/"))
     append = engagement_requests.append
     failing = threading.Event()
     failing.set()
@@ -161,31 +171,31 @@ def test_hits_that_could_not_be_written_go_with_the_next(sqlite_store: Store, mo
         append(connection, rows)
 
     monkeypatch.setattr(engagement_requests, "append", appended)
-    with TestClient(app_of(desk, clock)) as client:
+    with TestClient(app_of(shop, clock)) as client:
         assert client.get(path, follow_redirects=False).status_code == 302
-        assert kept(desk) == []
+        assert kept(shop) == []
         failing.clear()
         assert client.get(path, follow_redirects=False).status_code == 302
-        assert len(kept(desk)) == 2
+        assert len(kept(shop)) == 2
 
 
-def test_a_fault_while_hits_are_written_stops_none_that_follow(
-    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+def test_a_fault_while_requests_are_written_stops_none_that_follow(
+    sqlite_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = ShopDesk(sqlite_store)
-    path = path_of(desk.links.click(letter(desk), "https://shop.example/"))
-    with TestClient(app_of(desk, clock)) as client:
+    shop = sqlite_shop
+    path = path_of(shop.links.click(sent_message(shop), "https://shop.example/"))
+    with TestClient(app_of(shop, clock)) as client:
         for place in (f"{engagement_requests.__name__}.append", f"{messages.__name__}.by_keys"):
             with monkeypatch.context() as broken:
                 broken.setattr(place, lambda *_: [][1])
                 assert client.get(path, follow_redirects=False).status_code == 302
         assert client.get(path, follow_redirects=False).status_code == 302
-        assert len(kept(desk)) == 3
+        assert len(kept(shop)) == 3
 
 
-def test_a_copy_is_shown_as_it_was_sent_and_can_do_nothing(desk: ShopDesk, client: TestClient) -> None:
+def test_a_copy_is_shown_as_it_was_sent_and_can_do_nothing(shop: Shop, client: TestClient) -> None:
     html = "<html><body><h1>Zażółć</h1><script>alert(1)</script></body></html>"
-    path = path_of(desk.links.view(letter(desk, Content(subject="Hi", html=html, text="Hi"))))
+    path = path_of(shop.links.view(sent_message(shop, Content(subject="Hi", html=html, text="Hi"))))
     got = client.get(path)
     assert got.text == html
     policy = got.headers["content-security-policy"]
@@ -193,19 +203,19 @@ def test_a_copy_is_shown_as_it_was_sent_and_can_do_nothing(desk: ShopDesk, clien
     assert "allow-scripts" not in policy
     assert "allow-same-origin" not in policy
     assert "default-src 'none'" in policy
-    desk.now = desk.now.replace(year=2027)
+    shop.present = shop.present.replace(year=2027)
     late = client.get(path)
     assert late.status_code == 410
     assert "Tej wiadomości już nie przechowujemy" in late.text
 
 
-def test_a_copy_without_html_is_shown_as_text(desk: ShopDesk, client: TestClient) -> None:
-    got = client.get(path_of(desk.links.view(letter(desk, Content(text="Kod: <b>1</b>\n& więcej")))))
+def test_a_copy_without_html_is_shown_as_text(shop: Shop, client: TestClient) -> None:
+    got = client.get(path_of(shop.links.view(sent_message(shop, Content(text="Kod: <b>1</b>\n& więcej")))))
     assert "Kod: &lt;b&gt;1&lt;/b&gt;\n&amp; więcej" in got.text
 
 
-def test_links_give_nothing_away(desk: ShopDesk) -> None:
-    key = letter(desk)
-    for url in (desk.links.unsubscribe(key), desk.links.preferences(1, "pl", key)):
+def test_links_give_nothing_away(shop: Shop) -> None:
+    key = sent_message(shop)
+    for url in (shop.links.unsubscribe(key), shop.links.preferences(1, "pl", key)):
         assert "anna" not in url
-        assert SECRET.hex() not in url
+        assert shop.secret.hex() not in url

@@ -20,11 +20,11 @@ from keepers.model.moments import format_instant
 from serving import SECRET, SEGMENT, UNTIL, WRITE, Serving, copied, keepers, serving
 
 
-def wait_until(asked: httpx.Client, path: str, holds: object, seconds: float = 30) -> dict[str, object]:
+def wait_until(client: httpx.Client, path: str, holds: object, seconds: float = 30) -> dict[str, object]:
     """Asks until the answer satisfies; the answer."""
     deadline = time.monotonic() + seconds
     while True:
-        answer = asked.get(path).json()
+        answer = client.get(path).json()
         if holds(answer):  # type: ignore[operator]
             return answer  # type: ignore[no-any-return]
         assert time.monotonic() < deadline, answer
@@ -36,7 +36,7 @@ def test_commands_answer_the_same_beside_a_server_as_without(shop: Path, tmp_pat
     folder = copied(shop, tmp_path / "shop")
     condition = tmp_path / "who.yaml"
     condition.write_text("{did: Order Completed, count: {gte: 2}}\n", encoding="utf-8")
-    asked = [
+    commands = [
         ("count", str(condition)),
         ("stages", "value", "--now", "2026-02-01"),
         ("moves", "value", "--since", "2026-01-01"),
@@ -48,10 +48,10 @@ def test_commands_answer_the_same_beside_a_server_as_without(shop: Path, tmp_pat
         ("rhythm",),
         ("plan",),
     ]
-    alone = [keepers(folder, *words) for words in asked]
+    alone = [keepers(folder, *words) for words in commands]
     refused = keepers(folder, "count", "nothing", code=2)
     with serving(folder, "--no-tick"):
-        assert [keepers(folder, *words) for words in asked] == alone
+        assert [keepers(folder, *words) for words in commands] == alone
         assert keepers(folder, "count", "nothing", code=2) == refused
         listed = tmp_path / "suppressed.csv"
         assert keepers(folder, "suppress", "export", str(listed)) == {"written": 0, "file": str(listed)}
@@ -119,34 +119,34 @@ def test_a_server_that_was_killed_leaves_nothing_in_the_way(shop: Path, tmp_path
 
 def test_a_second_server_and_a_busy_port_are_refused(running: Serving, shop: Path, tmp_path: Path) -> None:
     port = running.address.rpartition(":")[2]
-    for folder, said in ((running.folder, "is served already"), (copied(shop, tmp_path / "shop"), f"Port {port}")):
+    for folder, expected in ((running.folder, "is served already"), (copied(shop, tmp_path / "shop"), f"Port {port}")):
         refused = workspaces.keepers("-w", folder, "serve", "--port", port)
         assert refused.code == 2
-        assert said in refused.err
+        assert expected in refused.err
         assert "Traceback" not in refused.err
 
 
 def test_collect_takes_events_beside_serve(shop: Path, tmp_path: Path) -> None:
     folder = copied(shop, tmp_path / "shop")
-    with serving(folder) as server, serving(folder, command="collect") as door, server.api() as api:
+    with serving(folder) as server, serving(folder, command="collect") as collecting, server.api() as api:
         event = {"userId": "elsewhere", "event": "Order Completed"}
-        assert httpx.post(f"{door.address}/v1/track", json=event, auth=(WRITE, "")).status_code == 200
-        assert httpx.get(f"{door.address}/api/v1/segments").status_code == 404
+        assert httpx.post(f"{collecting.address}/v1/track", json=event, auth=(WRITE, "")).status_code == 200
+        assert httpx.get(f"{collecting.address}/api/v1/segments").status_code == 404
         wait_until(api, "/profiles?id=elsewhere", lambda a: a["items"])
-        assert door.stop() == 0
+        assert collecting.stop() == 0
 
 
 def test_a_variable_acts_the_same_beside_a_server_or_the_command_says_so(
     shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = copied(shop, tmp_path / "shop")
-    asked = ("stages", "value", "--now", "2026-02-01T00:00:00")
+    commands = ("stages", "value", "--now", "2026-02-01T00:00:00")
     monkeypatch.setenv("KEEPERS_WORKSPACE_ZONE", "Asia/Tokyo")
     monkeypatch.setenv("KEEPERS_CHANNELS_EMAIL_PASSWORD", "tulip field")
-    assert keepers(folder, *asked)["as_of"] == "2026-01-31T15:00:00Z"
+    assert keepers(folder, *commands)["as_of"] == "2026-01-31T15:00:00Z"
     with serving(folder, "--no-tick"):
         assert "tulip" not in (folder / "data" / "server.json").read_text(encoding="utf-8")
-        assert keepers(folder, *asked)["as_of"] == "2026-01-31T15:00:00Z"
+        assert keepers(folder, *commands)["as_of"] == "2026-01-31T15:00:00Z"
         for name, value in (
             ("KEEPERS_WORKSPACE_ZONE", "Europe/Rome"),
             ("KEEPERS_CHANNELS_EMAIL_PASSWORD", "other"),
@@ -155,13 +155,13 @@ def test_a_variable_acts_the_same_beside_a_server_or_the_command_says_so(
         ):
             with monkeypatch.context() as here:
                 here.setenv(name, value)
-                error = keepers(folder, *asked, code=2)["error"]
+                error = keepers(folder, *commands, code=2)["error"]
             assert error["code"] == "settings"
             assert f"another value of {name}." in error["message"]
         for name in ("KEEPERS_WORKSPACE_ZONE", "KEEPERS_CHANNELS_EMAIL_PASSWORD"):
             monkeypatch.delenv(name)
-        assert keepers(folder, *asked)["as_of"] == "2026-01-31T15:00:00Z", "the server's settings hold"
-    assert keepers(folder, *asked)["as_of"] == "2026-02-01T00:00:00Z"
+        assert keepers(folder, *commands)["as_of"] == "2026-01-31T15:00:00Z", "the server's settings hold"
+    assert keepers(folder, *commands)["as_of"] == "2026-02-01T00:00:00Z"
 
 
 def test_commands_need_the_token_and_this_machine(running: Serving) -> None:
@@ -178,10 +178,10 @@ def test_commands_need_the_token_and_this_machine(running: Serving) -> None:
 
 
 def test_another_host_than_loopback_keeps_commands_working(shop: Path, tmp_path: Path) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            asking.connect(("192.0.2.1", 9))
-            own = asking.getsockname()[0]
+            probe.connect(("192.0.2.1", 9))
+            own = probe.getsockname()[0]
         except OSError:
             pytest.skip("this machine has no address but loopback")
     folder = copied(shop, tmp_path / "shop")

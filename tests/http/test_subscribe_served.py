@@ -27,7 +27,7 @@ def state(workspace: Workspace, visitor: str) -> str:
     return newest[-1].state if newest else ""
 
 
-def letter(mailbox: Mailbox) -> str:
+def last_message(mailbox: Mailbox) -> str:
     """The text of the one mail that arrived."""
     (mail,) = mailbox.messages()
     assert mail.recipient == "ida@example.com"
@@ -51,9 +51,9 @@ def test_a_form_a_letter_and_a_button_subscribe(tmp_path: Path) -> None:
             assert (answer.status_code, answer.json()) == (202, {"status": "pending"})
             wait_for(mailbox.messages)
             assert state(workspace, "visitor-1") == "pending"
-            said = letter(mailbox)
-            assert "“Novità”" in said
-            (link,) = set(re.findall(rf"{server.address}/e/[a-z]/[^\s)>]+", said))
+            text = last_message(mailbox)
+            assert "“Novità”" in text
+            (link,) = set(re.findall(rf"{server.address}/e/[a-z]/[^\s)>]+", text))
             page = httpx.get(link, follow_redirects=True)
             assert page.status_code == 200
             assert state(workspace, "visitor-1") == "pending", "a scanner that follows the link confirms nobody"

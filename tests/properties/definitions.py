@@ -46,7 +46,7 @@ def read(*derived: dict[str, Any]) -> dict[str, DerivedEvent]:
     return {d.id: d for d in map(parse_derived, derived)}
 
 
-ASKED: dict[str, tuple[str, ...]] = {"slipping": ("active",), "golden": ("member",), "settled": ("active",)}
+DEPENDENCIES: dict[str, tuple[str, ...]] = {"slipping": ("active",), "golden": ("member",), "settled": ("active",)}
 """segments that ask about others"""
 _FIXED: dict[str, Any] = {
     "active": {"trait": "lost_at", "after": "now"},
@@ -68,7 +68,7 @@ _LASTING: dict[str, Any] = {
 _DRAWN: dict[str, Strategy] = {
     "drawn": did(WORDS),
     "drawn_any": condition((*WORDS, *EVENTS)),
-    "drawn_mixed": trait.map(lambda asked: {"any": [asked, {"in_segment": "active"}]}),
+    "drawn_mixed": trait.map(lambda read: {"any": [read, {"in_segment": "active"}]}),
 }
 _NEEDS_VALUE = frozenset({"fresh", "newish"})
 _VALUE = {
@@ -104,7 +104,7 @@ def playbooks(
     names = (*known, "value", *_DRAWN, *(_OF_ACCOUNTS if accounts else ()), *(_LASTING if lasting else ()))
     some = st.lists(of(*names), min_size=1, max_size=3, unique=True)
     chosen = set(always or draw(choice(*[of(*names).map(lambda name: [name])] * 3, some)))
-    chosen |= {asked for name in chosen for asked in ASKED.get(name, ())}
+    chosen |= {read for name in chosen for read in DEPENDENCIES.get(name, ())}
     has_value = bool(chosen & {"value", *_NEEDS_VALUE})
     if has_value or "drawn_mixed" in chosen:
         chosen.add("active")

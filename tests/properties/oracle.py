@@ -16,7 +16,7 @@ from keepers.conditions.definitions import Lifecycle, Segment
 from keepers.evaluation.active_queries import Definitions
 from properties.oracle_events import Row, did, rhythm, rows_of, sequence
 from properties.oracle_values import Clock, passes
-from properties.world import Fact, World
+from properties.scenario import Fact, Scenario
 
 RHYTHM = ("due_at", "slipping_at", "lost_at", "rhythm_days")
 
@@ -24,8 +24,10 @@ RHYTHM = ("due_at", "slipping_at", "lost_at", "rhythm_days")
 class Oracle:
     """Answers over one world, everything in it being known. `since` gives recorded entries for `for`."""
 
-    def __init__(self, world: World, definitions: Definitions, since: dict[tuple[str, int], datetime] | None = None):
-        self.world = world
+    def __init__(
+        self, scenario: Scenario, definitions: Definitions, since: dict[tuple[str, int], datetime] | None = None
+    ):
+        self.scenario = scenario
         self.definitions = definitions
         self.since = since or {}
         self._rows: dict[tuple[int, str], list[Row]] = {}
@@ -33,7 +35,7 @@ class Oracle:
     @cached_property
     def links(self) -> dict[int, int]:
         found: dict[int, int] = {}
-        for fact in self.world.facts:
+        for fact in self.scenario.facts:
             if fact.kind == "merge" and fact.other is not None:
                 found[fact.who] = fact.other
             elif fact.kind == "unmerge":
@@ -47,7 +49,7 @@ class Oracle:
 
     @cached_property
     def kinds(self) -> dict[int, str]:
-        return {f.who: f.data["kind"] for f in self.world.facts if f.kind == "profile"}
+        return {f.who: f.data["kind"] for f in self.scenario.facts if f.kind == "profile"}
 
     def subjects(self, kind: str = "person") -> list[int]:
         return [who for who, k in self.kinds.items() if k == kind and self.final(who) == who]
@@ -55,7 +57,7 @@ class Oracle:
     def created(self, who: int) -> datetime:
         return min(
             f.known
-            for f in self.world.facts
+            for f in self.scenario.facts
             if f.kind not in ("merge", "unmerge") and (f.who == who or (f.kind == "group" and f.other == who))
         )
 
@@ -63,12 +65,12 @@ class Oracle:
         """The zone of the latest `timezone` of the whole group of merged profiles."""
         named = [f for f in self._own(who) if "timezone" in f.data]
         latest = max(named, key=lambda f: (f.time, f.seq), default=None)
-        return latest.data["timezone"] if latest else self.world.zone
+        return latest.data["timezone"] if latest else self.scenario.zone
 
     def _own(self, who: int) -> list[Fact]:
         """Facts that set traits of a subject."""
         found = []
-        for f in self.world.facts:
+        for f in self.scenario.facts:
             owner = f.who if f.kind == "identify" else f.other if f.kind == "group" else None
             if owner is not None and self.final(owner) == who:
                 found.append(f)
@@ -82,7 +84,7 @@ class Oracle:
     def members(self, account: int) -> dict[int, datetime]:
         """Who belongs to an account, and since when."""
         found: dict[int, datetime] = {}
-        for f in self.world.facts:
+        for f in self.scenario.facts:
             if f.kind == "group" and f.other == account:
                 who = self.final(f.who)
                 found[who] = min(f.time, found.get(who, f.time))
@@ -93,7 +95,7 @@ class Oracle:
         if (who, kind) not in self._rows:
             members = self.members(who) if kind == "account" else {}
             found = []
-            for f in self.world.facts:
+            for f in self.scenario.facts:
                 if f.kind != "track":
                     continue
                 owner = self.final(f.who)
@@ -104,7 +106,9 @@ class Oracle:
 
     def _day(self, fact: Fact) -> Any:
         """The local date, in the zone known when the event arrived."""
-        before = Oracle(World([f for f in self.world.facts if f.seq < fact.seq], self.world.zone), self.definitions)
+        before = Oracle(
+            Scenario([f for f in self.scenario.facts if f.seq < fact.seq], self.scenario.zone), self.definitions
+        )
         zone = before.zone(before.final(fact.who))
         return fact.time.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).date()
 
@@ -147,7 +151,7 @@ class Oracle:
                 mine = [a for a in accounts if self.members(a).get(who, now + (datetime.max - now)) <= now]
                 return any(self.holds(inner, a, now) for a in mine)
             case ast.Sample(salt, start, end):
-                key = next(f.data["bucket_key"] for f in self.world.facts if f.kind == "profile" and f.who == who)
+                key = next(f.data["bucket_key"] for f in self.scenario.facts if f.kind == "profile" and f.who == who)
                 return start <= int(md5(f"{salt}:{key}".encode()).hexdigest(), 16) / 2**128 < end
 
     def _trait_passes(self, who: int, name: str, tests: Any, clock: Clock) -> bool:
@@ -157,15 +161,17 @@ class Oracle:
             found = rhythm(name, score.settings, score.figures, self.rows(who), definitions.events, clock)
             value = found.isoformat() if isinstance(found, datetime) else found
             return passes(value, tests, clock, "UTC")
-        return passes(self.trait(who, name, clock.now), tests, clock, self._zone_when_told(who, name, clock.now))
+        return passes(self.trait(who, name, clock.now), tests, clock, self._zone_as_known(who, name, clock.now))
 
-    def _zone_when_told(self, who: int, name: str, now: datetime) -> str:
+    def _zone_as_known(self, who: int, name: str, now: datetime) -> str:
         """A date without an offset is read in the zone known when it arrived."""
         held = [f for f in self._own(who) if name in f.data and f.time <= now]
         if not held:
-            return self.world.zone
+            return self.scenario.zone
         seq = max(held, key=lambda f: (f.time, f.seq)).seq
-        before = Oracle(World([f for f in self.world.facts if f.seq <= seq], self.world.zone), self.definitions)
+        before = Oracle(
+            Scenario([f for f in self.scenario.facts if f.seq <= seq], self.scenario.zone), self.definitions
+        )
         return before.zone(before.final(who))
 
     def _lasted(self, definition: str, who: int, lasting: Any, now: datetime) -> bool:

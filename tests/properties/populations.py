@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from properties.generate import CANCEL, DAYS, EVENTS, NUMBERS, TEXTS, Strategy, choice, of
-from properties.world import World, at
+from properties.scenario import Scenario, at
 
 LENGTH = 20
 """steps of the grid that a world spans: five days"""
@@ -66,7 +66,7 @@ def deed(*, accounts: bool, late: bool, future: bool) -> Strategy:
 
 
 @st.composite
-def worlds(
+def scenarios(
     draw: st.DrawFn,
     *,
     people: int = 8,
@@ -75,7 +75,7 @@ def worlds(
     zones: bool = False,
     late: bool = False,
     future: bool = True,
-) -> World:
+) -> Scenario:
     """Customers with events and traits. `late`: some facts arrive after their time, some long after.
 
     `future`: in a third of the worlds some arrive before it.
@@ -83,7 +83,7 @@ def worlds(
     future = future and draw(of(False, False, True))
     deeds = st.lists(deed(accounts=accounts, late=late, future=future), max_size=8)
     customers = draw(st.lists(st.tuples(of(None, *ZONES) if zones else st.none(), deeds), min_size=1, max_size=people))
-    found = World()
+    found = Scenario()
     for who, (zone, _) in enumerate(customers, start=1):
         found.person(who, at(0))
         if zone is not None:
@@ -98,7 +98,7 @@ def worlds(
     return found.sorted_by_arrival()
 
 
-def _add(found: World, who: int, done: Deed) -> None:
+def _add(found: Scenario, who: int, done: Deed) -> None:
     what, step, delay, account, data = done
     time, received = at(step), at(max(0, step + delay))
     if what in ("identify", "group"):
@@ -113,7 +113,7 @@ _merges = st.lists(
 """(who is merged, into whom, when, taken back so many steps later)"""
 
 
-def _merge(found: World, people: int, merges: list[tuple[int, int, int, int | None]]) -> None:
+def _merge(found: Scenario, people: int, merges: list[tuple[int, int, int, int | None]]) -> None:
     """Merges as identify makes them: one that stands alone lives on in another; some are taken back."""
     alone = list(range(1, people + 1))
     for source, target, step, back in sorted(merges, key=lambda merge: merge[2]):
@@ -125,9 +125,9 @@ def _merge(found: World, people: int, merges: list[tuple[int, int, int, int | No
             found.add("unmerge", merged, at(step + back))
 
 
-def every_name() -> World:
+def every_name() -> Scenario:
     """A customer who has every property of every kind that a world may hold."""
-    found = World()
+    found = Scenario()
     found.person(1, at(0))
     for total, when in ((5, "2026-03-28"), ("10", 5), (None, True)):
         held: dict[str, Any] = {"total": total, "category": "a", "when": when, "order": {"id": "x"}}

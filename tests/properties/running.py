@@ -19,8 +19,8 @@ from keepers.evaluation.query_cache import QueryCache
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
 from properties.oracle import Oracle
+from properties.scenario import LogRow, Scenario, at
 from properties.warehouses import empty_warehouse
-from properties.world import LogRow, World, at
 
 Answers = dict[tuple[str, int], int]
 """(definition, subject) → value, of those that are not 0"""
@@ -40,18 +40,18 @@ def lifecycle(name: str, whens: Iterable[Any]) -> Lifecycle:
 
 
 @contextmanager
-def loaded(world: World) -> Iterator[Warehouse]:
+def loaded(scenario: Scenario) -> Iterator[Warehouse]:
     with empty_warehouse() as warehouse:
-        load(warehouse, world.rows())
+        load(warehouse, scenario.rows())
         yield warehouse
 
 
-def answerer(warehouse: Warehouse) -> Evaluator:
+def evaluator_of(warehouse: Warehouse) -> Evaluator:
     return Evaluator(warehouse, _compiled)
 
 
 def answers_at(
-    warehouse: Warehouse, standing: ActiveQueries, now: datetime, scope: dict[int, datetime] | None = None
+    warehouse: Warehouse, queries: ActiveQueries, now: datetime, scope: dict[int, datetime] | None = None
 ) -> dict[tuple[str, int], tuple[int, datetime | None]]:
     """Answers without states: (definition, subject) → value and the instant at which it may change.
 
@@ -67,16 +67,16 @@ def answers_at(
         cursor.executemany("INSERT INTO scope VALUES (?, ?)", [list(item) for item in scope.items()])
         schema = warehouse.schema(min(scope.values()))
     for kind in ("account", "person"):
-        mine = tuple(a for layer in standing.layers for a in layer if a.subject == kind)
+        mine = tuple(a for layer in queries.layers for a in layer if a.subject == kind)
         if not mine:
             continue
         mode = Mode(scoped=scope is not None, subject=mine[0].subject)
-        result = cursor.execute(answerer(warehouse).sql(mine, schema, standing.vocabulary, mode))
+        result = cursor.execute(evaluator_of(warehouse).sql(mine, schema, queries.vocabulary, mode))
         names = [c[0] for c in result.description or []]
         for values in result.fetchall():
             row = dict(zip(names, values, strict=True))
-            for ask in mine:
-                found[ask.id, row["profile_id"]] = row[f"v{ask.number}"], row[f"x{ask.number}"]
+            for query in mine:
+                found[query.id, row["profile_id"]] = row[f"v{query.number}"], row[f"x{query.number}"]
     return found
 
 
@@ -85,10 +85,10 @@ class Live:
 
     def __init__(self, warehouse: Warehouse, definitions: Definitions, start: datetime) -> None:
         self.warehouse = warehouse
-        self.answerer = answerer(self.warehouse)
+        self.evaluator = evaluator_of(self.warehouse)
         self._number(definitions, start)
-        self.standing, self._unanswered = query_numbers.sync(self.warehouse, definitions, start)
-        self.names = {ask.number: name for name, ask in self.standing.asks.items()}
+        self.queries, self._unanswered = query_numbers.sync(self.warehouse, definitions, start)
+        self.names = {query.number: name for name, query in self.queries.by_id.items()}
 
     def _number(self, definitions: Definitions, start: datetime) -> None:
         by_id = definitions.by_id()
@@ -106,36 +106,40 @@ class Live:
             rows = rows[size:]
 
     def tick(self, now: datetime) -> None:
-        evaluate(self.answerer, self.standing, self._unanswered, now)
+        evaluate(self.evaluator, self.queries, self._unanswered, now)
         self._unanswered = frozenset()
 
-    def ticks(self, world: World, moments: Sequence[datetime], batches: Sequence[int] = ()) -> Iterator[datetime]:
+    def ticks(self, scenario: Scenario, moments: Sequence[datetime], batches: Sequence[int] = ()) -> Iterator[datetime]:
         """Ticks at each moment, over what has arrived by then; yields the moment after its tick."""
         done = 0
         for now in moments:
-            arrived = [f.row() for f in world.facts if f.received <= now][done:]
+            arrived = [f.row() for f in scenario.facts if f.received <= now][done:]
             self.load(arrived, batches)
             self.tick(now)
             done += len(arrived)
             yield now
 
     def states(self) -> Answers:
-        rows = self.warehouse.cursor().execute("SELECT ask, profile_id, value FROM states WHERE value > 0").fetchall()
-        return {(self.names[ask], who): value for ask, who, value in rows}
+        rows = (
+            self.warehouse.cursor().execute("SELECT query_id, profile_id, value FROM states WHERE value > 0").fetchall()
+        )
+        return {(self.names[query_id], who): value for query_id, who, value in rows}
 
     def since(self) -> dict[tuple[str, int], datetime]:
-        rows = self.warehouse.cursor().execute("SELECT ask, profile_id, since FROM states WHERE value > 0").fetchall()
-        return {(self.names[ask], who): since for ask, who, since in rows}
+        rows = (
+            self.warehouse.cursor().execute("SELECT query_id, profile_id, since FROM states WHERE value > 0").fetchall()
+        )
+        return {(self.names[query_id], who): since for query_id, who, since in rows}
 
     def as_of(self, now: datetime) -> Answers:
-        cursor = self.answerer.as_of(self.standing, list(self.standing.asks), now)
-        rows = cursor.execute("SELECT ask, profile_id, value FROM asof_states WHERE value > 0").fetchall()
-        return {(self.names[ask], who): value for ask, who, value in rows}
+        cursor = self.evaluator.as_of(self.queries, list(self.queries.by_id), now)
+        rows = cursor.execute("SELECT query_id, profile_id, value FROM asof_states WHERE value > 0").fetchall()
+        return {(self.names[query_id], who): value for query_id, who, value in rows}
 
     def changes(self) -> list[tuple[str, int, int, int, datetime]]:
         """(definition, subject, from, to, at) in the order in which they were recorded."""
         rows = self.warehouse.cursor().execute(
-            'SELECT ask, profile_id, from_value, to_value, "at" FROM changes ORDER BY n'
+            'SELECT query_id, profile_id, from_value, to_value, "at" FROM changes ORDER BY n'
         )
         return [(self.names[a], who, before, after, moment) for a, who, before, after, moment in rows.fetchall()]
 
@@ -150,7 +154,7 @@ class Live:
 
 @contextmanager
 def live(
-    world: World,
+    scenario: Scenario,
     definitions: Definitions,
     moments: Sequence[datetime],
     batches: Sequence[int] = (),
@@ -160,7 +164,7 @@ def live(
     """A warehouse that has been ticked through a world."""
     with empty_warehouse(is_named=is_named) as warehouse:
         running = Live(warehouse, definitions, at(0))
-        for _ in running.ticks(world, moments, batches):
+        for _ in running.ticks(scenario, moments, batches):
             pass
         yield running
 
@@ -177,14 +181,16 @@ def expected(oracle: Oracle, now: datetime) -> Answers:
     return found
 
 
-def difference(got: Answers, wanted: Answers, world: World, definitions: Definitions) -> str:
+def difference(got: Answers, wanted: Answers, scenario: Scenario, definitions: Definitions) -> str:
     """The first key that differs, with its rule and everything known of its subject; empty when nothing does."""
     for key in sorted(got.keys() | wanted.keys()):
         if got.get(key, 0) != wanted.get(key, 0):
-            return f"{key}: Keepers {got.get(key, 0)}, oracle {wanted.get(key, 0)}\n{describe(key, world, definitions)}"
+            return (
+                f"{key}: Keepers {got.get(key, 0)}, oracle {wanted.get(key, 0)}\n{describe(key, scenario, definitions)}"
+            )
     return ""
 
 
-def describe(key: tuple[str, int], world: World, definitions: Definitions) -> str:
+def describe(key: tuple[str, int], scenario: Scenario, definitions: Definitions) -> str:
     name, who = key
-    return "\n".join([str(definitions.by_id().get(name)), *(str(f) for f in world.facts if who in (f.who, f.other))])
+    return "\n".join([str(definitions.by_id().get(name)), *(str(f) for f in scenario.facts if who in (f.who, f.other))])

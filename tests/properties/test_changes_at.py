@@ -15,9 +15,9 @@ from profiles import large
 from properties import generate
 from properties.generate import EVENTS, choice, of, one
 from properties.oracle import Oracle
-from properties.populations import LENGTH, worlds
+from properties.populations import LENGTH, scenarios
 from properties.running import answers_at, describe, loaded, segments
-from properties.world import MICRO, World, at, instants_of
+from properties.scenario import MICRO, Scenario, at, instants_of
 
 # A relative moment shifts what matters by its own span, either way; anniversaries and dates by whole days.
 SPANS = [parse_duration(s) * sign for s in ("6h", "12h", "1d", "36h", "2d", "3d", "5d") for sign in (1, -1)]
@@ -27,12 +27,12 @@ LAST, SPREAD = 10, 30
 moments = st.integers(0, LENGTH - 1)
 
 
-def check_never_late(world: World, conditions: list[Any], moment: int, offset: int) -> None:
+def check_never_late(scenario: Scenario, conditions: list[Any], moment: int, offset: int) -> None:
     definitions = Definitions(segments=segments(conditions))
-    oracle, now = Oracle(world, definitions), at(moment)
+    oracle, now = Oracle(scenario, definitions), at(moment)
     grid = {at(n) + d for n in range(LENGTH + 40) for d in (-MICRO, timedelta(0), MICRO)}
-    instants = sorted({*instants_of([world], SPANS), *_local_midnights(), *grid})
-    with loaded(world) as warehouse:
+    instants = sorted({*instants_of([scenario], SPANS), *_local_midnights(), *grid})
+    with loaded(scenario) as warehouse:
         answers = answers_at(warehouse, build(definitions), now)
     for (name, who), (value, changes_at) in answers.items():
         until = HORIZON if changes_at is None else min(changes_at, HORIZON)
@@ -42,7 +42,7 @@ def check_never_late(world: World, conditions: list[Any], moment: int, offset: i
             then = oracle.value(definitions.by_id()[name], who, instant)
             assert then == value, (
                 f"asked at {now}: {value} until {changes_at}; at {instant} already {then}\n"
-                f"{describe((name, who), world, definitions)}"
+                f"{describe((name, who), scenario, definitions)}"
             )
 
 
@@ -64,14 +64,16 @@ offsets = st.integers(0, 40)
 
 
 @large()
-@given(worlds(people=5), st.lists(conditions_on_events, min_size=1, max_size=2), moments, offsets)
-def test_events_change_no_earlier_than_said(world: World, conditions: list[Any], moment: int, offset: int) -> None:
-    check_never_late(world, conditions, moment, offset)
+@given(scenarios(people=5), st.lists(conditions_on_events, min_size=1, max_size=2), moments, offsets)
+def test_events_change_no_earlier_than_said(
+    scenario: Scenario, conditions: list[Any], moment: int, offset: int
+) -> None:
+    check_never_late(scenario, conditions, moment, offset)
 
 
 @large()
-@given(worlds(people=5, zones=True), st.lists(generate.trait, min_size=1, max_size=3), moments, offsets)
+@given(scenarios(people=5, zones=True), st.lists(generate.trait, min_size=1, max_size=3), moments, offsets)
 def test_traits_change_no_earlier_than_said_in_any_zone(
-    world: World, conditions: list[Any], moment: int, offset: int
+    scenario: Scenario, conditions: list[Any], moment: int, offset: int
 ) -> None:
-    check_never_late(world, conditions, moment, offset)
+    check_never_late(scenario, conditions, moment, offset)

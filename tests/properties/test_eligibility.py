@@ -31,7 +31,7 @@ from keepers.store.messages.contact_history import StoredEligibility, candidate_
 from keepers.store.messages.messages import MessageRow
 from keepers.store.profiles import consents, suppressions
 from keepers.store.profiles.suppressions import Suppression
-from keepers.warehouse.profile_lookup import Person
+from keepers.warehouse.profile_lookup import ProfileSnapshot
 
 SECRET = b"s" * 32
 EPOCH = datetime(2026, 3, 4)
@@ -81,7 +81,7 @@ class Mail(NamedTuple):
     expires: timedelta | None
 
 
-class World(NamedTuple):
+class ContactScenario(NamedTuple):
     now: datetime
     rules: ContactRules
     customers: list[Customer]
@@ -89,7 +89,7 @@ class World(NamedTuple):
     suppressed: list[tuple[str, str, SuppressionReason]]
     mails: list[Mail]
     is_stopped: bool
-    braked: str | None
+    stopped_stream: str | None
 
     def hash(self, channel: str, recipient: str | None) -> str:
         return address_hash(SECRET, channel, recipient) if recipient else ""
@@ -133,7 +133,7 @@ def some_rules() -> st.SearchStrategy[ContactRules]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
+def scenarios(draw: st.DrawFn) -> ContactScenario:
     customer = st.builds(
         Customer,
         zone=st.sampled_from(["UTC", "Asia/Tokyo", "America/New_York"]),
@@ -160,7 +160,7 @@ def worlds(draw: st.DrawFn) -> World:
         sent=st.none() | AGO, waits=st.sampled_from([0, -1, 0, -1, 5, 24, 25]).map(lambda hours: hours * HOUR),
         expires=EXPIRY,
     )  # fmt: skip
-    return World(
+    return ContactScenario(
         now=EPOCH + draw(st.integers(0, 7 * 24)) * HOUR,
         rules=draw(some_rules()),
         customers=customers,
@@ -168,7 +168,9 @@ def worlds(draw: st.DrawFn) -> World:
         suppressed=draw(st.lists(stopped, max_size=1)),
         mails=draw(st.lists(mail, min_size=3, max_size=9)),
         is_stopped=draw(st.sampled_from([False, False, False, False, True])),
-        braked=draw(st.sampled_from([None, None, None, "email.marketing", "sms.marketing", "email.transactional"])),
+        stopped_stream=draw(
+            st.sampled_from([None, None, None, "email.marketing", "sms.marketing", "email.transactional"])
+        ),
     )
 
 
@@ -177,19 +179,19 @@ class _UndoError(Exception):
 
 
 @contextmanager
-def stored(store: Store, world: World) -> Iterator[Connection]:
+def stored(store: Store, scenario: ContactScenario) -> Iterator[Connection]:
     """The world in the store, until the end of the example."""
     try:
         with store.begin() as connection:
-            messages.queue(connection, world.rows())
-            said = [
-                Consent(n + 1, channel, topic, state, world.now - ago, "form")
-                for n, channel, topic, state, ago in world.agreed
+            messages.queue(connection, scenario.rows())
+            statements = [
+                Consent(n + 1, channel, topic, state, scenario.now - ago, "form")
+                for n, channel, topic, state, ago in scenario.agreed
             ]
-            consents.record(connection, said, world.now, is_import=True)
+            consents.record(connection, statements, scenario.now, is_import=True)
             listed = [
-                Suppression(channel, world.hash(channel, address), reason, world.now)
-                for channel, address, reason in world.suppressed
+                Suppression(channel, scenario.hash(channel, address), reason, scenario.now)
+                for channel, address, reason in scenario.suppressed
             ]
             suppressions.add(connection, listed)
             yield connection
@@ -198,20 +200,20 @@ def stored(store: Store, world: World) -> Iterator[Connection]:
         pass
 
 
-def switch_off(connection: Connection, world: World) -> None:
-    if world.is_stopped:
-        sending_switches.put(connection, sending_switches.SENDING, False, "", world.now)
-    if world.braked:
-        sending_switches.set_breaker(connection, world.braked, True, "complaints", world.now)
+def switch_off(connection: Connection, scenario: ContactScenario) -> None:
+    if scenario.is_stopped:
+        sending_switches.put(connection, sending_switches.SENDING, False, "", scenario.now)
+    if scenario.stopped_stream:
+        sending_switches.set_breaker(connection, scenario.stopped_stream, True, "complaints", scenario.now)
 
 
 def all_messages(connection: Connection) -> list[MessageRow]:
     return list(map(messages.message_of, connection.execute(messages.columns).all()))
 
 
-def due_messages(connection: Connection, world: World) -> list[MessageRow]:
+def due_messages(connection: Connection, scenario: ContactScenario) -> list[MessageRow]:
     """Those that may be handed over now, best priority first."""
-    rows = [m for m in all_messages(connection) if m.status == "held" and m.send_after <= world.now]
+    rows = [m for m in all_messages(connection) if m.status == "held" and m.send_after <= scenario.now]
     return sorted(rows, key=lambda m: (m.priority, m.id))
 
 
@@ -228,18 +230,18 @@ def others(connection: Connection) -> list[OtherMessage]:
 
 
 def in_bulk(
-    connection: Connection, world: World, template: MessageTemplate, queued_at: datetime
+    connection: Connection, scenario: ContactScenario, template: MessageTemplate, queued_at: datetime
 ) -> tuple[list[Decision], int]:
     """A broadcast's decisions about all customers, and the priority of its messages."""
-    context = BroadcastContext(Broadcast("b", "m"), 1, {"m": template}, {}, TOPICS, world.rules, {})
-    addresses = [customer.address(template.channel) for customer in world.customers]
-    hashes = [world.hash(template.channel, address) for address in addresses]
+    context = BroadcastContext(Broadcast("b", "m"), 1, {"m": template}, {}, TOPICS, scenario.rules, {})
+    addresses = [customer.address(template.channel) for customer in scenario.customers]
+    hashes = [scenario.hash(template.channel, address) for address in addresses]
     members = [
         Member(
             n + 1, f"{n}", customer.zone, customer.country, addresses[n], hashes.count(hashes[n]) > 1,
-            world.contact(n).engaged_at, "{}",
+            scenario.contact(n).engaged_at, "{}",
         )
-        for n, customer in enumerate(world.customers)
+        for n, customer in enumerate(scenario.customers)
     ]  # fmt: skip
     decided = AudienceFilter(context, SECRET, queued_at).decide(connection, members, queued_at)
     return [_decision(verdict) for verdict in decided], context.priority
@@ -251,32 +253,32 @@ def _decision(verdict: Any) -> Decision:
     return Hold(verdict.at, "quiet_hours") if verdict.is_held else ALLOW
 
 
-def in_a_dry_run(connection: Connection, world: World, template: MessageTemplate) -> list[Decision]:
+def in_a_dry_run(connection: Connection, scenario: ContactScenario, template: MessageTemplate) -> list[Decision]:
     """A replayed journey's decisions about all customers."""
     index = SimpleNamespace(
-        playbook=SimpleNamespace(messages={"m": template}, contact=world.rules, topics=TOPICS),
+        playbook=SimpleNamespace(messages={"m": template}, contact=scenario.rules, topics=TOPICS),
         live={},
-        rank=lambda template, journey: world.rules.rank(template.priority),
+        rank=lambda template, journey: scenario.rules.rank(template.priority),
     )
     stated: dict[int, list[Consent]] = {}
     for one in sorted(consents.everything(connection), key=lambda consent: consent.at):
         stated.setdefault(one.profile_id, []).append(one)
     listed = {one[:2]: one for one in suppressions.everything(connection)}
-    contacts = {n + 1: world.contact(n) for n in range(len(world.customers))}
+    contacts = {n + 1: scenario.contact(n) for n in range(len(scenario.customers))}
     engaged = {who: [contact.engaged_at] for who, contact in contacts.items() if contact.engaged_at is not None}
     known = Known(stated, listed, {}, engaged, others(connection))
-    dry_run = DryRun(cast(Any, index), ADDRESSES, SECRET, world.rules, TOPICS, known)
+    dry_run = DryRun(cast(Any, index), ADDRESSES, SECRET, scenario.rules, TOPICS, known)
     question = CheckEligibility(("m",))
-    askers = [SimpleNamespace(answers={}, at=world.now, run=SimpleNamespace(journey="j")) for _ in world.customers]
-    people = [
-        Person(n + 1, f"{n}", c.zone, {"country": c.country, "email": c.email, "phone": c.phone})
-        for n, c in enumerate(world.customers)
+    jobs = [SimpleNamespace(answers={}, at=scenario.now, run=SimpleNamespace(journey="j")) for _ in scenario.customers]
+    profiles = [
+        ProfileSnapshot(n + 1, f"{n}", c.zone, {"country": c.country, "email": c.email, "phone": c.phone})
+        for n, c in enumerate(scenario.customers)
     ]
-    dry_run.check([(cast(Any, asker), people[n], question) for n, asker in enumerate(askers)], world.now)
-    return [cast(Decision, asker.answers[question]) for asker in askers]
+    dry_run.check([(cast(Any, job), profiles[n], question) for n, job in enumerate(jobs)], scenario.now)
+    return [cast(Decision, job.answers[question]) for job in jobs]
 
 
-CROWDED = World(
+CROWDED = ContactScenario(
     now=EPOCH,
     rules=parse_contact({"caps": {"email": {"1d": 1}, "all": {}}, "quiet": {"email": {}}}),
     customers=[Customer("UTC", None, f"{name}@x.example", None, None, None) for name in "abc"],
@@ -288,45 +290,50 @@ CROWDED = World(
         Mail(1, "email", "news", 3, HOUR, HOUR, 0 * HOUR, None),
     ],
     is_stopped=False,
-    braked=None,
+    stopped_stream=None,
 )
 """a better message waits for the one customer, the other had one, and the third is like them with a place left"""
 
 
-@example(world=CROWDED, channel="email", topic="news", priority="newsletter")
-@given(world=worlds(), channel=CHANNEL, topic=st.sampled_from([*TOPICS]), priority=st.sampled_from(get_args(Priority)))
+@example(scenario=CROWDED, channel="email", topic="news", priority="newsletter")
+@given(
+    scenario=scenarios(),
+    channel=CHANNEL,
+    topic=st.sampled_from([*TOPICS]),
+    priority=st.sampled_from(get_args(Priority)),
+)
 @settings(max_examples=100, derandomize=False, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_live_in_bulk_and_in_a_dry_run_the_same_messages_may_go(
-    sqlite_store: Store, world: World, channel: Any, topic: str, priority: Priority
+    sqlite_store: Store, scenario: ContactScenario, channel: Any, topic: str, priority: Priority
 ) -> None:
     template = MessageTemplate("m", channel, topic, {}, priority=priority, expires=timedelta(days=30))
-    eligibility = StoredEligibility(world.rules, TOPICS, SECRET)
+    eligibility = StoredEligibility(scenario.rules, TOPICS, SECRET)
 
     def live(connection: Connection, priority: int) -> list[Decision]:
         candidates = [
             MessageCandidate(
                 n + 1, channel, topic, customer.address(channel), priority, topic == "orders",
-                contact=world.contact(n, is_active=False), decided_at=world.now,
+                contact=scenario.contact(n, is_active=False), decided_at=scenario.now,
             )
-            for n, customer in enumerate(world.customers)
+            for n, customer in enumerate(scenario.customers)
         ]  # fmt: skip
-        wave = eligibility.decide(connection, candidates, world.now)
-        singly = [eligibility.decide(connection, [candidate], world.now)[0] for candidate in candidates]
+        wave = eligibility.decide(connection, candidates, scenario.now)
+        singly = [eligibility.decide(connection, [candidate], scenario.now)[0] for candidate in candidates]
         assert wave == singly
         return wave
 
-    with stored(sqlite_store, world) as connection:
-        assert in_a_dry_run(connection, world, template) == live(connection, world.rules.rank(priority))
-        bulk, newsletter = in_bulk(connection, world, template, world.now)
-        assert bulk == once_an_address(world, channel, live(connection, newsletter))
+    with stored(sqlite_store, scenario) as connection:
+        assert in_a_dry_run(connection, scenario, template) == live(connection, scenario.rules.rank(priority))
+        bulk, newsletter = in_bulk(connection, scenario, template, scenario.now)
+        assert bulk == once_an_address(scenario, channel, live(connection, newsletter))
 
 
-def once_an_address(world: World, channel: str, decisions: Sequence[Decision]) -> list[Decision]:
+def once_an_address(scenario: ContactScenario, channel: str, decisions: Sequence[Decision]) -> list[Decision]:
     """What a broadcast adds: of customers with one address the first who may be written to gets it."""
     taken: set[str] = set()
     found: list[Decision] = []
-    for customer, decision in zip(world.customers, decisions, strict=True):
-        hashed = world.hash(channel, customer.address(channel))
+    for customer, decision in zip(scenario.customers, decisions, strict=True):
+        hashed = scenario.hash(channel, customer.address(channel))
         is_lasting = isinstance(decision, Skip) and decision.reason.startswith(LASTING)
         if not is_lasting and hashed in taken:
             decision = Skip(SAME_ADDRESS)
@@ -336,66 +343,71 @@ def once_an_address(world: World, channel: str, decisions: Sequence[Decision]) -
     return found
 
 
-def handed_over(connection: Connection, world: World, rules: ContactRules, at_once: bool) -> list[Decision]:
+def handed_over(
+    connection: Connection, scenario: ContactScenario, rules: ContactRules, at_once: bool
+) -> list[Decision]:
     """Decisions about all that is due, by priority: in one wave, or one message after the other is written down."""
-    due = due_messages(connection, world)
+    due = due_messages(connection, scenario)
     eligibility = StoredEligibility(rules, TOPICS, SECRET)
     found: list[Decision] = []
     for some in [due] if at_once else [[one] for one in due]:
         candidates = [candidate_of(one) for one in some]
-        allowance = warm_up.load_allowance(connection, rules, world.now)
-        decided = eligibility.decide(connection, candidates, world.now, reserving=True, allowance=allowance)
+        allowance = warm_up.load_allowance(connection, rules, scenario.now)
+        decided = eligibility.decide(connection, candidates, scenario.now, reserving=True, allowance=allowance)
         if allowance is not None:
-            warm_up.save_allowance(connection, allowance, world.now)
+            warm_up.save_allowance(connection, allowance, scenario.now)
         for one, decision in zip(some, decided, strict=True):
             match decision:
                 case Allow():
-                    claims.claim(connection, "w", [one], world.now)
+                    claims.claim(connection, "w", [one], scenario.now)
                 case Hold(until, reason):
-                    claims.postpone(connection, "held", [(one, reason, until)], world.now)
+                    claims.postpone(connection, "held", [(one, reason, until)], scenario.now)
                 case Skip(reason):
-                    claims.skip(connection, [(one, reason)], world.now)
+                    claims.skip(connection, [(one, reason)], scenario.now)
         found += decided
     return found
 
 
-def in_memory(connection: Connection, world: World, rules: ContactRules) -> list[Decision]:
+def in_memory(connection: Connection, scenario: ContactScenario, rules: ContactRules) -> list[Decision]:
     """The same from the world as it was made, without a loader."""
-    due = due_messages(connection, world)
+    due = due_messages(connection, scenario)
     stops = sending_switches.stops(sending_switches.everything(connection))
-    allowance = warm_up.load_allowance(connection, rules, world.now)
+    allowance = warm_up.load_allowance(connection, rules, scenario.now)
     wave = EligibilityWave(rules, TOPICS, ContactHistory(others(connection)), stops, allowance)
     stated = list(consents.everything(connection))
     listed = {one[:2]: one.reason for one in suppressions.everything(connection)}
     found = []
     for one in due:
         own = [
-            (said.at, n, said.state)
-            for n, said in enumerate(stated)
-            if (said.profile_id, said.channel) == (one.profile_id, one.channel) and said.topic in (one.topic, "*")
+            (one_statement.at, n, one_statement.state)
+            for n, one_statement in enumerate(stated)
+            if (one_statement.profile_id, one_statement.channel) == (one.profile_id, one.channel)
+            and one_statement.topic in (one.topic, "*")
         ]
         recipient = RecipientFacts(
-            max(own)[2] if own else None, listed.get((one.channel, one.address_hash)), world.contact(one.profile_id - 1)
+            max(own)[2] if own else None,
+            listed.get((one.channel, one.address_hash)),
+            scenario.contact(one.profile_id - 1),
         )
-        found.append(wave.decide(candidate_of(one), recipient, world.now, reserving=True))
+        found.append(wave.decide(candidate_of(one), recipient, scenario.now, reserving=True))
     return found
 
 
-@example(world=CROWDED, ramp=None)
-@example(world=CROWDED, ramp=1)
-@given(world=worlds(), ramp=st.none() | st.integers(1, 3))
+@example(scenario=CROWDED, ramp=None)
+@example(scenario=CROWDED, ramp=1)
+@given(scenario=scenarios(), ramp=st.none() | st.integers(1, 3))
 @settings(max_examples=100, derandomize=False, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_places_are_given_alike_to_a_wave_and_to_one_message_after_the_other(
-    sqlite_store: Store, world: World, ramp: int | None
+    sqlite_store: Store, scenario: ContactScenario, ramp: int | None
 ) -> None:
     steps = parse_contact({"warm_up": [{"day": 1, "most": ramp}]}).warm_up if ramp else ()
-    rules = _with_ramp(world.rules, steps)
+    rules = _with_ramp(scenario.rules, steps)
     found = []
     for at_once in (True, False):
-        with stored(sqlite_store, world) as connection:
-            switch_off(connection, world)
-            found.append(in_memory(connection, world, rules))
-            found.append(handed_over(connection, world, rules, at_once))
+        with stored(sqlite_store, scenario) as connection:
+            switch_off(connection, scenario)
+            found.append(in_memory(connection, scenario, rules))
+            found.append(handed_over(connection, scenario, rules, at_once))
     assert all(one == found[0] for one in found[1:])
 
 

@@ -12,9 +12,9 @@ from keepers.evaluation.active_queries import Definitions
 from profiles import large
 from properties.definitions import playbooks
 from properties.oracle import Oracle
-from properties.populations import LENGTH, worlds
+from properties.populations import LENGTH, scenarios
 from properties.running import Live, difference, expected, live, segments
-from properties.world import World, at
+from properties.scenario import Scenario, at
 
 END = LENGTH + 12
 batches = st.sampled_from(((), (9,), (2, 12)))
@@ -29,16 +29,18 @@ def ticks(most: int) -> Any:
 
 
 def check(
-    world: World, definitions: Definitions, moments: list[datetime], sizes: tuple[int, ...], is_named: bool
+    scenario: Scenario, definitions: Definitions, moments: list[datetime], sizes: tuple[int, ...], is_named: bool
 ) -> None:
-    with live(world, definitions, moments, sizes, is_named=is_named) as running:
+    with live(scenario, definitions, moments, sizes, is_named=is_named) as running:
         got = running.states()
-        with live(world, definitions, moments[-1:], is_named=is_named) as fresh:
+        with live(scenario, definitions, moments[-1:], is_named=is_named) as fresh:
             full = fresh.states()
-        assert not (found := difference(got, full, world, definitions)), f"not as a full evaluation: {found}"
-        wanted = expected(Oracle(world, definitions), moments[-1])
-        assert not (found := difference(visible(got), visible(wanted), world, definitions)), found
-        assert not (found := difference(running.fold(), got, world, definitions)), f"the changes do not add up: {found}"
+        assert not (found := difference(got, full, scenario, definitions)), f"not as a full evaluation: {found}"
+        wanted = expected(Oracle(scenario, definitions), moments[-1])
+        assert not (found := difference(visible(got), visible(wanted), scenario, definitions)), found
+        assert not (found := difference(running.fold(), got, scenario, definitions)), (
+            f"the changes do not add up: {found}"
+        )
         in_order(running)
 
 
@@ -56,28 +58,28 @@ def in_order(running: Live) -> None:
 
 
 @large()
-@given(worlds(late=True, zones=True, merges=True), playbooks(), ticks(3), batches, names_are_known)
+@given(scenarios(late=True, zones=True, merges=True), playbooks(), ticks(3), batches, names_are_known)
 def test_ticks_in_any_order_equal_one_full_evaluation(
-    world: World, definitions: Definitions, moments: list[datetime], sizes: tuple[int, ...], is_named: bool
+    scenario: Scenario, definitions: Definitions, moments: list[datetime], sizes: tuple[int, ...], is_named: bool
 ) -> None:
-    check(world, definitions, moments, sizes, is_named)
+    check(scenario, definitions, moments, sizes, is_named)
 
 
 @large()
-@given(worlds(late=True, accounts=True, merges=True), playbooks(accounts=True), ticks(3), batches, names_are_known)
+@given(scenarios(late=True, accounts=True, merges=True), playbooks(accounts=True), ticks(3), batches, names_are_known)
 def test_accounts_equal_one_full_evaluation(
-    world: World, definitions: Definitions, moments: list[datetime], sizes: tuple[int, ...], is_named: bool
+    scenario: Scenario, definitions: Definitions, moments: list[datetime], sizes: tuple[int, ...], is_named: bool
 ) -> None:
-    check(world, definitions, moments, sizes, is_named)
+    check(scenario, definitions, moments, sizes, is_named)
 
 
 def _outages(accounts: bool) -> Any:
-    return st.tuples(worlds(accounts=accounts, people=5), playbooks(accounts=accounts, lasting=True))
+    return st.tuples(scenarios(accounts=accounts, people=5), playbooks(accounts=accounts, lasting=True))
 
 
 @large()
 @given(st.booleans().flatmap(_outages), ticks(2))
-def test_an_outage_changes_no_transition(drawn: tuple[World, Definitions], moments: list[datetime]) -> None:
+def test_an_outage_changes_no_transition(drawn: tuple[Scenario, Definitions], moments: list[datetime]) -> None:
     """With nothing late, ticks skipped and ticks kept give the same transitions at the same instants."""
     changes = []
     for kept in ([at(n) for n in range(0, END + 1, 8)], [at(0), *moments]):
@@ -89,10 +91,10 @@ def test_an_outage_changes_no_transition(drawn: tuple[World, Definitions], momen
 
 
 def test_an_anniversary_moves_with_the_customers_zone() -> None:
-    world = World()
-    world.person(1, at(0))
-    world.add("identify", 1, at(0), data={"birthday": "1990-03-28"})
-    world.add("identify", 1, at(1), data={"timezone": "Pacific/Auckland"})
+    scenario = Scenario()
+    scenario.person(1, at(0))
+    scenario.add("identify", 1, at(0), data={"birthday": "1990-03-28"})
+    scenario.add("identify", 1, at(1), data={"timezone": "Pacific/Auckland"})
     definitions = Definitions(segments=segments([{"trait": "birthday", "anniversary": {"in": "0d"}}]))
-    with live(world, definitions, [at(0), at(1.5), at(2.5)]) as running:
+    with live(scenario, definitions, [at(0), at(1.5), at(2.5)]) as running:
         assert running.changes() == [("segment:s0", 1, 0, 1, at(1) + timedelta(hours=5))]

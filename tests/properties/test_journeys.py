@@ -15,7 +15,7 @@ from keepers.contact.eligibility import ALLOW, Hold, Skip
 from keepers.journeys.definition import Journey, begin
 from keepers.journeys.graph import check
 from keepers.journeys.parse import parse_journey
-from keepers.journeys.requests import AskConditions, Call, ReadTrait, Reply, StepQuestion
+from keepers.journeys.requests import Call, CheckCondition, ReadTrait, Reply, StepQuestion
 from keepers.journeys.run import ARMS, Moved, Run
 from keepers.journeys.version_change import move, resume
 from keepers.journeys.walk import advance
@@ -95,16 +95,16 @@ def graph(chance: Chance) -> Journey:
     """A random journey that `check` lets pass: loops it refuses get a delay put into them."""
     names = [f"s{n}" for n in range(chance.number(1, 8))]
     steps = [step(chance, name, names) for name in names]
-    told: dict[str, Any] = {"id": "j", "enter": [{"api": True}], "steps": steps}
+    definition_data: dict[str, Any] = {"id": "j", "enter": [{"api": True}], "steps": steps}
     if chance.happens(40):
-        told["goal"] = {"when": WHEN, "exit": chance.happens(50)}
+        definition_data["goal"] = {"when": WHEN, "exit": chance.happens(50)}
     if chance.happens(30):
-        told["exits"] = [{"when": WHEN, "reason": "left"}]
+        definition_data["exits"] = [{"when": WHEN, "reason": "left"}]
     while True:
-        definition = parse_journey(told)
+        definition = parse_journey(definition_data)
         wrong = [finding for finding in check(definition) if finding.level == "error"]
         if not wrong:
-            note(f"journey: {told}")
+            note(f"journey: {definition_data}")
             return definition
         place = int(wrong[0].field.removeprefix("steps[").removesuffix("]"))
         steps[place] = {"id": names[place], "delay": "2h", "next": chance.choice(names)}
@@ -120,7 +120,7 @@ class Life:
         self.journey = graph(chance)
         self.now = START
         self.done: Counter[tuple[str, int]] = Counter()
-        self.watched: frozenset[AskConditions | ReadTrait] = frozenset()
+        self.watched: frozenset[CheckCondition | ReadTrait] = frozenset()
         self.run = begin(
             self.journey, profile_id=1, bucket_key=str(chance.number(0, 999)), zone=chance.choice(ZONES), now=START
         )
@@ -128,7 +128,7 @@ class Life:
 
     def answer(self, question: StepQuestion) -> Any:
         chance = self.chance
-        if isinstance(question, AskConditions):
+        if isinstance(question, CheckCondition):
             is_final = question.question == "goal" or question.question.startswith("exit.")
             holds = chance.happens(3 if is_final else 50) or (self.says_yes and not is_final)
             later = self.now + timedelta(hours=chance.number(1, 200)) if chance.happens(50) else None

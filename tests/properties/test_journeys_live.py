@@ -149,11 +149,8 @@ class Shop(RuleBasedStateMachine):
     def edits(self, steps: list[dict[str, Any]], reentry: Any, running: str) -> None:
         self.steps = steps
         workspaces.write_playbook(self.place, self._playbook(reentry))
-        before, playbooks.clock = playbooks.clock, lambda: self.now
-        try:
-            playbooks.apply_playbook(self.workspace, COMMAND_LINE, playbooks.ApplyPlaybook(running=running))
-        finally:
-            playbooks.clock = before
+        self.workspace.clock = lambda: self.now
+        playbooks.apply_playbook(self.workspace, COMMAND_LINE, playbooks.ApplyPlaybook(running=running))
 
     @rule(on=st.booleans(), journey=st.sampled_from(["first", "second"]))
     def pauses(self, on: bool, journey: str) -> None:
@@ -172,7 +169,7 @@ class Shop(RuleBasedStateMachine):
         self.agreed.append((profile_id, state, self.now))
 
     @invariant()
-    def promises_are_kept(self) -> None:
+    def check_promises(self) -> None:
         table, sent = journey_runs.c, messages.c
         with self.workspace.store.read() as connection:
             ran = connection.execute(select(table.id, table.journey, table.profile_id, table.status, table.step)).all()
@@ -193,9 +190,9 @@ class Shop(RuleBasedStateMachine):
                 within = [o for o in gone_out if o.address_hash == r.address_hash and 0 <= _s(r, o) < _total(window)]
                 assert len(within) <= most, "a cap is exceeded"
         for r in gone_out:
-            said = [state for who, state, at in self.agreed if who == r.profile_id and at < r.sent_at]
+            states = [state for who, state, at in self.agreed if who == r.profile_id and at < r.sent_at]
             latest = [state for who, state, at in self.agreed if who == r.profile_id and at == r.sent_at]
-            assert "subscribed" in (said[-1:] + latest), "sent without consent"
+            assert "subscribed" in (states[-1:] + latest), "sent without consent"
 
     def teardown(self) -> None:
         if hasattr(self, "deliverer"):

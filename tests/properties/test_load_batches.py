@@ -58,11 +58,11 @@ def log(made: list[Any]) -> list[Row]:
 def test_load_in_any_batches_gives_the_same_tables(rows: list[Row], sizes: list[int]) -> None:
     with empty_warehouse(zone="Europe/Warsaw") as whole, empty_warehouse(zone="Europe/Warsaw") as split:
         load(whole, rows)
-        start, turn = 0, 0
+        start, n = 0, 0
         while start < len(rows):
-            size = sizes[turn % len(sizes)]
+            size = sizes[n % len(sizes)]
             load(split, rows[start : start + size])
-            start, turn = start + size, turn + 1
+            start, n = start + size, n + 1
         expected = contents(whole)
         assert contents(split) == expected
         rebuild(split)

@@ -102,11 +102,13 @@ def test_when_quiet_is_over_it_is_not_quiet_and_was_until_then(
     st.lists(st.tuples(st.sampled_from(COUNTED), st.timedeltas(timedelta(0), timedelta(days=3))), max_size=60),
     ZONES,
 )
-def test_caps_are_never_exceeded_and_nothing_goes_out_at_night(wishes: list[tuple[str, timedelta]], zone: str) -> None:
+def test_caps_are_never_exceeded_and_nothing_goes_out_at_night(
+    attempts: list[tuple[str, timedelta]], zone: str
+) -> None:
     rules = ContactRules()
     now = datetime(2026, 3, 20, 12)
     sent: dict[str, tuple[datetime, ...]] = {}
-    for channel, pause in wishes:
+    for channel, pause in attempts:
         now += pause
         facts = Facts(now=now, zone=zone, channel=channel, recipient="a", consent="subscribed", country="PL", sent=sent)
         decision = decide(rules, facts)

@@ -13,26 +13,26 @@ from keepers.evaluation.active_queries import Definitions, build
 from profiles import large
 from properties import generate
 from properties.oracle import Oracle
-from properties.populations import LENGTH, worlds
+from properties.populations import LENGTH, scenarios
 from properties.running import answers_at, describe, difference, expected, loaded, segments
-from properties.world import World, at
+from properties.scenario import Scenario, at
 
 moments = st.integers(0, LENGTH - 1)
 own_moments = st.lists(moments, min_size=1, max_size=8)
 """each subject's own moment, over and over"""
 
 
-def check(world: World, conditions: list[Any], moment: int, own: list[int]) -> None:
+def check(scenario: Scenario, conditions: list[Any], moment: int, own: list[int]) -> None:
     """Everybody at one moment, then each at a moment of their own."""
     definitions = Definitions(segments=segments(conditions))
-    standing, oracle, now = build(definitions), Oracle(world, definitions), at(moment)
-    with loaded(world) as warehouse:
-        got = {key: value for key, (value, _) in answers_at(warehouse, standing, now).items() if value}
-        assert not (found := difference(got, expected(oracle, now), world, definitions)), f"at {now}: {found}"
+    queries, oracle, now = build(definitions), Oracle(scenario, definitions), at(moment)
+    with loaded(scenario) as warehouse:
+        got = {key: value for key, (value, _) in answers_at(warehouse, queries, now).items() if value}
+        assert not (found := difference(got, expected(oracle, now), scenario, definitions)), f"at {now}: {found}"
         scope = {who: at(own[n % len(own)]) for n, who in enumerate(oracle.subjects())}
-        for (name, who), (value, _) in answers_at(warehouse, standing, now, scope).items():
+        for (name, who), (value, _) in answers_at(warehouse, queries, now, scope).items():
             wanted = oracle.value(definitions.by_id()[name], who, scope[who])
-            assert value == wanted, f"at {scope[who]}: {value}\n{describe((name, who), world, definitions)}"
+            assert value == wanted, f"at {scope[who]}: {value}\n{describe((name, who), scenario, definitions)}"
 
 
 def several(condition: generate.Strategy) -> Any:
@@ -40,27 +40,27 @@ def several(condition: generate.Strategy) -> Any:
 
 
 @large()
-@given(worlds(merges=True), several(generate.did()), moments, own_moments)
-def test_events_equal_the_oracle(world: World, conditions: list[Any], moment: int, own: list[int]) -> None:
-    check(world, conditions, moment, own)
+@given(scenarios(merges=True), several(generate.did()), moments, own_moments)
+def test_events_equal_the_oracle(scenario: Scenario, conditions: list[Any], moment: int, own: list[int]) -> None:
+    check(scenario, conditions, moment, own)
 
 
 @large()
-@given(worlds(merges=True), several(generate.sequence()), moments, own_moments)
-def test_sequences_equal_the_oracle(world: World, conditions: list[Any], moment: int, own: list[int]) -> None:
-    check(world, conditions, moment, own)
+@given(scenarios(merges=True), several(generate.sequence()), moments, own_moments)
+def test_sequences_equal_the_oracle(scenario: Scenario, conditions: list[Any], moment: int, own: list[int]) -> None:
+    check(scenario, conditions, moment, own)
 
 
 @large()
-@given(worlds(merges=True, zones=True), several(generate.trait), moments, own_moments)
-def test_traits_equal_the_oracle(world: World, conditions: list[Any], moment: int, own: list[int]) -> None:
-    check(world, conditions, moment, own)
+@given(scenarios(merges=True, zones=True), several(generate.trait), moments, own_moments)
+def test_traits_equal_the_oracle(scenario: Scenario, conditions: list[Any], moment: int, own: list[int]) -> None:
+    check(scenario, conditions, moment, own)
 
 
 @large()
-@given(worlds(zones=True), several(generate.condition()), moments, own_moments)
-def test_groups_equal_the_oracle(world: World, conditions: list[Any], moment: int, own: list[int]) -> None:
-    check(world, conditions, moment, own)
+@given(scenarios(zones=True), several(generate.condition()), moments, own_moments)
+def test_groups_equal_the_oracle(scenario: Scenario, conditions: list[Any], moment: int, own: list[int]) -> None:
+    check(scenario, conditions, moment, own)
 
 
 def test_every_operator_is_generated() -> None:
@@ -76,11 +76,11 @@ def test_every_operator_is_generated() -> None:
 
 def alone(definitions: Definitions, *events: dict[str, Any]) -> dict[str, int]:
     """One person who did `A` with each of these properties; their answers a day later."""
-    world = World()
-    world.person(1, at(0))
+    scenario = Scenario()
+    scenario.person(1, at(0))
     for properties in events:
-        world.track(1, "A", at(1), **properties)
-    with loaded(world) as warehouse:
+        scenario.track(1, "A", at(1), **properties)
+    with loaded(scenario) as warehouse:
         return {name: value for (name, _), (value, _) in answers_at(warehouse, build(definitions), at(5)).items()}
 
 

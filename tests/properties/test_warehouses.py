@@ -11,8 +11,8 @@ from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
 from properties.populations import every_name
 from properties.running import Live, segments
-from properties.warehouses import clear
-from properties.world import at
+from properties.scenario import at
+from properties.warehouses import again, clear
 
 
 def held(warehouse: Warehouse) -> dict[str, Any]:
@@ -29,13 +29,13 @@ def held(warehouse: Warehouse) -> dict[str, Any]:
 
 
 def use(warehouse: Warehouse) -> None:
-    world = every_name()
-    world.person(2, at(0))
-    world.add("merge", 2, at(1), other=1)
-    world.track(1, "view", at(9), at(0), total=5)
-    world.add("identify", 1, at(1), data={"timezone": "Europe/Warsaw"})
+    scenario = every_name()
+    scenario.person(2, at(0))
+    scenario.add("merge", 2, at(1), other=1)
+    scenario.track(1, "view", at(9), at(0), total=5)
+    scenario.add("identify", 1, at(1), data={"timezone": "Europe/Warsaw"})
     running = Live(warehouse, Definitions(segments=segments([{"did": "view"}])), at(0))
-    running.load(world.rows())
+    running.load(scenario.rows())
     running.tick(at(2))
     running.as_of(at(1))
 
@@ -50,13 +50,16 @@ def new(is_named: bool) -> Warehouse:
 
 @pytest.mark.parametrize("is_named", [False, True])
 def test_an_emptied_warehouse_holds_what_a_new_one_holds(is_named: bool) -> None:
-    used, unused = new(is_named), new(is_named)
+    holder, unused = new(is_named), new(is_named)
+    used, fresh = again(holder), again(unused)
     use(used)
-    assert held(used) != held(unused)
+    assert held(used) != held(fresh)
     clear(used, keep_names=is_named)
-    assert held(used) == held(unused)
     used.close()
-    unused.close()
+    emptied = again(holder)
+    assert held(emptied) == held(fresh)
+    for one in (emptied, fresh, holder, unused):
+        one.close()
 
 
 def test_with_names_kept_only_the_names_are_left() -> None:

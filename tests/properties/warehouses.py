@@ -15,6 +15,7 @@ MOST_USES = 100
 """then it is closed: DuckDB keeps the places of deleted rows in memory"""
 _NAMES = ("event_names", "event_columns", "trait_names")
 _idle: dict[tuple[bool, str], list[tuple[Warehouse, int]]] = {}
+"""those that hold a database open, and how often it was used"""
 
 
 @contextmanager
@@ -24,14 +25,24 @@ def empty_warehouse(*, is_named: bool = False, zone: str = "UTC") -> Iterator[Wa
     One in which an example failed is not used again.
     """
     idle = _idle.setdefault((is_named, zone), [])
-    warehouse, uses = idle.pop() if idle else (_opened(zone, is_named), 0)
+    holder, uses = idle.pop() if idle else (_opened(zone, is_named), 0)
+    warehouse = again(holder)
     names = _count_names(warehouse)
     yield warehouse
-    if uses < MOST_USES and (not is_named or _count_names(warehouse) == names):
+    is_reusable = uses < MOST_USES and (not is_named or _count_names(warehouse) == names)
+    if is_reusable:
         clear(warehouse, keep_names=is_named)
-        idle.append((warehouse, uses + 1))
+    warehouse.close()
+    if is_reusable:
+        idle.append((holder, uses + 1))
     else:
-        warehouse.close()
+        holder.close()
+
+
+def again(holder: Warehouse) -> Warehouse:
+    """Another warehouse of the same database, with connections of its own: temporary tables and variables end with
+    them."""
+    return Warehouse(holder.cursor().cursor(), None, holder.zone)
 
 
 def _opened(zone: str, is_named: bool) -> Warehouse:
@@ -48,7 +59,10 @@ def _count_names(warehouse: Warehouse) -> tuple[int, ...]:
 
 
 def clear(warehouse: Warehouse, *, keep_names: bool = False) -> None:
-    """As it was when it was opened, or with nothing but the names it has met."""
+    """Its tables as they were when it was opened, or with nothing but the names it has met.
+
+    The open warehouse still has what it read of them in memory: another is made of the same database.
+    """
     with warehouse.transaction() as cursor:
         tables = cursor.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall()
         for (name,) in tables:
@@ -60,7 +74,3 @@ def clear(warehouse: Warehouse, *, keep_names: bool = False) -> None:
         set_meta(cursor, "layout_version", LAYOUT_VERSION)
         if keep_names:
             set_meta(cursor, "schema_version", "1")
-    cursor.close()
-    del warehouse._threads.cursor  # temporary tables and variables end with their connection
-    warehouse._futures.clear()
-    warehouse.reload()

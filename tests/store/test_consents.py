@@ -17,11 +17,13 @@ NOW = datetime(2026, 3, 1, 12)
 HOUR = timedelta(hours=1)
 
 
-def said(state: str, topic: str = "news", at: datetime = NOW, profile_id: int = 1, channel: str = "email") -> Consent:
+def statement(
+    state: str, topic: str = "news", at: datetime = NOW, profile_id: int = 1, channel: str = "email"
+) -> Consent:
     return Consent(profile_id, channel, topic, state, at, "form", "I agree")
 
 
-def told(connection) -> list[tuple[str, object]]:
+def recorded(connection) -> list[tuple[str, object]]:
     """What the log says, as (event, traits or topic)."""
     rows = []
     for row in log.read(connection, 0, 100):
@@ -32,11 +34,11 @@ def told(connection) -> list[tuple[str, object]]:
 
 def test_the_newest_statement_counts_whatever_the_order_of_arrival(store: Store) -> None:
     with store.begin() as connection:
-        consents.record(connection, [said("unsubscribed"), said("subscribed", at=NOW - HOUR)], NOW)
+        consents.record(connection, [statement("unsubscribed"), statement("subscribed", at=NOW - HOUR)], NOW)
         held = consents.current(connection, [1, 2])
         assert held[1]["email", "news"].state == "unsubscribed"
         assert list(held) == [1]
-        consents.record(connection, [said("subscribed", at=NOW + HOUR)], NOW + HOUR)
+        consents.record(connection, [statement("subscribed", at=NOW + HOUR)], NOW + HOUR)
         assert consents.current(connection, [1])[1]["email", "news"].state == "subscribed"
         assert [c.state for c in consents.history(connection, 1)] == ["unsubscribed", "subscribed", "subscribed"]
         assert len(list(consents.everything(connection, chunk=2))) == 3
@@ -44,10 +46,10 @@ def test_the_newest_statement_counts_whatever_the_order_of_arrival(store: Store)
 
 def test_a_change_is_told_as_traits_and_one_event_and_a_repeat_is_not(store: Store) -> None:
     with store.begin() as connection:
-        assert consents.record(connection, [said("subscribed")], NOW)
-        assert not consents.record(connection, [said("subscribed", at=NOW + HOUR)], NOW + HOUR)
-        consents.record(connection, [said("unsubscribed", at=NOW + 2 * HOUR)], NOW + 2 * HOUR)
-        assert told(connection) == [
+        assert consents.record(connection, [statement("subscribed")], NOW)
+        assert not consents.record(connection, [statement("subscribed", at=NOW + HOUR)], NOW + HOUR)
+        consents.record(connection, [statement("unsubscribed", at=NOW + 2 * HOUR)], NOW + 2 * HOUR)
+        assert recorded(connection) == [
             ("identify", {"subscribed.email": True, "subscribed.email.news": True}),
             ("Subscribed", "news"),
             ("identify", {"subscribed.email": False, "subscribed.email.news": False}),
@@ -57,45 +59,49 @@ def test_a_change_is_told_as_traits_and_one_event_and_a_repeat_is_not(store: Sto
 
 def test_leaving_all_topics_leaves_each_of_them(store: Store) -> None:
     with store.begin() as connection:
-        consents.record(connection, [said("subscribed", "a"), said("subscribed", "b")], NOW)
-        consents.record(connection, [said("unsubscribed", "*", NOW + HOUR)], NOW + HOUR)
+        consents.record(connection, [statement("subscribed", "a"), statement("subscribed", "b")], NOW)
+        consents.record(connection, [statement("unsubscribed", "*", NOW + HOUR)], NOW + HOUR)
         held = consents.current(connection, [1])[1]
         assert consents.effective(held, "email", "a").state == "unsubscribed"
         assert consents.effective(held, "sms", "a") is None
         gone = {"subscribed.email": False, "subscribed.email.a": False, "subscribed.email.b": False}
-        assert told(connection)[-2:] == [("identify", gone), ("Unsubscribed", "*")]
-        consents.record(connection, [said("subscribed", "a", NOW + 2 * HOUR)], NOW + 2 * HOUR)
+        assert recorded(connection)[-2:] == [("identify", gone), ("Unsubscribed", "*")]
+        consents.record(connection, [statement("subscribed", "a", NOW + 2 * HOUR)], NOW + 2 * HOUR)
         held = consents.current(connection, [1])[1]
         assert consents.effective(held, "email", "a").state == "subscribed"
         assert consents.effective(held, "email", "b").state == "unsubscribed"
         back = {"subscribed.email": True, "subscribed.email.a": True}
-        assert told(connection)[-2:] == [("identify", back), ("Subscribed", "a")]
+        assert recorded(connection)[-2:] == [("identify", back), ("Subscribed", "a")]
 
 
 def test_a_second_yes_is_asked_for_and_takes_nothing_from_who_said_it_before(store: Store) -> None:
-    news = Topic("news", double_opt_in=True)
+    topic = Topic("news", double_opt_in=True)
     with store.begin() as connection:
-        assert consents.request(connection, said("subscribed"), news, NOW).state == "pending"
-        assert told(connection) == []
+        assert consents.request(connection, statement("subscribed"), topic, NOW).state == "pending"
+        assert recorded(connection) == []
         assert not consents.confirm(connection, 1, "email", "other", NOW, "mail")
         assert consents.confirm(connection, 1, "email", "news", NOW + HOUR, "mail")
         assert not consents.confirm(connection, 1, "email", "news", NOW + HOUR, "mail")
-        assert consents.request(connection, said("subscribed", at=NOW + 2 * HOUR), news, NOW).state == "subscribed"
+        assert (
+            consents.request(connection, statement("subscribed", at=NOW + 2 * HOUR), topic, NOW).state == "subscribed"
+        )
         assert consents.history(connection, 1)[-1].wording == "I agree"
-        assert [event for event, _ in told(connection)] == ["identify", "Subscribed"]
+        assert [event for event, _ in recorded(connection)] == ["identify", "Subscribed"]
         plain = Topic("plain", basis="legitimate_interest")
-        assert consents.request(connection, said("subscribed", "plain"), plain, NOW).basis == "legitimate_interest"
+        assert consents.request(connection, statement("subscribed", "plain"), plain, NOW).basis == "legitimate_interest"
 
 
 def test_an_import_is_seen_in_conditions_but_starts_nothing(store: Store) -> None:
     with store.begin() as connection:
-        consents.record(connection, [said("subscribed", profile_id=i) for i in (1, 2)], NOW, is_import=True)
-        assert [event for event, _ in told(connection)] == ["identify", "identify"]
+        consents.record(connection, [statement("subscribed", profile_id=i) for i in (1, 2)], NOW, is_import=True)
+        assert [event for event, _ in recorded(connection)] == ["identify", "identify"]
 
 
 def test_a_merged_customer_s_statements_count_for_the_survivor(store: Store) -> None:
     with store.begin() as connection:
-        consents.record(connection, [said("subscribed"), said("unsubscribed", profile_id=2, at=NOW + HOUR)], NOW)
+        consents.record(
+            connection, [statement("subscribed"), statement("unsubscribed", profile_id=2, at=NOW + HOUR)], NOW
+        )
     with store.begin() as connection:
         merge_rows.merge(connection, [(2, 1, NOW)])
         assert consents.current(connection, [1, 2])[1]["email", "news"].state == "unsubscribed"

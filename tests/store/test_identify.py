@@ -159,9 +159,9 @@ def test_what_arrives_while_the_inbox_is_worked_off_waits_for_the_next_run(
 
     one_batch = identify_module.identify_batch
 
-    def with_an_arrival(*given: Any) -> bool:
+    def with_an_arrival(*arguments: Any) -> bool:
         arrive()
-        return one_batch(*given)
+        return one_batch(*arguments)
 
     arrive()
     monkeypatch.setattr(identify_module, "identify_batch", with_an_arrival)

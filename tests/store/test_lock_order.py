@@ -116,7 +116,7 @@ def test_recording_an_answer_and_advancing_its_run_do_not_wait_for_each_other(sh
     both = threading.Barrier(2)
     waited: set[int] = set()
 
-    def meet(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+    def wait_for_both(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         """Each thread waits, once, after it has locked the first rows, until the other has too or cannot."""
         if "FOR UPDATE" not in statement or threading.get_ident() in waited:
             return
@@ -129,9 +129,9 @@ def test_recording_an_answer_and_advancing_its_run_do_not_wait_for_each_other(sh
     def record_answer() -> None:
         outcome = Outcome("sent", answer={"status": 200, "body": None})
         with shop.store.begin() as connection:
-            record(connection, parse_contact(None).brakes, [Done(row, outcome, NOW + MINUTE)], Delivered())
+            record(connection, parse_contact(None).breakers, [Done(row, outcome, NOW + MINUTE)], Delivered())
 
-    event.listen(shop.store.engine, "after_cursor_execute", meet)
+    event.listen(shop.store.engine, "after_cursor_execute", wait_for_both)
     try:
         with ThreadPoolExecutor(2) as threads:
             recording = threads.submit(record_answer)
@@ -139,7 +139,7 @@ def test_recording_an_answer_and_advancing_its_run_do_not_wait_for_each_other(sh
             recording.result(30)
             advancing.result(30)
     finally:
-        event.remove(shop.store.engine, "after_cursor_execute", meet)
+        event.remove(shop.store.engine, "after_cursor_execute", wait_for_both)
     with shop.store.read() as connection:
         assert claims.lock_statuses(connection, [row.id])[row.id] == ("sent", "")
         assert row.run_id is not None

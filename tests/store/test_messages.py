@@ -66,8 +66,8 @@ def test_what_is_not_out_yet_can_be_stopped(store: Store) -> None:
         found = messages.get_many(connection, list(ids.values()))
         assert [found[ids[k]].status for k in "abcde"] == ["skipped", "sent", "queued", "skipped", "skipped"]
         assert message_history.of_messages(connection, [ids["a"]])[ids["a"]][0].reason == "exited"
-        told = messages.counts(connection, journey="")
-        assert {(c.status, c.reason): c.number for c in told} == {
+        counts = messages.counts(connection, journey="")
+        assert {(c.status, c.reason): c.number for c in counts} == {
             ("skipped", "exited"): 2, ("skipped", "stopped"): 1, ("queued", ""): 1, ("sent", ""): 1,
         }  # fmt: skip
 

@@ -34,13 +34,13 @@ def test_a_migrated_schema_equals_the_declared_one(store: Store, part) -> None:
 
 
 def _layout(engine, tables) -> dict[str, object]:
-    look = inspect(engine)
+    inspector = inspect(engine)
     return {
         name: {
-            "columns": [(c["name"], str(c["type"]), c["nullable"]) for c in look.get_columns(name)],
-            "key": look.get_pk_constraint(name),
-            "indexes": sorted((i["name"], tuple(i["column_names"])) for i in look.get_indexes(name)),
-            "unique": sorted(str(u) for u in look.get_unique_constraints(name)),
+            "columns": [(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(name)],
+            "key": inspector.get_pk_constraint(name),
+            "indexes": sorted((i["name"], tuple(i["column_names"])) for i in inspector.get_indexes(name)),
+            "unique": sorted(str(u) for u in inspector.get_unique_constraints(name)),
         }
         for name in tables
     }

@@ -31,8 +31,12 @@ from keepers.app.operations.playbook import CheckPlaybook, PlanPlaybook, check_p
 from keepers.app.tick import until_idle
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.workspace import Workspace
+from keepers.model.errors import UserError
 from keepers.store.migrate import is_current
 from keepers.warehouse import zone_offsets
+from keepers.warehouse.database import Warehouse
+from keepers.warehouse.fixed_tables import FIXED, LAYOUT_VERSION
+from keepers.warehouse.registry import get_meta, set_meta
 from workspaces import send
 
 KEPT = Path(__file__).parent / "workspace_of_0_1"
@@ -98,18 +102,67 @@ def test_it_holds_what_it_held(workspace: Workspace) -> None:
     keys = [key.kind for key in list_keys(workspace, COMMAND_LINE, ListKeys()).items]
     assert sorted(keys) == ["secret", "server", "write", "write"]
     why = explain_profile(workspace, COMMAND_LINE, ExplainProfile(id="ann"))
-    told = [(one.kind, one.code) for one in why.lines]
-    assert told[:3] == [("consent", "subscribed"), ("run", "entered"), ("run", "passed")]
+    lines = [(one.kind, one.code) for one in why.lines]
+    assert lines[:3] == [("consent", "subscribed"), ("run", "entered"), ("run", "passed")]
+
+
+def columns(warehouse: duckdb.DuckDBPyConnection) -> set[tuple[str, str, str]]:
+    """(table, column, type) of the fixed tables."""
+    found = warehouse.execute("SELECT table_name, column_name, data_type FROM duckdb_columns()").fetchall()
+    return {(table, column, kind) for table, column, kind in found if table in FIXED}
+
+
+def test_its_warehouse_has_the_tables_of_a_fresh_one_and_every_row(workspace: Workspace) -> None:
+    migrated = workspace.warehouse.cursor()
+    fresh = Warehouse.open(None)
+    assert columns(migrated) == columns(fresh.cursor())
+    tables = {name for (name,) in migrated.execute("SELECT DISTINCT table_name FROM duckdb_tables()").fetchall()}
+    assert not tables & {"asks", "ask_values"}
+    layouts = [get_meta(one, "layout_version") for one in (migrated, fresh.cursor())]
+    assert layouts == [LAYOUT_VERSION, LAYOUT_VERSION]
+    fresh.close()
+    renamed = {"asks": "standing_queries", "ask_values": "standing_query_values"}
+    for kept in ("asks", "ask_values", "states", "changes"):
+        file = KEPT / "warehouse" / f"{kept}.csv"
+        table = renamed.get(kept, kept)
+        held = f"SELECT * FROM read_csv('{file}', nullstr = '\\N', all_varchar = true)"
+        present = f"SELECT COLUMNS(*)::VARCHAR FROM {table}"
+        wanted, found = (
+            # Types decide how values are written, so the older rows take the types of the table.
+            migrated.execute(f"SELECT * FROM ({query}) ORDER BY ALL").fetchall()
+            for query in (f"SELECT COLUMNS(*)::VARCHAR FROM ({typed(migrated, held, table)})", present)
+        )
+        assert found == wanted, table
+        assert found, table
+
+
+def typed(cursor: duckdb.DuckDBPyConnection, rows: str, table: str) -> str:
+    """Texts with the types of a table's columns, by their place."""
+    kinds = [row[1] for row in cursor.execute(f"DESCRIBE {table}").fetchall()]
+    names = [row[0] for row in cursor.execute(f"DESCRIBE {rows}").fetchall()]
+    return "SELECT " + ", ".join(f'"{n}"::{k} AS "{n}"' for n, k in zip(names, kinds, strict=True)) + f" FROM ({rows})"
+
+
+def test_a_warehouse_of_a_newer_layout_is_refused_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "warehouse.duckdb"
+    Warehouse.open(file).close()
+    newer = duckdb.connect(file)
+    set_meta(newer, "layout_version", "99")
+    newer.close()
+    for _ in range(2):
+        with pytest.raises(UserError, match="has layout 99, this Keepers knows"):
+            Warehouse.open(file)
 
 
 def test_no_rule_of_it_is_taken_for_another_one(workspace: Workspace) -> None:
     assert check_playbook(workspace, COMMAND_LINE, CheckPlaybook()).errors == 0
     assert plan_playbook(workspace, COMMAND_LINE, PlanPlaybook()).changes == ()
-    before = workspace.warehouse.cursor().execute("SELECT ask, signature FROM asks ORDER BY ask").fetchall()
+    numbered = "SELECT query_id, signature FROM standing_queries ORDER BY query_id"
+    before = workspace.warehouse.cursor().execute(numbered).fetchall()
     with workspace.sequencing("a test") as ticker:
         done = ticker.tick(workspace.now() + timedelta(minutes=1))
     assert (done.entered, done.queued, done.changes) == (0, 0, 0)
-    assert workspace.warehouse.cursor().execute("SELECT ask, signature FROM asks ORDER BY ask").fetchall() == before
+    assert workspace.warehouse.cursor().execute(numbered).fetchall() == before
 
 
 def test_it_goes_on_with_ticks_and_messages(workspace: Workspace) -> None:

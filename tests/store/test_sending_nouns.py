@@ -84,14 +84,14 @@ def test_workers_that_take_codes_at_once_take_different_ones(store: Store) -> No
     taken: list[str] = []
     barrier = Barrier(4)
 
-    def take(worker: int) -> None:
+    def claim(worker: int) -> None:
         barrier.wait()
         for n in range(5):
             with store.begin() as connection:
                 wants = [CodeRequest("ten", f"{worker} {n} {k}", k, run_id=worker * 100 + n * 5 + k) for k in range(5)]
                 taken.extend(coupons.assign(connection, wants, NOW).values())
 
-    threads = [Thread(target=take, args=(worker,)) for worker in range(4)]
+    threads = [Thread(target=claim, args=(worker,)) for worker in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -184,14 +184,14 @@ def test_a_worker_whose_lock_is_gone_is_dead(store: Store) -> None:
 
 
 def test_news_wait_in_order_until_they_are_worked_off(store: Store) -> None:
-    news = [
+    received = [
         DeliveryReport("bounced", "email", NOW, key="k", is_hard=True),
         DeliveryReport("clicked", "email", NOW, url="https://ż"),
     ]
     with store.begin() as connection:
-        delivery_reports.append(connection, news)
+        delivery_reports.append(connection, received)
         waiting = delivery_reports.read(connection, 10)
-        assert [report for _, report in waiting] == news
+        assert [report for _, report in waiting] == received
         delivery_reports.remove(connection, [waiting[0][0]])
         assert delivery_reports.depth(connection) == 1
 

@@ -32,13 +32,13 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, 123456)
 def test_counters_hand_out_each_number_once_even_to_many_threads(store: Store) -> None:
     taken: list[int] = []
 
-    def take() -> None:
+    def count() -> None:
         for _ in range(10):
             with store.begin() as connection:
                 first = counters.reserve(connection, counters.SEQ, 3)
                 taken.extend(range(first, first + 3))
 
-    threads = [Thread(target=take) for _ in range(4)]
+    threads = [Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -16,11 +16,11 @@ class Answers:
     def __init__(self, answers: Sequence[dict[str, Any]]) -> None:
         self.called: list[Any] = []
         self._answers = list(answers)
-        told = self
+        outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                told._take(self)
+                outer.answer_call(self)
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -38,7 +38,7 @@ class Answers:
         self._server.server_close()
         self._thread.join()
 
-    def _take(self, handler: BaseHTTPRequestHandler) -> None:
+    def answer_call(self, handler: BaseHTTPRequestHandler) -> None:
         length = int(handler.headers.get("content-length", 0))
         self.called.append(json.loads(handler.rfile.read(length) or b"null"))
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]

@@ -9,7 +9,7 @@ import pytest
 
 from keepers.ingest import identify
 from keepers.orchestration import advance
-from stories.telling import tell
+from stories.story_runner import run_story
 from stories.test_stories import STORIES
 
 TOLD = [
@@ -26,7 +26,7 @@ def test_a_story_ends_alike_in_batches_of_any_size(
     chance = random.Random(name)
     monkeypatch.setattr(identify, "BATCH_EVENTS", chance.randint(1, 4))
     monkeypatch.setattr(identify, "READ_ROWS", chance.randint(1, 4))
-    monkeypatch.setattr(advance, "TURN", chance.randint(1, 5))
+    monkeypatch.setattr(advance, "RUN_BATCH", chance.randint(1, 5))
     monkeypatch.setattr(advance, "CHUNK", chance.randint(1, 3))
     monkeypatch.setattr(advance, "BATCH", chance.randint(1, 5))
-    tell(STORIES[name], tmp_path / "shop", migrated_folder)
+    run_story(STORIES[name], tmp_path / "shop", migrated_folder)

@@ -34,32 +34,32 @@ def shop(tmp_path: Path, migrated_folder: Path) -> Path:
             for who in ("ann", "bob")
         ]
         workspaces.send(workspace.store, clock() - timedelta(hours=1), people)
-    ask(folder, "tick")
-    ask(folder, "consent", "set", "ann", "email", "tips", "subscribed", "--source", "checkout")
+    json_of(folder, "tick")
+    json_of(folder, "consent", "set", "ann", "email", "tips", "subscribed", "--source", "checkout")
     return folder
 
 
-def ask(folder: Path, *arguments: object) -> Any:
+def json_of(folder: Path, *arguments: object) -> Any:
     ran = keepers("-w", folder, *arguments, "--json")
     assert ran.code == 0, ran
     return ran.json
 
 
 def test_a_broadcast_is_previewed_started_stopped_and_goes_on(shop: Path) -> None:
-    (draft,) = ask(shop, "broadcast", "list")["items"]
+    (draft,) = json_of(shop, "broadcast", "list")["items"]
     assert (draft["id"], draft["status"], draft["started_at"]) == ("news", "draft", None)
-    counted = ask(shop, "broadcast", "preview", "news")
+    counted = json_of(shop, "broadcast", "preview", "news")
     assert (counted["audience"], counted["would_get"], counted["skipped"]) == (2, 1, {"no_consent": 1})
     assert "1 of 2 customers would get it" in keepers("-w", shop, "broadcast", "preview", "news").out
-    assert ask(shop, "broadcast", "status", "news")["items"] == []
-    started = ask(shop, "broadcast", "start", "news")
+    assert json_of(shop, "broadcast", "status", "news")["items"] == []
+    started = json_of(shop, "broadcast", "start", "news")
     assert (started["status"], started["of"]) == ("scheduled", None)
-    ask(shop, "tick", "--until-idle")
-    stopped = ask(shop, "broadcast", "stop", "news")
+    json_of(shop, "tick", "--until-idle")
+    stopped = json_of(shop, "broadcast", "stop", "news")
     assert (stopped["status"], stopped["stopped"], stopped["waiting"]) == ("stopped", 1, 0)
-    resumed = ask(shop, "broadcast", "resume", "news")
+    resumed = json_of(shop, "broadcast", "resume", "news")
     assert (resumed["queued_again"], resumed["waiting"]) == (1, 1)
-    (sending,) = ask(shop, "broadcast", "status", "news")["items"]
+    (sending,) = json_of(shop, "broadcast", "status", "news")["items"]
     assert {(m["status"], m["reason"], m["number"]) for m in sending["messages"]} == {
         ("queued", "", 1),
         ("skipped", "no_consent", 1),
@@ -71,5 +71,5 @@ def test_a_broadcast_that_cannot_be_sent_is_refused(shop: Path) -> None:
     for verb in ("preview", "start", "stop", "status", "resend"):
         assert keepers("-w", shop, "broadcast", verb, "newz", "--json").code == 2, verb
     assert keepers("-w", shop, "broadcast", "resume", "news", "--json").code == 2
-    ask(shop, "broadcast", "start", "news")
+    json_of(shop, "broadcast", "start", "news")
     assert "is being sent" in keepers("-w", shop, "broadcast", "start", "news", "--json").json["error"]["message"]

@@ -35,7 +35,7 @@ def purchases_of(file: Path) -> shop_figures.Purchases:
     return shop_figures.occasions([(row[1], datetime.strptime(row[2], "%Y%m%d")) for row in rows])
 
 
-def ask(folder: Path, *arguments: object) -> Any:
+def json_of(folder: Path, *arguments: object) -> Any:
     """A command's JSON answer."""
     ran = keepers("-w", folder, *arguments, "--json")
     assert ran.code == 0, ran
@@ -44,7 +44,7 @@ def ask(folder: Path, *arguments: object) -> Any:
 
 def stages(folder: Path, now: datetime | None = None, lifecycle: str = "value") -> dict[str, int]:
     moment = ["--now", now.isoformat()] if now else []
-    return {s["id"]: s["profiles"] for s in ask(folder, "stages", lifecycle, *moment)["stages"]}
+    return {s["id"]: s["profiles"] for s in json_of(folder, "stages", lifecycle, *moment)["stages"]}
 
 
 def frozen_gaps(folder: Path) -> tuple[float, float]:
@@ -60,13 +60,13 @@ def test_a_shop_from_its_order_file_to_everybodys_stage(tmp_path: Path, cdnow: P
     folder, purchases = tmp_path / "shop", purchases_of(cdnow)
     made = keepers("init", folder, "--lifecycle", "value", "--json").json
     assert {kind for kind, token in made["keys"].items() if token} == {"write", "server", "secret"}
-    looked = ask(folder, "import", cdnow, *ORDERS, "--dry-run")
-    assert (len(looked["sample"]), looked["problems"]) == (5, [])
-    report = ask(folder, "import", cdnow, *ORDERS)
+    preview = json_of(folder, "import", cdnow, *ORDERS, "--dry-run")
+    assert (len(preview["sample"]), preview["problems"]) == (5, [])
+    report = json_of(folder, "import", cdnow, *ORDERS)
     assert (report["rows"], report["loaded"], report["rejected"]) == (6919, 6919, 0)
     assert len(purchases) == 2357
-    assert ask(folder, "import", cdnow, *ORDERS)["loaded"] == 0
-    ticked = ask(folder, "tick", "--until-idle", "--now", END.isoformat())
+    assert json_of(folder, "import", cdnow, *ORDERS)["loaded"] == 0
+    ticked = json_of(folder, "tick", "--until-idle", "--now", END.isoformat())
     assert ticked["now"] == "1998-07-01T00:00:00Z"
 
     typical, longest = frozen_gaps(folder)
@@ -81,11 +81,11 @@ def test_a_shop_from_its_order_file_to_everybodys_stage(tmp_path: Path, cdnow: P
     condition.write_text(CONDITION)
     for now in (END, THEN):
         often = sum(sum(now - timedelta(days=180) < at <= now for at in times) >= 2 for times in purchases.values())
-        assert ask(folder, "count", condition, "--now", now.isoformat())["count"] == often
+        assert json_of(folder, "count", condition, "--now", now.isoformat())["count"] == often
     active = stages(folder)
-    assert ask(folder, "count", "active")["count"] == active["new"] + active["loyal"]
+    assert json_of(folder, "count", "active")["count"] == active["new"] + active["loyal"]
 
-    moved = ask(folder, "moves", "value", "--since", THEN.isoformat())
+    moved = json_of(folder, "moves", "value", "--since", THEN.isoformat())
     net: dict[str | None, int] = dict.fromkeys([*active, None], 0)
     for move in moved["counts"]:
         net[move["source"]] -= move["profiles"]
@@ -94,19 +94,19 @@ def test_a_shop_from_its_order_file_to_everybodys_stage(tmp_path: Path, cdnow: P
     assert {stage: active[stage] - before[stage] for stage in active} == {stage: net[stage] for stage in active}
 
     who, times = max(purchases.items(), key=lambda item: (len(item[1]), item[0]))
-    portrait = ask(folder, "profile", who)
-    assert portrait["identities"] == [{"kind": "user_id", "value": who}]
-    (place,) = [place for place in portrait["lifecycles"] if place["lifecycle"] == "value"]
+    profile = json_of(folder, "profile", who)
+    assert profile["identities"] == [{"kind": "user_id", "value": who}]
+    (place,) = [place for place in profile["lifecycles"] if place["lifecycle"] == "value"]
     assert place["stage"] == ("loyal" if shop_figures.lost_at(times, typical, longest) > END else "churned")
-    assert portrait["last_events"][0]["time"].startswith(times[-1].date().isoformat())
+    assert profile["last_events"][0]["time"].startswith(times[-1].date().isoformat())
 
-    assert ask(folder, "check")["errors"] == 0
-    assert ask(folder, "plan")["changes"] == []
+    assert json_of(folder, "check")["errors"] == 0
+    assert json_of(folder, "plan")["changes"] == []
     _edit_and_apply(folder, purchases)
-    doctor = ask(folder, "doctor")
+    doctor = json_of(folder, "doctor")
     assert (doctor["events"], doctor["profiles"], doctor["inbox"], doctor["dirty"]) == (6919, 2357, 0, 0)
-    assert len(ask(folder, "templates")["items"]) == 11
-    assert ask(folder, "rebuild") == {"rebuilt": True}
+    assert len(json_of(folder, "templates")["items"]) == 11
+    assert json_of(folder, "rebuild") == {"rebuilt": True}
     assert stages(folder) == active
 
 
@@ -114,15 +114,15 @@ def _edit_and_apply(folder: Path, purchases: shop_figures.Purchases) -> None:
     """A new segment: planned with its count, applied, answered at the next tick, then taken out again."""
     fans = sum(len(times) >= 5 for times in purchases.values())
     workspaces.write_playbook(folder, {"segments": [{"id": "fans", "who": {"did": "purchase", "count": {"gte": 5}}}]})
-    plan = ask(folder, "plan")
+    plan = json_of(folder, "plan")
     assert [(c["key"], c["action"]) for c in plan["changes"]] == [("segment/fans", "add")]
     (flow,) = plan["flows"]
     assert (flow["before"], flow["after"], flow["enter"], flow["leave"]) == (0, fans, fans, 0)
-    assert ask(folder, "apply")["applied"] == [{"key": "segment/fans", "action": "add"}]
-    assert ask(folder, "tick", "--now", END.isoformat())["changes"] == fans
-    assert ask(folder, "count", "fans")["count"] == fans
+    assert json_of(folder, "apply")["applied"] == [{"key": "segment/fans", "action": "add"}]
+    assert json_of(folder, "tick", "--now", END.isoformat())["changes"] == fans
+    assert json_of(folder, "count", "fans")["count"] == fans
     (folder / "playbook" / "own.yaml").unlink()
-    assert ask(folder, "apply")["applied"] == [{"key": "segment/fans", "action": "remove"}]
+    assert json_of(folder, "apply")["applied"] == [{"key": "segment/fans", "action": "remove"}]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -142,19 +142,19 @@ def test_the_same_orders_by_file_and_over_http_are_the_same_shop(
         made = keepers("init", folder, "--lifecycle", "value", "--json").json
         assert keepers("-w", folder, "tick", "--now", "1996-12-01").code == 0
         if way == "file":
-            assert ask(folder, "import", part, *ORDERS)["loaded"] == len(lines)
+            assert json_of(folder, "import", part, *ORDERS)["loaded"] == len(lines)
         else:
             _send(folder, lines, made["keys"]["server"])
         for now in ("1997-03-01", "1998-07-01"):
-            ask(folder, "tick", "--until-idle", "--now", now)
+            json_of(folder, "tick", "--until-idle", "--now", now)
         answers = [stages(folder, now) for now in (None, THEN, datetime(1997, 2, 1))]
         assert answers[0] == shop_figures.value_stages(purchases_of(part), *frozen_gaps(folder), END)
         with workspaces.opened(folder) as workspace:
             outcome = workspaces.outcome(workspace)
             assert workspace.store.is_sqlite == (engine == "sqlite")
-        told = [(who, event, time) for who, _, event, time, *_ in outcome.tracks]
-        ended.append((answers, told, outcome.states, outcome.changes, outcome.fold))
-        assert ask(folder, "doctor")["inbox"] == 0
+        tracked = [(who, event, time) for who, _, event, time, *_ in outcome.tracks]
+        ended.append((answers, tracked, outcome.states, outcome.changes, outcome.fold))
+        assert json_of(folder, "doctor")["inbox"] == 0
     assert ended[0] == ended[1]
     for address in addresses:
         if postgres:
@@ -181,15 +181,15 @@ def test_a_gift_shops_invoices_with_known_figures(tmp_path: Path, shared_data: P
     file = shared_data / "online_retail" / "online_retail_2010_2011.parquet"
     folder = tmp_path / "gifts"
     assert keepers("init", folder, "--lifecycle", "value", "--zone", "Europe/London").code == 0
-    asked = ["--event", "Order Completed", "--profile", "CustomerID", "--time", "InvoiceDate", "--now", "2012-01-01"]
-    asked += ["--property", "quantity=Quantity", "--property", "price=UnitPrice", "--property", "order_id=InvoiceNo"]
-    report = ask(folder, "import", file, *asked)
+    options = ["--event", "Order Completed", "--profile", "CustomerID", "--time", "InvoiceDate", "--now", "2012-01-01"]
+    options += ["--property", "quantity=Quantity", "--property", "price=UnitPrice", "--property", "order_id=InvoiceNo"]
+    report = json_of(folder, "import", file, *options)
     assert (report["rows"], report["loaded"], report["rejected"]) == (541_909, 541_909 - 135_080, 135_080)
     assert "CustomerID" in report["problems"][0]["reason"] or "profile" in report["problems"][0]["reason"]
-    ask(folder, "tick", "--until-idle", "--now", "2012-01-01")
+    json_of(folder, "tick", "--until-idle", "--now", "2012-01-01")
     condition = tmp_path / "bought.yaml"
     condition.write_text("{did: Order Completed, where: {quantity: {gt: 0}}}\n")
-    assert ask(folder, "count", condition)["count"] == 4339
+    assert json_of(folder, "count", condition)["count"] == 4339
     assert sum(stages(folder).values()) == 4372
     with workspaces.opened(folder) as workspace:
         query = "SELECT count(*), sum(quantity * price)::DECIMAL(20,3)::VARCHAR FROM order_completed WHERE quantity > 0"

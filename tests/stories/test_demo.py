@@ -47,7 +47,7 @@ def stage_of(days: list[date], now: date, typical_s: float, longest_s: float) ->
     return "loyal" if len(days) > 1 else "new"
 
 
-def ask(folder: Path, *arguments: object) -> Any:
+def json_of(folder: Path, *arguments: object) -> Any:
     """A command's JSON answer."""
     ran = keepers("-w", folder, *arguments, "--json")
     assert ran.code == 0, ran
@@ -56,10 +56,10 @@ def ask(folder: Path, *arguments: object) -> Any:
 
 def assert_stages_are_those_counted_by_hand(folder: Path, history: dict[str, list[date]], last: date) -> None:
     """Compares everybody's stage of `value` after the demo with a hand count; `last` is the history's last day."""
-    answered = {s["id"]: s["profiles"] for s in ask(folder, "stages", "value")["stages"]}
+    answered = {s["id"]: s["profiles"] for s in json_of(folder, "stages", "value")["stages"]}
     assert sum(answered.values()) == len(history)
-    now = datetime.fromisoformat(ask(folder, "doctor")["last_tick"].rstrip("Z")).date()
-    live = ask(folder, "rhythm")
+    now = datetime.fromisoformat(json_of(folder, "doctor")["last_tick"].rstrip("Z")).date()
+    live = json_of(folder, "rhythm")
     shift = timedelta(days=(now - timedelta(days=1) - last).days)
     assert shift.days % 7 == 0
     by_hand = Counter(
@@ -105,10 +105,10 @@ def test_the_demo_plays_cdnow_week_by_week_and_ends_where_a_hand_count_ends(tmp_
 
     assert "What was sent, and what was not" in printed
     assert "no_consent" in printed
-    letters = MailboxFolder(folder / "mailbox")
-    sent = ask(folder, "messages", "--status", "sent")
-    assert letters.count() > 500
+    mailbox = MailboxFolder(folder / "mailbox")
+    sent = json_of(folder, "messages", "--status", "sent")
+    assert mailbox.count() > 500
     assert sent["items"]
-    some = letters.messages(limit=200)
+    some = mailbox.messages(limit=200)
     assert all(mail.recipient.endswith("@customers.example") for mail in some)
     assert len({mail.subject for mail in some}) > 10  # several letters in several languages

@@ -148,8 +148,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory, migrated_folder: Path) -> Ite
     folder = workspaces.make(tmp_path_factory.mktemp("hostile") / "shop", migrated_folder, lifecycles=["value"])
     file = folder.parent / "orders.csv"
     file.write_text("who,at,total,plan\nanna,2026-01-01,5,pro\nbob,2026-01-02,7,free\n")
-    asked = ["--event", "Order Completed", "--profile", "who", "--time", "at", "--property", "total=total"]
-    assert keepers("-w", folder, "import", file, *asked, "--trait", "plan=plan").code == 0
+    options = ["--event", "Order Completed", "--profile", "who", "--time", "at", "--property", "total=total"]
+    assert keepers("-w", folder, "import", file, *options, "--trait", "plan=plan").code == 0
     assert keepers("-w", folder, "tick", "--now", "2026-02-01").code == 0
     before = _figures(folder)
     yield folder
@@ -164,13 +164,13 @@ def _figures(folder: Path) -> tuple[Any, ...]:
 
 def refused(ran: Ran, hint: str = "") -> str:
     """Asserts that a command told the person what is wrong; returns the sentence."""
-    said = ran.err + ran.out
-    assert "Traceback" not in said, said
+    output = ran.err + ran.out
+    assert "Traceback" not in output, output
     assert ran.code == 2, ran
-    assert "internal" not in said
-    assert len(said.strip()) > 10
-    assert hint in said, said
-    return said
+    assert "internal" not in output
+    assert len(output.strip()) > 10
+    assert hint in output, output
+    return output
 
 
 def fine(ran: Ran) -> None:
@@ -352,12 +352,12 @@ def test_damaged_stores_are_refused_with_their_path(tmp_path: Path, migrated_fol
 def test_a_compressed_file_is_read_and_half_of_one_is_refused(tmp_path: Path, migrated_folder: Path) -> None:
     folder = workspaces.make(tmp_path / "shop", migrated_folder)
     packed = gzip.compress(b"who,at\n" + b"".join(b"u%d,2026-01-01\n" % n for n in range(5000)))
-    asked = ["--event", "Order", "--profile", "who", "--time", "at", "--json"]
+    options = ["--event", "Order", "--profile", "who", "--time", "at", "--json"]
     file = tmp_path / "orders.csv.gz"
     file.write_bytes(packed[: len(packed) // 2])
-    fine(keepers("-w", folder, "import", file, *asked))
+    fine(keepers("-w", folder, "import", file, *options))
     file.write_bytes(packed)
-    assert keepers("-w", folder, "import", file, *asked).json["loaded"] >= 1
+    assert keepers("-w", folder, "import", file, *options).json["loaded"] >= 1
 
 
 def test_a_word_of_very_many_sources_is_still_answered(tmp_path: Path, migrated_folder: Path) -> None:

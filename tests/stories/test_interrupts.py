@@ -52,7 +52,7 @@ def test_a_command_is_interrupted_while_it_loads_or_works(
 def test_a_query_that_was_interrupted_is_no_mistake_of_ours(
     tmp_path: Path, migrated_folder: Path, monkeypatch: pytest.MonkeyPatch, ctrl_c: Callable[[], None]
 ) -> None:
-    def interrupted(*asked: Any, **more: Any) -> None:
+    def interrupted(*arguments: Any, **more: Any) -> None:
         try:
             ctrl_c()
         except KeyboardInterrupt:

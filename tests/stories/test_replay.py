@@ -58,7 +58,7 @@ def past(tmp_path: Path, migrated_folder: Path) -> Path:
         _did(workspace, START + DAY, "ida", "Order Completed")
         _tick(workspace, START + 30 * DAY)
         with workspace.store.begin() as connection:
-            said = [
+            statements = [
                 Consent(workspace.find_profile(who), "email", "tips", state, at, "form")
                 for who, state, at in (
                     ("ida", "subscribed", START - DAY),
@@ -66,7 +66,7 @@ def past(tmp_path: Path, migrated_folder: Path) -> Path:
                     ("cy", "unsubscribed", START + 3 * DAY),
                 )
             ]
-            consents.record(connection, said, START + 30 * DAY, is_import=True)
+            consents.record(connection, statements, START + 30 * DAY, is_import=True)
         workspaces.write_playbook(folder, completed(PLAYBOOK | {"journeys": [JOURNEY]}) or {})
     return folder
 
@@ -189,12 +189,12 @@ def test_who_was_silent_for_long_is_left_alone_by_then(past: Path) -> None:
             ],
         }
     ]
-    told = []
+    counts = []
     for sunset in ({"after": "180d", "grace": "14d"}, {"after": "5d", "grace": "5d"}):
         written = completed(PLAYBOOK | {"journeys": drafted, "contact": {"sunset": sunset}})
         workspaces.write_playbook(past, written or {})
         with workspaces.opened(past) as workspace:
             done = _replay(workspace, "late")
-        told.append((done["sent"], done["skipped"]))
+        counts.append((done["sent"], done["skipped"]))
     # Her order a day after she signed up is the last that was heard of her.
-    assert told == [({"email": 2}, {}), ({"email": 1}, {"sunset": 1})]
+    assert counts == [({"email": 2}, {}), ({"email": 1}, {"sunset": 1})]

@@ -17,7 +17,7 @@ from keepers.app.messaging.delivery import deliver
 from keepers.app.workspace.clock import clock
 from keepers.devtools.mailbox import Mailbox
 from keepers.model.errors import ConflictError
-from stories.telling_sending import mailbox_for
+from stories.story_sending import mailbox_for
 from workspaces import keepers
 
 TEXT = "Hello <a href='{{ links.unsubscribe }}'>stop</a>"
@@ -53,7 +53,7 @@ class Shop:
         self.folder = folder
         self.mailbox = mailbox
 
-    def ask(self, *arguments: object) -> Any:
+    def json_of(self, *arguments: object) -> Any:
         ran = keepers("-w", self.folder, *arguments, "--json")
         assert ran.code == 0, ran
         return ran.json
@@ -91,41 +91,43 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, migrated_folder: Path) 
             ]
             workspaces.send(workspace.store, at, people)
         opened = Shop(folder, mailbox)
-        opened.ask("tick")
-        opened.ask("consent", "set", "ann", "email", "tips", "subscribed", "--source", "checkout")
+        opened.json_of("tick")
+        opened.json_of("consent", "set", "ann", "email", "tips", "subscribed", "--source", "checkout")
         with workspaces.opened(folder) as workspace:
             ups = [{"type": "track", "userId": who, "event": "Signed Up"} for who in ("ann", "bob")]
             workspaces.send(workspace.store, clock(), ups)
-        opened.ask("tick", "--until-idle")
+        opened.json_of("tick", "--until-idle")
         yield opened
     finally:
         mailbox.stop()
 
 
 def test_from_entry_to_mail_and_why(shop: Shop) -> None:
-    (journey,) = shop.ask("journeys")["items"]
+    (journey,) = shop.json_of("journeys")["items"]
     assert (journey["entered"], journey["active"], journey["is_paused"]) == (2, 2, False)
-    assert shop.ask("deliver", "--once")["sent"] == 1
+    assert shop.json_of("deliver", "--once")["sent"] == 1
     assert shop.mail() == ["ann@example.com: Welcome, ann"]
 
-    detail = shop.ask("journey", "show", "welcome")
+    detail = shop.json_of("journey", "show", "welcome")
     hello, rest = detail["steps"]
     assert (hello["entered"], hello["passed"], hello["messages"]) == (2, 2, {"sent": 1, "skipped": 1})
     assert [(s["reason"], s["number"]) for s in hello["skipped"]] == [("no_consent", 1)]
     assert (rest["entered"], rest["waiting"], rest["passed"]) == (2, 2, 0)
 
-    sent, skipped = sorted(shop.ask("messages")["items"], key=lambda one: one["profile"])
+    sent, skipped = sorted(shop.json_of("messages")["items"], key=lambda one: one["profile"])
     assert (sent["status"], skipped["status"], skipped["reason"]) == ("sent", "skipped", "no_consent")
-    assert [m["profile"] for m in shop.ask("messages", "--status", "skipped")["items"]] == ["bob"]
-    assert [m["id"] for m in shop.ask("messages", "--profile", "ann", "--journey", "welcome")["items"]] == [sent["id"]]
-    whole = shop.ask("message", "show", sent["id"])
+    assert [m["profile"] for m in shop.json_of("messages", "--status", "skipped")["items"]] == ["bob"]
+    assert [m["id"] for m in shop.json_of("messages", "--profile", "ann", "--journey", "welcome")["items"]] == [
+        sent["id"]
+    ]
+    whole = shop.json_of("message", "show", sent["id"])
     assert whole["copy"]["subject"] == "Welcome, ann"
     assert [one["code"] for one in whole["timeline"]] == ["decided", "sent"]
     page = shop.folder / "copy.html"
     assert "Welcome, ann" in shop.shown("message", "show", sent["id"], "--html", page)
     assert "<html" in page.read_text()
 
-    why = shop.ask("why", "bob")
+    why = shop.json_of("why", "bob")
     assert [(one["kind"], one["code"], one["reason"]) for one in why["lines"]][:2] == [
         ("run", "entered", ""),
         ("run", "passed", "no_consent"),
@@ -138,122 +140,127 @@ def test_from_entry_to_mail_and_why(shop: Shop) -> None:
     assert waiting["until"] is not None
     assert "Order Completed" in waiting["leaves"][0]
     assert "клиент не давал согласия" in shop.shown("why", "bob", "--locale", "ru")
-    consent = [one["says"] for one in shop.ask("why", "ann")["lines"] if one["kind"] == "consent"]
+    consent = [one["says"] for one in shop.json_of("why", "ann")["lines"] if one["kind"] == "consent"]
     assert consent == ["Agreed to “Tips” by email (checkout)."]
 
 
 def test_pausing_leaving_and_entering_by_hand(shop: Shop) -> None:
-    assert shop.ask("journey", "pause", "welcome", "--reason", "wrong price")["is_paused"]
+    assert shop.json_of("journey", "pause", "welcome", "--reason", "wrong price")["is_paused"]
     assert "paused" in shop.refused("journey", "pause", "welcome")
-    assert shop.ask("journeys")["items"][0]["is_paused"]
-    assert shop.ask("deliver", "--once")["sent"] == 0
-    assert shop.ask("journey", "resume", "welcome")["runs"] == 2
-    assert shop.ask("deliver", "--once")["sent"] == 1
+    assert shop.json_of("journeys")["items"][0]["is_paused"]
+    assert shop.json_of("deliver", "--once")["sent"] == 0
+    assert shop.json_of("journey", "resume", "welcome")["runs"] == 2
+    assert shop.json_of("deliver", "--once")["sent"] == 1
 
-    counted = shop.ask("enroll", "welcome", "--segment", "readers")
+    counted = shop.json_of("enroll", "welcome", "--segment", "readers")
     assert (counted["count"], counted["enrolled"]) == (2, 0)
     assert "--yes" in shop.shown("enroll", "welcome", "--segment", "readers")
-    assert shop.ask("enroll", "welcome", "--segment", "readers", "--yes")["enrolled"] == 2
-    shop.ask("tick")
-    (refused,) = shop.ask("journey", "show", "welcome")["refused"]
+    assert shop.json_of("enroll", "welcome", "--segment", "readers", "--yes")["enrolled"] == 2
+    shop.json_of("tick")
+    (refused,) = shop.json_of("journey", "show", "welcome")["refused"]
     assert (refused["reason"], refused["number"]) == ("already_entered", 2)
-    (entry,) = [one for one in shop.ask("why", "ann", "--journey", "welcome")["lines"] if one["kind"] == "entry"]
+    (entry,) = [one for one in shop.json_of("why", "ann", "--journey", "welcome")["lines"] if one["kind"] == "entry"]
     assert entry["says"].startswith("Did not enter the journey “welcome”")
 
-    (waiting,) = shop.ask("why", "ann")["waiting"]
-    assert shop.ask("leave", waiting["run"])["status"] == "ended"
+    (waiting,) = shop.json_of("why", "ann")["waiting"]
+    assert shop.json_of("leave", waiting["run"])["status"] == "ended"
     assert "ended already" in shop.refused("leave", waiting["run"])
-    assert shop.ask("why", "ann")["waiting"] == []
+    assert shop.json_of("why", "ann")["waiting"] == []
     assert "no journey" in shop.refused("journey", "show", "welcom")
 
 
 def test_nothing_goes_out_while_sending_is_stopped(shop: Shop) -> None:
-    shop.ask("stop-sending", "--reason", "wrong price")
-    assert shop.ask("breakers")["is_sending"] is False
+    shop.json_of("stop-sending", "--reason", "wrong price")
+    assert shop.json_of("breakers")["is_sending"] is False
     assert "wrong price" in shop.shown("breakers")
-    assert shop.ask("deliver", "--once")["sent"] == 0
-    shop.ask("start-sending")
-    assert shop.ask("deliver", "--once")["sent"] == 1
+    assert shop.json_of("deliver", "--once")["sent"] == 0
+    shop.json_of("start-sending")
+    assert shop.json_of("deliver", "--once")["sent"] == 1
     assert "No circuit breaker" in shop.refused("breakers", "release", "email.marketing")
 
 
 def test_preview_test_send_and_dead_letters(shop: Shop) -> None:
     page = shop.folder / "page.html"
-    seen = shop.ask("message", "preview", "hello", "--profile", "bob", "--html", page)
+    seen = shop.json_of("message", "preview", "hello", "--profile", "bob", "--html", page)
     assert seen["content"]["subject"] == "Welcome, bob"
     assert "<html" in page.read_text()
     assert "Welcome, bob" in shop.shown("message", "preview", "hello", "--profile", "bob")
-    assert shop.ask("message", "test", "hello", "--to", "me@shop.example", "--profile", "bob")["status"] == "sent"
+    assert shop.json_of("message", "test", "hello", "--to", "me@shop.example", "--profile", "bob")["status"] == "sent"
     assert shop.mail() == ["me@shop.example: Welcome, bob"]
-    assert shop.ask("dead-letters")["items"] == []
+    assert shop.json_of("dead-letters")["items"] == []
     assert "no dead letters" in shop.shown("dead-letters")
-    sent = shop.ask("messages", "--profile", "ann")["items"][0]["id"]
-    assert shop.ask("message", "retry", sent) == {"asked": 1, "queued": 0}
+    sent = shop.json_of("messages", "--profile", "ann")["items"][0]["id"]
+    assert shop.json_of("message", "retry", sent) == {"asked": 1, "queued": 0}
     assert "no message" in shop.refused("message", "retry", 999)
-    assert shop.ask("machine-rules", "rerun") == {"judged_otherwise": 0}
+    assert shop.json_of("machine-rules", "rerun") == {"judged_otherwise": 0}
 
 
 def test_consent_is_shown_imported_and_exported(shop: Shop, tmp_path: Path) -> None:
-    seen = shop.ask("consent", "show", "bob")
+    seen = shop.json_of("consent", "show", "bob")
     assert [(t["topic"], t["state"], t["may_be_written_to"]) for t in seen["topics"]] == [("tips", None, False)]
     file = tmp_path / "consent.csv"
     file.write_text(
         "profile,channel,topic,state,at\nbob,email,tips,subscribed,2026-01-05\nnobody,email,tips,subscribed,\n"
         "bob,email,tip,subscribed,\nbob,email,tips,maybe,\n"
     )
-    report = shop.ask("consent", "import", file)
+    report = shop.json_of("consent", "import", file)
     assert (report["taken"], [p["line"] for p in report["problems"]]) == (1, [3, 4, 5])
-    (topic,) = shop.ask("consent", "show", "bob")["topics"]
+    (topic,) = shop.json_of("consent", "show", "bob")["topics"]
     assert (topic["state"], topic["since"], topic["may_be_written_to"]) == ("subscribed", "2026-01-05T00:00:00Z", True)
     out = tmp_path / "out.csv"
-    assert shop.ask("consent", "export", out)["written"] == 2
+    assert shop.json_of("consent", "export", out)["written"] == 2
     rows = list(csv.DictReader(out.open()))
     assert {(r["profile"], r["state"], r["source"]) for r in rows} == {
         ("ann", "subscribed", "checkout"),
         ("bob", "subscribed", "import consent.csv"),
     }
-    assert shop.ask("consent", "import", out)["rejected"] == 0
+    assert shop.json_of("consent", "import", out)["rejected"] == 0
     assert "no topic" in shop.refused("consent", "set", "bob", "email", "tip", "subscribed")
     assert "subscribed" in shop.refused("consent", "set", "bob", "email", "tips", "subscribd")
     assert "cannot be read" in shop.refused("consent", "import", tmp_path / "none.csv")
 
 
 def test_suppression_by_hand_and_by_file_keeps_hashes_alone(shop: Shop, tmp_path: Path) -> None:
-    assert shop.ask("suppress", "add", "email", "Ann@Example.com", "--detail", "asked by phone")["suppressed"] == 1
-    assert shop.ask("deliver", "--once")["skipped"] == 1
-    (one,) = shop.ask("suppress", "list", "--channel", "email", "--address", "ann@example.com")["items"]
+    assert shop.json_of("suppress", "add", "email", "Ann@Example.com", "--detail", "asked by phone")["suppressed"] == 1
+    assert shop.json_of("deliver", "--once")["skipped"] == 1
+    (one,) = shop.json_of("suppress", "list", "--channel", "email", "--address", "ann@example.com")["items"]
     assert (one["reason"], one["detail"]) == ("manual", "asked by phone")
-    told = [line["says"] for line in shop.ask("why", "ann")["lines"] if line["kind"] == "suppression"]
-    assert told == ["The email address was suppressed: the address was suppressed by hand; asked by phone."]
+    lines = [line["says"] for line in shop.json_of("why", "ann")["lines"] if line["kind"] == "suppression"]
+    assert lines == ["The email address was suppressed: the address was suppressed by hand; asked by phone."]
     file = tmp_path / "suppressed.csv"
-    assert shop.ask("suppress", "export", file)["written"] == 1
+    assert shop.json_of("suppress", "export", file)["written"] == 1
     assert "example.com" not in file.read_text()
-    assert shop.ask("suppress", "lift", "email", "ann@example.com")["lifted"]
+    assert shop.json_of("suppress", "lift", "email", "ann@example.com")["lifted"]
     assert "not suppressed" in shop.refused("suppress", "lift", "email", "ann@example.com")
-    assert shop.ask("suppress", "import", file)["taken"] == 1
+    assert shop.json_of("suppress", "import", file)["taken"] == 1
     file.write_text("email,reason\nbob@example.com,complaint\nx@example.com,whim\n,\n")
-    report = shop.ask("suppress", "import", file)
+    report = shop.json_of("suppress", "import", file)
     assert (report["taken"], report["rejected"]) == (1, 2)
     assert "channel" in shop.refused("suppress", "list", "--address", "bob@example.com")
-    assert {one["reason"] for one in shop.ask("suppress", "list")["items"]} == {"manual", "complaint"}
+    assert {one["reason"] for one in shop.json_of("suppress", "list")["items"]} == {"manual", "complaint"}
 
 
 def test_a_suppressed_number_is_one_however_it_is_written(shop: Shop) -> None:
     assert "country" in shop.refused("suppress", "add", "sms", "600 100 200")
-    assert shop.ask("suppress", "add", "sms", "+48 600-100-200", "0048600100200")["suppressed"] == 1
+    assert shop.json_of("suppress", "add", "sms", "+48 600-100-200", "0048600100200")["suppressed"] == 1
     with (shop.folder / "keepers.toml").open("a", encoding="utf-8") as settings:
         settings.write('[channels.sms]\nurl = "https://sms.example"\ncountry = "PL"\n')
-    (one,) = shop.ask("suppress", "list", "--channel", "sms", "--address", "600 100 200")["items"]
+    (one,) = shop.json_of("suppress", "list", "--channel", "sms", "--address", "600 100 200")["items"]
     assert one["reason"] == "manual"
-    assert shop.ask("suppress", "lift", "sms", "600100200")["lifted"]
+    assert shop.json_of("suppress", "lift", "sms", "600100200")["lifted"]
 
 
 def test_coupons_are_counted_and_taken_in_once(shop: Shop, tmp_path: Path) -> None:
     file = tmp_path / "codes.csv"
     file.write_text("code\nA1\nB2\nA1\n\nC3\n")
-    assert shop.ask("coupons", "import", "gift", file) == {"pool": "gift", "read": 3, "added": 3, "known_already": 0}
-    assert shop.ask("coupons", "import", "gift", file)["added"] == 0
-    (pool,) = shop.ask("coupons", "status")["items"]
+    assert shop.json_of("coupons", "import", "gift", file) == {
+        "pool": "gift",
+        "read": 3,
+        "added": 3,
+        "known_already": 0,
+    }
+    assert shop.json_of("coupons", "import", "gift", file)["added"] == 0
+    (pool,) = shop.json_of("coupons", "status")["items"]
     assert (pool["left"], pool["taken"], pool["is_low"]) == (3, 0, False)
     assert "no pool" in shop.refused("coupons", "import", "gifts", file)
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from conftest import Postgres
-from stories.telling import tell
+from stories.story_runner import run_story
 
 STORIES: dict[str, dict[str, Any]] = {
     story["story"]: story
@@ -29,7 +29,7 @@ EVERY = [pytest.param(name, "sqlite", id=name) for name in STORIES] + [
 def test_story(name: str, engine: str, tmp_path: Path, migrated_folder: Path, request: pytest.FixtureRequest) -> None:
     postgres: Postgres | None = request.getfixturevalue("postgres") if engine == "postgres" else None
     address = postgres.migrated() if postgres else None
-    tell(STORIES[name], tmp_path / "shop", migrated_folder, address)
+    run_story(STORIES[name], tmp_path / "shop", migrated_folder, address)
     if postgres and address:
         postgres.drop(address)
 

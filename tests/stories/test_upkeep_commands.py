@@ -62,9 +62,9 @@ def test_a_key_is_made_once_and_its_record_shown(shop: Path) -> None:
 
 
 def test_doctor_and_check_say_what_sending_lacks(shop: Path) -> None:
-    said = keepers("-w", shop, "doctor", "--json").json
-    assert said["sending"]["switch"] == "on"
-    found = " ".join(said["findings"])
+    report = keepers("-w", shop, "doctor", "--json").json
+    assert report["sending"]["switch"] == "on"
+    found = " ".join(report["findings"])
     for part in ("There are messages for email", "The pool “gift” has 0 codes left", "postal address"):
         assert part in found
     assert "spare" not in found

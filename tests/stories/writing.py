@@ -20,15 +20,18 @@ def completed(playbook: dict[str, Any] | None, answers: Answers | None = None) -
     written = {name: section for name, section in playbook.items() if name != "mails"}
     mails = playbook.get("mails", {})
     if mails:
-        written["messages"] = [*written.get("messages", ()), *(_mail(name, told) for name, told in mails.items())]
+        written["messages"] = [
+            *written.get("messages", ()),
+            *(_mail(name, fields_of) for name, fields_of in mails.items()),
+        ]
     if answers is None:
         return written
     found: dict[str, Any] = json.loads(json.dumps(written, default=str).replace(HOOK, answers.url))
     return found
 
 
-def _mail(name: str, told: str | dict[str, Any]) -> dict[str, Any]:
-    fields = {"topic": told} if isinstance(told, str) else dict(told)
+def _mail(name: str, fields_of: str | dict[str, Any]) -> dict[str, Any]:
+    fields = {"topic": fields_of} if isinstance(fields_of, str) else dict(fields_of)
     subject = fields.pop("subject", name)
     return {
         "id": name,

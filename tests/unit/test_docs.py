@@ -62,9 +62,9 @@ def test_the_generated_pages_are_what_the_code_says_now() -> None:
 
 
 def test_every_command_and_option_is_in_the_reference() -> None:
-    said = page("commands.md")
+    text = page("commands.md")
     for path, command in generate.all_commands(generate.keepers_command()):
-        section = said.partition(f"## keepers {path}\n")[2].partition("\n## ")[0]
+        section = text.partition(f"## keepers {path}\n")[2].partition("\n## ")[0]
         assert section, path
         for one in command.params:
             for name in one.opts:
@@ -79,32 +79,32 @@ def test_every_option_and_command_says_what_it_does() -> None:
 
 
 def test_every_setting_is_in_the_reference_with_its_meaning() -> None:
-    said = page("settings.md")
+    text = page("settings.md")
     for section, struct in sections().items():
-        assert f"## [{section}]" in said
+        assert f"## [{section}]" in text
         docs = field_docs(struct)
         for one in msgspec.structs.fields(struct):
-            assert f"| `{one.name}` |" in said
+            assert f"| `{one.name}` |" in text
             assert docs.get(one.name), f"{section}.{one.name} has no text under it in settings.py"
 
 
 def test_every_operator_is_in_the_reference() -> None:
-    said = page("operators.md")
+    text = page("operators.md")
     for row in OPERATORS:
-        assert f"| `{row.id}` |" in said
-        assert all(f"`{alias}`" in said for alias in row.aliases)
+        assert f"| `{row.id}` |" in text
+        assert all(f"`{alias}`" in text for alias in row.aliases)
 
 
 def test_every_kind_of_condition_and_its_keys_is_in_the_reference() -> None:
-    said = page("conditions.md")
+    text = page("conditions.md")
     for head, keys in LEAVES.items():
         for key in (head, *keys):
-            assert re.search(rf"\b{key}\b", said), key
+            assert re.search(rf"\b{key}\b", text), key
 
 
 def test_every_endpoint_is_in_the_reference() -> None:
-    said = page("endpoints.md")
-    assert [path for path in sorted(endpoints.routes()) if f"`{path}`" not in said and f" {path}\n" not in said] == []
+    text = page("endpoints.md")
+    assert [path for path in sorted(endpoints.routes()) if f"`{path}`" not in text and f" {path}\n" not in text] == []
 
 
 def test_every_error_code_is_in_the_reference_and_no_other() -> None:
@@ -116,6 +116,14 @@ def test_links_within_the_repository_lead_somewhere(path: Path) -> None:
     for target in _LINK.findall(path.read_text(encoding="utf-8")):
         if not target.startswith(("http://", "https://", "#")):
             assert (path.parent / target.partition("#")[0]).exists(), target
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "decisions").glob("0*.md")), ids=name_of)
+def test_a_decision_names_files_that_are_there(path: Path) -> None:
+    where = path.read_text(encoding="utf-8").partition("**Where:**")[2]
+    assert where, "a decision says where it lives in the code"
+    named = re.findall(r"`([\w/]+(?:\.py|/))`", where)
+    assert [name for name in named if not (ROOT / "src" / "keepers" / name).exists()] == []
 
 
 @pytest.mark.parametrize("example", fences("yaml"))

@@ -32,8 +32,8 @@ from keepers.model.moments import parse_instant
 from keepers.scores import registry as score_registry
 from keepers.store.schema.messages import messages
 from properties.running import answers_at, loaded
-from properties.world import World
-from properties.world import at as moment
+from properties.scenario import Scenario
+from properties.scenario import at as moment
 from unit.journeys.driving import MONDAY, Customer, journey
 
 
@@ -169,11 +169,11 @@ def test_an_operator_is_one_row(tmp_path: Path) -> None:
         rules = {"early": early, "late": {"not": early}}
         segments = {name: parse_segment({"id": name, "who": who}) for name, who in rules.items()}
         assert describe(segments["early"].who) == "birthday falls on day 1/2"
-        world = World()
+        scenario = Scenario()
         for who, birthday in ((1, "1990-05-02"), (2, "1990-05-03"), (3, "never")):
-            world.person(who, moment(0))
-            world.add("identify", who, moment(0), data={"birthday": birthday})
-        with loaded(world) as warehouse:
+            scenario.person(who, moment(0))
+            scenario.add("identify", who, moment(0), data={"birthday": birthday})
+        with loaded(scenario) as warehouse:
             answers = answers_at(warehouse, build(Definitions(segments=segments)), moment(5))
         members = sorted(key for key, (value, _) in answers.items() if value)
         assert members == [("segment:early", 1), ("segment:late", 2), ("segment:late", 3)]
@@ -272,7 +272,8 @@ def test_a_channel_is_one_file(tmp_path: Path, migrated_folder: Path) -> None:
             ((number,),) = (
                 workspace.warehouse.cursor()
                 .execute(
-                    "SELECT count(*) FROM states JOIN asks USING (ask) WHERE definition = 'segment:faxed' AND value > 0"
+                    "SELECT count(*) FROM states JOIN standing_queries USING (query_id) "
+                    "WHERE definition = 'segment:faxed' AND value > 0"
                 )
                 .fetchall()
             )
@@ -378,12 +379,13 @@ def test_a_score_is_one_file(tmp_path: Path, migrated_folder: Path) -> None:
             rows = (
                 workspace.warehouse.cursor()
                 .execute(
-                    "SELECT bucket_key FROM states JOIN asks USING (ask) JOIN profiles USING (profile_id) "
+                    "SELECT bucket_key FROM states JOIN standing_queries USING (query_id) "
+                    "JOIN profiles USING (profile_id) "
                     "WHERE definition = 'segment:regulars' AND value > 0"
                 )
                 .fetchall()
             )
             assert rows == [(bucket_key("user_id", "anna"),)]
-            standing = workspace.active_queries()
-            assert standing.reads[standing.asks["segment:regulars"].number].events == {"Came"}
+            queries = workspace.active_queries()
+            assert queries.reads[queries.by_id["segment:regulars"].number].events == {"Came"}
     assert "habit" not in score_registry.SCORES

@@ -1,4 +1,4 @@
-"""One tick: news of messages → inbox → log → warehouse → answers → journeys → broadcasts, over what is there."""
+"""One tick: feedback on messages → inbox → log → warehouse → answers → journeys → broadcasts, over what is there."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from datetime import datetime
 from itertools import takewhile
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
-
+from keepers.app.ticked import Ticked
 from keepers.broadcasts.advance import Broadcaster
 from keepers.evaluation import query_numbers
 from keepers.evaluation.active_queries import ActiveQueries
@@ -27,31 +26,6 @@ from keepers.store.events import log
 from keepers.warehouse import engagement_times
 from keepers.warehouse.fixed_tables import LOADED
 from keepers.warehouse.load import KINDS, load
-
-
-class Ticked(Struct, frozen=True):
-    """What a tick did. `changes` counts entries and exits, and moves between stages; `entered`, `moved` and `ended`
-    runs of journeys; `queued` messages decided on."""
-
-    now: datetime
-    identified: int = 0
-    loaded: int = 0
-    waves: int = 0
-    subjects: int = 0
-    changes: int = 0
-    news: int = 0
-    entered: int = 0
-    moved: int = 0
-    ended: int = 0
-    queued: int = 0
-
-    @property
-    def did_something(self) -> bool:
-        return any(getattr(self, name) for name in self.__struct_fields__ if name not in ("now", "waves"))
-
-    def __add__(self, other: Ticked) -> Ticked:
-        names = [name for name in self.__struct_fields__ if name != "now"]
-        return Ticked(other.now, **{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 class Ticker:
@@ -82,7 +56,7 @@ class Ticker:
     def tick(self, now: datetime, progress: Progress | None = None) -> Ticked:
         """Everything there is, up to `now`. Raises ConflictError when that is before the last tick."""
         refuse_past(self._evaluator.warehouse, now)
-        news = self._collect_feedback(now)
+        feedback = self._collect_feedback(now)
         identified = identify(self._store, now, self._limits)
         loaded = self.load()
         answered = self._evaluator.warehouse.watermark(LOADED)
@@ -93,7 +67,7 @@ class Ticker:
         advanced = self._advance(queries, now, answered)
         broadcast = self._broadcast(queries, now)
         return Ticked(
-            now, identified.events, loaded, done.waves, done.subjects, done.changes, news,
+            now, identified.events, loaded, done.waves, done.subjects, done.changes, feedback,
             advanced.entered, advanced.moved, advanced.ended, advanced.queued + broadcast,
         )  # fmt: skip
 

@@ -21,6 +21,7 @@ from keepers.evaluation.evaluator import Evaluator
 from keepers.journeys.broadcast import Broadcast
 from keepers.model.fields import span
 from keepers.model.moments import format_instant, parse_instant
+from keepers.model.reasons import Reason
 from keepers.model.write_scope import require_sequence
 from keepers.playbook.active_playbook import ActivePlaybook
 from keepers.store.bulk import chunks
@@ -37,7 +38,7 @@ WRITTEN = 2_000
 PER_TICK = 100_000
 """customers processed in one tick, so that journeys advance beside a large broadcast"""
 EXPOSED = "Experiment Viewed"
-NO_BROADCAST = "the broadcast was removed from the playbook"
+NO_BROADCAST = str(Reason("broadcast_removed"))
 logger = logging.getLogger("keepers")
 
 
@@ -63,7 +64,7 @@ class Broadcaster:
         done = 0
         for send in waiting:
             try:
-                done += self._take_on(live, send, queries, stopped, now)
+                done += self._advance_send(live, send, queries, stopped, now)
             except (OperationalError, InterfaceError):
                 # The store failed, not the sending.
                 raise
@@ -71,13 +72,13 @@ class Broadcaster:
                 # The other sendings and the tick continue; this one is tried again at the next tick.
                 logger.exception("The sending %d of the broadcast “%s” cannot go on.", send.id, send.broadcast)
                 self._filters.pop(send.id, None)
-                self._note_trouble(send.id, f"{type(error).__name__}: {error}")
+                self._record_trouble(send.id, f"{type(error).__name__}: {error}")
             else:
                 if "trouble" in send.data:
-                    self._note_trouble(send.id, "")
+                    self._record_trouble(send.id, "")
         return done
 
-    def _take_on(
+    def _advance_send(
         self, live: ActivePlaybook, send: BroadcastSend, queries: ActiveQueries, stopped: frozenset[str], now: datetime
     ) -> int:
         context = context_of(live, send.broadcast, send.data.get("message", ""))
@@ -193,7 +194,7 @@ class Broadcaster:
             if broadcast_sends.is_waiting(connection, send, tested=True):
                 # Delivery is behind, or stopped: the sample is not sent yet.
                 return 0
-            found = winner.judge(connection, self._evaluator, queries, context, send, now)
+            found = winner.decide_winner(connection, self._evaluator, queries, context, send, now)
         releasing = self._update(send, status="releasing", position=0, **found)
         return self._release(context, releasing, now) if releasing is not None else 0
 
@@ -237,7 +238,7 @@ class Broadcaster:
     def _audience(self, send: BroadcastSend) -> Audience:
         return Audience(self._evaluator, f"broadcast_audience_{send.id}")
 
-    def _note_trouble(self, send_id: int, trouble: str) -> None:
+    def _record_trouble(self, send_id: int, trouble: str) -> None:
         """Stores what a sending failed of, or clears it."""
         with self._store.begin() as connection:
             send = broadcast_sends.lock(connection, send_id)

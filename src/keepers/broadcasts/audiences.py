@@ -19,7 +19,7 @@ from keepers.render.customer_data import nested
 from keepers.warehouse import engagement_times
 
 CHUNK = 20_000
-_ASKED = "broadcast-audience"
+_AUDIENCE = "broadcast-audience"
 _COUNTRY = "country"
 
 
@@ -111,15 +111,15 @@ class Audience:
                 "SELECT profile_id FROM profiles WHERE kind = 'person'"
                 " AND profile_id NOT IN (SELECT from_id FROM canon)"
             )
-        asking = with_segment(queries, Segment(_ASKED, who))
-        ask = asking.asks[f"segment:{_ASKED}"]
+        active = with_segment(queries, Segment(_AUDIENCE, who))
+        query = active.by_id[f"segment:{_AUDIENCE}"]
         if as_of or any(isinstance(part, ast.Account) for part in ast.walk(who)):
-            self._evaluator.as_of(asking, [ask.id], now)
-            return f"SELECT profile_id FROM asof_states WHERE ask = {ask.number} AND value = 1"
+            self._evaluator.as_of(active, [query.id], now)
+            return f"SELECT profile_id FROM asof_states WHERE query_id = {query.number} AND value = 1"
         self._cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
         schema = self._warehouse.schema(now)
-        query = self._evaluator.sql((ask,), schema, asking.vocabulary, Mode(subject="person"))
-        return f'SELECT profile_id FROM ({query}) WHERE "v{ask.number}" = 1'
+        sql = self._evaluator.sql((query,), schema, active.vocabulary, Mode(subject="person"))
+        return f'SELECT profile_id FROM ({sql}) WHERE "v{query.number}" = 1'
 
     def _fill(self, ids: str, address_trait: str, named: frozenset[str] | None) -> int:
         engagement_times.refresh(self._warehouse)
@@ -183,9 +183,9 @@ def conversions(
     now: datetime,
 ) -> dict[str, int]:
     """For customers with their variants, in chunks: how many of each variant the goal holds for."""
-    asking = with_segment(queries, Segment(_ASKED, goal))
-    number = asking.asks[f"segment:{_ASKED}"].number
-    cursor = evaluator.as_of(asking, [f"segment:{_ASKED}"], now)
+    active = with_segment(queries, Segment(_AUDIENCE, goal))
+    number = active.by_id[f"segment:{_AUDIENCE}"].number
+    cursor = evaluator.as_of(active, [f"segment:{_AUDIENCE}"], now)
     found: dict[str, int] = {}
     for chunk in arms:
         people = pa.array([who for who, _ in chunk], pa.int64())
@@ -196,7 +196,7 @@ def conversions(
             FROM arriving_arms r
             LEFT JOIN canon c ON c.from_id = r.id
             JOIN asof_states s ON s.profile_id = coalesce(c.to_id, r.id)
-            WHERE s.ask = {number} AND s.value = 1
+            WHERE s.query_id = {number} AND s.value = 1
             GROUP BY 1
             """
         ).fetchall()

@@ -5,76 +5,34 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
 from sqlalchemy import Connection
 
 from keepers.broadcasts.audience_filter import AudienceFilter
 from keepers.broadcasts.audiences import Audience
 from keepers.broadcasts.context import BroadcastContext, context_of, named_traits_of
+from keepers.broadcasts.progress import AudiencePreview, SendingStatus
 from keepers.contact.addresses import home_country
 from keepers.contact.breakers import stream_of
 from keepers.evaluation.active_queries import ActiveQueries
 from keepers.evaluation.evaluator import Evaluator
+from keepers.i18n.problems import problem_text
+from keepers.i18n.reasons import reason_text
 from keepers.journeys.broadcast import EASTERNMOST, Broadcast
-from keepers.model.errors import ConflictError, NotFoundError, UserError, nearest, problem
+from keepers.model.errors import ConflictError, NotFoundError, Problem, UserError, nearest, problem
+from keepers.model.message import Tally
 from keepers.model.moments import format_instant, parse_instant
+from keepers.model.reasons import Reason
 from keepers.playbook.active_playbook import ActivePlaybook
 from keepers.store.database import Store
 from keepers.store.messages import broadcast_sends, coupons, sending_switches
-from keepers.store.messages.broadcast_sends import BroadcastSend, SendStatus, Tally
+from keepers.store.messages.broadcast_sends import BroadcastSend
+from keepers.store.messages.sending_switches import Switch
 
 Progress = Callable[[int, int], None]
 _DONE = ("finished", "stopped")
 _OVER = (*_DONE, "stopping")
-
-
-class AudiencePreview(Struct, frozen=True):
-    """Who would get a broadcast that was started now, and who would not."""
-
-    broadcast: str
-    as_of: datetime
-    audience: int
-    would_get: int
-    skipped: Annotated[dict[str, int], Meta(description="Reason → customers.")]
-    held: Annotated[int, Meta(description="Of `would_get`, put off by quiet hours.")] = 0
-    tested: Annotated[dict[str, int], Meta(description="Variant → customers of the test's sample.")] = {}
-    first: datetime | None = None
-    last: Annotated[datetime | None, Meta(description="When the last of them goes: the throttle's end.")] = None
-    warnings: Annotated[list[str], Meta(description="To be read before it is started.")] = []
-
-
-class SendingStatus(Struct, frozen=True):
-    """One sending of a broadcast, and how far it has come."""
-
-    id: int
-    broadcast: str
-    version: int
-    status: SendStatus
-    started_at: datetime
-    finished_at: datetime | None
-    begins: Annotated[datetime, Meta(description="When its audience is frozen.")]
-    audience: int
-    taken: Annotated[int, Meta(description="Of the audience, decided on so far.")]
-    queued: int
-    sent: int
-    waiting: int
-    skipped: Annotated[dict[str, int], Meta(description="Reason → customers.")]
-    messages: Annotated[list[Tally], Meta(description="How many messages there are of each variant and status.")] = []
-    winner: str = ""
-    winner_by: str = ""
-    variants: Annotated[dict[str, dict[str, int]], Meta(description="Variant → what was counted of its test.")] = {}
-    test_until: datetime | None = None
-    of: Annotated[int | None, Meta(description="The sending it repeats for those who did not open.")] = None
-    trouble: Annotated[
-        str,
-        Meta(
-            description="What blocks it: the kill switch, a circuit breaker, or the error of its last step. Empty when "
-            "nothing does."
-        ),
-    ] = ""
 
 
 def preview(
@@ -87,6 +45,7 @@ def preview(
     secret: bytes,
     now: datetime,
     progress: Progress | None = None,
+    locale: str = "en",
 ) -> AudiencePreview:
     """Counts as a start now would decide, over the same audience, and writes nothing. Raises NotFoundError."""
     context = _context(live, name)
@@ -117,7 +76,7 @@ def preview(
             done += len(members)
             if progress is not None:
                 progress(done, size)
-        warnings = _warnings(connection, context, would_get, tested, now)
+        warnings = [problem_text(one, locale) for one in _warnings(connection, context, would_get, tested, now, locale)]
     audience.drop()
     reasons = dict(skipped.most_common())
     return AudiencePreview(
@@ -219,20 +178,16 @@ def resume(store: Store, live: ActivePlaybook, name: str, now: datetime) -> int:
     return done
 
 
-def statuses(store: Store, name: str) -> list[SendingStatus]:
+def statuses(store: Store, name: str, locale: str = "en") -> list[SendingStatus]:
     """All sendings of a broadcast, newest first."""
     with store.read() as connection:
-        known = sending_switches.everything(connection)
-        trouble = "" if sending_switches.is_sending(known) else "all sending is switched off"
-        stopped = sending_switches.open_breakers(known)
-        if stopped and not trouble:
-            trouble = "a circuit breaker is open: " + ", ".join(
-                f"{s} ({known['brake:' + s].reason})" for s in sorted(stopped)
-            )
+        trouble = _stopped_by(sending_switches.everything(connection), locale)
         found = []
         for send in reversed(broadcast_sends.of_broadcast(connection, name)):
             tally = broadcast_sends.tally(connection, send)
-            found.append(_status(send, tally, "" if send.status in _DONE else trouble or send.data.get("trouble", "")))
+            found.append(
+                _status(send, tally, locale, "" if send.status in _DONE else trouble or send.data.get("trouble", ""))
+            )
     return found
 
 
@@ -242,7 +197,19 @@ def newest(store: Store) -> dict[str, BroadcastSend]:
         return broadcast_sends.newest(connection)
 
 
-def _status(send: BroadcastSend, tally: list[Tally], trouble: str) -> SendingStatus:
+def _stopped_by(known: Mapping[str, Switch], locale: str) -> str:
+    """The switch or breakers that stop what is under way, as a sentence; empty when nothing does."""
+    if not sending_switches.is_sending(known):
+        return problem_text(problem("all sending is switched off"), locale)
+    stopped = sorted(sending_switches.open_breakers(known))
+    if not stopped:
+        return ""
+    reasons = sending_switches.stops(known).breakers
+    breakers = ", ".join(f"{one} ({reason_text(Reason('breaker', reasons[one]), locale)})" for one in stopped)
+    return problem_text(problem("a circuit breaker is open: {breakers}", breakers=breakers), locale)
+
+
+def _status(send: BroadcastSend, tally: list[Tally], locale: str, trouble: str) -> SendingStatus:
     data = send.data
     skipped: Counter[str] = Counter()
     numbers: Counter[str] = Counter()
@@ -267,7 +234,7 @@ def _status(send: BroadcastSend, tally: list[Tally], trouble: str) -> SendingSta
         skipped=dict(skipped.most_common()) if tally else data.get("skipped", {}),
         messages=tally,
         winner=str(data.get("winner") or ""),
-        winner_by=data.get("winner_by", ""),
+        winner_by=reason_text(data["winner_by"], locale) if data.get("winner_by") else "",
         variants=data.get("variants", {}),
         test_until=parse_instant(data["test_until"]) if data.get("test_until") else None,
         of=data.get("of"),
@@ -276,28 +243,52 @@ def _status(send: BroadcastSend, tally: list[Tally], trouble: str) -> SendingSta
 
 
 def _warnings(
-    connection: Connection, context: BroadcastContext, would_get: int, tested: Counter[str], now: datetime
-) -> list[str]:
-    found = []
+    connection: Connection,
+    context: BroadcastContext,
+    would_get: int,
+    tested: Counter[str],
+    now: datetime,
+    locale: str,
+) -> list[Problem]:
+    found: list[Problem] = []
     broadcast, test = context.broadcast, context.broadcast.test
     if broadcast.coupon:
         stock = coupons.stock(connection, now).get(broadcast.coupon)
         left = stock.left if stock is not None else 0
         if left < would_get:
-            found.append(f"The pool “{broadcast.coupon}” has {left:,} codes for {would_get:,} customers.")
+            found.append(
+                problem(
+                    "The pool “{pool}” has {left:,} codes for {number:,} customers.",
+                    pool=broadcast.coupon,
+                    left=left,
+                    number=would_get,
+                )
+            )
     if test is not None:
         few = [v.id for v in test.variants if tested[v.id] < test.least]
         if few:
-            few_of = f"Fewer than {test.least} would get variant {', '.join(few)}"
-            found.append(f"{few_of}: there will be no winner, the rest gets “{test.fallback}”.")
+            found.append(
+                problem(
+                    "Fewer than {least} would get variant {few}: there will be no winner, the rest gets “{fallback}”.",
+                    least=test.least,
+                    few=", ".join(few),
+                    fallback=test.fallback,
+                )
+            )
     if _is_past(broadcast, now):
-        found.append("The time to send at has passed: it goes out at once.")
+        found.append(problem("The time to send at has passed: it will be sent at once."))
     stops = sending_switches.stops(sending_switches.everything(connection))
     if stops.is_sending_stopped:
-        found.append("All sending is switched off: messages wait.")
+        found.append(problem("All sending is switched off: messages wait."))
     stream = stream_of(context.template.channel, context.is_transactional)
     if reason := stops.breakers.get(stream):
-        found.append(f"Sending of {stream} is stopped ({reason}): messages are queued once it is released.")
+        found.append(
+            problem(
+                "Sending of {stream} is stopped ({reason}): messages are queued once it is released.",
+                stream=stream,
+                reason=reason_text(Reason("breaker", reason), locale),
+            )
+        )
     return found
 
 

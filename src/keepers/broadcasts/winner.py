@@ -19,6 +19,7 @@ from keepers.evaluation.active_queries import ActiveQueries
 from keepers.evaluation.evaluator import Evaluator
 from keepers.journeys.broadcast import VariantTest, goal_condition
 from keepers.model.moments import parse_instant
+from keepers.model.reasons import Reason
 from keepers.store.database import Store
 from keepers.store.messages import broadcast_sends
 from keepers.store.messages.broadcast_sends import BroadcastSend, Result
@@ -26,14 +27,14 @@ from keepers.store.messages.broadcast_sends import BroadcastSend, Result
 _RELEASED = ("status", "reason", "send_after", "expires_at", "step", "message", "template_version")
 
 
-class _Kept(Struct):
+class _StoredData(Struct):
     contact: Contact = Contact()
 
 
-_kept = msgspec.json.Decoder(_Kept)
+_stored = msgspec.json.Decoder(_StoredData)
 
 
-def judge(
+def decide_winner(
     connection: Connection,
     evaluator: Evaluator,
     queries: ActiveQueries,
@@ -45,7 +46,7 @@ def judge(
     test = context.broadcast.test
     if test is None:
         # Removed from the definition while it ran: everybody gets the broadcast's own message.
-        return {"winner": "", "winner_by": "no test any more"}
+        return {"winner": "", "winner_by": str(Reason("no_test"))}
     found = broadcast_sends.results(connection, send)
     reached: Mapping[str, int] = {}
     if test.goal is not None:
@@ -61,16 +62,16 @@ def judge(
 
 
 def winner_of(test: VariantTest, results: Mapping[str, Result], reached: Mapping[str, int]) -> tuple[str, str]:
-    """The variant with the highest rate per message sent, and why it is the one."""
+    """The variant with the highest rate per message sent, and why it is the one: a reason as it is written."""
     sent = {v.id: results[v.id].sent if v.id in results else 0 for v in test.variants}
     if min(sent.values()) < test.least:
-        return test.fallback, f"fewer than {test.least} sent of a variant"
+        return test.fallback, str(Reason("too_few_sent", str(test.least)))
     rates = {name: _good(test, results[name], reached) / sent[name] for name in sent}
     best = max(rates.values())
     first = [name for name in sent if rates[name] == best]
     if len(first) > 1:
-        return (test.fallback if test.fallback in first else first[0]), "several did equally well"
-    return first[0], f"most {test.winner}"
+        return (test.fallback if test.fallback in first else first[0]), str(Reason("equally_good"))
+    return first[0], str(Reason(f"most_{test.winner}"))
 
 
 def slots_of(store: Store, context: BroadcastContext, send: BroadcastSend) -> Slots:
@@ -97,7 +98,7 @@ def release(
     expires = context.broadcast.expires or context.template.expires
     rows = []
     for message_id, data in chunk:
-        contact = _kept.decode(data).contact
+        contact = _stored.decode(data).contact
         at, is_held = slots.assign(contact.zone, contact.country, context.broadcast.due(contact.zone, now))
         status, reason = ("held", QUIET_HOURS) if is_held else ("queued", "")
         rows.append((status, reason, at, at + expires, winner, message, version, message_id))

@@ -38,7 +38,7 @@ class AppriseService:
             )
         if PLACE in url.partition("://")[0] or PLACE in url.partition("://")[2].split("/")[0]:
             raise UserError(
-                problem("{where}: {place} may only stand after the host.", where=where, place=PLACE), code="settings"
+                problem("{where}: {place} may only come after the host.", where=where, place=PLACE), code="settings"
             )
 
     def open(self) -> None:
@@ -64,7 +64,7 @@ class AppriseService:
 
         service = self._made(recipient)
         if service is None:
-            return Outcome("bounced", "The recipient's address cannot be used with this service.", "address")
+            return Outcome("bounced", problem("The recipient's address cannot be used with this service."), "address")
         result = await service.async_notify(
             body=text,
             title=title,
@@ -76,9 +76,9 @@ class AppriseService:
             return Outcome("sent")
         entries = [entry for one in result for entry in one.logs()]
         if not any(one.attempts for one in result):
-            return Outcome("failed", "The service took nothing to send.", "refused")
+            return Outcome("failed", problem("The service took nothing to send."), "refused")
         reasons = [entry.message for entry in entries if entry.level in ("WARNING", "ERROR")]
-        detail = "; ".join(reasons)[:500] or "The service gave no reason."
+        detail: object = "; ".join(reasons)[:500] or problem("The service gave no reason.")
         timed_out = result.status == apprise.AppriseResultStatus.TIMEOUT
         return _outcome(detail, [entry.message for entry in entries], timed_out)
 
@@ -98,7 +98,7 @@ class AppriseService:
         return made if made.add(self._url.replace(PLACE, quote(recipient, safe=""))) else None
 
 
-def _outcome(detail: str, log: list[str], timed_out: bool) -> Outcome:
+def _outcome(detail: object, log: list[str], timed_out: bool) -> Outcome:
     status = next((found.group(1) for line in log if (found := _STATUS.search(line))), "")
     if status:
         is_passing = status in ("408", "425", "429") or status >= "500"

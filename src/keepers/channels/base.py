@@ -71,7 +71,7 @@ OUTCOME_CODES = {
     "subscription": "The browser's keys cannot be used.",
     "too_long": "Longer than the channel takes, or than its settings allow.",
     "unanswered": "No answer came in time. It is tried again; receivers know a repeated message by its id.",
-    UNCERTAIN: "The connection broke after the message was out: it may have arrived. Not sent again unless it has to "
+    UNCERTAIN: "The connection broke after the message was sent: it may have arrived. Not sent again unless it has to "
     "arrive.",
     "unreachable": "No connection was made; nothing was sent.",
 }

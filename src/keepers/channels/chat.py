@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from keepers.channels.apprise_service import AppriseService
 from keepers.channels.base import ChannelContext, ChannelKind
+from keepers.model.errors import problem
 from keepers.model.message import Outcome, Outgoing
 
 
@@ -29,9 +30,9 @@ class ChatChannel:
     async def send(self, message: Outgoing) -> Outcome:
         content = message.content
         if not content.text.strip():
-            return Outcome("failed", "The message has no text.", "empty")
+            return Outcome("failed", problem("The message has no text."), "empty")
         if not message.recipient.strip():
-            return Outcome("bounced", "The customer has no name in this chat.", "address")
+            return Outcome("bounced", problem("The customer has no name in this chat."), "address")
         return await self._service.send(message.recipient.strip(), content.title, content.text)
 
     async def close(self) -> None:
@@ -50,5 +51,5 @@ KIND = ChannelKind(
     required=("text",),
     is_counted=True,
     quiet={"from": "20:00", "to": "09:00", "sundays": True, "holidays": True},
-    docs="Messages in Telegram, Slack, Mattermost and whatever else Apprise speaks to.",
+    docs="Messages in Telegram, Slack, Mattermost and every other service that Apprise supports.",
 )

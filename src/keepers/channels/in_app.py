@@ -7,6 +7,7 @@ import asyncio
 from msgspec import Struct
 
 from keepers.channels.base import ChannelContext, ChannelKind
+from keepers.model.errors import problem
 from keepers.model.message import Outcome, Outgoing
 
 
@@ -28,9 +29,10 @@ class InAppChannel:
     async def send(self, message: Outgoing) -> Outcome:
         content = message.content
         if not (content.title or content.text):
-            return Outcome("failed", "The message has neither title nor text.", "empty")
+            return Outcome("failed", problem("The message has neither title nor text."), "empty")
         if len(content.text) > self.settings.max_text:
-            return Outcome("failed", f"The text is longer than {self.settings.max_text} characters.", "too_long")
+            reason = problem("The text is longer than {most} characters.", most=self.settings.max_text)
+            return Outcome("failed", reason, "too_long")
         await asyncio.to_thread(self.put, message)
         return Outcome("sent", provider_id=message.key)
 

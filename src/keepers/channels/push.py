@@ -88,7 +88,11 @@ class PushChannel:
         assert self._caller, "not open"
         payload = _payload(message)
         if len(payload) > MOST_PAYLOAD_BYTES:
-            detail = f"The notification is {len(payload)} bytes long; browsers take {MOST_PAYLOAD_BYTES}."
+            detail = problem(
+                "The notification is {size} bytes long; browsers take {most}.",
+                size=len(payload),
+                most=MOST_PAYLOAD_BYTES,
+            )
             return Outcome("failed", detail, "too_long")
         try:
             self._guard.check_url(message.recipient)
@@ -96,19 +100,19 @@ class PushChannel:
             headers = self._headers(message)
             answer = await self._caller.call("POST", message.recipient, headers, body, 4096)
         except RefusedError as error:
-            return Outcome("bounced", error.message, "refused", is_hard=True)
+            return Outcome("bounced", error.problem, "refused", is_hard=True)
         except UserError as error:
-            return Outcome("bounced", error.message, "subscription", is_hard=True)
+            return Outcome("bounced", error.problem, "subscription", is_hard=True)
         except UnansweredError as error:
             return Outcome("deferred", str(error), "unanswered")
         code = str(answer.status)
         if 200 <= answer.status < 300:
             return Outcome("sent", code=code, provider_id=answer.headers.get("location", ""))
         if answer.status in (404, 410):
-            return Outcome("bounced", "The browser's subscription is gone.", code, is_hard=True)
+            return Outcome("bounced", problem("The browser's subscription is gone."), code, is_hard=True)
         if answer.status in (408, 425, 429) or answer.status >= 500:
             wait = retry_after(answer.headers.get("retry-after"), self._now())
-            return Outcome("deferred", f"Answered {code}.", code=code, retry_after=wait)
+            return Outcome("deferred", problem("Answered {code}.", code=code), code=code, retry_after=wait)
         text = (answer.body or b"").decode("utf-8", "replace")[:200]
         return Outcome("failed", f"Answered {code}. {text}".strip(), code=code)
 

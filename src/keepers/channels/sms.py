@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from keepers.channels.apprise_service import AppriseService
 from keepers.channels.base import ChannelContext, ChannelKind
-from keepers.contact.addresses import _GSM7, _GSM7_TWICE, e164
+from keepers.contact.addresses import GSM7, GSM7_TWICE, e164
 from keepers.model.errors import Problem, UserError, problem
 from keepers.model.message import Outcome, Outgoing
 
@@ -37,13 +37,14 @@ class SmsChannel:
     async def send(self, message: Outgoing) -> Outcome:
         number = e164(message.recipient, self._settings.country)
         if number is None:
-            return Outcome("bounced", "This is not a telephone number in use.", "invalid_number", is_hard=True)
+            return Outcome("bounced", problem("This is not a telephone number in use."), "invalid_number", is_hard=True)
         text = message.content.text
         if not text.strip():
-            return Outcome("failed", "The message has no text.", "empty")
+            return Outcome("failed", problem("The message has no text."), "empty")
         if (parts := sms_parts(text)) > self._settings.max_parts:
             most = self._settings.max_parts
-            return Outcome("failed", f"The text is {parts} SMS long, and at most {most} are allowed.", "too_long")
+            reason = problem("The text is {parts} SMS long, and at most {most} are allowed.", parts=parts, most=most)
+            return Outcome("failed", reason, "too_long")
         return await self._service.send(number, "", text)
 
     async def close(self) -> None:
@@ -83,15 +84,15 @@ KIND = ChannelKind(
     one_inbox=_digits,
     mistake=_mistake,
     masked=lambda address: f"{address[:3]}•••{address[-3:]}" if len(address) > 7 else "",
-    docs="Text messages through any SMS gateway that Apprise speaks to.",
+    docs="Text messages through any SMS gateway that Apprise supports.",
 )
 
 
 def sms_parts(text: str) -> int:
     """How many SMS a text is billed as (3GPP TS 23.038, 23.040): 160 characters of the GSM alphabet or 70 UTF-16 units
     in one, 153 or 67 in each of several; € and brackets count twice; a pair is not cut in two."""
-    if all(c in _GSM7 or c in _GSM7_TWICE for c in text):
-        return _parts([2 if c in _GSM7_TWICE else 1 for c in text], 160, 153)
+    if all(c in GSM7 or c in GSM7_TWICE for c in text):
+        return _parts([2 if c in GSM7_TWICE else 1 for c in text], 160, 153)
     return _parts([2 if ord(c) > 0xFFFF else 1 for c in text], 70, 67)
 
 

@@ -72,7 +72,7 @@ class WebhookChannel:
             headers |= self._signed(message.key, body, now)
             answer = await self._caller.call(method, url, headers, body.encode() or None, MOST_ANSWER_BYTES)
         except UserError as error:
-            return Outcome("failed", error.message, "refused" if isinstance(error, RefusedError) else "definition")
+            return Outcome("failed", error.problem, "refused" if isinstance(error, RefusedError) else "definition")
         except UnansweredError as error:
             return Outcome("deferred", str(error), "unanswered")
         return _outcome(answer, now)
@@ -147,11 +147,13 @@ def _outcome(answer: CallResponse, now: datetime) -> Outcome:
         return Outcome("sent", code=code, answer=kept)
     if answer.status in _AGAIN or answer.status >= 500:
         wait = retry_after(answer.headers.get("retry-after"), now)
-        return Outcome("deferred", f"Answered {code}.", code=code, retry_after=wait, answer=kept)
+        return Outcome("deferred", problem("Answered {code}.", code=code), code=code, retry_after=wait, answer=kept)
     if 300 <= answer.status < 400:
-        detail = f"Answered {code}, a redirect, which is not followed: put the final address into the webhook."
+        detail = problem(
+            "Answered {code}, a redirect, which is not followed: put the final address into the webhook.", code=code
+        )
         return Outcome("failed", detail, code=code, answer=kept)
-    return Outcome("failed", f"Answered {code}.", code=code, answer=kept)
+    return Outcome("failed", problem("Answered {code}.", code=code), code=code, answer=kept)
 
 
 def _body(answer: CallResponse) -> Any:

@@ -1,4 +1,4 @@
-"""The Typer application, aliases of renamed commands, shared options, and how a command asks and answers."""
+"""The Typer application, aliases of renamed commands, shared options; calling use cases, showing answers."""
 
 from __future__ import annotations
 
@@ -105,9 +105,14 @@ def root(
     _chosen["folder"] = workspace
 
 
-def chosen_folder(folder: Path | None) -> Path:
+def named_folder(folder: Path | None = None) -> Path | None:
+    """The folder named after the command, or before it, if one is."""
+    return folder or _chosen["folder"]
+
+
+def chosen_folder(folder: Path | None = None) -> Path:
     """The workspace's folder: named after the command, before it, by the environment, or the current one."""
-    return find_folder(folder or _chosen["folder"])
+    return find_folder(named_folder(folder))
 
 
 def call(folder: Path | None, what: UseCase[Q, A], request: Q, doing: str = "") -> A:
@@ -116,7 +121,7 @@ def call(folder: Path | None, what: UseCase[Q, A], request: Q, doing: str = "") 
     Raises KeepersError, whether it was raised here or in the server.
     """
     with opened(folder) as workspace:
-        return ask(workspace, what, request, doing)
+        return call_open(workspace, what, request, doing)
 
 
 @contextmanager
@@ -131,17 +136,17 @@ def opened(folder: Path | None) -> Iterator[Workspace]:
         workspace.close()
 
 
-def ask(workspace: Workspace, what: UseCase[Q, A], request: Q, doing: str = "") -> A:
+def call_open(workspace: Workspace, what: UseCase[Q, A], request: Q, doing: str = "") -> A:
     """As `call`, of a workspace that is open."""
     from keepers.app.use_cases.actor import COMMAND_LINE
     from keepers.cli.progress import reporting
-    from keepers.cli.remote import ServerGoneError, ask_server
+    from keepers.cli.remote import ServerGoneError, call_server
 
     with reporting(doing or what.name.replace("_", " ").capitalize()) as report:
         server = workspace.server()
         if server is not None:
             with suppress(ServerGoneError):
-                return ask_server(server, workspace.settings, what, request, report)
+                return call_server(server, workspace.settings, what, request, report)
         return what(workspace, COMMAND_LINE, request, report)
 
 

@@ -15,7 +15,7 @@ from keepers.cli.present import customers as present
 from keepers.cli.present.timelapse import line, picture
 from keepers.cli.progress import reporting
 from keepers.devtools import demo_data, demo_mail, demo_report
-from keepers.devtools.demo import LIFECYCLES, Timings, _example, _fresh, _import, _with_mail
+from keepers.devtools.demo import LIFECYCLES, Timings, example_customer, fresh_workspace, import_history, with_mailbox
 from keepers.devtools.demo_mailbox import DemoMailbox
 from keepers.devtools.timelapse import play
 
@@ -37,13 +37,13 @@ def play_demo(
     """
     timings = Timings()
     history = demo_data.online_retail(data) if data is not None else demo_data.cdnow(sample, customers, weeks)
-    workspace = _fresh(directory.absolute(), history.shop)
+    workspace = fresh_workspace(directory.absolute(), history.shop)
     mailbox = DemoMailbox(workspace.folder / demo_mail.MAILBOX) if history.sample else None
     if mailbox is not None:
-        workspace = _with_mail(workspace, mailbox)
+        workspace = with_mailbox(workspace, mailbox)
     post: demo_mail.Post | None = None
     try:
-        first, last = _import(workspace, history, timings, out.print, reporting)
+        first, last = import_history(workspace, history, timings, out.print, reporting)
         apply_playbook(workspace, COMMAND_LINE, ApplyPlaybook())
         if mailbox is not None:
             played = demo_mail.purchases(workspace.data_folder / "history" / history.sample)
@@ -71,18 +71,19 @@ def play_demo(
 def _report(workspace: Workspace, last: datetime, timings: Timings) -> None:
     now = last.isoformat()
     with timings.timed("answers"):
-        asked = [lifecycles.ReadLifecycle(id=name, now=now) for name in LIFECYCLES]
-        answers = [lifecycles.read_lifecycle(workspace, COMMAND_LINE, one) for one in asked]
+        requests = [lifecycles.ReadLifecycle(id=name, now=now) for name in LIFECYCLES]
+        answers = [lifecycles.read_lifecycle(workspace, COMMAND_LINE, one) for one in requests]
         since_then = lifecycles.ListMoves(id=LIFECYCLES[0], since="28d ago", now=now)
-        moved = lifecycles.list_moves(workspace, COMMAND_LINE, since_then)
-        one = profiles.read_profile(workspace, COMMAND_LINE, profiles.ReadProfile(id=_example(workspace), now=now))
+        moves = lifecycles.list_moves(workspace, COMMAND_LINE, since_then)
+        example = profiles.ReadProfile(id=example_customer(workspace), now=now)
+        profile = profiles.read_profile(workspace, COMMAND_LINE, example)
     out.print("\n[bold]Where every customer stands now[/]")
     for answer in answers:
         present.stages(answer)
     out.print("\n[bold]Who moved in the last four weeks[/]")
-    present.moves(moved)
+    present.moves(moves)
     out.print("\n[bold]One customer, explained[/]")
-    present.profile(one)
+    present.profile(profile)
     out.print("\n[bold]Time[/]")
     for part, seconds in timings.parts.items():
         out.print(f"  {part:<12} {seconds:6.1f} s")

@@ -12,7 +12,7 @@ from msgspec import Struct
 from keepers.app.customers.export import ExportPage, ExportProfile, export_profile
 from keepers.app.use_cases import wire_format
 from keepers.app.workspace.workspace import Workspace
-from keepers.cli.common import ask
+from keepers.cli.common import call_open
 from keepers.model.errors import UserError
 
 _PAGE = 1000
@@ -28,13 +28,13 @@ class ExportWritten(Struct, frozen=True):
 
 def exported(workspace: Workspace, name: str, stream: TextIO) -> ExportWritten:
     """Writes `{"id": …, "as_of": …, "sections": {"profile": [row, …], …}}`; how many rows of each section."""
-    page = ask(workspace, export_profile, ExportProfile(id=name, limit=_PAGE), "Exporting")
+    page = call_open(workspace, export_profile, ExportProfile(id=name, limit=_PAGE), "Exporting")
     head = wire_format.encode({"id": page.id, "as_of": page.as_of}).decode().removesuffix("}")
     stream.write(f'{head},"sections":{{')
     rows: dict[str, int] = {}
     _write_rows(page, rows, stream)
     while page.next is not None:
-        page = ask(workspace, export_profile, ExportProfile(id=name, limit=_PAGE, cursor=page.next), "Exporting")
+        page = call_open(workspace, export_profile, ExportProfile(id=name, limit=_PAGE, cursor=page.next), "Exporting")
         _write_rows(page, rows, stream)
     stream.write("\n]}}\n" if rows else "}}\n")
     return ExportWritten(page.id, "", rows)

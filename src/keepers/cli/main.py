@@ -8,9 +8,8 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from keepers.app.workspace.folder import find_folder
 from keepers.cli import interrupts
-from keepers.cli.common import _chosen, app
+from keepers.cli.common import app, chosen_folder
 from keepers.cli.progress import errors
 from keepers.model.errors import KeepersError, UserError
 
@@ -22,7 +21,7 @@ def main() -> None:
     interrupts.begin()
     try:
         if notice := clock_notice():
-            errors.print(notice, style="yellow", markup=False, soft_wrap=True)
+            errors.print(str(notice), style="yellow", markup=False, soft_wrap=True)
         app(standalone_mode=True)
     except UserError as error:
         _failed(error.code, error.message, 2)
@@ -59,7 +58,7 @@ def _failed(code: str, message: str, status: int) -> NoReturn:
 
 def _keep_traceback() -> Path | None:
     """The traceback in the workspace's data folder, where there is one."""
-    folder = find_folder(_chosen["folder"]) / "data"
+    folder = chosen_folder() / "data"
     if not folder.is_dir():
         return None
     path = folder / "errors.log"

@@ -33,7 +33,7 @@ class ServerGoneError(KeepersError):
     """Nobody listens at the address: a server was killed, and its number belongs to another process now."""
 
 
-def ask_server(server: RunningServer, settings: Settings, what: UseCase[Q, A], request: Q, progress: Progress) -> A:
+def call_server(server: RunningServer, settings: Settings, what: UseCase[Q, A], request: Q, progress: Progress) -> A:
     """The answer of the server.
 
     Raises ServerGoneError, KeepersError as the use case does, and UserError where environment variables of this
@@ -109,14 +109,14 @@ class _Server:
 
 def address_of(what: UseCase[Any, Any], request: Struct) -> tuple[str, dict[str, Any], Any]:
     """Path, query parameters and JSON body (None for none) of a request for a use case."""
-    given = msgspec.to_builtins(request)
+    values = msgspec.to_builtins(request)
     path = what.route.path
     for name in what.route.in_path:
-        path = path.replace(f"{{{name}}}", quote(str(given.pop(name)), safe=""))
+        path = path.replace(f"{{{name}}}", quote(str(values.pop(name)), safe=""))
     if what.route.has_body and not what.route.body:
-        return path, {}, given
-    body = given.pop(what.route.body) if what.route.body else None
-    query = {n: str(v).lower() if isinstance(v, bool) else v for n, v in given.items() if v is not None}
+        return path, {}, values
+    body = values.pop(what.route.body) if what.route.body else None
+    query = {n: str(v).lower() if isinstance(v, bool) else v for n, v in values.items() if v is not None}
     return path, query, body
 
 
@@ -126,7 +126,8 @@ def _follow(there: _Server, what: UseCase[Q, A], operation: Operation, progress:
         while operation.status == "running":
             for latest in _events(there, operation.id):
                 operation = latest
-                progress(operation.done, operation.total)
+                if operation.done or operation.total:  # it has not reported yet
+                    progress(operation.done, operation.total)
             if operation.status == "running":
                 time.sleep(_COMES_BACK_AFTER_S)
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ FUNCTIONS: tuple[Function, ...] = ("count", "sum", "avg", "min", "max", "distinc
 
 
 class Ref(Struct, frozen=True):
-    """A value of the journey run that asks: `trigger.order_id`, `run.entered_at`, `run.<step>.<path>`.
+    """A value of the run a condition is evaluated for: `trigger.order_id`, `run.entered_at`, `run.<step>.<path>`.
 
     A ref without a value is equal to nothing.
     """
@@ -96,7 +96,7 @@ class Not(Struct, frozen=True, tag=True):
 
 
 class Anyone(Struct, frozen=True, tag=True):
-    """Everybody known at the moment of asking."""
+    """Everybody known at the moment of evaluation."""
 
 
 class Trait(Struct, frozen=True, tag=True):
@@ -180,7 +180,7 @@ def walk(condition: Condition) -> list[Condition]:
 
 
 def leaves(condition: Condition) -> list[Condition]:
-    """What is asked of a subject: the conditions that groups and denials are made of, each once, in their order."""
+    """The leaves of a condition: what groups and denials are made of, each once, in their order."""
     match condition:
         case AllOf() | AnyOf() | Not():
             return list(dict.fromkeys(leaf for child in children(condition) for leaf in leaves(child)))
@@ -212,7 +212,7 @@ def _wheres(part: Condition) -> list[tuple[PropertyTest, ...]]:
 
 
 def refs(condition: Condition) -> frozenset[str]:
-    """The paths of all refs in a condition: what must be known of the run that asks it."""
+    """The paths of all refs in a condition: what must be known of the run it is evaluated for."""
     found: set[str] = set()
     for part in walk(condition):
         match part:

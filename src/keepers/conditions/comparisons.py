@@ -35,7 +35,7 @@ class ComparedValue(Struct, frozen=True):
 
 
 class Clock(Struct, frozen=True):
-    """The moment of asking, and the values of the run that asks, as Ibis columns.
+    """The moment of evaluation, and the values of the run, as Ibis columns.
 
     `local_date` and `midnight` (date → UTC instant, or the instant until which the zone's present offset holds, if
     earlier) exist where a subject's zone is joined in.

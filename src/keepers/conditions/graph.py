@@ -150,15 +150,15 @@ def cycles(graph: Mapping[str, frozenset[str]]) -> list[list[str]]:
 
 def strata(graph: Mapping[str, frozenset[str]]) -> list[list[str]]:
     """Definitions in layers: each reads only those in layers before. Raises DefinitionError on a cycle."""
-    waiting = {node: {n for n in asked if n in graph} for node, asked in graph.items()}
+    waiting = {node: {n for n in needs if n in graph} for node, needs in graph.items()}
     layers: list[list[str]] = []
     while waiting:
-        ready = sorted(node for node, asked in waiting.items() if not asked)
+        ready = sorted(node for node, needs in waiting.items() if not needs)
         if not ready:
             raise DefinitionError(circle(cycles({n: frozenset(a) for n, a in waiting.items()})[0]))
         layers.append(ready)
         done = set(ready)
-        waiting = {node: asked - done for node, asked in waiting.items() if node not in done}
+        waiting = {node: needs - done for node, needs in waiting.items() if node not in done}
     return layers
 
 

@@ -187,7 +187,7 @@ OPERATORS: tuple[Operator, ...] = (
         "before",
         (),
         kinds.MOMENT,
-        "The date lies before a moment: ISO 8601, `now`, `30d ago`, `+7d`.",
+        "The date is before a moment: ISO 8601, `now`, `30d ago`, `+7d`.",
         text_id("operator", "is before {0}"),
         c.compare("lt"),
         c.flip(late=True),
@@ -196,7 +196,7 @@ OPERATORS: tuple[Operator, ...] = (
         "after",
         (),
         kinds.MOMENT,
-        "The date lies after a moment: ISO 8601, `now`, `30d ago`, `+7d`.",
+        "The date is after a moment: ISO 8601, `now`, `30d ago`, `+7d`.",
         text_id("operator", "is after {0}"),
         c.compare("gt"),
         c.flip(late=False),
@@ -205,7 +205,7 @@ OPERATORS: tuple[Operator, ...] = (
         "within_last",
         (),
         kinds.SPAN,
-        "The date lies in (now − span, now].",
+        "The date is in (now − span, now].",
         text_id("operator", "was within the last {0}"),
         c.within_last,
         c.within_last_flips,
@@ -214,7 +214,7 @@ OPERATORS: tuple[Operator, ...] = (
         "within_next",
         (),
         kinds.SPAN,
-        "The date lies in (now, now + span].",
+        "The date is in (now, now + span].",
         text_id("operator", "is within the next {0}"),
         c.within_next,
         c.within_next_flips,
@@ -248,7 +248,7 @@ BY_NAME: Mapping[str, Operator] = MappingProxyType(_by_name)
 
 
 def register(row: Operator) -> None:
-    """Adds an operator. Raises ValueError for a name that is taken."""
+    """Adds an operator, as the module of a plug-in does. Raises ValueError for a name that is taken."""
     names = (row.id, *row.aliases)
     if taken := [name for name in names if name in _by_name]:
         raise ValueError(f"there is already an operator “{taken[0]}”")
@@ -256,7 +256,10 @@ def register(row: Operator) -> None:
 
 
 def unregister(row: Operator) -> None:
-    """Removes an operator."""
+    """Takes out what `register` added: for tests of plug-ins, and before a changed one is registered again.
+
+    Raises KeyError for one that is not registered.
+    """
     for name in (row.id, *row.aliases):
         del _by_name[name]
 

@@ -10,7 +10,7 @@ profiles                  profile_id, kind, bucket_key, created_at, zone
 trait_values              profile_id, trait, time, seq, known_at, number, text, boolean, instant, date, raw
 account_members           account_id, profile_id, since, until, known_at
 canon                     from_id, to_id, seq, at
-states                    ask, profile_id, value, since, changes_at, cause
+states                    query_id, profile_id, value, since, changes_at, cause
 zone_offsets              zone, from_utc, until_utc, offset_s
 """
 
@@ -39,7 +39,7 @@ class EventTable(Struct, frozen=True):
     children: dict[str, ChildTable] = field(default_factory=dict)
     """property path of a list → its child table"""
     has_future: bool = False
-    """some row's time lies after the moment of asking"""
+    """some row's time lies after the moment of evaluation"""
 
     @property
     def properties(self) -> frozenset[str]:

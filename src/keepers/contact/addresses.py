@@ -7,11 +7,13 @@ from typing import Any
 
 from keepers.model.channels import describe_channel
 
-_GSM7 = frozenset(
+GSM7 = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-_GSM7_TWICE = frozenset("^{}\\[~]|€\f")
+"""the characters of a short message in GSM 7-bit (3GPP TS 23.038)"""
+GSM7_TWICE = frozenset("^{}\\[~]|€\f")
+"""those of its extension table, which take two places"""
 
 
 def e164(number: str, country: str = "") -> str | None:

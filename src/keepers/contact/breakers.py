@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from keepers.contact.rules import Brakes
+from keepers.contact.rules import Breakers
 
 WINDOW = 1000
 """sends of a stream whose bounces and complaints are looked at; of fewer the rest are taken to be fine"""
@@ -31,12 +31,12 @@ def stream_of(channel: str, is_transactional: bool) -> str:
     return f"{channel}.{'transactional' if is_transactional else 'marketing'}"
 
 
-def check_stream(brakes: Brakes, counts: StreamCounts) -> BreakerDecision:
+def check_stream(breakers: Breakers, counts: StreamCounts) -> BreakerDecision:
     """Stopping comes before warning, complaints before bounces."""
     of = max(counts.sends, WINDOW)
     shares = (
-        ("complaints", brakes.complaints, counts.complaints / of),
-        ("hard_bounces", brakes.hard_bounces, counts.hard_bounces / of),
+        ("complaints", breakers.complaints, counts.complaints / of),
+        ("hard_bounces", breakers.hard_bounces, counts.hard_bounces / of),
     )
     for reason, thresholds, share in shares:
         if thresholds.stop is not None and share >= thresholds.stop:

@@ -35,7 +35,7 @@ class Allow(Struct, frozen=True, tag=True):
 
 
 class Hold(Struct, frozen=True, tag=True):
-    """It may go, not before `until` (UTC); policy is asked again then."""
+    """It may go, not before `until` (UTC); eligibility is decided again then."""
 
     until: datetime
     reason: str
@@ -87,10 +87,11 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 def decide(rules: ContactRules, facts: Facts) -> Decision:
-    """In this order: suppression, consent, sunset, same address, brake, run alive, expiry, kill switch, quiet hours,
-    caps.
+    """In this order: suppression, consent, sunset, same address, circuit breaker, run alive, expiry, kill switch,
+    quiet hours, caps.
 
-    The kill switch holds. Transactional messages are exempt from consent, sunset, brakes, quiet hours and caps.
+    The kill switch holds. Transactional messages are exempt from consent, sunset, circuit breakers, quiet hours and
+    caps.
     """
     reason = _suppressed(facts)
     if reason is None and not facts.is_transactional:
@@ -120,7 +121,7 @@ def decide(rules: ContactRules, facts: Facts) -> Decision:
 def together(decisions: Iterable[Decision]) -> Decision:
     """Whether all of several messages could reach the customer: who takes part in an experiment of them.
 
-    Caps, holds, brakes and expiry pass and count for nothing here; the first lasting reason is returned.
+    Caps, holds, circuit breakers and expiry pass and count for nothing here; the first lasting reason is returned.
     """
     for decision in decisions:
         if isinstance(decision, Skip) and Reason.parse(decision.reason).code not in PASSING:

@@ -56,7 +56,9 @@ class Repeated(Struct, frozen=True, forbid_unknown_fields=True):
         require_spans(self.within)
 
 
-class Brakes(Struct, frozen=True, forbid_unknown_fields=True):
+class Breakers(Struct, frozen=True, forbid_unknown_fields=True):
+    """The shares at which a stream of messages is stopped; the field is `brakes` in a playbook."""
+
     complaints: BreakerThresholds = BreakerThresholds(warn=0.001, stop=0.003)
     hard_bounces: BreakerThresholds = BreakerThresholds(stop=0.02)
     soft_bounces: Repeated = Repeated()
@@ -88,15 +90,15 @@ def _quiet() -> dict[str, Quiet]:
 
 
 class ContactRules(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """Caps per address and channel (window → most), quiet hours, brakes, sunset, warm-up. What is not written keeps
-    its default; a channel's caps or quiet hours that are written replace it, `{}` takes them away. `caps: {}` and
-    `quiet: {}` take away those of every channel."""
+    """Caps per address and channel (window → most), quiet hours, circuit breakers, sunset, warm-up. What is not
+    written keeps its default; a channel's caps or quiet hours that are written replace it, `{}` takes them away.
+    `caps: {}` and `quiet: {}` take away those of every channel."""
 
     caps: dict[str, dict[Duration, Most]] = field(default_factory=_caps)
     quiet: dict[str, Quiet] = field(default_factory=_quiet)
     quiet_lifted_by_activity: Duration = "2h"
     priorities: tuple[str, ...] = PRIORITIES
-    brakes: Brakes = Brakes()
+    breakers: Breakers = field(default=Breakers(), name="brakes")
     sunset: Sunset | None = Sunset()
     warm_up: tuple[Ramp, ...] = ()
 

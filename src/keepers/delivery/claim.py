@@ -77,18 +77,18 @@ class Preparer:
             self._hand_over(taken, now, prepared)
         return prepared
 
-    def take_back(self, ids: Sequence[int], now: datetime) -> None:
+    def requeue(self, ids: Sequence[int], now: datetime) -> None:
         """Requeues what was handed over and not sent, except what another worker has by now."""
         with self._store.begin() as connection:
-            self._given_back(connection, ids, now)
+            self._requeue(connection, ids, now)
 
-    def _given_back(self, connection: Connection, ids: Sequence[int], now: datetime) -> None:
+    def _requeue(self, connection: Connection, ids: Sequence[int], now: datetime) -> None:
         warm_up.free_places(connection, claims.requeue(connection, self._worker_id, ids, now), now)
 
     def _claim(
         self, now: datetime, number: int, known: Sequence[Slot], most: Mapping[str, int], prepared: Prepared
     ) -> list[MessageRow]:
-        contacts = self._look_up(now, number, known, most)
+        contacts = self._load_contacts(now, number, known, most)
         with self._store.begin() as connection:
             if not sending_switches.is_sending(sending_switches.everything(connection)):
                 return []
@@ -136,7 +136,7 @@ class Preparer:
             prepared.skipped += len(skipped)
         return taken
 
-    def _look_up(
+    def _load_contacts(
         self, now: datetime, number: int, known: Sequence[Slot], most: Mapping[str, int]
     ) -> Mapping[int, Contact]:
         """Loads the next customers before the store is locked. Messages that come in between use their stored data."""
@@ -164,7 +164,7 @@ class Preparer:
                 made.append((message, outgoing))
         with self._store.begin() as connection:
             if not sending_switches.is_sending(sending_switches.everything(connection)):
-                self._given_back(connection, [message.id for message in taken], now)
+                self._requeue(connection, [message.id for message in taken], now)
                 return
             locked = claims.lock_statuses(connection, [message.id for message in taken])
             # Others were stopped since they were claimed, and stay so.

@@ -99,7 +99,7 @@ def _clear_warnings(store: Store, rules: ContactRules, now: datetime) -> None:
         if not sending_switches.warned_streams(sending_switches.everything(connection)):
             return
     with store.begin() as connection:
-        suppression_rules.clear_warnings(connection, rules.brakes, now)
+        suppression_rules.clear_warnings(connection, rules.breakers, now)
 
 
 def reclassify(
@@ -360,7 +360,7 @@ class _ReportBatch:
         )
 
     def _write(self) -> None:
-        connection, brakes = self._connection, self._rules.brakes
+        connection, breakers = self._connection, self._rules.breakers
         messages.set_status(connection, list(self._changes.values()))
         # A bounced message frees its place under the caps, as one that is refused at once.
         back = [(None, None, id) for id, status, _ in self._changes.values() if status == "bounced"]
@@ -368,9 +368,9 @@ class _ReportBatch:
         message_history.append(connection, self._history)
         engagement_requests.append(connection, self._requests)
         if self._bounces:
-            suppression_rules.bounced(connection, brakes, self._bounces, self._now)
+            suppression_rules.bounced(connection, breakers, self._bounces, self._now)
         if self._complaints:
-            suppression_rules.complained(connection, brakes, self._complaints, self._now)
+            suppression_rules.complained(connection, breakers, self._complaints, self._now)
         if self._unsubscribed:
             consents.record(connection, self._unsubscribed, self._now, properties=self._unsubscribed_by)
         log.append_events(connection, self._events, self._now)

@@ -20,16 +20,16 @@ from keepers.render.definition import MessageTemplate
 from keepers.render.links import LinkSigner
 from keepers.render.renderer import Renderer
 from keepers.store.messages.messages import MessageRow
-from keepers.warehouse.profile_lookup import Person
+from keepers.warehouse.profile_lookup import ProfileSnapshot
 
-People = Callable[[Collection[int]], Mapping[int, Person]]
+ProfileLoader = Callable[[Collection[int]], Mapping[int, ProfileSnapshot]]
 
 
 class MessageBuilder:
     """Builds the messages of one active playbook.
 
-    `company` is what templates know as such. `domain` is that of Message-IDs. `people` loads customers as they are now;
-    without it the data stored with the message is used.
+    `company` is what templates know as such. `domain` is that of Message-IDs. `load_profiles` loads customers as they
+    are now; without it the data stored with the message is used.
     """
 
     def __init__(
@@ -40,19 +40,19 @@ class MessageBuilder:
         *,
         locale: str,
         domain: str,
-        people: People | None,
+        load_profiles: ProfileLoader | None,
     ) -> None:
         self._playbook = playbook
         self._links = links
         self._domain = domain
-        self._people = people
+        self._load_profiles = load_profiles
         self._locale = locale
         templates = {**playbook.messages, **variants_of(playbook)}
         self.renderer = Renderer(templates, playbook.snippets, locale, {"company": dict(company)})
 
     def make(self, rows: Sequence[MessageRow], now: datetime) -> list[Outgoing | UserError]:
         """What is sent for each message, in order, or why it cannot be: a `Render` for `Deliverer`."""
-        who = self._people([row.profile_id for row in rows]) if self._people is not None else {}
+        who = self._load_profiles([row.profile_id for row in rows]) if self._load_profiles is not None else {}
         made: list[Outgoing | UserError] = []
         for row in rows:
             try:
@@ -62,25 +62,25 @@ class MessageBuilder:
         return made
 
     def preview(
-        self, message: str, person: Person | None, now: datetime, data: Mapping[str, Any], locale: str = ""
+        self, message: str, profile: ProfileSnapshot | None, now: datetime, data: Mapping[str, Any], locale: str = ""
     ) -> Content:
         """A message as a customer would get it now; links lead nowhere and no code is used."""
         topic = self._topic(message)
-        context = self._context(topic, message, person, {"offer": {"code": "CODE-PREVIEW"}, **data}, now)
+        context = self._context(topic, message, profile, {"offer": {"code": "CODE-PREVIEW"}, **data}, now)
         return self.renderer.render(message, context, _locales(context["customer"], locale), None)
 
     def test(
-        self, message: str, person: Person | None, recipient: str, key: str, now: datetime, locale: str = ""
+        self, message: str, profile: ProfileSnapshot | None, recipient: str, key: str, now: datetime, locale: str = ""
     ) -> Outgoing:
         """A message for a trial at a given address."""
-        content = self.preview(message, person, now, {}, locale)
+        content = self.preview(message, profile, now, {}, locale)
         template = self._playbook.messages[message]
         return Outgoing(
-            0, key, template.channel, recipient, person.profile_id if person else 0, content, self._message_id(key),
+            0, key, template.channel, recipient, profile.profile_id if profile else 0, content, self._message_id(key),
             template.topic, True, "test", template.sender, template.reply_to,
         )  # fmt: skip
 
-    def _outgoing(self, row: MessageRow, person: Person | None, now: datetime) -> Outgoing:
+    def _outgoing(self, row: MessageRow, profile: ProfileSnapshot | None, now: datetime) -> Outgoing:
         call = row.data.get("call")
         if call is not None:
             return Outgoing(row.id, row.key, row.channel, row.recipient, row.profile_id, Content(data=call))
@@ -92,7 +92,7 @@ class MessageBuilder:
         topic = self._playbook.topics.get(row.topic)
         campaign = row.journey or row.broadcast or row.message
         data = {**row.data, "journey": {"id": campaign}}
-        context = self._context(topic, row.message, person, data, now)
+        context = self._context(topic, row.message, profile, data, now)
         locales = _locales(context["customer"], row.locale)
         links = self._links.of(row.key, row.profile_id, locales[0] if locales else "")
         content = self.renderer.render(self._template_of(row), context, locales, links)
@@ -115,10 +115,12 @@ class MessageBuilder:
         )
 
     def _context(
-        self, topic: Topic | None, message: str, person: Person | None, data: Mapping[str, Any], now: datetime
+        self, topic: Topic | None, message: str, profile: ProfileSnapshot | None, data: Mapping[str, Any], now: datetime
     ) -> dict[str, Any]:
         """What templates may name."""
-        customer = nested(person.traits) | {"id": person.profile_id} if person is not None else data.get("customer", {})
+        customer = (
+            nested(profile.traits) | {"id": profile.profile_id} if profile is not None else data.get("customer", {})
+        )
         contact = data.get("contact") or {}
         locale = next((str(customer[t]) for t in LOCALE_TRAITS if customer.get(t)), self._locale)
         about = {"id": topic.id, "name": text_in(topic.name, locale) or topic.id} if topic is not None else {}
@@ -132,7 +134,7 @@ class MessageBuilder:
             "message": {"id": message},
             "topic": about,
             "now": now,
-            "zone": person.zone if person is not None else contact.get("zone", "UTC"),
+            "zone": profile.zone if profile is not None else contact.get("zone", "UTC"),
         }
 
     def _topic(self, message: str) -> Topic | None:

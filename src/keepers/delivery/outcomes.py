@@ -10,7 +10,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from keepers.channels.base import backoff
-from keepers.contact.rules import Brakes
+from keepers.contact.rules import Breakers
 from keepers.delivery import suppression_rules, warm_up
 from keepers.delivery.suppression_rules import HARD, SOFT, Bounce
 from keepers.delivery.system_events import message_event
@@ -72,7 +72,7 @@ def is_resent(message: MessageRow) -> bool:
     return message.is_transactional or describe_channel(message.channel).is_repeatable
 
 
-def record(connection: Connection, brakes: Brakes, done: Sequence[Done], total: Delivered) -> None:
+def record(connection: Connection, breakers: Breakers, done: Sequence[Done], total: Delivered) -> None:
     """Records outcomes in one transaction, and adds to `total`. Reports that came in before take precedence."""
     now = max(one.at for one in done)
     # Runs before messages: see `lock_order`.
@@ -108,9 +108,9 @@ def record(connection: Connection, brakes: Brakes, done: Sequence[Done], total: 
         if not verdict.keeps_place:
             freed.append((None, message.id))
         recorded = "deferred" if verdict.status == "queued" else verdict.status
-        history.append(HistoryRow(message.id, at, recorded, verdict.reason, outcome.detail))
+        history.append(HistoryRow(message.id, at, recorded, verdict.reason, str(outcome.detail)))
         if outcome.status == "bounced":
-            bounces.append(Bounce(message, outcome.is_hard, at, "refused", outcome.detail))
+            bounces.append(Bounce(message, outcome.is_hard, at, "refused", str(outcome.detail)))
             events.append(message_event(message, "Bounced", at, hard=outcome.is_hard, code=outcome.code))
     if answers:
         runs.record_answers(connection, answers, now)
@@ -119,7 +119,7 @@ def record(connection: Connection, brakes: Brakes, done: Sequence[Done], total: 
     update_rows(connection, table, ("counted_at",), freed)
     message_history.append(connection, history)
     if bounces:
-        suppression_rules.bounced(connection, brakes, bounces, now)
+        suppression_rules.bounced(connection, breakers, bounces, now)
     log.append_events(connection, events, now)
 
 

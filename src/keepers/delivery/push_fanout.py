@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from keepers.channels.base import Channel
+from keepers.model.errors import problem
 from keepers.model.message import Outcome, Outgoing
 from keepers.store.database import Store
 from keepers.store.profiles import push_subscriptions
@@ -38,7 +39,9 @@ class EveryBrowser:
             with self.store.begin() as connection:
                 push_subscriptions.remove(connection, gone)
         if not outcomes:
-            return Outcome("failed", "The customer has no browser that takes notifications.", "no_subscription")
+            return Outcome(
+                "failed", problem("The customer has no browser that takes notifications."), "no_subscription"
+            )
         best = min(outcomes, key=lambda o: ("sent", "deferred", "failed", "bounced").index(o.status))
         # A browser that is gone does not make the customer a hard bounce.
         return msgspec.structs.replace(best, is_hard=False)

@@ -14,10 +14,11 @@ from typing import TypeVar
 
 from keepers.channels.base import Channel
 from keepers.contact.breakers import stream_of
-from keepers.contact.rules import Brakes
+from keepers.contact.rules import Breakers
 from keepers.delivery.claim import Preparer
 from keepers.delivery.outcomes import UNCERTAIN, Delivered, Done, record
 from keepers.delivery.rates import Rates
+from keepers.model.errors import problem
 from keepers.model.message import Outcome, Outgoing
 from keepers.store.database import Store
 from keepers.store.messages import sending_switches
@@ -30,7 +31,7 @@ _FAST_S, _SLOW_S = 0.5, 2.0
 _RECORDED = 200
 _GATHERED_S = 0.05
 log = logging.getLogger("keepers")
-Item = tuple[MessageRow, Outgoing]
+QueuedMessage = tuple[MessageRow, Outgoing]
 T = TypeVar("T")
 
 
@@ -40,7 +41,7 @@ class SendStream:
     def __init__(
         self,
         store: Store,
-        brakes: Brakes,
+        breakers: Breakers,
         preparer: Preparer,
         channels: Mapping[str, Channel],
         rates: Rates,
@@ -53,7 +54,7 @@ class SendStream:
     ) -> None:
         """`patience_s` is how long attempts may still take once stopped; switches are read every `watch_s` seconds."""
         self._store = store
-        self._brakes = brakes
+        self._breakers = breakers
         self._preparer = preparer
         self._channels = channels
         self._rates = rates
@@ -91,7 +92,7 @@ class SendStream:
         def time() -> datetime:
             return now if clock is None else max(now, clock())
 
-        waiting: asyncio.Queue[Item | None] = asyncio.Queue(LEAST)
+        waiting: asyncio.Queue[QueuedMessage | None] = asyncio.Queue(LEAST)
         done: asyncio.Queue[Done | None] = asyncio.Queue()
         senders = [asyncio.create_task(self._send(waiting, done, time)) for _ in range(concurrency)]
         recorder = asyncio.create_task(self._record(done))
@@ -109,13 +110,17 @@ class SendStream:
             with contextlib.suppress(asyncio.CancelledError):
                 await watcher
             if self.unsent and self._failure is None:
-                await self._in_store_thread(partial(self._preparer.take_back, self.unsent, time()))
+                await self._in_store_thread(partial(self._preparer.requeue, self.unsent, time()))
                 self.unsent = []
         if self._failure is not None:
             raise self._failure
 
     async def _produce(
-        self, waiting: asyncio.Queue[Item | None], time: Callable[[], datetime], limit: int, known: Sequence[Slot]
+        self,
+        waiting: asyncio.Queue[QueuedMessage | None],
+        time: Callable[[], datetime],
+        limit: int,
+        known: Sequence[Slot],
     ) -> None:
         left, size = limit, LEAST
         loop = asyncio.get_running_loop()
@@ -136,7 +141,10 @@ class SendStream:
             size = min(size * 2, MOST) if took < _FAST_S else max(size // 2, LEAST) if took > _SLOW_S else size
 
     async def _send(
-        self, waiting: asyncio.Queue[Item | None], done: asyncio.Queue[Done | None], time: Callable[[], datetime]
+        self,
+        waiting: asyncio.Queue[QueuedMessage | None],
+        done: asyncio.Queue[Done | None],
+        time: Callable[[], datetime],
     ) -> None:
         while (item := await waiting.get()) is not None:
             message, outgoing = item
@@ -152,7 +160,8 @@ class SendStream:
     async def _attempt(self, message: MessageRow, outgoing: Outgoing) -> Outcome:
         channel = self._channels.get(message.channel)
         if channel is None:
-            return Outcome("failed", f"The channel {message.channel} is not set up in keepers.toml.", code="no_channel")
+            missing = problem("The channel {channel} is not set up in keepers.toml.", channel=message.channel)
+            return Outcome("failed", missing, code="no_channel")
         try:
             async with asyncio.timeout(None) as limit:
                 self._limits.add(limit)
@@ -163,10 +172,11 @@ class SendStream:
         except Exception as error:
             if limit.expired():
                 log.warning("Message %d was still being sent when delivery ended: it is uncertain.", message.id)
-                return Outcome("failed", "Delivery ended before there was an answer.", code=UNCERTAIN)
+                return Outcome("failed", problem("Delivery ended before there was an answer."), code=UNCERTAIN)
             # A fault in the channel: how far it came is unknown.
             log.exception("The channel %s failed at message %d.", message.channel, message.id)
-            return Outcome("failed", f"{type(error).__name__} in the channel.", code=UNCERTAIN)
+            fault = problem("The channel failed: {error}.", error=type(error).__name__)
+            return Outcome("failed", fault, code=UNCERTAIN)
 
     async def _record(self, done: asyncio.Queue[Done | None]) -> None:
         first = await done.get()
@@ -200,7 +210,7 @@ class SendStream:
     def _record_batch(self, batch: list[Done]) -> None:
         counted = Delivered()
         with self._store.begin() as connection:
-            record(connection, self._brakes, batch, counted)
+            record(connection, self._breakers, batch, counted)
         for name in counted.__struct_fields__:
             setattr(self._total, name, getattr(self._total, name) + getattr(counted, name))
 

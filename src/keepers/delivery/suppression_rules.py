@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from keepers.contact.breakers import WINDOW, StreamCounts, check_stream, stream_of
-from keepers.contact.rules import Brakes
+from keepers.contact.rules import Breakers
 from keepers.model.consent import ALL_TOPICS, Consent
 from keepers.model.fields import span
 from keepers.store.bulk import select_in
@@ -35,14 +35,14 @@ class Bounce(NamedTuple):
     detail: str = ""
 
 
-def bounced(connection: Connection, brakes: Brakes, bounces: Sequence[Bounce], now: datetime) -> None:
+def bounced(connection: Connection, breakers: Breakers, bounces: Sequence[Bounce], now: datetime) -> None:
     """Suppresses addresses: at once by a hard bounce, or by repeated soft ones within their span."""
     hard = [b for b in bounces if b.is_hard]
     stops = [
         Suppression(b.message.channel, b.message.address_hash, "hard_bounce", b.at, b.source, b.detail) for b in hard
     ]
     soft = {(b.message.channel, b.message.address_hash): b for b in bounces if not b.is_hard}
-    repeated = brakes.soft_bounces
+    repeated = breakers.soft_bounces
     numbers = _soft_bounces(connection, [hashed for _, hashed in soft], now - span(repeated.within))
     stops += [
         Suppression(channel, hashed, "soft_bounces", b.at, b.source, f"{numbers[hashed]} within {repeated.within}")
@@ -50,17 +50,17 @@ def bounced(connection: Connection, brakes: Brakes, bounces: Sequence[Bounce], n
         if numbers.get(hashed, 0) >= repeated.count
     ]
     suppressions.add(connection, stops)
-    check_breakers(connection, brakes, (b.message for b in hard), now)
+    check_breakers(connection, breakers, (b.message for b in hard), now)
 
 
 def complained(
-    connection: Connection, brakes: Brakes, complaints: Sequence[tuple[MessageRow, datetime, str]], now: datetime
+    connection: Connection, breakers: Breakers, complaints: Sequence[tuple[MessageRow, datetime, str]], now: datetime
 ) -> None:
     """Suppresses and unsubscribes on that channel those who complained, given as (message, when, who reports)."""
     suppressions.add(
         connection, [Suppression(m.channel, m.address_hash, "complaint", at, source) for m, at, source in complaints]
     )
-    check_breakers(connection, brakes, (m for m, _, _ in complaints), now)
+    check_breakers(connection, breakers, (m for m, _, _ in complaints), now)
     consents.record(
         connection,
         [
@@ -72,12 +72,12 @@ def complained(
     )
 
 
-def check_breakers(connection: Connection, brakes: Brakes, about: Iterable[MessageRow], now: datetime) -> None:
+def check_breakers(connection: Connection, breakers: Breakers, about: Iterable[MessageRow], now: datetime) -> None:
     """Opens the breakers of the streams of these messages where the shares are too high."""
-    _check(connection, brakes, {(m.channel, m.is_transactional) for m in about}, now)
+    _check(connection, breakers, {(m.channel, m.is_transactional) for m in about}, now)
 
 
-def _check(connection: Connection, brakes: Brakes, streams: Collection[tuple[str, bool]], now: datetime) -> None:
+def _check(connection: Connection, breakers: Breakers, streams: Collection[tuple[str, bool]], now: datetime) -> None:
     known = sending_switches.everything(connection)
     for channel, is_transactional in sorted(streams):
         stream = stream_of(channel, is_transactional)
@@ -86,7 +86,7 @@ def _check(connection: Connection, brakes: Brakes, streams: Collection[tuple[str
             continue
         # Sends before the breaker was closed are not counted again.
         since = breaker.at if breaker is not None else None
-        action, reason = check_stream(brakes, _lately(connection, channel, is_transactional, since))
+        action, reason = check_stream(breakers, _lately(connection, channel, is_transactional, since))
         warning = sending_switches.warning(known, stream)
         if action == "stop":
             sending_switches.set_breaker(connection, stream, True, reason, now)
@@ -96,10 +96,10 @@ def _check(connection: Connection, brakes: Brakes, streams: Collection[tuple[str
             sending_switches.set_warning(connection, stream, False, reason, now)
 
 
-def clear_warnings(connection: Connection, brakes: Brakes, now: datetime) -> None:
+def clear_warnings(connection: Connection, breakers: Breakers, now: datetime) -> None:
     """Clears the warnings of streams that have recovered since."""
     known = sending_switches.everything(connection)
-    _check(connection, brakes, sending_switches.warned_streams(known), now)
+    _check(connection, breakers, sending_switches.warned_streams(known), now)
 
 
 def _lately(connection: Connection, channel: str, is_transactional: bool, since: datetime | None) -> StreamCounts:

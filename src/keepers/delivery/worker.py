@@ -109,7 +109,7 @@ class Deliverer:
             # The last try: what is not recorded is uncertain from now on.
             self._record_again(Delivered())
         with _logged("put back what has not gone out"):
-            self._take_back_again(self._clock() if self._clock is not None else self._called_at)
+            self._requeue_unsent(self._clock() if self._clock is not None else self._called_at)
         self._let_go()
 
     def __enter__(self) -> Deliverer:
@@ -134,7 +134,7 @@ class Deliverer:
         total = Delivered()
         self._called_at = now
         self._record_again(total)
-        self._take_back_again(now)
+        self._requeue_unsent(now)
         self._recover(now, total)
         known = self._preparer.slots()
         if not known or self._stopping.is_set():
@@ -142,7 +142,7 @@ class Deliverer:
         runner = self._runner = self._runner or self._with_channels()
         options = self._options
         flow = SendStream(
-            self._store, self._eligibility.rules.brakes, self._preparer, self._channels, self._rates,
+            self._store, self._eligibility.rules.breakers, self._preparer, self._channels, self._rates,
             self._store_thread, total, self._stopping, patience_s=options.patience_s, watch_s=options.watch_s,
         )  # fmt: skip
         try:
@@ -159,13 +159,13 @@ class Deliverer:
         """Records outcomes that the store did not take, before anything else."""
         for some in chunks(list(self._unrecorded), _RECORDED):
             with self._store.begin() as connection:
-                record(connection, self._eligibility.rules.brakes, some, total)
+                record(connection, self._eligibility.rules.breakers, some, total)
             self._unrecorded = self._unrecorded[len(some) :]
 
-    def _take_back_again(self, now: datetime) -> None:
+    def _requeue_unsent(self, now: datetime) -> None:
         """Puts back what could not be put back before."""
         if self._unsent:
-            self._preparer.take_back(self._unsent, now)
+            self._preparer.requeue(self._unsent, now)
             self._unsent = []
 
     def _let_go(self) -> None:

@@ -40,7 +40,7 @@ class Timings(Struct):
         self.parts[part] = self.parts.get(part, 0) + time.monotonic() - started
 
 
-def _fresh(folder: Path, shop: str) -> Workspace:
+def fresh_workspace(folder: Path, shop: str) -> Workspace:
     """A new workspace; an earlier demo's is replaced, anything else is left alone."""
     if (folder / MARK).is_file():
         running = Workspace.open(folder).server()
@@ -57,7 +57,7 @@ def _fresh(folder: Path, shop: str) -> Workspace:
     return workspace
 
 
-def _with_mail(workspace: Workspace, mailbox: DemoMailbox) -> Workspace:
+def with_mailbox(workspace: Workspace, mailbox: DemoMailbox) -> Workspace:
     """The workspace with three starter journeys, sending to the mailbox."""
     with (workspace.folder / FILE).open("a", encoding="utf-8") as settings:
         settings.write(demo_mail.SETTINGS.format(port=mailbox.smtp_port))
@@ -67,38 +67,40 @@ def _with_mail(workspace: Workspace, mailbox: DemoMailbox) -> Workspace:
     return Workspace.open(workspace.folder)
 
 
-def _import(
+def import_history(
     workspace: Workspace,
     history: demo_data.PurchaseHistory,
     timings: Timings,
-    say: Callable[[str], None],
+    print_line: Callable[[str], None],
     reporting: Callable[[str], AbstractContextManager[Progress]],
 ) -> tuple[datetime, datetime]:
-    say(f"[bold]{history.shop}[/]: {history.about}")
+    """Imports the history, shifted by whole weeks to end now; the first and last moment of the time-lapse."""
+    print_line(f"[bold]{history.shop}[/]: {history.about}")
     weeks = demo_data.weeks_to_shift(history.last, clock())
     prepared = workspace.data_folder / "history"
     with timings.timed("prepare"):
         files = history.prepare(prepared, timedelta(weeks=weeks))
-    say(
+    print_line(
         f"Dates are shifted by {weeks:,} whole weeks, so that {history.last.date()} becomes "
         f"{(history.last + timedelta(weeks=weeks)).date()} and weekdays stay."
     )
-    for note in history.notes:
-        say(f"  {note}")
+    for line in history.notes:
+        print_line(f"  {line}")
     shift = timedelta(weeks=weeks)
     for file, mapping in files:
         with timings.timed("import"), reporting(f"Importing {file.name}") as report:
             # Received when the time-lapse begins, so that later events count as live and not as imported.
-            asked = ImportFile(path=str(file), mapping=read_mapping(mapping), now=format_instant(history.first + shift))
-            done = import_file(workspace, COMMAND_LINE, asked, report)
-        say(
+            received = format_instant(history.first + shift)
+            request = ImportFile(path=str(file), mapping=read_mapping(mapping), now=received)
+            done = import_file(workspace, COMMAND_LINE, request, report)
+        print_line(
             f"{file.name}: {done.loaded:,} rows imported in {done.seconds:.1f} s"
             + (f", {done.rejected:,} rejected" if done.rejected else "")
         )
     return history.first + shift, min(history.last + shift + timedelta(days=1), clock())
 
 
-def _example(workspace: Workspace) -> str:
+def example_customer(workspace: Workspace) -> str:
     """The customer with the most moves, as an example to explain."""
     row = (
         workspace.warehouse.cursor()
@@ -106,7 +108,7 @@ def _example(workspace: Workspace) -> str:
             """
             SELECT c.profile_id
             FROM changes c
-            JOIN asks a ON a.ask = c.ask AND a.is_active AND a.definition = 'lifecycle:value'
+            JOIN standing_queries q ON q.query_id = c.query_id AND q.is_active AND q.definition = 'lifecycle:value'
             GROUP BY c.profile_id
             ORDER BY count(*) DESC, max(c."at") DESC, c.profile_id
             LIMIT 1

@@ -149,11 +149,11 @@ class Post:
         agreeing = [name for name in customers if _percent("consent", name) < AGREED]
         with self._workspace.store.begin() as connection:
             owners = identities.find_many(connection, [("user_id", name) for name in agreeing])
-            said = [
+            statements = [
                 Consent(profile_id, "email", ALL_TOPICS, "subscribed", at, SOURCE, WORDING)
                 for profile_id in owners.values()
             ]
-            consents.record(connection, said, at)
+            consents.record(connection, statements, at)
 
     def close(self) -> None:
         if self._deliverer is not None:

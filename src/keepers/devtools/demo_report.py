@@ -79,5 +79,5 @@ def _one(workspace: Workspace, out: Console) -> None:
         fate = f"  → {message.message}: {message.status} {message.reason}".rstrip() if message is not None else ""
         why = f" ({row.reason})" if row.reason else ""
         until = f" until {row.data['until'][:16]}" if "until" in row.data else ""
-        told = f"  {row.at:%Y-%m-%d %H:%M}  {names[row.run_id]:<16} {row.step or '':<12} {row.what}{until}{why}{fate}"
-        out.print(told, markup=False, soft_wrap=True)
+        line = f"  {row.at:%Y-%m-%d %H:%M}  {names[row.run_id]:<16} {row.step or '':<12} {row.what}{until}{why}{fate}"
+        out.print(line, markup=False, soft_wrap=True)

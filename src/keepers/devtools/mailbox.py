@@ -87,7 +87,7 @@ class Mailbox:
             }
         context = self_signed(host, self.certificate, now()) if tls != "none" else None
         self._smtp = SmtpListening(
-            _Keeping(self.folder, now, behave), host, smtp_port, tls=context, tls_at_once=tls == "tls", **options
+            _MailHandler(self.folder, now, behave), host, smtp_port, tls=context, tls_at_once=tls == "tls", **options
         )
         self._page = MailboxPage(self.folder, host, http_port) if http_port is not None else None
 
@@ -102,6 +102,10 @@ class Mailbox:
         self._smtp.stop()
         if self._page:
             self._page.stop()
+
+    def drop_connections(self) -> None:
+        """Aborts every open connection, as a server that restarts does. New ones are accepted."""
+        self._smtp.drop_connections()
 
     @property
     def smtp_port(self) -> int:
@@ -125,7 +129,7 @@ class Mailbox:
         return self.folder.path(number).read_bytes()
 
 
-class _Keeping:
+class _MailHandler:
     """aiosmtpd's handler."""
 
     def __init__(self, folder: MailboxFolder, now: Callable[[], datetime], behave: Behave | None) -> None:

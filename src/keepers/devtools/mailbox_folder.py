@@ -55,7 +55,7 @@ class MailboxFolder:
         return self.folder / f"{number // _PER_FOLDER:04d}" / f"{number:07d}.eml"
 
     def add(self, data: bytes, return_path: str, recipients: list[str], at: datetime) -> int:
-        """Writes a mail and its row; the mail is there before the row tells of it."""
+        """Writes a mail and its row; the mail is there before its row."""
         head = message_from_bytes(data.partition(b"\r\n\r\n")[0])
         sender, subject = _decoded(head.get("From")), _decoded(head.get("Subject"))
         recipient = ", ".join(recipients)

@@ -135,12 +135,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-def _page(title: str, body: str, search: str = "", note: str = "") -> str:
+def _page(title: str, body: str, search: str = "", remark: str = "") -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)} · Keepers mailbox</title><style>{_STYLE}</style></head><body>"
-        f'<header><h1><a href="/">Keepers mailbox</a></h1><span>{escape(note)}</span>'
+        f'<header><h1><a href="/">Keepers mailbox</a></h1><span>{escape(remark)}</span>'
         f'<form action="/" role="search"><input type="search" name="q" value="{escape(search)}" '
         'aria-label="Search sender, recipient, subject" placeholder="Sender, recipient, subject">'
         f"<button>Search</button></form></header><main>{body}</main></body></html>"
@@ -153,10 +153,10 @@ def _list(mails: MailboxFolder, query: dict[str, str]) -> str:
     number = max(number, 1)
     count = mails.count(search)
     found = mails.messages(search, limit=_PER_PAGE, offset=(number - 1) * _PER_PAGE)
-    note = f"{count:,} {'message' if count == 1 else 'messages'}" + (" found" if search else "")
+    remark = f"{count:,} {'message' if count == 1 else 'messages'}" + (" found" if search else "")
     if not found:
         words = "Nothing matches." if search else "Nothing has arrived yet. Reload after something was sent."
-        return _page("Messages", f'<p class="card empty">{words}</p>', search, note)
+        return _page("Messages", f'<p class="card empty">{words}</p>', search, remark)
     rows = "".join(
         f'<tr><td class="time">{m.at:%Y-%m-%d %H:%M:%S}</td><td>{escape(m.sender)}</td><td>{escape(m.recipient)}</td>'
         f'<td><a href="/{m.id}">{escape(m.subject) or "(no subject)"}</a></td></tr>'
@@ -166,7 +166,7 @@ def _list(mails: MailboxFolder, query: dict[str, str]) -> str:
         '<div class="card scroll"><table><thead><tr><th scope="col">Time (UTC)</th><th scope="col">From</th>'
         f'<th scope="col">To</th><th scope="col">Subject</th></tr></thead><tbody>{rows}</tbody></table></div>'
     )
-    return _page("Messages", table + _pages(search, number, count), search, note)
+    return _page("Messages", table + _pages(search, number, count), search, remark)
 
 
 def _pages(search: str, number: int, count: int) -> str:

@@ -73,11 +73,12 @@ def play(
     return counts
 
 
-def _lifecycles(workspace: Workspace) -> list[Lifecycle]:
+def lifecycles_shown(workspace: Workspace) -> list[Lifecycle]:
+    """Those that are no phases of another one."""
     found = workspace.ticker.queries.definitions.lifecycles.values()
     return [x for x in found if x.phases_of is None]
 
 
 def _counts(workspace: Workspace) -> Counts:
     queries = workspace.ticker.queries
-    return {x.id: current(workspace.evaluator, queries, x) for x in _lifecycles(workspace)}
+    return {x.id: current(workspace.evaluator, queries, x) for x in lifecycles_shown(workspace)}

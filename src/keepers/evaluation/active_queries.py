@@ -40,8 +40,8 @@ class Definitions(Struct, frozen=True):
         """Every segment, lifecycle and hidden account condition by its id (`segment:x`, `lifecycle:y`)."""
         found: dict[str, Definition] = {f"segment:{s.id}": s for s in self.segments.values()}
         found |= {f"lifecycle:{x.id}": x for x in self.lifecycles.values()}
-        asked = [c for definition in found.values() for c in conditions_of(definition)]
-        return found | hidden_accounts((*asked, *self.questions))
+        conditions = [c for definition in found.values() for c in conditions_of(definition)]
+        return found | hidden_accounts((*conditions, *self.questions))
 
 
 def conditions_of(definition: Definition) -> list[ast.Condition]:
@@ -66,7 +66,7 @@ class ActiveQueries(Struct, frozen=True):
     `dependents` are all that read it, directly or through others."""
 
     definitions: Definitions
-    asks: dict[str, StandingQuery]
+    by_id: dict[str, StandingQuery]
     layers: tuple[tuple[StandingQuery, ...], ...]
     reads: dict[int, graph.Reads]
     dependents: dict[int, frozenset[int]]
@@ -74,11 +74,11 @@ class ActiveQueries(Struct, frozen=True):
 
     @property
     def numbers(self) -> frozenset[int]:
-        return frozenset(ask.number for ask in self.asks.values())
+        return frozenset(query.number for query in self.by_id.values())
 
     @property
     def has_accounts(self) -> bool:
-        return any(ask.subject == "account" for ask in self.asks.values())
+        return any(query.subject == "account" for query in self.by_id.values())
 
     def reading(self, kind: str, name: str) -> frozenset[int]:
         """The queries to answer again when something of this kind and name arrived, dependents included."""
@@ -103,15 +103,15 @@ class ActiveQueries(Struct, frozen=True):
         waiting = list(ids)
         while waiting:
             one = waiting.pop()
-            if one in wanted or one not in self.asks:
+            if one in wanted or one not in self.by_id:
                 continue
             wanted.add(one)
-            waiting += _asked_about(self.asks[one].definition, self.definitions)
-        layers = (tuple(ask for ask in layer if ask.id in wanted) for layer in self.layers)
+            waiting += _read_by(self.by_id[one].definition, self.definitions)
+        layers = (tuple(query for query in layer if query.id in wanted) for layer in self.layers)
         return tuple(layer for layer in layers if layer)
 
 
-def _asked_about(definition: Definition, definitions: Definitions) -> frozenset[str]:
+def _read_by(definition: Definition, definitions: Definitions) -> frozenset[str]:
     found = graph.reads_of(definition, definitions.events, definitions.computed).definitions
     parts = [p for c in conditions_of(definition) for p in ast.walk(c)]
     return found | {account_definition(p) for p in parts if isinstance(p, ast.Account)}
@@ -123,29 +123,29 @@ def build(definitions: Definitions, numbers: Mapping[str, int] | None = None) ->
     Raises DefinitionError when definitions read each other in a circle.
     """
     found = definitions.by_id()
-    given = numbers or {name: n for n, name in enumerate(sorted(found), start=1)}
-    asks = {name: StandingQuery(given[name], name, definition) for name, definition in found.items()}
-    needs = {name: _asked_about(ask.definition, definitions) for name, ask in asks.items()}
-    layers = tuple(tuple(asks[name] for name in layer) for layer in graph.strata(needs))
+    numbers = numbers or {name: n for n, name in enumerate(sorted(found), start=1)}
+    queries = {name: StandingQuery(numbers[name], name, definition) for name, definition in found.items()}
+    needs = {name: _read_by(query.definition, definitions) for name, query in queries.items()}
+    layers = tuple(tuple(queries[name] for name in layer) for layer in graph.strata(needs))
     computed = definitions.computed
-    reads = {a.number: graph.reads_of(a.definition, definitions.events, computed) for a in asks.values()}
+    reads = {q.number: graph.reads_of(q.definition, definitions.events, computed) for q in queries.values()}
     vocabulary = Vocabulary(
         derived=definitions.events,
         computed=computed_traits(definitions.scores),
-        asks={name: ask.number for name, ask in asks.items()},
+        query_ids={name: query.number for name, query in queries.items()},
         stages={x.id: tuple(s.id for s in x.stages) for x in definitions.lifecycles.values()},
         currencies=definitions.currencies,
     )
-    return ActiveQueries(definitions, asks, layers, reads, _dependents(asks, needs), vocabulary)
+    return ActiveQueries(definitions, queries, layers, reads, _dependents(queries, needs), vocabulary)
 
 
-def _dependents(asks: dict[str, StandingQuery], needs: dict[str, frozenset[str]]) -> dict[int, frozenset[int]]:
-    direct: dict[str, set[str]] = {name: set() for name in asks}
-    for name, asked in needs.items():
-        for upstream in asked & asks.keys():
+def _dependents(queries: dict[str, StandingQuery], needs: dict[str, frozenset[str]]) -> dict[int, frozenset[int]]:
+    direct: dict[str, set[str]] = {name: set() for name in queries}
+    for name, read in needs.items():
+        for upstream in read & queries.keys():
             direct[upstream].add(name)
     found: dict[int, frozenset[int]] = {}
-    for name in asks:
+    for name in queries:
         seen: set[str] = set()
         waiting = list(direct[name])
         while waiting:
@@ -153,7 +153,7 @@ def _dependents(asks: dict[str, StandingQuery], needs: dict[str, frozenset[str]]
             if one not in seen:
                 seen.add(one)
                 waiting += direct[one]
-        found[asks[name].number] = frozenset(asks[n].number for n in seen)
+        found[queries[name].number] = frozenset(queries[n].number for n in seen)
     return found
 
 
@@ -161,7 +161,7 @@ def signatures(definitions: Definitions) -> dict[str, str]:
     """A hash per definition of all that decides its answers: its own rule, and the derived events, scores and
     definitions it uses. A definition whose signature changed is answered again for everybody."""
     found = definitions.by_id()
-    needs = {name: _asked_about(definition, definitions) for name, definition in found.items()}
+    needs = {name: _read_by(definition, definitions) for name, definition in found.items()}
     done: dict[str, str] = {}
     for layer in graph.strata(needs):
         for name in layer:

@@ -28,9 +28,9 @@ def backfill(
     """
     listed = ", ".join(map(str, sorted(queries.numbers))) or "-1"
     with evaluator.warehouse.transaction() as cursor:
-        cursor.execute(f"DELETE FROM states WHERE ask IN ({listed})")
+        cursor.execute(f"DELETE FROM states WHERE query_id IN ({listed})")
         keep_number(cursor)
-        cursor.execute(f"DELETE FROM changes WHERE ask IN ({listed})")
+        cursor.execute(f"DELETE FROM changes WHERE query_id IN ({listed})")
         cursor.execute("DELETE FROM dirty")
         cursor.execute("DELETE FROM imported")
         cursor.execute(
@@ -40,7 +40,7 @@ def backfill(
             WHERE profile_id NOT IN (SELECT from_id FROM canon)
             """
         )
-        cursor.execute(f"UPDATE asks SET is_answered = true WHERE ask IN ({listed})")
+        cursor.execute(f"UPDATE standing_queries SET is_answered = true WHERE query_id IN ({listed})")
         cursor.execute("DELETE FROM meta WHERE name = ?", [BACKFILL])
         cursor.execute("INSERT INTO meta VALUES (?, ?)", [BACKFILL, EARLIEST.isoformat()])
     return evaluate(evaluator, queries, frozenset(), now, progress)

@@ -45,13 +45,13 @@ def changes_after(warehouse: Warehouse, n: int, limit: int, definitions: Collect
         warehouse.cursor()
         .execute(
             """
-            SELECT c.n, a.definition, c.profile_id, coalesce(f.stage, ''), coalesce(t.stage, ''), c."at", c.cause,
+            SELECT c.n, q.definition, c.profile_id, coalesce(f.stage, ''), coalesce(t.stage, ''), c."at", c.cause,
                    c.initial
             FROM changes c
-            JOIN asks a ON a.ask = c.ask
-            LEFT JOIN ask_values f ON f.ask = c.ask AND f.value = c.from_value
-            LEFT JOIN ask_values t ON t.ask = c.ask AND t.value = c.to_value
-            WHERE c.n > $after AND list_contains($definitions::VARCHAR[], a.definition)
+            JOIN standing_queries q ON q.query_id = c.query_id
+            LEFT JOIN standing_query_values f ON f.query_id = c.query_id AND f.value = c.from_value
+            LEFT JOIN standing_query_values t ON t.query_id = c.query_id AND t.value = c.to_value
+            WHERE c.n > $after AND list_contains($definitions::VARCHAR[], q.definition)
             ORDER BY c.n
             LIMIT $limit
             """,

@@ -58,8 +58,8 @@ def refuse_past(warehouse: Warehouse, now: datetime) -> datetime | None:
     if before is not None and now < before:
         raise ConflictError(
             problem(
-                "The last tick was at {before}; a tick at {now} would go back in time. Ask about the "
-                "past with --now on count, stages or profile instead.",
+                "The last tick was at {before}; a tick at {now} would go back in time. To read the past, use "
+                "--now with count, stages or profile.",
                 before=format_instant(before),
                 now=format_instant(now),
             ),
@@ -107,9 +107,9 @@ def _initial(evaluator: Evaluator, queries: ActiveQueries, unanswered: frozenset
         wave = Wave(evaluator, cursor, queries)
         for layer in queries.layers:
             for kind in ("account", "person"):
-                asks = tuple(a for a in layer if a.number in unanswered and a.subject == kind)
-                if asks:
-                    wave.answer_everybody(asks, asks[0].subject, now)
+                fresh = tuple(q for q in layer if q.number in unanswered and q.subject == kind)
+                if fresh:
+                    wave.answer_everybody(fresh, fresh[0].subject, now)
         if unanswered == queries.numbers:
             # Everything was answered again for everybody, so nothing is dirty.
             cursor.execute("DELETE FROM dirty")
@@ -135,7 +135,7 @@ def _wave(
         if is_backfill:
             cursor.execute("UPDATE people_scope SET cause = 'backfill'")
         wave = Wave(evaluator, cursor, queries)
-        numbers = _asks_of_wave(cursor, queries) & answered
+        numbers = _queries_of_wave(cursor, queries) & answered
         earliest = cursor.execute("SELECT min(now) FROM people_scope").fetchone()
         if queries.has_accounts:
             _add_accounts(cursor)
@@ -182,9 +182,9 @@ def _gather(
         FROM dirty d
         LEFT JOIN canon c ON c.from_id = d.profile_id
         UNION ALL
-        SELECT profile_id, NULL, NULL, changes_at, 'due', ask::VARCHAR
+        SELECT profile_id, NULL, NULL, changes_at, 'due', query_id::VARCHAR
         FROM states
-        WHERE changes_at <= ? AND ask IN ({active})
+        WHERE changes_at <= ? AND query_id IN ({active})
         """,
         [before or datetime.min.replace(year=1900), now, now, now],
     )
@@ -239,7 +239,7 @@ def _name_imports(cursor: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _asks_of_wave(cursor: duckdb.DuckDBPyConnection, queries: ActiveQueries) -> frozenset[int]:
+def _queries_of_wave(cursor: duckdb.DuckDBPyConnection, queries: ActiveQueries) -> frozenset[int]:
     numbers: set[int] = set()
     for kind, name in cursor.execute("SELECT DISTINCT kind, name FROM work").fetchall():
         if kind == "due":
@@ -277,8 +277,8 @@ def _leave_merged(cursor: duckdb.DuckDBPyConnection, now: datetime) -> int:
     left = cursor.execute(
         f"""
         INSERT INTO changes
-        SELECT {LAST_NUMBER} + row_number() OVER (ORDER BY ask, profile_id),
-               ask, profile_id, value, 0, ?, 'merge', false
+        SELECT {LAST_NUMBER} + row_number() OVER (ORDER BY query_id, profile_id),
+               query_id, profile_id, value, 0, ?, 'merge', false
         FROM states
         WHERE value > 0 AND profile_id IN (SELECT from_id FROM canon)
         """,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from keepers.conditions import ast, graph
-from keepers.conditions.compile.compile import StandingQuery, Vocabulary, compile_asks, compile_condition
+from keepers.conditions.compile.compile import StandingQuery, Vocabulary, compile_condition, compile_queries
 from keepers.conditions.compile.tables import Mode
 from keepers.conditions.definitions import DerivedEvent, Segment
 from keepers.conditions.lazy_ibis import ibis
@@ -31,8 +31,8 @@ HISTORY = "history"
 
 Explanation = tuple[str, list[tuple[str, tuple[str, ...]]]]
 """a query, and for each leaf of its condition the column of the answer and what the figures are called"""
-_asked: QueryCache[str] = QueryCache(str)
-_explained: QueryCache[Explanation] = QueryCache(Explanation)
+_compiled_queries: QueryCache[str] = QueryCache(str)
+_explanations: QueryCache[Explanation] = QueryCache(Explanation)
 _histories: QueryCache[list[str]] = QueryCache(list[str])
 
 
@@ -42,8 +42,8 @@ class Evaluator:
     def __init__(
         self,
         warehouse: Warehouse,
-        compiled: QueryCache[str] = _asked,
-        explained: QueryCache[Explanation] = _explained,
+        compiled: QueryCache[str] = _compiled_queries,
+        explained: QueryCache[Explanation] = _explanations,
         histories: QueryCache[list[str]] = _histories,
     ) -> None:
         self.warehouse = warehouse
@@ -52,42 +52,42 @@ class Evaluator:
         self._histories = histories
         self._folder = warehouse.path.parent if warehouse.path else None
 
-    def sql(self, asks: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vocabulary, mode: Mode) -> str:
+    def sql(self, queries: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vocabulary, mode: Mode) -> str:
         """The query for some standing queries: profile_id, now, v<number>, x<number>."""
         key = (
-            tuple((a.number, msgspec.json.encode(rule(a.definition), enc_hook=str)) for a in asks),
-            _relevant(asks, schema, vocabulary),
+            tuple((q.number, msgspec.json.encode(rule(q.definition), enc_hook=str)) for q in queries),
+            _relevant(queries, schema, vocabulary),
             mode,
         )
 
         def compiled() -> str:
-            return _sql_of(compile_asks(asks, schema, vocabulary, mode).expression)
+            return _sql_of(compile_queries(queries, schema, vocabulary, mode).expression)
 
         return self._compiled.get(key, compiled, self._folder)
 
     def as_of(self, queries: ActiveQueries, ids: list[str], now: datetime) -> duckdb.DuckDBPyConnection:
-        """Answers definitions (and all they ask about) for everybody as of a moment, over what was known by then.
+        """Answers definitions (and all they read) for everybody as of a moment, over what was known by then.
 
-        Leaves the answers in the temporary table `asof_states` (ask, profile_id, value, since) of this thread's
+        Leaves the answers in the temporary table `asof_states` (query_id, profile_id, value, since) of this thread's
         cursor, which is returned. `since` is when the subject came into that value, where that was recorded.
         """
         cursor = self.prepare_as_of(now)
         schema = self.warehouse.schema(now)
         for layer in queries.upstream(ids):
             for kind in ("account", "person"):
-                asks = tuple(ask for ask in layer if ask.subject == kind)
-                if asks:
-                    query = self.sql(asks, schema, queries.vocabulary, Mode(as_of=True, subject=asks[0].subject))
-                    self._keep_as_of(cursor, asks, query, now)
+                of_kind = tuple(query for query in layer if query.subject == kind)
+                if of_kind:
+                    sql = self.sql(of_kind, schema, queries.vocabulary, Mode(as_of=True, subject=of_kind[0].subject))
+                    self._add_as_of_states(cursor, of_kind, sql, now)
         return cursor
 
     def count(self, queries: ActiveQueries, condition: ast.Condition, now: datetime, of: str = "person") -> int:
         """How many subjects a condition holds for, as of a moment."""
-        asked = Segment(COUNTED, condition, of="account" if of == "account" else "person")
-        preview = with_segment(queries, asked)
+        counted = Segment(COUNTED, condition, of="account" if of == "account" else "person")
+        preview = with_segment(queries, counted)
         cursor = self.as_of(preview, [f"segment:{COUNTED}"], now)
-        number = preview.asks[f"segment:{COUNTED}"].number
-        row = cursor.execute("SELECT count(*) FROM asof_states WHERE ask = ? AND value = 1", [number]).fetchone()
+        number = preview.by_id[f"segment:{COUNTED}"].number
+        row = cursor.execute("SELECT count(*) FROM asof_states WHERE query_id = ? AND value = 1", [number]).fetchone()
         return int(row[0]) if row else 0
 
     def explain(
@@ -95,7 +95,7 @@ class Evaluator:
     ) -> tuple[bool, dict[ast.Condition, tuple[bool, dict[str, Any]]]]:
         """Whether a condition holds for one subject, and each leaf's answer with the figures it saw.
 
-        Call after `as_of` for what the condition asks about; reads the `asof_states` left there.
+        Call after `as_of` for what the condition reads; reads the `asof_states` left there.
         """
         cursor = self.warehouse.cursor()
         cursor.execute("CREATE OR REPLACE TEMP TABLE scope (profile_id BIGINT, now TIMESTAMP)")
@@ -103,8 +103,8 @@ class Evaluator:
         cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
         schema = self.warehouse.schema(now)
         mode = Mode(scoped=True, as_of=True, subject=of)
-        query, named = self._explanation(condition, schema, queries.vocabulary, mode)
-        found = cursor.execute(query)
+        sql, named = self._explanation(condition, schema, queries.vocabulary, mode)
+        found = cursor.execute(sql)
         columns = [c[0] for c in found.description or []]
         row = found.fetchone()
         if row is None:
@@ -138,22 +138,26 @@ class Evaluator:
         self, condition: ast.Condition, schema: Schema, vocabulary: Vocabulary, mode: Mode
     ) -> tuple[str, dict[ast.Condition, tuple[str, tuple[str, ...]]]]:
         """The query that explains a condition, compiled once for all profiles."""
-        asked = StandingQuery(0, EXPLAINED, Segment(EXPLAINED, condition, of=mode.subject))
-        key = (condition, _relevant((asked,), schema, vocabulary), mode)
+        explained = StandingQuery(0, EXPLAINED, Segment(EXPLAINED, condition, of=mode.subject))
+        key = (condition, _relevant((explained,), schema, vocabulary), mode)
 
         def compiled() -> Explanation:
             expression, named = compile_condition(condition, schema, vocabulary, mode)
             return _sql_of(expression), named
 
-        query, named = self._explained.get(key, compiled, self._folder)
-        return query, dict(zip(ast.leaves(condition), named, strict=True))
+        sql, named = self._explained.get(key, compiled, self._folder)
+        return sql, dict(zip(ast.leaves(condition), named, strict=True))
 
     def prepare_as_of(self, now: datetime) -> duckdb.DuckDBPyConnection:
         """This thread's cursor with the moment set, merges as they were then, and no answers yet."""
         cursor = self.warehouse.cursor()
         cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
         cursor.execute(
-            "CREATE OR REPLACE TEMP TABLE asof_states (ask INTEGER, profile_id BIGINT, value SMALLINT, since TIMESTAMP)"
+            """
+            CREATE OR REPLACE TEMP TABLE asof_states (
+                query_id INTEGER, profile_id BIGINT, value SMALLINT, since TIMESTAMP
+            )
+            """
         )
         cursor.execute("CREATE OR REPLACE TEMP TABLE asof_canon (from_id BIGINT, to_id BIGINT)")
         links = cursor.execute(
@@ -174,27 +178,27 @@ class Evaluator:
             cursor.executemany("INSERT INTO asof_canon VALUES (?, ?)", [list(pair) for pair in pairs.items()])
         return cursor
 
-    def _keep_as_of(
-        self, cursor: duckdb.DuckDBPyConnection, asks: tuple[StandingQuery, ...], query: str, now: datetime
+    def _add_as_of_states(
+        self, cursor: duckdb.DuckDBPyConnection, queries: tuple[StandingQuery, ...], sql: str, now: datetime
     ) -> None:
-        cursor.execute(f"CREATE OR REPLACE TEMP TABLE asof_answers AS {query}")
-        for ask in asks:
+        cursor.execute(f"CREATE OR REPLACE TEMP TABLE asof_answers AS {sql}")
+        for query in queries:
             cursor.execute(
                 # A changed rule has new records, but a kept stage keeps its `since` (see waves.py).
                 f"""
                 INSERT INTO asof_states
-                SELECT {ask.number}, a.profile_id, a."v{ask.number}", coalesce(s.since, h.since)
+                SELECT {query.number}, a.profile_id, a."v{query.number}", coalesce(s.since, h.since)
                 FROM asof_answers a
                 LEFT JOIN states s
-                  ON s.ask = {ask.number} AND s.profile_id = a.profile_id AND s.value = a."v{ask.number}"
+                  ON s.query_id = {query.number} AND s.profile_id = a.profile_id AND s.value = a."v{query.number}"
                  AND s.since <= ?
                 LEFT JOIN (
                     SELECT profile_id, max("at") AS since, arg_max(to_value, n) AS value
                     FROM changes
-                    WHERE ask = {ask.number} AND "at" <= ?
+                    WHERE query_id = {query.number} AND "at" <= ?
                     GROUP BY profile_id
-                ) h ON h.profile_id = a.profile_id AND h.value = a."v{ask.number}"
-                WHERE a."v{ask.number}" > 0
+                ) h ON h.profile_id = a.profile_id AND h.value = a."v{query.number}"
+                WHERE a."v{query.number}" > 0
                 """,
                 [now, now],
             )
@@ -207,7 +211,7 @@ def with_segment(queries: ActiveQueries, segment: Segment) -> ActiveQueries:
         old.events, old.segments | {segment.id: segment}, old.lifecycles, old.scores, old.questions,
         old.currencies,
     )  # fmt: skip
-    numbers = {name: ask.number for name, ask in queries.asks.items()}
+    numbers = {name: query.number for name, query in queries.by_id.items()}
     fresh = [name for name in definitions.by_id() if name not in numbers]
     # The warehouse has no numbers below zero; the segment's rule may differ from the active one of that id.
     lowest = min([0, *numbers.values()])
@@ -235,18 +239,18 @@ def _sql_of(expression: Any) -> str:
     return str(ibis.to_sql(expression, dialect="duckdb", pretty=False))
 
 
-def _relevant(asks: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vocabulary) -> bytes:
+def _relevant(queries: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vocabulary) -> bytes:
     """The part of schema and vocabulary that the SQL depends on: other changes recompile nothing."""
     events = {name: trait.event for name, trait in vocabulary.computed.items()}
     reads = graph.Reads()
-    asked: set[str] = set()
+    definitions: set[str] = set()
     rates = ""
-    for ask in asks:
-        if vocabulary.currencies is not None and any(map(ast.uses_reporting, conditions_of(ask.definition))):
+    for query in queries:
+        if vocabulary.currencies is not None and any(map(ast.uses_reporting, conditions_of(query.definition))):
             rates = vocabulary.currencies.signature
-        reads |= graph.reads_of(ask.definition, vocabulary.derived, events)
-        asked |= hidden_accounts(conditions_of(ask.definition)).keys()
-    asked |= reads.definitions
+        reads |= graph.reads_of(query.definition, vocabulary.derived, events)
+        definitions |= hidden_accounts(conditions_of(query.definition)).keys()
+    definitions |= reads.definitions
     parts = [
         [
             (t.event, t.table, t.columns, sorted(t.overflow), t.children, t.has_future)
@@ -254,7 +258,7 @@ def _relevant(asks: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vocab
         ],
         [vocabulary.derived[word] for word in sorted(reads.words)],
         [vocabulary.computed[name].signature for name in sorted(reads.traits & vocabulary.computed.keys())],
-        sorted((name, vocabulary.asks[name]) for name in asked & vocabulary.asks.keys()),
+        sorted((name, vocabulary.query_ids[name]) for name in definitions & vocabulary.query_ids.keys()),
         sorted((name, vocabulary.stages[name]) for name in reads.lifecycles & vocabulary.stages.keys()),
         sorted(reads.traits & schema.traits),
         schema.has_merges,

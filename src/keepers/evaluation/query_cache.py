@@ -1,4 +1,4 @@
-"""Compiled queries, kept in memory and beside the warehouse: compiling a condition costs more than asking it."""
+"""Compiled queries, kept in memory and beside the warehouse: compiling a condition costs more than running it."""
 
 from __future__ import annotations
 

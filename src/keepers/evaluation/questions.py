@@ -32,7 +32,7 @@ Values = tuple[float | None, str | None, bool | None, datetime | None]
 
 
 class Question(NamedTuple):
-    """One run that asks. `keys`: ref path → scalar or datetime (naive UTC); what is missing has no value."""
+    """The question of one run. `keys`: ref path → scalar or datetime (naive UTC); what is missing has no value."""
 
     run_id: int
     profile_id: int
@@ -47,7 +47,7 @@ def answer(
 
     `queries` are the definitions that the conditions may name. Each question is answered at its own moment over all
     that has been loaded, with memberships and stages as they were then. The same set of conditions is compiled once:
-    ask those of one journey together, always the same ones.
+    pass those of one journey together, always the same ones.
 
     Uses the calling thread's cursor and temporary tables alone: also inside `warehouse.transaction()`.
     """
@@ -55,52 +55,52 @@ def answer(
         return {}
     query = _Query(evaluator, queries, conditions)
     found: dict[tuple[str, int], Reply] = {}
-    for turn in _turns(evaluator.warehouse, questions):
-        replies = query.run(turn)
-        for question, of_run in zip(turn, replies, strict=True):
+    for batch in _batches(evaluator.warehouse, questions):
+        replies = query.run(batch)
+        for question, of_run in zip(batch, replies, strict=True):
             for name, reply in zip(conditions, of_run, strict=True):
                 found[name, question.run_id] = reply
     return found
 
 
 class _Query:
-    """The compiled conditions, run for one turn at a time."""
+    """The compiled conditions, run for one batch at a time."""
 
     def __init__(self, evaluator: Evaluator, queries: ActiveQueries, conditions: Mapping[str, ast.Condition]) -> None:
         self._warehouse = evaluator.warehouse
         self._cursor = evaluator.warehouse.cursor()
         self._paths = tuple(sorted(frozenset[str]().union(*(ast.refs(c) for c in conditions.values()))))
         self._mode = Mode(scoped=True, refs=self._paths)
-        asks = tuple(StandingQuery(n, name, Segment(name, who)) for n, (name, who) in enumerate(conditions.items()))
-        self._asks = asks
+        compiled = tuple(StandingQuery(n, name, Segment(name, who)) for n, (name, who) in enumerate(conditions.items()))
+        self._compiled = compiled
         # As of the earliest moment: one text of the query, whether or not an event lies after a question.
         schema = evaluator.warehouse.schema(datetime.min)
         self._has_merges = schema.has_merges
-        self._sql = evaluator.sql(asks, schema, queries.vocabulary, self._mode)
+        self._sql = evaluator.sql(compiled, schema, queries.vocabulary, self._mode)
         self._named = _definitions(conditions.values(), queries)
         self._accounts = _accounts(conditions.values(), queries)
 
-    def run(self, turn: Sequence[Question]) -> list[list[Reply]]:
-        """The replies to the questions in order, per asking. No profile asks twice in a turn."""
-        self._write_scope(turn)
-        self._bring_states(turn)
-        replies = [[_NOBODY] * len(self._asks)] * len(turn)
+    def run(self, batch: Sequence[Question]) -> list[list[Reply]]:
+        """The replies to the questions in order, per question. No profile is twice in a batch."""
+        self._write_scope(batch)
+        self._bring_states(batch)
+        replies = [[_NOBODY] * len(self._compiled)] * len(batch)
         rows = self._cursor.execute(f"SELECT s.position, q.* FROM ({self._sql}) q JOIN scope s USING (profile_id)")
         names = [column[0] for column in rows.description or []]
-        holds = [names.index(f"v{ask.number}") for ask in self._asks]
-        changes = [names.index(f"x{ask.number}") for ask in self._asks]
+        holds = [names.index(f"v{query.number}") for query in self._compiled]
+        changes = [names.index(f"x{query.number}") for query in self._compiled]
         for row in rows.fetchall():
             replies[row[0]] = [Reply(row[v] == 1, row[x]) for v, x in zip(holds, changes, strict=True)]
         return replies
 
-    def _write_scope(self, turn: Sequence[Question]) -> None:
+    def _write_scope(self, batch: Sequence[Question]) -> None:
         """Table `scope`: whom, when, and for every ref a column per kind of value."""
         zone = self._warehouse.zone
         kinds = dict(_SCOPE)
-        columns: list[list[Any]] = [[a.profile_id for a in turn], [a.now for a in turn], list(range(len(turn)))]
+        columns: list[list[Any]] = [[a.profile_id for a in batch], [a.now for a in batch], list(range(len(batch)))]
         names = iter(self._mode.ref_columns)
         for path in self._paths:
-            values = [value_of(a.keys.get(path), zone) for a in turn]
+            values = [value_of(a.keys.get(path), zone) for a in batch]
             for n, kind in enumerate(REF_KINDS):
                 kinds[next(names)] = _KINDS[kind]
                 columns.append([value[n] for value in values])
@@ -117,58 +117,58 @@ class _Query:
         )
         self._cursor.unregister("arriving_scope")
 
-    def _bring_states(self, turn: Sequence[Question]) -> None:
-        """Table `near_states`: what each customer was in at the moment of asking, for the definitions read."""
+    def _bring_states(self, batch: Sequence[Question]) -> None:
+        """Table `near_states`: what each customer was in at the moment of the question, for the definitions read."""
         if not self._named and not self._accounts:
             return
         self._cursor.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE near_states AS
-            SELECT ask, profile_id, value, since
+            SELECT query_id, profile_id, value, since
             FROM states
-            WHERE ask IN ({_listed(self._named)}) AND profile_id IN (SELECT profile_id FROM scope)
+            WHERE query_id IN ({_listed(self._named)}) AND profile_id IN (SELECT profile_id FROM scope)
             """
         )
-        self._take_back_changes(min(question.now for question in turn))
+        self._undo_changes(min(question.now for question in batch))
         if self._accounts:
-            # The present answer of accounts: their members may ask at different moments.
+            # The present answer of accounts: the questions of their members may have different moments.
             self._cursor.execute(
                 f"""
                 INSERT INTO near_states
-                SELECT ask, profile_id, value, since
+                SELECT query_id, profile_id, value, since
                 FROM states
-                WHERE ask IN ({_listed(self._accounts)})
+                WHERE query_id IN ({_listed(self._accounts)})
                 """
             )
 
-    def _take_back_changes(self, earliest: datetime) -> None:
-        """Undoes the changes after the moments of asking. First answers are no changes."""
+    def _undo_changes(self, earliest: datetime) -> None:
+        """Undoes the changes after the moments of the questions. First answers are no changes."""
         self._cursor.execute(
             f"""
-            CREATE OR REPLACE TEMP TABLE taken_back AS
-            SELECT c.ask, c.profile_id, arg_min(c.from_value, c.n) AS value, any_value(s.now) AS now
+            CREATE OR REPLACE TEMP TABLE undone AS
+            SELECT c.query_id, c.profile_id, arg_min(c.from_value, c.n) AS value, any_value(s.now) AS now
             FROM changes c
             JOIN scope s ON s.profile_id = c.profile_id
-            WHERE c."at" > ? AND c."at" > s.now AND c.ask IN ({_listed(self._named)}) AND NOT c.initial
-            GROUP BY c.ask, c.profile_id
+            WHERE c."at" > ? AND c."at" > s.now AND c.query_id IN ({_listed(self._named)}) AND NOT c.initial
+            GROUP BY c.query_id, c.profile_id
             """,
             [earliest],
         )
-        if not self._cursor.execute("SELECT count(*) FROM taken_back").fetchall()[0][0]:
+        if not self._cursor.execute("SELECT count(*) FROM undone").fetchall()[0][0]:
             return
         self._cursor.execute(
             """
-            DELETE FROM near_states USING taken_back t
-            WHERE near_states.ask = t.ask AND near_states.profile_id = t.profile_id
+            DELETE FROM near_states USING undone t
+            WHERE near_states.query_id = t.query_id AND near_states.profile_id = t.profile_id
             """
         )
         self._cursor.execute(
             """
             INSERT INTO near_states
-            SELECT t.ask, t.profile_id, t.value, max(c."at")
-            FROM taken_back t
-            LEFT JOIN changes c ON c.ask = t.ask AND c.profile_id = t.profile_id AND c."at" <= t.now
-            GROUP BY t.ask, t.profile_id, t.value
+            SELECT t.query_id, t.profile_id, t.value, max(c."at")
+            FROM undone t
+            LEFT JOIN changes c ON c.query_id = t.query_id AND c.profile_id = t.profile_id AND c."at" <= t.now
+            GROUP BY t.query_id, t.profile_id, t.value
             """
         )
 
@@ -188,18 +188,20 @@ def value_of(value: Any, zone: str) -> Values:
     return (held, None, None, None) if kind == "number" else (None, None, held, None)
 
 
-def _turns(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Question]]:
-    """The askings in turns in which no profile asks twice; who was merged asks as whom they live on in."""
+def _batches(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Question]]:
+    """The questions in batches in which no profile is twice; a merged profile counts as the one it was merged into."""
     final = survivors(warehouse, {question.profile_id for question in questions})
-    turns: list[list[Question]] = []
-    asked: dict[int, int] = {}
+    batches: list[list[Question]] = []
+    batch_of: dict[int, int] = {}
     for question in questions:
         profile_id = final.get(question.profile_id, question.profile_id)
-        turn = asked[profile_id] = asked.get(profile_id, -1) + 1
-        if turn == len(turns):
-            turns.append([])
-        turns[turn].append(question if profile_id == question.profile_id else question._replace(profile_id=profile_id))
-    return turns
+        batch = batch_of[profile_id] = batch_of.get(profile_id, -1) + 1
+        if batch == len(batches):
+            batches.append([])
+        batches[batch].append(
+            question if profile_id == question.profile_id else question._replace(profile_id=profile_id)
+        )
+    return batches
 
 
 def _definitions(conditions: Iterable[ast.Condition], queries: ActiveQueries) -> frozenset[int]:
@@ -207,13 +209,13 @@ def _definitions(conditions: Iterable[ast.Condition], queries: ActiveQueries) ->
     found = frozenset[str]()
     for condition in conditions:
         found |= graph.reads(condition, {}).definitions
-    return frozenset(queries.asks[name].number for name in found)
+    return frozenset(queries.by_id[name].number for name in found)
 
 
 def _accounts(conditions: Iterable[ast.Condition], queries: ActiveQueries) -> frozenset[int]:
     """The numbers of the hidden definitions behind `account:`."""
     parts = [part for condition in conditions for part in ast.walk(condition)]
-    return frozenset(queries.asks[account_definition(p)].number for p in parts if isinstance(p, ast.Account))
+    return frozenset(queries.by_id[account_definition(p)].number for p in parts if isinstance(p, ast.Account))
 
 
 def _listed(numbers: frozenset[int]) -> str:

@@ -50,37 +50,37 @@ class Wave:
         self._bring_states()
         for layer in self._queries.layers:
             for kind, source in (("account", "account_scope"), ("person", "people_scope")):
-                asks = tuple(a for a in layer if a.number in numbers and a.subject == kind)
-                if not asks:
+                queries = tuple(q for q in layer if q.number in numbers and q.subject == kind)
+                if not queries:
                     continue
                 self._cursor.execute(SCOPE)
                 self._cursor.execute(f"INSERT INTO scope SELECT profile_id, now, cause FROM {source}")
-                mode = Mode(scoped=True, subject=asks[0].subject)
-                query = self._evaluator.sql(asks, schema, self._queries.vocabulary, mode)
-                self._record(asks, query)
+                mode = Mode(scoped=True, subject=queries[0].subject)
+                sql = self._evaluator.sql(queries, schema, self._queries.vocabulary, mode)
+                self._record(queries, sql)
                 if kind == "account":
-                    self._wake_members(asks)
+                    self._wake_members()
         self._write_states()
 
-    def answer_everybody(self, asks: tuple[StandingQuery, ...], kind: Kind, now: datetime) -> None:
+    def answer_everybody(self, queries: tuple[StandingQuery, ...], kind: Kind, now: datetime) -> None:
         """The first answer of new rules, for everybody: recorded as initial."""
         schema = self._evaluator.warehouse.schema(now)
         self._cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
-        query = self._evaluator.sql(asks, schema, self._queries.vocabulary, Mode(subject=kind))
-        self._record_first(asks, query)
-        for ask in asks:
-            self._inherit(ask)
-            self._cursor.execute("UPDATE asks SET is_answered = true WHERE ask = ?", [ask.number])
+        sql = self._evaluator.sql(queries, schema, self._queries.vocabulary, Mode(subject=kind))
+        self._record_first(queries, sql)
+        for query in queries:
+            self._inherit(query)
+            self._cursor.execute("UPDATE standing_queries SET is_answered = true WHERE query_id = ?", [query.number])
 
-    def _record_first(self, asks: tuple[StandingQuery, ...], query: str) -> None:
+    def _record_first(self, queries: tuple[StandingQuery, ...], sql: str) -> None:
         """Writes the first answers of queries. There is nothing to compare with, and the order of `changes` is free."""
-        self._cursor.execute(f"CREATE OR REPLACE TEMP TABLE answers AS {query}")
-        # Sorted by ask, then as the answers lie: a range of rows per ask, which reading one ask makes use of.
+        self._cursor.execute(f"CREATE OR REPLACE TEMP TABLE answers AS {sql}")
+        # Sorted by query, then in the order of the answers: one range of rows per query makes reading one query cheap.
         self._cursor.execute(
             f"""
             INSERT INTO states
-            SELECT ask, profile_id, value, CASE WHEN value > 0 THEN now END, changes_at, 'initial'
-            FROM ({_long(asks)})
+            SELECT query_id, profile_id, value, CASE WHEN value > 0 THEN now END, changes_at, 'initial'
+            FROM ({_long(queries)})
             WHERE value > 0 OR changes_at IS NOT NULL
             """
         )
@@ -88,8 +88,8 @@ class Wave:
             f"""
             INSERT INTO changes
             SELECT {LAST_NUMBER} + row_number() OVER (),
-                   ask, profile_id, 0, value, now, 'initial', true
-            FROM ({_long(asks)})
+                   query_id, profile_id, 0, value, now, 'initial', true
+            FROM ({_long(queries)})
             WHERE value > 0
             """
         ).fetchone()
@@ -103,7 +103,7 @@ class Wave:
         self._cursor.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE near_states AS
-            SELECT rowid AS place, ask, profile_id, value, since, changes_at
+            SELECT rowid AS place, query_id, profile_id, value, since, changes_at
             FROM states
             WHERE profile_id IN ({_NEAR_ACCOUNTS if self._queries.has_accounts else _NEAR})
             """
@@ -111,8 +111,8 @@ class Wave:
         self._cursor.execute(
             """
             CREATE OR REPLACE TEMP TABLE restated (
-                place BIGINT, ask INTEGER, profile_id BIGINT, value SMALLINT, since TIMESTAMP, changes_at TIMESTAMP,
-                cause VARCHAR, old_value SMALLINT, now TIMESTAMP
+                place BIGINT, query_id INTEGER, profile_id BIGINT, value SMALLINT, since TIMESTAMP,
+                changes_at TIMESTAMP, cause VARCHAR, old_value SMALLINT, now TIMESTAMP
             )
             """
         )
@@ -123,7 +123,7 @@ class Wave:
         self._cursor.execute(
             """
             INSERT INTO states
-            SELECT ask, profile_id, value, since, changes_at, cause
+            SELECT query_id, profile_id, value, since, changes_at, cause
             FROM restated
             WHERE value > 0 OR changes_at IS NOT NULL
             """
@@ -131,49 +131,50 @@ class Wave:
         moved = self._cursor.execute(
             f"""
             INSERT INTO changes
-            SELECT {LAST_NUMBER} + row_number() OVER (ORDER BY now, profile_id, ask),
-                   ask, profile_id, old_value, value, now, cause, false
+            SELECT {LAST_NUMBER} + row_number() OVER (ORDER BY now, profile_id, query_id),
+                   query_id, profile_id, old_value, value, now, cause, false
             FROM restated
             WHERE value <> old_value
             """
         ).fetchone()
         self.moved += int(moved[0]) if moved else 0
 
-    def _record(self, asks: tuple[StandingQuery, ...], query: str) -> None:
+    def _record(self, queries: tuple[StandingQuery, ...], sql: str) -> None:
         """Compares answers with states and records the differences."""
         execute = self._cursor.execute
-        execute(f"CREATE OR REPLACE TEMP TABLE answers AS {query}")
+        execute(f"CREATE OR REPLACE TEMP TABLE answers AS {sql}")
         execute(
             f"""
             CREATE OR REPLACE TEMP TABLE differing AS
-            SELECT o.place, a.ask, a.profile_id, a.now, a.value, a.changes_at, s.cause,
+            SELECT o.place, a.query_id, a.profile_id, a.now, a.value, a.changes_at, s.cause,
                    coalesce(o.value, 0) AS old_value,
                    CASE WHEN a.value = coalesce(o.value, 0) THEN o.since ELSE a.now END AS since
-            FROM ({_long(asks)}) a
+            FROM ({_long(queries)}) a
             JOIN scope s ON s.profile_id = a.profile_id
-            LEFT JOIN near_states o ON o.ask = a.ask AND o.profile_id = a.profile_id
+            LEFT JOIN near_states o ON o.query_id = a.query_id AND o.profile_id = a.profile_id
             WHERE a.value <> coalesce(o.value, 0) OR a.changes_at IS DISTINCT FROM o.changes_at
             """
         )
         execute(
             """
             INSERT INTO restated
-            SELECT place, ask, profile_id, value, since, changes_at, cause, old_value, now
+            SELECT place, query_id, profile_id, value, since, changes_at, cause, old_value, now
             FROM differing
             """
         )
         execute(
             """
             DELETE FROM near_states USING differing d
-            WHERE near_states.ask = d.ask AND near_states.profile_id = d.profile_id
+            WHERE near_states.query_id = d.query_id AND near_states.profile_id = d.profile_id
             """
         )
-        execute("INSERT INTO near_states SELECT NULL, ask, profile_id, value, since, changes_at FROM differing")
+        execute("INSERT INTO near_states SELECT NULL, query_id, profile_id, value, since, changes_at FROM differing")
 
-    def _inherit(self, ask: StandingQuery) -> None:
+    def _inherit(self, query: StandingQuery) -> None:
         """Those in the same stage under the new rule keep the time since they entered it under the old."""
         old = self._cursor.execute(
-            "SELECT max(ask) FROM asks WHERE definition = ? AND ask < ? AND NOT is_active", [ask.id, ask.number]
+            "SELECT max(query_id) FROM standing_queries WHERE definition = ? AND query_id < ? AND NOT is_active",
+            [query.id, query.number],
         ).fetchone()
         if old is None or old[0] is None:
             return
@@ -181,15 +182,15 @@ class Wave:
             f"""
             UPDATE states SET since = old.since
             FROM states old
-            JOIN ask_values ov ON ov.ask = old.ask AND ov.value = old.value
-            JOIN ask_values nv ON nv.ask = {ask.number} AND nv.stage = ov.stage
-            WHERE old.ask = {int(old[0])} AND states.ask = {ask.number}
+            JOIN standing_query_values ov ON ov.query_id = old.query_id AND ov.value = old.value
+            JOIN standing_query_values nv ON nv.query_id = {query.number} AND nv.stage = ov.stage
+            WHERE old.query_id = {int(old[0])} AND states.query_id = {query.number}
               AND states.profile_id = old.profile_id AND states.value = nv.value
             """
         )
-        self._cursor.execute(f"DELETE FROM states WHERE ask = {int(old[0])}")
+        self._cursor.execute(f"DELETE FROM states WHERE query_id = {int(old[0])}")
 
-    def _wake_members(self, asks: tuple[StandingQuery, ...]) -> None:
+    def _wake_members(self) -> None:
         """Adds the members of accounts whose answer changed to the people evaluated, at that instant."""
         waiting = self._cursor.execute(
             """
@@ -219,15 +220,15 @@ class Wave:
         )
 
 
-def _long(asks: tuple[StandingQuery, ...]) -> str:
-    """The wide table `answers` as rows: ask, profile_id, now, value, changes_at."""
+def _long(queries: tuple[StandingQuery, ...]) -> str:
+    """The wide table `answers` as rows: query_id, profile_id, now, value, changes_at."""
     return "\nUNION ALL ".join(
-        f"SELECT {a.number} AS ask, profile_id, now, v{a.number} AS value, x{a.number} AS changes_at FROM answers"
-        for a in asks
+        f"SELECT {q.number} AS query_id, profile_id, now, v{q.number} AS value, x{q.number} AS changes_at FROM answers"
+        for q in queries
     )
 
 
-def count_of(cursor: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | None = None) -> int:
+def count_of(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None) -> int:
     """The single number a query gives."""
-    row = cursor.execute(query, parameters or []).fetchone()
+    row = cursor.execute(sql, parameters or []).fetchone()
     return int(row[0]) if row and row[0] is not None else 0

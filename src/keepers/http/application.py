@@ -32,7 +32,7 @@ def create_app(
     """An ASGI application that takes events; `clock` gives the present as naive UTC.
 
     `handlers` are other routers and handlers; `options` go to Litestar as they are (exception handlers, OpenAPI,
-    lifespan, state …). `notes` says what /ready should tell besides, such as that ticks fail.
+    lifespan, state …). `notes` says what /ready should add, such as that ticks fail.
     """
     figures = figures or ServerMetrics()
     events.on_commit = figures.committed

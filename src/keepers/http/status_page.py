@@ -57,7 +57,7 @@ def status_handlers(workspace: Workspace, visible: Visible) -> list[HTTPRouteHan
         request: Request[Any, Any, Any], lang: Annotated[str | None, QueryParameter(name="lang")] = None
     ) -> Response[str]:
         check(request)
-        locale = choose_locale(lang, "", request.headers.get("accept-language", ""))
+        locale = choose_locale(lang or "", "", request.headers.get("accept-language", ""))
         return Response(
             pages.html(locale, workspace_name),
             media_type="text/html",
@@ -78,7 +78,7 @@ def status_handlers(workspace: Workspace, visible: Visible) -> list[HTTPRouteHan
         lang: Annotated[str | None, QueryParameter(name="lang")] = None,
     ) -> Response[bytes]:
         check(request)
-        locale = choose_locale(lang, "", request.headers.get("accept-language", ""))
+        locale = choose_locale(lang or "", "", request.headers.get("accept-language", ""))
         overview = read_overview(workspace, VISITOR, ReadOverview(lifecycle=lifecycle, locale=locale))
         return Response(wire_format.encode(overview), media_type="application/json", headers=SECURITY)
 
@@ -112,6 +112,6 @@ class _Pages:
         listed = msgspec.json.encode(words).decode().replace("</", "<\\/")
         html = self._html.replace("{{locale}}", locale).replace("{{words}}", listed)
         html = html.replace("{{workspace}}", escape(workspace)).replace("{{languages}}", _language_links())
-        for key, said in words.items():
-            html = html.replace("{{" + key + "}}", escape(said))
+        for key, text in words.items():
+            html = html.replace("{{" + key + "}}", escape(text))
         return html

@@ -135,16 +135,16 @@ def read_catalogue(path: Path) -> Catalogue:
         with path.open("rb") as file:
             catalogue = read_po(file, locale=None, abort_invalid=True)
         for message in catalogue:
-            english, given = _forms(message.id), _forms(message.string)
-            if not english[0] or message.fuzzy or not any(given):
+            english, translated = _forms(message.id), _forms(message.string)
+            if not english[0] or message.fuzzy or not any(translated):
                 continue
             context = message.context or ""
             allowed = {name for one in english for name in placeholders(one, context)}
-            if any(not placeholders(one, context) <= allowed for one in given):
+            if any(not placeholders(one, context) <= allowed for one in translated):
                 raise UserError(f"{path}: the placeholders of “{english[0]}” are not those of its translation.")
-            if not all(given) or (len(english) > 1 and len(given) != catalogue.num_plurals):
+            if not all(translated) or (len(english) > 1 and len(translated) != catalogue.num_plurals):
                 raise UserError(f"{path}: “{english[0]}” needs {catalogue.num_plurals} plural forms.")
-            forms[context, english[0]] = given
+            forms[context, english[0]] = translated
         return Catalogue(forms, c2py(catalogue.plural_expr))
     except (OSError, ValueError, PoFileError) as error:
         raise UserError(f"{path} cannot be read as a PO file: {error}") from error

@@ -11,22 +11,24 @@ from keepers.i18n.catalogues import TextId, gettext, text_id
 from keepers.model.errors import NearNames, Problem, nearest
 
 TEXTS: dict[str, TextId] = {
-    "account_in_account": text_id("finding", "an account is no member of an account; ask about it directly"),
+    "account_in_account": text_id("finding", "an account is not a member of an account; write its condition directly"),
     "circle": text_id(
-        "finding", "definitions ask about each other in a circle: {path}. Take one of the references out."
+        "finding", "definitions refer to each other in a circle: {path}. Take one of the references out."
     ),
     "unknown_segment": text_id("finding", "there is no segment “{name}”."),
-    "segment_of_people": text_id("finding", "the segment “{name}” is of people, and accounts are asked here."),
+    "segment_of_people": text_id("finding", "the segment “{name}” is of people, and this condition is about accounts."),
     "segment_of_accounts": text_id(
         "finding",
-        "the segment “{name}” is of accounts, and people are asked here. Ask about a person's account "
-        "with {{account: …}}.",
+        "the segment “{name}” is of accounts, and this condition is about people. Write {{account: …}} "
+        "for a person's account.",
     ),
-    "lifecycle_of_people": text_id("finding", "the lifecycle “{name}” is of people, and accounts are asked here."),
+    "lifecycle_of_people": text_id(
+        "finding", "the lifecycle “{name}” is of people, and this condition is about accounts."
+    ),
     "lifecycle_of_accounts": text_id(
         "finding",
-        "the lifecycle “{name}” is of accounts, and people are asked here. Ask about a person's account "
-        "with {{account: …}}.",
+        "the lifecycle “{name}” is of accounts, and this condition is about people. Write {{account: …}}"
+        " for a person's account.",
     ),
     "unknown_lifecycle": text_id("finding", "there is no lifecycle “{name}”."),
     "unknown_stage": text_id("finding", "the lifecycle “{lifecycle}” has no stage “{name}”."),
@@ -43,22 +45,25 @@ TEXTS: dict[str, TextId] = {
         "“{name}” is a derived event itself, and derived events are made of events that arrive. Write "
         "its own events here: {events}",
     ),
-    "void_of_itself": text_id("finding", "“{name}” is made void by itself; name the event that cancels it"),
+    "void_of_itself": text_id("finding", "“{name}” is cancelled by itself; name the event that cancels it"),
     "unseen_word": text_id(
         "finding",
-        "“{name}” cannot be seen yet: none of its events has arrived ({events}). Asked about by {by}. "
-        "Map your own event under “from”, or leave it",
+        "“{name}” cannot be recognised yet: none of its events has arrived ({events}). Used by {by}. Map"
+        " your own event under “from”, or leave it as it is",
     ),
     "empty_segment": text_id("finding", "nobody can be in this segment"),
     "phases_of_people": text_id("finding", "“{name}” is of people, its phases must be too"),
     "phases_of_accounts": text_id("finding", "“{name}” is of accounts, its phases must be too"),
     "unreachable_stage": text_id("finding", "nobody can reach the stage “{stage}”"),
     "stage_taken_by_anyone": text_id(
-        "finding", "nobody can reach the stage “{stage}”: “{taker}” stands later, takes anyone, and the last wins"
+        "finding",
+        "nobody can reach the stage “{stage}”: “{taker}” comes later in the list and holds for everyone,"
+        " and the last stage that holds counts",
     ),
     "stage_taken_by_same": text_id(
         "finding",
-        "nobody can reach the stage “{stage}”: “{taker}” stands later, has the same rule, and the last wins",
+        "nobody can reach the stage “{stage}”: “{taker}” comes later in the list with the same rule, and"
+        " the last stage that holds counts",
     ),
     "mixed_currencies": text_id(
         "finding",
@@ -76,17 +81,17 @@ TEXTS: dict[str, TextId] = {
         "currencies:",
     ),
     "score_unseen": text_id(
-        "finding", "the score “{score}” is taken from “{event}”, which neither arrives nor is a derived event."
+        "finding", "the score “{score}” is computed from “{event}”, which neither arrives nor is a derived event."
     ),
     "computed_entry": text_id(
         "finding",
-        "“{trait}” is worked out when it is asked for and in no calendar: enter by a segment instead, "
+        "“{trait}” is computed when it is read, so no date of it is stored: enter by a segment instead, "
         "{{segment: …, on: entered}} of who: {{trait: {trait}, before: +3d}}",
     ),
     "computed_wait": text_id(
         "finding",
-        "“{trait}” is worked out when it is asked for and in no calendar: wait for a condition instead, "
-        "wait: {{when: {{trait: {trait}, before: +3d}}}}",
+        "“{trait}” is computed when it is read, so no date of it is stored: wait for a condition "
+        "instead, wait: {{when: {{trait: {trait}, before: +3d}}}}",
     ),
     "unknown_message": text_id("finding", "there is no message “{name}”."),
     "other_channel": text_id(
@@ -119,8 +124,8 @@ TEXTS: dict[str, TextId] = {
         "{{{{ {path} }}}} leaves a gap for customers without it; write {{{{ {path} | default: '…' }}}} "
         "or put {{% if {path} %}} around the sentence",
     ),
-    "snippet_no_text": text_id("finding", "there is no text in {locale}; {instead} stands in for it"),
-    "snippet_markup": text_id("finding", "the snippet “{name}” is e-mail markup and cannot stand in {channel}"),
+    "snippet_no_text": text_id("finding", "there is no text in {locale}; {instead} is used instead"),
+    "snippet_markup": text_id("finding", "the snippet “{name}” is e-mail markup and cannot be used in {channel}"),
     "too_long": text_id("finding", "longer than 100 KB as HTML: Gmail shows only the beginning"),
     "mailjet_icons": text_id(
         "finding", "the icons of mj-social come from mailjet.com; give each element a src of your own"
@@ -170,8 +175,8 @@ class Sentence(Struct, frozen=True):
     @property
     def inner(self) -> Sentence:
         """The sentence without its line number and hint."""
-        said = dict(self.data).get("sentence")
-        return said.inner if isinstance(said, Sentence) else self
+        wrapped = dict(self.data).get("sentence")
+        return wrapped.inner if isinstance(wrapped, Sentence) else self
 
     def __str__(self) -> str:
         return self.in_locale("en")
@@ -202,10 +207,10 @@ def as_written(code: str, text: str | Problem) -> Sentence:
     return Sentence(code, (("text", text),))
 
 
-def with_nearest(said: Sentence, name: str, known: Iterable[str]) -> Sentence:
+def with_nearest(finding: Sentence, name: str, known: Iterable[str]) -> Sentence:
     """The sentence about a name that is not known, with the nearest known ones, if any, as a hint."""
     hint = hint_of(nearest(name, known))
-    return said if hint is None else sentence("hinted", sentence=said, hint=hint)
+    return finding if hint is None else sentence("hinted", sentence=finding, hint=hint)
 
 
 def hint_of(near: NearNames) -> Sentence | None:

@@ -93,12 +93,12 @@ def join_names(names: Iterable[str], locale: str) -> str:
     return ("、" if locale == "zh" else ", ").join(names)
 
 
-def choose_locale(asked: str | None, own: str, accepted: str) -> str:
+def choose_locale(requested: str, own: str, accepted: str) -> str:
     """The language of a page: asked for by `?lang=`, else the customer's own, else the browser's, else English.
 
     `own` and `accepted` are a locale such as `pl-PL` and an Accept-Language header, either may be empty.
     """
-    for locale in (asked or "", own):
+    for locale in (requested, own):
         if (found := _supported(locale)) is not None:
             return found
     return next((found for tag in _ranked(accepted) if (found := _supported(tag)) is not None), "en")

@@ -15,9 +15,9 @@ MOST_SHOWN = 50
 """of several errors, each on a line of its own"""
 
 
-def problem_text(said: object, locale: str = "en") -> str:
+def problem_text(message: object, locale: str = "en") -> str:
     """The text of a Problem or Sentence in a language; any other object as `str`."""
-    return str(in_language(said, locale))
+    return str(in_language(message, locale))
 
 
 def error_text(error: KeepersError, locale: str = "en") -> str:

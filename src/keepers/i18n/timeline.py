@@ -33,7 +33,7 @@ LINES: dict[str, TextId] = {
     "message.bounced": text_id("timeline", "“{message}” bounced"),
     "message.failed": text_id("timeline", "“{message}” could not be sent"),
     "message.skipped": text_id("timeline", "“{message}” was not sent"),
-    "message.uncertain": text_id("timeline", "Whether “{message}” went out is not known; it is not sent again"),
+    "message.uncertain": text_id("timeline", "It is not known whether “{message}” was sent; it is not sent again"),
     "message.deferred": text_id("timeline", "“{message}” is tried again later"),
     "message.complained": text_id("timeline", "“{message}” was reported as spam"),
     "message.opened": text_id("timeline", "“{message}” was opened"),
@@ -55,8 +55,8 @@ def line(kind: str, locale: str, **parts: object) -> str:
     """A sentence of a kind. Parts it does not name are left out."""
     text = LINES[kind]
     number = parts.get("number")
-    said = ngettext(text, number, locale) if text.many and isinstance(number, int) else gettext(text, locale)
-    return said.format_map(_Parts(parts))
+    translated = ngettext(text, number, locale) if text.many and isinstance(number, int) else gettext(text, locale)
+    return translated.format_map(_Parts(parts))
 
 
 def joined(sentence: str, *more: str) -> str:

@@ -19,7 +19,7 @@ class QueueFullError(KeepersError):
     code = "busy"
 
 
-class NotKeptError(KeepersError):
+class NotCommittedError(KeepersError):
     """The store did not take the requests; nothing was acknowledged."""
 
     code = "store"
@@ -79,7 +79,7 @@ class Collector:
             self._thread = None
 
     def commit(self, accepted: Accepted) -> asyncio.Future[None]:
-        """A future that is done once the request is on disk; NotKeptError when the store failed.
+        """A future that is done once the request is on disk; NotCommittedError when the store failed.
 
         Raises QueueFullError at once when too much waits already.
         """
@@ -88,7 +88,9 @@ class Collector:
             if self._stopping or self._loop is None:
                 raise QueueFullError(problem("The server is stopping. Send it again in a moment."))
             if len(self._waiting) >= self._most_requests or self._bytes + size > self._most_bytes:
-                raise QueueFullError(problem("More arrives than can be written. Send it again in a moment."))
+                raise QueueFullError(
+                    problem("Events arrive faster than they can be written. Send it again in a moment.")
+                )
             future: asyncio.Future[None] = self._loop.create_future()
             self._waiting.append((accepted, future))
             self._bytes += size
@@ -111,12 +113,12 @@ class Collector:
 
     def _commit(self, taken: list[tuple[Accepted, asyncio.Future[None]]]) -> None:
         began = perf_counter()
-        failure: NotKeptError | None = None
+        failure: NotCommittedError | None = None
         try:
             with self._store.begin_inbox() as connection:
                 inbox.append(connection, [accepted for accepted, _ in taken])
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are told and the thread lives on
-            failure = NotKeptError(
+            failure = NotCommittedError(
                 problem("The store did not take the request: {error}", error=getattr(error, "orig", error))
             )
         assert self._loop is not None
@@ -132,7 +134,7 @@ class Collector:
                 self._on_arrival()
 
 
-def _resolve(taken: list[tuple[Accepted, asyncio.Future[None]]], failure: NotKeptError | None) -> None:
+def _resolve(taken: list[tuple[Accepted, asyncio.Future[None]]], failure: NotCommittedError | None) -> None:
     for _, future in taken:
         if future.done():  # the sender has disconnected
             continue

@@ -129,7 +129,7 @@ class Resolver:
         person = self._owner(now)
         if person is None:
             person = next(
-                (p for p in map(self._owner, before) if p is not None and self._may_take(p, now, trusted)), None
+                (p for p in map(self._owner, before) if p is not None and self._may_alias(p, now, trusted)), None
             )
             if person is None or not self._link(now, person):
                 person = self._create(now, at, happened)
@@ -146,7 +146,7 @@ class Resolver:
                 # The earlier name may also arrive as a user id, in a later request.
                 self._link(before[0], person)
 
-    def _may_take(self, person: int, name: Name, trusted: bool) -> bool:
+    def _may_alias(self, person: int, name: Name, trusted: bool) -> bool:
         """Whether an unused identifier may be linked to a profile: a second user id only by a trusted call."""
         return trusted or name[0] != "user_id" or person not in self._known
 

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from keepers.conditions import ast
 from keepers.journeys.entry.definitions import Entry
 from keepers.journeys.references import keys_for
-from keepers.journeys.requests import AskConditions
+from keepers.journeys.requests import CheckCondition
 from keepers.journeys.run import PASSED, Run
 from keepers.journeys.steps.step import Step
 from keepers.model.fields import Duration, Id, When
@@ -58,12 +58,12 @@ class Journey(Struct, frozen=True, kw_only=True):
     routes: dict[str, dict[str, str | None]]
     conditions: dict[str, ast.Condition] = field(default_factory=dict)
     refs: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """question → refs of the run it is asked with"""
+    """question → refs of the run it is evaluated with"""
     bound: frozenset[str] = frozenset()
-    """questions about the time since a step was entered: asked only of a run at that step"""
+    """questions about the time since a step was entered: evaluated only for a run at that step"""
     reachable: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """experiment → messages of all its arms"""
-    exit_questions: tuple[AskConditions, ...] = ()
+    exit_questions: tuple[CheckCondition, ...] = ()
     """the goal and the exits, in the order in which they count"""
 
     @property
@@ -75,7 +75,7 @@ class Journey(Struct, frozen=True, kw_only=True):
         return self.conditions
 
     def keys(self, question: str, run: Run) -> Mapping[str, Any]:
-        """The values of the run that a question is asked with."""
+        """The values of the run that a question is evaluated with."""
         paths = self.refs.get(question)
         return keys_for(run, paths) if paths else {}
 

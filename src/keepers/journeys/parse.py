@@ -11,7 +11,7 @@ from keepers.contact.rules import PRIORITIES
 from keepers.journeys.definition import Goal, Journey, Leaving, Reentry
 from keepers.journeys.entry.definitions import ENTRIES, Entry, EventEntry
 from keepers.journeys.graph import reachable_messages, resolved
-from keepers.journeys.requests import AskConditions
+from keepers.journeys.requests import CheckCondition
 from keepers.journeys.steps.registry import STEPS
 from keepers.journeys.steps.step import Step
 from keepers.model.errors import DefinitionError, nearest, problem, shown
@@ -65,7 +65,7 @@ def parse_journey(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Jour
         bound=frozenset(name for name, paths in refs.items() if "run.step_entered_at" in paths),
         reachable=reachable_messages(steps, routes),
         exit_questions=tuple(
-            AskConditions(q) for q in (*(["goal"] if goal else []), *(f"exit.{n}" for n in range(len(exits))))
+            CheckCondition(q) for q in (*(["goal"] if goal else []), *(f"exit.{n}" for n in range(len(exits))))
         ),
     )
 
@@ -113,7 +113,7 @@ def _steps(data: Any, at: str) -> dict[str, Step]:
 def _entries(data: Any, at: str) -> tuple[Entry, ...]:
     if not isinstance(data, list) or not data:
         raise DefinitionError(
-            problem("expected a list of ways in, such as {{event: Signed Up}} or {{api: true}}"), field=at
+            problem("expected a list of entries, such as {{event: Signed Up}} or {{api: true}}"), field=at
         )
     return tuple(_entry(item, f"{at}[{n}]") for n, item in enumerate(data))
 
@@ -124,7 +124,7 @@ def _entry(data: Any, at: str) -> Entry:
     if not heads:
         word = str(next(iter(data), "")) if isinstance(data, dict) else str(data)
         raise DefinitionError(
-            problem("“{word}” is no way into a journey.", near=nearest(word, ENTRIES), word=word), field=at
+            problem("“{word}” is no kind of entry into a journey.", near=nearest(word, ENTRIES), word=word), field=at
         )
     return read(data, ENTRIES[heads[0]], at)
 
@@ -160,7 +160,7 @@ def _duration(data: Any, at: str) -> str:
 
 
 class _Conditions:
-    """Reads a journey's conditions by the names they are asked by."""
+    """Reads a journey's conditions by their names."""
 
     def __init__(self, zone: ZoneInfo | None) -> None:
         self.parser = Parser(zone, refs=True)
@@ -171,7 +171,7 @@ class _Conditions:
         return self.found[name]
 
     def entry(self, name: str, entry: Entry, at: str) -> None:
-        """An event's `where`, asked of the trigger itself: of what came at its very instant."""
+        """An event's `where`, tested on the trigger itself: of what came at its very instant."""
         match entry:
             case EventEntry(event, where) if where:
                 instant = [{"ref": "trigger.time"}, {"ref": "trigger.time", "offset": JUST_AFTER}]

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from keepers.contact.eligibility import Decision
 
 
-class AskConditions(Struct, frozen=True, tag=True):
+class CheckCondition(Struct, frozen=True, tag=True):
     """Whether the condition holds for the run's customer. The answer is a Reply. See `Journey.questions`."""
 
     question: str
@@ -34,11 +34,11 @@ class CheckEligibility(Struct, frozen=True, tag=True):
     coupon: str | None = None
 
 
-StepQuestion = AskConditions | ReadTrait | CheckEligibility
+StepQuestion = CheckCondition | ReadTrait | CheckEligibility
 
 
 class Reply(Struct, frozen=True):
-    """The answer of AskConditions, and the earliest instant after now at which it may change without a new event."""
+    """The answer of CheckCondition, and the earliest instant after now at which it may change without a new event."""
 
     holds: bool
     changes_at: datetime | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
 
-from keepers.journeys.requests import AskConditions, ReadTrait, Request, StepQuestion
+from keepers.journeys.requests import CheckCondition, ReadTrait, Request, StepQuestion
 
 if TYPE_CHECKING:
     pass
@@ -91,4 +91,4 @@ class Moved(Struct, frozen=True):
     run: Run
     effects: tuple[Effect, ...]
     history: tuple[HistoryLine, ...]
-    watched: frozenset[AskConditions | ReadTrait]
+    watched: frozenset[CheckCondition | ReadTrait]

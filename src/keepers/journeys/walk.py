@@ -9,7 +9,7 @@ from typing import Any, Literal
 from keepers.journeys.definition import Journey
 from keepers.journeys.references import keys_of
 from keepers.journeys.requests import (
-    AskConditions,
+    CheckCondition,
     CheckEligibility,
     Go,
     Leave,
@@ -52,30 +52,29 @@ class _Unanswered(Exception):  # noqa: N818 - not an error: control flow
 def advance(journey: Journey, run: Run, now: datetime, answers: Mapping[StepQuestion, Any]) -> NeedsAnswers | Moved:
     """The moved run, or the questions to be answered first, as of `now`; then it is called again with all answers.
 
-    `answers`: AskConditions → Reply, Look → the value or None, Check → Decision. Goal and exits are asked first. It
-    stops early, with `wake_at` = now, before a question that can only be answered once the effects so far are stored.
+    `answers`: CheckCondition → Reply, ReadTrait → the value or None, CheckEligibility → Decision. Goal and exits
+    come first. It stops early, with `wake_at` = now, before a question that can only be answered once the
+    effects so far are stored.
     """
     if run.status != "active":
         return Moved(run, (), (), frozenset())
     exit_questions = journey.exit_questions
     if GOAL in run.vars:
-        exit_questions = tuple(ask for ask in exit_questions if ask.question != "goal")
+        exit_questions = tuple(question for question in exit_questions if question.question != "goal")
     walk = _Walk(journey, run, now, answers)
-    missing = {ask for ask in exit_questions if ask not in answers}
+    missing = {question for question in exit_questions if question not in answers}
     if missing:
         # The step's own questions are asked in the same wave.
-        looked_ahead = walk.go(())
-        return NeedsAnswers(
-            frozenset(missing | (looked_ahead.questions if isinstance(looked_ahead, NeedsAnswers) else set()))
-        )
-    for ask in exit_questions:
-        if answers[ask].holds:
-            if ask.question != "goal":
-                return walk.ended(journey.exits[int(ask.question.removeprefix("exit."))].reason)
+        ahead = walk.go(())
+        return NeedsAnswers(frozenset(missing | (ahead.questions if isinstance(ahead, NeedsAnswers) else set())))
+    for question in exit_questions:
+        if answers[question].holds:
+            if question.question != "goal":
+                return walk.ended(journey.exits[int(question.question.removeprefix("exit."))].reason)
             if journey.goal is None or journey.goal.exit:
                 return walk.ended("goal")
-            walk.note_goal()
-            exit_questions = tuple(other for other in exit_questions if other != ask)
+            walk.record_goal()
+            exit_questions = tuple(other for other in exit_questions if other != question)
     return walk.go(exit_questions)
 
 
@@ -84,7 +83,6 @@ class _Walk:
 
     __slots__ = (
         "answers",
-        "asked",
         "begun",
         "effects",
         "entries",
@@ -93,6 +91,7 @@ class _Walk:
         "journey",
         "now",
         "passed",
+        "questions",
         "run",
         "seen",
         "since",
@@ -112,7 +111,7 @@ class _Walk:
         self.entries = 0
         self.visits = run.visits
         self.vars = run.vars
-        self.asked: list[AskConditions | ReadTrait] = []
+        self.questions: list[CheckCondition | ReadTrait] = []
         """questions of the step just run, which it may wait for"""
         self.step_id = run.step or journey.first
         self.since = self.begun = run.since
@@ -128,7 +127,7 @@ class _Walk:
         seen.bucket_key = run.bucket_key
         seen.lookup = keys_of(run)
 
-    def go(self, exit_questions: tuple[AskConditions, ...]) -> NeedsAnswers | Moved:
+    def go(self, exit_questions: tuple[CheckCondition, ...]) -> NeedsAnswers | Moved:
         """From the run's stored position to where it waits, ends or must stop."""
         state = self.state
         if self.run.step is None:
@@ -164,21 +163,21 @@ class _Walk:
                         Wait(rest, {REST: format_instant(rest)}), exit_questions, str(Reason("nothing_to_wait_for"))
                     )
                 self.passed.append(step.id)
-            self._note("passed", result.reason, {"port": result.port})
+            self._record("passed", result.reason, {"port": result.port})
             target = self.journey.routes[step.id].get(result.port)
             if target is None:
                 return self.ended(FINISHED if result.port == "next" else result.reason or FINISHED)
             self._enter(target)
         return self._short(exit_questions)
 
-    def note_goal(self) -> None:
+    def record_goal(self) -> None:
         """Records a goal that does not end the run."""
         self.vars = {**self.vars, GOAL: format_instant(self.now)}
-        self._note("goal")
+        self._record("goal")
 
     def ended(self, reason: str) -> Moved:
         """Ends the run."""
-        self._note("ended", reason)
+        self._record("ended", reason)
         return self._moved({}, None, frozenset(), "ended", reason)
 
     def _enter(self, step_id: str) -> None:
@@ -191,7 +190,7 @@ class _Walk:
         self.state = {}
         self.is_new = True
 
-    def _note(self, what: What, reason: str = "", data: dict[str, Any] | None = None) -> None:
+    def _record(self, what: What, reason: str = "", data: dict[str, Any] | None = None) -> None:
         visit = self.visits.get(self.step_id, 0)
         self.history.append(HistoryLine(self.now, self.step_id, visit, what, reason, data or {}))
 
@@ -208,7 +207,7 @@ class _Walk:
         seen.arm = arms.get(step_id) if arms else None
         seen.vars = self.vars
         seen.reachable = self.journey.reachable.get(step_id, ())
-        self.asked = []
+        self.questions = []
         before = len(self.effects)
         passing = step.run(seen)
         answer: Any = None
@@ -216,7 +215,7 @@ class _Walk:
             while True:
                 request = passing.send(answer)
                 kind = type(request)
-                if kind is AskConditions or kind is ReadTrait or kind is CheckEligibility:
+                if kind is CheckCondition or kind is ReadTrait or kind is CheckEligibility:
                     assert len(self.effects) == before, "a step performs nothing before its last question"
                     answer = self._answer((request,))[0]
                 elif kind is tuple:
@@ -242,24 +241,24 @@ class _Walk:
             missing = list(questions)
         if missing:
             raise _Unanswered(frozenset(missing))
-        self.asked += [q for q in questions if not isinstance(q, CheckEligibility)]
+        self.questions += [q for q in questions if not isinstance(q, CheckEligibility)]
         return found
 
     def _is_bound(self, question: StepQuestion) -> bool:
-        return isinstance(question, AskConditions) and question.question in self.journey.bound
+        return isinstance(question, CheckCondition) and question.question in self.journey.bound
 
-    def _short(self, exit_questions: tuple[AskConditions, ...]) -> Moved:
+    def _short(self, exit_questions: tuple[CheckCondition, ...]) -> Moved:
         """Stops before a step that is to be run at once."""
         state: dict[str, Any] = {PASSED: self.passed}
         return self._moved(self._with_pause(state), self.now, frozenset(exit_questions))
 
-    def _waiting(self, wait: Wait, exit_questions: tuple[AskConditions, ...], reason: str = "") -> Moved:
-        watched = frozenset((*exit_questions, *self.asked))
-        changes = [self.answers[question].changes_at for question in watched if type(question) is AskConditions]
+    def _waiting(self, wait: Wait, exit_questions: tuple[CheckCondition, ...], reason: str = "") -> Moved:
+        watched = frozenset((*exit_questions, *self.questions))
+        changes = [self.answers[question].changes_at for question in watched if type(question) is CheckCondition]
         wake_at = min((w for w in (wait.until, *changes) if w is not None), default=None)
         if self.is_new or reason:
             until = {"until": format_instant(wait.until)} if wait.until is not None else {}
-            self._note("waits", reason, until)
+            self._record("waits", reason, until)
         return self._moved(self._with_pause(wait.state), wake_at, watched)
 
     def _with_pause(self, state: dict[str, Any]) -> dict[str, Any]:
@@ -270,7 +269,7 @@ class _Walk:
         self,
         state: dict[str, Any],
         wake_at: datetime | None,
-        watched: frozenset[AskConditions | ReadTrait],
+        watched: frozenset[CheckCondition | ReadTrait],
         status: Literal["active", "ended"] = "active",
         reason: str = "",
     ) -> Moved:

@@ -92,12 +92,12 @@ class DefinitionError(UserError):
         self.line = line
 
 
-def shown(value: object) -> str:
+def shown(value: object) -> str | Problem:
     """A value in a sentence: short, and safe for whatever was sent, however deeply it is nested."""
     if isinstance(value, dict):
-        return "an object"
+        return problem("an object")
     if isinstance(value, list | tuple | set):
-        return "a list"
+        return problem("a list")
     text = str(value)
     return f"“{text}”" if len(text) <= 60 else f"“{text[:57]}…”"
 

@@ -15,7 +15,7 @@ from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder
 
 from keepers.model import json_text
-from keepers.model.errors import UserError
+from keepers.model.errors import Problem, UserError, problem, problem_as_written
 from keepers.model.identity import LONGEST_ID, is_placeholder
 
 CallKind = Literal["identify", "track", "page", "screen", "group", "alias"]
@@ -60,11 +60,15 @@ class ParsedRequest(Struct, frozen=True):
     """Accepted items, and (index, reason) for each refused one. A request with one call has index 0."""
 
     items: list[TrackingCall]
-    errors: list[tuple[int, str]]
+    errors: list[tuple[int, Problem]]
 
 
 class _RefusedError(Exception):
     """An item's reason, from the field at fault to where it is listed."""
+
+    def __init__(self, reason: Problem) -> None:
+        super().__init__(reason)
+        self.problem = reason
 
 
 class _Batch(Struct):
@@ -104,43 +108,48 @@ def parse_request(
     """
     call = call_of(path)
     if call is None:
-        raise UserError(f"“{path[:80]}” is not a call. Post to /v1/track, /v1/batch …", code="path")
+        raise UserError(problem("“{path}” is not a call. Post to /v1/track, /v1/batch …", path=path[:80]), code="path")
     if body[:3] == b"\xef\xbb\xbf":
         body = body[3:]
     if call in BATCHES:
         return _parse_batch(call, body, received_at, limits, token)
     if len(body) > limits.event_bytes:
-        raise UserError(
-            f"The event has {len(body):,} bytes; {limits.event_bytes:,} are allowed. Send fewer or shorter properties.",
-            code="too_large",
-        )
+        raise UserError(_event_too_large(body, limits), code="too_large")
     request = _Request(received_at, limits, None, False, token)
     try:
         return ParsedRequest([_message(0, call, body, request)], [])
     except _RefusedError as refused:
-        return ParsedRequest([], [(0, str(refused))])
+        return ParsedRequest([], [(0, refused.problem)])
 
 
 def _parse_batch(call: str, body: bytes, received_at: datetime, limits: Limits, token: str) -> ParsedRequest:
     if len(body) > limits.batch_bytes:
         raise UserError(
-            f"The batch has {len(body):,} bytes; {limits.batch_bytes:,} are allowed. Send smaller batches.",
+            problem(
+                "The batch has {size:,} bytes; {most:,} are allowed. Send smaller batches.",
+                size=len(body),
+                most=limits.batch_bytes,
+            ),
             code="too_large",
         )
     items, sent_at, context = _split(body)
     if len(items) > limits.batch_items:
         raise UserError(
-            f"The batch has {len(items):,} items; {limits.batch_items:,} are allowed. Send smaller batches.",
+            problem(
+                "The batch has {number:,} items; {most:,} are allowed. Send smaller batches.",
+                number=len(items),
+                most=limits.batch_items,
+            ),
             code="too_large",
         )
     request = _Request(received_at, limits, _sent_at(sent_at), call == "import", token, context)
     accepted: list[TrackingCall] = []
-    errors: list[tuple[int, str]] = []
+    errors: list[tuple[int, Problem]] = []
     for index, item in enumerate(items):
         try:
             accepted.append(_message(index, None, item, request))
         except _RefusedError as refused:
-            errors.append((index, str(refused)))
+            errors.append((index, refused.problem))
     return ParsedRequest(accepted, errors)
 
 
@@ -162,10 +171,13 @@ def _split(body: bytes) -> tuple[list[bytes], object, bytes | None]:
         parts = json_text.members(body)
         items = None if parts is None or "batch" not in parts else json_text.elements(parts["batch"])
         if parts is None or items is None:
-            what = "is nested too deeply" if isinstance(error, RecursionError) else f"({error})"
+            reason = problem("it is nested too deeply") if isinstance(error, RecursionError) else error
             raise UserError(
-                'The body is not a JSON object with a list “batch”, such as {"batch": [{"type": "track", …}]} '
-                f"{what}.",
+                problem(
+                    "The body is not a JSON object with a list “batch”, such as "
+                    '{{"batch": [{{"type": "track", …}}]}}: {reason}.',
+                    reason=reason,
+                ),
                 code="json",
             ) from None
     try:
@@ -178,24 +190,30 @@ def _split(body: bytes) -> tuple[list[bytes], object, bytes | None]:
 def _message(index: int, call: str | None, body: bytes, request: _Request) -> TrackingCall:
     limits = request.limits
     if len(body) > limits.event_bytes:
-        raise _RefusedError(
-            f"The event has {len(body):,} bytes; {limits.event_bytes:,} are allowed. Send fewer or shorter properties."
-        )
+        raise _RefusedError(_event_too_large(body, limits))
     fields = _fields(body, limits)
     kind = _kind(fields, call)
     for name in ("properties", "traits", "context"):
         value = fields.get(name)
         if value is not None and type(value) is not dict:
-            raise _RefusedError(f"{name} is {_shown(value)}, not an object. Send names and values, or leave it out.")
+            raise _RefusedError(
+                problem(
+                    "{field} is {value}, not an object. Send names and values, or leave it out.",
+                    field=name,
+                    value=_shown(value),
+                )
+            )
     user_id = _identifier(fields, "userId")
     anonymous_id = _identifier(fields, "anonymousId")
     if user_id is None and anonymous_id is None:
         raise _RefusedError(_nobody(fields))
     previous_id = group_id = None
     if kind == "alias" and (previous_id := _identifier(fields, "previousId")) is None:
-        raise _RefusedError("previousId is missing or a placeholder. An alias names the earlier id there.")
+        raise _RefusedError(
+            problem("previousId is missing or a placeholder. An alias call needs the earlier id in it.")
+        )
     if kind == "group" and (group_id := _identifier(fields, "groupId")) is None:
-        raise _RefusedError("groupId is missing or a placeholder. A group call names the account there.")
+        raise _RefusedError(problem("groupId is missing or a placeholder. A group call needs the account's id in it."))
     time = _time(fields, request)
     message_id = _identifier(fields, "messageId", may_be_placeholder=True)
     if message_id is None:
@@ -209,35 +227,51 @@ def _message(index: int, call: str | None, body: bytes, request: _Request) -> Tr
 
 def _fields(body: bytes, limits: Limits) -> dict[str, Any]:
     if json_text.is_deeper(body, limits.depth):
-        raise _RefusedError(f"The event is nested more than {limits.depth} deep. Send flatter properties.")
+        raise _RefusedError(
+            problem("The event is nested more than {depth} levels deep. Send flatter properties.", depth=limits.depth)
+        )
     if json_text.has_huge_number(body):
-        raise _RefusedError(json_text.TOO_LARGE)
+        reason: Problem = json_text.TOO_LARGE
+        raise _RefusedError(reason)
     try:
         fields = _decode(body)
     except (DecodeError, UnicodeDecodeError) as error:
-        raise _RefusedError(json_text.reason(body, str(error))) from None
+        reason = json_text.reason(body, str(error))
+        raise _RefusedError(reason) from None
     if type(fields) is not dict:
-        raise _RefusedError(f"The event is {_shown(fields)}, not an object. Send {{…}} with userId and so on.")
+        raise _RefusedError(
+            problem("The event is {value}, not an object. Send {{…}} with userId and so on.", value=_shown(fields))
+        )
     return fields
 
 
 def _kind(fields: dict[str, Any], call: str | None) -> CallKind:
     kind = fields.get("type") if call is None else call
     if kind not in KINDS:
-        raise _RefusedError(f"type is {_shown(kind)}. Use one of: {', '.join(KINDS)}.")
+        raise _RefusedError(
+            problem("type is {value}. Use one of: {known}.", value=_shown(kind), known=", ".join(KINDS))
+        )
     return kind
 
 
 def _event_name(fields: dict[str, Any]) -> str:
     name = fields.get("event")
     if type(name) is not str or not name.strip():
-        raise _RefusedError(f"event is {_shown(name)}. A track call names what happened, such as “Order Completed”.")
+        raise _RefusedError(
+            problem(
+                "event is {value}. A track call names what happened, such as “Order Completed”.", value=_shown(name)
+            )
+        )
     if len(name) > LONGEST_NAME:
         raise _RefusedError(
-            f"event has {len(name)} characters; {LONGEST_NAME} are allowed. Put details into properties."
+            problem(
+                "event has {number} characters; {most} are allowed. Put details into properties.",
+                number=len(name),
+                most=LONGEST_NAME,
+            )
         )
     if "\0" in name:
-        raise _RefusedError("event holds a NUL character. Remove it.")
+        raise _RefusedError(problem("{field} holds a NUL character. Remove it.", field="event"))
     return name if name.isascii() else normalize("NFC", name)
 
 
@@ -248,21 +282,32 @@ def _identifier(fields: dict[str, Any], field: str, *, may_be_placeholder: bool 
     if type(value) is int and -(2**63) <= value < 2**64:
         value = str(value)
     if type(value) is not str:
-        raise _RefusedError(f"{field} is {_shown(value)}. Send it as text.")
+        raise _RefusedError(problem("{field} is {value}. Send it as text.", field=field, value=_shown(value)))
     if len(value) > LONGEST_ID:
-        raise _RefusedError(f"{field} has {len(value)} characters; {LONGEST_ID} are allowed. Send a shorter id.")
+        raise _RefusedError(
+            problem(
+                "{field} has {number} characters; {most} are allowed. Send a shorter id.",
+                field=field,
+                number=len(value),
+                most=LONGEST_ID,
+            )
+        )
     if "\0" in value:
-        raise _RefusedError(f"{field} holds a NUL character. Remove it.")
+        raise _RefusedError(problem("{field} holds a NUL character. Remove it.", field=field))
     if may_be_placeholder:
         return value or None
     return None if is_placeholder(value) else value
 
 
-def _nobody(fields: dict[str, Any]) -> str:
+def _nobody(fields: dict[str, Any]) -> Problem:
     for field in ("userId", "anonymousId"):
         if (value := fields.get(field)) is not None:
-            return f"{field} is {_shown(value)}, a placeholder that identifies nobody. Send a real id."
-    return "userId or anonymousId is needed: without one nobody knows whose event this is."
+            return problem(
+                "{field} is {value}, a placeholder that identifies nobody. Send a real id.",
+                field=field,
+                value=_shown(value),
+            )
+    return problem("userId or anonymousId is needed: without one the event belongs to nobody.")
 
 
 def _time(fields: dict[str, Any], request: _Request) -> datetime:
@@ -282,14 +327,20 @@ def _time(fields: dict[str, Any], request: _Request) -> datetime:
         return received_at
     time = _instant(written, field)
     if isinstance(sent, _RefusedError):
-        raise _RefusedError(str(sent))
+        raise _RefusedError(sent.problem)
     if sent is not None:
         try:
             time = received_at - (sent - time)
         except OverflowError:
             time = datetime.max
     if not EARLIEST <= time < LATEST:
-        raise _RefusedError(f"{field} {_shown(written)} is outside the years 1970 to 2099. Correct the sender's date.")
+        raise _RefusedError(
+            problem(
+                "{field} {value} is outside the years 1970 to 2099. Correct the sender's date.",
+                field=field,
+                value=_shown(written),
+            )
+        )
     return time
 
 
@@ -306,7 +357,11 @@ def _instant(value: object, field: str) -> datetime:
         return parsed.replace(tzinfo=None)
     except (ValueError, OverflowError):
         raise _RefusedError(
-            f"{field} is {_shown(value)}, not a time. Send ISO 8601, such as 2026-03-01T09:30:00Z."
+            problem(
+                "{field} is {value}, not a time. Send ISO 8601, such as 2026-03-01T09:30:00Z.",
+                field=field,
+                value=_shown(value),
+            )
         ) from None
 
 
@@ -317,27 +372,37 @@ def _with_context(body: bytes, context: bytes, limits: Limits, has_fields: bool)
     # A later key wins over an earlier null of the same name, as in every common JSON reader.
     joined = body.rstrip()[:-1] + (b"," if has_fields else b"") + b'"context":' + context + b"}"
     if len(joined) > limits.event_bytes:
-        raise _RefusedError("context of the batch makes the event too large. Send a shorter one.")
+        raise _RefusedError(problem("The batch's context makes the event too large. Send a shorter one."))
     try:
         is_object = not json_text.is_deeper(joined, limits.depth) and type(_decode(joined)["context"]) is dict
     except (DecodeError, UnicodeDecodeError):
         is_object = False
     if not is_object:
-        raise _RefusedError("context of the batch is not an object. Send it as names and values, or leave it out.")
+        raise _RefusedError(
+            problem("The batch's context is not an object. Send it as names and values, or leave it out.")
+        )
     return joined
 
 
-def _shown(value: object) -> str:
+def _event_too_large(body: bytes, limits: Limits) -> Problem:
+    return problem(
+        "The event has {size:,} bytes; {most:,} are allowed. Send fewer or shorter properties.",
+        size=len(body),
+        most=limits.event_bytes,
+    )
+
+
+def _shown(value: object) -> Problem:
     """A value in a sentence, short, and safe to print."""
     if value is None:
-        return "missing"
+        return problem("missing")
     if isinstance(value, str):
-        return f"“{value[:40]}”" if value else "empty"
+        return problem_as_written(f"“{value[:40]}”") if value else problem("empty")
     if isinstance(value, dict):
-        return "an object"
+        return problem("an object")
     if isinstance(value, list):
-        return "a list"
-    return f"{str(value).lower() if isinstance(value, bool) else str(value)[:40]}"
+        return problem("a list")
+    return problem_as_written(str(value).lower() if isinstance(value, bool) else str(value)[:40])
 
 
 LATE = timedelta(hours=72)

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from math import isinf
 
+from keepers.model.errors import Problem, problem
+
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:]', re.DOTALL)
 _NOT_A_NUMBER = re.compile(rb'(?:"((?:[^"\\]|\\.)*)"\s*:\s*)?[\[,\s]*-?\b(NaN|Infinity)\b')
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
@@ -17,7 +19,7 @@ _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _ALL_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _HUGE = b"0" * 309
-TOO_LARGE = "A number is too large to keep. Send it as text."
+TOO_LARGE = problem("A number is too large to keep. Send it as text.")
 _OPENING = frozenset(b"[{")
 _CLOSING = frozenset(b"]}")
 
@@ -65,20 +67,24 @@ def elements(text: bytes) -> list[bytes] | None:
     return _parts(text, b"[]")
 
 
-def reason(text: bytes, error: str) -> str:
+def reason(text: bytes, error: str) -> Problem:
     """A sentence for the sender about why the decoder refused `text`. The decoder's own `error` is quoted, not read."""
     outside = _NOT_A_NUMBER.search(text)
     if outside and _is_outside_strings(text, outside.start(2)):
         field = (outside.group(1) or b"").decode("utf-8", "replace")
-        where = f"“{field}”" if field else "a value"
-        return f"{where} is {outside.group(2).decode()}, which is not a JSON number. Send null or leave it out."
+        number = outside.group(2).decode()
+        if not field:
+            return problem("A value is {number}, which is not a JSON number. Send null or leave it out.", number=number)
+        return problem(
+            "“{field}” is {number}, which is not a JSON number. Send null or leave it out.", field=field, number=number
+        )
     if _SURROGATE.search(text):
-        return "A text holds half of a surrogate pair (\\ud800–\\udfff). Send whole characters."
+        return problem("A text holds half of a surrogate pair (\\ud800–\\udfff). Send whole characters.")
     if _holds_infinite(text):
         return TOO_LARGE
     if not _is_utf8(text):
-        return "The text is not UTF-8. Encode the body as UTF-8."
-    return f"This is not valid JSON: {error}."
+        return problem("The text is not UTF-8. Encode the body as UTF-8.")
+    return problem("This is not valid JSON: {error}.", error=error)
 
 
 def _holds_infinite(text: bytes) -> bool:

@@ -55,10 +55,13 @@ class Outgoing(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What became of one attempt. `deferred` is tried again, not before `retry_after` when that is given."""
+    """What became of one attempt. `deferred` is tried again, not before `retry_after` when that is given.
+
+    `detail` is a text of the other side, or says in any language what is wrong, such as a Problem; `str` is English.
+    """
 
     status: Literal["sent", "deferred", "bounced", "failed"]
-    detail: str = ""
+    detail: object = ""
     code: str = ""
     """the other side's code: SMTP reply or enhanced status, HTTP status"""
     provider_id: str = ""
@@ -74,7 +77,7 @@ ReportKind = Literal["delivered", "bounced", "complained", "opened", "clicked", 
 
 
 class DeliveryReport(Struct, frozen=True):
-    """News of a sent message, from a bounce mail, a provider's webhook or a tracking link.
+    """A report about a sent message, from a bounce mail, a provider's webhook or a tracking link.
 
     Found by `key`, else by `message_id`, else by `provider_id`, else by the recipient's newest message.
     """
@@ -98,3 +101,16 @@ class DeliveryReport(Struct, frozen=True):
     """of an open or a click: the provider itself takes it for a machine's"""
     source: str = ""
     """who reports: `ses`, `dsn`, `link` …"""
+
+
+SendStatus = Literal["scheduled", "queueing", "testing", "releasing", "sending", "finished", "stopping", "stopped"]
+"""of a broadcast"""
+
+
+class Tally(Struct, frozen=True):
+    """How many messages of a sending have a status and reason. `variant` is empty outside of a test."""
+
+    variant: str
+    status: str
+    reason: str
+    number: int

@@ -25,7 +25,7 @@ LATEST = datetime(2200, 1, 1)
 
 
 class Moment(Struct, frozen=True):
-    """A point in time: absolute (`at`), relative to the moment of asking (`offset`, negative is past), or inside a
+    """A point in time: absolute (`at`), relative to the moment of evaluation (`offset`, negative is past), or inside a
     journey `offset` from the instant that a `ref` stands for."""
 
     at: datetime | None = None

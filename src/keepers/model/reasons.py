@@ -1,4 +1,4 @@
-"""Why a message does not go, a customer does not come in or a run ends: a code and what it names."""
+"""Why a message is not sent, a customer does not enter, a run ends or a variant wins: a code and what it names."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ _WRITTEN = {
     "no_date": "no date in “{}”",
     "no_message": "there is no message “{}”",
     "chain_too_long": "more than {} journeys and events in a chain: they feed each other",
+    "broadcast_removed": "the broadcast was removed from the playbook",
+    "no_test": "no test any more",
+    "too_few_sent": "fewer than {} sent of a variant",
+    "equally_good": "several did equally well",
+    "most_clicks": "most clicks",
+    "most_opens": "most opens",
+    "most_conversions": "most conversions",
 }
 """Codes that are not written `code` or `code.data`: histories and journeys' figures hold them in these forms."""
 _CODES = {written: code for code, written in _WRITTEN.items() if "{}" not in written}

@@ -63,7 +63,7 @@ def read(data: Any, kind: type[T], at: str) -> T:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         first = next(_mistakes(data, types.type_info(kind), at), None)
-        raise first or DefinitionError(_own_words(error), field=at) from None
+        raise first or DefinitionError(_own_message(error), field=at) from None
 
 
 def _mistakes(data: Any, kind: types.Type, at: str) -> Iterator[DefinitionError]:
@@ -98,8 +98,8 @@ def _mistakes(data: Any, kind: types.Type, at: str) -> Iterator[DefinitionError]
         case types.StrType(pattern=pattern):
             yield from _of_length(data, kind, at)
             if pattern is not None and not re.search(pattern, data):
-                unlike = problem("expected a text like {pattern}", pattern=pattern)
-                yield DefinitionError(SENTENCES.get(pattern, unlike), field=at)
+                unlike: Problem = SENTENCES.get(pattern, problem("expected a text like {pattern}", pattern=pattern))
+                yield DefinitionError(unlike, field=at)
         case types.IntType() | types.FloatType():
             for name, sign, holds in _BOUNDS:
                 bound = getattr(kind, name)
@@ -132,13 +132,13 @@ def _in_struct(data: dict[str, Any], kind: types.StructType, at: str) -> Iterato
     try:
         msgspec.convert(data, kind.cls)
     except msgspec.ValidationError as error:
-        yield DefinitionError(_own_words(error), field=at)
+        yield DefinitionError(_own_message(error), field=at)
 
 
-def _own_words(error: msgspec.ValidationError) -> Problem:
+def _own_message(error: msgspec.ValidationError) -> Problem:
     """What the struct itself raised, where it did: a text of the catalogues, with the braces of its examples."""
-    said = error.__cause__.args[0] if error.__cause__ is not None and error.__cause__.args else error
-    return said if isinstance(said, Problem) else problem_as_written(str(said))
+    message = error.__cause__.args[0] if error.__cause__ is not None and error.__cause__.args else error
+    return message if isinstance(message, Problem) else problem_as_written(str(message))
 
 
 def _of_length(data: Any, kind: Any, at: str) -> Iterator[DefinitionError]:

@@ -1,7 +1,7 @@
 """Moves journey runs: by what happened and what is due, each customer in order of time, in set-based waves.
 
-A wave takes each customer's earliest instant, asks each set of questions in one query, and commits the moved runs with
-their effects. The cursor over the log moves last: after a crash, repeated work is idempotent.
+A wave takes each customer's earliest instant, answers each set of questions in one query, and commits the moved runs
+with their effects. The cursor over the log moves last: after a crash, repeated work is idempotent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from keepers.evaluation.questions import Question, answer
 from keepers.evaluation.relay import relay
 from keepers.journeys.definition import Journey
 from keepers.journeys.references import keys_for
-from keepers.journeys.requests import AskConditions, CheckEligibility, ReadTrait, StepQuestion
+from keepers.journeys.requests import CheckCondition, CheckEligibility, ReadTrait, StepQuestion
 from keepers.journeys.run import Moved, NeedsAnswers, Run
 from keepers.journeys.walk import advance as walk
 from keepers.model.errors import ConflictError, problem
@@ -47,17 +47,17 @@ from keepers.store.journeys.runs import RunRow
 from keepers.store.messages import messages
 from keepers.store.profiles import merge_rows
 from keepers.warehouse.load import collector_paused
-from keepers.warehouse.profile_lookup import Person, load_profiles, survivors
+from keepers.warehouse.profile_lookup import ProfileSnapshot, load_profiles, survivors
 
 CURSOR = "advance"
 CLOCK = "advanced_to"
 BATCH = 20_000
-TURN = 10_000
+RUN_BATCH = 10_000
 """runs decided on at once: a query for all costs hardly more than for one"""
 CHUNK = 1_000
 """runs moved in one transaction: some tens of milliseconds"""
 _MOST_TRIES = 5
-_MOST_PROFILES = 10 * TURN
+_MOST_PROFILES = 10 * RUN_BATCH
 
 
 class Advanced(Struct):
@@ -82,7 +82,7 @@ class Job(Struct):
     journey: Journey
     at: datetime
     answers: dict[StepQuestion, Any]
-    person: Person
+    profile: ProfileSnapshot
     is_whole: bool = False
     """whether the person has traits and activity: loaded when a step reads a trait or sends"""
     moved: Moved | None = None
@@ -211,7 +211,7 @@ class Work:
         self._queries = queries
         self._now = now
         self._message_decisions = advancer.message_decisions()
-        self._profiles: dict[int, Person] = {}
+        self._profiles: dict[int, ProfileSnapshot] = {}
         """profiles loaded so far, without traits; the warehouse does not change meanwhile"""
         self.done = Advanced()
 
@@ -226,14 +226,14 @@ class Work:
         """Processes each customer's earliest instant; whether there may be more."""
         with self._store.read() as connection:
             states = journey_states.everything(connection)
-            due = runs.due(connection, horizon, TURN, seen=answered)
-        items, due = _earliest(waiting, due, horizon, is_cut=len(due) == TURN)
+            due = runs.due(connection, horizon, RUN_BATCH, seen=answered)
+        items, due = _earliest(waiting, due, horizon, is_cut=len(due) == RUN_BATCH)
         if not items and not due:
             return False
         self._merge([item for item in items if item.merged is not None])
         self._enter(items)
         jobs = [(run, _instant(run, states)) for run in due] + self._woken(items, states, answered)
-        moved = sum(self._move(some) for some in chunks(jobs, TURN))
+        moved = sum(self._move(some) for some in chunks(jobs, RUN_BATCH))
         return bool(items) or moved > 0
 
     def _merge(self, items: Sequence[WorkItem]) -> None:
@@ -245,8 +245,8 @@ class Work:
             self.done.ended += merge_rows.merge(connection, pairs, several, is_waking=True)
 
     def _enter(self, items: Sequence[WorkItem]) -> None:
-        asking = [item for item in items if item.entries]
-        for chunk in chunks(asking, CHUNK):
+        entering = [item for item in items if item.entries]
+        for chunk in chunks(entering, CHUNK):
             profiles = self._load_profiles({item.profile_id for item in chunk})
             result = enter(self._store, self._advancer.evaluator, self._queries, profiles, chunk)
             if not result.entered and not result.refused:
@@ -323,39 +323,39 @@ class Work:
         jobs: list[Job] = []
         with self._store.read() as connection:
             for row, at in due:
-                person = profiles.get(row.profile_id)
-                if person is not None:
+                profile = profiles.get(row.profile_id)
+                if profile is not None:
                     journey = self._index.journey(connection, row.journey, row.version)
-                    jobs.append(Job(row, run_of(row, person), journey, at, {}, person))
+                    jobs.append(Job(row, run_of(row, profile), journey, at, {}, profile))
         waiting = jobs
         while waiting:
-            asked: list[tuple[Job, frozenset[StepQuestion]]] = []
+            unanswered: list[tuple[Job, frozenset[StepQuestion]]] = []
             for job in waiting:
                 step = walk(job.journey, job.run, job.at, job.answers)
                 if isinstance(step, NeedsAnswers):
-                    asked.append((job, step.questions))
+                    unanswered.append((job, step.questions))
                 else:
                     job.moved = step
-            self._answer(asked)
-            waiting = [job for job, _ in asked]
+            self._answer(unanswered)
+            waiting = [job for job, _ in unanswered]
         return jobs
 
-    def _load_profiles(self, profile_ids: Set[int]) -> Mapping[int, Person]:
+    def _load_profiles(self, profile_ids: Set[int]) -> Mapping[int, ProfileSnapshot]:
         if len(self._profiles) > _MOST_PROFILES:
             self._profiles.clear()
         self._profiles |= load_profiles(self._warehouse, profile_ids - self._profiles.keys(), whole=False)
         return self._profiles
 
-    def _answer(self, asked: Sequence[tuple[Job, frozenset[StepQuestion]]]) -> None:
+    def _answer(self, unanswered: Sequence[tuple[Job, frozenset[StepQuestion]]]) -> None:
         """Answers questions in groups: conditions one query per set of them, eligibility in one call."""
         sets: dict[tuple[str, int, frozenset[StepQuestion]], list[Job]] = {}
         reads: list[tuple[Job, ReadTrait]] = []
         checks: list[tuple[Job, CheckEligibility]] = []
-        for job, questions in asked:
-            asks = frozenset(question for question in questions if type(question) is AskConditions)
-            if asks:
-                sets.setdefault((job.journey.id, job.journey.version, asks), []).append(job)
-            if len(asks) == len(questions):
+        for job, questions in unanswered:
+            conditions = frozenset(question for question in questions if type(question) is CheckCondition)
+            if conditions:
+                sets.setdefault((job.journey.id, job.journey.version, conditions), []).append(job)
+            if len(conditions) == len(questions):
                 continue
             for question in questions:
                 if isinstance(question, ReadTrait):
@@ -363,10 +363,12 @@ class Work:
                 elif isinstance(question, CheckEligibility):
                     checks.append((job, question))
         for (_, _, wanted), jobs in sets.items():
-            self._ask(sorted(ask.question for ask in wanted if isinstance(ask, AskConditions)), jobs)
+            self._evaluate(
+                sorted(question.question for question in wanted if isinstance(question, CheckCondition)), jobs
+            )
         self._complete([job for job, _ in (*reads, *checks) if not job.is_whole])
         for job, read in reads:
-            job.answers[read] = job.person.traits.get(read.trait)
+            job.answers[read] = job.profile.traits.get(read.trait)
         if checks:
             self._check(checks)
 
@@ -374,19 +376,19 @@ class Work:
         """Loads traits and activity of those whose steps read them."""
         profiles = load_profiles(self._warehouse, {job.row.profile_id for job in jobs})
         for job in jobs:
-            job.person = profiles.get(job.row.profile_id, job.person)
+            job.profile = profiles.get(job.row.profile_id, job.profile)
             job.is_whole = True
 
     def _check(self, checks: Sequence[tuple[Job, CheckEligibility]]) -> None:
         """Eligibility as of the instants of the decisions, hour by hour when catching up."""
-        hours: dict[datetime, list[tuple[Job, Person, CheckEligibility]]] = {}
+        hours: dict[datetime, list[tuple[Job, ProfileSnapshot, CheckEligibility]]] = {}
         for job, check in checks:
             hour = job.at.replace(minute=0, second=0, microsecond=0)
-            hours.setdefault(hour, []).append((job, job.person, check))
-        for asked in hours.values():
-            self._message_decisions.check(asked, max(job.at for job, _, _ in asked))
+            hours.setdefault(hour, []).append((job, job.profile, check))
+        for of_hour in hours.values():
+            self._message_decisions.check(of_hour, max(job.at for job, _, _ in of_hour))
 
-    def _ask(self, names: Sequence[str], jobs: Sequence[Job]) -> None:
+    def _evaluate(self, names: Sequence[str], jobs: Sequence[Job]) -> None:
         journey = jobs[0].journey
         conditions = {name: journey.questions()[name] for name in names}
         paths = {path for name in names for path in journey.refs.get(name, ())}
@@ -395,9 +397,9 @@ class Work:
         ]
         replies = answer(self._advancer.evaluator, self._queries, conditions, askings)
         for name in names:
-            ask = AskConditions(name)
+            question = CheckCondition(name)
             for job in jobs:
-                job.answers[ask] = replies[name, job.run.id]
+                job.answers[question] = replies[name, job.run.id]
 
     def _write(self, connection: Connection, jobs: Sequence[Job]) -> None:
         """Writes a chunk: runs, their history, messages, and events."""
@@ -406,7 +408,7 @@ class Work:
         events: list[SystemEvent] = []
         for job in jobs:
             assert job.moved is not None
-            effects.add(job.moved.run, job.person, job.moved.effects, job.at)
+            effects.add(job.moved.run, job.profile, job.moved.effects, job.at)
             for line in job.moved.history:
                 history.append(
                     RunHistoryRow(job.row.id, line.at, line.step or "", line.visit, line.what, line.reason, line.data)
@@ -480,8 +482,8 @@ def _was_left(job: Job) -> bool:
     if job.moved is None or job.moved.run.status != "ended":
         return False
     ends = (
-        ask
-        for ask in job.journey.exit_questions
-        if ask.question != "goal" or (job.journey.goal is None or job.journey.goal.exit)
+        question
+        for question in job.journey.exit_questions
+        if question.question != "goal" or (job.journey.goal is None or job.journey.goal.exit)
     )
-    return any(reply.holds for ask in ends if (reply := job.answers.get(ask)) is not None)
+    return any(reply.holds for question in ends if (reply := job.answers.get(question)) is not None)

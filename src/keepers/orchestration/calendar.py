@@ -25,7 +25,7 @@ class Calendar:
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
-        self._looked: dict[tuple[str, int, int], tuple[datetime, list[WorkItem]]] = {}
+        self._found: dict[tuple[str, int, int], tuple[datetime, list[WorkItem]]] = {}
         """entry → the end of the span looked ahead, and the items found"""
         self._imported = 0
 
@@ -37,10 +37,10 @@ class Calendar:
         self._forget_before_imports()
         for source in index.dated:
             key = (source.journey.id, source.journey.version, source.n)
-            known = self._looked.get(key)
+            known = self._found.get(key)
             if known is None or known[0] < until or MERGED in learned or not _watched(source).isdisjoint(learned):
                 ahead = until + _AHEAD
-                known = self._looked[key] = (ahead, self._find(source, queries, after, ahead, is_ahead=True))
+                known = self._found[key] = (ahead, self._find(source, queries, after, ahead, is_ahead=True))
             due = [item for item in known[1] if after < item.at <= until]
             if due and isinstance(source.entry, ScheduleEntry):
                 # Members are those of the instant itself.
@@ -53,7 +53,7 @@ class Calendar:
         row = self._warehouse.cursor().execute("SELECT count(*) FROM import_chunks").fetchone()
         chunks = int(row[0]) if row else 0
         if chunks != self._imported:
-            self._looked.clear()
+            self._found.clear()
             self._imported = chunks
 
     def _find(
@@ -109,8 +109,8 @@ class Calendar:
     def _schedule(
         self, source: EntryTrigger, entry: ScheduleEntry, queries: ActiveQueries, after: datetime, until: datetime
     ) -> Iterator[WorkItem]:
-        ask = queries.asks.get(f"segment:{entry.segment}")
-        if ask is None:
+        query = queries.by_id.get(f"segment:{entry.segment}")
+        if query is None:
             return
         cursor = self._warehouse.cursor()
         for zone, at in self._instants(entry, after, until):
@@ -120,20 +120,20 @@ class Calendar:
                 WITH since AS (
                     SELECT profile_id, arg_min(from_value, n) AS value
                     FROM changes
-                    WHERE ask = $ask AND "at" > $at AND NOT initial
+                    WHERE query_id = $query_id AND "at" > $at AND NOT initial
                     GROUP BY 1
                 )
                 SELECT p.profile_id
                 FROM (
                     SELECT profile_id, value FROM states
-                    WHERE ask = $ask AND profile_id NOT IN (SELECT profile_id FROM since)
+                    WHERE query_id = $query_id AND profile_id NOT IN (SELECT profile_id FROM since)
                     UNION ALL
                     SELECT profile_id, value FROM since
                 ) m
                 JOIN profiles p ON p.profile_id = m.profile_id
                 WHERE m.value = 1 AND p.zone = $zone AND p.profile_id NOT IN (SELECT from_id FROM canon)
                 """,
-                {"ask": ask.number, "at": at, "zone": zone},
+                {"query_id": query.number, "at": at, "zone": zone},
             ).fetchall()
             yield from (_item(source, entry, profile_id, at) for (profile_id,) in rows)
 

@@ -24,7 +24,7 @@ from keepers.store.events.log import OWN_SOURCE, LogRow, SystemEvent
 from keepers.store.journeys.run_history import RunHistoryRow
 from keepers.store.journeys.runs import RunRow
 from keepers.store.messages.messages import MessageRow, key_of
-from keepers.warehouse.profile_lookup import Person, contact_of, recipient_of
+from keepers.warehouse.profile_lookup import ProfileSnapshot, contact_of, recipient_of
 
 TOO_MANY_HOPS = str(Reason("chain_too_long", str(MOST_HOPS)))
 
@@ -43,12 +43,12 @@ class EffectCollector:
         self.writers: set[int] = set()
         """runs that appended events their own later questions may read"""
 
-    def add(self, run: Run, person: Person, effects: Sequence[Effect], at: datetime) -> None:
+    def add(self, run: Run, profile: ProfileSnapshot, effects: Sequence[Effect], at: datetime) -> None:
         for effect in effects:
             request = effect.request
             match request:
                 case Send():
-                    self._send(run, person, effect, request, at)
+                    self._send(run, profile, effect, request, at)
                 case Call():
                     self._call(run, effect, request, at)
                 case Expose(experiment, arm):
@@ -76,19 +76,19 @@ class EffectCollector:
                 cause = f"journey {run.journey}"
                 self.entries.append((run.profile_id, at, Enrolment(journey, data, cause), hops))
 
-    def _send(self, run: Run, person: Person, effect: Effect, send: Send, at: datetime) -> None:
+    def _send(self, run: Run, profile: ProfileSnapshot, effect: Effect, send: Send, at: datetime) -> None:
         template = self._index.playbook.messages.get(send.message)
         if template is None:
             # Removed from the playbook while runs of an older version still send it.
             gone = str(Reason("no_message", send.message))
             self.history.append(RunHistoryRow(run.id, at, effect.step, effect.visit, "refused", gone))
             return
-        recipient = recipient_of(person, template.channel, self._addresses)
+        recipient = recipient_of(profile, template.channel, self._addresses)
         data: dict[str, Any] = {
             "trigger": run.trigger,
             "run": _run_data(run),
-            "customer": customer_of(person, self._index.named_traits(template.id)),
-            **contact_of(person).data(),
+            "customer": customer_of(profile, self._index.named_traits(template.id)),
+            **contact_of(profile).data(),
         }
         if send.coupon:
             data["coupon"] = send.coupon
@@ -140,7 +140,7 @@ class EffectCollector:
         self, run: Run, effect: Effect, channel: str, recipient: str, at: datetime, **fields: Any
     ) -> MessageRow:
         hashed = address_hash(self._secret, channel, recipient) if recipient else ""
-        given: dict[str, Any] = {"topic": "", "send_after": at, **fields}
+        values: dict[str, Any] = {"topic": "", "send_after": at, **fields}
         return MessageRow(
             key=key_of(run.id, effect.step, effect.visit, channel, hashed),
             profile_id=run.profile_id,
@@ -154,7 +154,7 @@ class EffectCollector:
             step=effect.step,
             visit=effect.visit,
             hops=run.hops,
-            **given,
+            **values,
         )
 
 
@@ -164,12 +164,12 @@ def is_transactional(index: JourneyIndex, template: MessageTemplate) -> bool:
     return topic is not None and topic.kind == "transactional"
 
 
-def customer_of(person: Person, named: frozenset[str] | None) -> dict[str, Any]:
+def customer_of(profile: ProfileSnapshot, named: frozenset[str] | None) -> dict[str, Any]:
     """What a message's texts may name of its customer, stored with it for workers without a warehouse."""
     traits = (
-        person.traits if named is None else {n: v for n, v in person.traits.items() if n.partition(".")[0] in named}
+        profile.traits if named is None else {n: v for n, v in profile.traits.items() if n.partition(".")[0] in named}
     )
-    return nested(traits) | {"id": person.profile_id}
+    return nested(traits) | {"id": profile.profile_id}
 
 
 def request_entries(
@@ -177,8 +177,20 @@ def request_entries(
 ) -> None:
     """Appends requests to enter journeys to the log, given as (profile, at, what, hops)."""
     rows = [
-        LogRow(0, ENTER, profile_id, None, asked.journey, at, now, now, OWN_SOURCE, msgspec.json.encode(asked), hops)
-        for profile_id, at, asked, hops in entries
+        LogRow(
+            0,
+            ENTER,
+            profile_id,
+            None,
+            enrolment.journey,
+            at,
+            now,
+            now,
+            OWN_SOURCE,
+            msgspec.json.encode(enrolment),
+            hops,
+        )
+        for profile_id, at, enrolment, hops in entries
     ]
     log.append_new(connection, rows)
 

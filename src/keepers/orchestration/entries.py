@@ -20,7 +20,7 @@ from keepers.store.database import Store
 from keepers.store.journeys import entry_rejections, runs
 from keepers.store.journeys.entry_rejections import EntryRejection
 from keepers.store.journeys.runs import RunRow
-from keepers.warehouse.profile_lookup import Person
+from keepers.warehouse.profile_lookup import ProfileSnapshot
 
 UNMET = "condition"
 UNLIKE = "another_event"
@@ -43,19 +43,23 @@ class EntryResult(NamedTuple):
 
 
 def enter(
-    store: Store, evaluator: Evaluator, queries: ActiveQueries, people: Mapping[int, Person], items: Sequence[WorkItem]
+    store: Store,
+    evaluator: Evaluator,
+    queries: ActiveQueries,
+    profiles: Mapping[int, ProfileSnapshot],
+    items: Sequence[WorkItem],
 ) -> EntryResult:
     """Decides on the candidates of some items, at most one item of a profile. Nothing is written."""
-    candidates, refused = _candidates(store, people, items)
+    candidates, refused = _candidates(store, profiles, items)
     entered: list[RunRow] = []
-    for asked in _by_questions(candidates).values():
-        conditions = _conditions(asked[0].entry.source)
+    for group in _by_questions(candidates).values():
+        conditions = _conditions(group[0].entry.source)
         askings = [
             Question(n, candidate.run.profile_id, candidate.item.at, _keys(candidate.run, conditions))
-            for n, candidate in enumerate(asked)
+            for n, candidate in enumerate(group)
         ]
         replies = answer(evaluator, queries, conditions, askings)
-        for n, candidate in enumerate(asked):
+        for n, candidate in enumerate(group):
             unmet = next((name for name in conditions if not replies[name, n].holds), None)
             if unmet is None:
                 entered.append(_row(candidate))
@@ -66,7 +70,7 @@ def enter(
 
 
 def _candidates(
-    store: Store, people: Mapping[int, Person], items: Sequence[WorkItem]
+    store: Store, profiles: Mapping[int, ProfileSnapshot], items: Sequence[WorkItem]
 ) -> tuple[list[EntryCandidate], list[EntryRejection]]:
     by_journey: dict[str, list[tuple[TriggeredEntry, WorkItem]]] = {}
     for item in items:
@@ -80,8 +84,8 @@ def _candidates(
             earlier = runs.entries_of(connection, name, who)
             turned_away = entry_rejections.newest(connection, name, who)
         for entry, item in entries:
-            person = people.get(item.profile_id)
-            if person is None or _was_refused(item, turned_away.get(item.profile_id)):
+            profile = profiles.get(item.profile_id)
+            if profile is None or _was_refused(item, turned_away.get(item.profile_id)):
                 continue
             journey = entry.source.journey
             before = earlier.get(item.profile_id, ())
@@ -90,7 +94,7 @@ def _candidates(
                 refused.append(_refusal(entry, item, key.reason))
                 continue
             run = begin(
-                journey, profile_id=item.profile_id, bucket_key=person.bucket_key, zone=person.zone, now=item.at,
+                journey, profile_id=item.profile_id, bucket_key=profile.bucket_key, zone=profile.zone, now=item.at,
                 trigger=entry.trigger, hops=entry.hops,
             )  # fmt: skip
             found.append(EntryCandidate(entry, item, run, key))

@@ -88,7 +88,7 @@ class JourneyIndex:
         key = (journey.id, journey.version)
         found = self._reads.get(key)
         if found is None:
-            found = Reads(traits=frozenset(_looked_at(journey)))
+            found = Reads(traits=frozenset(_traits_read(journey)))
             for condition in journey.questions().values():
                 found |= graph.reads(condition, self.events, self.playbook.computed)
             self._reads[key] = found
@@ -145,7 +145,7 @@ def stored_journey(connection: Connection, name: str, version: int, zone: ZoneIn
     return msgspec.structs.replace(parse_journey(msgspec.json.decode(row.body), zone), version=version)
 
 
-def _looked_at(journey: Journey) -> Iterable[str]:
+def _traits_read(journey: Journey) -> Iterable[str]:
     """The traits a journey's steps read, and those of a customer's zone where local time matters."""
     for step in journey.steps.values():
         yield from (trait for trait, _ in step.traits())

@@ -17,11 +17,11 @@ from keepers.store.database import Store
 from keepers.store.messages import coupons
 from keepers.store.messages.contact_history import StoredEligibility
 from keepers.store.messages.coupons import CodeRequest
-from keepers.warehouse.profile_lookup import Person, contact_of, recipient_of
+from keepers.warehouse.profile_lookup import ProfileSnapshot, contact_of, recipient_of
 
 
-class Asker(Protocol):
-    """The run whose step asks: see `advance.Job`."""
+class EligibilityJob(Protocol):
+    """A run at a step that sends: see `advance.Job`."""
 
     answers: dict[StepQuestion, object]
     at: datetime
@@ -31,7 +31,7 @@ class Asker(Protocol):
 class MessageDecisions(Protocol):
     """Answers the questions of steps whether their messages may go."""
 
-    def check(self, asked: Sequence[tuple[Asker, Person, CheckEligibility]], now: datetime) -> None:
+    def check(self, checks: Sequence[tuple[EligibilityJob, ProfileSnapshot, CheckEligibility]], now: datetime) -> None:
         """Puts a decision into each asker's answers."""
 
 
@@ -46,55 +46,55 @@ class LiveMessageDecisions:
         self._eligibility = eligibility
         self._addresses = addresses
 
-    def check(self, asked: Sequence[tuple[Asker, Person, CheckEligibility]], now: datetime) -> None:
+    def check(self, checks: Sequence[tuple[EligibilityJob, ProfileSnapshot, CheckEligibility]], now: datetime) -> None:
         """Puts a decision into each asker's answers, in a few queries for all of them."""
         templates = self._index.playbook.messages
         candidates = [
-            candidate_for(self._index, templates[name], asker.run.journey, person, self._addresses, asker.at)
-            for asker, person, question in asked
+            candidate_for(self._index, templates[name], job.run.journey, profile, self._addresses, job.at)
+            for job, profile, question in checks
             for name in question.messages
             if name in templates
         ]
         with self._store.read() as connection:
             decisions = iter(self._eligibility.decide(connection, candidates, now))
             answers: list[Decision] = []
-            for _, _, question in asked:
+            for _, _, question in checks:
                 own = [next(decisions) if name in templates else NO_TEMPLATE for name in question.messages]
                 answers.append(together(own) if question.is_exposure else own[0])
             wants = {
-                n: self._want(question.coupon, asker)
-                for n, (asker, _, question) in enumerate(asked)
+                n: self._want(question.coupon, job)
+                for n, (job, _, question) in enumerate(checks)
                 if question.coupon and not isinstance(answers[n], Skip)
             }
             has_code = coupons.available(connection, list(wants.values()), now) if wants else frozenset()
-        for n, (asker, _, question) in enumerate(asked):
+        for n, (job, _, question) in enumerate(checks):
             is_without = n in wants and wants[n].message_key not in has_code
-            asker.answers[question] = Skip(NO_CODE) if is_without else answers[n]
+            job.answers[question] = Skip(NO_CODE) if is_without else answers[n]
 
-    def _want(self, pool: str, asker: Asker) -> CodeRequest:
+    def _want(self, pool: str, job: EligibilityJob) -> CodeRequest:
         """The code that delivery will request: a run that has a code of the pool gets the same again."""
         known = self._index.playbook.coupons.get(pool)
         once_per = known.every if known is not None else None
-        return CodeRequest(pool, f"run {asker.run.id}", asker.run.profile_id, asker.run.id, once_per)
+        return CodeRequest(pool, f"run {job.run.id}", job.run.profile_id, job.run.id, once_per)
 
 
 def candidate_for(
     index: JourneyIndex,
     template: MessageTemplate,
     journey: str,
-    person: Person,
+    profile: ProfileSnapshot,
     addresses: Mapping[str, str],
     at: datetime,
 ) -> MessageCandidate:
     """A message to a customer that a run may send, decided on at `at`. Its address hash is not made yet."""
     return MessageCandidate(
-        profile_id=person.profile_id,
+        profile_id=profile.profile_id,
         channel=template.channel,
         topic=template.topic,
-        recipient=recipient_of(person, template.channel, addresses) or None,
+        recipient=recipient_of(profile, template.channel, addresses) or None,
         priority=index.rank(template, journey),
         is_transactional=is_transactional(index, template),
         expires_at=at + template.expires,
-        contact=contact_of(person),
+        contact=contact_of(profile),
         decided_at=at,
     )

@@ -90,11 +90,11 @@ def enrol(
 ) -> int:
     """Requests entries of customers into a journey, decided at the next tick; its entry rules hold for them too."""
     _require(live, name)
-    asked = Enrolment(name, data or {}, cause)
+    enrolment = Enrolment(name, data or {}, cause)
     for start in range(0, len(profile_ids), CHUNK * 10):
         chunk = profile_ids[start : start + CHUNK * 10]
         with store.begin() as connection:
-            request_entries(connection, [(who, now, asked, 0) for who in chunk], now)
+            request_entries(connection, [(who, now, enrolment, 0) for who in chunk], now)
     return len(profile_ids)
 
 

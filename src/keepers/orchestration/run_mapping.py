@@ -11,12 +11,12 @@ from keepers.journeys.run import Run
 from keepers.store.events.log import SystemEvent
 from keepers.store.journeys.run_history import RunHistoryRow
 from keepers.store.journeys.runs import RunRow
-from keepers.warehouse.profile_lookup import Person
+from keepers.warehouse.profile_lookup import ProfileSnapshot
 
 
-def run_of(row: RunRow, person: Person | None = None) -> Run:
+def run_of(row: RunRow, profile: ProfileSnapshot | None = None) -> Run:
     """A stored run as journeys know it, with its customer's present zone where the customer is given."""
-    bucket_key, zone = (person.bucket_key, person.zone) if person is not None else ("", row.zone)
+    bucket_key, zone = (profile.bucket_key, profile.zone) if profile is not None else ("", row.zone)
     return Run(
         row.id, row.journey, row.version, row.profile_id, bucket_key, zone, row.entered_at, row.step,
         row.since, row.visits, row.vars, row.trigger, row.state, row.wake_at, row.status, row.reason, row.hops,

@@ -172,11 +172,11 @@ def _matches(source: EntryTrigger, change: ChangeBody) -> tuple[str, str]:
 
 
 def _by_request(row: LogRow, at: datetime, who: int, index: JourneyIndex) -> Iterable[WorkItem]:
-    asked = msgspec.json.decode(row.body, type=Enrolment)
-    journey = index.live.get(asked.journey)
+    enrolment = msgspec.json.decode(row.body, type=Enrolment)
+    journey = index.live.get(enrolment.journey)
     if journey is None:
         return
-    trigger = trigger_of(asked.cause, format_instant(row.time), row.seq, asked.data)
+    trigger = trigger_of(enrolment.cause, format_instant(row.time), row.seq, enrolment.data)
     yield WorkItem(
         at, row.seq, who, (TriggeredEntry(EntryTrigger(journey, -1, journey.entries[0]), trigger, row.hops),)
     )

@@ -34,7 +34,7 @@ class ActivePlaybook(Struct, frozen=True):
     figures: dict[str, Any] = field(default_factory=dict)
     fitted_at: dict[str, datetime] = field(default_factory=dict)
     pinned: tuple[ast.Condition, ...] = ()
-    """what older versions of journeys that are still walked ask about accounts"""
+    """conditions on accounts in older versions of journeys that still have runs"""
 
     def definitions(self) -> Definitions:
         return definitions_of(self.playbook, self.figures, self.pinned)
@@ -43,11 +43,11 @@ class ActivePlaybook(Struct, frozen=True):
 def definitions_of(
     playbook: Playbook, figures: Mapping[str, Any], pinned: tuple[ast.Condition, ...] = ()
 ) -> Definitions:
-    """A playbook as the evaluator takes it. What journeys ask about accounts is answered like segments."""
-    asked = tuple(c for journey in playbook.journeys.values() for c in _about_accounts(journey))
+    """A playbook as the evaluator takes it. Conditions of journeys on accounts are answered like segments."""
+    conditions = tuple(c for journey in playbook.journeys.values() for c in _about_accounts(journey))
     scores = registry.configured_scores(playbook.scores, figures)
     return Definitions(
-        playbook.events, playbook.segments, playbook.lifecycles, scores, (*asked, *pinned), playbook.currencies
+        playbook.events, playbook.segments, playbook.lifecycles, scores, (*conditions, *pinned), playbook.currencies
     )
 
 

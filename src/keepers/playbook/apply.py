@@ -8,8 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from keepers.playbook.active_playbook import body_text, freeze_figures, load_active_playbook, split_key
+from keepers.playbook.changes import DefinitionChange
 from keepers.playbook.load import Playbook
-from keepers.playbook.plan import DefinitionChange
 from keepers.store import definitions
 from keepers.store.database import Store
 

@@ -67,7 +67,7 @@ def _place(playbook: Playbook, remark: Remark) -> tuple[str, int | None, str]:
 
 
 def order(playbook: Playbook) -> list[list[str]]:
-    """Definitions in layers, `segment:active` before what asks about it. Raises DefinitionError on a circle."""
+    """Definitions in layers, `segment:active` before what reads it. Raises DefinitionError on a circle."""
     return graph.strata(_dependencies(playbook))
 
 
@@ -91,7 +91,7 @@ class _Check:
         self.schema = schema if has_data else None
 
     def findings(self) -> Iterator[Remark]:
-        yield from self._circles()
+        yield from self._circular_references()
         yield from self._derived()
         for key, kind, field, condition in self._conditions():
             for reference in references(condition, kind, field):
@@ -121,7 +121,7 @@ class _Check:
                 yield key, lifecycle.of, f"stages[{n}].when", stage["when"]
         yield from check_sending.conditions(self.playbook)
 
-    def _circles(self) -> Iterator[Remark]:
+    def _circular_references(self) -> Iterator[Remark]:
         for path in graph.cycles(_dependencies(self.playbook)):
             yield Remark(path[0].replace(":", "/"), "", "error", graph.circle(path))
 
@@ -139,12 +139,12 @@ class _Check:
     def _segment(self, key: str, reference: Reference) -> Iterator[Remark]:
         segment = self.playbook.segments.get(reference.name)
         if segment is None:
-            said = sentence("unknown_segment", name=reference.name)
-            said = with_nearest(said, reference.name, self.playbook.segments)
-            yield Remark(key, reference.field, "error", said)
+            finding = sentence("unknown_segment", name=reference.name)
+            finding = with_nearest(finding, reference.name, self.playbook.segments)
+            yield Remark(key, reference.field, "error", finding)
         elif segment.of != reference.kind:
-            said = sentence(f"segment_of_{_WHOSE[segment.of]}", name=segment.id)
-            yield Remark(key, reference.field, "error", said)
+            finding = sentence(f"segment_of_{_WHOSE[segment.of]}", name=segment.id)
+            yield Remark(key, reference.field, "error", finding)
 
     def _stage(self, key: str, reference: Reference) -> Iterator[Remark]:
         name, _, stage = reference.name.rpartition(".")
@@ -154,8 +154,8 @@ class _Check:
             return
         known = [s.id for s in lifecycle.stages]
         if stage not in known:
-            said = with_nearest(sentence("unknown_stage", lifecycle=name, name=stage), stage, known)
-            yield Remark(key, reference.field, "error", said)
+            finding = with_nearest(sentence("unknown_stage", lifecycle=name, name=stage), stage, known)
+            yield Remark(key, reference.field, "error", finding)
         elif lifecycle.of != reference.kind:
             yield Remark(key, reference.field, "error", sentence(f"lifecycle_of_{_WHOSE[lifecycle.of]}", name=name))
 
@@ -173,8 +173,8 @@ class _Check:
         if self.schema is None or name in self.schema.traits or name in self.computed:
             return
         known = [*self.schema.traits, *self.computed] if self.schema.traits else []
-        said = with_nearest(sentence("unseen_trait", name=name), name, known)
-        yield Remark(key, reference.field, "warning", said)
+        finding = with_nearest(sentence("unseen_trait", name=name), name, known)
+        yield Remark(key, reference.field, "warning", finding)
 
     def _derived(self) -> Iterator[Remark]:
         words = self.playbook.events
@@ -195,26 +195,26 @@ class _Check:
                 continue
             missing = {s.event for s in other.sources} - beside
             if missing:
-                said = sentence("derived_of_derived", name=name, events=", ".join(sorted(missing)))
-                yield Remark(key, "", "error", said)
+                finding = sentence("derived_of_derived", name=name, events=", ".join(sorted(missing)))
+                yield Remark(key, "", "error", finding)
         if word in voids:
             yield Remark(key, "unless", "error", sentence("void_of_itself", name=word))
 
     def _unseen_words(self) -> Iterator[Remark]:
-        """Derived events that something asks about while nothing they are made of has arrived."""
+        """Derived events that a condition reads while nothing they are made of has arrived."""
         if self.schema is None:
             return
-        asked: dict[str, set[str]] = {}
-        for definition in self.playbook.asking:
+        readers: dict[str, set[str]] = {}
+        for definition in self.playbook.segments_and_lifecycles:
             for word in graph.reads_of(definition, self.playbook.events, self.computed).words:
-                asked.setdefault(word, set()).add(definition.id)
-        for word, by in asked.items():
+                readers.setdefault(word, set()).add(definition.id)
+        for word, by in readers.items():
             sources = list(dict.fromkeys(s.event for s in self.playbook.events[word].sources))
             if any(name in self.schema.events or name in own_events() for name in sources):
                 continue
             shown = ", ".join(sources[:4]) + (" …" if len(sources) > 4 else "")
-            said = sentence("unseen_word", name=word, events=shown, by=", ".join(sorted(by)))
-            yield Remark(f"event/{word}", "", "warning", said)
+            finding = sentence("unseen_word", name=word, events=shown, by=", ".join(sorted(by)))
+            yield Remark(f"event/{word}", "", "warning", finding)
 
     def _unreachable(self) -> Iterator[Remark]:
         for segment in self.playbook.segments.values():
@@ -231,8 +231,8 @@ class _Check:
         if of not in self.playbook.lifecycles:
             yield Remark(key, "phases_of", "error", self._unknown_lifecycle(of))
         elif self.playbook.lifecycles[of].of != lifecycle.of:
-            said = sentence(f"phases_of_{_WHOSE[self.playbook.lifecycles[of].of]}", name=of)
-            yield Remark(key, "phases_of", "error", said)
+            finding = sentence(f"phases_of_{_WHOSE[self.playbook.lifecycles[of].of]}", name=of)
+            yield Remark(key, "phases_of", "error", finding)
 
     def _stages(self, lifecycle: Lifecycle) -> Iterator[Remark]:
         key = f"lifecycle/{lifecycle.id}"
@@ -249,13 +249,15 @@ class _Check:
 
     def _scores(self) -> Iterator[Remark]:
         """Scores that are configured or used in conditions, and whose event neither arrives nor is defined."""
-        asked = [graph.reads_of(d, self.playbook.events, self.computed).traits for d in self.playbook.asking]
+        read = [
+            graph.reads_of(d, self.playbook.events, self.computed).traits for d in self.playbook.segments_and_lifecycles
+        ]
         for name, one in configured_scores(self.playbook.scores).items():
             score = SCORES[name]
             event = score.event(one.settings)
             if event in self.playbook.events or self.schema is None or event in self.schema.events:
                 continue
-            if name in self.playbook.sources or any(not traits.isdisjoint(score.traits) for traits in asked):
+            if name in self.playbook.sources or any(not traits.isdisjoint(score.traits) for traits in read):
                 known = [*self.playbook.events, *self.schema.events]
-                said = with_nearest(sentence("score_unseen", score=name, event=event), event, known)
-                yield Remark(name, "event", "warning", said)
+                finding = with_nearest(sentence("score_unseen", score=name, event=event), event, known)
+                yield Remark(name, "event", "warning", finding)

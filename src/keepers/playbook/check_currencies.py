@@ -60,8 +60,8 @@ def amount_remarks(
         elif not amount.is_reporting and amount.figure and seen is not None:
             found = _currencies(playbook, amount.event, amount.path, amount.where, seen)
             if len(found) > 1:
-                said = _mixed_sentence(amount.event, amount.figure, amount.path, found)
-                yield AmountRemark(amount.field, "warning", said)
+                finding = _mixed_sentence(amount.event, amount.figure, amount.path, found)
+                yield AmountRemark(amount.field, "warning", finding)
 
 
 def _amounts(condition: Any, at: str) -> Iterator[_Amount]:
@@ -78,11 +78,11 @@ def _amounts(condition: Any, at: str) -> Iterator[_Amount]:
         return
     where = condition.get("where") or {}
     for figure in _FIGURES:
-        asked = condition.get(figure)
-        if isinstance(asked, dict):
-            yield _Amount(f"{at}.{figure}", str(event), str(asked.get("of", "")), figure, where, AS in asked)
-    for path, asked in where.items():
-        if isinstance(asked, dict) and AS in asked:
+        test = condition.get(figure)
+        if isinstance(test, dict):
+            yield _Amount(f"{at}.{figure}", str(event), str(test.get("of", "")), figure, where, AS in test)
+    for path, test in where.items():
+        if isinstance(test, dict) and AS in test:
             yield _Amount(f"{at}.where.{path}", str(event), str(path), "", where, is_reporting=True)
 
 

@@ -81,7 +81,7 @@ def remarks(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
 
 
 def _computed(key: str, journey: Journey, computed: Collection[str]) -> Iterator[Remark]:
-    """Dates that scores work out move with every event: they are asked about, not kept in a calendar."""
+    """Dates that scores work out move with every event: conditions read them, no calendar holds them."""
     places = {f"enter[{n}].date": entry.date for n, entry in enumerate(journey.entries) if isinstance(entry, DateEntry)}
     for n, step in enumerate(journey.steps.values()):
         places |= {f"steps[{n}].{field}": trait for trait, field in step.traits()}
@@ -100,8 +100,8 @@ def _broadcasts(playbook: Playbook) -> Iterator[Remark]:
         for field, name in broadcast.messages().items():
             found = playbook.messages.get(name)
             if found is None:
-                said = with_nearest(sentence("unknown_message", name=name), name, playbook.messages)
-                yield Remark(key, field, "error", said)
+                finding = with_nearest(sentence("unknown_message", name=name), name, playbook.messages)
+                yield Remark(key, field, "error", finding)
             elif own is not None and (found.channel, found.topic) != (own.channel, own.topic):
                 yield Remark(key, field, "error", sentence("other_channel", name=name, own=own.id))
         for n, variant in enumerate(broadcast.test.variants if broadcast.test else ()):
@@ -109,13 +109,13 @@ def _broadcasts(playbook: Playbook) -> Iterator[Remark]:
                 field = f"test.variants[{n}].subject"
                 yield Remark(key, field, "error", sentence("subject_not_email"))
         if broadcast.coupon and broadcast.coupon not in playbook.coupons:
-            said = sentence("unknown_pool", name=broadcast.coupon)
-            yield Remark(key, "coupon", "error", with_nearest(said, broadcast.coupon, playbook.coupons))
+            finding = sentence("unknown_pool", name=broadcast.coupon)
+            yield Remark(key, "coupon", "error", with_nearest(finding, broadcast.coupon, playbook.coupons))
 
 
 def _messages(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
     traits = schema.traits if schema is not None else None
-    said: set[Remark] = set()
+    yielded: set[Remark] = set()
     for template in playbook.messages.values():
         key = f"message/{template.id}"
         for field, level, about in check_message(template, playbook.snippets, traits, topics=playbook.topics):
@@ -124,8 +124,8 @@ def _messages(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
                 # A finding in a snippet is reported once, however many messages use it.
                 snippet, _, inside = field.partition(".")
                 remark = Remark(snippet, inside, level, about)
-            if remark not in said:
-                said.add(remark)
+            if remark not in yielded:
+                yielded.add(remark)
                 yield remark
 
 
@@ -135,8 +135,8 @@ def _confirmations(playbook: Playbook) -> Iterator[Remark]:
         return
     for topic in playbook.topics.values():
         if topic.double_opt_in and topic.kind == "marketing":
-            said = sentence("no_confirmation", message=CONFIRMATION)
-            yield Remark(f"topic/{topic.id}", "double_opt_in", "warning", said)
+            finding = sentence("no_confirmation", message=CONFIRMATION)
+            yield Remark(f"topic/{topic.id}", "double_opt_in", "warning", finding)
 
 
 def _unsent(playbook: Playbook) -> Iterator[Remark]:

@@ -12,12 +12,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from keepers.model.errors import DefinitionError, UserError, problem
+from keepers.playbook.changes import MOST_FILES
 from keepers.playbook.check import check
 from keepers.playbook.load import Playbook, PlaybookErrors, load
 from keepers.playbook.yaml_nodes import MAX_BYTES
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}\.ya?ml$")
-MOST_FILES = 200
 Files = Mapping[str, str | None]
 """name → text; None takes the file away"""
 

@@ -93,7 +93,7 @@ class Playbook(Struct, frozen=True):
         return events_of(configured_scores(self.scores))
 
     @property
-    def asking(self) -> tuple[Segment | Lifecycle, ...]:
+    def segments_and_lifecycles(self) -> tuple[Segment | Lifecycle, ...]:
         """Every segment and lifecycle."""
         return (*self.segments.values(), *self.lifecycles.values())
 
@@ -178,9 +178,9 @@ class _Gathering:
         if self.errors:
             raise PlaybookErrors(self.errors)
         apart = {CONTACT, CURRENCIES}
-        given: dict[str, Any] = self.found | {name: self.singles[name] for name in apart & self.singles.keys()}
+        definitions: dict[str, Any] = self.found | {name: self.singles[name] for name in apart & self.singles.keys()}
         scores = {name: settings for name, settings in self.singles.items() if name not in apart}
-        return Playbook(**given, scores=scores, sources=self.sources, bodies=self.bodies, lines=self.lines)
+        return Playbook(**definitions, scores=scores, sources=self.sources, bodies=self.bodies, lines=self.lines)
 
     def file(self, path: Path, file: str) -> None:
         try:
@@ -206,8 +206,8 @@ class _Gathering:
             elif key in SECTIONS:
                 self._section(key, section, file, document)
             elif key not in top_keys():
-                said = problem("“{key}” is no section of a playbook.", near=nearest(key, top_keys()[:-1]), key=key)
-                self._mistake(said, key, file, document)
+                message = problem("“{key}” is no section of a playbook.", near=nearest(key, top_keys()[:-1]), key=key)
+                self._mistake(message, key, file, document)
 
     def _section(self, section: str, entries: Any, file: str, document: Document) -> None:
         if entries is None:
@@ -283,8 +283,8 @@ class _Gathering:
                 if (path, error.reason) != (first.field, first.reason):
                     self._mistake(error.problem, path, file, document)
 
-    def _mistake(self, said: object, path: str, file: str, document: Document) -> None:
-        self.errors.append(DefinitionError(said, field=path, file=file, line=document.line(path)))
+    def _mistake(self, message: object, path: str, file: str, document: Document) -> None:
+        self.errors.append(DefinitionError(message, field=path, file=file, line=document.line(path)))
 
     def _placed(self, error: DefinitionError, file: str, document: Document) -> DefinitionError:
         return DefinitionError(error.problem, field=error.field, file=file, line=document.line(error.field))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 from msgspec import Struct, field
@@ -13,32 +13,9 @@ from keepers.evaluation.evaluator import Evaluator
 from keepers.evaluation.query_numbers import preview_numbers
 from keepers.evaluation.score_fit import fit_score
 from keepers.playbook.active_playbook import ActivePlaybook, body_text, definitions_of
+from keepers.playbook.changes import DefinitionChange, Flow
 from keepers.playbook.load import Playbook
 from keepers.scores.registry import SCORES
-
-Action = Literal["add", "change", "remove"]
-
-
-class Flow(Struct, frozen=True):
-    """A segment (stage `in`) or one stage of a lifecycle: how many are in it, would be, would come and go."""
-
-    definition: str
-    stage: str
-    before: int
-    after: int
-    enter: int
-    leave: int
-
-
-class DefinitionChange(Struct, frozen=True):
-    """`key` is `segment/vip`. `answers_change` is false for a segment, lifecycle or word edited in names and texts
-    alone; whatever decides no answers, such as a journey, is changed as a whole."""
-
-    key: str
-    action: Action
-    file: str = ""
-    line: int | None = None
-    answers_change: bool = True
 
 
 class Plan(Struct, frozen=True):
@@ -59,7 +36,7 @@ def make_plan(current: ActivePlaybook, wanted: Playbook, evaluator: Evaluator, n
     figures = proposed_figures(current, wanted, evaluator, now)
     before = current.definitions()
     after = definitions_of(wanted, current.figures | figures)
-    changes = _changes(current.playbook, wanted, _changed_ids(before, after))
+    changes = definition_changes(current.playbook, wanted, _changed_ids(before, after))
     return Plan(now, changes, _flows(evaluator, before, after, now), figures)
 
 
@@ -84,7 +61,7 @@ def _changed_ids(before: Definitions, after: Definitions) -> set[str]:
     return {name for name in {*old, *new} if old.get(name) != new.get(name)}
 
 
-def _changes(current: Playbook, wanted: Playbook, changed: set[str]) -> tuple[DefinitionChange, ...]:
+def definition_changes(current: Playbook, wanted: Playbook, changed: set[str]) -> tuple[DefinitionChange, ...]:
     found = []
     for key in sorted({*current.bodies, *wanted.bodies}):
         file, line = wanted.sources.get(key, ("", None))
@@ -117,9 +94,9 @@ def _flows(evaluator: Evaluator, before: Definitions, after: Definitions, now: d
     cursor = evaluator.prepare_as_of(now)
     for table, definitions in (("plan_before", before), ("plan_after", after)):
         queries = build(definitions, preview_numbers(evaluator.warehouse, definitions))
-        ids = [name for name in changed if name in queries.asks]
+        ids = [name for name in changed if name in queries.by_id]
         evaluator.as_of(queries, ids, now)
-        _save_stages(cursor, table, {queries.asks[name].number: name for name in ids}, definitions)
+        _save_stages(cursor, table, {queries.by_id[name].number: name for name in ids}, definitions)
     rows = cursor.execute(
         """
         SELECT coalesce(b.definition, a.definition), coalesce(b.stage, a.stage),
@@ -144,7 +121,7 @@ def _save_stages(
     for number, name in names.items():
         for value, stage in enumerate(_stages(definitions, name), start=1):
             cursor.execute(
-                f"INSERT INTO {table} SELECT ?, ?, profile_id FROM asof_states WHERE ask = ? AND value = ?",
+                f"INSERT INTO {table} SELECT ?, ?, profile_id FROM asof_states WHERE query_id = ? AND value = ?",
                 [name, stage, number, value],
             )
 

@@ -40,8 +40,8 @@ def refuse_unknown(live: Playbook, preview: PreviewedCondition, schema: Schema) 
     """Raises DefinitionError, with the nearest names, when a condition names what is not known."""
     segments = live.segments | {PREVIEW: preview.segment}
     bodies = live.bodies | {_KEY: {"id": PREVIEW, "who": preview.body}}
-    asked = Playbook(live.events, segments, live.lifecycles, scores=live.scores, bodies=bodies)
-    for finding in check(asked, schema):
+    combined = Playbook(live.events, segments, live.lifecycles, scores=live.scores, bodies=bodies)
+    for finding in check(combined, schema):
         # A condition that matches nobody is valid: its count is 0.
         is_empty = finding.field == f"{_KEY}.who" and finding.level == "warning"
         if finding.field.startswith(_KEY) and not is_empty:

@@ -62,7 +62,7 @@ def possible(
 
 
 def helping(condition: ast.Condition, segments: Mapping[str, Segment], inside: Collection[str] = ()) -> set[str]:
-    """The events whose arrival can make it hold: those not asked about under a `not`."""
+    """The events whose arrival can make it hold: those not under a `not`."""
     match condition:
         case ast.AllOf(items) | ast.AnyOf(items):
             return {event for item in items for event in helping(item, segments, inside)}

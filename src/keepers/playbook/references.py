@@ -51,7 +51,7 @@ def references(condition: Any, kind: Kind, at: str) -> Iterator[Reference]:
 
 
 def holds_account(condition: Any, at: str) -> Iterator[str]:
-    """The fields in which a condition asks about an account its subject is a member of."""
+    """The fields in which a condition tests an account its subject is a member of."""
     if not isinstance(condition, dict):
         return
     for group in ("all", "any"):

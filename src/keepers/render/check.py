@@ -64,12 +64,12 @@ def check_message(
     `known_traits` and `known_properties` (of the events that start it) are those that have arrived; None skips these
     checks. `topics` tells marketing from transactional messages, and unknown topics.
     """
-    checking = _Checking(message, snippets, known_traits, known_properties)
+    locale_checks = _LocaleChecks(message, snippets, known_traits, known_properties)
     remarks = list(_of_topic(message, topics))
     topic = (topics or {}).get(message.topic)
     is_marketing = topic is None or topic.kind == "marketing"
     for locale in message.content:
-        remarks += checking.locale(locale, is_marketing=is_marketing)
+        remarks += locale_checks.locale(locale, is_marketing=is_marketing)
     # By comparison: a problem in a sentence cannot be hashed.
     return [remark for n, remark in enumerate(remarks) if remark not in remarks[:n]]
 
@@ -84,7 +84,7 @@ def _part(snippets: Mapping[str, Snippet], locale: str, id_: str) -> SourceText 
     return SourceText(f"snippet {id_}", text)
 
 
-class _Checking:
+class _LocaleChecks:
     def __init__(
         self,
         message: MessageTemplate,

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from keepers.i18n.locales import choose
 from keepers.model.channels import CHANNELS
-from keepers.model.errors import Problem, nearest, problem
+from keepers.model.errors import Problem, nearest, problem, problem_as_written
 from keepers.render import mjml
 from keepers.render.assemble import (
     Piece,
@@ -180,7 +180,8 @@ def located(error: LiquidError, assembled: TemplateSource, part: str, sandbox: S
     if not where:
         where, line = _faulty_piece(assembled, sandbox)
     reason = error.args[0] if error.args and isinstance(error.args[0], Problem) else None
-    return RenderError(reason or str(error.message or type(error).__name__), part=where or part, line=line)
+    text: Problem = reason or problem_as_written(str(error.message or type(error).__name__))
+    return RenderError(text, part=where or part, line=line)
 
 
 def _faulty_piece(assembled: TemplateSource, sandbox: Sandbox) -> tuple[str, int | None]:

@@ -77,35 +77,35 @@ def parse_message(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Mess
         *("id", "name", "description", "channel", "topic", "priority", "expires", "layout", "from", "reply_to"),
         *("utm", "content"),
     )
-    given = fields.mapping(data, allowed, at)
-    channel = _choice(given.get("channel"), tuple(WRITTEN_FOR), join(at, "channel"), is_needed=True)
-    if given.get("topic") is None:
+    values = fields.mapping(data, allowed, at)
+    channel = _choice(values.get("channel"), tuple(WRITTEN_FOR), join(at, "channel"), is_needed=True)
+    if values.get("topic") is None:
         raise DefinitionError(problem("a message needs “topic”: what it is about, as customers choose it"), field=at)
-    layout = given.get("layout")
+    layout = values.get("layout")
     if layout is not None and not CHANNELS[channel].is_mail:
         raise DefinitionError(problem("only e-mails have a layout"), field=join(at, "layout"))
     return MessageTemplate(
-        id=fields.parse_id(given.get("id"), join(at, "id")),
+        id=fields.parse_id(values.get("id"), join(at, "id")),
         channel=channel,
-        topic=fields.parse_id(given["topic"], join(at, "topic")),
-        content=_content(given.get("content"), channel, join(at, "content")),
-        name=fields.text(given.get("name", ""), join(at, "name")),
-        description=fields.text(given.get("description", ""), join(at, "description")),
-        priority=cast(Priority, _choice(given["priority"], PRIORITIES, join(at, "priority")))
-        if "priority" in given
+        topic=fields.parse_id(values["topic"], join(at, "topic")),
+        content=_content(values.get("content"), channel, join(at, "content")),
+        name=fields.text(values.get("name", ""), join(at, "name")),
+        description=fields.text(values.get("description", ""), join(at, "description")),
+        priority=cast(Priority, _choice(values["priority"], PRIORITIES, join(at, "priority")))
+        if "priority" in values
         else None,
-        expires=_expires(given.get("expires"), join(at, "expires")),
+        expires=_expires(values.get("expires"), join(at, "expires")),
         layout="" if layout is None else fields.parse_id(layout, join(at, "layout")),
-        sender=_mailbox(given.get("from"), join(at, "from")),
-        reply_to=_mailbox(given.get("reply_to"), join(at, "reply_to")),
-        utm=_utm(given.get("utm"), join(at, "utm")),
+        sender=_mailbox(values.get("from"), join(at, "from")),
+        reply_to=_mailbox(values.get("reply_to"), join(at, "reply_to")),
+        utm=_utm(values.get("utm"), join(at, "utm")),
     )
 
 
 def parse_snippet(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Snippet:
     """One entry of `snippets:`. Raises DefinitionError naming the field. `zone` is not needed."""
-    given = fields.mapping(data, ("id", "name", "description", "content"), at)
-    content, here = given.get("content"), join(at, "content")
+    values = fields.mapping(data, ("id", "name", "description", "content"), at)
+    content, here = values.get("content"), join(at, "content")
     if isinstance(content, dict) and content:
         texts: str | dict[str, str] = {_locale(k, here): _template(v, join(here, str(k))) for k, v in content.items()}
     elif isinstance(content, str):
@@ -115,10 +115,10 @@ def parse_snippet(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Snip
             problem("a snippet needs “content”: a text, or one per locale as {{en: …, ru: …}}"), field=here
         )
     return Snippet(
-        id=fields.parse_id(given.get("id"), join(at, "id")),
+        id=fields.parse_id(values.get("id"), join(at, "id")),
         content=texts,
-        name=fields.text(given.get("name", ""), join(at, "name")),
-        description=fields.text(given.get("description", ""), join(at, "description")),
+        name=fields.text(values.get("name", ""), join(at, "name")),
+        description=fields.text(values.get("description", ""), join(at, "description")),
     )
 
 
@@ -193,8 +193,8 @@ def _utm(data: Any, at: str) -> dict[str, str] | None:
         return None
     if data is None or data is True:
         return {}
-    given = fields.mapping(data, UTM_KEYS, at)
-    for key, value in given.items():
+    values = fields.mapping(data, UTM_KEYS, at)
+    for key, value in values.items():
         if not isinstance(value, str) or _CONTROL.search(value):
             raise DefinitionError(problem("expected a short text"), field=join(at, key))
-    return dict(given)
+    return dict(values)

@@ -13,20 +13,21 @@ class RenderError(UserError):
     code = "render"
 
     def __init__(
-        self, reason: str | Problem, *, message: str = "", locale: str = "", part: str = "", line: int | None = None
+        self, reason: Problem, *, message: str = "", locale: str = "", part: str = "", line: int | None = None
     ) -> None:
         places: list[str | Problem] = [problem("message “{name}”", name=message)] if message else []
         places += [place for place in (locale, part) if place]
         places += [problem("line {number}", number=line)] if line else []
-        said = problem("{place}: {reason}", place=reduce(_listed, places), reason=reason) if places else reason
-        super().__init__(said, message_id=message, locale=locale, part=part, line=line)
-        self.reason = reason
+        text = problem("{place}: {reason}", place=reduce(_listed, places), reason=reason) if places else reason
+        super().__init__(text, message_id=message, locale=locale, part=part, line=line)
+        self.reason: Problem = reason
         self.part = part
         self.line = line
 
     def within(self, message: str, locale: str) -> RenderError:
         """The same, naming the message and locale it happened in."""
-        return RenderError(self.reason, message=message, locale=locale, part=self.part, line=self.line)
+        reason: Problem = self.reason
+        return RenderError(reason, message=message, locale=locale, part=self.part, line=self.line)
 
 
 def _listed(first: str | Problem, second: str | Problem) -> Problem:

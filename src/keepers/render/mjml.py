@@ -87,8 +87,8 @@ def compile_mjml(placeholders: Placeholders, locale: str) -> str:
     for piece in placeholders.missing(made):
         raise RenderError(
             problem(
-                "{tag} stands where MJML drops it; put it in a text, in the value of an attribute, or "
-                "between sections, columns or what they hold",
+                "MJML drops {tag} at this place; put it in a text, in the value of an attribute, or between "
+                "sections, columns or their contents",
                 tag=piece.text[:60],
             ),
             part=piece.part,
@@ -180,10 +180,10 @@ def _cleared(text: str, parent: str, placeholders: Placeholders, lifted: list[st
             lifted.append(word)
         else:
             tag = piece.text[:60]
-            reason = problem("{tag} cannot stand outside of <mjml>", tag=tag)
+            reason = problem("{tag} cannot be outside of <mjml>", tag=tag)
             if parent:
                 reason = problem(
-                    "{tag} cannot stand between the elements of {parent}; put it around the whole, or inside a value",
+                    "{tag} cannot be between the elements of {parent}; put it around the whole, or inside a value",
                     tag=tag,
                     parent=parent,
                 )

@@ -50,8 +50,8 @@ class _Reading(HTMLParser):
         self.numbers: list[int | None] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {k: v or "" for k, v in attrs}
-        if self.silent or tag in _SILENT or _HIDDEN.search(given.get("style", "")) or "hidden" in given:
+        attributes = {k: v or "" for k, v in attrs}
+        if self.silent or tag in _SILENT or _HIDDEN.search(attributes.get("style", "")) or "hidden" in attributes:
             if tag not in _VOID:
                 self.silent.append(tag)
             return
@@ -62,10 +62,10 @@ class _Reading(HTMLParser):
             self._text("---")
             self._paragraph()
         elif tag == "img":
-            if given.get("alt"):
-                self._text(given["alt"])
+            if attributes.get("alt"):
+                self._text(attributes["alt"])
         elif tag == "a":
-            self.links.append((given.get("href", "").strip(), len(self.out)))
+            self.links.append((attributes.get("href", "").strip(), len(self.out)))
         elif tag in ("td", "th"):
             if not self.ends_blank:
                 self._raw(" ")

@@ -22,7 +22,7 @@ class Mover(Struct, frozen=True):
     source: str | None
     target: str | None
     at: datetime
-    cause: Annotated[str, Meta(description="What brought the move about, such as `event:Order Completed` or `time`.")]
+    cause: Annotated[str, Meta(description="What caused the move, such as `event:Order Completed` or `time`.")]
     identity: Annotated[str | None, Meta(description="An identifier of it, a user id if there is one.")] = None
 
 
@@ -50,9 +50,9 @@ def moves(
     limit: int = 20,
 ) -> Moves:
     """Transitions in (since, until], counted by where from and where to, and the latest of them."""
-    number = queries.asks[f"lifecycle:{lifecycle.id}"].number
+    number = queries.by_id[f"lifecycle:{lifecycle.id}"].number
     cursor = evaluator.warehouse.cursor()
-    first = cursor.execute('SELECT min("at") FROM changes WHERE ask = ?', [number]).fetchone()
+    first = cursor.execute('SELECT min("at") FROM changes WHERE query_id = ?', [number]).fetchone()
     if first is not None and first[0] is not None and first[0] <= since:
         return recorded(evaluator, queries, lifecycle, since, until, limit)
     _difference(evaluator, queries, lifecycle, since, until)
@@ -67,14 +67,14 @@ def recorded(
     until: datetime,
     limit: int = 20,
 ) -> Moves:
-    """The transitions in (since, until] that ticks wrote down, without asking about moments before the first."""
+    """The transitions in (since, until] that ticks wrote down, without evaluating moments before the first."""
     evaluator.warehouse.cursor().execute(
         """
         CREATE OR REPLACE TEMP TABLE moved AS
         SELECT profile_id, from_value, to_value, "at", cause FROM changes
-        WHERE ask = ? AND "at" > ? AND "at" <= ? AND NOT initial
+        WHERE query_id = ? AND "at" > ? AND "at" <= ? AND NOT initial
         """,
-        [queries.asks[f"lifecycle:{lifecycle.id}"].number, since, until],
+        [queries.by_id[f"lifecycle:{lifecycle.id}"].number, since, until],
     )
     return _counted(evaluator, lifecycle, limit, is_recorded=True)
 
@@ -107,10 +107,11 @@ def _difference(
 ) -> None:
     """Fills `moved` with those whose stage as of `until` differs from that as of `since`."""
     name = f"lifecycle:{lifecycle.id}"
-    number = queries.asks[name].number
+    number = queries.by_id[name].number
     cursor = evaluator.as_of(queries, [name], since)
     cursor.execute(
-        "CREATE OR REPLACE TEMP TABLE stages_then AS SELECT profile_id, value FROM asof_states WHERE ask = ?", [number]
+        "CREATE OR REPLACE TEMP TABLE stages_then AS SELECT profile_id, value FROM asof_states WHERE query_id = ?",
+        [number],
     )
     evaluator.as_of(queries, [name], until)
     cursor.execute(
@@ -118,7 +119,7 @@ def _difference(
         CREATE OR REPLACE TEMP TABLE moved AS
         SELECT coalesce(n.profile_id, t.profile_id) AS profile_id, coalesce(t.value, 0) AS from_value,
                coalesce(n.value, 0) AS to_value, ?::TIMESTAMP AS "at", 'difference' AS cause
-        FROM (SELECT profile_id, value FROM asof_states WHERE ask = ?) n
+        FROM (SELECT profile_id, value FROM asof_states WHERE query_id = ?) n
         FULL JOIN stages_then t ON t.profile_id = n.profile_id
         WHERE coalesce(n.value, 0) <> coalesce(t.value, 0)
         """,

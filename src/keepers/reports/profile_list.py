@@ -33,7 +33,7 @@ class Entry(Struct, frozen=True):
 
 
 class Wanted(Struct, frozen=True):
-    """Which profiles: `place` is an ask's id and value; `ids` restricts to these; `trait` is a name and a text."""
+    """Which profiles: `place` is a query's id and value; `ids` restricts to these; `trait` is a name and a text."""
 
     kind: str | None = None
     trait: tuple[str, str] | None = None
@@ -56,8 +56,11 @@ def listed(
     since, join = "NULL::TIMESTAMP", ""
     parameters: dict[str, Any] = {"after": after, "until": until, "limit": limit}
     if wanted.place is not None:
-        since, join = "s.since", f"JOIN {states} s ON s.profile_id = p.profile_id AND s.ask = $ask AND s.value = $value"
-        parameters |= {"ask": queries.asks[wanted.place[0]].number, "value": wanted.place[1]}
+        since, join = (
+            "s.since",
+            f"JOIN {states} s ON s.profile_id = p.profile_id AND s.query_id = $query_id AND s.value = $value",
+        )
+        parameters |= {"query_id": queries.by_id[wanted.place[0]].number, "value": wanted.place[1]}
     conditions = ""
     if wanted.kind is not None:
         conditions += " AND p.kind = $kind"
@@ -66,7 +69,7 @@ def listed(
         conditions += " AND list_contains($ids::BIGINT[], p.profile_id)"
         parameters["ids"] = list(wanted.ids)
     if wanted.trait is not None:
-        conditions += f" AND p.profile_id IN ({_holders(canon)})"
+        conditions += f" AND p.profile_id IN ({_with_trait(canon)})"
         parameters |= {"trait": wanted.trait[0], "text": wanted.trait[1]}
     rows = cursor.execute(
         f"""
@@ -83,7 +86,7 @@ def listed(
     return [Row(*row) for row in rows]
 
 
-def _holders(canon: str) -> str:
+def _with_trait(canon: str) -> str:
     """Subjects whose latest value of `$trait` reads `$text`."""
     return f"""
         SELECT profile_id FROM (
@@ -156,13 +159,13 @@ def timeline(evaluator: Evaluator, profile_id: int, now: datetime, before: Posit
             FROM tracks t
             WHERE t.profile_id IN (SELECT profile_id FROM own) AND t.time <= $now AND t.known_at <= $now
             UNION ALL
-            SELECT c."at", 'change', c.n, a.definition,
+            SELECT c."at", 'change', c.n, q.definition,
                    json_object('from', f.stage, 'to', o.stage, 'cause', c.cause, 'initial', c.initial)
             FROM changes c
-            JOIN asks a ON a.ask = c.ask
-            LEFT JOIN ask_values f ON f.ask = c.ask AND f.value = c.from_value
-            LEFT JOIN ask_values o ON o.ask = c.ask AND o.value = c.to_value
-            WHERE c.profile_id = $id AND c."at" <= $now AND a.definition NOT LIKE 'account:%'
+            JOIN standing_queries q ON q.query_id = c.query_id
+            LEFT JOIN standing_query_values f ON f.query_id = c.query_id AND f.value = c.from_value
+            LEFT JOIN standing_query_values o ON o.query_id = c.query_id AND o.value = c.to_value
+            WHERE c.profile_id = $id AND c."at" <= $now AND q.definition NOT LIKE 'account:%'
         )
         SELECT time, kind, number, name, raw
         FROM happened

@@ -68,7 +68,7 @@ class ProfileReport(Struct, frozen=True):
     identities: tuple[dict[str, str], ...] = ()
 
 
-def portrait(
+def report_profile(
     evaluator: Evaluator, queries: ActiveQueries, profile_id: int, now: datetime, locale: str = "en", last: int = 10
 ) -> ProfileReport | None:
     """Everything about one subject as of a moment; None when it was not known by then."""
@@ -79,23 +79,25 @@ def portrait(
     if row is None:
         return None
     kind, created_at, zone = row
-    asks = [ask for ask in queries.asks.values() if ask.subject == kind and not ask.id.startswith("account:")]
-    evaluator.as_of(queries, [ask.id for ask in asks], now)
+    answered = [
+        query for query in queries.by_id.values() if query.subject == kind and not query.id.startswith("account:")
+    ]
+    evaluator.as_of(queries, [query.id for query in answered], now)
     held = {
-        ask: (value, since)
-        for ask, value, since in cursor.execute(
-            "SELECT ask, value, since FROM asof_states WHERE profile_id = ?", [profile_id]
+        number: (value, since)
+        for number, value, since in cursor.execute(
+            "SELECT query_id, value, since FROM asof_states WHERE profile_id = ?", [profile_id]
         ).fetchall()
     }
     explain = _Explainer(evaluator, queries, kind, profile_id, now, locale)
     segments, lifecycles = [], []
-    for ask in sorted(asks, key=lambda a: a.id):
-        value, since = held.get(ask.number, (0, None))
-        if isinstance(ask.definition, Lifecycle):
-            lifecycles.append(_place(ask.definition, value, since, explain))
+    for query in sorted(answered, key=lambda query: query.id):
+        value, since = held.get(query.number, (0, None))
+        if isinstance(query.definition, Lifecycle):
+            lifecycles.append(_place(query.definition, value, since, explain))
         else:
-            why = explain(ask.definition.who)
-            segments.append(Membership(ask.definition.id, ask.definition.name, value == 1, since, why))
+            why = explain(query.definition.who)
+            segments.append(Membership(query.definition.id, query.definition.name, value == 1, since, why))
     return ProfileReport(
         profile_id,
         kind,
@@ -181,8 +183,10 @@ def _traits(evaluator: Evaluator, profile_id: int, now: datetime) -> dict[str, A
 def _computed(
     evaluator: Evaluator, queries: ActiveQueries, kind: Any, profile_id: int, now: datetime
 ) -> dict[str, Any]:
-    asked = ast.AllOf(tuple(ast.Trait(name, (ast.Comparison("exists", True),)) for name in queries.vocabulary.computed))
-    _, leaves = evaluator.explain(queries, asked, kind, profile_id, now)
+    condition = ast.AllOf(
+        tuple(ast.Trait(name, (ast.Comparison("exists", True),)) for name in queries.vocabulary.computed)
+    )
+    _, leaves = evaluator.explain(queries, condition, kind, profile_id, now)
     found = {leaf.name: seen for leaf, (_, seen) in leaves.items() if isinstance(leaf, ast.Trait)}
     return {
         name: next(iter(seen.values())) for name, seen in found.items() if any(v is not None for v in seen.values())

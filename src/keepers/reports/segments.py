@@ -17,5 +17,5 @@ def counts(evaluator: Evaluator, queries: ActiveQueries, ids: list[str], now: da
     cursor = evaluator.warehouse.cursor()
     if now is not None and names:
         cursor, table = evaluator.as_of(queries, names, now), "asof_states"
-    found = dict(cursor.execute(f"SELECT ask, count(*) FROM {table} WHERE value = 1 GROUP BY ask").fetchall())
-    return {id: int(found.get(queries.asks[name].number, 0)) for id, name in zip(ids, names, strict=True)}
+    found = dict(cursor.execute(f"SELECT query_id, count(*) FROM {table} WHERE value = 1 GROUP BY query_id").fetchall())
+    return {id: int(found.get(queries.by_id[name].number, 0)) for id, name in zip(ids, names, strict=True)}

@@ -54,7 +54,7 @@ def stages(evaluator: Evaluator, queries: ActiveQueries, lifecycle: Lifecycle, n
     cursor = evaluator.as_of(queries, [name], now)
     found = dict(
         cursor.execute(
-            "SELECT value, count(*) FROM asof_states WHERE ask = ? GROUP BY value", [queries.asks[name].number]
+            "SELECT value, count(*) FROM asof_states WHERE query_id = ? GROUP BY value", [queries.by_id[name].number]
         ).fetchall()
     )
     return [StageCount(s.id, found.get(n, 0), s.name) for n, s in enumerate(lifecycle.stages, start=1)]
@@ -62,24 +62,26 @@ def stages(evaluator: Evaluator, queries: ActiveQueries, lifecycle: Lifecycle, n
 
 def current(evaluator: Evaluator, queries: ActiveQueries, lifecycle: Lifecycle) -> list[StageCount]:
     """Profiles per stage as the last tick left them."""
-    number = queries.asks[f"lifecycle:{lifecycle.id}"].number
+    number = queries.by_id[f"lifecycle:{lifecycle.id}"].number
     cursor = evaluator.warehouse.cursor()
-    found = dict(cursor.execute("SELECT value, count(*) FROM states WHERE ask = ? GROUP BY value", [number]).fetchall())
+    found = dict(
+        cursor.execute("SELECT value, count(*) FROM states WHERE query_id = ? GROUP BY value", [number]).fetchall()
+    )
     return [StageCount(s.id, found.get(n, 0), s.name) for n, s in enumerate(lifecycle.stages, start=1)]
 
 
 def is_answered(evaluator: Evaluator, queries: ActiveQueries, lifecycle: Lifecycle) -> bool:
     """Whether a tick has answered the lifecycle as it is in force, so that `current` has its figures."""
-    number = queries.asks[f"lifecycle:{lifecycle.id}"].number
-    query = "SELECT count(*) FROM asks WHERE ask = ? AND is_active AND is_answered"
-    row = evaluator.warehouse.cursor().execute(query, [number]).fetchone()
+    number = queries.by_id[f"lifecycle:{lifecycle.id}"].number
+    sql = "SELECT count(*) FROM standing_queries WHERE query_id = ? AND is_active AND is_answered"
+    row = evaluator.warehouse.cursor().execute(sql, [number]).fetchone()
     return row is not None and row[0] > 0
 
 
 def first_change(evaluator: Evaluator, queries: ActiveQueries, lifecycle: Lifecycle) -> datetime | None:
     """When the first recorded entry into any stage was."""
-    number = queries.asks[f"lifecycle:{lifecycle.id}"].number
-    row = evaluator.warehouse.cursor().execute('SELECT min("at") FROM changes WHERE ask = ?', [number]).fetchone()
+    number = queries.by_id[f"lifecycle:{lifecycle.id}"].number
+    row = evaluator.warehouse.cursor().execute('SELECT min("at") FROM changes WHERE query_id = ?', [number]).fetchone()
     return row[0] if row else None
 
 
@@ -92,13 +94,13 @@ def history(
     step: str = "1 week",
 ) -> list[Point]:
     """Profiles per stage over time, folded from the recorded changes; one point at the end of each step."""
-    number = queries.asks[f"lifecycle:{lifecycle.id}"].number
+    number = queries.by_id[f"lifecycle:{lifecycle.id}"].number
     rows = evaluator.warehouse.cursor().execute(
         f"""
         WITH deltas AS (
-            SELECT "at", from_value AS value, -1 AS delta FROM changes WHERE ask = $ask AND from_value > 0
+            SELECT "at", from_value AS value, -1 AS delta FROM changes WHERE query_id = $query_id AND from_value > 0
             UNION ALL
-            SELECT "at", to_value, 1 FROM changes WHERE ask = $ask AND to_value > 0
+            SELECT "at", to_value, 1 FROM changes WHERE query_id = $query_id AND to_value > 0
         ),
         grid AS (
             SELECT unnest(generate_series($since::TIMESTAMP, $until::TIMESTAMP, INTERVAL '{step}')) AS point
@@ -118,7 +120,7 @@ def history(
         GROUP BY ALL
         ORDER BY 1
         """,
-        {"ask": number, "since": since, "until": until},
+        {"query_id": number, "since": since, "until": until},
     )
     points: dict[datetime, dict[int, int]] = {}
     for point, value, profiles in rows.fetchall():

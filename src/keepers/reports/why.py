@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
 from keepers.conditions.wording import describe
 from keepers.i18n.reasons import reason_text
@@ -20,6 +20,7 @@ from keepers.model.errors import UserError
 from keepers.model.moments import format_instant
 from keepers.model.reasons import Reason
 from keepers.model.texts import text_in
+from keepers.reports.why_lines import Waiting, WhyLine
 from keepers.store import definitions
 from keepers.store.journeys import entry_rejections, journey_states, run_history, runs
 from keepers.store.messages import engagement_requests, message_history, messages
@@ -34,38 +35,6 @@ if TYPE_CHECKING:
     from keepers.store.messages.messages import MessageRow
 
 MOST_MESSAGES = 500
-
-
-class WhyLine(Struct, frozen=True):
-    """One thing that happened or was decided."""
-
-    at: datetime
-    kind: Literal["run", "entry", "message", "consent", "suppression"]
-    code: Annotated[str, Meta(description="`entered`, `waits`, `ended`, `refused`, `skipped`, `sent` …")]
-    says: Annotated[str, Meta(description="The same as a sentence in the language asked for.")]
-    reason: Annotated[
-        str, Meta(description="The rule that decided: `no_consent`, `cap.email.1d`, `already_entered` …")
-    ] = ""
-    journey: str = ""
-    step: str = ""
-    run: int | None = None
-    message: int | None = None
-    data: dict[str, Any] = field(default_factory=dict)
-
-
-class Waiting(Struct, frozen=True):
-    """A journey the customer is in."""
-
-    run: int
-    journey: str
-    version: int
-    step: str
-    since: datetime
-    until: Annotated[datetime | None, Meta(description="The latest moment at which it goes on, where that is known.")]
-    waits_for: Annotated[str, Meta(description="The condition waited for, as a sentence.")]
-    leaves: Annotated[tuple[str, ...], Meta(description="Goal and exits: what ends it at once.")]
-    is_paused: bool
-    says: str
 
 
 class Why(Struct, frozen=True):
@@ -165,8 +134,8 @@ def _decision(row: MessageRow, has_history: bool, locale: str) -> Iterator[WhyLi
 def _about(
     row: MessageRow, at: datetime, code: str, says: str, because: str = "", data: dict[str, Any] | None = None
 ) -> WhyLine:
-    given = {"template": row.message, "channel": row.channel, "topic": row.topic, **(data or {})}
-    return WhyLine(at, "message", code, says, because, row.journey, row.step, row.run_id, row.id, given)
+    details = {"template": row.message, "channel": row.channel, "topic": row.topic, **(data or {})}
+    return WhyLine(at, "message", code, says, because, row.journey, row.step, row.run_id, row.id, details)
 
 
 def _of_runs(connection: Connection, own: Sequence[RunRow], locale: str) -> list[WhyLine]:
@@ -208,16 +177,23 @@ def _refusals(connection: Connection, profile_id: int, journey: str | None, loca
 def _consents(
     connection: Connection, profile_id: int, about: set[str] | None, names: SentenceNames
 ) -> Iterator[WhyLine]:
-    for said in consents.history(connection, profile_id):
-        if about is not None and said.topic not in (*about, ALL_TOPICS):
+    for statement in consents.history(connection, profile_id):
+        if about is not None and statement.topic not in (*about, ALL_TOPICS):
             continue
-        topic = names.topics.get(said.topic)
-        name = line("all_topics", names.locale) if said.topic == ALL_TOPICS else said.topic
+        topic = names.topics.get(statement.topic)
+        name = line("all_topics", names.locale) if statement.topic == ALL_TOPICS else statement.topic
         if topic is not None:
             name = text_in(topic.name, names.locale) or topic.id
-        says = line(f"consent.{said.state}", names.locale, topic=name, channel=said.channel, source=said.source)
-        data = {"channel": said.channel, "topic": said.topic, "source": said.source, "wording": said.wording}
-        yield WhyLine(said.at, "consent", said.state, joined(says), data=data)
+        says = line(
+            f"consent.{statement.state}", names.locale, topic=name, channel=statement.channel, source=statement.source
+        )
+        data = {
+            "channel": statement.channel,
+            "topic": statement.topic,
+            "source": statement.source,
+            "wording": statement.wording,
+        }
+        yield WhyLine(statement.at, "consent", statement.state, joined(says), data=data)
 
 
 def _suppressions(connection: Connection, hashes: Collection[str], locale: str) -> Iterator[WhyLine]:
@@ -246,19 +222,19 @@ def _one_waiting(
 ) -> Waiting:
     visit = run.visits.get(run.step or "", 0)
     last = next((r for r in reversed(rows) if (r.what, r.step, r.visit) == ("waits", run.step, visit)), None)
-    given = last.data.get("until") if last is not None else None
-    until = datetime.fromisoformat(given).replace(tzinfo=None) if given else None
-    asked = journey.conditions.get(f"{run.step}.until") if journey is not None else None
-    waits_for = describe(asked, locale) if asked is not None else ""
+    until_text = last.data.get("until") if last is not None else None
+    until = datetime.fromisoformat(until_text).replace(tzinfo=None) if until_text else None
+    condition = journey.conditions.get(f"{run.step}.until") if journey is not None else None
+    waits_for = describe(condition, locale) if condition is not None else ""
     queries = (
-        [describe(journey.conditions[ask.question], locale) for ask in journey.exit_questions]
+        [describe(journey.conditions[question.question], locale) for question in journey.exit_questions]
         if journey is not None
         else []
     )
     says = joined(
         line("now_waits", locale, step=run.step or "", journey=run.journey),
         line("for", locale, what=waits_for) if waits_for else "",
-        line("until", locale, until=given) if given else "",
+        line("until", locale, until=until_text) if until_text else "",
         *(line("leaves_when", locale, what=one) for one in queries),
         line("paused", locale, journey=run.journey) if is_paused else "",
     )

@@ -76,8 +76,8 @@ def gap_counts(rhythm: Rhythm, schema: Schema, derived: dict[str, DerivedEvent],
     `kind` is `first` (second purchase after so many days), `censored` (none yet after so many days) or `gap` (any
     two purchases in a row).
     """
-    asked = SubjectRows(schema, mode)
-    rows = RowSource(schema, derived, asked).rows(rhythm.event, RowColumns())
+    subjects = SubjectRows(schema, mode)
+    rows = RowSource(schema, derived, subjects).rows(rhythm.event, RowColumns())
     if rows is None:
         return None
     kept = rows.table.filter(live(rows, mode.now()))
@@ -159,7 +159,7 @@ def percentile(values: dict[float, int], share: float) -> float:
 
 
 class RhythmTrait:
-    """One of `due_at`, `slipping_at`, `lost_at`, `rhythm_days`, worked out at the moment of asking."""
+    """One of `due_at`, `slipping_at`, `lost_at`, `rhythm_days`, worked out at the moment of evaluation."""
 
     def __init__(self, name: str, rhythm: Rhythm, fitted: Fit) -> None:
         self.name = name

@@ -18,7 +18,7 @@ from keepers.conditions.schema import Schema
 class Score(ABC):
     """One score. A file of this package that defines a subclass has one more; its `id` is its section in a playbook.
 
-    Conditions read its traits like any other; they are worked out at the moment of asking.
+    Conditions read its traits like any other; they are worked out at the moment of evaluation.
     """
 
     id: ClassVar[str]

@@ -137,14 +137,14 @@ class BounceReading:
             delivery_reports.append(connection, reports)
             self._write_status(connection, "listener", 1, "")
         self._trouble["listener"] = ""
-        self._tell()
+        self._notify()
 
     def _store_reports(self, reports: Sequence[DeliveryReport]) -> None:
         with self._workspace.store.begin() as connection:
             delivery_reports.append(connection, reports)
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         if self._on_reports is not None:
             self._on_reports()
 

@@ -48,6 +48,11 @@ class DeliveryLoop:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread has not ended."""
+        return self._thread.is_alive()
+
     def wake(self) -> None:
         """Starts a round now. Cheap; callable from any thread."""
         self._due.set()
@@ -59,10 +64,10 @@ class DeliveryLoop:
         deliverer = self._deliverer
         if deliverer is not None:
             deliverer.stop()
-        if not self._thread.is_alive():
+        if not self.is_alive:
             return
         self._thread.join(patience_s)
-        if self._thread.is_alive():
+        if self.is_alive:
             log.warning("Delivery did not end within %g seconds: what is on its way is in doubt.", patience_s)
 
     def _run(self) -> None:

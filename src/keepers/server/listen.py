@@ -11,7 +11,7 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import ConflictError, UserError
 
 
-def _listen(
+def open_sockets(
     stack: ExitStack, workspace: Workspace, host: str | None, port: int | None
 ) -> tuple[list[socket.socket], str]:
     """Sockets to serve on and the address to show. The last socket is one that this machine can reach."""
@@ -45,7 +45,7 @@ def _bound(stack: ExitStack, host: str, port: int) -> socket.socket:
     return made
 
 
-def _local(sockets: list[socket.socket]) -> str:
+def local_address(sockets: list[socket.socket]) -> str:
     """The address at which this machine reaches the server."""
     bound = sockets[-1].getsockname()
     address = ip_address(bound[0].partition("%")[0])

@@ -15,7 +15,7 @@ log = logging.getLogger("keepers")
 
 
 @contextmanager
-def _logging(workspace: Workspace) -> Iterator[None]:
+def log_to_file(workspace: Workspace) -> Iterator[None]:
     """Short lines on standard error; internal errors with their traceback in data/errors.log."""
     lines = logging.StreamHandler()
     lines.setFormatter(_Line("%(asctime)s %(message)s", "%H:%M:%S"))

@@ -25,9 +25,8 @@ from keepers.app.operations.health import readiness_notes
 from keepers.app.operations.imports import remove_uploads
 from keepers.app.operations.keys import KeyRing
 from keepers.app.operations.operations import operations_of
-from keepers.app.public.subscriptions import OpenPublicDesk
 from keepers.app.workspace.clock import clock
-from keepers.app.workspace.server_file import _server_file
+from keepers.app.workspace.server_file import publish_server
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.application import create_app
 from keepers.http.common.metrics import ServerMetrics
@@ -37,8 +36,8 @@ from keepers.http.status_page import status_handlers
 from keepers.model.errors import ConflictError
 from keepers.server.bounce_loop import BounceReading
 from keepers.server.delivery_loop import DeliveryLoop
-from keepers.server.listen import _listen, _local
-from keepers.server.log_file import _logging
+from keepers.server.listen import local_address, open_sockets
+from keepers.server.log_file import log_to_file
 from keepers.server.tick_loop import TickLoop
 
 API_THREADS = 8
@@ -63,11 +62,11 @@ def serve(
     """
     with ExitStack() as stack:
         _own(stack, workspace)
-        sockets, address = _listen(stack, workspace, host, port)
+        sockets, address = open_sockets(stack, workspace, host, port)
         workspace.listening_at = address
         remove_uploads(workspace)
-        stack.enter_context(_logging(workspace))
-        figures, keys = ServerMetrics(), KeyRing(workspace.store.read)
+        stack.enter_context(log_to_file(workspace))
+        figures, keys = ServerMetrics(), workspace.key_ring
         loop = TickLoop(workspace, figures.registry) if ticking else None
         sends = ticking and workspace.settings.sending.enabled
         delivery = DeliveryLoop(workspace, figures.registry) if sends else None
@@ -83,7 +82,7 @@ def serve(
         handlers: list[ControllerRouterHandler] = [
             management(keys, clock, token),
             *status_handlers(workspace, workspace.settings.server.page),
-            *public_handlers(OpenPublicDesk(workspace, keys)),
+            *public_handlers(workspace),
         ]
 
         @asynccontextmanager
@@ -108,7 +107,7 @@ def serve(
 
         @contextmanager
         def announced() -> Iterator[None]:
-            with _server_file(workspace, _local(sockets), token):
+            with publish_server(workspace, local_address(sockets), token):
                 if on_started is not None:
                     on_started(address)
                 yield
@@ -143,8 +142,8 @@ def collect(
 ) -> None:
     """Takes events only: neither ticks nor opens the warehouse. Any number may run beside `serve`."""
     with ExitStack() as stack:
-        sockets, address = _listen(stack, workspace, host, port)
-        stack.enter_context(_logging(workspace))
+        sockets, address = open_sockets(stack, workspace, host, port)
+        stack.enter_context(log_to_file(workspace))
         app = _app(workspace, ServerMetrics(), [], None, **options(__version__))
 
         @contextmanager

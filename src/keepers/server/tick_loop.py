@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.ticker_status import TickerStatus
 from keepers.app.workspace.workspace import Workspace
-from keepers.model.errors import KeepersError
+from keepers.model.errors import KeepersError, problem
 
 _LONGEST_PAUSE_S = 60.0
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
@@ -99,10 +99,12 @@ class TickLoop:
         failures = self.status.failures + 1
         pause: float = min(self._every * 2.0 ** min(failures, 10), _LONGEST_PAUSE_S)
         # Shown on pages without a login: the text of an unexpected error may quote customers' data.
-        unforeseen = f"{type(error).__name__}. Details are in data/errors.log."
-        said = error.message if isinstance(error, KeepersError) else unforeseen
+        unforeseen = problem("{error}. Details are in data/errors.log.", error=type(error).__name__)
+        trouble = error if isinstance(error, KeepersError) else KeepersError(unforeseen)
         self._failures.inc()
-        self.status = msgspec.structs.replace(self.status, failures=failures, trouble=said.splitlines()[0])
+        self.status = msgspec.structs.replace(self.status, failures=failures, trouble=trouble)
         unexpected = None if isinstance(error, KeepersError) else error
-        log.error("A tick failed: %s Trying again in %.0f s.", self.status.trouble, pause, exc_info=unexpected)
+        log.error(
+            "A tick failed: %s Trying again in %.0f s.", trouble.message.splitlines()[0], pause, exc_info=unexpected
+        )
         return pause

@@ -76,7 +76,7 @@ def _with_microseconds(rows: list[tuple[Any, ...]], instants: list[int]) -> list
 def select_in(
     connection: Connection, query: Select[Any], column: Column[Any], values: Sequence[Any]
 ) -> list[Row[*tuple[Any, ...]]]:
-    """The query's rows whose `column` is one of `values`, asked for in chunks."""
+    """The query's rows whose `column` is one of `values`, read in chunks."""
     rows: list[Row[*tuple[Any, ...]]] = []
     for chunk in chunks(values):
         # Fetched at once: row by row costs several times as much.
@@ -85,7 +85,7 @@ def select_in(
 
 
 def distinct(connection: Connection, column: Column[Any], condition: ColumnElement[bool] | None = None) -> list[Any]:
-    """The values of a column that has few of them, where an index leads with what is asked: one step per value.
+    """The values of a column that has few of them, where an index leads with it: one step per value.
 
     `SELECT DISTINCT` would read the whole index.
     """
@@ -116,7 +116,7 @@ def insert_new(
     The table assigns `id` itself. Rows that are there already stay as they are.
     """
     listed = ", ".join(f'"{name}"' for name in names)
-    asked = ", ".join(f'"{name}"' for name in returning)
+    returned = ", ".join(f'"{name}"' for name in returning)
     if not rows:
         return []
     if connection.dialect.name == "sqlite":
@@ -127,13 +127,13 @@ def insert_new(
             f'INSERT INTO "{table.name}" ({listed}) VALUES ({marks}) ON CONFLICT DO NOTHING',
             _with_microseconds(rows, _instants(table, names)),
         )
-        query = f'SELECT {asked} FROM "{table.name}" WHERE id > ? ORDER BY id'
+        query = f'SELECT {returned} FROM "{table.name}" WHERE id > ? ORDER BY id'
         return [tuple(row) for row in connection.exec_driver_sql(query, (before,))]
     added: list[tuple[Any, ...]] = []
     for chunk in chunks(rows):
         statement = (
             f'INSERT INTO "{table.name}" ({listed}) SELECT * FROM unnest({_arrays(connection, table, names)})'
-            f" ON CONFLICT DO NOTHING RETURNING {asked}"
+            f" ON CONFLICT DO NOTHING RETURNING {returned}"
         )
         columns = tuple(list(column) for column in zip(*chunk, strict=True))
         added += [tuple(row) for row in connection.exec_driver_sql(statement, columns)]
@@ -162,12 +162,12 @@ def update_rows(
         )
         return result.rowcount
     # A column may be both set and looked for, so those of the key have names of their own.
-    given = ", ".join([*(f'"{name}"' for name in names), *(f'"old_{name}"' for name in key)])
+    columns_of_new = ", ".join([*(f'"{name}"' for name in names), *(f'"old_{name}"' for name in key)])
     setting = ", ".join(f'"{name}" = given."{name}"' for name in names)
     finding = " AND ".join(f'kept."{name}" = given."old_{name}"' for name in key)
     statement = (
         f'UPDATE "{table.name}" AS kept SET {setting}'
-        f" FROM unnest({_arrays(connection, table, [*names, *key])}) AS given({given}) WHERE {finding}"
+        f" FROM unnest({_arrays(connection, table, [*names, *key])}) AS given({columns_of_new}) WHERE {finding}"
     )
     changed = 0
     for chunk in chunks(rows):

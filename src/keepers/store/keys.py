@@ -5,15 +5,15 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 from hashlib import sha256
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 from sqlalchemy import Connection, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from keepers.model.errors import ConflictError, NotFoundError, UserError, problem
+from keepers.store.key_kinds import KeyKind
 from keepers.store.schema.core import Instant, keys
 
-KeyKind = Literal["write", "server", "secret"]
 KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
 _PREFIX = {"write": "kw_", "server": "ks_", "secret": "km_"}
 _LEAST_LENGTH = {"write": 5, "server": 24, "secret": 24}
@@ -52,7 +52,7 @@ def create(
             ),
             code="key",
         )
-    key = Key("key_" + secrets.token_hex(8), name, kind, _digest(token), now, None)
+    key = Key("key_" + secrets.token_hex(8), name, kind, digest_of(token), now, None)
     try:
         connection.execute(insert(keys), key._asdict())
     except IntegrityError:
@@ -73,6 +73,7 @@ def read_all(connection: Connection) -> list[Key]:
     return [Key(*row) for row in connection.execute(select(keys).order_by(keys.c.created_at, keys.c.id))]
 
 
-def _digest(token: str) -> bytes:
+def digest_of(token: str) -> bytes:
+    """What is stored of a key's token."""
     # Tokens are 256 random bits, so one fast hash is enough: there is nothing to guess from.
     return sha256(token.encode()).digest()

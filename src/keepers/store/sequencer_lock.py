@@ -49,7 +49,7 @@ def alone(store: Store, file: str, key: int, holder: str) -> Iterator[IsHeld]:
 def _taken(by: str | Problem) -> ConflictError:
     return ConflictError(
         problem(
-            "Another process is already working on this workspace: {holder}. Ask that one, or stop it first.", holder=by
+            "Another process is already working on this workspace: {holder}. Use that one, or stop it first.", holder=by
         ),
         code="locked",
         holder=str(by),

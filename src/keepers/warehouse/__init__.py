@@ -1,1 +1,1 @@
-"""Typed tables over events, and the answers asked of them."""
+"""Typed tables over events, and the answers computed from them."""

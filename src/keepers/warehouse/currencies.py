@@ -45,5 +45,5 @@ def unrated_amounts(warehouse: Warehouse, event: str, path: str, currency: str, 
         GROUP BY 1
         ORDER BY 1
     """
-    given = {"default": rates.default, "codes": list(starts), "starts": list(starts.values())}
-    return [Unrated(*row) for row in warehouse.cursor().execute(query, given).fetchall()]
+    parameters = {"default": rates.default, "codes": list(starts), "starts": list(starts.values())}
+    return [Unrated(*row) for row in warehouse.cursor().execute(query, parameters).fetchall()]

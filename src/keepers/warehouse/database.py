@@ -116,7 +116,7 @@ class Warehouse:
         self.has_accounts = get_meta(cursor, "has_accounts") == "1"
         self.latest = latest_times(cursor)
 
-    def note_first(self, cursor: duckdb.DuckDBPyConnection, *, merge: bool = False, account: bool = False) -> None:
+    def record_first(self, cursor: duckdb.DuckDBPyConnection, *, merge: bool = False, account: bool = False) -> None:
         """Records inside a transaction that merges or accounts exist now: the first of each changes expressions."""
         if merge and not self.has_merges:
             set_meta(cursor, "has_merges", "1")
@@ -159,17 +159,11 @@ def set_watermark(cursor: duckdb.DuckDBPyConnection, name: str, position: int) -
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
-    connection.execute("BEGIN TRANSACTION")
-    for statement in fixed_tables.create_statements():
-        connection.execute(statement)
-    made_by = get_meta(connection, "layout_version")
-    if made_by is None:
-        set_meta(connection, "layout_version", fixed_tables.LAYOUT_VERSION)
-        connection.register("offsets", zone_offsets.offsets_table())
-        connection.execute("INSERT INTO zone_offsets SELECT * FROM offsets")
-        connection.unregister("offsets")
-    connection.execute("COMMIT")
-    if made_by not in (None, fixed_tables.LAYOUT_VERSION):
+    """Makes the fixed tables, or brings those of an older layout up to the present one; all or nothing."""
+    made_by = _layout(connection)
+    if made_by == fixed_tables.LAYOUT_VERSION:
+        return
+    if made_by not in (None, *fixed_tables.UPGRADES):
         connection.close()
         raise UserError(
             problem(
@@ -181,6 +175,25 @@ def _prepare(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
             ),
             code="warehouse",
         )
+    connection.execute("BEGIN TRANSACTION")
+    if made_by is not None:
+        for statement in fixed_tables.upgrade_statements(made_by):
+            connection.execute(statement)
+    for statement in fixed_tables.create_statements():
+        connection.execute(statement)
+    set_meta(connection, "layout_version", fixed_tables.LAYOUT_VERSION)
+    if made_by is None:
+        connection.register("offsets", zone_offsets.offsets_table())
+        connection.execute("INSERT INTO zone_offsets SELECT * FROM offsets")
+        connection.unregister("offsets")
+    connection.execute("COMMIT")
+
+
+def _layout(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """The layout of the file's fixed tables; None when it has none yet."""
+    if not connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'meta'").fetchall():
+        return None
+    return get_meta(connection, "layout_version")
 
 
 def _opening_failed(file: Path | None, error: duckdb.Error) -> UserError:

@@ -57,12 +57,12 @@ def refresh(warehouse: Warehouse) -> int:
     if newest == after:
         return 0
     with warehouse.transaction() as writing:
-        done = _take(writing, after, newest)
+        done = _add_newest(writing, after, newest)
         set_watermark(writing, WATERMARK, newest)
     return done
 
 
-def _take(cursor: duckdb.DuckDBPyConnection, after: int, newest: int) -> int:
+def _add_newest(cursor: duckdb.DuckDBPyConnection, after: int, newest: int) -> int:
     cursor.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE engaged_now AS

@@ -23,15 +23,15 @@ FIXED = {
     # The zone that the reserved traits of a subject name (NULL: a value that names none).
     "zone_facts": "profile_id BIGINT, trait VARCHAR, time TIMESTAMP, seq BIGINT, zone VARCHAR",
     "states": """
-        ask INTEGER, profile_id BIGINT, value SMALLINT, since TIMESTAMP, changes_at TIMESTAMP, cause VARCHAR""",
+        query_id INTEGER, profile_id BIGINT, value SMALLINT, since TIMESTAMP, changes_at TIMESTAMP, cause VARCHAR""",
     "changes": """
-        n BIGINT, ask INTEGER, profile_id BIGINT, from_value SMALLINT, to_value SMALLINT, "at" TIMESTAMP,
+        n BIGINT, query_id INTEGER, profile_id BIGINT, from_value SMALLINT, to_value SMALLINT, "at" TIMESTAMP,
         cause VARCHAR, initial BOOLEAN""",
     # Every rule that was ever in force; `stages` in order, as JSON. A changed rule has a new number.
-    "asks": """
-        ask INTEGER, definition VARCHAR, signature VARCHAR, kind VARCHAR, stages VARCHAR, is_active BOOLEAN,
+    "standing_queries": """
+        query_id INTEGER, definition VARCHAR, signature VARCHAR, kind VARCHAR, stages VARCHAR, is_active BOOLEAN,
         is_answered BOOLEAN, applied_at TIMESTAMP, retired_at TIMESTAMP""",
-    "ask_values": "ask INTEGER, value SMALLINT, stage VARCHAR",
+    "standing_query_values": "query_id INTEGER, value SMALLINT, stage VARCHAR",
     "dirty": 'profile_id BIGINT, "at" TIMESTAMP, kind VARCHAR, name VARCHAR',
     # When each last showed engagement (see engagement_times.py).
     "engaged": 'profile_id BIGINT, "at" TIMESTAMP',
@@ -51,7 +51,27 @@ FIXED = {
     "trait_names": "trait VARCHAR",
     "meta": "name VARCHAR, value VARCHAR",
 }
-LAYOUT_VERSION = "1"
+LAYOUT_VERSION = "2"
+UPGRADES = {
+    "1": (
+        "ALTER TABLE asks RENAME TO standing_queries",
+        "ALTER TABLE standing_queries RENAME COLUMN ask TO query_id",
+        "ALTER TABLE ask_values RENAME TO standing_query_values",
+        "ALTER TABLE standing_query_values RENAME COLUMN ask TO query_id",
+        "ALTER TABLE states RENAME COLUMN ask TO query_id",
+        "ALTER TABLE changes RENAME COLUMN ask TO query_id",
+    ),
+}
+"""layout → what makes the next one of it"""
+
+
+def upgrade_statements(layout: str) -> list[str]:
+    """What turns a file of an older layout into the present one, in order. Raises KeyError when it is not known."""
+    found: list[str] = []
+    while layout != LAYOUT_VERSION:
+        found += UPGRADES[layout]
+        layout = str(int(layout) + 1)
+    return found
 
 
 def create_statements() -> list[str]:

@@ -149,7 +149,7 @@ class Batch:
         self._links.write(cursor)
         append(cursor, "merge_log", arrow(_MERGE_LOG, self._merge_log))
         write_latest(cursor, self.latest)
-        self._warehouse.note_first(cursor, merge=bool(self._merge_log), account=self._has_account)
+        self._warehouse.record_first(cursor, merge=bool(self._merge_log), account=self._has_account)
         dirty = [(subject, at, kind, name) for (subject, kind, name), at in self._dirty.items()]
         append(cursor, "dirty", arrow(_DIRTY, dirty))
         append(cursor, "imported", arrow({"profile_id": pa.int64(), "at": STAMP}, self._imported.items()))
@@ -159,7 +159,7 @@ class Batch:
             case "profile":
                 body = _decode(row.body)
                 self._profiles[row.profile_id] = (body.get("kind", "person"), body.get("bucket_key", ""))
-                self._note_known(row.profile_id, row.known_at)
+                self._record_known(row.profile_id, row.known_at)
                 self._mark_dirty(row, row.profile_id, row.known_at, "profile")
             case "merge" | "unmerge":
                 self._relink(row)
@@ -179,12 +179,12 @@ class Batch:
     def _add_message(self, row: LoadableRow) -> None:
         raw = row.body.decode()
         message: dict[str, Any] = _decode(raw)
-        self._note_known(row.profile_id, row.known_at)
+        self._record_known(row.profile_id, row.known_at)
         self._name(row.profile_id, message)
         if row.kind == "identify":
             self._add_traits(row, row.profile_id, _object(message, "traits"))
         elif row.kind == "group" and row.other_id is not None:
-            self._note_known(row.other_id, row.known_at)
+            self._record_known(row.other_id, row.known_at)
             self._members.join(row.other_id, row.profile_id, row.time, row.known_at)
             self._has_account = True
             self._mark_dirty(row, row.profile_id, row.time, "account")
@@ -213,7 +213,7 @@ class Batch:
             self._traits.append((subject, trait, row.time, row.seq, row.known_at, *held))
             self._mark_dirty(row, subject, max(row.time, row.known_at), "trait", trait)
 
-    def _note_known(self, subject: int, known_at: datetime) -> None:
+    def _record_known(self, subject: int, known_at: datetime) -> None:
         known = self._known.get(subject)
         if known is None or known_at < known:
             self._known[subject] = known_at
@@ -229,9 +229,9 @@ class Batch:
 
     def _name(self, subject: int, message: dict[str, Any]) -> None:
         """Derives a key for a subject that only the operational store knows, from an import that was interrupted."""
-        for kind, given in (("user_id", message.get("userId")), ("anonymous_id", message.get("anonymousId"))):
-            if given is not None and subject not in self._named:
-                self._named[subject] = ("person", bucket_key(kind, str(given)))  # type: ignore[arg-type]
+        for kind, value in (("user_id", message.get("userId")), ("anonymous_id", message.get("anonymousId"))):
+            if value is not None and subject not in self._named:
+                self._named[subject] = ("person", bucket_key(kind, str(value)))  # type: ignore[arg-type]
 
     def _write_profiles(self, cursor: duckdb.DuckDBPyConnection) -> None:
         zone = self._warehouse.zone

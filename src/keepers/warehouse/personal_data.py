@@ -61,10 +61,10 @@ HELD: dict[str, HeldRows] = {
     "states": HeldRows(
         "memberships",
         """
-        SELECT s.ask AS rule, a.definition, v.stage, s.profile_id, s.since, s.changes_at, s.cause
+        SELECT s.query_id AS rule, q.definition, v.stage, s.profile_id, s.since, s.changes_at, s.cause
         FROM states s
-        JOIN asks a ON a.ask = s.ask
-        LEFT JOIN ask_values v ON v.ask = s.ask AND v.value = s.value
+        JOIN standing_queries q ON q.query_id = s.query_id
+        LEFT JOIN standing_query_values v ON v.query_id = s.query_id AND v.value = s.value
         WHERE s.profile_id IN (SELECT unnest($ids))
         """,
         ("rule", "profile_id"),
@@ -72,11 +72,11 @@ HELD: dict[str, HeldRows] = {
     "changes": HeldRows(
         "membership_changes",
         """
-        SELECT c.n, a.definition, f.stage AS from_stage, t.stage AS to_stage, c.profile_id, c."at", c.cause, c.initial
+        SELECT c.n, q.definition, f.stage AS from_stage, t.stage AS to_stage, c.profile_id, c."at", c.cause, c.initial
         FROM changes c
-        JOIN asks a ON a.ask = c.ask
-        LEFT JOIN ask_values f ON f.ask = c.ask AND f.value = c.from_value
-        LEFT JOIN ask_values t ON t.ask = c.ask AND t.value = c.to_value
+        JOIN standing_queries q ON q.query_id = c.query_id
+        LEFT JOIN standing_query_values f ON f.query_id = c.query_id AND f.value = c.from_value
+        LEFT JOIN standing_query_values t ON t.query_id = c.query_id AND t.value = c.to_value
         WHERE c.profile_id IN (SELECT unnest($ids))
         """,
         ("n",),

@@ -26,7 +26,7 @@ _LAST_TICK = "last_tick"
 _decode = msgspec.json.Decoder().decode
 
 
-class Person(Struct, frozen=True):
+class ProfileSnapshot(Struct, frozen=True):
     """`profile_id` is the survivor after merges. `traits` by their full names, nested ones with dots."""
 
     profile_id: int
@@ -39,8 +39,10 @@ class Person(Struct, frozen=True):
     """when they last clicked, visited, ordered or consented, if known"""
 
 
-def load_profiles(warehouse: Warehouse, profile_ids: Collection[int], *, whole: bool = True) -> dict[int, Person]:
-    """Those of the profiles that the warehouse knows, by the id asked for. Uses this thread's cursor.
+def load_profiles(
+    warehouse: Warehouse, profile_ids: Collection[int], *, whole: bool = True
+) -> dict[int, ProfileSnapshot]:
+    """Those of the profiles that the warehouse knows, by the requested id. Uses this thread's cursor.
 
     Without `whole`, traits and activity are left out, which are most of the work.
     """
@@ -55,21 +57,23 @@ def load_profiles(warehouse: Warehouse, profile_ids: Collection[int], *, whole: 
     traits = _traits(cursor) if whole else {}
     active = dict(_activity(cursor)) if whole else {}
     engaged = dict(_engagement(cursor)) if whole else {}
-    found = {i: Person(i, key, zone, traits.get(i, {}), active.get(i), engaged.get(i)) for i, key, zone in known}
+    found = {
+        i: ProfileSnapshot(i, key, zone, traits.get(i, {}), active.get(i), engaged.get(i)) for i, key, zone in known
+    }
     named = ((i, found.get(final.get(i, i))) for i in profile_ids)
-    return {i: person for i, person in named if person is not None}
+    return {i: profile for i, profile in named if profile is not None}
 
 
 def survivors(warehouse: Warehouse, profile_ids: Collection[int]) -> dict[int, int]:
     """Merged profile → survivor. Others are absent."""
     if not warehouse.has_merges or not profile_ids:
         return {}
-    asked = "SELECT from_id, to_id FROM canon WHERE from_id IN (SELECT unnest(?::BIGINT[]))"
-    return dict(warehouse.cursor().execute(asked, [list(profile_ids)]).fetchall())
+    sql = "SELECT from_id, to_id FROM canon WHERE from_id IN (SELECT unnest(?::BIGINT[]))"
+    return dict(warehouse.cursor().execute(sql, [list(profile_ids)]).fetchall())
 
 
 def _want(cursor: duckdb.DuckDBPyConnection, ids: Collection[int], *, has_merges: bool) -> None:
-    """Makes temporary tables: `looked_up` (id) of those asked for, `looked_up_ids` (id, owner) of every id they had.
+    """Makes temporary tables: `looked_up` (id) of those requested, `looked_up_ids` (id, owner) of every id they had.
 
     Lists as parameters: an Arrow table takes longer up to a thousand ids, and loads pandas.
     """
@@ -119,15 +123,15 @@ def _activity(cursor: duckdb.DuckDBPyConnection) -> list[tuple[int, datetime]]:
     ).fetchall()
 
 
-def contact_of(person: Person) -> Contact:
+def contact_of(profile: ProfileSnapshot) -> Contact:
     """The facts about a customer that decide when they may be contacted."""
-    return Contact(person.zone, country_of(person.traits) or None, person.last_activity_at, person.engaged_at)
+    return Contact(profile.zone, country_of(profile.traits) or None, profile.last_activity_at, profile.engaged_at)
 
 
-def recipient_of(person: Person, channel: str, addresses: Mapping[str, str]) -> str:
+def recipient_of(profile: ProfileSnapshot, channel: str, addresses: Mapping[str, str]) -> str:
     """The address of a customer on a channel; empty when there is none."""
     trait = addresses.get(channel, "")
     if not trait:
         # In-app messages go to the customer as such; a push to all of the customer's browsers.
-        return f"#{person.profile_id}"
-    return address_of(channel, person.traits.get(trait), country_of(person.traits) or home_country(addresses))
+        return f"#{profile.profile_id}"
+    return address_of(channel, profile.traits.get(trait), country_of(profile.traits) or home_country(addresses))

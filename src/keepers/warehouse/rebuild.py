@@ -90,12 +90,12 @@ def _replay(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, progress: P
                 typed.add(event, seq, profile_id, time, known_at, day, event_properties(kind, message))
             elif kind == "identify" or (kind == "group" and other_id is not None):
                 subject = profile_id if kind == "identify" else other_id
-                given = message.get("traits")
-                given = given if isinstance(given, dict) else {}
+                sent = message.get("traits")
+                sent = sent if isinstance(sent, dict) else {}
                 for trait in ZONE_TRAITS:
-                    if trait in given:
-                        links.learn(subject, trait, time, seq, zone_of(trait, given[trait]))
-                for trait, held in trait_values(given, links.zone(subject)):
+                    if trait in sent:
+                        links.learn(subject, trait, time, seq, zone_of(trait, sent[trait]))
+                for trait, held in trait_values(sent, links.zone(subject)):
                     traits.append((subject, trait, time, seq, known_at, *held))
         warehouse.registry.save(cursor)
         typed.write(cursor)

@@ -91,7 +91,7 @@ def test_every_way_to_read_the_time_of_day_is_seen(source: str) -> None:
     [
         "import time\ntime.monotonic(); time.sleep(1); time.perf_counter()",
         "from datetime import datetime\ndatetime(2026, 3, 1); datetime.fromisoformat('2026-03-01')",
-        "desk.now(); self.now; workspace.now()",
+        "site.now(); self.now; workspace.now()",
         "from email.utils import format_datetime\n",
     ],
 )
@@ -134,7 +134,7 @@ def test_the_example_of_a_test_clock_is_read() -> None:
 def test_no_command_runs_by_a_test_clock_without_saying_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TEST_CLOCK, TEST_CLOCK_EXAMPLE)
     assert f"because {TEST_CLOCK} is set" in keepers("templates", "--json").err
-    assert doctor._findings(clock(), None, free_bytes=1 << 40, waiting=0, lag_s=0, events=0) == [clock_notice()]
+    assert doctor.upkeep_findings(clock(), None, free_bytes=1 << 40, waiting=0, lag_s=0, events=0) == [clock_notice()]
     monkeypatch.delenv(TEST_CLOCK)
     assert "clock" not in keepers("templates", "--json").err
     assert clock_notice() is None

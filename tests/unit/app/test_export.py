@@ -67,8 +67,8 @@ def make_shop(folder: Path, migrated_folder: Path, address: str | None = None) -
     made.tick()
     made.start()
     made.send()
-    made.hit(ids, NOW)
-    made.hit(ids, NOW, "https://example.com/spring")
+    made.engage(ids, NOW)
+    made.engage(ids, NOW, "https://example.com/spring")
     made.did("Order Completed", ["u0", "u1"], NOW)
     with store.begin() as connection:
         coupons.put(connection, "gift", ["A", "B"], NOW)
@@ -261,10 +261,10 @@ def test_the_command_writes_one_document(shop: Shop, tmp_path: Path) -> None:
         row.section for row in rows
     )
     file = tmp_path / "ida.json"
-    said = keepers("-w", shop.folder, "export", "u0", "--output", file, "--json").json
+    report = keepers("-w", shop.folder, "export", "u0", "--output", file, "--json").json
     found = json.loads(file.read_text(encoding="utf-8"))
     assert found["sections"].keys() == printed["sections"].keys()
-    assert said == {"id": found["id"], "file": str(file), "rows": {s: len(r) for s, r in found["sections"].items()}}
+    assert report == {"id": found["id"], "file": str(file), "rows": {s: len(r) for s, r in found["sections"].items()}}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [one.name for one in tmp_path.iterdir() if "unfinished" in one.name] == []
     people = keepers("-w", shop.folder, "export", "u0", "--output", file)

@@ -14,18 +14,18 @@ from keepers.app.workspace.fair_lock import FairLock
 PATIENCE_S = 20.0
 
 
-class Asker:
+class Holder:
     """A thread that asks for the lock, has it until it is told to leave, and notes its name when it has it."""
 
     def __init__(self, lock: FairLock, name: str, order: list[str], threads: ThreadPoolExecutor) -> None:
         self._lock, self._name, self._order = lock, name, order
-        self._asks, self.has_it, self._leaves = threading.Event(), threading.Event(), threading.Event()
+        self._has_begun, self.has_it, self._leaves = threading.Event(), threading.Event(), threading.Event()
         self._done: Future[None] = threads.submit(self._run)
-        assert self._asks.wait(PATIENCE_S)
+        assert self._has_begun.wait(PATIENCE_S)
 
     def _run(self) -> None:
-        self._asks.set()
-        with self._lock.turn():
+        self._has_begun.set()
+        with self._lock.held():
             self._order.append(self._name)
             self.has_it.set()
             assert self._leaves.wait(PATIENCE_S)
@@ -51,35 +51,35 @@ def until_waiting(lock: FairLock, number: int) -> None:
 
 def test_threads_have_it_one_at_a_time_in_the_order_of_asking(threads: ThreadPoolExecutor) -> None:
     lock, order = FairLock(), []
-    askers: list[Asker] = []
+    holders: list[Holder] = []
     for n, name in enumerate("abcde"):
-        askers.append(Asker(lock, name, order, threads))
+        holders.append(Holder(lock, name, order, threads))
         if n == 0:
-            assert askers[0].has_it.wait(PATIENCE_S)
+            assert holders[0].has_it.wait(PATIENCE_S)
         until_waiting(lock, n)
-    for n, asker in enumerate(askers):
-        assert asker.has_it.wait(PATIENCE_S)
+    for n, holder in enumerate(holders):
+        assert holder.has_it.wait(PATIENCE_S)
         assert order == list("abcde")[: n + 1]
-        asker.leave()
+        holder.leave()
     assert lock.waiting == 0
 
 
 def test_who_lets_go_and_asks_again_stands_behind_those_who_wait(threads: ThreadPoolExecutor) -> None:
     lock, order = FairLock(), []
-    with lock.turn():
-        other = Asker(lock, "other", order, threads)
+    with lock.held():
+        other = Holder(lock, "other", order, threads)
         until_waiting(lock, 1)
         threads.submit(other.leave)
-    with lock.turn():
+    with lock.held():
         order.append("again")
     assert order == ["other", "again"]
 
 
 def test_who_has_it_may_take_it_again_and_others_wait_for_the_outermost_block(threads: ThreadPoolExecutor) -> None:
     lock, order = FairLock(), []
-    with lock.turn():
-        with lock.turn(), lock.turn():
-            other = Asker(lock, "other", order, threads)
+    with lock.held():
+        with lock.held(), lock.held():
+            other = Holder(lock, "other", order, threads)
             until_waiting(lock, 1)
         assert not other.has_it.wait(0.1)
     assert other.has_it.wait(PATIENCE_S)
@@ -90,48 +90,48 @@ def test_an_exception_frees_it_at_every_depth(threads: ThreadPoolExecutor) -> No
     lock, order = FairLock(), []
 
     def fail(depth: int) -> None:
-        with lock.turn():
+        with lock.held():
             if depth:
                 fail(depth - 1)
             raise ValueError("inside")
 
     with pytest.raises(ValueError, match="inside"):
         fail(2)
-    other = Asker(lock, "other", order, threads)
+    other = Holder(lock, "other", order, threads)
     assert other.has_it.wait(PATIENCE_S)
     other.leave()
 
 
 def test_who_waits_is_told_how_many_are_ahead_and_may_give_up(threads: ThreadPoolExecutor) -> None:
-    lock, told = FairLock(), {"first": [-1], "second": [-1]}
+    lock, ahead_of = FairLock(), {"first": [-1], "second": [-1]}
     gives_up = threading.Event()
 
     def wait(name: str) -> None:
         def on_wait(ahead: int) -> None:
-            told[name].append(ahead)
+            ahead_of[name].append(ahead)
             if name == "first" and gives_up.is_set():
                 raise InterruptedError
 
-        with lock.turn(on_wait):
-            assert told[name][-1] == 0
+        with lock.held(on_wait):
+            assert ahead_of[name][-1] == 0
 
-    with lock.turn():
+    with lock.held():
         first = threads.submit(wait, "first")
         until_waiting(lock, 1)
         second = threads.submit(wait, "second")
         until_waiting(lock, 2)
-        assert (told["first"][-1], told["second"][-1]) == (1, 2)
+        assert (ahead_of["first"][-1], ahead_of["second"][-1]) == (1, 2)
         gives_up.set()
         lock.wake()
         with pytest.raises(InterruptedError):
             first.result(PATIENCE_S)
         until_waiting(lock, 1)
         deadline = monotonic() + PATIENCE_S
-        while told["second"][-1] != 1:
+        while ahead_of["second"][-1] != 1:
             assert monotonic() < deadline
             sleep(0.005)
     second.result(PATIENCE_S)
-    assert told["second"][-1] == 0
+    assert ahead_of["second"][-1] == 0
     assert lock.waiting == 0
 
 
@@ -141,9 +141,9 @@ def test_who_gives_up_when_the_turn_has_come_frees_it(threads: ThreadPoolExecuto
     def refuse(ahead: int) -> None:
         raise InterruptedError
 
-    with pytest.raises(InterruptedError), lock.turn(refuse):
+    with pytest.raises(InterruptedError), lock.held(refuse):
         order.append("never")
-    other = Asker(lock, "other", order, threads)
+    other = Holder(lock, "other", order, threads)
     assert other.has_it.wait(PATIENCE_S)
     other.leave()
     assert order == ["other"]

@@ -47,7 +47,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, migrated_folder: Path) -> Ite
     ids = made.customers(size=3)
     made.start()
     made.send()
-    made.hit(ids, NOW)
+    made.engage(ids, NOW)
     made.did("Order Completed", ["u0"], NOW)
     yield made
     made.close()
@@ -72,22 +72,22 @@ IDS = {
 
 def request_for(what: UseCase[Any, Any], workspace: Workspace, folder: Path) -> Struct:
     """What asks a use case for something that is there."""
-    given: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for field in msgspec.structs.fields(what.request):
         if field.name == "id":
-            given["id"] = IDS.get(what.name, "u0")
+            values["id"] = IDS.get(what.name, "u0")
         elif field.name in ("path", "mapping"):
-            given |= _file_for(what.name, folder)
+            values |= _file_for(what.name, folder)
         elif field.required:
-            given[field.name] = GIVEN[field.name]
+            values[field.name] = GIVEN[field.name]
     if "operation" in what.name:
         operations = operations_of(workspace)
-        given["id"] = operations.start(FREE[0], COMMAND_LINE, FREE[0].request()).id
+        values["id"] = operations.start(FREE[0], COMMAND_LINE, FREE[0].request()).id
         changed = Event()
-        with operations.watched(given["id"], changed.set):
-            while operations.get(given["id"]).status == "running":
+        with operations.watched(values["id"], changed.set):
+            while operations.get(values["id"]).status == "running":
                 assert changed.wait(10)
-    return msgspec.convert(given, what.request)
+    return msgspec.convert(values, what.request)
 
 
 def _file_for(name: str, folder: Path) -> dict[str, Any]:
@@ -120,12 +120,12 @@ def kept(workspace: Workspace) -> str:
 
 @pytest.mark.parametrize("what", FREE, ids=lambda one: one.name)
 def test_what_is_declared_free_writes_nothing(what: UseCase[Any, Any], workspace: Workspace, tmp_path: Path) -> None:
-    asked = request_for(what, workspace, tmp_path)
+    request = request_for(what, workspace, tmp_path)
     assert workspace.cursor_secret, "it is made by whoever first needs it"
     before = kept(workspace)
     has_ended = pytest.raises(ConflictError, match="has ended")
     with has_ended if what.name == "cancel_operation" else nullcontext():
-        what(workspace, COMMAND_LINE, asked, no_progress)
+        what(workspace, COMMAND_LINE, request, no_progress)
     assert kept(workspace) == before
 
 
@@ -236,7 +236,7 @@ def test_secrets_are_made_by_what_only_reads(tmp_path: Path, migrated_folder: Pa
     try:
         with write_scope("free", "a test"):
             made = fresh.workspace.cursor_secret, fresh.workspace.secret
-        del fresh.workspace.__dict__["cursor_secret"], fresh.workspace.__dict__["secret"]
+        fresh.reopen()
         assert (fresh.workspace.cursor_secret, fresh.workspace.secret) == made
     finally:
         fresh.close()

@@ -83,4 +83,4 @@ def test_a_message_is_rendered_by_definitions_at_least_as_new_as_what_queued_it(
         shop.start()
         shop.tick_once()
         worker.run_once(NOW)
-    assert [outgoing.content.subject for outgoing in shop.wire.given] == ["Summer"]
+    assert [outgoing.content.subject for outgoing in shop.wire.sent] == ["Summer"]

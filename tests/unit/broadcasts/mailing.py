@@ -16,7 +16,7 @@ from keepers.app.tick import until_idle
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.workspace import Workspace
 from keepers.broadcasts import control
-from keepers.broadcasts.control import AudiencePreview, SendingStatus
+from keepers.broadcasts.progress import AudiencePreview, SendingStatus
 from keepers.delivery.worker import Deliverer, Options
 from keepers.model.consent import Consent
 from keepers.model.message import Outcome, Outgoing
@@ -56,28 +56,34 @@ class Shop:
     """One workspace of `size` customers u0, u1 … with addresses of their own, all of whom agreed to news."""
 
     def __init__(self, folder: Path, migrated: Path, written: dict[str, Any], address: str | None = None) -> None:
-        workspaces.make(folder, migrated, playbook=written, address=address)
+        workspaces.lay_out(folder, migrated, playbook=written, address=address)
         self.folder = folder
         self.workspace = Workspace.open(folder)
+        apply_playbook(self.workspace, COMMAND_LINE, ApplyPlaybook())
         self.wire = Wire()
 
+    def reopen(self) -> None:
+        """As in a new process: nothing is remembered but what is stored."""
+        self.workspace.close()
+        self.workspace = Workspace.open(self.folder)
+
     def customers(
-        self, *given: dict[str, Any], size: int = 0, agree: bool = True, at: datetime = MIDNIGHT
+        self, *traits_of: dict[str, Any], size: int = 0, agree: bool = True, at: datetime = MIDNIGHT
     ) -> list[int]:
         """Makes customers of these traits, and `size` of none, who sign up at an instant."""
-        listed = [*given, *({} for _ in range(size))]
+        listed = [*traits_of, *({} for _ in range(size))]
         first = self._number()
         calls = []
         for n, traits in enumerate(listed, start=first):
-            told = {"email": f"u{n}@example.com", "first_name": f"N{n}", **traits}
-            calls.append({"type": "identify", "userId": f"u{n}", "messageId": f"m{n}", "traits": told})
+            own = {"email": f"u{n}@example.com", "first_name": f"N{n}", **traits}
+            calls.append({"type": "identify", "userId": f"u{n}", "messageId": f"m{n}", "traits": own})
         workspaces.send(self.workspace.store, at, calls)
         self.tick(at)
         ids = [self.workspace.find_profile(f"u{n}") for n in range(first, first + len(listed))]
         if agree:
             with self.workspace.store.begin() as connection:
-                said = [Consent(i, "email", "news", "subscribed", at, "form") for i in ids]
-                consents.record(connection, said, at, is_import=True)
+                agreed = [Consent(i, "email", "news", "subscribed", at, "form") for i in ids]
+                consents.record(connection, agreed, at, is_import=True)
             self.tick(at)
         return ids
 
@@ -85,14 +91,15 @@ class Shop:
         workspaces.write_playbook(self.folder, written)
         apply_playbook(self.workspace, COMMAND_LINE, ApplyPlaybook())
 
-    def start(self, name: str = "b", at: datetime = NOW, **given: Any) -> None:
-        control.start(self.workspace.store, self.workspace.active_playbook(), name, at, **given)
+    def start(self, name: str = "b", at: datetime = NOW, **options: Any) -> None:
+        control.start(self.workspace.store, self.workspace.active_playbook(), name, at, **options)
 
-    def preview(self, name: str = "b", at: datetime = NOW) -> AudiencePreview:
+    def preview(self, name: str = "b", at: datetime = NOW, locale: str = "en") -> AudiencePreview:
         w = self.workspace
         return control.preview(
-            w.store, w.evaluator, w.active_playbook(), w.active_queries(), name, w.addresses, w.secret, at
-        )
+            w.store, w.evaluator, w.active_playbook(), w.active_queries(), name, w.addresses, w.secret, at,
+            locale=locale,
+        )  # fmt: skip
 
     def tick(self, at: datetime = NOW) -> None:
         with self.workspace.sequencing("a test") as ticker:
@@ -125,8 +132,8 @@ class Shop:
         self.deliver(at)
         self.tick(at)
 
-    def status(self, name: str = "b") -> SendingStatus:
-        return control.statuses(self.workspace.store, name)[0]
+    def status(self, name: str = "b", locale: str = "en") -> SendingStatus:
+        return control.statuses(self.workspace.store, name, locale)[0]
 
     def stop(self, at: datetime = NOW) -> int:
         return control.stop(self.workspace.store, "b", at)
@@ -137,7 +144,7 @@ class Shop:
     def resend(self, at: datetime, message: str = "") -> None:
         control.resend(self.workspace.store, self.workspace.active_playbook(), "b", at, message)
 
-    def hit(self, profiles: Sequence[int], at: datetime, url: str = "", *, is_machine: bool = False) -> None:
+    def engage(self, profiles: Sequence[int], at: datetime, url: str = "", *, is_machine: bool = False) -> None:
         """Opens, or clicks where there is a `url`, of the newest message of each profile."""
         with self.workspace.store.begin() as connection:
             rows = []

@@ -82,8 +82,8 @@ def test_the_sample_is_stable_and_as_large_as_told() -> None:
     assert arms != [test.arm("other", f"user:{n}") for n in range(20_000)]
 
 
-def _trial(**given: Any) -> Trial:
-    test = parse_broadcast(LEAST | {"test": TEST | {"least": 100} | given}).test
+def _trial(**fields: Any) -> Trial:
+    test = parse_broadcast(LEAST | {"test": TEST | {"least": 100} | fields}).test
     assert test is not None
     return test
 

@@ -24,11 +24,11 @@ def once(
     """Before the nth call of a function something else happens, whole."""
     real, calls = getattr(place, name), []
 
-    def interrupted(*given: Any, **named: Any) -> Any:
+    def interrupted(*arguments: Any, **named: Any) -> Any:
         calls.append(name)
         if len(calls) == nth:
             between()
-        return real(*given, **named)
+        return real(*arguments, **named)
 
     monkeypatch.setattr(place, name, interrupted)
 
@@ -57,7 +57,7 @@ def test_a_stop_during_a_tick_s_step_is_not_written_over(queueing: Shop, monkeyp
     assert (queueing.status().queued, queueing.reasons()) == (10, {"skipped(stopped)": 10})
     queueing.resume()
     queueing.send()
-    assert len(set(queueing.wire.keys)) == len(queueing.wire.given) == 25
+    assert len(set(queueing.wire.keys)) == len(queueing.wire.sent) == 25
 
 
 def test_a_stop_that_a_tick_completed_does_not_end_a_sending_that_was_resumed(
@@ -73,7 +73,7 @@ def test_a_stop_that_a_tick_completed_does_not_end_a_sending_that_was_resumed(
     assert queueing.status().status == "queueing"
     assert queueing.status().queued == 20
     queueing.send()
-    assert len(set(queueing.wire.keys)) == len(queueing.wire.given) == 25
+    assert len(set(queueing.wire.keys)) == len(queueing.wire.sent) == 25
 
 
 def test_of_two_who_resume_one_is_refused_and_what_was_queued_since_stays(
@@ -91,7 +91,7 @@ def test_of_two_who_resume_one_is_refused_and_what_was_queued_since_stays(
     assert queueing.status().queued == 20
     queueing.send()
     assert queueing.status().queued == 25
-    assert len(set(queueing.wire.keys)) == len(queueing.wire.given) == 25
+    assert len(set(queueing.wire.keys)) == len(queueing.wire.sent) == 25
 
 
 def test_a_second_stop_is_refused_and_the_sending_goes_on_from_where_the_first_met_it(shop: Make) -> None:
@@ -104,7 +104,7 @@ def test_a_second_stop_is_refused_and_the_sending_goes_on_from_where_the_first_m
     assert stored(one).data["was"] == "sending"
     one.resume()
     one.send()
-    assert len(one.wire.given) == 3
+    assert len(one.wire.sent) == 3
     assert one.status().status == "finished"
 
 
@@ -115,7 +115,7 @@ def test_a_sending_whose_broadcast_came_back_goes_on_with_what_was_not_queued(qu
     queueing.apply(playbook({}))
     queueing.resume(NOW + hours(2))
     queueing.send(NOW + hours(2))
-    assert len(set(queueing.wire.keys)) == len(queueing.wire.given) == 25
+    assert len(set(queueing.wire.keys)) == len(queueing.wire.sent) == 25
 
 
 @contextmanager

@@ -37,20 +37,21 @@ def test_the_variant_people_click_goes_to_the_rest(shop: Make, engine: str) -> N
     one.send()
     arms = _arms(one)
     sample = arms["a"] + arms["b"]
-    assert len(one.wire.given) == len(sample) < 40
+    assert len(one.wire.sent) == len(sample) < 40
     assert sorted(one.events("Experiment Viewed")) == sorted(sample)
-    assert {m.content.subject for m in one.wire.given} == {"Spring", "Other words"}
+    assert {m.content.subject for m in one.wire.sent} == {"Spring", "Other words"}
     # Machines click every link of the first variant; people some of the second.
-    one.hit(arms["a"], NOW + hours(1), "https://shop.example", is_machine=True)
-    one.hit(arms["b"][:2], NOW + hours(1), "https://shop.example")
+    one.engage(arms["a"], NOW + hours(1), "https://shop.example", is_machine=True)
+    one.engage(arms["b"][:2], NOW + hours(1), "https://shop.example")
     one.send(NOW + hours(3))
-    assert (one.status().status, len(one.wire.given)) == ("testing", len(sample))
+    assert (one.status().status, len(one.wire.sent)) == ("testing", len(sample))
     one.send(NOW + hours(5))
     status = one.status()
-    assert (status.status, status.winner, status.winner_by) == ("finished", "b", "most clicks")
+    assert (status.status, status.winner, status.winner_by) == ("finished", "b", "most clicks per message sent")
+    assert one.status(locale="pl").winner_by == "najwięcej kliknięć na wysłaną wiadomość"
     assert status.variants["b"] == {"sent": len(arms["b"]), "opened": 2, "clicked": 2, "reached": 0}
-    assert len(one.wire.given) == 40 == len({m.recipient for m in one.wire.given})
-    rest = [m for m in one.wire.given if m.profile_id in arms[""]]
+    assert len(one.wire.sent) == 40 == len({m.recipient for m in one.wire.sent})
+    rest = [m for m in one.wire.sent if m.profile_id in arms[""]]
     assert {m.content.subject for m in rest} == {"Other words"}
     assert sorted(one.events("Experiment Viewed")) == sorted(sample), "the rest took no part"
 
@@ -72,7 +73,7 @@ def test_a_variant_may_be_another_message_and_win_by_what_customers_do(shop: Mak
     assert one.status().winner == "b"
     assert one.status().variants["b"]["reached"] == 3
     assert set(one.rows("message")) == {"spring", "again"}
-    assert {m.content.subject for m in one.wire.given if m.profile_id in arms[""]} == {"Again"}
+    assert {m.content.subject for m in one.wire.sent if m.profile_id in arms[""]} == {"Again"}
 
 
 def test_a_sample_that_was_not_sent_yet_is_waited_for(shop: Make) -> None:
@@ -86,7 +87,7 @@ def test_a_sample_that_was_not_sent_yet_is_waited_for(shop: Make) -> None:
     one.send(NOW + hours(12))
     status = one.status()
     assert status.status == "finished"
-    assert len(one.wire.given) == 20
+    assert len(one.wire.sent) == 20
 
 
 def test_too_small_a_sample_has_no_winner(shop: Make) -> None:
@@ -96,7 +97,7 @@ def test_too_small_a_sample_has_no_winner(shop: Make) -> None:
     one.start()
     one.send()
     one.send(NOW + hours(5))
-    assert (one.status().winner, one.status().winner_by) == ("b", "fewer than 1000 sent of a variant")
+    assert (one.status().winner, one.status().winner_by) == ("b", "fewer than 1000 messages of a variant were sent")
 
 
 def test_a_stop_while_the_test_runs_keeps_the_rest_waiting_for_the_winner(shop: Make) -> None:
@@ -104,13 +105,13 @@ def test_a_stop_while_the_test_runs_keeps_the_rest_waiting_for_the_winner(shop: 
     one.customers(size=20)
     one.start()
     one.send()
-    sample = len(one.wire.given)
+    sample = len(one.wire.sent)
     one.stop(NOW + hours(1))
     one.send(NOW + hours(6))
-    assert len(one.wire.given) == sample
+    assert len(one.wire.sent) == sample
     one.resume(NOW + hours(7))
     one.send(NOW + hours(7))
-    assert len(one.wire.given) == 20 == len({m.recipient for m in one.wire.given})
+    assert len(one.wire.sent) == 20 == len({m.recipient for m in one.wire.sent})
 
 
 def test_who_did_not_open_is_written_to_once_more(shop: Make) -> None:
@@ -120,14 +121,14 @@ def test_who_did_not_open_is_written_to_once_more(shop: Make) -> None:
         one.resend(NOW)
     one.start()
     one.send()
-    one.hit(ids[:1], NOW + hours(1))
-    one.hit(ids[1:2], NOW + hours(1), "https://shop.example")
-    one.hit(ids[2:3], NOW + hours(1), is_machine=True)
+    one.engage(ids[:1], NOW + hours(1))
+    one.engage(ids[1:2], NOW + hours(1), "https://shop.example")
+    one.engage(ids[2:3], NOW + hours(1), is_machine=True)
     with pytest.raises(UserError, match="nope"):
         one.resend(NOW, "nope")
     one.resend(NOW + hours(30), "again")
     one.send(NOW + hours(30))
-    again = one.wire.given[6:]
+    again = one.wire.sent[6:]
     assert sorted(m.profile_id for m in again) == ids[2:], "a proxy's open is nobody's"
     assert {m.content.subject for m in again} == {"Again"}
     assert (one.status().of, one.status().status) == (1, "finished")

@@ -31,10 +31,10 @@ def test_title_and_text_go_to_the_customers_room() -> None:
         url = f"mmost://127.0.0.1:{loopback.port}/3ccdd113474722377935511fc85d3dd4?to={{to}}"
         outcome = send(url, "anna", Content(title="Zamówienie", text="Jest już w drodze"))
         assert outcome.status == "sent"
-        said = json.loads(loopback.asked[0].body)
-        assert said["channel"] == "anna"
-        assert "Zamówienie" in said["text"]
-        assert "Jest już w drodze" in said["text"]
+        body = json.loads(loopback.calls[0].body)
+        assert body["channel"] == "anna"
+        assert "Zamówienie" in body["text"]
+        assert "Jest już w drodze" in body["text"]
     finally:
         loopback.stop()
 
@@ -44,10 +44,10 @@ def test_a_recipient_cannot_reach_beyond_its_place(recipient: str) -> None:
     loopback = Loopback(lambda _: Says(200, b"{}"))
     try:
         send(f"json://127.0.0.1:{loopback.port}/rooms/{{to}}", recipient, Content(text="Hello"))
-        for asked in loopback.asked:
-            assert asked.path.startswith("/rooms/")
-            assert asked.path.count("/") == 2 or ".." not in asked.path
-            assert "?" not in asked.path
+        for call in loopback.calls:
+            assert call.path.startswith("/rooms/")
+            assert call.path.count("/") == 2 or ".." not in call.path
+            assert "?" not in call.path
     finally:
         loopback.stop()
 
@@ -58,6 +58,6 @@ def test_without_a_place_every_message_goes_to_the_one_room() -> None:
         url = f"mmost://127.0.0.1:{loopback.port}/3ccdd113474722377935511fc85d3dd4?to=sales"
         for recipient in ("anna", "bob"):
             assert send(url, recipient, Content(text=f"Call {recipient}")).status == "sent"
-        assert [json.loads(asked.body)["channel"] for asked in loopback.asked] == ["sales", "sales"]
+        assert [json.loads(call.body)["channel"] for call in loopback.calls] == ["sales", "sales"]
     finally:
         loopback.stop()

@@ -43,12 +43,12 @@ def clicked(
     return EngagementRow(1, SENT + timedelta(seconds=after_s), url, agent, "", method, network=network)
 
 
-def alone(hit: EngagementRow, links: int = 5) -> Rule:
-    return classify(hit, [], links)
+def alone(request: EngagementRow, links: int = 5) -> Rule:
+    return classify(request, [], links)
 
 
-def classify_all(hits: list[EngagementRow], links: int) -> list[Rule]:
-    return [classify(hit, hits, links) for hit in hits]
+def classify_all(requests: list[EngagementRow], links: int) -> list[Rule]:
+    return [classify(request, requests, links) for request in requests]
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_what_a_provider_calls_a_machines_is_one() -> None:
 def test_most_links_within_ten_seconds_are_a_machines(
     clicks: list[tuple[str, float]], links: int, is_machine: bool
 ) -> None:
-    hits = [clicked(url, after_s) for url, after_s in clicks]
-    assert set(classify_all(hits, links)) == {"most_links" if is_machine else PERSON}
+    requests = [clicked(url, after_s) for url, after_s in clicks]
+    assert set(classify_all(requests, links)) == {"most_links" if is_machine else PERSON}
 
 
 def test_a_person_who_clicks_later_than_the_scanner_is_a_person() -> None:
@@ -205,7 +205,7 @@ def test_speed_alone_decides_nothing(after_s: float) -> None:
     assert alone(clicked(after_s=after_s)) == alone(opened(after_s=after_s)) == PERSON
 
 
-HITS = st.lists(
+REQUESTS = st.lists(
     st.builds(
         clicked,
         st.sampled_from(["/a", "/b", "/c", "/d"]),
@@ -216,18 +216,18 @@ HITS = st.lists(
 )
 
 
-@given(HITS, st.integers(1, 6), st.randoms(use_true_random=False))
-def test_order_and_repetition_change_no_verdict(hits: list[EngagementRow], links: int, random: object) -> None:
-    verdicts = dict(zip(hits, classify_all(hits, links), strict=True))
-    shuffled = sorted(hits, key=lambda _: random.random())  # type: ignore[attr-defined]
+@given(REQUESTS, st.integers(1, 6), st.randoms(use_true_random=False))
+def test_order_and_repetition_change_no_verdict(requests: list[EngagementRow], links: int, random: object) -> None:
+    verdicts = dict(zip(requests, classify_all(requests, links), strict=True))
+    shuffled = sorted(requests, key=lambda _: random.random())  # type: ignore[attr-defined]
     assert dict(zip(shuffled, classify_all(shuffled, links), strict=True)) == verdicts
-    for hit, verdict in verdicts.items():
-        assert classify(hit, [*hits, *hits], links) == verdict
+    for request, verdict in verdicts.items():
+        assert classify(request, [*requests, *requests], links) == verdict
 
 
-@given(HITS, st.integers(1, 6))
-def test_a_verdict_is_settled_once_the_burst_has_passed(hits: list[EngagementRow], links: int) -> None:
-    final = classify_all(hits, links)
-    for hit, verdict in zip(hits, final, strict=True):
-        known = [h for h in hits if h.at <= hit.at + BURST]
-        assert classify(hit, known, links) == verdict
+@given(REQUESTS, st.integers(1, 6))
+def test_a_verdict_is_settled_once_the_burst_has_passed(requests: list[EngagementRow], links: int) -> None:
+    final = classify_all(requests, links)
+    for request, verdict in zip(requests, final, strict=True):
+        known = [h for h in requests if h.at <= request.at + BURST]
+        assert classify(request, known, links) == verdict

@@ -54,22 +54,22 @@ def test_only_the_browser_can_read_it(service: Trial) -> None:
     content = msgspec.structs.replace(message.content, data=data)
     outcome = send(settings, msgspec.structs.replace(message, content=content))
     assert (outcome.status, outcome.provider_id) == ("sent", "/m/1")
-    (asked,) = service.asked
-    shown = service.browser.read(asked.body)
+    (call,) = service.calls
+    shown = service.browser.read(call.body)
     assert (shown["title"], shown["url"]) == ("Hello", "https://shop.example/")
     assert shown["icon"] == "https://shop.example/icon.png"
     assert not {"p256dh", "auth"} & set(shown)
     with pytest.raises(Exception, match=r"(?i)tag|decrypt"):
-        Browser().read(asked.body)
+        Browser().read(call.body)
 
 
 def test_the_service_can_check_who_sends(service: Trial) -> None:
     send(settings_of(service), service.message())
-    (asked,) = service.asked
-    assert asked.headers["content-encoding"] == "aes128gcm"
-    assert asked.headers["ttl"] == "86400"
-    assert Vapid.verify(asked.headers["authorization"])
-    token, key = (part.partition("=")[2] for part in asked.headers["authorization"].removeprefix("vapid ").split(","))
+    (call,) = service.calls
+    assert call.headers["content-encoding"] == "aes128gcm"
+    assert call.headers["ttl"] == "86400"
+    assert Vapid.verify(call.headers["authorization"])
+    token, key = (part.partition("=")[2] for part in call.headers["authorization"].removeprefix("vapid ").split(","))
     assert key == service.vapid.public == public_key(service.vapid.private)
     claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
     assert claims["aud"] == f"http://127.0.0.1:{service.port}"
@@ -79,7 +79,7 @@ def test_the_service_can_check_who_sends(service: Trial) -> None:
 
 def test_a_repeated_attempt_replaces_the_one_before(service: Trial) -> None:
     send(settings_of(service), service.message(1), service.message(1), service.message(2))
-    first, again, other = (asked.headers["topic"] for asked in service.asked)
+    first, again, other = (call.headers["topic"] for call in service.calls)
     assert first == again != other
     assert len(first) == 32
 
@@ -112,7 +112,7 @@ def test_keys_that_are_none_bounce(service: Trial, keys: Any) -> None:
     content = Content(title="Hello", data=keys)
     outcome = send(settings, msgspec.structs.replace(service.message(), content=content))
     assert (outcome.status, outcome.code) == ("bounced", "subscription")
-    assert service.asked == []
+    assert service.calls == []
 
 
 @pytest.mark.parametrize("endpoint", ["http://169.254.169.254/latest", "http://127.0.0.1:1/", "file:///etc/hosts", ""])
@@ -131,8 +131,8 @@ def test_the_longest_payload_is_read_and_a_longer_one_not_sent(service: Trial) -
         return msgspec.structs.replace(message, content=content)
 
     assert send(settings, of_length(MOST_PAYLOAD_BYTES)).status == "sent"
-    assert len(service.asked[0].body) == 4096
-    service.browser.read(service.asked[0].body)
+    assert len(service.calls[0].body) == 4096
+    service.browser.read(service.calls[0].body)
     outcome = send(settings, of_length(MOST_PAYLOAD_BYTES + 1))
     assert (outcome.status, outcome.code) == ("failed", "too_long")
 

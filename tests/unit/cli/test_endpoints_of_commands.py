@@ -69,12 +69,16 @@ def use_cases_of(function: Any) -> set[str]:
     for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
         if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.startswith("keepers."):
             for named in node.names:
-                given = getattr(import_module(node.module), named.name, None)
-                if isinstance(given, UseCase):
-                    found.add(given.name)
-                elif inspect.isfunction(given) and node.module.startswith("keepers.cli."):
+                imported_object = getattr(import_module(node.module), named.name, None)
+                if isinstance(imported_object, UseCase):
+                    found.add(imported_object.name)
+                elif inspect.isfunction(imported_object) and node.module.startswith("keepers.cli."):
                     imported = vars(import_module(node.module)).items()
-                    found |= {one.name for name, one in imported if isinstance(one, UseCase) and name in _names(given)}
+                    found |= {
+                        one.name
+                        for name, one in imported
+                        if isinstance(one, UseCase) and name in _names(imported_object)
+                    }
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.startswith("_"):
             inner = getattr(module, node.func.id, None)
             found |= use_cases_of(inner) if inspect.isfunction(inner) else set()

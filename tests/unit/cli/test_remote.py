@@ -21,8 +21,8 @@ def test_a_name_is_one_part_of_the_address_whatever_it_holds(name: str) -> None:
 
 
 def test_a_body_holds_what_the_path_does_not() -> None:
-    said = RecordConsent(id="ann", channel="email", topic="news", state="subscribed")
-    path, query, body = address_of(record_consent, said)
+    request = RecordConsent(id="ann", channel="email", topic="news", state="subscribed")
+    path, query, body = address_of(record_consent, request)
     assert (path, query) == ("/profiles/ann/consents/record", {})
     assert body == {
         "channel": "email", "topic": "news", "state": "subscribed", "source": "api", "wording": "", "at": "",
@@ -33,7 +33,7 @@ def test_a_body_holds_what_the_path_does_not() -> None:
 
 
 def test_a_field_that_is_the_whole_body_leaves_the_others_to_the_query() -> None:
-    asked = CountCondition(condition={"did": "Order Completed"}, now="2026-03-01")
-    assert address_of(count_condition, asked) == (
+    request = CountCondition(condition={"did": "Order Completed"}, now="2026-03-01")
+    assert address_of(count_condition, request) == (
         "/audience/count", {"now": "2026-03-01"}, {"did": "Order Completed"},
     )  # fmt: skip

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from keepers.app.customers.lifecycles import _back_to
+from keepers.app.customers.lifecycles import parse_since
 from keepers.model.errors import UserError
 from keepers.model.moments import Moment
 
@@ -16,13 +16,13 @@ WARSAW = ZoneInfo("Europe/Warsaw")
 
 @pytest.mark.parametrize("text", ["30d", "30d ago", "-30d"])
 def test_a_bare_duration_is_how_far_back(text: str) -> None:
-    assert _back_to(text, WARSAW) == Moment(offset=-timedelta(days=30))
+    assert parse_since(text, WARSAW) == Moment(offset=-timedelta(days=30))
 
 
 def test_a_date_is_read_in_the_workspaces_zone() -> None:
-    assert _back_to("2026-10-01", WARSAW) == Moment(at=datetime(2026, 9, 30, 22))
+    assert parse_since("2026-10-01", WARSAW) == Moment(at=datetime(2026, 9, 30, 22))
 
 
 def test_anything_else_is_refused() -> None:
     with pytest.raises(UserError, match="not a time"):
-        _back_to("lately", WARSAW)
+        parse_since("lately", WARSAW)

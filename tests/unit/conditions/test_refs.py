@@ -96,8 +96,8 @@ def test_opens_and_clicks_are_peoples_unless_said_otherwise() -> None:
     opened = parse_condition({"did": "Email Opened"})
     assert opened == ast.Did("Email Opened", (BY_PEOPLE,))
     assert parse_condition({"engaged": {"with": "opened", "machine": "any"}}) == ast.Did("Email Opened")
-    told = parse_condition({"did": "Email Opened", "where": {"machine": {"exists": True}}})
-    assert told == ast.Did("Email Opened", (ast.PropertyTest("machine", (ast.Comparison("exists", True),)),))
+    parsed = parse_condition({"did": "Email Opened", "where": {"machine": {"exists": True}}})
+    assert parsed == ast.Did("Email Opened", (ast.PropertyTest("machine", (ast.Comparison("exists", True),)),))
     steps = parse_condition({"sequence": [{"did": "Email Sent"}, {"did": "Email Link Clicked"}]})
     assert [s.where for s in steps.steps] == [(), (BY_PEOPLE,)]  # type: ignore[union-attr]
     word = parse_derived({"id": "interest", "from": ["Email Link Clicked", "view"]})
@@ -108,7 +108,7 @@ def test_opens_and_clicks_are_peoples_unless_said_otherwise() -> None:
     ("data", "field", "says"),
     [
         ({"engaged": {"with": "opned"}}, "engaged.with", "received or opened or clicked"),
-        ({"engaged": {"with": "opened", "channel": "fax"}}, "engaged.channel", "not seen"),
+        ({"engaged": {"with": "opened", "channel": "fax"}}, "engaged.channel", "not reported"),
         ({"engaged": {"with": "opened", "mesage": "x"}}, "engaged", "Did you mean “message”"),
         ({"engaged": "opened"}, "engaged", "expected {with"),
         ({"subscribed": {"chanel": "email"}}, "subscribed", "Did you mean “channel”"),

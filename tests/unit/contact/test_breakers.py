@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from keepers.contact.breakers import StreamCounts, check_stream, stream_of
-from keepers.contact.rules import Brakes, BreakerThresholds
+from keepers.contact.rules import Breakers, BreakerThresholds
 
 
 @pytest.mark.parametrize(
@@ -23,11 +23,11 @@ from keepers.contact.rules import Brakes, BreakerThresholds
 def test_stopping_comes_before_warning_and_few_sends_are_taken_as_a_thousand(
     sends: int, hard: int, spam: int, decision: tuple[str, str]
 ) -> None:
-    assert check_stream(Brakes(), StreamCounts(sends, hard, spam)) == decision
+    assert check_stream(Breakers(), StreamCounts(sends, hard, spam)) == decision
 
 
 def test_a_threshold_that_is_not_set_is_never_reached() -> None:
-    none = Brakes(complaints=BreakerThresholds(), hard_bounces=BreakerThresholds(warn=0.01))
+    none = Breakers(complaints=BreakerThresholds(), hard_bounces=BreakerThresholds(warn=0.01))
     assert check_stream(none, StreamCounts(1000, 900, 900)) == ("warn", "hard_bounces")
 
 

@@ -25,11 +25,11 @@ def other(number: int, **changes: Any) -> OtherMessage:
 
 
 def candidate(number: int = 9, **changes: Any) -> MessageCandidate:
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "profile_id": 1, "channel": "email", "topic": "news", "recipient": "a@x.example", "decided_at": NOON,
         "message_id": number, "address_hash": "hash",
     }  # fmt: skip
-    return MessageCandidate(**(told | changes))
+    return MessageCandidate(**(fields | changes))
 
 
 @pytest.mark.parametrize(

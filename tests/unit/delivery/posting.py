@@ -38,7 +38,7 @@ class Wire:
     """A channel: keeps what it is given, and answers by `answer`."""
 
     def __init__(self, answer: Callable[[Outgoing], Outcome] = lambda _: Outcome("sent", provider_id="p")) -> None:
-        self.given: list[Outgoing] = []
+        self.sent: list[Outgoing] = []
         self.answer = answer
         self.is_open = False
         self.at_once = self.most_at_once = 0
@@ -51,7 +51,7 @@ class Wire:
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(0)
         self.at_once -= 1
-        self.given.append(message)
+        self.sent.append(message)
         return self.answer(message)
 
     async def close(self) -> None:
@@ -59,7 +59,7 @@ class Wire:
 
     @property
     def keys(self) -> list[str]:
-        return [outgoing.key for outgoing in self.given]
+        return [outgoing.key for outgoing in self.sent]
 
 
 def render(row: MessageRow) -> Outgoing:
@@ -97,22 +97,22 @@ class Post:
         with self.store.begin() as connection:
             ids = messages.queue(connection, new)
             if consenting:
-                said = [Consent(m.profile_id, m.channel, m.topic, "subscribed", NOW, "form") for m in new]
-                consents.record(connection, said, NOW, is_import=True)
+                agreed = [Consent(m.profile_id, m.channel, m.topic, "subscribed", NOW, "form") for m in new]
+                consents.record(connection, agreed, NOW, is_import=True)
         return [ids[m.key] for m in new if m.key in ids]
 
     @contextmanager
-    def worker(self, *wires: tuple[str, Wire], name: str = "w", **given: Any) -> Iterator[Deliverer]:
-        rates, clock = given.pop("rates", {}), given.pop("clock", None)
-        renderer = given.pop("render", one_by_one(render))
+    def worker(self, *wires: tuple[str, Wire], name: str = "w", **options: Any) -> Iterator[Deliverer]:
+        rates, clock = options.pop("rates", {}), options.pop("clock", None)
+        renderer = options.pop("render", one_by_one(render))
         with Deliverer(
-            self.store, self.eligibility, renderer, dict(wires), rates, clock, name, Options(**given)
+            self.store, self.eligibility, renderer, dict(wires), rates, clock, name, Options(**options)
         ) as deliverer:
             yield deliverer
 
-    def deliver(self, wire: Wire, at: datetime = NOW, **given: Any) -> Any:
+    def deliver(self, wire: Wire, at: datetime = NOW, **options: Any) -> Any:
         """One call of a worker for e-mail."""
-        with self.worker(("email", wire), **given) as worker:
+        with self.worker(("email", wire), **options) as worker:
             return worker.run_once(at)
 
     def retry(self, ids: Sequence[int], at: datetime = NOW) -> int:

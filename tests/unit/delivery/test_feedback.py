@@ -24,21 +24,21 @@ from unit.delivery.posting import LOOSE, NOW, TOPICS, Post, Wire, hours
 LATER = NOW + hours(1)
 
 
-def rule(hit: EngagementRow, message: MessageRow, others: Sequence[EngagementRow]) -> str | None:
+def rule(request: EngagementRow, message: MessageRow, others: Sequence[EngagementRow]) -> str | None:
     """All links within ten seconds, or HEAD."""
-    if hit.method == "HEAD":
+    if request.method == "HEAD":
         return "head"
-    near = {other.url for other in others if other.is_click and abs(other.at - hit.at) <= timedelta(seconds=10)}
+    near = {other.url for other in others if other.is_click and abs(other.at - request.at) <= timedelta(seconds=10)}
     return "all_links" if len(near) >= 3 else None
 
 
-def tell(post: Post, *news: DeliveryReport, at=LATER) -> Feedback:
+def receive(post: Post, *reports: DeliveryReport, at=LATER) -> Feedback:
     with post.store.begin() as connection:
-        delivery_reports.append(connection, news)
-    return take(post, at)
+        delivery_reports.append(connection, reports)
+    return collect(post, at)
 
 
-def take(post: Post, at=LATER, is_machine=rule) -> Feedback:
+def collect(post: Post, at=LATER, is_machine=rule) -> Feedback:
     return collect_feedback(post.store, post.rules, TOPICS, post.secret, is_machine, at)
 
 
@@ -48,8 +48,8 @@ def sent(post: Post, *new: MessageRow) -> list[int]:
     return ids
 
 
-def report(kind: Any, key: str = "m1", **given: Any) -> DeliveryReport:
-    return DeliveryReport(kind, "email", given.pop("at", NOW + timedelta(minutes=5)), key, **given)
+def report(kind: Any, key: str = "m1", **fields: Any) -> DeliveryReport:
+    return DeliveryReport(kind, "email", fields.pop("at", NOW + timedelta(minutes=5)), key, **fields)
 
 
 def names(post: Post) -> list[str]:
@@ -59,19 +59,19 @@ def names(post: Post) -> list[str]:
 def test_a_delivery_is_told_once(store: Store) -> None:
     post = Post(store)
     (message_id,) = sent(post, post.message(1))
-    assert tell(post, report("delivered"), report("delivered")).reports == 2
-    tell(post, report("delivered"))
+    assert receive(post, report("delivered"), report("delivered")).reports == 2
+    receive(post, report("delivered"))
     assert post.statuses([message_id]) == ["delivered"]
     assert post.history(message_id) == ["sent", "delivered"]
     assert names(post) == ["Email Sent", "Email Delivered"]
-    assert not tell(post).reports
+    assert not receive(post).reports
 
 
 def test_news_find_their_message_by_whatever_they_name(store: Store) -> None:
     post = Post(store, LOOSE)
     ids = post.queue(*(post.message(n) for n in range(1, 5)))
     post.deliver(Wire(lambda outgoing: Outcome("sent", provider_id=f"p{outgoing.profile_id}")))
-    done = tell(
+    done = receive(
         post,
         report("delivered"),
         report("delivered", "", message_id="<m2@shop.example>"),
@@ -86,10 +86,10 @@ def test_news_find_their_message_by_whatever_they_name(store: Store) -> None:
 def test_a_hard_bounce_suppresses_even_an_address_nobody_knows(store: Store) -> None:
     post = Post(store)
     (message_id,) = sent(post, post.message(1))
-    tell(post, report("delivered"))
+    receive(post, report("delivered"))
     hard = report("bounced", is_hard=True, code="5.1.1", detail="no such user", source="dsn")
-    tell(post, hard, report("bounced", "", recipient="other@example.com", is_hard=True))
-    tell(post, hard)
+    receive(post, hard, report("bounced", "", recipient="other@example.com", is_hard=True))
+    receive(post, hard)
     assert post.statuses([message_id]) == ["bounced(hard)"]
     bounced = [properties for event, properties in post.events() if event == "Email Bounced"]
     assert [(p["hard"], p["code"]) for p in bounced] == [(True, "5.1.1")]
@@ -103,7 +103,7 @@ def test_strangers_news_concern_the_address_and_no_message(store: Store) -> None
     with store.begin() as connection:
         profiles.append(connection, [StoredProfile(3, "person", "b3", NOW)])
     ids = sent(post, *(post.message(n) for n in range(1, 4)))
-    tell(
+    receive(
         post,
         report("bounced", "", message_id="<lost@x>", recipient="p1@example.com", is_hard=True),
         report("complained", "lost", recipient="p2@example.com"),
@@ -122,7 +122,7 @@ def test_strangers_news_concern_the_address_and_no_message(store: Store) -> None
 def test_leaving_by_a_message_that_cannot_be_left_leaves_all_marketing(store: Store) -> None:
     post = Post(store)
     sent(post, post.message(1, topic="orders", is_transactional=True))
-    tell(post, report("unsubscribed", source="sendgrid"))
+    receive(post, report("unsubscribed", source="sendgrid"))
     with store.read() as connection:
         held = consents.current(connection, [1])[1]
     assert held["email", "*"].state == "unsubscribed"
@@ -133,7 +133,7 @@ def test_nothing_is_dated_ahead_by_a_provider_s_clock(store: Store) -> None:
     post = Post(store, LOOSE)
     ahead = LATER + timedelta(days=3)
     _, opened, _ = sent(post, *(post.message(n) for n in range(1, 4)))
-    tell(post, report("unsubscribed", at=ahead), report("opened", "m2", at=ahead), report("clicked", "m3", url="u"))
+    receive(post, report("unsubscribed", at=ahead), report("opened", "m2", at=ahead), report("clicked", "m3", url="u"))
     with store.read() as connection:
         held = consents.current(connection, [1])[1]
         assert engagement_requests.of_messages(connection, [opened])[opened][0].at == LATER
@@ -141,7 +141,7 @@ def test_nothing_is_dated_ahead_by_a_provider_s_clock(store: Store) -> None:
     # What is too young keeps nothing else from being judged.
     assert "Email Link Clicked" in names(post)
     assert "Email Opened" not in names(post)
-    take(post, LATER + timedelta(minutes=1))
+    collect(post, LATER + timedelta(minutes=1))
     assert names(post)[-1] == "Email Opened"
 
 
@@ -156,14 +156,14 @@ def test_a_hit_that_was_committed_late_under_a_lower_id_is_judged_too(store: Sto
     for row in rows:
         with store.begin() as connection:
             connection.execute(engagement_requests.link_hits.insert().values(dict(zip(fields, row, strict=True))))
-        assert take(post).requests == 1
+        assert collect(post).requests == 1
     assert [p["message_key"] for event, p in post.events() if event == "Email Link Clicked"] == ["m2", "m1"]
 
 
 def test_what_bounced_later_frees_its_place_under_the_caps(store: Store) -> None:
     post = Post(store)
     (first,) = sent(post, post.message(1))
-    tell(post, report("bounced", code="4.2.2"))
+    receive(post, report("bounced", code="4.2.2"))
     (second,) = post.queue(post.message(1, "n"))
     post.deliver(Wire(), NOW + hours(2))
     assert post.statuses([first, second]) == ["bounced(soft)", "sent"]
@@ -173,7 +173,7 @@ def test_what_bounced_later_frees_its_place_under_the_caps(store: Store) -> None
 def test_a_complaint_ends_consent_and_suppresses(store: Store) -> None:
     post = Post(store)
     sent(post, post.message(1))
-    tell(post, report("complained", source="arf"), report("complained", source="arf"))
+    receive(post, report("complained", source="arf"), report("complained", source="arf"))
     assert names(post) == ["Email Sent", "Unsubscribed", "Email Marked as Spam"]
     with store.read() as connection:
         held = consents.current(connection, [1])[1]
@@ -187,7 +187,7 @@ def test_a_complaint_ends_consent_and_suppresses(store: Store) -> None:
 def test_leaving_by_the_provider_leaves_the_message_s_topic(store: Store) -> None:
     post = Post(store)
     sent(post, post.message(1))
-    tell(post, report("unsubscribed", source="sendgrid"), report("unsubscribed"), report("replied"))
+    receive(post, report("unsubscribed", source="sendgrid"), report("unsubscribed"), report("replied"))
     with store.read() as connection:
         held = consents.current(connection, [1])[1]
         assert held["email", "news"].state == "unsubscribed"
@@ -198,12 +198,12 @@ def test_leaving_by_the_provider_leaves_the_message_s_topic(store: Store) -> Non
 def test_three_complaints_in_a_thousand_stop_marketing(store: Store) -> None:
     post = Post(store, LOOSE)
     sent(post, *(post.message(n) for n in range(1, 5)))
-    tell(post, report("complained", "m1"))
+    receive(post, report("complained", "m1"))
     with store.read() as connection:
         known = sending_switches.everything(connection)
     assert sending_switches.warning(known, "email.marketing").on
     assert sending_switches.open_breakers(known) == frozenset()
-    tell(post, report("complained", "m2"), report("complained", "m3"))
+    receive(post, report("complained", "m2"), report("complained", "m3"))
     with store.read() as connection:
         assert sending_switches.open_breakers(sending_switches.everything(connection)) == {"email.marketing"}
 
@@ -211,8 +211,8 @@ def test_three_complaints_in_a_thousand_stop_marketing(store: Store) -> None:
 def test_a_warning_goes_by_itself_when_the_rates_recover(store: Store) -> None:
     post = Post(store, LOOSE | {"brakes": {"complaints": {"warn": 0.001, "stop": 0.003}}})
     ids = sent(post, *(post.message(n) for n in range(1, 3)))
-    tell(post, report("complained", "m1"))
-    take(post)
+    receive(post, report("complained", "m1"))
+    collect(post)
     with store.read() as connection:
         assert sending_switches.warning(sending_switches.everything(connection), "email.marketing").on, (
             "nothing has changed"
@@ -220,7 +220,7 @@ def test_a_warning_goes_by_itself_when_the_rates_recover(store: Store) -> None:
     with store.begin() as connection:
         # As if a thousand had gone out since, the complained one is past the window.
         connection.execute(table.update().where(table.c.id == ids[0]).values(handed_over_at=None))
-    take(post)
+    collect(post)
     with store.read() as connection:
         warning = sending_switches.warning(sending_switches.everything(connection), "email.marketing")
     assert (warning.on, warning.reason) == (False, "recovered")
@@ -242,12 +242,12 @@ def test_clicks_and_opens_become_events_with_machines_marked(store: Store) -> No
             ],
         )  # fmt: skip
     # The first scanner's hits could still be a person's: nobody is judged before the others could have come.
-    assert take(post, NOW + timedelta(seconds=10)).requests == 0
-    assert take(post, NOW + timedelta(seconds=20)).requests == 6
-    assert take(post, NOW + hours(2)).requests == 2
-    assert take(post, NOW + hours(2)).requests == 0
-    told = [(event, p["message_key"], p.get("url"), p["machine"]) for event, p in post.events() if "machine" in p]
-    assert told == [
+    assert collect(post, NOW + timedelta(seconds=10)).requests == 0
+    assert collect(post, NOW + timedelta(seconds=20)).requests == 6
+    assert collect(post, NOW + hours(2)).requests == 2
+    assert collect(post, NOW + hours(2)).requests == 0
+    events = [(event, p["message_key"], p.get("url"), p["machine"]) for event, p in post.events() if "machine" in p]
+    assert events == [
         ("Email Opened", "m1", None, False),
         ("Email Link Clicked", "m1", "https://a", False),
         *(("Email Link Clicked", "m2", f"https://{n}", True) for n in range(3)),
@@ -259,7 +259,7 @@ def test_clicks_and_opens_become_events_with_machines_marked(store: Store) -> No
 def test_a_provider_s_clicks_are_judged_like_our_own(store: Store) -> None:
     post = Post(store)
     (message_id,) = sent(post, post.message(1))
-    tell(post, report("clicked", url="https://a", user_agent="Mail", ip="192.0.2.1"), report("opened"))
+    receive(post, report("clicked", url="https://a", user_agent="Mail", ip="192.0.2.1"), report("opened"))
     assert names(post)[1:] == ["Email Link Clicked", "Email Opened"]
     with store.read() as connection:
         kept = engagement_requests.of_messages(connection, [message_id])[message_id]
@@ -270,8 +270,8 @@ def test_a_provider_s_clicks_are_judged_like_our_own(store: Store) -> None:
 def test_a_provider_s_word_its_networks_and_its_silence_are_kept_for_the_rules(store: Store) -> None:
     post = Post(store)
     (message_id,) = sent(post, post.message(1))
-    said = [report("opened", is_machine=True), report("opened", ip="17.58.0.1"), report("clicked", url="https://a")]
-    tell(post, *said)
+    reports = [report("opened", is_machine=True), report("opened", ip="17.58.0.1"), report("clicked", url="https://a")]
+    receive(post, *reports)
     with store.read() as connection:
         kept = engagement_requests.of_messages(connection, [message_id])[message_id]
     assert sorted((h.is_said, h.network, h.user_agent) for h in kept) == [
@@ -289,13 +289,13 @@ def test_rules_are_asked_again_over_what_was_judged(store: Store) -> None:
     with store.begin() as connection:
         rows = [EngagementRow(message_id, NOW, f"https://{n}", "Mail", "", "GET" if n else "HEAD") for n in range(2)]
         engagement_requests.append(connection, rows)
-    take(post)
+    collect(post)
     assert reclassify(store, rule, LATER) == 0
     assert reclassify(store, lambda *_: None, LATER) == 1
     with store.read() as connection:
-        assert [hit.is_machine for hit in engagement_requests.read(connection, 0, 9)] == [False, False]
-    told = [(p["url"], p["machine"]) for event, p in post.events() if event == "Email Link Clicked"]
-    assert told == [("https://0", True), ("https://1", False), ("https://0", False)]
+        assert [row.is_machine for row in engagement_requests.read(connection, 0, 9)] == [False, False]
+    events = [(p["url"], p["machine"]) for event, p in post.events() if event == "Email Link Clicked"]
+    assert events == [("https://0", True), ("https://1", False), ("https://0", False)]
 
 
 def test_a_chunk_that_fails_is_taken_again_and_tells_nothing_twice(store: Store) -> None:
@@ -308,6 +308,6 @@ def test_a_chunk_that_fails_is_taken_again_and_tells_nothing_twice(store: Store)
         raise RuntimeError("a bug in a rule")
 
     with pytest.raises(RuntimeError):
-        take(post, is_machine=broken)
-    take(post)
+        collect(post, is_machine=broken)
+    collect(post)
     assert names(post) == ["Email Sent", "Email Link Clicked"]

@@ -37,7 +37,7 @@ class Outage:
         for name in ("begin", "read"):
             patch.setattr(store, name, self._guarded(getattr(store, name)))
 
-    def _guarded(self, ask: Callable[[], Any]) -> Callable[[], Any]:
+    def _guarded(self, connect: Callable[[], Any]) -> Callable[[], Any]:
         @contextmanager
         def guarded() -> Iterator[Connection]:
             if self.is_on:
@@ -46,7 +46,7 @@ class Outage:
                     self.is_on = False
                     self.is_over.set()
                 raise OperationalError("SELECT 1", {}, OSError("the server closed the connection"))
-            with ask() as connection:
+            with connect() as connection:
                 yield connection
 
         return guarded
@@ -96,7 +96,7 @@ def test_the_loop_outlives_an_outage_and_goes_on(sqlite_store: Store, monkeypatc
     assert all_sent.wait(PATIENCE_S)
     loop.stop()
     assert set(post.statuses(ids)) == {"sent"}
-    assert len(wire.given) == 40
+    assert len(wire.sent) == 40
     assert loop.trouble == ""
 
 
@@ -123,10 +123,10 @@ def test_the_loop_ends_though_nothing_can_be_closed(sqlite_store: Store, monkeyp
 def test_what_was_not_sent_when_outcomes_could_not_be_recorded_waits_again(
     store: Store, monkeypatch: pytest.MonkeyPatch, is_closed: bool
 ) -> None:
-    post, outage = Post(store, LOOSE), Outage(store, monkeypatch)
+    post, outage, is_over = Post(store, LOOSE), Outage(store, monkeypatch), Event()
 
     def answer(_: Outgoing) -> Outcome:
-        outage.is_on = True
+        outage.is_on = not is_over.is_set()
         return Outcome("sent")
 
     first, second = Wire(answer), Wire()
@@ -136,13 +136,13 @@ def test_what_was_not_sent_when_outcomes_could_not_be_recorded_waits_again(
             worker.run_once(NOW)
         with pytest.raises(OperationalError):
             worker.run_once(NOW)
+        is_over.set()
         outage.is_on = False
         if not is_closed:
-            worker._channels = {"email": second}
             worker.run_once(NOW + hours(1))
     post.deliver(second, NOW + hours(2))
     assert set(post.statuses(ids)) == {"sent"}
-    assert len(first.given) + len(second.given) == 300
+    assert len(first.sent) + len(second.sent) == 300
     assert {post.at(message_id).attempts for message_id in ids} == {1}
 
 
@@ -172,10 +172,10 @@ def test_a_stop_waits_for_so_long_and_no_longer(sqlite_store: Store, monkeypatch
     loop.start()
     assert is_stuck.wait(PATIENCE_S)
     loop.stop(patience_s=0.01)
-    assert loop._thread.is_alive()
+    assert loop.is_alive
     is_free.set()
     loop.stop()
-    assert not loop._thread.is_alive()
+    assert not loop.is_alive
 
 
 def test_a_lock_that_was_lost_with_its_session_is_taken_anew(new_store: Callable[[str], Store]) -> None:

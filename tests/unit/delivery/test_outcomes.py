@@ -29,7 +29,7 @@ def test_a_sent_message_is_told_kept_and_not_sent_again(store: Store) -> None:
     assert (sent.status, sent.sent_at, sent.attempts, sent.provider_id, sent.locale) == ("sent", NOW, 1, "p", "en")
     assert sent.message_id == "<m1@shop.example>"
     assert sent.counted_at == NOW
-    told = {
+    properties = {
         "message": "m",
         "message_key": "m1",
         "journey": "welcome",
@@ -37,7 +37,7 @@ def test_a_sent_message_is_told_kept_and_not_sent_again(store: Store) -> None:
         "channel": "email",
         "topic": "news",
     }
-    assert post.events() == [("Email Sent", told)]
+    assert post.events() == [("Email Sent", properties)]
     assert post.history(message_id) == ["sent"]
     with store.read() as connection:
         kept = message_copies.get(connection, message_id, NOW)
@@ -69,7 +69,7 @@ def test_later_means_tried_again_with_growing_pauses_and_the_same_message_id(sto
     assert seen[:3] == [NOW + pauses[0], NOW + pauses[0] + pauses[1], NOW + pauses[0] + pauses[1] + pauses[2]]
     assert post.statuses([message_id]) == ["skipped(expired)"]
     assert post.history(message_id) == ["deferred", "deferred", "deferred", "skipped"]
-    assert {outgoing.message_id for outgoing in wire.given} == {"<m1@shop.example>"}
+    assert {outgoing.message_id for outgoing in wire.sent} == {"<m1@shop.example>"}
     assert post.at(message_id).counted_at is None
     assert post.events() == []
 
@@ -105,8 +105,8 @@ def test_what_cannot_be_rendered_or_has_no_channel_is_a_dead_letter_and_stops_no
     ids = post.queue(post.message(1, "broken"), post.message(2), post.message(3, channel="sms", recipient="+481"))
 
     def many(rows, _now):
-        said = UserError("No subject in ru.", code="render")
-        return [said if row.message == "broken" else render(row) for row in rows]
+        error = UserError("No subject in ru.", code="render")
+        return [error if row.message == "broken" else render(row) for row in rows]
 
     done = post.deliver(wire, render=many)
     assert post.statuses(ids) == ["failed(render)", "sent", "failed(no_channel)"]
@@ -146,14 +146,14 @@ def test_a_hard_bounce_suppresses_at_once_and_soft_ones_after_five(store: Store)
     assert post.events()[0][1]["hard"] is True
 
 
-@pytest.mark.parametrize(("hard", "is_braked"), [(19, False), (20, True)])
-def test_too_many_hard_bounces_stop_the_stream_and_nothing_else(store: Store, hard: int, is_braked: bool) -> None:
+@pytest.mark.parametrize(("hard", "is_stopped"), [(19, False), (20, True)])
+def test_too_many_hard_bounces_stop_the_stream_and_nothing_else(store: Store, hard: int, is_stopped: bool) -> None:
     post = Post(store, LOOSE)
     post.queue(*(post.message(n) for n in range(hard)))
     post.deliver(Wire(lambda _: Outcome("bounced", "gone", "5.1.1", is_hard=True)))
     ids = post.queue(post.message(100), post.message(101, topic="orders", is_transactional=True))
     post.deliver(Wire(), NOW + hours(1))
-    assert post.statuses(ids) == ["skipped(brake.hard_bounces)" if is_braked else "sent", "sent"]
+    assert post.statuses(ids) == ["skipped(brake.hard_bounces)" if is_stopped else "sent", "sent"]
     with store.begin() as connection:
         sending_switches.set_breaker(connection, "email.marketing", False, "list cleaned", NOW + hours(2))
     again = post.queue(post.message(200))
@@ -209,7 +209,7 @@ def test_codes_are_taken_when_a_message_goes_out_and_not_before(store: Store) ->
     post.deliver(wire, NOW + hours(1))
     post.deliver(wire, NOW + hours(2))
     assert post.statuses(ids) == ["sent", "skipped(no_coupon)"]
-    assert [outgoing.content.text for outgoing in wire.given] == ["CODE"]
+    assert [outgoing.content.text for outgoing in wire.sent] == ["CODE"]
 
 
 def test_a_message_stopped_between_claim_and_hand_over_does_not_go(store: Store) -> None:
@@ -262,20 +262,20 @@ def test_what_was_stopped_on_its_way_is_not_tried_again(store: Store) -> None:
     assert post.at(ids[0]).counted_at is None
     wire = Wire()
     post.deliver(wire, NOW + hours(9))
-    assert wire.given == []
+    assert wire.sent == []
 
 
 def test_what_was_stopped_in_a_worker_s_hands_is_not_put_back(store: Store) -> None:
     post, wire = Post(store, LOOSE), Wire()
-    given = {"status": "handed_over", "message_id": "<kept@x>", "topic": "orders", "is_transactional": True}
+    claimed = {"status": "handed_over", "message_id": "<kept@x>", "topic": "orders", "is_transactional": True}
     ids = post.queue(
-        post.message(1, run_id=1, claimed_by="dead", **given), post.message(2, run_id=1, claimed_by="w", **given)
+        post.message(1, run_id=1, claimed_by="dead", **claimed), post.message(2, run_id=1, claimed_by="w", **claimed)
     )
     with store.begin() as connection:
         messages.skip_unfinished(connection, "exited", NOW, run_ids=[1])
         claims.requeue(connection, "w", [ids[1]], NOW)
     post.deliver(wire)
-    assert (post.statuses(ids), wire.given) == (["uncertain(worker_died)", "skipped(exited)"], [])
+    assert (post.statuses(ids), wire.sent) == (["uncertain(worker_died)", "skipped(exited)"], [])
     assert post.history(ids[1]) == ["skipped"]
 
 
@@ -314,17 +314,15 @@ def test_news_that_comes_faster_than_the_outcome_stays(store: Store) -> None:
 def test_what_a_stopped_worker_has_not_sent_waits_again(store: Store) -> None:
     post = Post(store, LOOSE)
     ids = post.queue(*(post.message(n) for n in range(300)))
-    wire = Wire()
-    with post.worker(("email", wire), concurrency=2) as worker:
-        stopping = Wire(lambda _: worker.stop() or Outcome("sent"))
-        worker._channels = {"email": stopping}
+    wire, stopping = Wire(), Wire(lambda _: worker.stop() or Outcome("sent"))
+    with post.worker(("email", stopping), concurrency=2) as worker:
         done = worker.run_once(NOW)
         assert 0 < done.sent < 300
-        # Told once, it stays stopped, however late the next call comes.
+        # Stopped once, it stays stopped, however late the next call comes.
         assert not worker.run_once(NOW + hours(1)).did_something
     post.deliver(wire, NOW + hours(1))
     assert set(post.statuses(ids)) == {"sent"}
-    assert len(stopping.given) + len(wire.given) == 300
+    assert len(stopping.sent) + len(wire.sent) == 300
     assert {post.at(i).attempts for i in ids} == {1}
 
 
@@ -353,7 +351,7 @@ def test_sending_is_concurrent_but_bounded(sqlite_store: Store) -> None:
     post, wire = Post(sqlite_store, LOOSE), Wire()
     post.queue(*(post.message(n) for n in range(200)))
     post.deliver(wire, concurrency=8)
-    assert len(wire.given) == 200
+    assert len(wire.sent) == 200
     assert 1 < wire.most_at_once <= 8
 
 
@@ -363,13 +361,13 @@ def test_a_limited_channel_gets_so_many_a_second_and_others_go_on(sqlite_store: 
     post.queue(*(post.message(n, "s", channel="sms", recipient=f"+48{n}", priority=0) for n in range(30)))
     with post.worker(("email", mail), ("sms", text), rates={"sms": 5}) as worker:
         worker.run_once(NOW)
-        assert (len(mail.given), len(text.given)) == (30, 5)
+        assert (len(mail.sent), len(text.sent)) == (30, 5)
         worker.run_once(NOW + timedelta(seconds=1))
-        assert len(text.given) == 10
+        assert len(text.sent) == 10
         worker.run_once(NOW + timedelta(seconds=1.2))
-        assert len(text.given) == 11
+        assert len(text.sent) == 11
         worker.run_once(NOW + timedelta(hours=1))
-        assert len(text.given) == 16
+        assert len(text.sent) == 16
 
 
 def test_a_slow_rate_still_lets_one_through() -> None:
@@ -394,7 +392,7 @@ def test_a_store_that_fails_loses_no_outcome(sqlite_store: Store, monkeypatch: p
                 worker.run_once(NOW)
         worker.run_once(NOW)
     assert post.statuses(ids) == ["sent"] * 10
-    assert len(wire.given) == 10
+    assert len(wire.sent) == 10
 
 
 def test_the_clock_goes_on_within_a_call(sqlite_store: Store) -> None:

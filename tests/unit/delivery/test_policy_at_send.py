@@ -157,7 +157,7 @@ def test_the_kill_switch_stops_everything_and_a_brake_one_stream(store: Store) -
 def test_decisions_before_queueing_count_what_waits_ahead(store: Store) -> None:
     post = Post(store, contact=Contact("Europe/Warsaw"))
     post.queue(post.message(1, "cart", priority=1))
-    asked = [
+    candidates = [
         MessageCandidate(1, "email", "news", "p1@example.com", 3),
         MessageCandidate(1, "email", "news", "p1@example.com", 0),
         MessageCandidate(1, "email", "news", None),
@@ -167,8 +167,8 @@ def test_decisions_before_queueing_count_what_waits_ahead(store: Store) -> None:
         MessageCandidate(9, "email", "news", "p9@example.com"),
     ]
     with store.begin() as connection:
-        decided = post.eligibility.decide(connection, asked, NOW)
-        night = post.eligibility.decide(connection, asked[:1], NOW + hours(10))
+        decided = post.eligibility.decide(connection, candidates, NOW)
+        night = post.eligibility.decide(connection, candidates[:1], NOW + hours(10))
     expected = [Skip("cap.email.1d"), ALLOW, Skip("no_address"), ALLOW, ALLOW, Skip("expired"), Skip("no_consent")]
     assert decided == expected
     assert isinstance(night[0], Hold)
@@ -190,8 +190,8 @@ def test_two_workers_never_give_one_address_two_places(new_store) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    given = [outgoing.recipient for wire in wires for outgoing in wire.given]
-    assert sorted(given) == sorted({f"box{n}@example.com" for n in range(20)})
+    recipients = [outgoing.recipient for wire in wires for outgoing in wire.sent]
+    assert sorted(recipients) == sorted({f"box{n}@example.com" for n in range(20)})
     assert set(post.statuses(ids)) == {"sent", "skipped(cap.email.1d)"}
 
 
@@ -208,9 +208,11 @@ def test_a_candidate_s_hash_is_made_where_it_is_missing(sqlite_store: Store) -> 
     post = Post(sqlite_store)
     with sqlite_store.begin() as connection:
         suppressions.add(connection, [Suppression("email", post.eligibility.hash("email", "a@b.c"), "manual", NOW)])
-        asked = MessageCandidate(1, "email", "orders", "A@b.c ", is_transactional=True)
-        assert post.eligibility.decide(connection, [asked], NOW) == [Skip("suppressed.manual")]
-        assert post.eligibility.decide(connection, [msgspec.structs.replace(asked, recipient="x@b.c")], NOW) == [ALLOW]
+        candidate = MessageCandidate(1, "email", "orders", "A@b.c ", is_transactional=True)
+        assert post.eligibility.decide(connection, [candidate], NOW) == [Skip("suppressed.manual")]
+        assert post.eligibility.decide(connection, [msgspec.structs.replace(candidate, recipient="x@b.c")], NOW) == [
+            ALLOW
+        ]
 
 
 def test_a_new_domain_sends_by_its_ramp_and_the_rest_waits_for_the_next_day(store: Store) -> None:
@@ -224,7 +226,7 @@ def test_a_new_domain_sends_by_its_ramp_and_the_rest_waits_for_the_next_day(stor
     for n in range(4):
         for _ in range(2):
             post.deliver(wire, NOW + timedelta(days=n))
-        counts.append(len(wire.given))
+        counts.append(len(wire.sent))
     # Three and the order; five more; on the third day the ramp is over.
     assert counts == [4, 9, 13, 13]
     assert post.statuses(ids) == ["sent", "skipped(expired)"]
@@ -258,33 +260,39 @@ def test_what_does_not_go_out_takes_no_place_on_the_ramp(store: Store) -> None:
     def many(rows, _now):
         with store.begin() as connection:
             messages.skip_unfinished(connection, "stopped", NOW, broadcast="b")
-        said = UserError("No subject in ru.", code="render")
-        return [said if row.message == "broken" else render(row) for row in rows]
+        error = UserError("No subject in ru.", code="render")
+        return [error if row.message == "broken" else render(row) for row in rows]
 
     with post.worker(("email", wire), render=many) as worker:
         for n in range(3):
             worker.run_once(NOW + timedelta(minutes=n), limit=2)
     ids += post.queue(*(post.message(n) for n in range(6, 9)))
 
-    with post.worker(("email", wire), concurrency=1) as worker:
-        halting = Wire(lambda _: worker.stop() or Outcome("sent"))
-        worker._channels = {"email": halting}
+    halting = Wire(lambda _: worker.stop() or Outcome("sent"))
+    with post.worker(("email", halting), concurrency=1) as worker:
         worker.run_once(NOW + timedelta(minutes=4))
     post.deliver(wire, NOW + timedelta(minutes=5))
-    told = ["failed(render)"] * 2 + ["skipped(no_coupon)", "skipped(stopped)", "sent", "sent", "sent", "held(warm_up)"]
-    assert post.statuses(ids) == told
+    expected = ["failed(render)"] * 2 + [
+        "skipped(no_coupon)",
+        "skipped(stopped)",
+        "sent",
+        "sent",
+        "sent",
+        "held(warm_up)",
+    ]
+    assert post.statuses(ids) == expected
 
 
 def test_what_a_dead_worker_handed_over_is_uncertain_or_sent_again(store: Store) -> None:
     post, wire = Post(store, LOOSE), Wire()
-    given = {"status": "handed_over", "claimed_by": "dead", "counted_at": NOW, "message_id": "<kept@x>"}
+    claimed = {"status": "handed_over", "claimed_by": "dead", "counted_at": NOW, "message_id": "<kept@x>"}
     ids = post.queue(
-        post.message(1, **given), post.message(2, topic="orders", is_transactional=True, **given),
-        post.message(3, **{**given, "status": "claimed"}),
+        post.message(1, **claimed), post.message(2, topic="orders", is_transactional=True, **claimed),
+        post.message(3, **{**claimed, "status": "claimed"}),
     )  # fmt: skip
     done = post.deliver(wire)
     assert post.statuses(ids) == ["uncertain(worker_died)", "sent", "sent"]
     assert done.uncertain == 1
-    assert {outgoing.message_id for outgoing in wire.given} == {"<kept@x>"}
+    assert {outgoing.message_id for outgoing in wire.sent} == {"<kept@x>"}
     assert post.history(ids[0]) == ["uncertain"]
     assert post.retry(ids) == 1

@@ -17,7 +17,7 @@ PATIENCE_S = 20.0
 MINUTE = timedelta(minutes=1)
 
 
-def until_somebody_waits(store: Store, asking: Future[int]) -> None:
+def until_somebody_waits(store: Store, retrying: Future[int]) -> None:
     """Returns when a session of the database waits for a lock; or, where the store has one writer, at once."""
     if store.is_sqlite:
         return
@@ -25,12 +25,12 @@ def until_somebody_waits(store: Store, asking: Future[int]) -> None:
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
     deadline = monotonic() + PATIENCE_S
-    while not asking.done():
+    while not retrying.done():
         assert monotonic() < deadline, "nobody waits"
         with store.read() as connection:
             if connection.execute(query).scalar_one():
                 return
-        wait([asking], 0.05)
+        wait([retrying], 0.05)
 
 
 def test_of_two_who_try_a_dead_letter_again_at_once_one_queues_it(store: Store) -> None:
@@ -62,4 +62,4 @@ def test_what_was_tried_again_and_has_gone_out_meanwhile_is_not_queued_anew(
         assert late.result(PATIENCE_S) == 0
     assert post.at(ids[0]).status == "handed_over"
     assert not post.deliver(wire, NOW + MINUTE).sent
-    assert wire.given == []
+    assert wire.sent == []

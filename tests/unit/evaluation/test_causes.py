@@ -126,7 +126,7 @@ def test_numbers_are_never_used_again_after_a_backfill() -> None:
     running.load([track(10, 1, "Order", 5)])
     running.tick(START + DAY)
     before = last_change(running.warehouse)
-    backfill(running.answerer, running.standing, START + 3 * DAY)
+    backfill(running.evaluator, running.queries, START + 3 * DAY)
     found = changes_after(running.warehouse, 0, 100, ["segment:buyers", "segment:settled", "lifecycle:value"])
     assert found
     assert all(c.n > before and c.cause.startswith("backfill") for c in found)

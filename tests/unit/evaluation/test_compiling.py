@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from keepers.conditions.compile.tables import Mode
 from keepers.conditions.parsing.conditions import parse_condition
 from keepers.conditions.parsing.definitions import parse_segment
-from keepers.evaluation import evaluator, query_cache
+from keepers.evaluation import evaluator as evaluator_module
+from keepers.evaluation import query_cache
 from keepers.evaluation.active_queries import Definitions, build
 from keepers.evaluation.evaluator import Evaluator, Explanation
 from keepers.evaluation.query_cache import QueryCache
@@ -34,13 +35,13 @@ RULES: dict[str, Any] = {
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids of all that is compiled."""
     found: list[str] = []
-    compile_asks = evaluator.compile_asks
+    compile_queries = evaluator_module.compile_queries
 
-    def counted(asks: Any, *given: Any) -> Any:
-        found.extend(ask.id for ask in asks)
-        return compile_asks(asks, *given)
+    def counted(queries: Any, *rest: Any) -> Any:
+        found.extend(query.id for query in queries)
+        return compile_queries(queries, *rest)
 
-    monkeypatch.setattr(evaluator, "compile_asks", counted)
+    monkeypatch.setattr(evaluator_module, "compile_queries", counted)
     return found
 
 
@@ -50,38 +51,38 @@ def definitions(typical_days: int = 10, **more: Any) -> Definitions:
     return Definitions(segments=segments, scores=scores)
 
 
-def ask_all(asked: Evaluator, written: Definitions) -> None:
+def compile_all(evaluator: Evaluator, written: Definitions) -> None:
     numbers = {f"segment:{name}": n for n, name in enumerate(written.segments, start=1)}
-    standing = build(written, numbers)
-    for ask in standing.asks.values():
-        asked.sql((ask,), asked.warehouse.schema(START), standing.vocabulary, Mode())
+    queries = build(written, numbers)
+    for query in queries.by_id.values():
+        evaluator.sql((query,), evaluator.warehouse.schema(START), queries.vocabulary, Mode())
 
 
 def test_what_a_query_does_not_read_compiles_it_no_second_time(compiled: list[str]) -> None:
-    asked = Evaluator(Warehouse.open(None, threads=1), QueryCache(str))
-    ask_all(asked, definitions())
+    evaluator = Evaluator(Warehouse.open(None, threads=1), QueryCache(str))
+    compile_all(evaluator, definitions())
     assert compiled == [f"segment:{name}" for name in RULES]
     compiled.clear()
-    ask_all(asked, definitions(other={"did": "View"}))
+    compile_all(evaluator, definitions(other={"did": "View"}))
     assert compiled == ["segment:other"]
     compiled.clear()
-    ask_all(asked, definitions(typical_days=20))
+    compile_all(evaluator, definitions(typical_days=20))
     assert compiled == ["segment:late"], "the rhythm's figures are read by what asks for them alone"
 
 
 def test_a_count_compiles_only_what_is_counted(compiled: list[str]) -> None:
-    asked = Evaluator(Warehouse.open(None, threads=1), QueryCache(str))
-    standing = build(definitions())
+    evaluator = Evaluator(Warehouse.open(None, threads=1), QueryCache(str))
+    queries = build(definitions())
     for condition in ({"in_segment": "buyers"}, {"all": [{"in_segment": "buyers"}, {"did": "View"}]}):
         compiled.clear()
-        asked.count(standing, parse_condition(condition), START)
+        evaluator.count(queries, parse_condition(condition), START)
     assert compiled == ["segment:counted"]
 
 
 def test_all_evaluators_of_a_process_share_what_was_compiled(compiled: list[str]) -> None:
     unusual = definitions(unusual={"did": "Something that no other test asks about"})
     for _ in range(2):
-        ask_all(Evaluator(Warehouse.open(None, threads=1)), unusual)
+        compile_all(Evaluator(Warehouse.open(None, threads=1)), unusual)
     assert compiled.count("segment:unusual") == 1
 
 
@@ -94,9 +95,9 @@ def in_file(folder: Path) -> Evaluator:
 def test_a_new_process_finds_what_was_compiled_before(compiled: list[str], tmp_path: Path) -> None:
     for expected in ([f"segment:{name}" for name in RULES], []):
         compiled.clear()
-        asked = in_file(tmp_path)
-        ask_all(asked, definitions())
-        asked.warehouse.close()
+        evaluator = in_file(tmp_path)
+        compile_all(evaluator, definitions())
+        evaluator.warehouse.close()
         assert compiled == expected
 
 
@@ -104,11 +105,11 @@ def test_an_explanation_that_was_compiled_before_says_the_same(tmp_path: Path, m
     condition = parse_condition({"any": [{"not": {"did": "View"}}, {"did": "Order"}, {"did": "View"}]})
     explained = []
     for _ in range(2):
-        asked = in_file(tmp_path)
-        load(asked.warehouse, [profile(1, 1, "who"), track(2, 1, "Order")])
-        explained.append(asked.explain(build(definitions()), condition, "person", 1, START))
-        asked.warehouse.close()
-        monkeypatch.setattr(evaluator, "compile_condition", None)
+        evaluator = in_file(tmp_path)
+        load(evaluator.warehouse, [profile(1, 1, "who"), track(2, 1, "Order")])
+        explained.append(evaluator.explain(build(definitions()), condition, "person", 1, START))
+        evaluator.warehouse.close()
+        monkeypatch.setattr(evaluator_module, "compile_condition", None)
     assert explained[0] == explained[1]
     assert {leaf: found for leaf, (found, _) in explained[0][1].items()} == {
         parse_condition({"did": "View"}): False, parse_condition({"did": "Order"}): True,
@@ -121,17 +122,17 @@ def test_a_scores_history_is_compiled_anew_when_its_event_gets_a_table(
     made: list[int] = []
     history = RhythmScore.history
 
-    def counted(self: RhythmScore, *given: Any) -> Any:
+    def counted(self: RhythmScore, *rest: Any) -> Any:
         made.append(len(made))
-        return history(self, *given)
+        return history(self, *rest)
 
     monkeypatch.setattr(RhythmScore, "history", counted)
     written = replace(definitions(), scores=configured_scores({"rhythm": Rhythm(event="Order")}))
     for rows, times in (([profile(1, 1, "who"), track(2, 1, "View")], 1), ([track(3, 1, "Order")], 2), ([], 2)):
-        asked = in_file(tmp_path)
-        load(asked.warehouse, rows)
-        fit_score(SCORES["rhythm"], asked, written, START)
-        asked.warehouse.close()
+        evaluator = in_file(tmp_path)
+        load(evaluator.warehouse, rows)
+        fit_score(SCORES["rhythm"], evaluator, written, START)
+        evaluator.warehouse.close()
         assert len(made) == times
 
 
@@ -141,9 +142,9 @@ def test_a_damaged_file_is_compiled_anew(compiled: list[str], tmp_path: Path) ->
             for file in (tmp_path / "compiled").iterdir():
                 file.write_bytes(content)
         compiled.clear()
-        asked = in_file(tmp_path)
-        ask_all(asked, definitions())
-        asked.warehouse.close()
+        evaluator = in_file(tmp_path)
+        compile_all(evaluator, definitions())
+        evaluator.warehouse.close()
         assert len(compiled) == len(RULES)
 
 
@@ -151,16 +152,16 @@ def test_other_code_compiles_anew(compiled: list[str], tmp_path: Path, monkeypat
     for version in (b"1", b"2"):
         monkeypatch.setattr(query_cache, "code_version", lambda version=version: version)
         compiled.clear()
-        asked = in_file(tmp_path)
-        ask_all(asked, definitions())
-        asked.warehouse.close()
+        evaluator = in_file(tmp_path)
+        compile_all(evaluator, definitions())
+        evaluator.warehouse.close()
         assert len(compiled) == len(RULES)
 
 
 def test_a_folder_that_cannot_be_written_costs_time_alone(compiled: list[str], tmp_path: Path) -> None:
     (tmp_path / "compiled").write_text("a file where the folder should be")
-    asked = in_file(tmp_path)
-    ask_all(asked, definitions())
+    evaluator = in_file(tmp_path)
+    compile_all(evaluator, definitions())
     assert len(compiled) == len(RULES)
 
 

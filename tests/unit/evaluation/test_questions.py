@@ -33,10 +33,10 @@ def running(*rows: Any) -> Live:
     return live
 
 
-def ask(live: Live, condition: Any, *askings: Question) -> list[bool]:
+def answers(live: Live, condition: Any, *questions: Question) -> list[bool]:
     parsed = parse_condition(condition, refs=True) if isinstance(condition, dict) else condition
-    replies = answer(live.answerer, live.standing, {"q": parsed}, askings)
-    return [replies["q", asking.run_id].holds for asking in askings]
+    replies = answer(live.evaluator, live.queries, {"q": parsed}, questions)
+    return [replies["q", question.run_id].holds for question in questions]
 
 
 def at(hours: float) -> datetime:
@@ -46,17 +46,17 @@ def at(hours: float) -> datetime:
 def test_several_runs_of_one_customer_are_answered_each_for_itself() -> None:
     live = running(track(10, 1, "Order", 1, order_id="a", n=5), track(11, 1, "Order", 3, order_id="b", n=7))
     same = {"did": "Order", "where": {"order_id": {"ref": "trigger.order_id"}}}
-    askings = [
+    questions = [
         Question(1, 1, at(2), {"trigger.order_id": "a"}), Question(2, 1, at(2), {"trigger.order_id": "b"}),
         Question(3, 1, at(3), {"trigger.order_id": "b"}), Question(4, 1, at(9), {"trigger.order_id": "c"}),
         Question(5, 2, at(9), {"trigger.order_id": "a"}), Question(6, 1, at(9), {"trigger.order_id": None}),
         Question(7, 1, at(9)), Question(8, 77, at(9), {"trigger.order_id": "a"}),
     ]  # fmt: skip
-    assert ask(live, same, *askings) == [True, False, True, False, False, False, False, False]
+    assert answers(live, same, *questions) == [True, False, True, False, False, False, False, False]
     parsed = parse_condition(same, refs=True)
-    assert answer(live.answerer, live.standing, {"q": parsed}, askings)["q", 2] == Reply(False, at(3))
-    assert answer(live.answerer, live.standing, {}, askings) == {}
-    assert answer(live.answerer, live.standing, {"q": parsed}, []) == {}
+    assert answer(live.evaluator, live.queries, {"q": parsed}, questions)["q", 2] == Reply(False, at(3))
+    assert answer(live.evaluator, live.queries, {}, questions) == {}
+    assert answer(live.evaluator, live.queries, {"q": parsed}, []) == {}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_value_of_the_run_is_compared_as_what_it_is(condition: Any, key: Any, 
               items=[{"sku": "k", "n": 3}, {"sku": "l", "n": 1}]),
         track(12, 1, "View", 2, n=1),
     )  # fmt: skip
-    assert ask(live, condition, Question(1, 1, at(5), {"trigger.x": key})) == [holds]
+    assert answers(live, condition, Question(1, 1, at(5), {"trigger.x": key})) == [holds]
 
 
 def test_this_very_event_is_told_from_others_of_its_kind() -> None:
@@ -111,9 +111,9 @@ def test_this_very_event_is_told_from_others_of_its_kind() -> None:
     big = Parser(None, refs=True).where({"total": {"gte": 50}}, "where")
 
     def which(event: str, hours: float, where: Any = ()) -> list[int]:
-        asked = this_event(event, where)
+        condition = this_event(event, where)
         seqs = [10, 11, 13]
-        holds = ask(live, asked, *(Question(s, 1, at(hours), {"trigger.seq": s}) for s in seqs))
+        holds = answers(live, condition, *(Question(s, 1, at(hours), {"trigger.seq": s}) for s in seqs))
         return [s for s, held in zip(seqs, holds, strict=True) if held]
 
     assert which("Order", 9) == [10, 11, 13]
@@ -129,28 +129,32 @@ def test_memberships_are_those_of_the_moment_of_asking() -> None:
     for hours in (0, 5, 20):
         live.tick(at(hours))
     inside, settled = {"in_segment": "buyers"}, {"in_segment": "buyers", "for": "3h"}
-    askings = [Question(n, 1, at(hours)) for n, hours in enumerate((0.5, 1, 3, 4, 10.9, 11, 30))]
-    assert ask(live, inside, *askings) == [False, True, True, True, True, False, False]
-    assert ask(live, settled, *askings) == [False, False, False, True, True, False, False]
+    questions = [Question(n, 1, at(hours)) for n, hours in enumerate((0.5, 1, 3, 4, 10.9, 11, 30))]
+    assert answers(live, inside, *questions) == [False, True, True, True, True, False, False]
+    assert answers(live, settled, *questions) == [False, False, False, True, True, False, False]
 
 
 def test_accounts_that_only_journeys_ask_about_are_answered_ahead() -> None:
     live = running(row(10, "group", 1, other=9, at=1), track(11, 2, "Order", 2), row(12, "group", 2, other=9, at=1))
     live.tick(at(5))
-    assert ask(live, ABOUT_GOLD, Question(1, 1, at(5)), Question(2, 3, at(5))) == [True, False]
+    assert answers(live, ABOUT_GOLD, Question(1, 1, at(5)), Question(2, 3, at(5))) == [True, False]
 
 
 def test_who_was_merged_asks_as_whom_they_live_on_in() -> None:
     live = running(track(10, 1, "Order", 1), row(11, "merge", 1, other=2, at=2))
-    asked = {"did": "Order"}
-    assert ask(live, asked, Question(1, 1, at(5)), Question(2, 2, at(5)), Question(3, 3, at(5))) == [True, True, False]
+    condition = {"did": "Order"}
+    assert answers(live, condition, Question(1, 1, at(5)), Question(2, 2, at(5)), Question(3, 3, at(5))) == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_a_question_may_be_asked_inside_a_transaction() -> None:
     live = running(track(10, 1, "Order", 1))
     with live.warehouse.transaction():
-        assert ask(live, {"did": "Order"}, Question(1, 1, at(5))) == [True]
-    assert ask(live, {"did": "Order"}, Question(1, 1, at(0.5))) == [False]
+        assert answers(live, {"did": "Order"}, Question(1, 1, at(5))) == [True]
+    assert answers(live, {"did": "Order"}, Question(1, 1, at(0.5))) == [False]
 
 
 NAMES = ("id", "now", "since", "raw", "from_id", "to_id", "member_id", "identified_id", "item0", "items", "profile_id")
@@ -163,12 +167,12 @@ def test_a_property_may_be_called_as_a_column_of_the_evaluator_is() -> None:
         row(12, "group", 1, other=9, at=1),
     )  # fmt: skip
     where = {name: f"{name} of it" for name in NAMES}
-    asked = {"did": "Order", "where": where | {"lines": {"some": where}}, "distinct": {"of": "id", "eq": 1}}
+    condition = {"did": "Order", "where": where | {"lines": {"some": where}}, "distinct": {"of": "id", "eq": 1}}
     refs = {name: {"ref": f"trigger.{name}"} for name in NAMES}
     referring = {"did": "Order", "where": refs | {"lines": {"some": refs}}}
     keys = {f"trigger.{name}": text for name, text in properties.items()}
-    assert ask(live, asked, Question(1, 1, at(5))) == [True]
-    assert ask(live, referring, Question(1, 1, at(5), keys)) == [True]
-    condition = parse_condition(asked)
-    assert live.answerer.count(live.standing, condition, at(5)) == 1
-    assert live.answerer.count(live.standing, condition, at(5), of="account") == 1
+    assert answers(live, condition, Question(1, 1, at(5))) == [True]
+    assert answers(live, referring, Question(1, 1, at(5), keys)) == [True]
+    parsed = parse_condition(condition)
+    assert live.evaluator.count(live.queries, parsed, at(5)) == 1
+    assert live.evaluator.count(live.queries, parsed, at(5), of="account") == 1

@@ -77,7 +77,7 @@ def test_placeholders_are_those_of_the_english(language: str) -> None:
         assert all(one == wanted[0] for one in wanted), key
         for one in forms(entries(language)[key]):
             found = placeholders(one, context)
-            # A letter may leave a name out where the language would have to inflect it.
+            # A message may leave a name out where the language would have to inflect it.
             assert found <= wanted[0] if context.startswith(LIQUID) else found == wanted[0], (key, one)
 
 

@@ -26,7 +26,7 @@ segments:
 """
 
 
-def given() -> dict[str, list[set[str]]]:
+def data_names() -> dict[str, list[set[str]]]:
     """code → the names of the data it is given, at each place; codes in f-strings are patterns."""
     found: dict[str, list[set[str]]] = {}
     for path in ROOT.rglob("*.py"):
@@ -55,7 +55,7 @@ def given() -> dict[str, list[set[str]]]:
 
 
 def test_every_text_is_used_with_its_data_and_every_code_has_a_text() -> None:
-    used = given()
+    used = data_names()
     assert used.keys() >= TEXTS.keys()
     for code, places in used.items():
         for names in places:
@@ -78,17 +78,17 @@ def test_a_finding_is_in_the_language_asked_for(tmp_path: Path, locale: str) -> 
 
 
 def test_names_to_choose_from_are_listed_where_none_is_near() -> None:
-    said = with_nearest(sentence("unknown_topic", name="x"), "x", ["news", "offers"])
-    assert str(said) == "there is no topic “x”. Known: “news”, “offers”."
-    assert said.in_locale("pl") == "nie ma tematu „x”. Znane: „news”, „offers”."
+    finding = with_nearest(sentence("unknown_topic", name="x"), "x", ["news", "offers"])
+    assert str(finding) == "there is no topic “x”. Known: “news”, “offers”."
+    assert finding.in_locale("pl") == "nie ma tematu „x”. Znane: „news”, „offers”."
     assert with_nearest(sentence("unsent"), "x", []) == sentence("unsent")
-    assert said.inner == sentence("unknown_topic", name="x")
+    assert finding.inner == sentence("unknown_topic", name="x")
 
 
 def test_what_a_template_engine_says_is_told_with_its_line() -> None:
-    said = sentence("at_line", line=3, sentence=as_written("template_error", "unexpected {tag}"))
-    assert said.in_locale("ru") == "строка 3: unexpected {tag}"
-    assert said.inner.code == "template_error"
+    finding = sentence("at_line", line=3, sentence=as_written("template_error", "unexpected {tag}"))
+    assert finding.in_locale("ru") == "строка 3: unexpected {tag}"
+    assert finding.inner.code == "template_error"
 
 
 def test_a_code_without_a_text_is_refused() -> None:

@@ -33,8 +33,8 @@ def test_a_problem_is_given_what_its_text_names() -> None:
             match node:
                 case ast.Call(func=ast.Name(id="problem"), args=[text], keywords=keywords):
                     assert isinstance(text, ast.Constant), f"{path}:{node.lineno}: the text is written as a literal"
-                    given = {str(keyword.arg) for keyword in keywords} - {"near"}
-                    assert given == placeholders(str(text.value)), f"{path}:{node.lineno}"
+                    passed = {str(keyword.arg) for keyword in keywords} - {"near"}
+                    assert passed == placeholders(str(text.value)), f"{path}:{node.lineno}"
                     found += 1
                 case _:
                     pass

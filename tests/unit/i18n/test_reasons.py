@@ -10,17 +10,20 @@ from typing import get_args
 import pytest
 
 import keepers
+from keepers.broadcasts import advance
 from keepers.contact import eligibility, places
 from keepers.delivery import claim, outcomes
 from keepers.i18n.catalogues import languages
 from keepers.i18n.reasons import SENTENCES, is_known, reason_text
 from keepers.i18n.timeline import LINES, joined, line
 from keepers.journeys import entry_rules
+from keepers.journeys.broadcast import Rule
 from keepers.model.consent import ConsentState, SuppressionReason
 from keepers.model.message import MessageStatus
 from keepers.model.reasons import Reason
 from keepers.orchestration import effects, entries, run_control
 from keepers.store.journeys import runs
+from keepers.store.messages import broadcast_sends
 
 ROOT = Path(keepers.__file__).parent
 _GIVEN = {"Skip": 0, "EntryRejected": 0, "Hold": 1}
@@ -64,12 +67,12 @@ def codes() -> set[str]:
     for path in [*(ROOT / "journeys").rglob("*.py"), *(ROOT / "orchestration").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
-                case ast.Call(func=ast.Name(id="Go"), args=[_, given]):
-                    found.update(texts(given))
-                case ast.Call(func=ast.Name(id="ended"), args=[_, given]):
-                    found.update(texts(given))
-                case ast.Call(func=ast.Attribute(attr="ended"), args=[given]):
-                    found.update(texts(given))
+                case ast.Call(func=ast.Name(id="Go"), args=[_, argument]):
+                    found.update(texts(argument))
+                case ast.Call(func=ast.Name(id="ended"), args=[_, argument]):
+                    found.update(texts(argument))
+                case ast.Call(func=ast.Attribute(attr="ended"), args=[argument]):
+                    found.update(texts(argument))
                 case ast.Call(func=ast.Name(id="Reason")):
                     found.update(texts(node))
                 case _:
@@ -85,6 +88,9 @@ CODES = codes() | {
     *(outcomes.HARD, outcomes.SOFT, "worker_died", "connection_broke", "deferred", "retried"),
     *("brake.complaints", "brake.hard_bounces", "cap.email.1d", "cap.all.7d", "no_value.order_id", "no_template"),
     *(effects.TOO_MANY_HOPS, "there is no message “hello”"),
+    *(broadcast_sends.STOPPED, advance.NO_BROADCAST),
+    *(str(Reason(code)) for code in ("no_test", "equally_good", *(f"most_{what}" for what in get_args(Rule)))),
+    str(Reason("too_few_sent", "100")),
     *("no_channel", "no_subscription", "render", "removed by hand", "finished"),
 }
 
@@ -101,10 +107,10 @@ def test_a_reason_has_a_sentence_in_every_language(code: str) -> None:
         assert any(known.startswith(code.removesuffix("…")) for known in SENTENCES)
         return
     assert is_known(Reason.parse(code)), f"add “{code}” to i18n/reasons.py"
-    said = [reason_text(code, locale) for locale in languages()]
-    assert all(said)
-    assert len(set(said)) == len(languages())
-    assert not any("{" in one for one in said)
+    texts = [reason_text(code, locale) for locale in languages()]
+    assert all(texts)
+    assert len(set(texts)) == len(languages())
+    assert not any("{" in one for one in texts)
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
@@ -123,6 +129,8 @@ def test_a_reason_is_read_as_it_was_written(code: str) -> None:
         ("no answer", Reason("webhook_silent")),
         ("no answer in time", Reason("webhook_late")),
         ("more than 10 journeys and events in a chain: they feed each other", Reason("chain_too_long", "10")),
+        ("most clicks", Reason("most_clicks")),
+        ("fewer than 100 sent of a variant", Reason("too_few_sent", "100")),
         ("answered ", Reason("answered ")),
         ("a complaint is open.", Reason("a complaint is open.")),
         ("", Reason("")),
@@ -140,7 +148,7 @@ def test_every_status_and_state_has_a_line_in_every_language() -> None:
 
 
 @pytest.mark.parametrize(
-    ("locale", "said"),
+    ("locale", "expected"),
     [
         ("en", ["1 time so far", "2 times so far", "5 times so far", "21 times so far"]),
         ("ru", ["уже 1 раз", "уже 2 раза", "уже 5 раз", "уже 21 раз"]),
@@ -149,8 +157,8 @@ def test_every_status_and_state_has_a_line_in_every_language() -> None:
         ("it", ["finora 1 volta", "finora 2 volte", "finora 5 volte", "finora 21 volte"]),
     ],
 )
-def test_a_number_takes_the_form_of_the_language(locale: str, said: list[str]) -> None:
-    assert [line("times", locale, number=number) for number in (1, 2, 5, 21)] == said
+def test_a_number_takes_the_form_of_the_language(locale: str, expected: list[str]) -> None:
+    assert [line("times", locale, number=number) for number in (1, 2, 5, 21)] == expected
 
 
 def test_a_marketers_own_reason_is_shown_as_it_is() -> None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from keepers.contact.eligibility import ALLOW, Decision
 from keepers.journeys.definition import Journey, begin
 from keepers.journeys.parse import parse_journey
-from keepers.journeys.requests import AskConditions, CheckEligibility, ReadTrait, Reply, StepQuestion
+from keepers.journeys.requests import CheckCondition, CheckEligibility, ReadTrait, Reply, StepQuestion
 from keepers.journeys.run import Effect, HistoryLine, Moved, NeedsAnswers, Run
 from keepers.journeys.walk import advance
 
@@ -36,16 +36,16 @@ class Customer:
         self.holds: dict[str, Answer] = {}
         self.traits: dict[str, Any] = {}
         self.decisions: dict[str, Decision] = {}
-        self.asked: list[StepQuestion] = []
+        self.questions: list[StepQuestion] = []
         self.effects: list[Effect] = []
         self.history: list[HistoryLine] = []
-        self.watched: frozenset[AskConditions | ReadTrait] = frozenset()
+        self.watched: frozenset[CheckCondition | ReadTrait] = frozenset()
         self.run = begin(definition, profile_id=1, bucket_key="anna", zone=zone, now=now, trigger=trigger)
 
     def answer(self, question: StepQuestion) -> Any:
-        self.asked.append(question)
+        self.questions.append(question)
         match question:
-            case AskConditions(name):
+            case CheckCondition(name):
                 found = self.holds.get(name, False)
                 found = found(self.run, self.now) if callable(found) else found
                 return found if isinstance(found, Reply) else Reply(found)

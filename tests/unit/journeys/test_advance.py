@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from keepers.contact.eligibility import ALLOW, Hold, Skip
-from keepers.journeys.requests import AskConditions, CheckEligibility, Go, ReadTrait, Reply, Send
+from keepers.journeys.requests import CheckCondition, CheckEligibility, Go, ReadTrait, Reply, Send
 from keepers.journeys.run import GOAL, Moved, NeedsAnswers
 from keepers.journeys.steps.flow.jump import Jump
 from keepers.journeys.steps.step import Passing, Seen
@@ -31,7 +31,7 @@ def test_steps_follow_one_another_and_the_last_one_ends() -> None:
 def test_a_goal_is_reached_at_once_also_while_waiting() -> None:
     anna = Customer(journey({"id": "a", "delay": "30d"}, goal={"when": BOUGHT}))
     anna.wake()
-    assert AskConditions("goal") in anna.watched
+    assert CheckCondition("goal") in anna.watched
     anna.holds["goal"] = True
     assert (anna.after(HOUR).status, anna.run.reason, anna.run.step) == ("ended", "goal", "a")
 
@@ -61,7 +61,7 @@ def test_a_goal_that_does_not_end_the_run_is_noted_once_and_asked_no_more() -> N
     anna.holds["goal"] = True
     anna.wake()
     assert anna.run.vars[GOAL] == "2026-03-02T12:00:00Z"
-    assert AskConditions("goal") not in anna.watched
+    assert CheckCondition("goal") not in anna.watched
     assert anna.until_end().reason == "finished"
     assert [line.what for line in anna.history].count("goal") == 1
 
@@ -76,7 +76,7 @@ def test_a_step_performs_nothing_before_its_last_question() -> None:
     class Hasty(Jump, frozen=True, kw_only=True):
         def run(self, seen: Seen) -> Passing:
             yield Send("one", ALLOW)
-            yield AskConditions("goal")
+            yield CheckCondition("goal")
             return Go()
 
     definition = journey({"id": "a", "jump": "end"})
@@ -93,7 +93,7 @@ def test_what_was_done_is_kept_before_a_later_step_asks() -> None:
     anna = Customer(definition)
     moved = anna.once()
     assert (moved.run.step, moved.run.wake_at, len(moved.effects)) == ("fork", MONDAY, 1)
-    assert anna.asked == []
+    assert anna.questions == []
     anna.wake()
     assert anna.run.visits == {"mark": 1, "fork": 1}
 
@@ -103,12 +103,12 @@ def test_questions_of_a_later_step_are_asked_without_moving_when_nothing_was_don
         {"id": "hop", "jump": "fork"}, {"id": "fork", "branch": [{"when": BOUGHT, "go": "end"}], "else": "end"}
     )
     run = Customer(definition).run
-    assert advance(definition, run, MONDAY, {}) == NeedsAnswers(frozenset({AskConditions("fork.when.0")}))
+    assert advance(definition, run, MONDAY, {}) == NeedsAnswers(frozenset({CheckCondition("fork.when.0")}))
 
 
 def test_a_question_about_the_time_at_a_step_is_asked_of_a_run_that_stands_there() -> None:
     definition = journey({"id": "hop", "jump": "wait"}, {"id": "wait", "wait": {"event": "Paid"}, "timeout": "1d"})
-    moved = advance(definition, Customer(definition).run, MONDAY + HOUR, {AskConditions("wait.until"): Reply(True)})
+    moved = advance(definition, Customer(definition).run, MONDAY + HOUR, {CheckCondition("wait.until"): Reply(True)})
     assert isinstance(moved, Moved)
     assert (moved.run.step, moved.run.since, moved.run.wake_at) == ("wait", MONDAY + HOUR, MONDAY + HOUR)
 
@@ -116,13 +116,13 @@ def test_a_question_about_the_time_at_a_step_is_asked_of_a_run_that_stands_there
 def test_the_goal_and_the_first_step_are_asked_in_one_wave() -> None:
     definition = journey({"id": "a", "message": "one"}, goal={"when": BOUGHT})
     needs = advance(definition, Customer(definition).run, MONDAY, {})
-    assert needs == NeedsAnswers(frozenset({AskConditions("goal"), CheckEligibility(("one",))}))
+    assert needs == NeedsAnswers(frozenset({CheckCondition("goal"), CheckEligibility(("one",))}))
 
 
 def test_two_messages_in_a_row_are_decided_one_after_the_other() -> None:
     anna = Customer(journey({"id": "a", "message": "one"}, {"id": "b", "message": "one"}))
     anna.wake()
-    assert [q for q in anna.asked if isinstance(q, CheckEligibility)] == [CheckEligibility(("one",))] * 2
+    assert [q for q in anna.questions if isinstance(q, CheckEligibility)] == [CheckEligibility(("one",))] * 2
     assert [(e.step, e.visit) for e in anna.effects] == [("a", 1), ("b", 1)]
 
 

@@ -27,12 +27,12 @@ def test_nothing_written_keeps_every_default() -> None:
     for channel in ("sms", "push"):
         quiet = rules.quiet[channel]
         assert (quiet.start, quiet.end, quiet.sundays, quiet.holidays) == ("20:00", "09:00", True, True)
-    assert (rules.brakes.complaints.warn, rules.brakes.complaints.stop, rules.brakes.hard_bounces.stop) == (
+    assert (rules.breakers.complaints.warn, rules.breakers.complaints.stop, rules.breakers.hard_bounces.stop) == (
         0.001,
         0.003,
         0.02,
     )
-    assert (rules.brakes.soft_bounces.count, rules.brakes.soft_bounces.within) == (5, "14d")
+    assert (rules.breakers.soft_bounces.count, rules.breakers.soft_bounces.within) == (5, "14d")
     assert rules.sunset is not None
     assert (rules.sunset.after, rules.sunset.grace) == ("180d", "14d")
     assert rules.longest == timedelta(days=30)

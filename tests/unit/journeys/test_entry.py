@@ -23,9 +23,11 @@ DAY = timedelta(days=1)
 Earlier = tuple[str, datetime, datetime | None]
 
 
-def enter(reentry: Any, earlier: list[Earlier] | None = None, trigger: Any = None, **told: Any) -> str | EntryRejected:
+def enter(
+    reentry: Any, earlier: list[Earlier] | None = None, trigger: Any = None, **options: Any
+) -> str | EntryRejected:
     definition = journey({"id": "a", "exit": "x"}, reentry=reentry)
-    return may_enter(definition, earlier or [], {"time": format_instant(MONDAY)} | (trigger or {}), MONDAY, **told)
+    return may_enter(definition, earlier or [], {"time": format_instant(MONDAY)} | (trigger or {}), MONDAY, **options)
 
 
 def test_never_lets_in_once() -> None:

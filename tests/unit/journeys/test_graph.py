@@ -12,14 +12,14 @@ from unit.journeys.driving import journey
 BOUGHT = {"did": "Order Completed"}
 
 
-def said(*steps: dict[str, Any], **fields: Any) -> list[tuple[str, str, str]]:
+def findings(*steps: dict[str, Any], **fields: Any) -> list[tuple[str, str, str]]:
     found = check(journey(*steps, **fields), ["one"], ["second"], ["pool"])
     return [(f.field, f.level, str(f.sentence)) for f in found]
 
 
 def test_a_sound_journey_has_nothing_wrong() -> None:
     fork = {"id": "fork", "branch": [{"when": BOUGHT, "go": "end"}], "else": "rest"}
-    assert said({"id": "m", "message": "one", "coupon": "pool"}, {"id": "rest", "delay": "1d"}, fork) == []
+    assert findings({"id": "m", "message": "one", "coupon": "pool"}, {"id": "rest", "delay": "1d"}, fork) == []
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_sound_journey_has_nothing_wrong() -> None:
     ],
 )
 def test_names_that_are_not_there_are_errors(step: dict[str, Any], field: str, says: str) -> None:
-    found = [f for f in said(step) if f[1] == "error"]
+    found = [f for f in findings(step) if f[1] == "error"]
     assert len(found) == 1
     assert found[0][0] == field
     assert says in found[0][2]
@@ -62,7 +62,7 @@ def test_names_are_not_looked_up_where_none_are_given() -> None:
     ],
 )  # fmt: skip
 def test_a_loop_without_a_wait_is_refused(steps: list[dict[str, Any]]) -> None:
-    found = [f for f in said(*steps) if f[1] == "error"]
+    found = [f for f in findings(*steps) if f[1] == "error"]
     assert len(found) == 1
     assert "loop without a wait" in found[0][2]
 
@@ -71,31 +71,33 @@ def test_a_loop_without_a_wait_is_refused(steps: list[dict[str, Any]]) -> None:
     "wait", [{"delay": "1d"}, {"wait": {"event": "Paid"}}, {"window": {"from": "09:00", "to": "17:00"}}]
 )
 def test_a_loop_through_a_wait_is_allowed(wait: dict[str, Any]) -> None:
-    found = said({"id": "m", "message": "one"}, {"id": "w", **wait}, {"id": "b", "jump": "m"}, exits=[{"when": BOUGHT}])
+    found = findings(
+        {"id": "m", "message": "one"}, {"id": "w", **wait}, {"id": "b", "jump": "m"}, exits=[{"when": BOUGHT}]
+    )
     assert found == []
 
 
 def test_a_step_nothing_leads_to_is_named() -> None:
-    assert said({"id": "a", "exit": "x"}, {"id": "b", "message": "one"}) == [
+    assert findings({"id": "a", "exit": "x"}, {"id": "b", "message": "one"}) == [
         ("steps[1]", "warning", "nothing leads to the step “b”")
     ]
 
 
 def test_a_journey_that_never_ends_is_named() -> None:
-    found = said({"id": "a", "delay": "1d"}, {"id": "b", "jump": "a"})
+    found = findings({"id": "a", "delay": "1d"}, {"id": "b", "jump": "a"})
     assert [(f[0], f[1]) for f in found] == [("steps[0]", "warning")]
     assert "never ends" in found[0][2]
 
 
 def test_a_wait_for_ever_is_named() -> None:
-    assert "for ever" in said({"id": "a", "wait": {"event": "Paid"}})[0][2]
-    assert said({"id": "a", "wait": {"event": "Paid"}}, goal={"when": BOUGHT}) == []
+    assert "for ever" in findings({"id": "a", "wait": {"event": "Paid"}})[0][2]
+    assert findings({"id": "a", "wait": {"event": "Paid"}}, goal={"when": BOUGHT}) == []
 
 
 @pytest.mark.parametrize("entry", [{"date": "birthday", "yearly": True}, {"schedule": "FREQ=DAILY", "segment": "vip"}])
 def test_what_recurs_but_lets_in_once_is_named(entry: dict[str, Any]) -> None:
-    assert said({"id": "a", "exit": "x"}, enter=[entry])[0][0] == "enter[0]"
-    assert said({"id": "a", "exit": "x"}, enter=[entry], reentry="after_exit") == []
+    assert findings({"id": "a", "exit": "x"}, enter=[entry])[0][0] == "enter[0]"
+    assert findings({"id": "a", "exit": "x"}, enter=[entry], reentry="after_exit") == []
 
 
 def test_successors_are_what_the_ports_lead_to() -> None:

@@ -75,7 +75,7 @@ def test_every_field_of_the_format_is_read(tmp_path: Path) -> None:
         "bought.until", "entry.0", "exit.0", "fit.until", "fork.when.0", "goal", "if", "test.goal",
     ]  # fmt: skip
     assert definition.condition == definition.questions()["if"]
-    assert [ask.question for ask in definition.exit_questions] == ["goal", "exit.0"]
+    assert [question.question for question in definition.exit_questions] == ["goal", "exit.0"]
     assert definition.bound == {"bought.until"}
     assert definition.refs["goal"] == ("run.entered_at",)
 
@@ -94,9 +94,9 @@ def test_ports_lead_to_the_following_step_unless_told() -> None:
 def test_an_event_with_a_filter_asks_of_the_trigger() -> None:
     enter = [{"event": "Signed Up", "where": {"plan": "pro"}}, {"event": "Seen"}]
     definition = parse_journey({"id": "j", "enter": enter, "steps": [{"id": "a", "exit": "x"}]})
-    asked = definition.questions()["entry.0"]
-    assert isinstance(asked, ast.Did)
-    assert asked.event == "Signed Up"
+    condition = definition.questions()["entry.0"]
+    assert isinstance(condition, ast.Did)
+    assert condition.event == "Signed Up"
     assert definition.refs["entry.0"] == ("trigger.time",)
     assert "entry.1" not in definition.questions()
 
@@ -148,7 +148,7 @@ def test_a_mistake_in_a_step_names_its_field(step: Any, field: str, says: str) -
 @pytest.mark.parametrize(
     ("fields", "field", "says"),
     [
-        ({"enter": []}, "enter", "list of ways in"),
+        ({"enter": []}, "enter", "list of entries"),
         ({"enter": [{"even": "x"}]}, "enter[0]", "Did you mean “event”"),
         ({"enter": [{"segment": "vip", "on": "entred"}]}, "enter[0].on", "not known"),
         ({"enter": [{"stage": "new"}]}, "enter[0]", "lifecycle.stage"),

@@ -17,11 +17,11 @@ DAY = timedelta(days=1)
 RULES = ContactRules()
 
 
-def facts(**told: Any) -> Facts:
+def facts(**changes: Any) -> Facts:
     known: dict[str, Any] = {
         "now": NOON, "zone": "UTC", "channel": "email", "recipient": "anna@shop.example", "consent": "subscribed",
     }  # fmt: skip
-    return Facts(**(known | told))
+    return Facts(**(known | changes))
 
 
 EVERYTHING_WRONG: dict[str, Any] = {

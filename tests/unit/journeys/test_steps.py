@@ -12,8 +12,8 @@ from keepers.contact.eligibility import Hold, Skip
 from keepers.i18n.catalogues import gettext, languages
 from keepers.journeys.definition import begin
 from keepers.journeys.requests import (
-    AskConditions,
     Call,
+    CheckCondition,
     CheckEligibility,
     EmitEvent,
     Expose,
@@ -39,7 +39,7 @@ def test_every_step_says_what_it_is_in_every_language_and_has_a_schema(head: str
 def test_a_message_with_a_code_is_asked_about_together_with_its_pool() -> None:
     anna = Customer(journey({"id": "a", "message": "one", "coupon": "gift"}))
     anna.wake()
-    assert [q for q in anna.asked if isinstance(q, CheckEligibility)] == [CheckEligibility(("one",), coupon="gift")]
+    assert [q for q in anna.questions if isinstance(q, CheckEligibility)] == [CheckEligibility(("one",), coupon="gift")]
 
 
 def test_a_delay_is_exact_seconds_from_entering_the_step() -> None:
@@ -155,7 +155,7 @@ def test_a_wait_for_an_event_counts_only_what_comes_after_it_was_entered() -> No
 def test_a_wait_without_a_timeout_waits_for_its_question_alone() -> None:
     anna = Customer(journey({"id": "w", "wait": {"event": "Paid"}}))
     assert anna.wake().wake_at is None
-    assert anna.watched == {AskConditions("w.until")}
+    assert anna.watched == {CheckCondition("w.until")}
 
 
 def test_a_window_lets_through_while_it_is_open() -> None:
@@ -250,7 +250,7 @@ def test_every_arm_is_exposed_after_the_same_checks_holdout_too() -> None:
         anna = Customer(experiment(holdout=0.4))
         anna.run = begin(anna.journey, profile_id=n, bucket_key=f"key-{n}", zone="UTC", now=MONDAY)
         reason = anna.wake().reason
-        assert anna.asked[0] == CheckEligibility(("red_mail", "blue_mail"), is_exposure=True)
+        assert anna.questions[0] == CheckEligibility(("red_mail", "blue_mail"), is_exposure=True)
         assert anna.effects[0].request == Expose("j.test", reason)
 
 

@@ -12,7 +12,7 @@ from keepers.journeys.requests import Send
 from keepers.model.consent import Consent, Topic
 from keepers.orchestration.dry_run.recorded_effects import DryRun, Known
 from keepers.render.definition import MessageTemplate
-from keepers.warehouse.profile_lookup import Person
+from keepers.warehouse.profile_lookup import ProfileSnapshot
 
 NIGHT = datetime(2026, 3, 2, 22)
 MORNING = datetime(2026, 3, 3, 7)
@@ -25,7 +25,7 @@ MESSAGES = {
 }
 
 
-def dry_run(*addresses: str) -> tuple[DryRun, list[Person]]:
+def dry_run(*addresses: str) -> tuple[DryRun, list[ProfileSnapshot]]:
     """One over customers of these addresses who agreed to tips, with a cap of one e-mail a day."""
     rules = parse_contact({"caps": {"email": {"1d": 1}, "all": {}}})
     topics = {"tips": Topic("tips")}
@@ -34,20 +34,22 @@ def dry_run(*addresses: str) -> tuple[DryRun, list[Person]]:
         live={"j": SimpleNamespace(id="j", exits=())},
         rank=lambda template, journey: rules.rank(template.priority),
     )
-    people = [Person(n, f"{n}", "UTC", {"email": address}) for n, address in enumerate(addresses, start=1)]
+    profiles = [ProfileSnapshot(n, f"{n}", "UTC", {"email": address}) for n, address in enumerate(addresses, start=1)]
     agreed = {
-        p.profile_id: [Consent(p.profile_id, "email", "tips", "subscribed", NIGHT - HOUR, "form")] for p in people
+        p.profile_id: [Consent(p.profile_id, "email", "tips", "subscribed", NIGHT - HOUR, "form")] for p in profiles
     }
     known = Known(agreed, {}, {}, {}, [])
-    return DryRun(cast(Any, index), {"email": "email"}, b"s" * 32, rules, topics, known), people
+    return DryRun(cast(Any, index), {"email": "email"}, b"s" * 32, rules, topics, known), profiles
 
 
-def send(run: DryRun, person: Person, message: str, at: datetime, decision: Decision, *, ended: str = "") -> None:
+def send(
+    run: DryRun, profile: ProfileSnapshot, message: str, at: datetime, decision: Decision, *, ended: str = ""
+) -> None:
     moved = SimpleNamespace(
-        id=1, profile_id=person.profile_id, journey="j", status="ended" if ended else "active", reason=ended
+        id=1, profile_id=profile.profile_id, journey="j", status="ended" if ended else "active", reason=ended
     )
     effect = SimpleNamespace(request=Send(message, decision))
-    run.add(cast(Any, moved), person, [cast(Any, effect)], at)
+    run.add(cast(Any, moved), profile, [cast(Any, effect)], at)
 
 
 def test_of_held_messages_the_better_priority_gets_the_place() -> None:

@@ -80,10 +80,10 @@ def test_runs_are_locked_before_the_counter_of_the_log(shop: Workspace, monkeypa
     for place, name in ((runs, "lock"), (log, "append_events"), (runs, "save")):
         real = getattr(place, name)
 
-        def noting(connection: Any, given: Any, *rest: Any, name: str = name, real: Any = real) -> None:
-            if given:
+        def noting(connection: Any, rows: Any, *rest: Any, name: str = name, real: Any = real) -> None:
+            if rows:
                 order.append(name)
-            real(connection, given, *rest)
+            real(connection, rows, *rest)
 
         monkeypatch.setattr(place, name, noting)
     signed_up(shop, 3, NOW, NOW)

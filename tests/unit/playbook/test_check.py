@@ -13,7 +13,7 @@ from keepers.model.channels import event_name
 from keepers.model.errors import DefinitionError
 from keepers.playbook.check import Finding, check, order
 from keepers.playbook.load import Playbook, load_bodies
-from keepers.playbook.plan import _changes
+from keepers.playbook.plan import definition_changes
 
 MESSAGE_CHANNELS = CHANNELS.keys() - {"webhook"}
 """channels that reach customers"""
@@ -127,7 +127,7 @@ def test_events_and_traits_that_never_arrived_are_warned_about_once_there_is_dat
     assert "no event “Order Complete” has arrived so far. Did you mean “Order Completed”" in text
     assert "no trait “contry” has arrived so far. Did you mean “country”?" in text
     assert "“Order Refunded”" in text
-    assert "the score “rhythm” is taken from “purchase”" in text
+    assert "the score “rhythm” is computed from “purchase”" in text
     assert len(found) == 4
 
 
@@ -139,7 +139,7 @@ def test_a_word_whose_events_never_arrived_is_warned_about_where_it_stands() -> 
     )
     found = check(playbook, _arrived("Sale"))
     assert [f.field for f in found] == ["event/view"]
-    assert "Asked about by a" in found[0].message
+    assert "Used by a" in found[0].message
 
 
 def test_a_word_that_hides_an_arriving_event_is_warned_about() -> None:
@@ -162,7 +162,7 @@ def test_a_word_made_of_another_word_is_refused_unless_its_events_are_there_too(
 
 def test_a_word_made_void_by_itself_is_refused() -> None:
     playbook = _playbook(event__a={"from": "A", "unless": {"did": "a", "same": "id"}})
-    assert "made void by itself" in _messages(check(playbook))[0]
+    assert "cancelled by itself" in _messages(check(playbook))[0]
 
 
 def test_stages_nobody_can_reach_are_warned_about() -> None:
@@ -171,9 +171,9 @@ def test_stages_nobody_can_reach_are_warned_about() -> None:
         segment__none={"who": {"all": []}},
     )
     text = "\n".join(_messages(check(playbook)))
-    assert "the stage “s0”: “s2” stands later, takes anyone" in text
+    assert "the stage “s0”: “s2” comes later in the list and holds for everyone" in text
     assert "nobody can reach the stage “s1”" in text
-    assert "the stage “s3”: “s4” stands later, has the same rule" in text
+    assert "the stage “s3”: “s4” comes later in the list with the same rule" in text
     assert "“s2”:" not in text
     assert "nobody can be in this segment" in text
 
@@ -191,12 +191,12 @@ def test_phases_of_something_unknown_are_an_error() -> None:
 def test_a_rhythm_without_its_event_is_warned_about() -> None:
     playbook = load_bodies({"rhythm": {"event": "Ordr"}, "segment/a": {"id": "a", "who": {"trait": "lost_at"}}})
     assert check(playbook) == []
-    assert "the score “rhythm” is taken from “Ordr”" in _messages(check(playbook, _arrived("Order")))[0]
+    assert "the score “rhythm” is computed from “Ordr”" in _messages(check(playbook, _arrived("Order")))[0]
 
 
 def test_what_keepers_says_itself_need_not_have_arrived() -> None:
-    asked = [{"did": name} for name in ("Email Link Clicked", "In-App Read", "Journey Exited", "Unsubscribed")]
-    assert check(_playbook(segment__x={"who": {"any": asked}}), _arrived("Visit")) == []
+    conditions = [{"did": name} for name in ("Email Link Clicked", "In-App Read", "Journey Exited", "Unsubscribed")]
+    assert check(_playbook(segment__x={"who": {"any": conditions}}), _arrived("Visit")) == []
     (found,) = check(_playbook(segment__x={"who": {"did": "Email Link Clickd"}}), _arrived("Visit"))
     assert "Did you mean “Email Link Clicked”" in found.message
     about = {event_name(channel, what) for channel in ("email", "sms", "push", "in_app") for what in ("Sent", "Opened")}
@@ -228,7 +228,7 @@ def test_only_a_segment_or_a_word_can_change_in_its_texts_alone() -> None:
     for name, more in (("a", {"name": "One"}), ("b", {"name": "Two"})):
         made = {f"{kind}__x": {**body, **more} for kind, body in before.items()}
         changed[name] = _playbook(**made, journey__x={**journey, **more})
-    said = {c.key: c.answers_change for c in _changes(changed["a"], changed["b"], set())}
-    assert said == {"segment/x": False, "event/x": False, "topic/x": True, "journey/x": True}
+    changes = {c.key: c.answers_change for c in definition_changes(changed["a"], changed["b"], set())}
+    assert changes == {"segment/x": False, "event/x": False, "topic/x": True, "journey/x": True}
     one, other = (_playbook(event__x={"name": "One", "from": [source]}) for source in "AB")
-    assert [c.answers_change for c in _changes(one, other, set())] == [True]
+    assert [c.answers_change for c in definition_changes(one, other, set())] == [True]

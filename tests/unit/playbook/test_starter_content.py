@@ -1,4 +1,4 @@
-"""The starter journeys: they parse, check clean, and every letter can be sent in five languages as it stands."""
+"""The starter journeys: they parse, check clean, and every message can be sent in five languages as it stands."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ LOCALES = ("en", "it", "pl", "ru", "zh")
 """what the content is written in, in that order"""
 OF_THE_DEMO = ("welcome", "second-purchase", "win-back")
 ONLY_ANSWERS = {"winback_why"}
-"""letters whose links are the answers to a question: they have no button"""
+"""messages whose links are the answers to a question: they have no button"""
 ARRIVES_BY_ITSELF = {"Email Link Clicked", "Email Sent"}
 SENT_BY_FORMS = {"confirm_subscription"}
-"""letters no journey sends: the subscribe form does"""
+"""messages no journey sends: the subscribe form does"""
 NO_WORD_FOR = {"Order Shipped", "Content Downloaded"}
 """events with one name in practice, or of little use elsewhere: no word of the vocabulary is made of them"""
 COMPANY = {"name": "Ada & Co", "address": "1 Mill Lane, Leeds", "url": "https://shop.example"}
@@ -109,10 +109,10 @@ class Page(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.buttons += "button" in (given.get("class") or "").split()
+        attributes = dict(attrs)
+        self.buttons += "button" in (attributes.get("class") or "").split()
         if tag == "a":
-            self.links.append(given.get("href") or "")
+            self.links.append(attributes.get("href") or "")
 
 
 def _entries(section: str) -> Iterator[tuple[str, Any]]:
@@ -147,15 +147,15 @@ def renderer() -> Renderer:
 
 
 @cache
-def letter(message: str, locale: str, has_data: bool) -> Content:
+def rendered(message: str, locale: str, has_data: bool) -> Content:
     return renderer().render(message, EVERYTHING if has_data else NOTHING, [locale], Links())
 
 
-def letters() -> Iterator[tuple[str, str, Content]]:
+def all_rendered() -> Iterator[tuple[str, str, Content]]:
     for message in messages():
         for locale in LOCALES:
             for has_data in (True, False):
-                yield message, locale, letter(message, locale, has_data)
+                yield message, locale, rendered(message, locale, has_data)
 
 
 def _steps(journey: Journey) -> list[Message]:
@@ -236,7 +236,7 @@ def _conditions(name: str) -> Iterator[Any]:
         yield from (written for _, written, _ in step.conditions())
 
 
-def _asked(name: str, role: str) -> set[str]:
+def _names_used(name: str, role: str) -> set[str]:
     found = {r.name for c in _conditions(name) for r in references(c, "person", "") if r.role == role}
     entry = next(e for _, e in _entries("journeys") if e["id"] == name)
     found |= {way[role] for way in entry["enter"] if role in way}
@@ -247,20 +247,20 @@ def _asked(name: str, role: str) -> set[str]:
 def test_a_journey_asks_about_words_and_segments_that_ship(name: str) -> None:
     vocabulary = lifecycles.shipped()
     own = {entry["id"] for _, entry in _entries("segments")}
-    assert _asked(name, "segment") <= set(vocabulary.segments) | own
-    assert not _asked(name, "stage"), "whichever lifecycle a workspace has chosen"
+    assert _names_used(name, "segment") <= set(vocabulary.segments) | own
+    assert not _names_used(name, "stage"), "whichever lifecycle a workspace has chosen"
     sources = [s for word in vocabulary.events.values() for s in word.sources]
     words = (
         {s.event for s in sources} | {e for s in sources if s.unless for e in s.unless.events} | set(vocabulary.events)
     )
-    assert _asked(name, "event") <= words | ARRIVES_BY_ITSELF | NO_WORD_FOR
+    assert _names_used(name, "event") <= words | ARRIVES_BY_ITSELF | NO_WORD_FOR
 
 
 def test_the_journeys_of_the_demo_work_with_purchases_alone() -> None:
     for name in OF_THE_DEMO:
-        assert _asked(name, "segment") <= {"active", "slipping", "lost"}
-        assert _asked(name, "event") <= {"purchase", "complaint", "Signed Up", "Email Link Clicked"}
-        assert _asked(name, "trait") <= {*RHYTHM_TRAITS}
+        assert _names_used(name, "segment") <= {"active", "slipping", "lost"}
+        assert _names_used(name, "event") <= {"purchase", "complaint", "Signed Up", "Email Link Clicked"}
+        assert _names_used(name, "trait") <= {*RHYTHM_TRAITS}
         assert any("segment" in way for _, e in _entries("journeys") if e["id"] == name for way in e["enter"])
 
 
@@ -287,9 +287,9 @@ def test_starter_journeys_are_no_part_of_the_lifecycle_templates() -> None:
 
 
 def test_both_layouts_are_the_same_but_for_the_footer() -> None:
-    letter_, service = snippets()["letter"].content, snippets()["service"].content
-    assert isinstance(letter_, str)
-    assert letter_.replace("{% render 'footer' %}", "{% render 'service-footer' %}") == service
+    marketing, service = snippets()["letter"].content, snippets()["service"].content
+    assert isinstance(marketing, str)
+    assert marketing.replace("{% render 'footer' %}", "{% render 'service-footer' %}") == service
 
 
 def test_snippets_are_written_in_all_languages() -> None:
@@ -305,7 +305,7 @@ def test_a_message_is_written_in_five_languages_and_checks_clean(message: str) -
 
 
 def test_subjects_fit_a_telephone_and_preheaders_say_something_else() -> None:
-    for message, locale, content in letters():
+    for message, locale, content in all_rendered():
         assert 2 < len(content.subject) <= 50, (message, locale, content.subject)
         assert not content.subject.endswith(("!", ".", "。")), (message, locale)
         preheader = messages()[message].content[locale].preheader
@@ -314,7 +314,7 @@ def test_subjects_fit_a_telephone_and_preheaders_say_something_else() -> None:
 
 
 def test_letters_are_complete_with_and_without_data() -> None:
-    for message, locale, content in letters():
+    for message, locale, content in all_rendered():
         where = f"{message} {locale}"
         for text in (content.subject, content.html, content.text):
             assert not re.search(r"\{\{|\{%|None", text), where
@@ -326,7 +326,7 @@ def test_letters_are_complete_with_and_without_data() -> None:
 
 
 def test_a_letter_has_one_button_and_a_way_out_where_it_is_marketing() -> None:
-    for message, locale, content in letters():
+    for message, locale, content in all_rendered():
         page = Page(content.html)
         assert page.buttons == (0 if message in ONLY_ANSWERS else 1), (message, locale)
         assert all(link.startswith("https://") for link in page.links), (message, locale, page.links)
@@ -337,7 +337,7 @@ def test_a_letter_has_one_button_and_a_way_out_where_it_is_marketing() -> None:
 
 
 def test_codes_stand_beside_the_note_on_prices() -> None:
-    note = {
+    remark = {
         "en": "last 30 days",
         "ru": "последние 30 дней",
         "pl": "ostatnich 30 dni",
@@ -348,10 +348,10 @@ def test_codes_stand_beside_the_note_on_prices() -> None:
     assert with_code
     for message in messages():
         for locale in LOCALES:
-            has_code = "GIFT-7Q4K" in letter(message, locale, True).text
+            has_code = "GIFT-7Q4K" in rendered(message, locale, True).text
             assert has_code == (message in with_code), (message, locale)
-            assert (note[locale] in letter(message, locale, True).text) == has_code, (message, locale)
-            assert note[locale] not in letter(message, locale, False).text, (message, locale)
+            assert (remark[locale] in rendered(message, locale, True).text) == has_code, (message, locale)
+            assert remark[locale] not in rendered(message, locale, False).text, (message, locale)
 
 
 def _words(content: Content) -> str:
@@ -364,14 +364,14 @@ def _words(content: Content) -> str:
 
 
 def test_every_letter_speaks_its_own_language() -> None:
-    for message, locale, content in letters():
+    for message, locale, content in all_rendered():
         words, where = _words(content), f"{message} {locale}"
         assert bool(re.search("[а-яё]", words)) == (locale == "ru"), where
         assert bool(re.search("[\u4e00-\u9fff]", words)) == (locale == "zh"), where
         if locale in ("ru", "zh"):
             assert not re.search("[A-Za-z]", words), where
     for message in messages():
-        assert len({letter(message, locale, False).subject for locale in LOCALES}) == len(LOCALES), message
+        assert len({rendered(message, locale, False).subject for locale in LOCALES}) == len(LOCALES), message
 
 
 GENDERED = {
@@ -389,7 +389,7 @@ HURRY = re.compile(
 
 
 def test_nobody_is_given_a_gender_a_wrong_case_or_a_hurry() -> None:
-    for message, locale, content in letters():
+    for message, locale, content in all_rendered():
         words = content.subject + "\n" + content.text
         assert not re.search(GENDERED[locale], words), (message, locale, re.search(GENDERED[locale], words))
         assert not HURRY.search(words), (message, locale)

@@ -39,7 +39,7 @@ FRESH: Story = [(ORDER, 3, {"order_id": "A"})]
 COMPLAINT: Story = [("Complaint Opened", 9, {"complaint_id": "c1"})]
 
 
-def _standing() -> ActiveQueries:
+def _queries() -> ActiveQueries:
     shipped = catalog.shipped()
     return build(
         Definitions(
@@ -51,7 +51,7 @@ def _standing() -> ActiveQueries:
     )
 
 
-STANDING = _standing()
+QUERIES = _queries()
 
 
 PEOPLE: dict[str, tuple[Story, str]] = {
@@ -224,20 +224,20 @@ def _answer(stories: dict[str, Story], lifecycles: list[str]) -> Where:
     rows = [r for n, story in enumerate(stories.values()) for r in _rows(story, 10 * n)]
     warehouse = Warehouse.open(None)
     load(warehouse, [r._replace(seq=seq) for seq, r in enumerate(rows, start=1)])
-    cursor = Evaluator(warehouse).as_of(STANDING, [f"lifecycle:{name}" for name in lifecycles], NOW)
+    cursor = Evaluator(warehouse).as_of(QUERIES, [f"lifecycle:{name}" for name in lifecycles], NOW)
     found: Where = {(name, who): {} for name in stories for who in (PERSON, ACCOUNT)}
-    wanted = {STANDING.asks[f"lifecycle:{x}"].number: STANDING.definitions.lifecycles[x] for x in lifecycles}
+    wanted = {QUERIES.by_id[f"lifecycle:{x}"].number: QUERIES.definitions.lifecycles[x] for x in lifecycles}
     names = list(stories)
-    for ask, profile_id, value in cursor.execute("SELECT ask, profile_id, value FROM asof_states").fetchall():
-        if ask in wanted and value and profile_id % 10 != COLLEAGUE:
-            found[names[profile_id // 10], profile_id % 10][wanted[ask].id] = wanted[ask].stages[value - 1].id
+    for query_id, profile_id, value in cursor.execute("SELECT query_id, profile_id, value FROM asof_states").fetchall():
+        if query_id in wanted and value and profile_id % 10 != COLLEAGUE:
+            found[names[profile_id // 10], profile_id % 10][wanted[query_id].id] = wanted[query_id].stages[value - 1].id
     warehouse.close()
     return found
 
 
 @pytest.fixture(scope="module")
 def people() -> Where:
-    shop = [name for name in STANDING.definitions.lifecycles if not name.startswith("b2b")]
+    shop = [name for name in QUERIES.definitions.lifecycles if not name.startswith("b2b")]
     return _answer({name: story for name, (story, _) in PEOPLE.items()}, shop)
 
 

@@ -63,7 +63,7 @@ def test_all_eleven_are_there_with_their_stages_in_order() -> None:
 
 def test_all_together_check_clean_and_have_an_order() -> None:
     assert check(lifecycles.shipped()) == []
-    assert sum(map(len, order(lifecycles.shipped()))) == len(lifecycles.shipped().asking)
+    assert sum(map(len, order(lifecycles.shipped()))) == len(lifecycles.shipped().segments_and_lifecycles)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
@@ -107,10 +107,10 @@ def test_everything_in_the_vocabulary_is_used_by_some_template() -> None:
 def test_the_words_a_template_declares_are_those_it_asks_about(name: str) -> None:
     template = lifecycles.template(name)
     nodes = lifecycles.needed(template.lifecycles)
-    asked = {n.removeprefix("event:") for n in nodes if n.startswith("event:")}
+    read = {n.removeprefix("event:") for n in nodes if n.startswith("event:")}
     if template.of == "account":
-        asked.discard("purchase")  # only the rhythm of people needs it
-    assert set(template.words) == asked
+        read.discard("purchase")  # only the rhythm of people needs it
+    assert set(template.words) == read
     for word, events in template.words.items():
         sources = {s.event for s in lifecycles.shipped().events[word].sources}
         assert set(events) | {word} == sources | {word}

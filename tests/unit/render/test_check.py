@@ -9,13 +9,13 @@ import pytest
 from keepers.model.consent import Topic
 from keepers.render.check import check_message
 from keepers.render.definition import parse_message, parse_snippet
-from unit.render.letters import email, section
+from unit.render.rendered_emails import email, section
 
 OUT = section('<a href="{{ links.unsubscribe }}">Out</a>')
 NEWS = {"news": Topic("news")}
 
 
-def said(body: str, snippets: dict[str, Any] | None = None, **more: Any) -> list[tuple[str, str, str]]:
+def remarks(body: str, snippets: dict[str, Any] | None = None, **more: Any) -> list[tuple[str, str, str]]:
     checks = {k: more.pop(k) for k in ("known_traits", "known_properties", "topics", "locales") if k in more}
     found = {k: parse_snippet({"id": k, "content": v}) for k, v in (snippets or {}).items()}
     return [(field, level, str(about)) for field, level, about in check_message(email(body, **more), found, **checks)]
@@ -23,15 +23,15 @@ def said(body: str, snippets: dict[str, Any] | None = None, **more: Any) -> list
 
 def test_nothing_is_said_of_a_good_letter() -> None:
     body = section("Hi {{ customer.name | default: 'you' }}{% if customer.city %} in {{ customer.city }}{% endif %}")
-    assert said(body + OUT, known_traits=["name", "city"], topics=NEWS) == []
+    assert remarks(body + OUT, known_traits=["name", "city"], topics=NEWS) == []
 
 
 def test_a_marketing_e_mail_needs_a_way_out() -> None:
-    (remark,) = said(section("x"))
+    (remark,) = remarks(section("x"))
     assert remark[:2] == ("content.en.body", "warning")
     assert "{{ links.unsubscribe }}" in remark[2]
-    assert said(section("x"), topics={"news": Topic("news", kind="transactional")}) == []
-    assert said(section("{% render 'footer' %}"), {"footer": '<a href="{{ links.preferences }}">P</a>'}) == []
+    assert remarks(section("x"), topics={"news": Topic("news", kind="transactional")}) == []
+    assert remarks(section("{% render 'footer' %}"), {"footer": '<a href="{{ links.preferences }}">P</a>'}) == []
 
 
 def test_an_sms_needs_none() -> None:
@@ -64,7 +64,7 @@ def test_an_sms_needs_none() -> None:
     ],
 )
 def test_likely_mistakes(text: str, level: str, words: str) -> None:
-    found = said("\n" + section(text) + OUT, known_traits=["first_name"], known_properties=["total"])
+    found = remarks("\n" + section(text) + OUT, known_traits=["first_name"], known_properties=["total"])
     assert len(found) == 1, found
     assert found[0][:2] == ("content.en.body", level)
     assert words in found[0][2]
@@ -88,15 +88,15 @@ def test_likely_mistakes(text: str, level: str, words: str) -> None:
 )
 def test_what_is_right_is_left_alone(text: str) -> None:
     snippets = {"b": "{{ label }}"}
-    assert said(section(text) + OUT, snippets, known_traits=["first_name"], known_properties=["total"]) == []
+    assert remarks(section(text) + OUT, snippets, known_traits=["first_name"], known_properties=["total"]) == []
 
 
 def test_what_is_not_known_is_not_judged() -> None:
-    assert said(section("{{ customer.anything | default: 'x' }}{{ trigger.anything }}") + OUT) == []
+    assert remarks(section("{{ customer.anything | default: 'x' }}{{ trigger.anything }}") + OUT) == []
 
 
 def test_mistakes_in_snippets_and_layouts_are_theirs() -> None:
-    found = said(
+    found = remarks(
         section("{% render 'who' %}") + OUT,
         {"frame": {"en": section("{{ content }}") + section("{{ nobody }}")}, "who": "\n{{ custmer }}"},
         layout="frame",
@@ -108,25 +108,25 @@ def test_mistakes_in_snippets_and_layouts_are_theirs() -> None:
 
 
 def test_missing_languages() -> None:
-    found = said(section("{% render 'who' %}") + OUT, {"who": {"pl": "x"}}, topics=NEWS)
-    assert found == [("snippet/who.content", "warning", "there is no text in en; pl stands in for it")]
+    found = remarks(section("{% render 'who' %}") + OUT, {"who": {"pl": "x"}}, topics=NEWS)
+    assert found == [("snippet/who.content", "warning", "there is no text in en; pl is used instead")]
 
 
 def test_topics_are_looked_up() -> None:
-    (remark,) = said(section("x") + OUT, topics={"newz": Topic("newz")})
+    (remark,) = remarks(section("x") + OUT, topics={"newz": Topic("newz")})
     assert remark == ("topic", "error", "there is no topic “news”. Did you mean “newz”?")
-    (remark,) = said(section("x") + OUT, topics={"news": Topic("news", channels=("push",))})
+    (remark,) = remarks(section("x") + OUT, topics={"news": Topic("news", channels=("push",))})
     assert remark[:2] == ("channel", "warning")
 
 
 def test_a_letter_gmail_cuts_off() -> None:
-    (remark,) = said(section("word " * 25_000) + OUT)
+    (remark,) = remarks(section("word " * 25_000) + OUT)
     assert "Gmail" in remark[2]
 
 
 def test_icons_of_a_third_party() -> None:
     social = '<mj-social><mj-social-element name="facebook" href="https://a.example">F</mj-social-element></mj-social>'
-    found = said(f"<mj-section><mj-column>{social}</mj-column></mj-section>" + OUT)
+    found = remarks(f"<mj-section><mj-column>{social}</mj-column></mj-section>" + OUT)
     assert [r for r in found if "mailjet.com" in r[2]]
 
 

@@ -19,10 +19,12 @@ NOON = datetime(2026, 3, 1, 12, 30)
 
 
 def written(source: str, locale: str = "en", *, zone: str = "", currency: str = "", **data: Any) -> str:
-    letter = MessageContext(
+    message_context = MessageContext(
         locale, clock=time.monotonic, now=NOON, zone=ZoneInfo(zone) if zone else None, currency=currency
     )
-    return run(TEXT.compiled("{{ " + source + " }}"), data, letter).replace("\u00a0", " ").replace("\u202f", " ")
+    return (
+        run(TEXT.compiled("{{ " + source + " }}"), data, message_context).replace("\u00a0", " ").replace("\u202f", " ")
+    )
 
 
 @pytest.mark.parametrize(

@@ -119,8 +119,8 @@ def test_only_data_is_seen_no_attributes(path: str) -> None:
 
 def test_the_clock_is_the_letters() -> None:
     assert rendered("{{ now }}{{ today }}{{ 'now' | date: '%Y' }}") == "now"
-    letter = MessageContext(clock=time.monotonic, now=datetime(2026, 3, 1))
-    assert run(TEXT.compiled("{{ 'now' | date: '%Y' }}"), {}, letter) == "2026"
+    message_context = MessageContext(clock=time.monotonic, now=datetime(2026, 3, 1))
+    assert run(TEXT.compiled("{{ 'now' | date: '%Y' }}"), {}, message_context) == "2026"
 
 
 def renderer(body: str, **snippets: str) -> Renderer:

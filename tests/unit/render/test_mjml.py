@@ -7,11 +7,11 @@ import re
 import pytest
 
 from keepers.render.errors import RenderError
-from unit.render.letters import inside, letter, section
+from unit.render.rendered_emails import inside, rendered, section
 
 
 def page(body: str, **context: object) -> str:
-    return letter(body, context).html
+    return rendered(body, context).html
 
 
 def test_head_components_work() -> None:
@@ -91,7 +91,7 @@ def test_loops_make_rows_and_sections() -> None:
     rows = ROW.format("<mj-table>{% for i in l %}<tr><td>{{ i }}</td></tr>{% endfor %}</mj-table>")
     assert page(rows, l=["a", "<b>"]).count("<tr><td>") == 2
     assert "&lt;b&gt;" in page(rows, l=["a", "<b>"])
-    assert inside(letter("{% for i in l %}" + section("S{{ i }}") + "{% endfor %}", {"l": [1, 2, 3]})).count("S") >= 3
+    assert inside(rendered("{% for i in l %}" + section("S{{ i }}") + "{% endfor %}", {"l": [1, 2, 3]})).count("S") >= 3
 
 
 def test_values_stand_in_any_attribute() -> None:
@@ -119,7 +119,7 @@ def test_an_assignment_in_the_head_or_before_everything_holds_in_the_body() -> N
 
 def test_a_snippet_may_be_part_of_the_head() -> None:
     body = "<mjml><mj-head>{% render 'looks' %}</mj-head><mj-body>" + section("x") + "</mj-body></mjml>"
-    assert ".a{color:red}" in letter(body, snippets={"looks": "<mj-style>.a{color:red}</mj-style>"}).html
+    assert ".a{color:red}" in rendered(body, snippets={"looks": "<mj-style>.a{color:red}</mj-style>"}).html
 
 
 def test_comments_are_not_sent() -> None:
@@ -130,7 +130,7 @@ def test_comments_are_not_sent() -> None:
 
 
 def test_a_body_that_is_html_is_left_as_it_is() -> None:
-    content = letter("<html><body><p>Hi {{ n }}</p></body></html>", {"n": "<A>"})
+    content = rendered("<html><body><p>Hi {{ n }}</p></body></html>", {"n": "<A>"})
     assert content.html == "<html><body><p>Hi &lt;A&gt;</p></body></html>"
     assert content.text == "Hi <A>\n"
 
@@ -143,7 +143,7 @@ def test_a_body_that_is_html_is_left_as_it_is() -> None:
         ("\n<mj-section><mj-column><mj-text>x</mj-text></mj-column>", "line 2: <mj-section> is not closed"),
         ("<mj-section><mj-column>\n\n<mj-text>a<p>b</mj-text></mj-column></mj-section>", "cannot be read"),
         ('<mj-body><mj-include path="/etc/passwd" /></mj-body>', "mj-include is not used"),
-        ("<mj-section {% if x %}padding='0'{% endif %}></mj-section>", "stands where MJML drops it"),
+        ("<mj-section {% if x %}padding='0'{% endif %}></mj-section>", "MJML drops {% if x %} at this place"),
         (
             "<mj-section><mj-column><mj-social>{% if x %}<mj-social-element name='x' href='y'>x</mj-social-element>{% endif %}</mj-social></mj-column></mj-section>",  # noqa: E501
             "between the elements of mj-social",
@@ -171,6 +171,6 @@ def test_mistakes_are_placed_after_text_of_many_bytes_too() -> None:
 
 def test_a_mistake_in_a_layout_is_the_layouts() -> None:
     with pytest.raises(RenderError, match="layout frame, line 2"):
-        letter(
+        rendered(
             section("x"), layout="frame", snippets={"frame": "<mj-body>\n<mj-colum></mj-colum>{{ content }}</mj-body>"}
         )

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from keepers.render.plain_text import tidy, to_text
-from unit.render.letters import letter, section
+from unit.render.rendered_emails import rendered, section
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ def test_lines_are_tidied() -> None:
 
 def test_conditions_and_loops_are_rendered_as_text() -> None:
     body = section("{% if on %}<p>Hi {{ n }}</p>{% endif %}{% for i in l %}<p>{{ i }} &amp; co</p>{% endfor %}")
-    assert letter(body, {"on": True, "n": "<Ann>", "l": ["a", "b"]}).text == "Hi <Ann>\n\na & co\n\nb & co\n"
-    assert letter(body, {"on": False}).text == "\n"
+    assert rendered(body, {"on": True, "n": "<Ann>", "l": ["a", "b"]}).text == "Hi <Ann>\n\na & co\n\nb & co\n"
+    assert rendered(body, {"on": False}).text == "\n"
 
 
 def test_values_are_not_escaped_in_text() -> None:
-    assert letter(section("{{ v }}"), {"v": "Tom & Jerry's <cheese>"}).text == "Tom & Jerry's <cheese>\n"
+    assert rendered(section("{{ v }}"), {"v": "Tom & Jerry's <cheese>"}).text == "Tom & Jerry's <cheese>\n"

@@ -17,7 +17,7 @@ from keepers.render.definition import parse_message
 from keepers.render.errors import RenderError
 from keepers.render.links import Click
 from keepers.render.renderer import MOST_SUBJECT, Renderer
-from unit.render.letters import KEY, LINKS, email, inside, letter, renderer, section
+from unit.render.rendered_emails import KEY, LINKS, email, inside, rendered, renderer, section
 
 
 def targets(html: str) -> list[str]:
@@ -32,7 +32,7 @@ def targets(html: str) -> list[str]:
 
 
 def test_subject_html_and_text_say_the_same() -> None:
-    content = letter(
+    content = rendered(
         section("<h1>Hello {{ customer.name }}</h1><p>Bye &amp; thanks</p>"),
         {"customer": {"name": "Ann"}},
         subject="Hi {{ customer.name }}",
@@ -44,7 +44,7 @@ def test_subject_html_and_text_say_the_same() -> None:
 
 
 def test_a_text_of_ones_own_is_taken() -> None:
-    content = letter(section("long"), {"name": "A & B"}, text="Short, {{ name }}.\n\n\n\n  indented")
+    content = rendered(section("long"), {"name": "A & B"}, text="Short, {{ name }}.\n\n\n\n  indented")
     assert content.text == "Short, A & B.\n\n  indented\n"
 
 
@@ -84,7 +84,7 @@ def test_numbers_are_written_as_in_the_customers_country() -> None:
 
 
 def test_a_layout_surrounds_the_body_and_snippets_stand_inside() -> None:
-    content = letter(
+    content = rendered(
         section("{% render 'who', role: 'friend' %}"),
         {"customer": {"name": "Ann"}, "company": {"name": "Shop"}},
         layout="frame",
@@ -101,7 +101,7 @@ def test_a_layout_surrounds_the_body_and_snippets_stand_inside() -> None:
 
 
 def test_a_snippet_may_be_sections_and_sees_no_variables_around_it() -> None:
-    content = letter(
+    content = rendered(
         "{% assign secret = 'x' %}" + section("{{ secret }}") + "{% render 'tail' %}",
         snippets={"tail": section("[{{ secret }}]")},
     )
@@ -109,7 +109,7 @@ def test_a_snippet_may_be_sections_and_sees_no_variables_around_it() -> None:
 
 
 def test_a_snippet_for_each_of_a_list() -> None:
-    content = letter(
+    content = rendered(
         section("{% render 'row' for trigger.items as item, sign: '€' %}"),
         {"trigger": {"items": [{"n": "A"}, {"n": "B"}]}},
         snippets={"row": "{{ forloop.index }}{{ item.n }}{{ sign }} "},
@@ -128,20 +128,20 @@ def test_a_snippet_speaks_the_messages_language() -> None:
 
 def test_a_layout_without_content_and_a_layout_that_is_not_there() -> None:
     with pytest.raises(RenderError, match=r"needs \{\{ content \}\}"):
-        letter(section("x"), layout="frame", snippets={"frame": section("y")})
+        rendered(section("x"), layout="frame", snippets={"frame": section("y")})
     with pytest.raises(RenderError, match="Did you mean “frame”"):
-        letter(section("x"), layout="fram", snippets={"frame": section("{{ content }}")})
+        rendered(section("x"), layout="fram", snippets={"frame": section("{{ content }}")})
 
 
 def test_the_preheader_is_hidden_first_and_not_in_the_text() -> None:
-    content = letter(section("Body"), {"n": "<b>"}, preheader="For {{ n }} & co")
+    content = rendered(section("Body"), {"n": "<b>"}, preheader="For {{ n }} & co")
     assert inside(content).index("For &lt;b&gt; &amp; co") < inside(content).index("Body")
     assert "display:none" in inside(content)[:200]
     assert "For" not in content.text
 
 
 def test_links_are_tracked_and_tagged() -> None:
-    content = letter(
+    content = rendered(
         section('<a href="https://shop.example/a?x=1&amp;y=2#top">A</a>'), {"journey": "welcome"}, tracked=True
     )
     url = "https://shop.example/a?x=1&y=2&utm_source=keepers&utm_medium=email&utm_campaign=welcome#top"
@@ -152,12 +152,12 @@ def test_links_are_tracked_and_tagged() -> None:
 def test_a_button_s_address_may_hold_values() -> None:
     button = '<mj-button href="https://shop.example/?q={{ q | url_encode }}">Go</mj-button>'
     body = f"<mj-section><mj-column>{button}</mj-column></mj-section>"
-    content = letter(body, {"q": 'a b&c"'}, tracked=True, utm=False)
+    content = rendered(body, {"q": 'a b&c"'}, tracked=True, utm=False)
     assert targets(content.html) == ["https://shop.example/?q=a+b%26c%22"]
 
 
 def test_without_links_a_preview_shows_where_they_lead() -> None:
-    content = letter(
+    content = rendered(
         section('<a href="https://shop.example/?a=1&amp;b=2">A</a> <a href="{{ links.unsubscribe }}">B</a>'), utm=False
     )
     assert 'href="https://shop.example/?a=1&amp;b=2"' in content.html
@@ -179,13 +179,13 @@ def test_without_links_a_preview_shows_where_they_lead() -> None:
     ],
 )
 def test_some_addresses_are_never_touched(href: str, written: str) -> None:
-    content = letter(section(f'<a href="{href}">A</a>'), {"who": "a@b.example"}, tracked=True)
+    content = rendered(section(f'<a href="{href}">A</a>'), {"who": "a@b.example"}, tracked=True)
     assert f'<a href="{written}"' in content.html
 
 
 def test_an_unsubscribe_link_handed_to_a_snippet_is_not_tracked_either() -> None:
     body = section("{% render 'b', url: links.unsubscribe %}")
-    content = letter(body, tracked=True, snippets={"b": '<a href="{{ url }}">Out</a>'})
+    content = rendered(body, tracked=True, snippets={"b": '<a href="{{ url }}">Out</a>'})
     assert f'<a href="{LINKS.unsubscribe(KEY)}"' in content.html
 
 
@@ -199,7 +199,7 @@ def test_an_unsubscribe_link_handed_to_a_snippet_is_not_tracked_either() -> None
     ],
 )
 def test_tracking_can_be_switched_off_for_a_link(element: str) -> None:
-    content = letter(f"<mj-section><mj-column>{element}</mj-column></mj-section>", tracked=True)
+    content = rendered(f"<mj-section><mj-column>{element}</mj-column></mj-section>", tracked=True)
     assert 'href="https://a.example/"' in content.html
     assert "data-keepers" not in content.html
     assert "keepers-untracked" not in content.html + content.text
@@ -223,20 +223,20 @@ def test_tracking_can_be_switched_off_for_a_link(element: str) -> None:
     ],
 )
 def test_utm_tags_leave_what_an_address_says(url: str, tagged: str) -> None:
-    assert targets(letter(section(f'<a href="{url}">A</a>'), tracked=True).html) == [tagged]
+    assert targets(rendered(section(f'<a href="{url}">A</a>'), tracked=True).html) == [tagged]
 
 
 def test_utm_tags_of_ones_own_and_none() -> None:
     body = section('<a href="https://a.example/">A</a>')
-    own = letter(body, tracked=True, utm={"campaign": "spring & co", "content": "top"}).html
+    own = rendered(body, tracked=True, utm={"campaign": "spring & co", "content": "top"}).html
     assert targets(own) == [
         "https://a.example/?utm_source=keepers&utm_medium=email&utm_campaign=spring%20%26%20co&utm_content=top"
     ]
-    assert targets(letter(body, tracked=True, utm=False).html) == ["https://a.example/"]
+    assert targets(rendered(body, tracked=True, utm=False).html) == ["https://a.example/"]
 
 
 def test_the_open_pixel_is_last() -> None:
-    content = letter(section("A"), tracked=True)
+    content = rendered(section("A"), tracked=True)
     assert content.html.endswith(
         f'<img src="{LINKS.open_pixel(KEY)}" width="1" height="1" alt="" style="display:block;border:0;"></body></html>'
     )
@@ -299,7 +299,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_a_hostile_value_injects_nothing(value: str) -> None:
-    content = letter(
+    content = rendered(
         section(
             '<a href="https://a.example/{{ v }}" title="{{ v }}">{{ v }}</a>'
             '<img alt="{{ v }}" src="https://a.example/{{ v }}">'
@@ -309,7 +309,7 @@ def test_a_hostile_value_injects_nothing(value: str) -> None:
         preheader="{{ v }}",
         tracked=True,
     )
-    plain = letter(
+    plain = rendered(
         section('<a href="https://a.example/" title="">x</a><img alt="" src="https://a.example/">'), preheader="x"
     )
     assert content.html.count("<") == plain.html.count("<") + 1  # the pixel
@@ -332,10 +332,10 @@ def test_a_hostile_value_injects_nothing(value: str) -> None:
 )
 def test_an_address_that_runs_code_leads_nowhere(url: str) -> None:
     for tracking in ("", ' data-keepers-track="off"'):
-        content = letter(section(f'<a href="{{{{ v }}}}"{tracking}>A</a>'), {"v": url}, tracked=True)
+        content = rendered(section(f'<a href="{{{{ v }}}}"{tracking}>A</a>'), {"v": url}, tracked=True)
         assert '<a href="#"' in content.html
     assert targets(
-        letter(section('<a href="{{ v }}">A</a>'), {"v": "https://ok.example/"}, tracked=True, utm=False).html
+        rendered(section('<a href="{{ v }}">A</a>'), {"v": "https://ok.example/"}, tracked=True, utm=False).html
     )
 
 
@@ -354,7 +354,7 @@ def test_no_filter_lets_html_through(name: str) -> None:
     for form in forms:
         for call in calls:
             try:
-                content = letter(section("[" + call.replace("F", name) + "]"), {"v": form})
+                content = rendered(section("[" + call.replace("F", name) + "]"), {"v": form})
             except RenderError:
                 continue
             page = inside(content)
@@ -368,7 +368,7 @@ _SHOWABLE = st.text(st.characters(blacklist_categories=("Cc", "Cs"), blacklist_c
 
 @given(_SHOWABLE)
 def test_any_value_is_one_line_in_a_subject_and_shown_as_it_is_in_html(value: str) -> None:
-    content = letter(section("<i>{{ v }}</i>"), {"v": value}, subject="{{ v }}")
+    content = rendered(section("<i>{{ v }}</i>"), {"v": value}, subject="{{ v }}")
     assert "\n" not in content.subject
     assert len(content.subject) <= MOST_SUBJECT
     assert unescape(content.html.split("<i>")[1].split("</i>")[0]) == value
@@ -376,15 +376,15 @@ def test_any_value_is_one_line_in_a_subject_and_shown_as_it_is_in_html(value: st
 
 def test_a_megabyte_in_a_trait_is_refused_or_cut() -> None:
     big = "<" * 1_000_000
-    assert len(letter(section("x"), {"v": big}, subject="{{ v }}").subject) == MOST_SUBJECT
+    assert len(rendered(section("x"), {"v": big}, subject="{{ v }}").subject) == MOST_SUBJECT
     with pytest.raises(RenderError, match="1,000,000"):
-        letter(section("{{ v }}"), {"v": big})
+        rendered(section("{{ v }}"), {"v": big})
 
 
 def test_the_same_in_the_same_out() -> None:
     context: dict[str, Any] = {"customer": {"name": "Ann"}, "now": datetime(2026, 1, 1)}
     body = section('{{ customer.name }} <a href="https://a.example">A</a>')
-    assert letter(body, context, tracked=True) == letter(body, context, tracked=True)
+    assert rendered(body, context, tracked=True) == rendered(body, context, tracked=True)
 
 
 def test_a_message_is_compiled_once_per_language() -> None:

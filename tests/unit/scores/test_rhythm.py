@@ -20,7 +20,7 @@ from keepers.scores.rhythm import (
 )
 from properties.oracle import Oracle
 from properties.running import answers_at, loaded, segments
-from properties.world import World
+from properties.scenario import Scenario
 
 # Freireich et al. 1963, the 6-MP arm (Kleinbaum & Klein, Survival Analysis, 3rd ed., table 2.3): weeks in remission.
 BACK = {6.0: 3, 7.0: 1, 10.0: 1, 13.0: 1, 16.0: 1, 22.0: 1, 23.0: 1}
@@ -67,22 +67,22 @@ def test_what_the_playbook_writes_down_wins_over_the_fit() -> None:
 
 def test_who_bought_only_in_one_season_is_due_next_season() -> None:
     """Once every December; once in March and once in June; only this winter."""
-    world = World()
+    scenario = Scenario()
     for who, days in enumerate(
         (["2023-12-10", "2024-12-12"], ["2024-03-01", "2024-06-01"], ["2024-12-01", "2025-01-05"], ["2024-12-31"]), 1
     ):
-        world.person(who, datetime(2023, 1, 1))
+        scenario.person(who, datetime(2023, 1, 1))
         for day in days:
-            world.track(who, "purchase", datetime.fromisoformat(day))
+            scenario.track(who, "purchase", datetime.fromisoformat(day))
     rules = [{"trait": name, "lte": "now"} for name in ("due_at", "slipping_at", "lost_at")]
     definitions = Definitions(segments=segments([*rules, {"trait": "rhythm_days", "gt": 60}]))
-    standing = build(definitions)
-    oracle = Oracle(world, definitions)
-    with loaded(world) as warehouse:
+    queries = build(definitions)
+    oracle = Oracle(scenario, definitions)
+    with loaded(scenario) as warehouse:
         for now in ("2025-02-01", "2025-03-15", "2025-08-01", "2025-12-12", "2026-03-14", "2026-06-13"):
             moment = datetime.fromisoformat(now)
-            for (name, who), (value, _) in answers_at(warehouse, standing, moment).items():
+            for (name, who), (value, _) in answers_at(warehouse, queries, moment).items():
                 assert value == oracle.value(definitions.by_id()[name], who, moment), (now, name, who)
-        december = answers_at(warehouse, standing, datetime(2025, 12, 11))
+        december = answers_at(warehouse, queries, datetime(2025, 12, 11))
         assert [december[f"segment:s{n}", 1][0] for n in range(3)] == [0, 0, 0], "not due before December comes"
-        assert answers_at(warehouse, standing, datetime(2025, 12, 12))["segment:s0", 1][0] == 1
+        assert answers_at(warehouse, queries, datetime(2025, 12, 12))["segment:s0", 1][0] == 1

@@ -62,8 +62,8 @@ def definitions(rates: Currencies | None, **who: Any) -> Definitions:
 
 
 def members(warehouse: Warehouse, rates: Currencies | None, rule: Any) -> set[int]:
-    standing = build(definitions(rates, asked=rule))
-    cursor = Evaluator(warehouse).as_of(standing, ["segment:asked"], START.replace(month=2))
+    queries = build(definitions(rates, tested=rule))
+    cursor = Evaluator(warehouse).as_of(queries, ["segment:tested"], START.replace(month=2))
     return {row[0] for row in cursor.execute("SELECT profile_id FROM asof_states WHERE value = 1").fetchall()}
 
 
@@ -101,14 +101,14 @@ def test_one_amount_is_compared_as_it_reads(warehouse: Warehouse) -> None:
 
 
 def test_what_is_left_out_is_said_where_an_answer_is_explained(warehouse: Warehouse) -> None:
-    standing = build(definitions(currencies(), asked=SUM))
+    queries = build(definitions(currencies(), tested=SUM))
     condition = parse_condition(SUM)
     evaluator = Evaluator(warehouse)
     now = START.replace(month=2)
-    evaluator.as_of(standing, [], now)
+    evaluator.as_of(queries, [], now)
     seen = {}
     for who in (1, 2, 3):
-        holds, leaves = evaluator.explain(standing, condition, "person", who, now)
+        holds, leaves = evaluator.explain(queries, condition, "person", who, now)
         ((_, figures),) = leaves.values()
         seen[who] = (holds, *(figures[name] for name in figures if name != "last"))
     assert {who: tuple(map(str, found)) for who, found in seen.items()} == {
@@ -152,9 +152,9 @@ def test_check_names_the_currencies_without_a_rate_and_from_when_to_when(warehou
     bodies = {"currencies": RATES, "segment/big": {"id": "big", "who": SUM}}
     seen = {"currencies": lambda event, path: ("CHF", "EUR", "PLN")}
 
-    def unrated(event: str, path: str, currency: str, given: Currencies) -> list[Unrated]:
-        assert given == rates
-        return unrated_amounts(warehouse, event, path, currency, given)
+    def unrated(event: str, path: str, currency: str, rates_given: Currencies) -> list[Unrated]:
+        assert rates_given == rates
+        return unrated_amounts(warehouse, event, path, currency, rates_given)
 
     (one,) = check(load_bodies(bodies), currencies=seen["currencies"], unrated=unrated)
     assert (one.level, one.field, one.sentence.inner.code) == ("warning", "segment/big.who.sum", "unrated_amounts")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import AskedLocale, Now, moment
+from keepers.app.use_cases.common_fields import Now, RequestedLocale, moment
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.definitions import Segment
@@ -60,7 +60,7 @@ class CountSegment(Struct, frozen=True, kw_only=True):
 
 class DescribeCondition(Struct, frozen=True, kw_only=True):
     condition: Condition
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class Counted(Struct, frozen=True):
@@ -77,7 +77,7 @@ class Described(Struct, frozen=True):
 def count_condition(workspace: Workspace, actor: Actor, request: CountCondition) -> Counted:
     """Count who a condition holds for
 
-    Over what was known by `now`. The condition is compiled once and kept, so asking again is quick.
+    Over what was known by `now`. The condition is compiled once and kept, so the same request is quick the next time.
     """
     at = moment(workspace, request.now)
     return _counted(workspace, _known(workspace, _read(workspace, request.condition), at), at)
@@ -85,7 +85,7 @@ def count_condition(workspace: Workspace, actor: Actor, request: CountCondition)
 
 @use_case("POST /audience/count-file", permission="read", is_local=True, problems=(404, 422))
 def count_condition_file(workspace: Workspace, actor: Actor, request: CountConditionFile) -> Counted:
-    """Count who a condition in a file of the server's machine holds for"""
+    """Count who a condition in a file on the server's machine holds for"""
     at = moment(workspace, request.now)
     path = Path(request.path)
     if not os.path.isfile(path):
@@ -103,7 +103,7 @@ def count_condition_file(workspace: Workspace, actor: Actor, request: CountCondi
 def count_segment(workspace: Workspace, actor: Actor, request: CountSegment) -> Counted:
     """Count who a segment's condition holds for
 
-    Worked out anew as of `now`, so that a segment that was applied after the last tick has its figure too.
+    Computed as of `now`, so that a segment that was applied after the last tick has its figure too.
     """
     segments = workspace.active_playbook().playbook.segments
     if request.id not in segments:

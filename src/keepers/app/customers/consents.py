@@ -14,10 +14,9 @@ from sqlalchemy import Connection, select
 from keepers.app.csv_files import CsvImported, CsvReport, CsvWritten, chunks_of, new_file, rows_of
 from keepers.app.customers.addresses import require_channel
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import AskedLocale, ProfileName
+from keepers.app.use_cases.common_fields import ProfileName, RequestedLocale
 from keepers.app.use_cases.progress import Progress
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.profile_names import names_of
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import ALL_TOPICS, Basis, Consent, ConsentState, TopicKind
@@ -37,7 +36,7 @@ STATES: tuple[str, ...] = get_args(ConsentState)
 
 class ReadConsents(Struct, frozen=True, kw_only=True):
     id: ProfileName
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class RecordConsent(Struct, frozen=True, kw_only=True):
@@ -131,9 +130,9 @@ def read_consents(workspace: Workspace, actor: Actor, request: ReadConsents) -> 
     current = []
     for topic in topics.values():
         for channel in topic.channels:
-            said = consents.effective(held, channel, topic.id)
+            statement = consents.effective(held, channel, topic.id)
             is_needed = topic.kind == "marketing" and topic.basis == "consent"
-            agreed = said.state == "subscribed" if said is not None else not is_needed
+            agreed = statement.state == "subscribed" if statement is not None else not is_needed
             current.append(
                 TopicConsent(
                     channel,
@@ -141,8 +140,8 @@ def read_consents(workspace: Workspace, actor: Actor, request: ReadConsents) -> 
                     text_in(topic.name, request.locale) or topic.id,
                     topic.kind,
                     topic.basis,
-                    said.state if said is not None else None,
-                    said.at if said is not None else None,
+                    statement.state if statement is not None else None,
+                    statement.at if statement is not None else None,
                     topic.kind == "transactional" or agreed,
                 )
             )
@@ -159,11 +158,19 @@ def record_consent(workspace: Workspace, actor: Actor, request: RecordConsent) -
     playbook = workspace.active_playbook().playbook
     profile_id = workspace.find_profile(request.id)
     fields = ("channel", "topic", "state", "source", "wording", "at")
-    said = _said(playbook, workspace, profile_id, {name: getattr(request, name) for name in fields})
+    statement = _statement(playbook, workspace, profile_id, {name: getattr(request, name) for name in fields})
     with workspace.store.begin() as connection:
-        changed = consents.record(connection, [said], clock())
+        changed = consents.record(connection, [statement], workspace.clock())
     return Recorded(
-        request.id, bool(changed), said.channel, said.topic, said.state, said.at, said.source, said.wording, said.basis
+        request.id,
+        bool(changed),
+        statement.channel,
+        statement.topic,
+        statement.state,
+        statement.at,
+        statement.source,
+        statement.wording,
+        statement.basis,
     )
 
 
@@ -177,7 +184,7 @@ def record_consent(workspace: Workspace, actor: Actor, request: RecordConsent) -
     is_local=True,
 )
 def import_consents(workspace: Workspace, actor: Actor, request: ImportConsents, progress: Progress) -> CsvImported:
-    """Take statements from a CSV file of the server's machine
+    """Import statements from a CSV file on the server's machine
 
     It has the columns of the export. They are history: they start no journey.
     """
@@ -188,20 +195,20 @@ def import_consents(workspace: Workspace, actor: Actor, request: ImportConsents,
         for chunk in chunks_of(rows):
             with workspace.store.begin() as connection:
                 found = _profiles(connection, [row["profile"] for _, row in chunk])
-                said = []
+                statements = []
                 for line, row in chunk:
                     who = found.get(row["profile"])
                     if who is None:
                         report.refuse(line, f"no profile is known as “{row['profile']}”")
                         continue
                     try:
-                        said.append(
-                            _said(playbook, workspace, who, {**row, "source": row.get("source") or report.source})
+                        statements.append(
+                            _statement(playbook, workspace, who, {**row, "source": row.get("source") or report.source})
                         )
                     except UserError as error:
                         report.refuse(line, error.message)
-                consents.record(connection, said, clock(), is_import=True)
-                report.taken += len(said)
+                consents.record(connection, statements, workspace.clock(), is_import=True)
+                report.taken += len(statements)
             progress(report.taken + report.rejected, 0)
     return report.imported()
 
@@ -213,20 +220,20 @@ def export_consents(workspace: Workspace, actor: Actor, request: ExportConsents,
     with new_file(request.path) as write, workspace.store.read() as connection:
         write(CONSENT_COLUMNS)
         for some in chunks_of(consents.everything(connection)):
-            named = identities.of_profiles(connection, sorted({said.profile_id for said in some}))
-            for said in some:
-                listed = named.get(said.profile_id)
-                who = listed[-1].value if listed else f"#{said.profile_id}"
+            named = identities.of_profiles(connection, sorted({statement.profile_id for statement in some}))
+            for statement in some:
+                listed = named.get(statement.profile_id)
+                who = listed[-1].value if listed else f"#{statement.profile_id}"
                 write(
                     (
                         who,
-                        said.channel,
-                        said.topic,
-                        said.state,
-                        format_instant(said.at),
-                        said.source,
-                        said.wording,
-                        said.basis,
+                        statement.channel,
+                        statement.topic,
+                        statement.state,
+                        format_instant(statement.at),
+                        statement.source,
+                        statement.wording,
+                        statement.basis,
                     )
                 )
                 number += 1
@@ -234,7 +241,7 @@ def export_consents(workspace: Workspace, actor: Actor, request: ExportConsents,
     return CsvWritten(number, request.path)
 
 
-def _said(playbook: Playbook, workspace: Workspace, profile_id: int, row: dict[str, str]) -> Consent:
+def _statement(playbook: Playbook, workspace: Workspace, profile_id: int, row: dict[str, str]) -> Consent:
     """A statement from texts. Raises UserError."""
     channel, topic, state = row["channel"], row["topic"], row["state"]
     require_channel(channel)
@@ -247,8 +254,8 @@ def _said(playbook: Playbook, workspace: Workspace, profile_id: int, row: dict[s
         raise NotFoundError(
             problem("There is no topic “{topic}” in force.", near=nearest(topic, known), topic=topic), field="topic"
         )
-    at = parse_instant(row["at"], workspace.zone) if row.get("at") else clock()
-    if at > clock():
+    at = parse_instant(row["at"], workspace.zone) if row.get("at") else workspace.clock()
+    if at > workspace.clock():
         raise UserError(
             problem("{at} lies in the future; consent cannot be recorded ahead of time.", at=format_instant(at)),
             field="at",

@@ -8,7 +8,6 @@ from keepers.app.customers.addresses import owner_of
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.common_fields import ProfileName
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.store.profiles import erasure
 
@@ -39,11 +38,11 @@ def erase_profile(workspace: Workspace, actor: Actor, request: EraseProfile) -> 
     """Erase a customer for good
 
     Messages and copies, runs, consent, inbox, browsers and the record of all that are removed, and their addresses
-    suppressed. There is no way back. The events and traits that arrived of them are not erased by this.
+    suppressed. This cannot be undone. The events and traits that arrived of them are not erased by this.
     """
     profile_id = workspace.find_profile(request.id)
     owner = owner_of(workspace, profile_id)
     channels = {channel for channel, trait in workspace.addresses.items() if trait}
     with workspace.store.begin() as connection:
-        gone = erasure.erase(connection, owner, clock(), channels)
+        gone = erasure.erase(connection, owner, workspace.clock(), channels)
     return Erased(**gone, suppressed=len(owner.addresses))

@@ -17,7 +17,6 @@ from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.common_fields import Cursor, Next, ProfileName
 from keepers.app.use_cases.paging import seal, unseal
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.store.profiles import personal_data
 from keepers.store.profiles.personal_data import Owner
@@ -74,13 +73,13 @@ class _Section(Struct, frozen=True):
 def export_profile(workspace: Workspace, actor: Actor, request: ExportProfile) -> ExportPage:
     """Everything that is held on one person
 
-    Who they are and why they stand where they do, every event, trait and change, consents and suppressions, runs of
-    journeys, messages with their copies, opens and clicks, codes, inbox and browsers: what erasing looks at, and what
-    it leaves. What arrived is identified at the next tick, and not in it before.
+    Who they are, their segments and stages with the reasons, every event, trait and change, consents and suppressions,
+    runs of journeys, messages with their copies, opens and clicks, codes, inbox and browsers: what is erased, and what
+    is not. Events that arrived are included after the next tick.
     """
     profile_id = workspace.find_profile(request.id)
     listing = ("export", profile_id)
-    number, after, as_of = 0, None, clock()
+    number, after, as_of = 0, None, workspace.clock()
     if request.cursor is not None:
         began, number, after = unseal(workspace.cursor_secret, listing, request.cursor)
         as_of = datetime.fromisoformat(began)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import AskedLocale, Now, moment
+from keepers.app.use_cases.common_fields import Now, RequestedLocale, moment
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.definitions import Lifecycle, Stage
@@ -36,13 +36,13 @@ Since = Annotated[
 
 class ListLifecycles(Struct, frozen=True, kw_only=True):
     now: Now = None
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class ReadLifecycle(Struct, frozen=True, kw_only=True):
     id: LifecycleId
     now: Now = None
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class ReadStageHistory(Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class LifecycleSummary(Struct, frozen=True):
     name: str
     description: str
     of: Literal["person", "account"]
-    phases_of: Annotated[str | None, Meta(description="Set on a second reading of another lifecycle's customers.")]
+    phases_of: Annotated[str | None, Meta(description="Set where it is another view of that lifecycle's customers.")]
     stages: list[StageSummary]
 
 
@@ -240,11 +240,11 @@ def _counts(workspace: Workspace, lifecycle: Lifecycle, now: str | None) -> list
 
 
 def _begin(workspace: Workspace, since: str, until: datetime) -> datetime:
-    start = _back_to(since, workspace.zone)
+    start = parse_since(since, workspace.zone)
     return start.at if start.at is not None else until + start.offset
 
 
-def _back_to(since: str, zone: ZoneInfo) -> Moment:
+def parse_since(since: str, zone: ZoneInfo) -> Moment:
     """A moment, or how far back: `30d` is `30d ago`, as a span ahead is never meant here."""
     try:
         return Moment(offset=-parse_duration(since))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import AskedLocale, Cursor, Limit, Next, Now, ProfileName, moment
+from keepers.app.use_cases.common_fields import Cursor, Limit, Next, Now, ProfileName, RequestedLocale, moment
 from keepers.app.use_cases.paging import seal, unseal
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
@@ -17,8 +17,8 @@ from keepers.model.moments import format_instant
 from keepers.model.texts import text_in
 from keepers.reports import profile_list as listings
 from keepers.reports.profile_report import Clause as Explained
-from keepers.reports.profile_report import Membership as Standing
-from keepers.reports.profile_report import RecentEvent, portrait
+from keepers.reports.profile_report import Membership as ReportedMembership
+from keepers.reports.profile_report import RecentEvent, report_profile
 from keepers.store.profiles import identities
 
 _BATCH = 2_000
@@ -58,7 +58,7 @@ class ListProfiles(Struct, frozen=True, kw_only=True):
 class ReadProfile(Struct, frozen=True, kw_only=True):
     id: ProfileName
     now: Now = None
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class ReadTimeline(Struct, frozen=True, kw_only=True):
@@ -83,7 +83,7 @@ class ProfileRow(Struct, frozen=True):
     identities: list[Identifier]
     traits: dict[str, Any]
     since: Annotated[
-        datetime | None, Meta(description="Since when it is in the segment or stage asked for, where recorded.")
+        datetime | None, Meta(description="Since when it is in the segment or stage of the filter, where recorded.")
     ] = None
 
 
@@ -152,25 +152,33 @@ def list_profiles(workspace: Workspace, actor: Actor, request: ListProfiles) -> 
     People and accounts, oldest number first. Filters add up. A profile that was merged into another is not listed.
     Segment and stage are as the last tick left them, or as of `now`.
     """
-    asked = request
-    name, _, value = (asked.trait or "").partition(":")
-    place = _place(workspace, asked.segment, asked.stage)
-    wanted = listings.Wanted(asked.kind, (name, value) if asked.trait else None, place)
-    at = None if asked.now is None else moment(workspace, asked.now)
-    filters = ("profiles", asked.id, asked.search, asked.trait, asked.kind, asked.segment, asked.stage, asked.now)
-    after = unseal(workspace.cursor_secret, filters, asked.cursor)[0] if asked.cursor is not None else -1
-    if asked.id is not None:
-        rows = _only(workspace, wanted, at, after, asked.id)
-    elif asked.search is not None:
-        rows = _found(workspace, wanted, at, after, asked.limit + 1, asked.search)
+    name, _, value = (request.trait or "").partition(":")
+    place = _place(workspace, request.segment, request.stage)
+    wanted = listings.Wanted(request.kind, (name, value) if request.trait else None, place)
+    at = None if request.now is None else moment(workspace, request.now)
+    filters = (
+        "profiles",
+        request.id,
+        request.search,
+        request.trait,
+        request.kind,
+        request.segment,
+        request.stage,
+        request.now,
+    )
+    after = unseal(workspace.cursor_secret, filters, request.cursor)[0] if request.cursor is not None else -1
+    if request.id is not None:
+        rows = _only(workspace, wanted, at, after, request.id)
+    elif request.search is not None:
+        rows = _found(workspace, wanted, at, after, request.limit + 1, request.search)
     else:
-        rows = listings.listed(workspace.evaluator, workspace.active_queries(), wanted, at, after, asked.limit + 1)
-    return page_of(workspace, rows, asked.limit, filters, at)
+        rows = listings.listed(workspace.evaluator, workspace.active_queries(), wanted, at, after, request.limit + 1)
+    return page_of(workspace, rows, request.limit, filters, at)
 
 
 @use_case("GET /profiles/{id}", permission="read", problems=(404, 422))
 def read_profile(workspace: Workspace, actor: Actor, request: ReadProfile) -> Profile:
-    """One profile, and why it stands where it does"""
+    """One profile, with the reasons for its segments and stages"""
     at = moment(workspace, request.now)
     found = profile_of(workspace, workspace.find_profile(request.id), at, request.locale)
     if found is None:
@@ -180,7 +188,7 @@ def read_profile(workspace: Workspace, actor: Actor, request: ReadProfile) -> Pr
 
 def profile_of(workspace: Workspace, profile_id: int, at: datetime, locale: str) -> Profile | None:
     """A profile as of a moment; None when it was not known yet."""
-    found = portrait(workspace.evaluator, workspace.active_queries(at), profile_id, at, locale)
+    found = report_profile(workspace.evaluator, workspace.active_queries(at), profile_id, at, locale)
     if found is None:
         return None
     return Profile(
@@ -214,8 +222,8 @@ def read_timeline(workspace: Workspace, actor: Actor, request: ReadTimeline) -> 
     before: listings.Position | None = None
     if request.cursor is not None:
         # All pages of one listing are as of the same moment, although ticks continue.
-        asked, time, kind, number = unseal(workspace.cursor_secret, listing, request.cursor)
-        at, before = datetime.fromisoformat(asked), (datetime.fromisoformat(time), kind, number)
+        as_of, time, kind, number = unseal(workspace.cursor_secret, listing, request.cursor)
+        at, before = datetime.fromisoformat(as_of), (datetime.fromisoformat(time), kind, number)
     else:
         at = moment(workspace, request.now)
     found = listings.timeline(workspace.evaluator, profile_id, at, before, request.limit + 1)
@@ -322,7 +330,7 @@ def _identifiers(workspace: Workspace, ids: list[int]) -> dict[int, list[Identif
     return {i: [Identifier(n.kind, n.value) for n in names] for i, names in found.items()}
 
 
-def _membership(membership: Standing, locale: str) -> SegmentAnswer:
+def _membership(membership: ReportedMembership, locale: str) -> SegmentAnswer:
     m = membership
     return SegmentAnswer(m.id, text_in(m.name, locale), m.is_in, m.since, _clause(m.why))
 

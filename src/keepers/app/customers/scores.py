@@ -34,7 +34,7 @@ class RhythmFigures(Struct, frozen=True):
 def read_rhythm(workspace: Workspace, actor: Actor, request: ReadRhythm) -> RhythmFigures:
     """The rhythm: the shop's own cycle of purchases
 
-    Typical and longest gap between purchases, by which lifecycles tell who is due, slipping and lost.
+    Typical and longest gap between purchases, from which lifecycles compute who is due, slipping and lost.
     """
     live = workspace.active_playbook()
     settings = live.definitions().scores["rhythm"].settings

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from keepers.app.customers.profiles import ProfilePage, page_of
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import AskedLocale, Cursor, Limit, Now, moment
+from keepers.app.use_cases.common_fields import Cursor, Limit, Now, RequestedLocale, moment
 from keepers.app.use_cases.paging import unseal
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
@@ -25,13 +25,13 @@ SegmentId = Annotated[str, Meta(description="The segment's id.", examples=["laps
 
 class ListSegments(Struct, frozen=True, kw_only=True):
     now: Now = None
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class ReadSegment(Struct, frozen=True, kw_only=True):
     id: SegmentId
     now: Now = None
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class ListMembers(Struct, frozen=True, kw_only=True):

@@ -16,7 +16,6 @@ from keepers.app.use_cases.common_fields import Cursor, Next
 from keepers.app.use_cases.paging import seal, unseal
 from keepers.app.use_cases.progress import Progress
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import SuppressionReason
 from keepers.model.errors import NotFoundError, UserError, nearest, problem
@@ -127,7 +126,7 @@ def list_suppressions(workspace: Workspace, actor: Actor, request: ListSuppressi
 def find_suppression(workspace: Workspace, actor: Actor, request: FindSuppression) -> SuppressionPage:
     """Look up a suppressed address
 
-    The address travels in the body, so that it stands in no log.
+    The address is in the body, so that it gets into no log.
     """
     require_channel(request.channel)
     columns = suppression_table.c
@@ -144,7 +143,7 @@ def add_suppressions(workspace: Workspace, actor: Actor, request: AddSuppression
     By hand, which stops transactional messages too. One that is suppressed for a stronger reason keeps it.
     """
     require_channel(request.channel)
-    now = clock()
+    now = workspace.clock()
     hashes = [hashed_address(workspace, request.channel, one) for one in request.addresses]
     rows = [Suppression(request.channel, one, "manual", now, "by hand", request.detail) for one in hashes]
     with workspace.store.begin() as connection:
@@ -181,7 +180,7 @@ def import_suppressions(
     """
     file = Path(request.path)
     report = CsvReport(request.source or f"import {file.name}")
-    now = clock()
+    now = workspace.clock()
     with rows_of(file, ()) as rows:
         for chunk in chunks_of(rows):
             taken = []

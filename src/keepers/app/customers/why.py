@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import AskedLocale, ProfileName
+from keepers.app.use_cases.common_fields import ProfileName, RequestedLocale
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.profile_names import names_of
 from keepers.app.workspace.workspace import Workspace
@@ -17,6 +17,7 @@ from keepers.model.consent import address_hash
 from keepers.model.errors import NotFoundError, nearest, problem
 from keepers.playbook.active_playbook import known
 from keepers.reports import why as measure_why
+from keepers.reports.why_lines import Waiting, WhyLine
 from keepers.warehouse.profile_lookup import load_profiles, recipient_of
 
 
@@ -24,7 +25,7 @@ class ExplainProfile(Struct, frozen=True, kw_only=True):
     id: ProfileName
     journey: Annotated[str, Meta(description="Only about this journey.")] | None = None
     message: Annotated[str, Meta(description="Only about this message template.")] | None = None
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class NotYet(Struct, frozen=True):
@@ -38,10 +39,10 @@ class ProfileWhy(Struct, frozen=True):
     profile: str
     profile_id: int
     as_of: datetime
-    waiting: tuple[measure_why.Waiting, ...]
-    lines: tuple[measure_why.WhyLine, ...]
+    waiting: tuple[Waiting, ...]
+    lines: tuple[WhyLine, ...]
     not_yet: Annotated[
-        NotYet | None, Meta(description="Of the journey asked about, when nothing has brought the customer to it.")
+        NotYet | None, Meta(description="Of the requested journey, when the customer has never met one of its entries.")
     ] = None
 
 

@@ -9,17 +9,16 @@ import msgspec
 from msgspec import Meta, Struct
 
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import AskedLocale
+from keepers.app.use_cases.common_fields import RequestedLocale
 from keepers.app.use_cases.progress import Progress
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.broadcasts import control
-from keepers.broadcasts.control import AudiencePreview, SendingStatus
+from keepers.broadcasts.progress import AudiencePreview, SendingStatus
 from keepers.conditions.wording import describe
 from keepers.model.errors import NotFoundError, nearest, problem
+from keepers.model.message import SendStatus
 from keepers.model.texts import text_in
-from keepers.store.messages.broadcast_sends import SendStatus
 
 S = TypeVar("S", bound=SendingStatus)
 BroadcastAudience: TypeAlias = AudiencePreview
@@ -28,7 +27,7 @@ BroadcastId = Annotated[str, Meta(description="The broadcast's id.", examples=["
 
 
 class ListBroadcasts(Struct, frozen=True, kw_only=True):
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class PreviewBroadcast(Struct, frozen=True, kw_only=True):
@@ -98,7 +97,7 @@ class ResumedSending(SendingStatus, frozen=True, kw_only=True):
 def list_broadcasts(workspace: Workspace, actor: Actor, request: ListBroadcasts) -> BroadcastList:
     """List broadcasts
 
-    Every one in force, and how its last sending stands.
+    Every one in force, with the status of its last sending.
     """
     live = workspace.active_playbook()
     last = control.newest(workspace.store)
@@ -131,7 +130,7 @@ def preview_broadcast(
     at = workspace.now()
     return control.preview(
         workspace.store, workspace.evaluator, workspace.active_playbook(), workspace.active_queries(at), request.id,
-        workspace.addresses, workspace.secret, at, progress,
+        workspace.addresses, workspace.secret, at, progress, actor.locale,
     )  # fmt: skip
 
 
@@ -139,7 +138,7 @@ def preview_broadcast(
 def list_sendings(workspace: Workspace, actor: Actor, request: ListSendings) -> SendingList:
     """Its sendings, and the status of their messages"""
     known = workspace.active_playbook().playbook.broadcasts
-    found = control.statuses(workspace.store, request.id)
+    found = control.statuses(workspace.store, request.id, actor.locale)
     if not found and request.id not in known:
         raise NotFoundError(
             problem("There is no broadcast “{name}” in force.", near=nearest(request.id, known), name=request.id)
@@ -149,9 +148,9 @@ def list_sendings(workspace: Workspace, actor: Actor, request: ListSendings) -> 
 
 @use_case("POST /broadcasts/{id}/start", permission="send", lock="locked", problems=(404, 409, 422))
 def start_broadcast(workspace: Workspace, actor: Actor, request: StartBroadcast) -> SendingStatus:
-    """Start it, or set it for its time"""
-    control.start(workspace.store, workspace.active_playbook(), request.id, clock(), again=request.again)
-    return _newest(workspace, request.id)
+    """Start it, or schedule it for its time"""
+    control.start(workspace.store, workspace.active_playbook(), request.id, workspace.clock(), again=request.again)
+    return _newest(workspace, actor, request.id)
 
 
 @use_case("POST /broadcasts/{id}/stop", permission="send", lock="locked", problems=(404,))
@@ -160,26 +159,26 @@ def stop_broadcast(workspace: Workspace, actor: Actor, request: StopBroadcast) -
 
     What is not handed over yet is skipped as `stopped`.
     """
-    stopped = control.stop(workspace.store, request.id, clock())
-    return _with(StoppedSending, _newest(workspace, request.id), stopped=stopped)
+    stopped = control.stop(workspace.store, request.id, workspace.clock())
+    return _with(StoppedSending, _newest(workspace, actor, request.id), stopped=stopped)
 
 
 @use_case("POST /broadcasts/{id}/resume", permission="send", lock="locked", problems=(404, 409, 422))
 def resume_broadcast(workspace: Workspace, actor: Actor, request: ResumeBroadcast) -> ResumedSending:
     """Resume it from where it was stopped"""
-    queued = control.resume(workspace.store, workspace.active_playbook(), request.id, clock())
-    return _with(ResumedSending, _newest(workspace, request.id), queued_again=queued)
+    queued = control.resume(workspace.store, workspace.active_playbook(), request.id, workspace.clock())
+    return _with(ResumedSending, _newest(workspace, actor, request.id), queued_again=queued)
 
 
 @use_case("POST /broadcasts/{id}/resend", permission="send", lock="locked", problems=(404, 409, 422))
 def resend_broadcast(workspace: Workspace, actor: Actor, request: ResendBroadcast) -> SendingStatus:
     """Send again to those who did not open it"""
-    control.resend(workspace.store, workspace.active_playbook(), request.id, clock(), request.message)
-    return _newest(workspace, request.id)
+    control.resend(workspace.store, workspace.active_playbook(), request.id, workspace.clock(), request.message)
+    return _newest(workspace, actor, request.id)
 
 
-def _newest(workspace: Workspace, name: str) -> SendingStatus:
-    return control.statuses(workspace.store, name)[0]
+def _newest(workspace: Workspace, actor: Actor, name: str) -> SendingStatus:
+    return control.statuses(workspace.store, name, actor.locale)[0]
 
 
 def _with(kind: type[S], status: SendingStatus, **more: Any) -> S:

@@ -10,10 +10,9 @@ from msgspec import Meta, Struct
 
 from keepers.app.csv_files import chunks_of, first_column
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import AskedLocale
+from keepers.app.use_cases.common_fields import RequestedLocale
 from keepers.app.use_cases.progress import Progress, no_progress
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import NotFoundError, nearest, problem
 from keepers.model.moments import parse_instant
@@ -26,7 +25,7 @@ Expiry = Annotated[str, Meta(max_length=64, description="When they expire, ISO 8
 
 
 class ListPools(Struct, frozen=True, kw_only=True):
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class AddCodes(Struct, frozen=True, kw_only=True):
@@ -76,15 +75,15 @@ def list_pools(workspace: Workspace, actor: Actor, request: ListPools) -> PoolLi
     """Coupon pools, and how many codes are left"""
     pools = workspace.active_playbook().playbook.coupons
     with workspace.store.read() as connection:
-        stock = coupons.stock(connection, clock())
+        stock = coupons.stock(connection, workspace.clock())
     found = []
     for name in (*pools, *sorted(stock.keys() - pools.keys())):
         pool, held = pools.get(name), stock.get(name)
         left = held.left if held is not None else 0
         low = pool.low if pool is not None else 0
-        said = text_in(pool.name, request.locale) if pool is not None else ""
+        title = text_in(pool.name, request.locale) if pool is not None else ""
         taken = held.taken if held is not None else 0
-        found.append(Pool(name, said or name, left, taken, low, pool is not None and left <= low))
+        found.append(Pool(name, title or name, left, taken, low, pool is not None and left <= low))
     return PoolList(found)
 
 
@@ -108,7 +107,7 @@ def add_codes(workspace: Workspace, actor: Actor, request: AddCodes) -> CodesAdd
     is_local=True,
 )
 def import_codes(workspace: Workspace, actor: Actor, request: ImportCodes, progress: Progress) -> CodesAdded:
-    """Add the codes of a file of the server's machine to a pool
+    """Add the codes of a file on the server's machine to a pool
 
     One in a line, or in the first column of a CSV file. Those it has already are left out.
     """
@@ -130,7 +129,7 @@ def _add(workspace: Workspace, pool: str, codes: Sequence[str], expires: str, pr
     for some in chunks_of(codes):
         wanted = list(dict.fromkeys(code.strip() for code in some if code.strip()))
         with workspace.store.begin() as connection:
-            added += coupons.put(connection, pool, wanted, clock(), expires_at)
+            added += coupons.put(connection, pool, wanted, workspace.clock(), expires_at)
         read += len(wanted)
         progress(read, len(codes))
     return CodesAdded(pool, read, added, read - added)

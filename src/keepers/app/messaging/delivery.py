@@ -31,14 +31,14 @@ def deliver(
         deliverer.stop()
 
     with deliverer:
-        deliverer.open(clock())
+        deliverer.open(workspace.clock())
         before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
         try:
             if not once:
                 on_started()
             while not stopping.is_set():
                 sending.refresh()
-                done = deliverer.run_once(clock())
+                done = deliverer.run_once(workspace.clock())
                 for name in total.__struct_fields__:
                     setattr(total, name, getattr(total, name) + getattr(done, name))
                 if once and not done.sent:

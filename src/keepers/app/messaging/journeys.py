@@ -9,10 +9,9 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import MOST_NUMBER, AskedLocale, Cursor, Limit, Next, moment
+from keepers.app.use_cases.common_fields import MOST_NUMBER, Cursor, Limit, Next, RequestedLocale, moment
 from keepers.app.use_cases.paging import seal, unseal
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.profile_names import names_of
 from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.wording import describe
@@ -34,7 +33,7 @@ JourneyId = Annotated[str, Meta(description="The journey's id.", examples=["welc
 
 
 class ListJourneys(Struct, frozen=True, kw_only=True):
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class ReadJourneySchemas(Struct, frozen=True, kw_only=True):
@@ -44,14 +43,14 @@ class ReadJourneySchemas(Struct, frozen=True, kw_only=True):
 class ReadJourney(Struct, frozen=True, kw_only=True):
     id: JourneyId
     version: Annotated[int, Meta(description="Only runs of this version.", ge=1, le=1_000_000)] | None = None
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class ListRuns(Struct, frozen=True, kw_only=True):
     id: JourneyId
-    status: (
-        Annotated[Literal["active", "ended"], Meta(description="Only runs that go on, or only ended ones.")] | None
-    ) = None
+    status: Annotated[Literal["active", "ended"], Meta(description="Only active runs, or only ended ones.")] | None = (
+        None
+    )
     limit: Limit = 50
     cursor: Cursor = None
 
@@ -99,8 +98,8 @@ class AddStarterJourneys(Struct, frozen=True, kw_only=True):
 class ReasonCount(Struct, frozen=True):
     """A reason and how many it stopped."""
 
-    reason: Annotated[str, Meta(description="A code, such as `no_consent`, or a journey's own words.")]
-    says: Annotated[str, Meta(description="The reason as a sentence in the language asked for.")]
+    reason: Annotated[str, Meta(description="A code, such as `no_consent`, or a journey's own reason.")]
+    says: Annotated[str, Meta(description="The reason as a sentence in the requested language.")]
     number: int
 
 
@@ -189,7 +188,7 @@ class RunPage(Struct, frozen=True):
 class Paused(Struct, frozen=True):
     journey: str
     is_paused: bool
-    runs: Annotated[int, Meta(description="Runs that were woken.")] = 0
+    runs: Annotated[int, Meta(description="Waiting runs that were continued.")] = 0
 
 
 class Enrolled(Struct, frozen=True):
@@ -227,7 +226,7 @@ def list_journeys(workspace: Workspace, actor: Actor, request: ListJourneys) -> 
 def read_journey_schemas(workspace: Workspace, actor: Actor, request: ReadJourneySchemas) -> JourneySchemas:
     """JSON Schemas of journeys
 
-    JSON Schema of a journey with all its steps, ways in and waits, and of the contact rules.
+    JSON Schema of a journey with all its steps, entries and waits, and of the contact rules.
     """
     return JourneySchemas(journey_schema(), contact_schema())
 
@@ -236,7 +235,7 @@ def read_journey_schemas(workspace: Workspace, actor: Actor, request: ReadJourne
 def read_journey(workspace: Workspace, actor: Actor, request: ReadJourney) -> JourneyDetail:
     """One journey, step by step
 
-    Who entered, waits, passed and dropped out at each step and why; who was not let in and why.
+    Who entered, waits, passed and dropped out at each step and why; who was not entered and why.
     """
     live, locale = workspace.active_playbook(), request.locale
     found = known(live, request.id)
@@ -288,7 +287,7 @@ def pause_journey(workspace: Workspace, actor: Actor, request: PauseJourney) -> 
 
     Its customers stay at their steps, its messages wait, and new entries wait before the first step.
     """
-    run_control.pause(workspace.store, workspace.active_playbook(), request.id, clock(), request.reason)
+    run_control.pause(workspace.store, workspace.active_playbook(), request.id, workspace.clock(), request.reason)
     return Paused(request.id, True)
 
 
@@ -298,7 +297,7 @@ def resume_journey(workspace: Workspace, actor: Actor, request: ResumeJourney) -
 
     The pause does not count towards delays.
     """
-    woken = run_control.resume(workspace.store, workspace.active_playbook(), request.id, clock())
+    woken = run_control.resume(workspace.store, workspace.active_playbook(), request.id, workspace.clock())
     return Paused(request.id, False, woken)
 
 
@@ -311,14 +310,14 @@ def enroll_customers(workspace: Workspace, actor: Actor, request: EnrollCustomer
     live = workspace.active_playbook()
     known(live, request.id)
     if bool(request.profiles) == bool(request.segment):
-        raise UserError(problem("Name customers or one segment: one of both."), code="invalid")
+        raise UserError(problem("Name either customers or one segment, not both."), code="invalid")
     if request.segment:
         chosen = _members(workspace, live, request.segment)
     else:
         chosen = list(dict.fromkeys(workspace.find_profile(one) for one in request.profiles))
     if not request.dry_run:
         cause = "command" if actor.kind == "command" else "api"
-        run_control.enrol(workspace.store, live, request.id, chosen, clock(), request.data, cause)
+        run_control.enrol(workspace.store, live, request.id, chosen, workspace.clock(), request.data, cause)
     return Enrolled(request.id, request.segment or None, len(chosen), 0 if request.dry_run else len(chosen))
 
 
@@ -328,7 +327,7 @@ def leave_journey(workspace: Workspace, actor: Actor, request: LeaveJourney) -> 
 
     What the journey has not sent them yet is not sent.
     """
-    run_control.leave(workspace.store, request.run, clock(), request.reason)
+    run_control.leave(workspace.store, request.run, workspace.clock(), request.reason)
     with workspace.store.read() as connection:
         row = runs.get(connection, request.run)
         paused = journey_states.paused(connection)
@@ -339,7 +338,7 @@ def leave_journey(workspace: Workspace, actor: Actor, request: LeaveJourney) -> 
 def add_starter_journeys(workspace: Workspace, actor: Actor, request: AddStarterJourneys) -> FilesAdded:
     """Copy starter journeys into the playbook's files
 
-    With the words, topics and layouts they need. Nothing is in force until the playbook is applied.
+    With the derived events, topics and layouts they need. Nothing is in force until the playbook is applied.
     """
     written = install_journeys(workspace.playbook_folder, request.ids)
     return FilesAdded([str(path.relative_to(workspace.folder)) for path in written])

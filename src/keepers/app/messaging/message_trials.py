@@ -11,26 +11,26 @@ from msgspec import Meta, Struct
 from keepers.app.messaging.messages import MessageCopy
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.channels.base import Channel
+from keepers.i18n.problems import problem_text
 from keepers.model.errors import NotFoundError, UserError, nearest, problem
 from keepers.model.message import Outcome, Outgoing
 from keepers.render.definition import MessageTemplate
 from keepers.store.messages.messages import key_of
-from keepers.warehouse.profile_lookup import Person, load_profiles
+from keepers.warehouse.profile_lookup import ProfileSnapshot, load_profiles
 
 MessageId = Annotated[str, Meta(min_length=1, max_length=200, description="The message's id in the playbook.")]
-AskedProfile = Annotated[str, Meta(max_length=512, description="A customer; without one their data are missing.")]
-AskedWording = Annotated[str, Meta(max_length=35, description="The text of this locale; else the customer's.")]
+TrialProfile = Annotated[str, Meta(max_length=512, description="A customer; without one their data are missing.")]
+TrialLocale = Annotated[str, Meta(max_length=35, description="The text of this locale; else the customer's.")]
 
 
 class PreviewMessage(Struct, frozen=True, kw_only=True):
     """Which message, for whom."""
 
     message: MessageId
-    profile: AskedProfile = ""
-    locale: AskedWording = ""
+    profile: TrialProfile = ""
+    locale: TrialLocale = ""
 
 
 class SendTestMessage(Struct, frozen=True, kw_only=True):
@@ -38,8 +38,8 @@ class SendTestMessage(Struct, frozen=True, kw_only=True):
 
     message: MessageId
     to: Annotated[str, Meta(min_length=1, max_length=2000, description="An address of your own on its channel.")]
-    profile: AskedProfile = ""
-    locale: AskedWording = ""
+    profile: TrialProfile = ""
+    locale: TrialLocale = ""
 
 
 class MessagePreview(Struct, frozen=True):
@@ -68,8 +68,8 @@ def preview_message(workspace: Workspace, actor: Actor, request: PreviewMessage)
     Links lead nowhere, no code is taken, and nothing is sent.
     """
     template = _template(workspace, request.message)
-    person = _person(workspace, request.profile)
-    content = workspace.sending.message_builder.preview(request.message, person, clock(), {}, request.locale)
+    profile = _find_profile(workspace, request.profile)
+    content = workspace.sending.message_builder.preview(request.message, profile, workspace.clock(), {}, request.locale)
     copy = MessageCopy(**msgspec.structs.asdict(content))
     return MessagePreview(request.message, template.channel, template.topic, request.profile or None, copy)
 
@@ -78,13 +78,13 @@ def preview_message(workspace: Workspace, actor: Actor, request: PreviewMessage)
 def send_test_message(workspace: Workspace, actor: Actor, request: SendTestMessage) -> TrialSent:
     """Send a message to an address of your own
 
-    Through its real channel, beside consent, caps and quiet hours. Nothing is counted.
+    Through its real channel. Consent, caps and quiet hours are not checked, and nothing is counted.
     """
     template = _template(workspace, request.message)
-    person = _person(workspace, request.profile)
-    now = clock()
+    profile = _find_profile(workspace, request.profile)
+    now = workspace.clock()
     key = key_of("test", request.message, request.to, now.isoformat())
-    letter = workspace.sending.message_builder.test(request.message, person, request.to, key, now, request.locale)
+    outgoing = workspace.sending.message_builder.test(request.message, profile, request.to, key, now, request.locale)
     channel = workspace.sending.channels().get(template.channel)
     if channel is None:
         raise UserError(
@@ -94,24 +94,23 @@ def send_test_message(workspace: Workspace, actor: Actor, request: SendTestMessa
             ),
             code="settings",
         )
-    outcome = asyncio.run(_send(channel, letter))
+    outcome = asyncio.run(_send(channel, outgoing))
     if outcome.status != "sent":
-        reason = " ".join(part for part in (outcome.code, outcome.detail) if part)
         raise UserError(
             problem(
-                "The message was not sent ({status}): {reason}.",
-                status=outcome.status,
-                reason=reason or problem("no reason given"),
+                "The message was not sent ({status}): {reason}",
+                status=", ".join(part for part in (outcome.status, outcome.code) if part),
+                reason=outcome.detail or problem("no reason was given"),
             ),
             code="not_sent",
         )
-    return TrialSent(request.message, request.to, outcome.status, outcome.detail)
+    return TrialSent(request.message, request.to, outcome.status, problem_text(outcome.detail, actor.locale))
 
 
-async def _send(channel: Channel, letter: Outgoing) -> Outcome:
+async def _send(channel: Channel, outgoing: Outgoing) -> Outcome:
     await channel.open()
     try:
-        return await channel.send(letter)
+        return await channel.send(outgoing)
     finally:
         await channel.close()
 
@@ -124,8 +123,8 @@ def _template(workspace: Workspace, name: str) -> MessageTemplate:
     return known[name]
 
 
-def _person(workspace: Workspace, profile: str) -> Person | None:
-    if not profile:
+def _find_profile(workspace: Workspace, name: str) -> ProfileSnapshot | None:
+    if not name:
         return None
-    profile_id = workspace.find_profile(profile)
+    profile_id = workspace.find_profile(name)
     return load_profiles(workspace.warehouse, [profile_id]).get(profile_id)

@@ -6,14 +6,13 @@ from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import MOST_NUMBER, AskedLocale, Cursor, Next
+from keepers.app.use_cases.common_fields import MOST_NUMBER, Cursor, Next, RequestedLocale
 from keepers.app.use_cases.paging import seal, unseal
 from keepers.app.use_cases.progress import Progress
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.profile_names import names_of
 from keepers.app.workspace.workspace import Workspace
 from keepers.delivery.feedback import reclassify
@@ -21,7 +20,7 @@ from keepers.i18n.reasons import reason_text
 from keepers.model.errors import NotFoundError, problem
 from keepers.model.message import Content, MessageStatus
 from keepers.reports import why as measure_why
-from keepers.reports.why import WhyLine
+from keepers.reports.why_lines import WhyLine
 from keepers.store.messages import engagement_requests, message_copies, messages
 from keepers.store.messages.messages import MessageRow
 from keepers.store.schema.messages import messages as table
@@ -35,14 +34,14 @@ class ListMessages(Struct, frozen=True, kw_only=True):
     journey: Annotated[str, Meta(description="Only of this journey.", max_length=200)] | None = None
     status: Annotated[MessageStatus, Meta(description="Only in this status.")] | None = None
     before: Annotated[int, Meta(description="Older than this message's number.", ge=1, le=MOST_NUMBER)] | None = None
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
     limit: MostMessages = 50
     cursor: Cursor = None
 
 
 class ReadMessage(Struct, frozen=True, kw_only=True):
     number: Number
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class ReadMessageCopy(Struct, frozen=True, kw_only=True):
@@ -60,7 +59,7 @@ class RetryMessages(Struct, frozen=True, kw_only=True):
 
 class ListDeadLetters(Struct, frozen=True, kw_only=True):
     after: Annotated[int, Meta(description="Past this message's number.", ge=0, le=MOST_NUMBER)] = 0
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
     limit: MostMessages = 100
     cursor: Cursor = None
 
@@ -144,7 +143,7 @@ class MessageStory(Struct, frozen=True):
 
 
 class Retried(Struct, frozen=True):
-    asked: int
+    requested: int = field(name="asked")
     queued: Annotated[int, Meta(description="How many failed or uncertain messages are queued again.")]
 
 
@@ -185,19 +184,19 @@ def list_messages(workspace: Workspace, actor: Actor, request: ListMessages) -> 
 
 @use_case("GET /messages/{number}", permission="read", problems=(404,))
 def read_message(workspace: Workspace, actor: Actor, request: ReadMessage) -> MessageStory:
-    """One message, and what became of it
+    """One message, and its history
 
     What was decided and why, all that followed, its exact copy while that is kept, and the links in it.
     """
     with workspace.store.read() as connection:
         row = messages.get(connection, request.number)
         entries = measure_why.of_messages(connection, [row], request.locale)
-        copy = message_copies.get(connection, request.number, clock())
+        copy = message_copies.get(connection, request.number, workspace.clock())
         clicked = engagement_requests.of_messages(connection, [request.number]).get(request.number, [])
     by_url: dict[str, list[int]] = {}
-    for hit in clicked:
-        if hit.is_click:
-            by_url.setdefault(hit.url, [0, 0])[bool(hit.is_machine)] += 1
+    for one in clicked:
+        if one.is_click:
+            by_url.setdefault(one.url, [0, 0])[bool(one.is_machine)] += 1
     named = names_of(workspace, [row.profile_id])
     return MessageStory(
         _summary(MessageSummary, row, named[row.profile_id], request.locale),
@@ -217,7 +216,7 @@ def read_message_copy(workspace: Workspace, actor: Actor, request: ReadMessageCo
     """
     with workspace.store.read() as connection:
         messages.get(connection, request.number)
-        copy = message_copies.get(connection, request.number, clock())
+        copy = message_copies.get(connection, request.number, workspace.clock())
     if copy is None:
         raise NotFoundError(problem("No copy of the message {number} is kept.", number=request.number))
     return _copy(copy)
@@ -234,7 +233,7 @@ def retry_messages(workspace: Workspace, actor: Actor, request: RetryMessages) -
         missing = [number for number in request.messages if number not in found]
         if missing:
             raise NotFoundError(problem("There is no message {number}.", number=missing[0]), message_id=missing[0])
-        done = messages.retry(connection, request.messages, clock())
+        done = messages.retry(connection, request.messages, workspace.clock())
     return Retried(len(request.messages), done)
 
 
@@ -242,7 +241,7 @@ def retry_messages(workspace: Workspace, actor: Actor, request: RetryMessages) -
 def list_dead_letters(workspace: Workspace, actor: Actor, request: ListDeadLetters) -> DeadLetterPage:
     """Messages that could not be sent
 
-    Oldest first, with what the other side said.
+    Oldest first, with the answer of the receiving side.
     """
     listing = ("dead letters", request.after)
     secret = workspace.cursor_secret
@@ -264,9 +263,9 @@ def rerun_machine_rules(
 ) -> JudgedAgain:
     """Classify clicks and opens again
 
-    About every one that is kept, such as after an upgrade.
+    Every one that is kept, such as after an upgrade.
     """
-    changed = reclassify(workspace.store, workspace.sending.is_machine, clock(), progress=progress)
+    changed = reclassify(workspace.store, workspace.sending.is_machine, workspace.clock(), progress=progress)
     workspace.ticker.load()
     return JudgedAgain(changed)
 

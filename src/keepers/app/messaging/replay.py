@@ -16,7 +16,8 @@ from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import DefinitionError, UserError, problem
 from keepers.model.moments import parse_duration
-from keepers.orchestration.dry_run.replay import Day, Replay, Replayed
+from keepers.orchestration.dry_run.replay import Replay
+from keepers.orchestration.dry_run.replayed import Day, Replayed
 from keepers.playbook.check import check
 from keepers.playbook.load import Playbook, PlaybookErrors, load
 

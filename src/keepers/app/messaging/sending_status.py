@@ -9,8 +9,11 @@ from keepers.app.workspace.settings import Settings
 from keepers.app.workspace.workspace import Workspace
 from keepers.delivery.bounce_readings import last_readings
 from keepers.i18n.findings import Sentence, sentence
+from keepers.i18n.problems import problem_text
+from keepers.i18n.reasons import reason_text
 from keepers.model.channels import CHANNELS
-from keepers.model.errors import UserError
+from keepers.model.errors import Problem, UserError, problem
+from keepers.model.reasons import Reason
 from keepers.playbook.load import Playbook
 from keepers.store.messages import coupons, messages, sending_switches
 
@@ -32,42 +35,62 @@ def company_remarks(settings: Settings, playbook: Playbook) -> list[tuple[str, S
     return found
 
 
-def sending_status(workspace: Workspace, now: datetime) -> tuple[dict[str, Any], list[str]]:
+def sending_status(workspace: Workspace, now: datetime, locale: str = "en") -> tuple[dict[str, Any], list[str]]:
     """The figures, and sentences about what is wrong."""
     playbook = workspace.active_playbook().playbook
-    remarks = [str(said) for _, said in company_remarks(workspace.settings, playbook)]
-    wrong = [f"{remark[:1].upper()}{remark[1:]}." for remark in remarks]
+    wrong: list[Sentence | Problem] = [remark for _, remark in company_remarks(workspace.settings, playbook)]
     try:
         set_up = sorted(workspace.sending.channels())
     except UserError as error:
         set_up = []
-        wrong.append(f"Nothing can be sent: {error.message}")
+        wrong.append(problem("Nothing can be sent: {error}", error=error.problem))
     missing = sorted({m.channel for m in playbook.messages.values()} - set(set_up)) if set_up else []
-    wrong += [f"There are messages for {c}, which is not set up: add [channels.{c}] to keepers.toml." for c in missing]
+    wrong += [
+        problem(
+            "There are messages for {channel}, which is not set up: add [channels.{channel}] to keepers.toml.",
+            channel=c,
+        )
+        for c in missing
+    ]
     with workspace.store.read() as connection:
         known = sending_switches.everything(connection)
         counted = messages.unsettled(connection)
         low = coupons.running_low(connection, {p.id: p.low for p in playbook.pools_in_use.values()}, now)
     if not sending_switches.is_sending(known):
-        wrong.append(f"All sending is switched off: {known[sending_switches.SENDING].reason or 'no reason was given'}.")
-    braked = sorted(sending_switches.open_breakers(known))
+        reason = known[sending_switches.SENDING].reason or problem("no reason was reason")
+        wrong.append(problem("All sending is switched off: {reason}.", reason=reason))
+    stopped = sorted(sending_switches.open_breakers(known))
     wrong += [
-        f"Sending is stopped on {s}: {brake.reason}." for s in braked if (brake := sending_switches.breaker(known, s))
+        problem(
+            "Sending is stopped on {stream}: {reason}.",
+            stream=s,
+            reason=reason_text(Reason("breaker", breaker.reason), locale),
+        )
+        for s in stopped
+        if (breaker := sending_switches.breaker(known, s))
     ]
     wrong += [
-        f"The pool “{pool}” has {left:,} codes left. Import more with `keepers coupons import`."
+        problem(
+            "The pool “{pool}” has {left:,} codes left. Import more with `keepers coupons import`.",
+            pool=pool,
+            left=left,
+        )
         for pool, left in low.items()
     ]
     with workspace.store.read() as connection:
         readings = last_readings(connection)
-    wrong += [f"Bounces are not read from {name}: {r.trouble}" for name, r in readings.items() if r.trouble]
+    wrong += [
+        problem("Bounces are not read from {name}: {trouble}", name=name, trouble=r.trouble)
+        for name, r in readings.items()
+        if r.trouble
+    ]
     read = max((r.at for r in readings.values() if not r.trouble), default=None)
     figures = {
         "channels": " ".join(set_up) or "none",
         "switch": "on" if sending_switches.is_sending(known) else "off",
-        "brakes": " ".join(braked) or "none",
+        "brakes": " ".join(stopped) or "none",
         "waiting": sum(counted.get(s, 0) for s in ("queued", "held", "claimed")),
         "dead_letters": counted.get("failed", 0),
         "bounces_read": f"{read:%Y-%m-%dT%H:%M:%SZ}" if read is not None else "never",
     }
-    return figures, wrong
+    return figures, [problem_text(one, locale) for one in wrong]

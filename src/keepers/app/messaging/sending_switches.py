@@ -5,17 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import NotFoundError, nearest, problem
 from keepers.store.messages import sending_switches
 from keepers.store.messages.sending_switches import Switch
 
-_BRAKE, _WARNING = "brake:", "warning:"
+_BREAKER, _WARNING = "brake:", "warning:"
 
 
 class ReadSending(Struct, frozen=True, kw_only=True):
@@ -32,11 +31,11 @@ class StartSending(Struct, frozen=True, kw_only=True):
     """No parameters."""
 
 
-class ReleaseBrake(Struct, frozen=True, kw_only=True):
+class ReleaseBreaker(Struct, frozen=True, kw_only=True):
     stream: Annotated[str, Meta(description="The stream, as listed.", examples=["email.marketing"])]
 
 
-class Brake(Struct, frozen=True):
+class Breaker(Struct, frozen=True):
     """A stream's circuit breaker (or warning): on for too many complaints or hard bounces."""
 
     stream: Annotated[str, Meta(description="Such as `email.marketing`.")]
@@ -51,8 +50,8 @@ class SendingState(Struct, frozen=True):
     is_sending: bool
     reason: str
     since: datetime | None
-    brakes: list[Brake]
-    warnings: list[Brake]
+    breakers: list[Breaker] = field(name="brakes")
+    warnings: list[Breaker]
 
 
 class Switched(Struct, frozen=True):
@@ -74,8 +73,8 @@ def read_sending(workspace: Workspace, actor: Actor, request: ReadSending) -> Se
         sending_switches.is_sending(known),
         sending.reason if sending is not None else "",
         sending.at if sending is not None else None,
-        [_brake(s, _BRAKE) for name, s in sorted(known.items()) if name.startswith(_BRAKE)],
-        [_brake(s, _WARNING) for name, s in sorted(known.items()) if name.startswith(_WARNING) and s.on],
+        [_breaker(s, _BREAKER) for name, s in sorted(known.items()) if name.startswith(_BREAKER)],
+        [_breaker(s, _WARNING) for name, s in sorted(known.items()) if name.startswith(_WARNING) and s.on],
     )
 
 
@@ -83,7 +82,7 @@ def read_sending(workspace: Workspace, actor: Actor, request: ReadSending) -> Se
 def stop_sending(workspace: Workspace, actor: Actor, request: StopSending) -> Switched:
     """The kill switch: stop all sending
 
-    At once, on every channel and of every worker. What is queued waits.
+    At once, on every channel and by every worker. What is queued waits.
     """
     return _switch(workspace, False, request.reason)
 
@@ -98,7 +97,7 @@ def start_sending(workspace: Workspace, actor: Actor, request: StartSending) -> 
 
 
 @use_case("POST /sending/brakes/{stream}/release", permission="send", lock="locked", tag="messages", problems=(404,))
-def release_brake(workspace: Workspace, actor: Actor, request: ReleaseBrake) -> Released:
+def release_breaker(workspace: Workspace, actor: Actor, request: ReleaseBreaker) -> Released:
     """Release a stream's circuit breaker
 
     What was sent before is no longer counted.
@@ -114,7 +113,7 @@ def release_brake(workspace: Workspace, actor: Actor, request: ReleaseBrake) -> 
                     stream=stream,
                 )
             )
-        now = clock()
+        now = workspace.clock()
         sending_switches.set_breaker(connection, stream, False, "released by hand", now)
         sending_switches.set_warning(connection, stream, False, "released by hand", now)
     return Released(stream)
@@ -122,9 +121,9 @@ def release_brake(workspace: Workspace, actor: Actor, request: ReleaseBrake) -> 
 
 def _switch(workspace: Workspace, is_on: bool, reason: str) -> Switched:
     with workspace.store.begin() as connection:
-        sending_switches.put(connection, sending_switches.SENDING, is_on, reason, clock())
+        sending_switches.put(connection, sending_switches.SENDING, is_on, reason, workspace.clock())
     return Switched(is_on, reason)
 
 
-def _brake(switch: Switch, prefix: str) -> Brake:
-    return Brake(switch.name.removeprefix(prefix), switch.on, switch.reason, switch.at)
+def _breaker(switch: Switch, prefix: str) -> Breaker:
+    return Breaker(switch.name.removeprefix(prefix), switch.on, switch.reason, switch.at)

@@ -40,31 +40,31 @@ class DkimKey(Struct, frozen=True):
 
     key_file: Annotated[str, Meta(description="Where it is kept on the server's machine.")]
     is_new: Annotated[bool, Meta(description="Whether it was made just now.")]
-    record: Annotated[DnsRecord, Meta(description="What receivers look it up by.")]
+    record: Annotated[DnsRecord, Meta(description="The DNS record by which receivers find it.")]
     settings: Annotated[str, Meta(description="What keepers.toml needs to sign with it; empty when it is there.")]
 
 
 @use_case("POST /channels/email/dkim", permission="manage", lock="locked", tag="messages", problems=(422,))
 def make_dkim_key(workspace: Workspace, actor: Actor, request: MakeDkimKey) -> DkimKey:
-    """Make the key mail is signed with
+    """Make the key that mail is signed with
 
-    Unless there is one; it is never made anew. The DNS record receivers look it up by is given either way.
+    Unless there is one already, which is never replaced. The answer has the DNS record by which receivers find the key.
     """
-    given = workspace.settings.channels.get("email", {})
-    sender = parseaddr(str(given.get("sender", "")))[1].rpartition("@")[2]
-    domain = request.domain or str(given.get("dkim_domain", "")) or sender
+    email = workspace.settings.channels.get("email", {})
+    sender = parseaddr(str(email.get("sender", "")))[1].rpartition("@")[2]
+    domain = request.domain or str(email.get("dkim_domain", "")) or sender
     if not domain:
         raise UserError(
             problem("There is no domain to sign mail of. Name it with --domain, or set sender in [channels.email]."),
             code="settings",
         )
-    selector = request.selector or str(given.get("dkim_selector", "")) or "keepers"
-    named = str(given.get("dkim_key_file", "")) or KEY_FILE
+    selector = request.selector or str(email.get("dkim_selector", "")) or "keepers"
+    named = str(email.get("dkim_key_file", "")) or KEY_FILE
     path = workspace.folder / named
     is_new = not path.exists()
     if is_new:
         make_key(path, request.kind)
     name, value = Signer.from_file(domain, selector, path).dns_record()
-    is_set = str(given.get("dkim_key_file", "")) == named
+    is_set = str(email.get("dkim_key_file", "")) == named
     lines = f'[channels.email]\ndkim_key_file = "{named}"\ndkim_selector = "{selector}"\n'
     return DkimKey(str(path), is_new, DnsRecord(name, "TXT", value), "" if is_set else lines)

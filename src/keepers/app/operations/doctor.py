@@ -14,9 +14,11 @@ from keepers import __version__
 from keepers.app.messaging.sending_status import sending_status
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock, clock_notice
+from keepers.app.workspace.clock import clock_notice
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
+from keepers.i18n.problems import problem_text
+from keepers.model.errors import Problem, problem
 from keepers.store.events import inbox, log
 from keepers.warehouse.fixed_tables import LOADED
 
@@ -57,7 +59,7 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
 
     Versions, stores, watermarks, lag, disk; findings say what to do.
     """
-    now = clock()
+    now = workspace.clock()
     warehouse = workspace.warehouse
     cursor = warehouse.cursor()
     with workspace.store.read_inbox() as connection:
@@ -68,7 +70,8 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
     lag_s = (now - oldest).total_seconds() if oldest else 0.0
     events = _number(cursor, "SELECT count(*) FROM tracks")
     free = shutil.disk_usage(workspace.folder).free
-    sending, wrong = sending_status(workspace, now)
+    sending, wrong = sending_status(workspace, now, actor.locale)
+    found = upkeep_findings(now, ticked, free_bytes=free, waiting=waiting, lag_s=lag_s, events=events)
     return Diagnosis(
         keepers=__version__,
         python=platform.python_version(),
@@ -88,23 +91,23 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
         events=events,
         server=server.address if (server := workspace.server()) is not None else None,
         sending=sending,
-        findings=_findings(now, ticked, free_bytes=free, waiting=waiting, lag_s=lag_s, events=events) + wrong,
+        findings=[problem_text(one, actor.locale) for one in found] + [f"{one[:1].upper()}{one[1:]}" for one in wrong],
     )
 
 
-def _findings(
+def upkeep_findings(
     now: datetime, ticked: datetime | None, *, free_bytes: int, waiting: int, lag_s: float, events: int
-) -> list[str]:
+) -> list[Problem]:
     notice = clock_notice()
     found = [notice] if notice else []
     if free_bytes < 1 << 30:
-        found.append("Less than 1 GB of disk is free. Make room: events are refused when the disk is full.")
+        found.append(problem("Less than 1 GB of disk is free. Make room: events are refused when the disk is full."))
     if waiting and lag_s > 60:
-        found.append("Events have waited over a minute. Start `keepers serve`, or run `keepers tick`.")
+        found.append(problem("Events have waited over a minute. Start `keepers serve`, or run `keepers tick`."))
     if ticked is not None and ticked > now:
-        found.append("The last tick lies in the future: ticks with the real time are refused until then.")
+        found.append(problem("The last tick is in the future: ticks with the real time are refused until then."))
     if ticked is None and events:
-        found.append("There are events but nothing was answered yet. Run `keepers tick`.")
+        found.append(problem("There are events, and nothing was evaluated yet. Run `keepers tick`."))
     return found
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy.exc import SQLAlchemyError
 
 from keepers.app.operations.keys import KeyRing
-from keepers.ingest.collect import Collector, NotKeptError
+from keepers.ingest.collect import Collector, NotCommittedError
 from keepers.model.errors import KeepersError, problem
 from keepers.model.event import LIMITS, Limits, ParsedRequest, parse_request
 from keepers.store.database import Store
@@ -69,7 +69,7 @@ class EventIntake:
             try:
                 await asyncio.to_thread(self.keys.refresh, now)
             except SQLAlchemyError:
-                raise NotKeptError(problem("The store does not answer. Send it again in a moment.")) from None
+                raise NotCommittedError(problem("The store does not answer. Send it again in a moment.")) from None
         key = self.keys.find(token) if token else None
         if key is None:
             raise SenderRefusedError(

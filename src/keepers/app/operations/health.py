@@ -9,9 +9,9 @@ from msgspec import Meta, Struct
 
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
+from keepers.i18n.problems import error_text
 from keepers.store.events import inbox
 from keepers.store.events import log as event_log
 from keepers.warehouse.fixed_tables import LOADED
@@ -40,10 +40,10 @@ class Health(Struct, frozen=True):
 @use_case("GET /health", permission="read")
 def read_health(workspace: Workspace, actor: Actor, request: ReadHealth) -> Health:
     """Watermarks and lag"""
-    return health_of(workspace)
+    return health_of(workspace, actor.locale)
 
 
-def health_of(workspace: Workspace) -> Health:
+def health_of(workspace: Workspace, locale: str = "en") -> Health:
     """How far each stage of the pipeline is. Blocks."""
     ticker = workspace.ticker_status()
     with workspace.store.read_inbox() as connection:
@@ -57,11 +57,11 @@ def health_of(workspace: Workspace) -> Health:
         """
     ).fetchone()
     profiles, events = row or (0, 0)
-    lag = max((clock() - oldest).total_seconds(), 0.0) if oldest is not None else 0.0
+    lag = max((workspace.clock() - oldest).total_seconds(), 0.0) if oldest is not None else 0.0
     status: Literal["ok", "behind", "failing"] = "failing" if ticker.trouble else "behind" if lag > 60 else "ok"
     return Health(
         status,
-        ticker.trouble,
+        error_text(ticker.trouble, locale).splitlines()[0] if ticker.trouble else "",
         ticker.is_ticking,
         last_tick(workspace.warehouse),
         ticker.took_s,

@@ -15,7 +15,6 @@ from msgspec import Meta, Struct
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.progress import Progress
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.ingest.imports import run
 from keepers.ingest.imports.mapping import ImportPreview, ImportReport, Mapping
@@ -103,9 +102,9 @@ def list_imports(workspace: Workspace, actor: Actor, request: ListImports) -> Im
     "POST /imports/local", permission="manage", lock="sequenced", problems=(409, 422), is_long=True, is_local=True
 )
 def import_file(workspace: Workspace, actor: Actor, request: ImportFile, progress: Progress) -> ImportReport:
-    """Import a file of the server's machine
+    """Import a file on the server's machine
 
-    The same file with the same mapping again adds nothing; an interrupted import goes on.
+    The same file with the same mapping again adds nothing; an interrupted import continues.
     """
     workspace.ticker.load()
     at = _received(workspace, request.now)
@@ -114,9 +113,9 @@ def import_file(workspace: Workspace, actor: Actor, request: ImportFile, progres
 
 @use_case("POST /imports/local/preview", permission="read", problems=(422,), is_local=True)
 def preview_import(workspace: Workspace, actor: Actor, request: PreviewImport) -> ImportPreview:
-    """Preview the import of a file of the server's machine
+    """Preview the import of a file on the server's machine
 
-    Types, sample rows and problems, judged by the file's beginning. Changes nothing.
+    Types, sample rows and problems, from the beginning of the file. Changes nothing.
     """
     zone = workspace.settings.workspace.zone
     return run.dry_run(Path(request.path), request.mapping, zone, _received(workspace, request.now))
@@ -130,25 +129,25 @@ def import_upload(workspace: Workspace, actor: Actor, request: ImportUpload, pro
 
     The mapping says which column is the profile, the time, and each property and trait, as `keepers import` does:
     `profile`, `event`, `time`, `time_format`, `zone`, `properties`, `traits`, `columns`, `delimiter`. The same
-    file with the same mapping again adds nothing; an interrupted import goes on.
+    file with the same mapping again adds nothing; an interrupted import continues.
     """
     path = Path(request.file)
     try:
         workspace.ticker.load()
-        done = run.run_import(workspace.store, workspace.warehouse, path, request.mapping, clock(), progress)
+        done = run.run_import(workspace.store, workspace.warehouse, path, request.mapping, workspace.clock(), progress)
     except UserError as error:
         # The sender knows the file by its name; the server's folder is not shown.
-        said = _without_folder(error.problem, path)
-        raise type(error)(said, code=error.code, field=error.data.get("field", "")) from None
+        message = _without_folder(error.problem, path)
+        raise type(error)(message, code=error.code, field=error.data.get("field", "")) from None
     finally:
         remove_upload(path.parent)
     return msgspec.structs.replace(done, rejects_path=None)
 
 
-def read_mapping(given: dict[str, Any]) -> Mapping:
+def read_mapping(fields: dict[str, Any]) -> Mapping:
     """A mapping from plain data. Raises UserError."""
     try:
-        return msgspec.convert(given, Mapping)
+        return msgspec.convert(fields, Mapping)
     except msgspec.ValidationError as error:
         raise UserError(
             problem("The mapping cannot be used: {error}.", error=error), code="mapping", field="mapping"
@@ -194,12 +193,14 @@ def remove_uploads(workspace: Workspace) -> None:
             remove_upload(left)
 
 
-def _without_folder(said: object, path: Path) -> object:
+def _without_folder(message: object, path: Path) -> object:
     """What is wrong with an upload, with the file's name where its path stood."""
-    if not isinstance(said, Problem):
-        return str(said).replace(str(path), path.name)
-    hidden = {name: str(v).replace(str(path), path.name) if _names(v, path) else v for name, v in said.values.items()}
-    return said._replace(values=hidden)
+    if not isinstance(message, Problem):
+        return str(message).replace(str(path), path.name)
+    hidden = {
+        name: str(v).replace(str(path), path.name) if _names(v, path) else v for name, v in message.values.items()
+    }
+    return message._replace(values=hidden)
 
 
 def _names(value: object, path: Path) -> bool:
@@ -207,4 +208,4 @@ def _names(value: object, path: Path) -> bool:
 
 
 def _received(workspace: Workspace, now: str | None) -> datetime:
-    return clock() if now is None else parse_instant(now, workspace.zone)
+    return workspace.clock() if now is None else parse_instant(now, workspace.zone)

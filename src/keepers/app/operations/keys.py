@@ -14,10 +14,10 @@ from sqlalchemy import Connection
 
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.store import keys
-from keepers.store.keys import Key, KeyKind, _digest, read_all
+from keepers.store.key_kinds import KeyKind
+from keepers.store.keys import Key, digest_of, read_all
 
 
 class ListKeys(Struct, frozen=True, kw_only=True):
@@ -83,7 +83,7 @@ def create_key(workspace: Workspace, actor: Actor, request: CreateKey) -> Create
     """
     kind: KeyKind = request.kind  # type: ignore[assignment]
     with workspace.store.begin() as connection:
-        key, token = keys.create(connection, kind, request.name or kind, clock(), request.token)
+        key, token = keys.create(connection, kind, request.name or kind, workspace.clock(), request.token)
     return CreatedKey(key.id, key.kind, key.name, token)
 
 
@@ -94,7 +94,7 @@ def revoke_key(workspace: Workspace, actor: Actor, request: RevokeKey) -> Revoke
     Servers notice within seconds. It stays in the list.
     """
     with workspace.store.begin() as connection:
-        keys.revoke(connection, request.id, clock())
+        keys.revoke(connection, request.id, workspace.clock())
     return RevokedKey(request.id)
 
 
@@ -132,7 +132,7 @@ class KeyRing:
         key = self._by_token.get(token)
         if key is not None:
             return key
-        digest = _digest(token)
+        digest = digest_of(token)
         key = self._by_hash.get(digest)
         if key is None or not compare_digest(key.hash, digest):
             return None

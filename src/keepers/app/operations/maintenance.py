@@ -6,12 +6,12 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from keepers.app.tick import Ticked, until_idle
+from keepers.app.tick import until_idle
+from keepers.app.ticked import Ticked
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.common_fields import ProfileName
 from keepers.app.use_cases.progress import Progress
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.backfill import backfill as run_backfill
 from keepers.evaluation.evaluate import Evaluated
@@ -53,7 +53,7 @@ def tick(workspace: Workspace, actor: Actor, request: RunTick, progress: Progres
 
     A server ticks by itself; this is for servers that were started without ticks, and for tests.
     """
-    at = clock() if request.now is None else parse_instant(request.now, workspace.zone)
+    at = workspace.clock() if request.now is None else parse_instant(request.now, workspace.zone)
     if request.until_idle:
         return until_idle(workspace.ticker, at, progress)
     return workspace.ticker.tick(at, progress)
@@ -71,7 +71,7 @@ def backfill(workspace: Workspace, actor: Actor, request: RunBackfill, progress:
 
 @use_case("POST /rebuild", permission="manage", lock="sequenced", tag="maintenance", problems=(409,), is_long=True)
 def rebuild(workspace: Workspace, actor: Actor, request: RunRebuild, progress: Progress) -> Rebuilt:
-    """Make every typed table anew from the record, sorted by profile"""
+    """Rebuild every typed table from the record, sorted by profile"""
     workspace.ticker.load()
     run_rebuild(workspace.warehouse, progress)
     return Rebuilt(True)
@@ -81,8 +81,8 @@ def rebuild(workspace: Workspace, actor: Actor, request: RunRebuild, progress: P
 def unmerge(workspace: Workspace, actor: Actor, request: UnmergeProfile) -> Unmerged:
     """Undo a merge of two profiles
 
-    The profile that was merged into another stands for itself again.
+    The profile that was merged into another is a profile of its own again.
     """
-    restored = run_unmerge(workspace.store, workspace.find_profile(request.id), clock())
+    restored = run_unmerge(workspace.store, workspace.find_profile(request.id), workspace.clock())
     workspace.ticker.load()
     return Unmerged(restored)

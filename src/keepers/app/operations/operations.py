@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 from keepers.app.use_cases import wire_format
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import AskedLocale
+from keepers.app.use_cases.common_fields import RequestedLocale
 from keepers.app.use_cases.use_case import UseCase, use_case
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
@@ -59,7 +59,7 @@ class OperationId(Struct, frozen=True):
 
 class ReadOperation(Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(max_length=64)]
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class CancelledError(UserError):
@@ -132,8 +132,9 @@ class Operations:
         self._workspace = workspace
         self._lock = Lock()
         self._known: OrderedDict[str, _Running] = OrderedDict()
-        self._watching = 0
-        self._is_stopping = False
+        self.watching = 0
+        """how many follow an operation at present"""
+        self.is_stopping = False
 
     def start(self, what: UseCase[Any, Any], actor: Actor, request: Struct) -> Operation:
         """Starts a use case in a thread of its own.
@@ -144,7 +145,7 @@ class Operations:
         running = _Running(Operation(secrets.token_urlsafe(12), what.name, "running", clock()))
         thread = Thread(target=self._run, args=(running, what, actor, request), name=what.name, daemon=True)
         with self._lock:
-            if self._is_stopping:
+            if self.is_stopping:
                 raise KeepersError(problem("The server is stopping. Try again when it is back."), code="stopped")
             running.thread = thread
             self._known[running.operation.id] = running
@@ -153,6 +154,11 @@ class Operations:
                 del self._known[old]
             thread.start()
         return running.operation
+
+    def ids(self) -> list[str]:
+        """Of all operations that are remembered, the oldest first."""
+        with self._lock:
+            return list(self._known)
 
     def get(self, operation_id: str, locale: str = "en") -> Operation:
         """The operation, its error in a language. Raises NotFoundError."""
@@ -180,25 +186,25 @@ class Operations:
         """
         running = self._find(operation_id)
         with self._lock:
-            if self._watching >= MOST_WATCHERS:
+            if self.watching >= MOST_WATCHERS:
                 raise TooManyWatchersError(
                     problem(
-                        "{number} watch operations already. Ask for the operation itself now and then instead.",
+                        "{number} clients watch operations already. Poll the operation itself instead.",
                         number=MOST_WATCHERS,
                     )
                 )
-            self._watching += 1
+            self.watching += 1
         try:
             with running.watched(notify):
                 yield
         finally:
             with self._lock:
-                self._watching -= 1
+                self.watching -= 1
 
     def stop(self) -> None:
         """Has all that run end at their next step, and starts no more."""
         with self._lock:
-            self._is_stopping = True
+            self.is_stopping = True
             running = list(self._known.values())
         for one in running:
             one.cancel(
@@ -237,8 +243,8 @@ class Operations:
             running.fail("failed", error)
         except Exception as error:
             log.error("%s failed: %s: %s", what.name, type(error).__name__, error, exc_info=error)
-            said = problem("Keepers made a mistake. It is written down in data/errors.log.")
-            running.fail("failed", KeepersError(said))
+            message = problem("An unexpected error happened in Keepers. Details are in data/errors.log.")
+            running.fail("failed", KeepersError(message))
         else:
             running.set(status="succeeded", ended_at=clock(), result=wire_format.plain(answer))
 
@@ -253,14 +259,11 @@ def read_operation(workspace: Workspace, actor: Actor, request: ReadOperation) -
 def cancel_operation(workspace: Workspace, actor: Actor, request: OperationId) -> Operation:
     """Cancel long work
 
-    It ends at its next step; what was committed is kept, and the same request again goes on from there.
+    It ends at its next step; what was committed is kept, and the same request again continues from there.
     """
     return operations_of(workspace).cancel(request.id)
 
 
 def operations_of(workspace: Workspace) -> Operations:
     """The operations of an open workspace; made when first asked for."""
-    found = workspace.__dict__.get("operations")
-    if not isinstance(found, Operations):
-        found = workspace.__dict__.setdefault("operations", Operations(workspace))
-    return found
+    return workspace.part(Operations)

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from keepers.app.customers.lifecycles import StageSummary, stages_of
 from keepers.app.operations.health import Health, health_of
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import AskedLocale
+from keepers.app.use_cases.common_fields import RequestedLocale
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.definitions import Lifecycle
@@ -28,7 +28,7 @@ class ReadOverview(Struct, frozen=True, kw_only=True):
     lifecycle: Annotated[str, Meta(description="The lifecycle to show; else the first one.", max_length=200)] | None = (
         None
     )
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class LifecycleName(Struct, frozen=True):
@@ -88,7 +88,7 @@ def read_overview(workspace: Workspace, actor: Actor, request: ReadOverview) -> 
     now = workspace.now()
     shown = _lifecycle(workspace, lifecycle, now, request.locale) if lifecycle is not None else None
     listed = [LifecycleName(x.id, text_in(x.name, request.locale) or x.id) for x in known]
-    return Overview(workspace.settings.workspace.name, now, health_of(workspace), listed, shown)
+    return Overview(workspace.settings.workspace.name, now, health_of(workspace, request.locale), listed, shown)
 
 
 def _lifecycle(workspace: Workspace, lifecycle: Lifecycle, now: datetime, locale: str) -> LifecycleOverview:

@@ -12,9 +12,8 @@ from msgspec import Meta, Struct
 
 from keepers.app.messaging.sending_status import company_remarks
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import AskedLocale, Now, moment
+from keepers.app.use_cases.common_fields import Now, RequestedLocale, moment
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.i18n.problems import problem_text
 from keepers.journeys.version_change import How
@@ -22,9 +21,10 @@ from keepers.model.errors import NotFoundError, problem
 from keepers.orchestration.run_control import publish
 from keepers.playbook import files as playbook_files
 from keepers.playbook.apply import apply_playbook as apply_definitions
+from keepers.playbook.changes import MOST_FILES, DefinitionChange, Flow
 from keepers.playbook.check import Finding, check
 from keepers.playbook.load import Playbook, PlaybookErrors
-from keepers.playbook.plan import DefinitionChange, Flow, make_plan, proposed_figures
+from keepers.playbook.plan import make_plan, proposed_figures
 from keepers.scores.rhythm import Fit
 from keepers.store import definitions as store_definitions
 from keepers.store.journeys import runs
@@ -48,8 +48,8 @@ _EXAMPLE = "segments:\n  - id: regulars\n    name: Regulars\n    who: {did: Orde
 FilesByName = Annotated[
     dict[str, str | None],
     Meta(
-        description=f"Name (`vip.yaml`, no folders) → YAML text; null takes the file away. At most "
-        f"{playbook_files.MOST_FILES}. Files that are not named stay as they are."
+        description=f"Name (`vip.yaml`, no folders) → YAML text; null removes the file. At most "
+        f"{MOST_FILES}. Files that are not named stay as they are."
     ),
 ]
 
@@ -73,7 +73,7 @@ class CheckPlaybook(Struct, frozen=True, kw_only=True):
     """The playbook folder, with the files sent in place of those there."""
 
     files: FilesByName = {}
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class PlanPlaybook(Struct, frozen=True, kw_only=True):
@@ -94,7 +94,7 @@ class ApplyPlaybook(Struct, frozen=True, kw_only=True):
     running: Annotated[
         str,
         Meta(
-            description="What becomes of customers in older versions of changed journeys: they `finish` on theirs, "
+            description="What happens to customers in older versions of changed journeys: they `finish` on theirs, "
             "`move` to the new one step for step, or `exit`.",
             pattern="^(finish|move|exit)$",
         ),
@@ -135,7 +135,7 @@ class PlaybookFinding(Struct, frozen=True):
     file: str
     line: int | None
     field: Annotated[str, Meta(description="Such as `segment/vip.who`.")]
-    message: Annotated[str, Meta(description="What is wrong and the remedy, in the language asked for.")]
+    message: Annotated[str, Meta(description="What is wrong and the remedy, in the requested language.")]
     code: Annotated[str, Meta(description="Stable and machine-readable.")]
 
 
@@ -212,7 +212,7 @@ def check_playbook(workspace: Workspace, actor: Actor, request: CheckPlaybook) -
         return CheckedPlaybook(len(unreadable), 0, unreadable, 0)
     currencies = partial(currencies_seen, workspace.warehouse)
     unrated = partial(unrated_amounts, workspace.warehouse)
-    found = check(playbook, workspace.warehouse.schema(clock()), currencies, unrated)
+    found = check(playbook, workspace.warehouse.schema(workspace.clock()), currencies, unrated)
     remarks = company_remarks(workspace.settings, playbook)
     found += [Finding("warning", "keepers.toml", None, field, sentence) for field, sentence in remarks]
     errors = sum(f.level == "error" for f in found)
@@ -252,7 +252,7 @@ def apply_playbook(workspace: Workspace, actor: Actor, request: ApplyPlaybook) -
 
 def _apply(workspace: Workspace, playbook: Playbook, running: How, files: list[str]) -> AppliedPlaybook:
     """`running` says what becomes of runs on older versions of the journeys that changed."""
-    now = clock()
+    now = workspace.clock()
     figures = proposed_figures(workspace.active_playbook(), playbook, workspace.evaluator, workspace.now())
     done = apply_definitions(workspace.store, playbook, now, figures, workspace.zone)
     live = workspace.active_playbook()

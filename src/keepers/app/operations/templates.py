@@ -7,9 +7,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from keepers.app.use_cases.actor import Actor
-from keepers.app.use_cases.common_fields import AskedLocale
+from keepers.app.use_cases.common_fields import RequestedLocale
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.schema import Schema
 from keepers.model.texts import text_in
@@ -19,11 +18,11 @@ from keepers.playbook.shipped.journeys import starters
 
 
 class ListTemplates(Struct, frozen=True, kw_only=True):
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class ListStarters(Struct, frozen=True, kw_only=True):
-    locale: AskedLocale = "en"
+    locale: RequestedLocale = "en"
 
 
 class TemplateStage(Struct, frozen=True):
@@ -35,8 +34,8 @@ class UnseenWord(Struct, frozen=True):
     """A derived event that no event received so far is mapped to."""
 
     word: str
-    map_one_of: Annotated[list[str], Meta(description="Events to send, or to map one's own beside.")]
-    stages: Annotated[list[str], Meta(description="Stages that ask about it, as `lifecycle.stage`.")]
+    map_one_of: Annotated[list[str], Meta(description="Events to send, or to map your own events to.")]
+    stages: Annotated[list[str], Meta(description="Stages that use it, as `lifecycle.stage`.")]
     empty: Annotated[list[str], Meta(description="Those of them nobody can be in with what arrives now.")]
 
 
@@ -49,7 +48,7 @@ class TemplateSummary(Struct, frozen=True):
     stages: list[TemplateStage]
     words: Annotated[
         dict[str, tuple[str, ...]],
-        Meta(description="Derived events it asks about, each with the events usually mapped to it."),
+        Meta(description="Derived events it uses, each with the events usually mapped to it."),
     ]
     cannot_see: list[UnseenWord]
 
@@ -64,7 +63,7 @@ class StarterSummary(Struct, frozen=True):
     id: str
     name: str
     description: str
-    needs: Annotated[list[str], Meta(description="Words and segments it asks about, such as `event:purchase`.")]
+    needs: Annotated[list[str], Meta(description="Derived events and segments it uses, such as `event:purchase`.")]
 
 
 class StarterList(Struct, frozen=True):
@@ -75,7 +74,7 @@ class StarterList(Struct, frozen=True):
 def list_templates(workspace: Workspace, actor: Actor, request: ListTemplates) -> TemplateList:
     """Lifecycle templates
 
-    Stages, which words each asks about, and which of these cannot be seen by what has arrived so far.
+    Stages, the derived events that each uses, and those for which nothing has arrived so far.
     """
     playbook: Playbook | None = None
     try:
@@ -83,14 +82,14 @@ def list_templates(workspace: Workspace, actor: Actor, request: ListTemplates) -
     except PlaybookErrors:
         # A playbook that cannot be read maps no words; what is wrong with it is for `check` to say.
         playbook = None
-    return shipped_templates(request.locale, workspace.warehouse.schema(clock()), playbook)
+    return shipped_templates(request.locale, workspace.warehouse.schema(workspace.clock()), playbook)
 
 
 @use_case("GET /starters", permission="read", tag="definitions")
 def list_starters(workspace: Workspace, actor: Actor, request: ListStarters) -> StarterList:
     """Starter journeys
 
-    What each does, and the words and segments it asks about.
+    What each does, and the derived events and segments it uses.
     """
     return shipped_starters(request.locale)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from keepers.app.public.public_workspace import PublicWorkspace
+from keepers.app.workspace.workspace import Workspace
 from keepers.delivery.engagement_log import EngagementLog, EngagementRequest
 from keepers.delivery.machine_rules import network_of
 from keepers.model.consent import network_address_hash
@@ -24,14 +24,14 @@ class LinkVisit(Struct, frozen=True):
 class EngagementRecorder:
     """Bound to one event loop."""
 
-    def __init__(self, workspace: PublicWorkspace) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._log = EngagementLog(workspace.store)
 
     async def record_open(self, token: str, visit: LinkVisit) -> None:
         """Records an open. Invalid tokens are ignored."""
         try:
-            payload = self._workspace.links.read("open", token)
+            payload = self._workspace.sending.links.read("open", token)
         except UserError:
             return
         if isinstance(payload, OfMessage):
@@ -40,7 +40,7 @@ class EngagementRecorder:
     async def record_click(self, token: str, visit: LinkVisit) -> str | None:
         """Records a click and returns the target; None for an invalid token or a target that is no web address."""
         try:
-            payload = self._workspace.links.read("click", token)
+            payload = self._workspace.sending.links.read("click", token)
         except UserError:
             return None
         # The target is signed, but is validated again before the redirect.

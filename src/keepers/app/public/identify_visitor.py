@@ -56,6 +56,6 @@ def check_identifier(value: str) -> None:
     """Raises UserError for an identifier that identifies no customer or cannot be stored."""
     if not value or is_placeholder(value) or len(value) > LONGEST_ID or "\0" in value:
         raise UserError(
-            problem("An id of 1 to {most} characters is needed that stands for one customer.", most=LONGEST_ID),
+            problem("An id of 1 to {most} characters is needed that identifies one customer.", most=LONGEST_ID),
             field="userId",
         )

@@ -8,18 +8,38 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from keepers.app.public.public_workspace import PublicWorkspace
+from keepers.app.workspace.workspace import Workspace
 from keepers.channels.registry import CHANNELS
 from keepers.contact.addresses import address_of, country_of
+from keepers.i18n.page_texts import choose_locale
 from keepers.model.channels import describe_channel
 from keepers.model.consent import Topic, address_hash
-from keepers.model.errors import NotFoundError
+from keepers.model.errors import NotFoundError, problem
 from keepers.model.identity import LOCALE_TRAITS
 from keepers.model.texts import text_in
-from keepers.render.links import PATHS, Confirm, OfMessage, Preferences, Purpose
+from keepers.render.links import PATHS, BadLink, Confirm, OfMessage, Preferences, Purpose
 from keepers.store.messages import messages
 from keepers.store.messages.messages import MessageRow
 from keepers.store.profiles import profiles
+
+
+class LinkRequest(Struct, frozen=True, kw_only=True):
+    """A link as it was opened, and what decides in which language its page is shown."""
+
+    token: str
+    language: str = ""
+    """the language that was asked for by `?lang=`"""
+    accept_language: str = ""
+    """the browser's header"""
+
+    def locale(self, own: str = "") -> str:
+        """The language of the page. `own` is the customer's locale where it is known."""
+        return choose_locale(self.language, own, self.accept_language)
+
+
+def nobody() -> BadLink:
+    """The error of a link whose customer was erased, or whose message is kept no longer."""
+    return BadLink(problem("What this link belongs to is kept no longer."))
 
 
 def link_path(purpose: Purpose) -> str:
@@ -27,23 +47,23 @@ def link_path(purpose: Purpose) -> str:
     return PATHS[purpose]
 
 
-def message_key(workspace: PublicWorkspace, purpose: Purpose, token: str) -> str:
+def message_key(workspace: Workspace, purpose: Purpose, token: str) -> str:
     """The key of the message a link was sent in. Raises UserError for an invalid token."""
-    payload = workspace.links.read(purpose, token)
+    payload = workspace.sending.links.read(purpose, token)
     assert isinstance(payload, OfMessage)
     return payload.key
 
 
-def preferences_link(workspace: PublicWorkspace, token: str) -> Preferences:
+def preferences_link(workspace: Workspace, token: str) -> Preferences:
     """Whose preferences a link opens. Raises UserError for an invalid token."""
-    payload = workspace.links.read("preferences", token)
+    payload = workspace.sending.links.read("preferences", token)
     assert isinstance(payload, Preferences)
     return payload
 
 
-def confirmation_link(workspace: PublicWorkspace, token: str) -> Confirm:
+def confirmation_link(workspace: Workspace, token: str) -> Confirm:
     """What a link confirms. Raises UserError for an invalid token."""
-    payload = workspace.links.read("confirm", token)
+    payload = workspace.sending.links.read("confirm", token)
     assert isinstance(payload, Confirm)
     return payload
 

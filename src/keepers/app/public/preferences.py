@@ -1,192 +1,158 @@
-"""A customer's own choices, recorded at once: leave a topic, leave all, choose topics, confirm."""
+"""The preferences of a customer: topics by channel, language, and leaving everything."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection
 
-from keepers.app.public.link_owner import LinkOwner, addresses, channels_of, hashes, marketing
-from keepers.app.public.public_workspace import PublicWorkspace
-from keepers.model.consent import ALL_TOPICS, Consent, ConsentState, Topic, left_with
-from keepers.store.events.log import SystemEvent, append_events
-from keepers.store.messages import message_history, messages
-from keepers.store.messages.message_history import HistoryRow
-from keepers.store.profiles import consents, suppressions
-from keepers.store.profiles.suppressions import Suppression
+from keepers.app.public.choices import ChoiceContext, Choices, choices_of, choose, choose_language, stop_all
+from keepers.app.public.link_owner import (
+    LinkOwner,
+    LinkRequest,
+    addresses,
+    always_sent,
+    marketing,
+    masked,
+    name_of,
+    nobody,
+    of_profile,
+    own_locale,
+    preferences_link,
+)
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.use_case import use_case
+from keepers.app.workspace.workspace import Workspace
+from keepers.i18n.catalogues import languages
+from keepers.i18n.page_texts import channel_name, choose_locale
+from keepers.model.consent import Topic
+from keepers.model.texts import text_in
 
-REASONS = ("too_often", "not_relevant", "never_asked", "other")
-"""the reasons for leaving that the form offers"""
-Pair = tuple[str, str]
-"""(channel, topic)"""
-
-
-class PreferenceContext(Struct, frozen=True):
-    """What recording a choice needs, read before the transaction, which is kept short."""
-
-    secret: bytes
-    topics: Mapping[str, Topic]
-    now: datetime
-    country: str = ""
-    """where telephone numbers without + belong"""
-
-    @classmethod
-    def at(cls, workspace: PublicWorkspace) -> PreferenceContext:
-        """As of the present moment. Blocks."""
-        return cls(workspace.secret, workspace.topics(), workspace.clock(), workspace.country)
+SOURCE = "preference page"
 
 
-class Choices(Struct, frozen=True):
-    """How a customer stands: what each (channel, topic) of the playbook is at, and the channels that are closed to
-    them because an address does not work, complained, or was stopped by hand."""
+class ChannelChoice(Struct, frozen=True):
+    """One box to tick: a channel of a topic. `value` is `<channel>:<topic>`."""
 
-    states: dict[Pair, ConsentState | None]
-    blocked: tuple[str, ...]
-
-    def is_on(self, pair: Pair) -> bool:
-        return self.states.get(pair) == "subscribed"
+    value: str
+    channel: str
+    is_on: bool
+    is_pending: bool
 
 
-def choices_of(
-    connection: Connection, context: PreferenceContext, owner: LinkOwner, traits: Mapping[str, Any]
-) -> Choices:
-    """Reads a customer's present choices."""
-    held = consents.current(connection, [owner.profile_id]).get(owner.profile_id, {})
-    stopped = _stopped(connection, hashes(context.secret, addresses(owner, traits, context.country)))
-    blocked = tuple(dict.fromkeys(s.channel for s in stopped if s.reason != "unsubscribed"))
-    left = {s.channel for s in stopped if s.reason == "unsubscribed"}
-    states: dict[Pair, ConsentState | None] = {}
-    for topic in marketing(context.topics):
-        for channel in topic.channels:
-            said = consents.effective(held, channel, topic.id)
-            unsaid: ConsentState | None = None if topic.basis == "consent" else "subscribed"
-            states[channel, topic.id] = "unsubscribed" if channel in left else said.state if said else unsaid
-    return Choices(states, blocked)
+class TopicChoices(Struct, frozen=True):
+    """A topic and its channels, named in the page's language."""
+
+    name: str
+    description: str
+    choices: list[ChannelChoice]
 
 
-def stop_topic(connection: Connection, context: PreferenceContext, owner: LinkOwner, source: str) -> None:
-    """No more of the message's topic on its channel; of all topics where it has none that could be left.
+class PreferencesView(Struct, frozen=True):
+    """What the page shows. Addresses are masked."""
 
-    It applies to every profile with that address, since the reader of the inbox has enough, whichever it was.
-    """
-    named = left_with(context.topics.get(owner.topic))
-    hashed = owner.message.address_hash if owner.message is not None else ""
-    others = [i for i in messages.profiles_at(connection, hashed) if i != owner.profile_id]
-    _record(connection, context, owner, [((owner.channel, named), "unsubscribed")], source, others)
-    _record_leaving(connection, context, owner, source, named)
-
-
-def stop_all(
-    connection: Connection, context: PreferenceContext, owner: LinkOwner, traits: Mapping[str, Any], source: str
-) -> None:
-    """No more marketing on any channel. The addresses are suppressed too, so that it outlives the profile."""
-    now = context.now
-    channels = dict.fromkeys([*channels_of(context.topics), *filter(None, [owner.channel])])
-    found = hashes(context.secret, addresses(owner, traits, context.country))
-    suppressions.add(connection, [Suppression(channel, h, "unsubscribed", now, source) for channel, h in found])
-    _record(connection, context, owner, [((c, ALL_TOPICS), "unsubscribed") for c in channels], source)
-    _record_leaving(connection, context, owner, source, ALL_TOPICS)
+    locale: str
+    own_locale: str
+    """the locale the customer is written to in; empty when it is not known"""
+    addresses: list[str]
+    blocked: list[str]
+    """addresses, or names of channels, that nothing is sent to because messages came back or were complained about"""
+    topics: list[TopicChoices]
+    always_sent: list[str]
+    """names of the topics that cannot be chosen"""
 
 
-def choose(
-    connection: Connection,
-    context: PreferenceContext,
-    owner: LinkOwner,
-    traits: Mapping[str, Any],
-    shown: Iterable[Pair],
-    on: Collection[Pair],
-    source: str,
-) -> None:
-    """Of what the form showed, subscribes to what is ticked and leaves the rest; only changes are written.
+class SavePreferences(LinkRequest, frozen=True, kw_only=True):
+    """The form as it was sent. What it did not show stays as it is."""
 
-    What the form did not show (a topic that is new since) stays as it is.
-    """
-    before = choices_of(connection, context, owner, traits)
-    known = [pair for pair in dict.fromkeys(shown) if pair in before.states]
-    changes: list[tuple[Pair, ConsentState]] = []
-    for pair in known:
-        if pair in on and not before.is_on(pair):
-            changes.append((pair, "subscribed"))
-        elif pair not in on and before.states[pair] in ("subscribed", "pending"):
-            changes.append((pair, "unsubscribed"))
-    lift(connection, context, owner, traits, {pair[0] for pair, state in changes if state == "subscribed"})
-    _record(connection, context, owner, changes, source)
+    shown: list[str]
+    on: list[str]
+    written_in: str = ""
+    """the language chosen for messages; one that there are no texts in is passed over"""
+    leaves_all: bool = False
 
 
-def confirm_topic(
-    connection: Connection,
-    context: PreferenceContext,
-    owner: LinkOwner,
-    traits: Mapping[str, Any],
-    channel: str,
-    topic: str,
-) -> bool:
-    """Confirms a double opt-in. Whether the customer is subscribed now, by this confirmation or an earlier one."""
-    if consents.confirm(connection, owner.profile_id, channel, topic, context.now, "double opt-in"):
-        lift(connection, context, owner, traits, {channel})
-        return True
-    held = consents.current(connection, [owner.profile_id]).get(owner.profile_id, {})
-    said = consents.effective(held, channel, topic)
-    return said is not None and said.state == "subscribed"
+class SavedPreferences(Struct, frozen=True):
+    """`locale` is the language the page is shown in next."""
+
+    locale: str
+    left_all: bool
 
 
-def lift(
-    connection: Connection,
-    context: PreferenceContext,
-    owner: LinkOwner,
-    traits: Mapping[str, Any],
-    channels: Collection[str],
-) -> None:
-    """Takes back an earlier “stop everything” on channels that the customer now chooses again.
-
-    An address that bounced, complained or was stopped by hand stays stopped: this is for the business to decide.
-    """
-    found = [pair for pair in hashes(context.secret, addresses(owner, traits, context.country)) if pair[0] in channels]
-    for stopped in _stopped(connection, found):
-        if stopped.reason == "unsubscribed":
-            suppressions.lift(connection, stopped.channel, stopped.hash)
+class _Opened(Struct, frozen=True):
+    owner: LinkOwner
+    traits: Mapping[str, Any]
+    own: str
+    locale: str
 
 
-def speak(connection: Connection, context: PreferenceContext, owner: LinkOwner, locale: str) -> None:
-    """Records the language a customer chose for messages, as the trait `locale`."""
-    now = context.now
-    append_events(connection, [SystemEvent(owner.profile_id, "identify", now, {"locale": locale}, "identify")], now)
+@use_case("GET /e/p/{token}", permission="collect")
+def show_preferences(workspace: Workspace, actor: Actor, request: LinkRequest) -> PreferencesView:
+    """Shows what a customer chose and can choose. Raises BadLink."""
+    opened = _open(workspace, request)
+    locale = opened.locale
+    context = ChoiceContext.at(workspace)
+    with workspace.store.read() as connection:
+        choices = choices_of(connection, context, opened.owner, opened.traits)
+    found = addresses(opened.owner, opened.traits, workspace.addresses.country)
+    blocked = [masked(c, to) or channel_name(c, locale) for c, to in found if c in choices.blocked]
+    return PreferencesView(
+        locale,
+        opened.own,
+        list(dict.fromkeys(shown for channel, to in found if (shown := masked(channel, to)))),
+        list(dict.fromkeys(blocked)),
+        [_topic(topic, choices, locale) for topic in marketing(context.topics)],
+        always_sent(context.topics, locale),
+    )
 
 
-def _stopped(connection: Connection, found: list[Pair]) -> list[Suppression]:
-    stopped = suppressions.find(connection, [hashed for _, hashed in found])
-    return [stopped[pair] for pair in found if pair in stopped]
+@use_case("POST /e/p/{token}", permission="collect", lock="locked")
+def save_preferences(workspace: Workspace, actor: Actor, request: SavePreferences) -> SavedPreferences:
+    """Records what a customer chose: what is ticked, or to leave everything. Raises BadLink."""
+    opened = _open(workspace, request)
+    owner, locale = opened.owner, opened.locale
+    shown, on = ([_pair(value) for value in values] for values in (request.shown, request.on))
+    chosen = request.written_in
+    context = ChoiceContext.at(workspace)
+    with workspace.store.begin() as connection:
+        if request.leaves_all:
+            stop_all(connection, context, owner, opened.traits, SOURCE)
+        else:
+            choose(connection, context, owner, opened.traits, shown, set(on), SOURCE)
+            if chosen in languages() and chosen != choose_locale("", opened.own, ""):
+                choose_language(connection, context, owner, chosen)
+                locale = chosen
+    return SavedPreferences(locale, request.leaves_all)
 
 
-def _record(
-    connection: Connection,
-    context: PreferenceContext,
-    owner: LinkOwner,
-    changes: Iterable[tuple[Pair, ConsentState]],
-    source: str,
-    others: Sequence[int] = (),
-) -> None:
-    """Also of `others`, profiles of the same inbox."""
-    now, topics = context.now, context.topics
-    everybody = (owner.profile_id, *others)
-    details = messages.event_properties(owner.message) if owner.message is not None else {}
-    statements = []
-    for (channel, topic), state in changes:
-        basis = topics[topic].basis if topic in topics else "consent"
-        statements += [Consent(i, channel, topic, state, now, source, basis=basis) for i in everybody]
-    consents.record(connection, statements, now, properties=dict.fromkeys(everybody, details))
+def _open(workspace: Workspace, request: LinkRequest) -> _Opened:
+    link = preferences_link(workspace, request.token)
+    with workspace.store.read() as connection:
+        owner = of_profile(connection, link.profile_id, link.key, link.locale)
+    if owner is None:
+        raise nobody()
+    traits = workspace.sending.traits(owner.profile_id)
+    own = own_locale(traits, link.locale or owner.locale)
+    return _Opened(owner, traits, own, request.locale(own))
 
 
-def _record_leaving(
-    connection: Connection, context: PreferenceContext, owner: LinkOwner, source: str, topic: str
-) -> None:
-    """Records on the message that the customer left by it, once."""
-    if owner.message is None:
-        return
-    noted = message_history.of_messages(connection, [owner.message.id]).get(owner.message.id, [])
-    if not any(row.status == "unsubscribed" and row.detail == topic for row in noted):
-        row = HistoryRow(owner.message.id, context.now, "unsubscribed", source, topic)
-        message_history.append(connection, [row])
+def _pair(value: str) -> tuple[str, str]:
+    channel, _, topic = value.partition(":")
+    return channel, topic
+
+
+def _topic(topic: Topic, choices: Choices, locale: str) -> TopicChoices:
+    return TopicChoices(
+        name_of(topic, locale),
+        text_in(topic.description, locale),
+        [
+            ChannelChoice(
+                f"{channel}:{topic.id}",
+                channel_name(channel, locale),
+                choices.is_on((channel, topic.id)),
+                choices.states.get((channel, topic.id)) == "pending",
+            )
+            for channel in topic.channels
+        ],
+    )

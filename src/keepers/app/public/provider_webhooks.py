@@ -2,28 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
-from keepers.app.public.public_workspace import PublicWorkspace
+from msgspec import Struct
+
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.use_case import use_case
+from keepers.app.workspace.workspace import Workspace
+from keepers.channels.base import read_fields
 from keepers.channels.email.providers.registry import PROVIDERS
 from keepers.model.errors import NotFoundError, nearest, problem, shown
 from keepers.store.messages import delivery_reports
 
 
-def take_reports(workspace: PublicWorkspace, name: str, headers: Mapping[str, str], body: bytes) -> None:
-    """Stores a provider's reports. Raises NotFoundError for one that is not set up, and UserError with the code
-    `signature` for a call that is not its."""
-    provider, settings = PROVIDERS.get(name), workspace.provider_settings(name)
+class ProviderCall(Struct, frozen=True, kw_only=True):
+    """A call of a provider's, as it came. Names of headers are in lower case."""
+
+    provider: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class ReportsTaken(Struct, frozen=True):
+    """They are stored."""
+
+    success: bool = True
+
+
+@use_case("POST /e/in/{provider}", permission="collect", lock="locked")
+def take_reports(workspace: Workspace, actor: Actor, request: ProviderCall) -> ReportsTaken:
+    """Stores a provider's reports, or fetches the address by which it learns that its webhook is wanted.
+
+    Raises NotFoundError for a provider that is not set up, and UserError with the code `signature` for a call that
+    is not its.
+    """
+    name = request.provider
+    provider, settings = PROVIDERS.get(name), _settings(workspace, name)
     if provider is None or settings is None:
         raise NotFoundError(
             problem("The webhook of {name} is not set up.", near=nearest(name, PROVIDERS), name=shown(name))
         )
-    provider.verify(headers, body, settings, workspace.clock())
-    wanted = provider.confirmation(body)
-    if wanted is not None:
-        workspace.visit(wanted)
-        return
-    reports = provider.reports(body)
+    provider.verify(request.headers, request.body, settings, workspace.clock())
+    if provider.confirm(request.body):
+        return ReportsTaken()
+    reports = provider.reports(request.body)
     if reports:
         with workspace.store.begin() as connection:
             delivery_reports.append(connection, reports)
+    return ReportsTaken()
+
+
+def _settings(workspace: Workspace, name: str) -> Any | None:
+    """The settings of a provider's webhook, as the struct its `settings` names; None when it is not set up."""
+    section = workspace.settings.providers.get(name)
+    if section is None or name not in PROVIDERS:
+        return None
+    return read_fields(PROVIDERS[name].settings, section, f"[providers.{name}]")

@@ -10,10 +10,13 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from keepers.app.public.identify_visitor import known_or_new
-from keepers.app.public.public_workspace import PublicWorkspace
+from keepers.app.public.identify_visitor import check_identifier, known_or_new
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.use_case import use_case
+from keepers.app.workspace.workspace import Workspace
+from keepers.channels.push import public_key
 from keepers.model.consent import ALL_TOPICS, Consent
-from keepers.model.errors import UserError, problem
+from keepers.model.errors import NotFoundError, UserError, problem
 from keepers.model.identity import IdentityKind
 from keepers.store.profiles import consents, push_subscriptions
 from keepers.store.profiles.push_subscriptions import PushSubscription
@@ -21,9 +24,7 @@ from keepers.store.profiles.push_subscriptions import PushSubscription
 LONGEST_ENDPOINT = 2_000
 
 
-_CHANNEL = "push"
-
-
+CHANNEL = "push"
 _SOURCE = "browser permission"
 
 
@@ -97,23 +98,58 @@ def check_subscription(subscription: BrowserSubscription) -> None:
             )
 
 
-def _add(workspace: PublicWorkspace, kind: IdentityKind, value: str, sent: Subscribe) -> None:
-    now, given = workspace.clock(), sent.subscription
-    keys = {"p256dh": given.keys.p256dh, "auth": given.keys.auth}
+class AddBrowser(Struct, frozen=True, kw_only=True):
+    """A browser of the customer behind an identifier. `wording` is what was agreed to."""
+
+    kind: IdentityKind
+    value: str
+    subscription: BrowserSubscription
+    wording: str = ""
+
+
+class ForgetBrowser(Struct, frozen=True, kw_only=True):
+    """The endpoint of a subscription is secret, which authorises the call."""
+
+    endpoint: str
+
+
+class ReadPushKey(Struct, frozen=True, kw_only=True):
+    pass
+
+
+@use_case("GET /v1/push/key", permission="collect")
+def read_push_key(workspace: Workspace, actor: Actor, request: ReadPushKey) -> PushKey:
+    """The public VAPID key for browsers, URL-safe base64. Raises NotFoundError where web push is not set up."""
+    private = str(workspace.settings.channels.get("push", {}).get("private_key", ""))
+    if not private:
+        raise NotFoundError(problem("Web push is not set up: [channels.push] in keepers.toml has no key."))
+    return PushKey(public_key(private))
+
+
+@use_case("POST /v1/push/subscriptions", permission="collect", lock="locked")
+def add_browser(workspace: Workspace, actor: Actor, request: AddBrowser) -> Kept:
+    """Records a browser, and with a customer's first one their consent to push. Raises UserError."""
+    check_identifier(request.value)
+    check_subscription(request.subscription)
+    now, browser = workspace.clock(), request.subscription
+    keys = {"p256dh": browser.keys.p256dh, "auth": browser.keys.auth}
     with workspace.store.begin() as connection:
-        profile_id = known_or_new(connection, kind, value, now)
+        profile_id = known_or_new(connection, request.kind, request.value, now)
         is_first = not push_subscriptions.of_profiles(connection, [profile_id])
-        push_subscriptions.put(connection, PushSubscription(given.endpoint, profile_id, keys, now))
+        push_subscriptions.put(connection, PushSubscription(browser.endpoint, profile_id, keys, now))
         if is_first:
             # The browser's permission counts as consent to all topics; later choices are made per topic.
-            agreed = Consent(profile_id, _CHANNEL, ALL_TOPICS, "subscribed", now, _SOURCE, sent.wording)
+            agreed = Consent(profile_id, CHANNEL, ALL_TOPICS, "subscribed", now, _SOURCE, request.wording)
             consents.record(connection, [agreed], now)
+    return Kept()
 
 
-def forget_browser(workspace: PublicWorkspace, endpoint: str) -> None:
-    """Removes a browser subscription. Its endpoint is secret, which authorises the call."""
+@use_case("DELETE /v1/push/subscriptions", permission="collect", lock="locked")
+def forget_browser(workspace: Workspace, actor: Actor, request: ForgetBrowser) -> Kept:
+    """Removes a browser's subscription; one that is not known changes nothing."""
     with workspace.store.begin() as connection:
-        push_subscriptions.remove(connection, [endpoint.replace("\0", "")])
+        push_subscriptions.remove(connection, [request.endpoint])
+    return Kept()
 
 
 def _is_address(host: str) -> bool:

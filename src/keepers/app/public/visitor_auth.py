@@ -15,11 +15,14 @@ import hmac
 from hashlib import sha256
 
 from keepers.app.public.identify_visitor import check_identifier
-from keepers.app.public.public_workspace import PublicWorkspace
+from keepers.app.use_cases.actor import COLLECT, Actor
+from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import UserError, problem
 from keepers.store import keys
 from keepers.store.keys import Key
 from keepers.store.schema.core import EPOCH
+
+SIGNED = Actor("visitor", "a signed user id", COLLECT)
 
 
 class UnprovenError(UserError):
@@ -39,10 +42,8 @@ def signature_of(server_key: str, user_id: str, expires: int | None = None) -> s
     return _signed(sha256(server_key.encode()).digest(), user_id, expires)
 
 
-def check_visitor(
-    workspace: PublicWorkspace, token: str, user_id: str, signature: str | None, expires: int | None
-) -> None:
-    """Authenticates the customer or the business's server; `token` is the key that was sent, if any.
+def check_visitor(workspace: Workspace, token: str, user_id: str, signature: str | None, expires: int | None) -> Actor:
+    """The customer, or the business's server; `token` is the key that was sent, if any.
 
     Raises UnprovenError without proof, WrongProofError for a wrong one, UserError for an impossible user id.
     """
@@ -57,15 +58,34 @@ def check_visitor(
             raise WrongProofError(
                 problem("The signature is not one of this user id by a server key of this workspace.")
             )
-        return
+        return SIGNED
     key = key_of(workspace, token)
     if key is None:
         raise UnprovenError(problem("Send `signature` for this user id, or authenticate with a server key."))
     if key.kind != "server":
         raise WrongProofError(problem("This is a {kind} key; a server key is needed here.", kind=key.kind))
+    return actor_of(key)
 
 
-def key_of(workspace: PublicWorkspace, token: str) -> Key | None:
+def actor_of(key: Key) -> Actor:
+    """Who calls with a write or server key: a visitor, or the business's server."""
+    return Actor("key" if key.kind == "server" else "visitor", key.name, COLLECT)
+
+
+def require_collect_key(workspace: Workspace, token: str) -> Actor:
+    """Whose key a site or app sent. Blocks.
+
+    Raises UnprovenError without one, WrongProofError for a management key.
+    """
+    key = key_of(workspace, token)
+    if key is None:
+        raise UnprovenError(problem("Send a write key, as `writeKey` or by Basic authentication."))
+    if key.kind == "secret":
+        raise WrongProofError(problem("A management key may not be used in browsers. Use a write key."))
+    return actor_of(key)
+
+
+def key_of(workspace: Workspace, token: str) -> Key | None:
     """The key of a token; None without any. Blocks.
 
     Raises UnprovenError for an unknown key, WrongProofError for a revoked one.
@@ -73,9 +93,9 @@ def key_of(workspace: PublicWorkspace, token: str) -> Key | None:
     if not token:
         return None
     now = workspace.clock()
-    if workspace.keys.is_stale(now):
-        workspace.keys.refresh(now)
-    key = workspace.keys.find(token)
+    if workspace.key_ring.is_stale(now):
+        workspace.key_ring.refresh(now)
+    key = workspace.key_ring.find(token)
     if key is None:
         raise UnprovenError(problem("This key is unknown."))
     if key.revoked_at is not None:
@@ -83,7 +103,7 @@ def key_of(workspace: PublicWorkspace, token: str) -> Key | None:
     return key
 
 
-def _server_keys(workspace: PublicWorkspace) -> list[bytes]:
+def _server_keys(workspace: Workspace) -> list[bytes]:
     with workspace.store.read() as connection:
         return [key.hash for key in keys.read_all(connection) if key.kind == "server" and key.revoked_at is None]
 

@@ -9,7 +9,8 @@ from msgspec import Struct
 from keepers.model.errors import KeepersError, problem
 
 Permission = Literal["collect", "read", "send", "manage"]
-"""`collect`: send events in. `read`: see customers and figures. `send`: start and stop what writes to customers.
+"""`collect`: send events in, and decide about one's own messages. `read`: see customers and figures.
+`send`: start and stop what writes to customers.
 `manage`: change definitions, data and keys."""
 
 
@@ -20,11 +21,15 @@ class NotAllowedError(KeepersError):
 
 
 class Actor(Struct, frozen=True):
-    """A command, an API key, a visitor or the system. `name` is what an audit shows, such as a key's name."""
+    """A command, an API key, a visitor or the system. `name` is what an audit shows, such as a key's name.
+
+    `locale` is the language of the request: of the texts in its answer that no parameter of its own chooses.
+    """
 
     kind: Literal["command", "key", "visitor", "system"]
     name: str
     permissions: frozenset[Permission]
+    locale: str = "en"
 
     def require(self, permission: Permission) -> None:
         """Raises NotAllowedError."""
@@ -41,5 +46,9 @@ class Actor(Struct, frozen=True):
 
 
 EVERYTHING: frozenset[Permission] = frozenset({"collect", "read", "send", "manage"})
+COLLECT: frozenset[Permission] = frozenset({"collect"})
+"""of visitors, and of the keys of sites and servers"""
+VISITOR = Actor("visitor", "a visitor", COLLECT)
+"""for whoever opens a signed link"""
 COMMAND_LINE = Actor("command", "command line", EVERYTHING)
 """for callers who can read the workspace's files, or its server's loopback token"""

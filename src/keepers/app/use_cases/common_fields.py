@@ -59,13 +59,13 @@ Cursor = (
     Annotated[
         str,
         Meta(
-            description="`next` of the answer before, to go on from there; with the same other parameters.",
+            description="`next` of the answer before, to continue from there; with the same other parameters.",
             max_length=1000,
         ),
     ]
     | None
 )
-AskedLocale = Annotated[
+RequestedLocale = Annotated[
     str,
     Meta(
         description="Language of names and explanations.",

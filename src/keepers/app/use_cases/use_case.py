@@ -33,7 +33,8 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Route:
-    """Where the management API has a use case, such as `GET /profiles/{id}`.
+    """Where HTTP has a use case: in the management API, such as `GET /profiles/{id}`, or for those of `app/public`
+    behind the public address, such as `POST /v1/subscribe`.
 
     Fields of the request that the path names are taken from there; the others are query parameters of GET and DELETE,
     and the JSON body of POST and PUT. Where `body` names a field, its value is the whole body, and the others are
@@ -78,7 +79,7 @@ class UseCase(Generic[Q, A]):
         progress: Progress = no_progress,
         on_wait: OnWait = no_wait,
     ) -> A:
-        """`on_wait` is told how much other work has to end before this, where it is declared sequenced.
+        """`on_wait` is called with how much other work has to end before this, where it is declared sequenced.
 
         Raises KeepersError: of the use case, of an actor who may not, and of a NUL character.
         Raises WriteScopeError when it writes what its lock does not cover.
@@ -172,7 +173,8 @@ def _checked(request: Q) -> Q:
     Raises UserError naming the field. PostgreSQL takes no NUL character in a text, and no name or text has one.
     """
     try:
-        found = msgspec.convert(msgspec.to_builtins(request), type(request))
+        plain = msgspec.to_builtins(request, builtin_types=(bytes,))
+        found = msgspec.convert(plain, type(request), builtin_types=(bytes,))
     except msgspec.ValidationError as error:
         raise UserError(problem("This cannot be used: {error}.", error=error), code="invalid") from None
     for field in found.__struct_fields__:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from keepers.app.workspace.settings import TEST_CLOCK, parse_test_clock
+from keepers.model.errors import Problem, problem
 from keepers.model.moments import format_instant
 
 
@@ -24,11 +25,13 @@ def _clock_shift(test_clock: str) -> timedelta:
     return parse_test_clock(test_clock) if test_clock else timedelta(0)
 
 
-def clock_notice() -> str | None:
+def clock_notice() -> Problem | None:
     """The warning shown while a test clock is in use."""
     if not os.environ.get(TEST_CLOCK):
         return None
-    return (
-        f"The clock is a test clock and shows {format_instant(clock().replace(microsecond=0))}, because {TEST_CLOCK} "
-        "is set. Unset it wherever customers are written to."
+    return problem(
+        "The clock is a test clock and shows {time}, because {variable} is set. Unset it wherever messages go to "
+        "customers.",
+        time=format_instant(clock().replace(microsecond=0)),
+        variable=TEST_CLOCK,
     )

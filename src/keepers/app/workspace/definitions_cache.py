@@ -25,7 +25,9 @@ class DefinitionsCache:
     def current(self) -> Loaded:
         with self._store.read() as connection:
             version = definitions.newest_version(connection)
-        rows = self._warehouse.cursor().execute("SELECT list(ask ORDER BY ask)::VARCHAR FROM asks WHERE is_active")
+        rows = self._warehouse.cursor().execute(
+            "SELECT list(query_id ORDER BY query_id)::VARCHAR FROM standing_queries WHERE is_active"
+        )
         stamp = (version, str((rows.fetchone() or ("",))[0]))
         known = self._known
         if known is None or known[0] != stamp:

@@ -12,7 +12,7 @@ OnWait = Callable[[int], None]
 
 
 def no_wait(ahead: int) -> None:
-    """For work of which nobody asks whether it waits."""
+    """For work whose waiting is not shown."""
 
 
 class FairLock:
@@ -32,9 +32,9 @@ class FairLock:
             return len(self._queue)
 
     @contextmanager
-    def turn(self, on_wait: OnWait = no_wait) -> Iterator[None]:
+    def held(self, on_wait: OnWait = no_wait) -> Iterator[None]:
         """Acquires the lock for the block. `on_wait` must not use this lock."""
-        self._take(on_wait)
+        self._acquire(on_wait)
         try:
             on_wait(0)
             yield
@@ -46,11 +46,11 @@ class FairLock:
                     self._changed.notify_all()
 
     def wake(self) -> None:
-        """Has everybody who waits be told again how many are ahead, so that they may give up."""
+        """Calls every waiting thread's `on_wait` again, so that it may give up."""
         with self._changed:
             self._changed.notify_all()
 
-    def _take(self, on_wait: OnWait) -> None:
+    def _acquire(self, on_wait: OnWait) -> None:
         with self._changed:
             if self._holder != get_ident():
                 place = object()

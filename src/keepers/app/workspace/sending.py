@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import asdict
 from sqlalchemy import Connection
 
+from keepers.app.public.rate_limit import Allowance
 from keepers.channels.base import Channel, ChannelContext, read_settings
 from keepers.channels.email.channel import EmailChannel
 from keepers.channels.registry import CHANNELS
@@ -22,6 +24,7 @@ from keepers.delivery.machine_rules import classify
 from keepers.delivery.message_builder import MessageBuilder
 from keepers.delivery.push_fanout import EveryBrowser
 from keepers.delivery.worker import Deliverer, Options
+from keepers.model.consent import Topic
 from keepers.model.errors import UserError, nearest, problem
 from keepers.model.message import Outgoing
 from keepers.render.links import LinkSigner
@@ -32,7 +35,7 @@ from keepers.store.messages.engagement_requests import EngagementRow
 from keepers.store.messages.in_app import InAppRow
 from keepers.store.messages.messages import MessageRow
 from keepers.warehouse.fixed_tables import LOADED
-from keepers.warehouse.profile_lookup import Person, contact_of, load_profiles
+from keepers.warehouse.profile_lookup import ProfileSnapshot, contact_of, load_profiles
 
 if TYPE_CHECKING:
     from keepers.app.workspace.workspace import Workspace
@@ -42,9 +45,11 @@ _MOST_COUNTED = 10_000
 _MOST_KNOWN = 20_000
 _PRUNES_EVERY = timedelta(minutes=10)
 _PRUNED = 1000
+CONFIRMATIONS_PER_ADDRESS = (3, timedelta(hours=1))
+"""limits confirmation e-mails, so that a form cannot flood an inbox"""
 log = logging.getLogger("keepers")
 PREFIX = "/e"
-"""what links begin with behind the public address, as `api/public` serves them"""
+"""what the links of messages begin with, behind the public address"""
 
 
 class Sending:
@@ -60,21 +65,32 @@ class Sending:
         live = workspace.active_playbook().playbook
         contacts = None if is_apart else self._contacts
         self.eligibility = StoredEligibility(live.contact, live.topics, workspace.secret, contacts)
+        self.confirmations = Allowance(*CONFIRMATIONS_PER_ADDRESS)
         self._refreshing = Lock()
         self._version = -1
         self._counted: dict[int, int] = {}
-        self._known: dict[int, Person] = {}
+        self._known: dict[int, ProfileSnapshot] = {}
         self._known_at = -1
         self._pruned_at: datetime | None = None
         self._low: frozenset[str] = frozenset()
         self.refresh()
 
     @property
-    def company(self) -> dict[str, str]:
-        """What templates know as `company`."""
+    def company(self) -> Company:
+        """The sender, as templates and pages show it."""
         chosen = self._workspace.settings.company
         name = chosen.name or self._workspace.settings.workspace.name
-        return {"name": name, "address": chosen.address, "url": chosen.url}
+        return Company(name, chosen.address, chosen.url)
+
+    def topics(self) -> Mapping[str, Topic]:
+        """The topics applied last by id, in the playbook's order."""
+        self.refresh()
+        return self.eligibility.topics
+
+    def traits(self, profile_id: int) -> Mapping[str, Any]:
+        """What is known of a surviving profile as of the last tick; empty for one that no tick has seen."""
+        found = load_profiles(self._workspace.warehouse, [profile_id]).get(profile_id)
+        return found.traits if found is not None else {}
 
     def refresh(self) -> None:
         """Loads what was applied since. Returns once it is in use, also where another thread loads it."""
@@ -89,9 +105,13 @@ class Sending:
                 return
             live = self._workspace.active_playbook().playbook
             builder = MessageBuilder(
-                live, self.links, self.company, locale=self._workspace.settings.sending.locale, domain=self._domain(),
-                people=None if self._is_apart else self._people,
-            )  # fmt: skip
+                live,
+                self.links,
+                asdict(self.company),
+                locale=self._workspace.settings.sending.locale,
+                domain=self._domain(),
+                load_profiles=None if self._is_apart else self._load_profiles,
+            )
             self.playbook, self.message_builder = live, builder
             eligibility = self.eligibility
             eligibility.rules, eligibility.topics, eligibility.coupons = live.contact, live.topics, live.coupons
@@ -100,8 +120,8 @@ class Sending:
 
     def channels(self) -> dict[str, Channel]:
         """Every channel that is set up, not opened. Raises UserError for settings that cannot work."""
-        given = self._workspace.settings.channels
-        for name in given:
+        sections = self._workspace.settings.channels
+        for name in sections:
             if name not in CHANNELS:
                 raise UserError(
                     problem("There is no channel [channels.{name}].", near=nearest(name, CHANNELS), name=name),
@@ -112,9 +132,9 @@ class Sending:
             secret=self._workspace.secret,
         )  # fmt: skip
         made: dict[str, Channel] = {}
-        for name in dict.fromkeys((*(c.id for c in CHANNELS.values() if not c.needs_settings), *given)):
+        for name in dict.fromkeys((*(c.id for c in CHANNELS.values() if not c.needs_settings), *sections)):
             kind = CHANNELS[name]
-            channel = kind.make(read_settings(kind, self._with_files(given.get(name, {}))), around)
+            channel = kind.make(read_settings(kind, self._with_files(sections.get(name, {}))), around)
             made[name] = EveryBrowser(channel, self._workspace.store) if kind.has_subscriptions else channel
         return made
 
@@ -173,18 +193,18 @@ class Sending:
             self._counted[message_id] = len(set(_TRACKED.findall(copy.html))) if copy is not None else 1
         return self._counted[message_id]
 
-    def _with_files(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _with_files(self, section: Mapping[str, Any]) -> dict[str, Any]:
         """A channel's settings, with relative paths resolved against the workspace's folder."""
         folder = self._workspace.folder
         return {
             name: str(folder / value) if name.endswith("_file") and value and isinstance(value, str) else value
-            for name, value in given.items()
+            for name, value in section.items()
         }
 
     def _make(self, rows: Sequence[MessageRow], now: datetime) -> Sequence[Outgoing | UserError]:
         return self.message_builder.make(rows, now)
 
-    def _people(self, ids: Collection[int]) -> Mapping[int, Person]:
+    def _load_profiles(self, ids: Collection[int]) -> Mapping[int, ProfileSnapshot]:
         """Customers as the warehouse has them, cached: eligibility and the message builder need the same ones."""
         warehouse = self._workspace.warehouse
         position = warehouse.watermark(LOADED)
@@ -196,8 +216,8 @@ class Sending:
         return {i: known[i] for i in ids if i in known}
 
     def _contacts(self, ids: Sequence[int]) -> Mapping[int, Any]:
-        found = self._people(ids)
-        return {i: contact_of(person) for i, person in found.items()}
+        found = self._load_profiles(ids)
+        return {i: contact_of(profile) for i, profile in found.items()}
 
     def _put_in_app(self, message: Outgoing) -> None:
         content = message.content

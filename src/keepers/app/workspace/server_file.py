@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from keepers.app.workspace.clock import environment
 from keepers.app.workspace.folder import SERVER_FILE
-from keepers.app.workspace.settings import FREE, TEST_CLOCK, Settings, given_settings
+from keepers.app.workspace.settings import FREE, TEST_CLOCK, Settings, environment_settings
 
 if TYPE_CHECKING:
     from keepers.app.workspace.workspace import Workspace
@@ -30,7 +30,7 @@ class RunningServer(Struct, frozen=True):
 
 
 @contextmanager
-def _server_file(workspace: Workspace, address: str, token: str) -> Iterator[None]:
+def publish_server(workspace: Workspace, address: str, token: str) -> Iterator[None]:
     """Writes the server's address and token for commands on this machine, readable by the same user only."""
     path = workspace.data_folder / SERVER_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,19 +61,19 @@ def read_server_file(data_folder: Path) -> RunningServer | None:
 
 def other_settings(server: RunningServer, settings: Settings) -> list[str]:
     """Environment variables of this process that give a setting another value than the server has."""
-    given = environment()
-    names = {TEST_CLOCK} & given.keys()
-    for section, values in given_settings(given).items():
+    variables = environment()
+    names = {TEST_CLOCK} & variables.keys()
+    for section, values in environment_settings(variables).items():
         for name, value in values.items():
             names |= {f"{section}.{name}.{key}" for key in value} if section in FREE else {f"{section}.{name}"}
-    own = dict(_values(settings, given))
+    own = dict(_values(settings, variables))
     differing = (name for name in names if server.settings.get(name) != _digest(server.token, name, own[name]))
     return sorted(name if name == TEST_CLOCK else f"KEEPERS_{name.replace('.', '_').upper()}" for name in differing)
 
 
-def _values(settings: Settings, given: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+def _values(settings: Settings, variables: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     """`server.port` → its value, `channels.email.host` → its value, and the test clock."""
-    yield TEST_CLOCK, given.get(TEST_CLOCK, "")
+    yield TEST_CLOCK, variables.get(TEST_CLOCK, "")
     for section in settings.__struct_fields__:
         held = getattr(settings, section)
         if section in FREE:

@@ -78,7 +78,7 @@ class CompanySettings(Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
     """The name messages are signed with; the workspace's name by default."""
     address: str = ""
-    """Postal address at the foot of marketing e-mails, which most countries' law asks for."""
+    """Postal address at the bottom of marketing e-mails, which the law of most countries requires."""
     url: str = ""
     """The shop's own site."""
 
@@ -86,7 +86,7 @@ class CompanySettings(Struct, frozen=True, forbid_unknown_fields=True):
 class PublicSettings(Struct, frozen=True, forbid_unknown_fields=True):
     url: str = ""
     """Where customers reach this server (https://mail.shop.example): links, preferences and unsubscribing lead there.
-    Empty stands for the address `keepers serve` listens on, which is good for trying things out alone."""
+    Empty for the address `keepers serve` listens on, which works only for trials on the same machine."""
 
 
 class SendingSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,7 +126,7 @@ class BounceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     imap_ca_file: str = ""
     """Certificates to trust (PEM) in place of the system's, relative to the workspace."""
     every: float = 60.0
-    """Seconds between looks into the Maildir, the mbox file and the IMAP folder."""
+    """Seconds between readings of the Maildir, the mbox file and the IMAP folder."""
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -169,7 +169,7 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
             problem("{path} is not readable TOML: {error}.", path=path, error=error), code="settings"
         ) from None
     _check_names(data, path)
-    for section, values in given_settings(environment).items():
+    for section, values in environment_settings(environment).items():
         held = data.setdefault(section, {})
         for name, value in values.items():
             held[name] = held.get(name, {}) | value if section in FREE else value
@@ -219,25 +219,25 @@ def parse_test_clock(text: str) -> timedelta:
         ) from None
 
 
-def given_settings(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def environment_settings(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Section → what environment variables say of it, as `keepers.toml` would have it.
 
     `KEEPERS_CHANNELS_EMAIL_PASSWORD` and the like: their names are checked by the channel or provider itself.
     """
-    given: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for section, struct in sections().items():
         for one in msgspec.structs.fields(struct):
             value = environment.get(f"KEEPERS_{section.upper()}_{one.name.upper()}")
             if value is not None:
-                given.setdefault(section, {})[one.name] = value
+                found.setdefault(section, {})[one.name] = value
     for name, value in environment.items():
         section, _, rest = name.removeprefix("KEEPERS_").lower().partition("_")
         if name.startswith("KEEPERS_") and section in FREE:
             from keepers.channels.registry import CHANNELS  # every channel is loaded by it, and few are set up here
 
             which = next((c for c in CHANNELS if rest.startswith(f"{c}_")), rest.partition("_")[0])
-            given.setdefault(section, {}).setdefault(which, {})[rest.removeprefix(f"{which}_")] = value
-    return given
+            found.setdefault(section, {}).setdefault(which, {})[rest.removeprefix(f"{which}_")] = value
+    return found
 
 
 def _check_names(data: dict[str, Any], path: Path) -> None:

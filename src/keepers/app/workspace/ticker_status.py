@@ -6,9 +6,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from keepers.model.errors import KeepersError
+
 
 class TickerStatus(Struct, frozen=True):
-    """`trouble` says why ticks fail and is empty when they succeed.
+    """`trouble` says why ticks fail and is None when they succeed.
 
     `took_s` is the time of the last tick that did something, `failures` how many failed in a row.
     """
@@ -17,4 +19,4 @@ class TickerStatus(Struct, frozen=True):
     ticked_at: datetime | None = None
     took_s: float | None = None
     failures: int = 0
-    trouble: str = ""
+    trouble: KeepersError | None = None

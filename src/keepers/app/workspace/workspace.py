@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from threading import Lock, get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from keepers.app.workspace.clock import clock, environment
@@ -29,6 +29,7 @@ from keepers.model.write_scope import write_scope
 if TYPE_CHECKING:
     from msgspec import Struct
 
+    from keepers.app.operations.keys import KeyRing
     from keepers.app.tick import Ticker
     from keepers.app.use_cases.actor import Actor
     from keepers.app.workspace.definitions_cache import DefinitionsCache, Loaded
@@ -41,9 +42,10 @@ if TYPE_CHECKING:
     from keepers.orchestration.message_decisions import LiveMessageDecisions
     from keepers.playbook.active_playbook import ActivePlaybook
     from keepers.store.database import Store
-    from keepers.store.keys import KeyKind
+    from keepers.store.key_kinds import KeyKind
     from keepers.warehouse.database import Warehouse
 
+T = TypeVar("T")
 _NUMBER = re.compile(r"#[0-9]{1,18}")
 
 
@@ -54,11 +56,14 @@ class Workspace:
         self.folder = folder
         self.settings = settings
         self._sequence_lock = FairLock()
+        self.clock: Callable[[], datetime] = clock
+        """the present, naive UTC"""
         self.listening_at = ""
         """the address at which this process serves the workspace; empty if it does not"""
         self._is_owner = False
         self._running_lock = Lock()
         self._running: Counter[int] = Counter()
+        self._parts: dict[Callable[[Workspace], Any], Any] = {}
         self.ticker_status: Callable[[], TickerStatus] = TickerStatus
         """the ticker's status, where a server ticks"""
         self.wake: Callable[[], None] = _nothing
@@ -138,7 +143,9 @@ class Workspace:
         from keepers.channels.registry import CHANNELS
         from keepers.contact.addresses import AddressTraits
 
-        country = next((str(given["country"]) for given in self.settings.channels.values() if "country" in given), "")
+        country = next(
+            (str(section["country"]) for section in self.settings.channels.values() if "country" in section), ""
+        )
         return AddressTraits({name: kind.address_trait for name, kind in CHANNELS.items()}, country)
 
     @cached_property
@@ -170,7 +177,14 @@ class Workspace:
         """Channels, message builder and links, for sending and previews."""
         from keepers.app.workspace.sending import Sending
 
-        return Sending(self, clock)
+        return Sending(self, self.clock)
+
+    @cached_property
+    def key_ring(self) -> KeyRing:
+        """The keys that callers are known by."""
+        from keepers.app.operations.keys import KeyRing
+
+        return KeyRing(self.store.read)
 
     def _collect_feedback(self, now: datetime) -> int:
         return self.sending.collect_feedback(now)
@@ -214,7 +228,7 @@ class Workspace:
         """The moment answers are as of when none is named: the last tick, or the present before the first."""
         from keepers.evaluation.evaluate import last_tick
 
-        return last_tick(self.warehouse) or clock()
+        return last_tick(self.warehouse) or self.clock()
 
     @contextmanager
     def sequencing(self, holder: str, on_wait: OnWait = no_wait) -> Iterator[Ticker]:
@@ -224,7 +238,7 @@ class Workspace:
         Raises ConflictError when another process holds the sequencer's lock, and WriteScopeError inside a use case
         that is not declared sequenced.
         """
-        with write_scope("sequenced", holder), self._sequence_lock.turn(on_wait):
+        with write_scope("sequenced", holder), self._sequence_lock.held(on_wait):
             if self._is_owner:
                 yield self.ticker
                 return
@@ -232,7 +246,7 @@ class Workspace:
                 yield self.ticker
 
     def wake_waiting(self) -> None:
-        """Has threads that wait for their turn ask again whether they should (see `OnWait`)."""
+        """Calls `OnWait` of the threads that wait for their turn again, so that they may give up."""
         self._sequence_lock.wake()
 
     @contextmanager
@@ -278,6 +292,11 @@ class Workspace:
         if "warehouse" in self.__dict__:
             self.warehouse.interrupt(running)
 
+    def part(self, make: Callable[[Workspace], T]) -> T:
+        """The one object of a kind that belongs to this open workspace; made when it is first needed."""
+        found: T | None = self._parts.get(make)
+        return found if found is not None else self._parts.setdefault(make, make(self))
+
     def find_profile(self, name: str) -> int:
         """A profile by user id, anonymous id, group id, or Keepers' own number as `#12`. Raises NotFoundError."""
         from keepers.store.profiles import identities
@@ -307,7 +326,7 @@ class Workspace:
         with self.store.begin() as connection:
             if any(key.kind == kind and key.revoked_at is None for key in keys.read_all(connection)):
                 return None
-            return keys.create(connection, kind, name, clock())[1]
+            return keys.create(connection, kind, name, self.clock())[1]
 
     def close(self) -> None:
         for part in ("warehouse", "store"):

@@ -16,9 +16,9 @@ from msgspec import Struct
 from keepers.channels.base import ChannelContext, ChannelKind
 from keepers.channels.email.mailbox_address import ascii_domain, parse_mailbox
 from keepers.channels.email.mime import OutgoingMail, SenderIdentity, compose
-from keepers.channels.email.reply_reasons import judge
+from keepers.channels.email.reply_reasons import classify_reply
 from keepers.channels.email.smtp_pool import NoUtf8, Server, SmtpPool, SmtpRefusal, Uncertain, Unreachable
-from keepers.channels.email.throttle import Pacing
+from keepers.channels.email.throttle import DomainThrottle
 from keepers.channels.email.verp import Verp
 from keepers.model.errors import UserError, problem
 from keepers.model.message import Outcome, Outgoing
@@ -39,11 +39,11 @@ _QUEUE_IDS = tuple(
 
 class EmailSettings(Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
-    """The mail server (SMTP) messages are handed to."""
+    """The mail server (SMTP) that messages are handed to."""
     port: int = 587
     """Its port: 587 with STARTTLS, 465 with TLS from the first byte, 1025 for `keepers mailbox`."""
     tls: Literal["starttls", "tls", "none"] = "starttls"
-    """Encryption: `starttls` requires it, `tls` from the first byte, `none` only on one's own network."""
+    """Encryption: `starttls` requires it, `tls` from the first byte, `none` only on your own network."""
     verify: bool = True
     """Whether the mail server's certificate is checked."""
     ca_file: str = ""
@@ -57,7 +57,7 @@ class EmailSettings(Struct, frozen=True, forbid_unknown_fields=True):
     sender: str = ""
     """From, as `Shop <hello@shop.example>`. A message may have its own."""
     reply_to: str = ""
-    """Where answers go, a mailbox somebody reads; empty for the sender."""
+    """The address for answers, a mailbox that somebody reads; empty for the sender."""
     bounce_domain: str = ""
     """Domain of the return path, whose mail comes back to Keepers; empty for the sender's domain."""
     bounce_prefix: str = "bounces"
@@ -123,7 +123,7 @@ class EmailChannel:
             provider=settings.provider,
         )
         self.signer = _signer(settings, sender.domain)
-        self._pacing = Pacing(settings.per_domain_per_second)
+        self._throttle = DomainThrottle(settings.per_domain_per_second)
         self._context = _tls_context(settings)
         self._pool: SmtpPool | None = None
 
@@ -156,15 +156,18 @@ class EmailChannel:
         try:
             mail = compose(message, self._identity, at)
         except UserError as error:
-            return Outcome("failed", detail=error.message, code=error.code)
+            return Outcome("failed", detail=error.problem, code=error.code)
         loop = asyncio.get_running_loop()
         domain = mail.recipient.domain
-        pause = max(self._pacing.paused_for(_SERVER, loop.time()), self._pacing.paused_for(domain, loop.time()))
+        pause = max(self._throttle.paused_for(_SERVER, loop.time()), self._throttle.paused_for(domain, loop.time()))
         if pause > 0:
-            return Outcome("deferred", detail="Waiting after a deferral.", retry_after=timedelta(seconds=pause))
-        wait = self._pacing.reserve(domain, loop.time(), _LONGEST_WAIT_S)
+            return Outcome(
+                "deferred", detail=problem("Waiting after a deferral."), retry_after=timedelta(seconds=pause)
+            )
+        wait = self._throttle.reserve(domain, loop.time(), _LONGEST_WAIT_S)
         if wait > _LONGEST_WAIT_S:
-            rate = f"{domain} gets {self.settings.per_domain_per_second:g} messages per second."
+            most = self.settings.per_domain_per_second
+            rate = problem("At most {most:g} messages per second are sent to {domain}.", domain=domain, most=most)
             return Outcome("deferred", detail=rate, retry_after=timedelta(seconds=wait))
         if wait > 0:
             await asyncio.sleep(wait)
@@ -179,35 +182,37 @@ class EmailChannel:
         except SmtpRefusal as refused:
             return self._refused(refused, domain, loop.time())
         except Unreachable as error:
-            pause = self._pacing.deferred(_SERVER, loop.time())
+            pause = self._throttle.deferred(_SERVER, loop.time())
             return Outcome("deferred", detail=str(error), code="unreachable", retry_after=pause)
         except Uncertain as error:
-            return Outcome(
-                "failed", detail=f"The connection broke after the message was out: {error}", code="uncertain"
-            )
+            broken = problem("The connection broke after the message was sent: {error}", error=str(error))
+            return Outcome("failed", detail=broken, code="uncertain")
         except NoUtf8:
-            detail = f"The mail server {self.settings.host} takes no addresses with letters beyond ASCII (SMTPUTF8)."
+            detail = problem(
+                "The mail server {host} takes no addresses with letters beyond ASCII (SMTPUTF8).",
+                host=self.settings.host,
+            )
             return Outcome("failed", detail=detail, code="smtputf8")
-        self._pacing.accepted(_SERVER)
-        self._pacing.accepted(domain)
+        self._throttle.accepted(_SERVER)
+        self._throttle.accepted(domain)
         return Outcome("sent", detail=answer, provider_id=_queue_id(answer))
 
     def _refused(self, refused: SmtpRefusal, domain: str, now: float) -> Outcome:
         """The outcome of a 4xx or 5xx reply, and the pauses that follow from it."""
-        verdict = judge(refused.text, reply=refused.code)
+        verdict = classify_reply(refused.text, reply=refused.code)
         detail = f"{refused.code} {refused.text}"
         code = verdict.code or str(refused.code)
         if refused.stage in ("connect", "auth"):
             # Not about this message: a wrong password must not fail a whole broadcast.
-            pause = self._pacing.deferred(_SERVER, now)
+            pause = self._throttle.deferred(_SERVER, now)
             return Outcome("deferred", detail=f"{refused.stage}: {detail}", code=code, retry_after=pause)
         if refused.code < 500:
             if refused.code == 421 and refused.stage == "sender":
-                return Outcome("deferred", detail, code, retry_after=self._pacing.deferred(_SERVER, now))
+                return Outcome("deferred", detail, code, retry_after=self._throttle.deferred(_SERVER, now))
             is_own = verdict.is_recipient or code.startswith(("4.1.", "4.2."))
-            pause = timedelta(0) if is_own else self._pacing.deferred(domain, now)
+            pause = timedelta(0) if is_own else self._throttle.deferred(domain, now)
             return Outcome("deferred", detail, code, retry_after=pause or None)
-        self._pacing.accepted(_SERVER)
+        self._throttle.accepted(_SERVER)
         if verdict.is_recipient:
             return Outcome("bounced", detail, code, is_hard=verdict.is_hard)
         if refused.stage == "recipient" and verdict.reason == "unknown" and refused.code in (550, 551, 553):
@@ -262,8 +267,8 @@ def _tls_context(settings: EmailSettings) -> ssl.SSLContext | None:
     return context
 
 
-def _make(settings: EmailSettings, surroundings: ChannelContext) -> EmailChannel:
-    return EmailChannel(settings, surroundings.now, surroundings.secret)
+def _make(settings: EmailSettings, context: ChannelContext) -> EmailChannel:
+    return EmailChannel(settings, context.now, context.secret)
 
 
 KIND = ChannelKind(

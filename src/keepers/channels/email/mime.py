@@ -213,8 +213,8 @@ def _part(subtype: str, text: str) -> bytes:
     # A byte beyond ASCII takes three letters in quoted-printable, any byte 4/3 in base 64.
     if len(raw.translate(None, _ASCII)) * 6 > len(raw):
         encoding = "base64"
-        letters = binascii.b2a_base64(raw, newline=False)
-        data = b"".join([letters[i : i + 76] + b"\r\n" for i in range(0, len(letters), 76)])
+        encoded = binascii.b2a_base64(raw, newline=False)
+        data = b"".join([encoded[i : i + 76] + b"\r\n" for i in range(0, len(encoded), 76)])
     else:
         encoding = "quoted-printable"
         data = binascii.b2a_qp(raw, istext=True)

@@ -34,7 +34,7 @@ class BounceVerdict(NamedTuple):
         return self.reason in RECIPIENT
 
 
-def judge(text: str, status: str = "", reply: int = 0) -> BounceVerdict:
+def classify_reply(text: str, status: str = "", reply: int = 0) -> BounceVerdict:
     """The reason in a server's text, with the enhanced `status` (`5.1.1`) and SMTP `reply` where they are known.
 
     The text takes precedence over numbers, since servers use 5.7.1 and 5.0.0 for everything, except where a number is

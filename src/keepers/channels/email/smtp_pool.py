@@ -89,7 +89,7 @@ class SmtpPool:
         Raises SmtpRefusal, Unreachable, Uncertain or NoUtf8.
         """
         async with self._places:
-            connection = await self._take()
+            connection = await self._acquire()
             was_reused = connection.messages > 0
             try:
                 return await self._send_on(connection, mail)
@@ -124,9 +124,9 @@ class SmtpPool:
             is_clean = True
             raise
         finally:
-            self._give_back(connection, is_clean)
+            self._release(connection, is_clean)
 
-    async def _take(self) -> _Connection:
+    async def _acquire(self) -> _Connection:
         now = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()
@@ -137,7 +137,7 @@ class SmtpPool:
                 return connection
         return await self._open()
 
-    def _give_back(self, connection: _Connection, is_clean: bool) -> None:
+    def _release(self, connection: _Connection, is_clean: bool) -> None:
         connection.messages += 1
         connection.used_at = asyncio.get_running_loop().time()
         if is_clean and connection.client.is_connected and connection.messages < self._messages_each:

@@ -24,7 +24,7 @@ class _Server(SMTP):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._listening = listening
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.WriteTransport) -> None:
         super().connection_made(transport)
         self._listening.transports.add(transport)
 
@@ -54,7 +54,7 @@ class SmtpListening:
         self._tls = tls
         self._tls_at_once = tls_at_once
         self._options = {"enable_SMTPUTF8": True, "timeout": 300, "ident": "Keepers", **options}
-        self.transports: set[asyncio.BaseTransport] = set()
+        self.transports: set[asyncio.WriteTransport] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
         self._problem: OSError | None = None
@@ -68,7 +68,7 @@ class SmtpListening:
         if not ready.wait(_START_S) or self._problem:
             raise UserError(
                 problem(
-                    "No mail can be taken on {host}:{port}: {reason}.",
+                    "Mail cannot be received on {host}:{port}: {reason}.",
                     host=self.host,
                     port=self.port,
                     reason=self._problem or problem("no answer"),
@@ -82,6 +82,12 @@ class SmtpListening:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_START_S)
             self._thread = self._loop = None
+
+    def drop_connections(self) -> None:
+        """Aborts every open connection; may be called by any thread."""
+        if self._loop is not None:
+            for transport in list(self.transports):
+                self._loop.call_soon_threadsafe(transport.abort)
 
     def _factory(self) -> SMTP:
         tls = None if self._tls_at_once else self._tls

@@ -20,7 +20,7 @@ class _Domain:
         self.seen_at = 0.0
 
 
-class Pacing:
+class DomainThrottle:
     """Per recipient domain: when the next message may go. Times are seconds of any monotonic clock.
 
     After a deferral about the domain, and not about one mailbox, nothing is tried there for 30 seconds, then 60, 120 …
@@ -32,6 +32,11 @@ class Pacing:
         """`per_second` messages to one domain; 0 means no limit."""
         self._gap = 1.0 / per_second if per_second > 0 else 0.0
         self._domains: dict[str, _Domain] = {}
+
+    @property
+    def domains(self) -> int:
+        """How many domains are remembered."""
+        return len(self._domains)
 
     def paused_for(self, domain: str, now: float) -> float:
         """Seconds for which nothing may be tried at the domain; 0 when it may."""

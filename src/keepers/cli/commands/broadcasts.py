@@ -15,7 +15,7 @@ Name = Annotated[str, typer.Argument(help="The broadcast's id.")]
 
 @broadcast.command("list")
 def list_broadcasts(workspace: Folder = None, as_json: Json = False) -> None:
-    """Every broadcast, and how its last sending stands."""
+    """Every broadcast, with the status of its last sending."""
     from keepers.app.messaging.broadcasts import ListBroadcasts, list_broadcasts
     from keepers.cli.present.broadcasts import broadcasts
 
@@ -37,11 +37,13 @@ def start_broadcast(
     again: Annotated[
         bool, typer.Option("--again", help="Send to everybody again although it was sent before.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Without showing the count and asking first.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Without showing the count and asking for confirmation.")
+    ] = False,
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Start it, or set it for its time, after showing who would get it."""
+    """Start it, or schedule it for its time, after showing who would get it."""
     from keepers.app.messaging.broadcasts import PreviewBroadcast, StartBroadcast, preview_broadcast, start_broadcast
     from keepers.cli.present.broadcasts import preview, sending
 

@@ -15,7 +15,7 @@ Profile = Annotated[str, typer.Argument(metavar="PROFILE", help="A user id, anon
 Channel = Annotated[str, typer.Argument(help="email, sms, chat, push, in_app or webhook.")]
 Out = Annotated[Path, typer.Argument(metavar="FILE", help="The CSV file to write.")]
 consent = typer.Typer(help="What customers agreed to: every statement is kept.", no_args_is_help=True)
-suppress = typer.Typer(help="Addresses never to be written to again, kept as hashes.", no_args_is_help=True)
+suppress = typer.Typer(help="Addresses that nothing is sent to again, kept as hashes.", no_args_is_help=True)
 for group, name in ((consent, "consent"), (suppress, "suppress")):
     app.add_typer(group, name=name)
 

@@ -41,7 +41,7 @@ def export_command(
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Everything that is held on one person, as JSON: who asks for their data gets this.
+    """Everything that is held on one person, as JSON: the answer to a request for their data.
 
     An object with a list of rows for each section. With --output only how much it was is printed.
     """

@@ -72,13 +72,13 @@ def breakers(
     as_json: Json = False,
 ) -> None:
     """Circuit breakers: streams stopped for too many complaints or bounces, and releasing them."""
-    from keepers.app.messaging.sending_switches import ReadSending, ReleaseBrake, read_sending, release_brake
+    from keepers.app.messaging.sending_switches import ReadSending, ReleaseBreaker, read_sending, release_breaker
     from keepers.cli.present.messages import sending
     from keepers.cli.present.tables import fields
 
     if action is None:
         show(call(workspace, read_sending, ReadSending()), as_json, sending)
     elif action == "release" and stream:
-        show(call(workspace, release_brake, ReleaseBrake(stream=stream)), as_json, fields)
+        show(call(workspace, release_breaker, ReleaseBreaker(stream=stream)), as_json, fields)
     else:
         raise UserError("Write `keepers breakers`, or `keepers breakers release STREAM`.", code="invalid")

@@ -14,7 +14,7 @@ from keepers.cli.progress import errors
 
 @app.command()
 def demo(
-    directory: Annotated[Path, typer.Argument(help="Folder of the demo's workspace; made anew each time.")] = Path(
+    directory: Annotated[Path, typer.Argument(help="Folder of the demo's workspace; replaced each time.")] = Path(
         "demo-workspace"
     ),
     data: Annotated[

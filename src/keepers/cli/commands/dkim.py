@@ -19,7 +19,7 @@ def dkim(
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Make the key mail is signed with, unless there is one, and show the DNS record receivers look it up by."""
+    """Make the key that mail is signed with, unless there is one, and show the DNS record receivers look it up by."""
     from keepers.app.messaging.signing_keys import MakeDkimKey, make_dkim_key
     from keepers.cli.present.messages import dkim_key
 

@@ -13,10 +13,10 @@ from keepers.model.errors import UserError
 DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 
 
-def pairs(given: list[str] | None, option: str) -> dict[str, str]:
+def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
     """`NAME=COL …` as a mapping. Raises UserError for anything else."""
     found: dict[str, str] = {}
-    for text in given or []:
+    for text in texts or []:
         name, equals, column = text.partition("=")
         if not equals or not name or not column:
             raise UserError(f"{option} {text}: expected NAME=COL, such as {option} total=Amount.", code="mapping")
@@ -64,9 +64,9 @@ def import_command(
     from keepers.app.operations.imports import ImportFile, PreviewImport, import_file, preview_import, read_mapping
     from keepers.cli.present.operations import imported, previewed
 
-    given, path = read_mapping(mapping), str(file.absolute())
+    parsed, path = read_mapping(mapping), str(file.absolute())
     if dry_run:
-        show(call(workspace, preview_import, PreviewImport(path=path, mapping=given, now=now)), as_json, previewed)
+        show(call(workspace, preview_import, PreviewImport(path=path, mapping=parsed, now=now)), as_json, previewed)
         return
-    asked = ImportFile(path=path, mapping=given, now=now)
-    show(call(workspace, import_file, asked, f"Importing {file.name}"), as_json, imported)
+    request = ImportFile(path=path, mapping=parsed, now=now)
+    show(call(workspace, import_file, request, f"Importing {file.name}"), as_json, imported)

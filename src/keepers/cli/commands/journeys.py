@@ -32,7 +32,7 @@ def show_journey(
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Step by step: who entered, waits, passed, dropped out and why, and who was not let in and why."""
+    """Step by step: who entered, waits, passed, dropped out and why, and who was not entered and why."""
     from keepers.app.messaging.journeys import ReadJourney, read_journey
     from keepers.cli.present.journeys import journey
 
@@ -68,11 +68,11 @@ def add_journey(
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Copy starter journeys, and the words, topics and layouts they need, into the playbook."""
+    """Copy starter journeys, and the derived events, topics and layouts they need, into the playbook."""
     from keepers.app.messaging.journeys import AddStarterJourneys, add_starter_journeys
     from keepers.cli.present.journeys import files_added
 
-    wanted = [one for given in ids for one in given.split(",") if one]
+    wanted = [one for listed in ids for one in listed.split(",") if one]
     show(call(workspace, add_starter_journeys, AddStarterJourneys(ids=wanted)), as_json, files_added)
 
 

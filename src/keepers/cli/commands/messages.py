@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 Template = Annotated[str, typer.Argument(metavar="ID", help="The message's id in the playbook.")]
 Wording = Annotated[str, typer.Option(help="The text of this locale; else the customer's.")]
-message = typer.Typer(help="One message: what became of it, previews, test sends, retries.", no_args_is_help=True)
+message = typer.Typer(help="One message: its history, previews, test sends, retries.", no_args_is_help=True)
 app.add_typer(message, name="message")
-machine_rules = typer.Typer(help="Rules that tell machines' clicks and opens from people's.", no_args_is_help=True)
+machine_rules = typer.Typer(
+    help="Rules that separate clicks and opens by machines from those by people.", no_args_is_help=True
+)
 app.add_typer(machine_rules, name="machine-rules")
 
 
@@ -33,7 +35,7 @@ def messages(
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Messages, newest first: to whom, how they stand, and why."""
+    """Messages, newest first: recipient, status, and why."""
     from keepers.app.messaging.messages import ListMessages, list_messages
     from keepers.cli.present.messages import messages
 
@@ -113,7 +115,7 @@ def dead_letters(
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Messages that could not be sent, oldest first, with what the other side said."""
+    """Messages that could not be sent, oldest first, with the answer of the receiving side."""
     from keepers.app.messaging.messages import ListDeadLetters, list_dead_letters
     from keepers.cli.present.messages import dead_letters
 

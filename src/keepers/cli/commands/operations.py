@@ -43,7 +43,7 @@ def doctor_command(workspace: Folder = None, as_json: Json = False) -> None:
 
 @app.command("rebuild")
 def rebuild_command(workspace: Folder = None, as_json: Json = False) -> None:
-    """Make the typed tables anew from the record, sorted for fast reads."""
+    """Rebuild the typed tables from the record, sorted for fast reads."""
     from keepers.app.operations.maintenance import RunRebuild, rebuild
     from keepers.cli.present.operations import rebuilt
 

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from keepers.app.workspace.folder import find_folder
-from keepers.cli.common import Folder, Json, Locale, Now, _chosen, app, call, show
+from keepers.cli.common import Folder, Json, Locale, Now, app, call, chosen_folder, named_folder, show
 
 
 @app.command()
@@ -59,7 +58,7 @@ def apply(
     running: Annotated[
         str,
         typer.Option(
-            help="What becomes of customers in older versions of changed journeys: finish on theirs, move to the new "
+            help="What happens to customers in older versions of changed journeys: finish on theirs, move to the new "
             "one step for step, or exit."
         ),
     ] = "finish",
@@ -87,8 +86,7 @@ def templates_command(
     if journeys:
         show(shipped_starters(locale), as_json, starters)
         return
-    named = workspace or _chosen["folder"]
-    if named or (find_folder(named) / "keepers.toml").is_file():
+    if named_folder(workspace) or (chosen_folder() / "keepers.toml").is_file():
         answer = call(workspace, list_templates, ListTemplates(locale=locale))
     else:
         answer = shipped_templates(locale)
@@ -106,6 +104,6 @@ def rhythm(workspace: Folder = None, as_json: Json = False) -> None:
     show(call(workspace, read_rhythm, ReadRhythm()), as_json, rhythm)
 
 
-def _listed(given: list[str]) -> list[str]:
+def _listed(options: list[str]) -> list[str]:
     """Names that were given one by one, or several with commas between them."""
-    return [one for names in given for one in names.split(",") if one]
+    return [one for names in options for one in names.split(",") if one]

@@ -56,10 +56,10 @@ def _opened(workspace: Path | None) -> Workspace:
 
 
 def _started(does: str, name: str) -> Callable[[str], None]:
-    def say(address: str) -> None:
+    def print_address(address: str) -> None:
         errors.print(f"Keepers {does} “{name}” at {address}. Ctrl-C stops it.", markup=False, soft_wrap=True)
 
-    return say
+    return print_address
 
 
 def _stopped() -> None:

@@ -58,8 +58,8 @@ def sending(answer: BroadcastSending) -> None:
         out.print(f"{answer.waiting:,} waiting.")
     _reasons(answer.skipped)
     for name, figures in answer.variants.items():
-        told = ", ".join(f"{key} {number:,}" for key, number in figures.items())
-        out.print(f"  variant {escape(name)}: {told}")
+        variant_counts = ", ".join(f"{key} {number:,}" for key, number in figures.items())
+        out.print(f"  variant {escape(name)}: {variant_counts}")
     if answer.winner:
         out.print(f"Winner: [bold]{escape(answer.winner)}[/] ({escape(answer.winner_by)})")
     elif answer.test_until and answer.status == "testing":

@@ -24,10 +24,10 @@ def consents(found: Consents) -> None:
         since = format_instant(one.since) if one.since is not None else ""
         table.add_row(one.channel, escape(one.topic), one.state or "—", since, may)
     out.print(table)
-    for said in found.statements:
-        words = f": “{said.wording}”" if said.wording else ""
-        text = f"{format_instant(said.at)}  {said.state} {said.topic} by {said.channel} ({said.source}){words}"
-        out.print(f"  {escape(text)}", soft_wrap=True)
+    for statement in found.statements:
+        words = f": “{statement.wording}”" if statement.wording else ""
+        what = f"{statement.state} {statement.topic} by {statement.channel} ({statement.source})"
+        out.print(f"  {escape(f'{format_instant(statement.at)}  {what}{words}')}", soft_wrap=True)
 
 
 def suppressions(found: SuppressionPage) -> None:

@@ -44,9 +44,9 @@ def stages(found: LifecycleDetail) -> None:
 
 
 def moves(found: MoveList) -> None:
-    note = "" if found.is_recorded else " (difference of both moments; `keepers backfill` records every move)"
+    remark = "" if found.is_recorded else " (difference of both moments; `keepers backfill` records every move)"
     since, until = format_instant(found.since), format_instant(found.until)
-    out.print(f"[bold]{found.lifecycle}[/]: moves from {since} to {until}{note}")
+    out.print(f"[bold]{found.lifecycle}[/]: moves from {since} to {until}{remark}")
     table = Table(box=None, pad_edge=False)
     for title, justify in (("from", "left"), ("to", "left"), ("profiles", "right")):
         table.add_column(title, justify=justify)  # type: ignore[arg-type]
@@ -109,8 +109,8 @@ def erased(done: Erased) -> None:
 
 def rhythm(found: RhythmFigures) -> None:
     typical, longest = found.typical_gap_s / 86400, found.longest_gap_s / 86400
-    note = " (provisional: under 12 months of history, or too few came back)" if found.is_provisional else ""
-    out.print(f"Typical gap between first and second {escape(found.event)}: [bold]{typical:.1f} days[/]{note}")
+    remark = " (provisional: under 12 months of history, or too few came back)" if found.is_provisional else ""
+    out.print(f"Typical gap between first and second {escape(found.event)}: [bold]{typical:.1f} days[/]{remark}")
     out.print(f"Gap that 95 % of all gaps stay below: {longest:.1f} days")
     frozen = format_instant(found.fitted_at) if found.fitted_at is not None else "not yet"
     out.print(f"From {found.repeaters:,} who came back, {found.method}; frozen {frozen}.")

@@ -83,7 +83,7 @@ def sending(answer: SendingState) -> None:
     else:
         since = format_instant(answer.since) if answer.since is not None else "–"
         out.print(f"[red]All sending is stopped[/] since {since}: {escape(answer.reason or 'no reason given')}")
-    for one in answer.brakes:
+    for one in answer.breakers:
         state = "[red]holds[/]" if one.holds else "released"
         out.print(
             f"  {escape(one.stream)}: circuit breaker {state} since {format_instant(one.at)} ({escape(one.reason)})"

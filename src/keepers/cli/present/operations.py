@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 def ticked(done: Struct) -> None:
     """What a tick or a backfill did."""
-    said = [f"{number:,} {what}" for name, what in _TICKED if (number := getattr(done, name, 0))]
-    out.print("Ticked: " + (", ".join(said) if said else "nothing to do") + ".")
+    counts = [f"{number:,} {what}" for name, what in _TICKED if (number := getattr(done, name, 0))]
+    out.print("Ticked: " + (", ".join(counts) if counts else "nothing to do") + ".")
 
 
 _TICKED = (

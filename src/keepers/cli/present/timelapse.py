@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from keepers.cli.present.tables import BAR, COLOURS, bar
-from keepers.devtools.timelapse import Counts, _lifecycles
+from keepers.devtools.timelapse import Counts, lifecycles_shown
 from keepers.model.texts import text_in
 
 if TYPE_CHECKING:
-    from keepers.app.tick import Ticked
+    from keepers.app.ticked import Ticked
     from keepers.app.workspace.workspace import Workspace
 
 
@@ -29,7 +29,7 @@ def picture(workspace: Workspace, counts: Counts, at: datetime, n: int, total: i
     parts: list[Any] = [Text.from_markup(f"[bold]{at.date()}[/]   week {n} of {total}  {bar(n / total, 'dim', 24)}")]
     if done is not None:
         parts.append(Text(f"{done.changes:,} changes of segment or stage this week", style="dim"))
-    for lifecycle in _lifecycles(workspace):
+    for lifecycle in lifecycles_shown(workspace):
         found = counts[lifecycle.id]
         most = max(1, sum(s.profiles for s in found))
         table = Table.grid(padding=(0, 1))

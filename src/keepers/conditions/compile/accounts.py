@@ -22,8 +22,8 @@ def account_definition(leaf: ast.Account) -> str:
 def account(leaf: ast.Account, features: Features) -> Finish:
     """Reads the answers of the hidden definition through present memberships."""
     name = features.name("a")
-    ask = features.asks[account_definition(leaf)]
-    features.own_table(lambda: _members(ask, features, name))
+    query_id = features.query_ids[account_definition(leaf)]
+    features.own_table(lambda: _members(query_id, features, name))
 
     def finish(row: Any) -> Term:
         return Term(sure(row[f"{name}_holds"]), (), (row[f"{name}_next"],), {"accounts": row[f"{name}_count"]})
@@ -31,7 +31,7 @@ def account(leaf: ast.Account, features: Features) -> Finish:
     return finish
 
 
-def _members(ask: int, features: Features, name: str) -> Any:
+def _members(query_id: int, features: Features, name: str) -> Any:
     members = features.subject_rows.members()
     if features.mode.scoped:
         joined = members.join(features.subject_rows.scope, [("member_id", "profile_id")])
@@ -39,7 +39,7 @@ def _members(ask: int, features: Features, name: str) -> Any:
     else:
         members = members.mutate(now=features.mode.now())
     states = table(features.mode.states, STATES)
-    holding = states.filter((states.ask == ask) & (states.value == 1)).select(holder=states.profile_id)
+    holding = states.filter((states.query_id == query_id) & (states.value == 1)).select(holder=states.profile_id)
     rows = members.left_join(holding, [("account_id", "holder")])
     is_member = rows.since <= rows.now
     return (

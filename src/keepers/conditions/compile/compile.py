@@ -37,37 +37,38 @@ class Vocabulary(Struct, frozen=True):
 
     derived: dict[str, DerivedEvent] = field(default_factory=dict)
     computed: dict[str, ComputedTrait] = field(default_factory=dict)
-    asks: dict[str, int] = field(default_factory=dict)
+    query_ids: dict[str, int] = field(default_factory=dict)
+    """definition → number of its standing query"""
     stages: dict[str, tuple[str, ...]] = field(default_factory=dict)
     currencies: Currencies | None = None
 
 
 class CompiledQueries(Struct, frozen=True):
-    """`expression` has profile_id, now and, per ask in order, `v<number>` (0 none, 1 in the segment, n the n-th
+    """`expression` has profile_id, now and, per query in order, `v<number>` (0 none, 1 in the segment, n the n-th
     stage) and `x<number>` (earliest instant after now at which that may change, or NULL)."""
 
     expression: Any
-    asks: tuple[StandingQuery, ...]
+    queries: tuple[StandingQuery, ...]
 
 
-def compile_asks(
-    asks: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vocabulary, mode: Mode
+def compile_queries(
+    queries: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vocabulary, mode: Mode
 ) -> CompiledQueries:
     """One expression for several queries of one kind of subject. Event tables are read once for all of them."""
     features = _features(schema, vocabulary, mode)
     leaves: dict[ast.Condition, Finish] = {}
-    finishers = [[finish_condition(c, features, leaves) for c in _conditions(ask.definition)] for ask in asks]
+    finishers = [[finish_condition(c, features, leaves) for c in _conditions(query.definition)] for query in queries]
     row = features.joined()
     exists = row.created_at <= row.now
     columns: dict[str, Any] = {}
-    for ask, parts in zip(asks, finishers, strict=True):
+    for query, parts in zip(queries, finishers, strict=True):
         terms = [finish(row) for finish in parts]
-        value = _value(terms, is_lifecycle=isinstance(ask.definition, Lifecycle))
+        value = _value(terms, is_lifecycle=isinstance(query.definition, Lifecycle))
         edges = tuple(edge for term in terms for edge in term.edges)
         ahead = tuple(instant for term in terms for instant in term.ahead)
-        columns[f"v{ask.number}"] = ibis.cases((exists, value), else_=ibis.literal(0)).cast("int16")
-        columns[f"x{ask.number}"] = changes_at((*edges, row.created_at), ahead, row.now)
-    return CompiledQueries(row.select("profile_id", "now", **columns), asks)
+        columns[f"v{query.number}"] = ibis.cases((exists, value), else_=ibis.literal(0)).cast("int16")
+        columns[f"x{query.number}"] = changes_at((*edges, row.created_at), ahead, row.now)
+    return CompiledQueries(row.select("profile_id", "now", **columns), queries)
 
 
 def compile_condition(
@@ -96,7 +97,7 @@ def compile_condition(
 
 def _features(schema: Schema, vocabulary: Vocabulary, mode: Mode) -> Features:
     words = vocabulary
-    return Features(schema, words.derived, words.computed, words.asks, words.stages, mode, words.currencies)
+    return Features(schema, words.derived, words.computed, words.query_ids, words.stages, mode, words.currencies)
 
 
 def _conditions(definition: Definition) -> tuple[ast.Condition, ...]:

@@ -20,7 +20,7 @@ LARGEST_SUMMED = 1e24
 
 
 def live(rows: Rows, now: Any) -> Any:
-    """Rows that count at the moment of asking: in the past, and not cancelled."""
+    """Rows that count at the moment of evaluation: in the past, and not cancelled."""
     # Where no row lies ahead there is nothing to test: this is the most frequent path.
     holds = rows.table.time <= now if rows.has_future else ibis.literal(True)
     if rows.has_void:

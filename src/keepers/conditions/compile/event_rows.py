@@ -254,8 +254,8 @@ class BaseRows:
                 rows = rows.mutate(**{name: ibis.literal(False)})
                 continue
             items = _items(child).rename(item_seq="seq")
-            asking = rows.select(*subject_rows.carried, item_owner=rows.profile_id, asked_seq=rows.seq).view()
-            joined = items.join(asking, items.item_seq == asking.asked_seq)
+            referring = rows.select(*subject_rows.carried, item_owner=rows.profile_id, referring_seq=rows.seq).view()
+            joined = items.join(referring, items.item_seq == referring.referring_seq)
             passes = _item_passes(joined, child, item_test, subject_rows.clock(joined))
             tested = joined.select("item_owner", "item_seq", passes=passes)
             flags = tested.group_by("item_owner", "item_seq").aggregate(**{name: tested.passes.any()})
@@ -267,7 +267,7 @@ class BaseRows:
         return self._item_flags.setdefault(item_test, f"item{len(self._item_flags)}")
 
     def _item_tests(self, test: PropertyTest) -> list[PropertyTest]:
-        """The tests of list items: `some`, or `{tags: vip}` on a list, which asks for such an item."""
+        """The tests of list items: `some`, or `{tags: vip}` on a list, which means such an item."""
         if test.some:
             return [test]
         if test.path not in self.event.children:

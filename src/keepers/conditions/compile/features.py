@@ -38,7 +38,7 @@ Finish = Callable[[Any], Term]
 
 
 class ComputedTrait(Protocol):
-    """A trait computed from events at the moment of asking (rhythm, scores)."""
+    """A trait computed from events at the moment of evaluation (rhythm, scores)."""
 
     name: str
     event: str
@@ -57,14 +57,14 @@ class Features:
         schema: Schema,
         derived: dict[str, DerivedEvent],
         computed: dict[str, ComputedTrait],
-        asks: dict[str, int],
+        query_ids: dict[str, int],
         stages: dict[str, tuple[str, ...]],
         mode: Mode,
         currencies: Currencies | None = None,
     ) -> None:
         self.schema = schema
         self.computed = computed
-        self.asks = asks
+        self.query_ids = query_ids
         self.stages = stages
         self.mode = mode
         self.subject_rows = SubjectRows(schema, mode)
@@ -118,9 +118,9 @@ class Features:
 
     def state(self, definition: str) -> tuple[str, str]:
         """Columns of another definition's answer: its value and since when."""
-        ask = self.asks[definition]
-        self._states[definition] = ask
-        return f"s{ask}_value", f"s{ask}_since"
+        query_id = self.query_ids[definition]
+        self._states[definition] = query_id
+        return f"s{query_id}_value", f"s{query_id}_since"
 
     def ordinal(self, lifecycle: str, stage: str) -> int:
         """A stage's number, from 1."""
@@ -192,14 +192,14 @@ class Features:
 
     def _state_figures(self) -> Any:
         states = table(self.mode.states, STATES)
-        states = states.filter(states.ask.isin(sorted(self._states.values())))
+        states = states.filter(states.query_id.isin(sorted(self._states.values())))
         if self.mode.scoped:
             states = states.semi_join(self.subject_rows.scope, "profile_id")
         built = {}
-        for ask in sorted(self._states.values()):
-            mine = states.ask == ask
-            built[f"s{ask}_value"] = states.value.max(where=mine)
-            built[f"s{ask}_since"] = states.since.max(where=mine)
+        for query_id in sorted(self._states.values()):
+            mine = states.query_id == query_id
+            built[f"s{query_id}_value"] = states.value.max(where=mine)
+            built[f"s{query_id}_since"] = states.since.max(where=mine)
         return states.group_by("profile_id").aggregate(**built)
 
     def _with_zone(self, base: Any) -> Any:

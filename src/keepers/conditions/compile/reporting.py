@@ -31,12 +31,12 @@ def _read() -> Any:
 
 def with_rates(rows: Any, code: Any, currencies: Currencies | None) -> Any:
     """Rows of an event with the rate of each; `code` is their currency as text, None where none ever arrived."""
-    given = ibis.null("string") if code is None else code.strip().upper().nullif("")
+    currency = ibis.null("string") if code is None else code.strip().upper().nullif("")
     if currencies is None:
-        return rows.mutate(**{CODE: given, RATE: ibis.null("float64")})
+        return rows.mutate(**{CODE: currency, RATE: ibis.null("float64")})
     if currencies.default is not None:
-        given = given.fill_null(currencies.default)
-    dated = rows.mutate(**{CODE: given})
+        currency = currency.fill_null(currencies.default)
+    dated = rows.mutate(**{CODE: currency})
     listed = [{"code": r.currency, "start": r.start.isoformat(), "rate": r.rate} for r in currencies.rates]
     text = msgspec.json.encode(listed).decode()
     rates = _read()(ibis.literal(text), ibis.literal(_STRUCTURE)).unnest().name("each").as_table().unpack("each")

@@ -50,7 +50,7 @@ MEMBERS = {
     "known_at": "timestamp",
 }
 CANON = {"from_id": "int64", "to_id": "int64"}
-STATES = {"ask": "int32", "profile_id": "int64", "value": "int16", "since": "timestamp"}
+STATES = {"query_id": "int32", "profile_id": "int64", "value": "int16", "since": "timestamp"}
 ZONE_OFFSETS = {"zone": "string", "from_utc": "timestamp", "until_utc": "timestamp", "offset_s": "int32"}
 SCOPE = {"profile_id": "int64", "now": "timestamp"}
 
@@ -107,7 +107,7 @@ class Mode(Struct, frozen=True):
         return "asof_canon" if self.as_of else "canon"
 
     def now(self) -> Any:
-        """The moment of asking where no scope row gives it."""
+        """The moment of evaluation where no scope row gives it."""
         return _variable()("now")
 
 
@@ -142,7 +142,7 @@ class SubjectRows:
         return people.select("profile_id", "bucket_key", "created_at", "zone", now=self.mode.now())
 
     def clock(self, rows: Any) -> Clock:
-        """The moment of asking and the run's values on attached rows."""
+        """The moment of evaluation and the run's values on attached rows."""
         now = rows.now if self.mode.scoped else self.mode.now()
 
         def ref(path: str) -> ComparedValue:

@@ -84,7 +84,7 @@ class Parser:
         if len(heads) > 1:
             return DefinitionError(
                 problem(
-                    "{names} stand side by side; put them in a list under “all” or “any”",
+                    "{names} are written side by side; put them in a list under “all” or “any”",
                     names=" and ".join(map(str, heads)),
                 ),
                 field=at,
@@ -165,7 +165,7 @@ class Parser:
             name = text_of(path, here)
             if isinstance(wanted, dict) and "some" in wanted:
                 if depth:
-                    raise DefinitionError(problem("a list inside a list item cannot be asked about"), field=here)
+                    raise DefinitionError(problem("a condition cannot read a list inside a list item"), field=here)
                 self._only(wanted, ("some",), here)
                 some = self.where(wanted["some"], f"{here}.some", depth + 1, fixed or "a list item")
                 found.append(ast.PropertyTest(name, some=some))
@@ -186,7 +186,7 @@ class Parser:
         return tuple(found)
 
     def _amount(self, data: dict[str, Any], here: str) -> dict[str, Any]:
-        """What is asked of an amount, without `as: reporting`."""
+        """The tests of an amount, without `as: reporting`."""
         if data[AS] != REPORTING:
             raise DefinitionError(
                 problem("write “as: reporting”, for an amount in the currency that “currencies” names"),
@@ -197,7 +197,7 @@ class Parser:
     def _tests(self, wanted: Any, here: str) -> tuple[ast.Comparison, ...]:
         if isinstance(wanted, dict) and not is_ref(wanted):
             if not wanted:
-                raise DefinitionError(problem("nothing is asked of it"), field=here)
+                raise DefinitionError(problem("no operator is given for it"), field=here)
             return parse_tests(wanted, here, self.zone, self.refs)
         if wanted is None:
             raise DefinitionError(problem("an empty value; write {{exists: false}} for “has none”"), field=here)
@@ -219,7 +219,7 @@ class Parser:
             wanted = {k: v for k, v in (self._amount(data, here) if is_reporting else data).items() if k != "of"}
             if not wanted:
                 raise DefinitionError(
-                    problem("nothing is asked of the figure; add gte, lte, eq or between"), field=here
+                    problem("the figure is compared with nothing; add gte, lte, eq or between"), field=here
                 )
         tests = parse_tests(wanted, here, self.zone, self.refs)
         for test in tests:
@@ -365,8 +365,8 @@ class Parser:
         events = known.get(channel)
         if events is None:
             near = nearest(channel, known)
-            said = problem("what becomes of messages by “{channel}” is not seen.", near=near, channel=channel)
-            raise DefinitionError(said, field=f"{here}.channel")
+            message = problem("what happens to messages by “{channel}” is not reported.", near=near, channel=channel)
+            raise DefinitionError(message, field=f"{here}.channel")
         with_what = text_of(wanted.get("with", ""), f"{here}.with")
         if with_what not in events:
             raise DefinitionError(

@@ -17,7 +17,7 @@ from litestar.openapi.spec import SecurityScheme
 from keepers.app.operations.keys import KeyRing
 from keepers.app.use_cases.actor import COMMAND_LINE, EVERYTHING, Actor
 from keepers.http.common.loopback import is_local
-from keepers.http.common.problems import RequestError
+from keepers.http.common.problems import RequestError, locale_of
 from keepers.model.errors import problem
 
 SCHEME = "secret_key"
@@ -69,7 +69,8 @@ def secret_key_guard(keys: KeyRing, clock: Callable[[], datetime], local_token: 
             raise RequestError(
                 problem("This is a {kind} key; the management API takes secret keys.", kind=key.kind), 403
             )
-        connection.scope["actor"] = Actor("key", key.name, EVERYTHING)  # type: ignore[typeddict-unknown-key]
+        actor = Actor("key", key.name, EVERYTHING, locale_of(connection))
+        connection.scope["actor"] = actor  # type: ignore[typeddict-unknown-key]
 
     return guard
 

@@ -53,30 +53,32 @@ def _whole(value: Any) -> Any:
             return value
 
 
-def _schema(said: dict[str, Any], known: dict[str, Any]) -> Schema:
+def _schema(schema: dict[str, Any], known: dict[str, Any]) -> Schema:
     """One field of msgspec's JSON Schema as Litestar writes it; `known` are the structs it may refer to."""
-    if "$ref" in said:
-        return _schema(known[said["$ref"].rpartition("/")[2]] | {k: v for k, v in said.items() if k != "$ref"}, known)
-    if "anyOf" in said:
-        return Schema(one_of=[_schema(one, known) for one in said["anyOf"]], description=said.get("description"))
-    if "enum" in said:
-        return Schema(type=OpenAPIType.STRING, enum=said["enum"], description=said.get("description"))
-    if "type" not in said:
-        return Schema(description=said.get("description"))
-    kind = OpenAPIType(said["type"])
-    values = said.get("additionalProperties")
+    if "$ref" in schema:
+        return _schema(
+            known[schema["$ref"].rpartition("/")[2]] | {k: v for k, v in schema.items() if k != "$ref"}, known
+        )
+    if "anyOf" in schema:
+        return Schema(one_of=[_schema(one, known) for one in schema["anyOf"]], description=schema.get("description"))
+    if "enum" in schema:
+        return Schema(type=OpenAPIType.STRING, enum=schema["enum"], description=schema.get("description"))
+    if "type" not in schema:
+        return Schema(description=schema.get("description"))
+    kind = OpenAPIType(schema["type"])
+    values = schema.get("additionalProperties")
     return Schema(
         type=kind,
-        description=said.get("description"),
-        properties={name: _schema(one, known) for name, one in said.get("properties", {}).items()} or None,
-        required=said.get("required") or None,
+        description=schema.get("description"),
+        properties={name: _schema(one, known) for name, one in schema.get("properties", {}).items()} or None,
+        required=schema.get("required") or None,
         additional_properties=_schema(values, known) if isinstance(values, dict) and values else values or None,
-        items=_schema(said["items"], known) if "items" in said else None,
-        min_length=said.get("minLength"),
-        max_length=said.get("maxLength"),
-        min_items=said.get("minItems"),
-        max_items=said.get("maxItems"),
-        minimum=said.get("minimum"),
-        maximum=said.get("maximum"),
-        pattern=said.get("pattern"),
+        items=_schema(schema["items"], known) if "items" in schema else None,
+        min_length=schema.get("minLength"),
+        max_length=schema.get("maxLength"),
+        min_items=schema.get("minItems"),
+        max_items=schema.get("maxItems"),
+        minimum=schema.get("minimum"),
+        maximum=schema.get("maximum"),
+        pattern=schema.get("pattern"),
     )

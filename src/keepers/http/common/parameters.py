@@ -32,8 +32,8 @@ def known_parameters_guard(connection: Connection, handler: BaseRouteHandler) ->
     known: frozenset[str] | None = handler.opt.get("known_parameters")
     if known is None:
         fields = handler.parsed_fn_signature.parameters.values()
-        given = (field.kwarg_definition for field in fields)
-        known = frozenset(one.name for one in given if isinstance(one, QueryParameter) and one.name)
+        definitions = (field.kwarg_definition for field in fields)
+        known = frozenset(one.name for one in definitions if isinstance(one, QueryParameter) and one.name)
         handler.opt["known_parameters"] = known
     if any("\0" in str(value) for value in connection.path_params.values()):
         raise RequestError(problem("The address holds a NUL character, which no name has."), 400)
@@ -47,10 +47,10 @@ def known_parameters_guard(connection: Connection, handler: BaseRouteHandler) ->
             raise RequestError(problem("“null” is no value; leave “{name}” out.", name=name), 400)
         if name not in known:
             known_names = ", ".join(sorted(known)) or problem("none")
-            said = problem("There is no parameter “{name}” here. Known: {known}.", name=name, known=known_names)
-            raise RequestError(said, 400)
+            message = problem("There is no parameter “{name}” here. Known: {known}.", name=name, known=known_names)
+            raise RequestError(message, 400)
         if name == "locale" and values[0] not in languages():
-            said = problem(
+            message = problem(
                 "There are no texts in “{locale}”; use {known}.", locale=values[0], known=", ".join(languages())
             )
-            raise RequestError(said, 400)
+            raise RequestError(message, 400)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response
+from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
@@ -25,8 +26,8 @@ log = logging.getLogger("keepers")
 class RequestError(UserError):
     """A request that is refused before any use case is called, with its HTTP status and headers of the answer."""
 
-    def __init__(self, said: Problem, status: int, *, code: str = "", headers: dict[str, str] | None = None) -> None:
-        super().__init__(said, code=code or _code_of(status))
+    def __init__(self, message: Problem, status: int, *, code: str = "", headers: dict[str, str] | None = None) -> None:
+        super().__init__(message, code=code or _code_of(status))
         self.status = status
         self.headers = headers or {}
 
@@ -62,17 +63,17 @@ STATUSES = {
     "store": 503,
 }
 """statuses of codes that do not follow from the class of the error"""
-_SAID = {
+_STATUS_TEXTS = {
     400: "The request is malformed: a parameter, the body or the cursor.",
     401: "No secret key was sent, or an unknown one.",
     403: "The key is of another kind, or was revoked.",
     404: "What the path or a parameter names is not there.",
     409: "The present state refuses the request.",
     413: "The body is larger than is allowed.",
-    415: "The body is of a type that is not taken here.",
+    415: "The body is of a type that is not accepted here.",
     422: "The request is well-formed but cannot be used: unknown names, wrong types, an impossible time.",
-    429: "Too much at once. Wait, and ask again.",
-    500: "Keepers made a mistake. It is written down in the workspace's `data/errors.log`.",
+    429: "Too much at once. Wait, and send the request again.",
+    500: "An unexpected error in Keepers. Details are in the workspace's `data/errors.log`.",
 }
 _EXAMPLES = {
     400: ("cursor", "This cursor was not made by this listing. Start again without one."),
@@ -83,12 +84,12 @@ _EXAMPLES = {
     413: ("too_large", "The body is over 1,000,000 bytes, which is the limit."),
     415: ("media_type", "Send the body as application/json."),
     422: ("definition", "field did: no event “Order Complete” is known. Did you mean “Order Completed”?"),
-    429: ("busy", "64 watch operations already. Ask for the operation itself now and then instead."),
-    500: ("internal", "Keepers made a mistake. It is written down in data/errors.log."),
+    429: ("busy", "64 clients watch operations already. Poll the operation itself instead."),
+    500: ("internal", "An unexpected error happened in Keepers. Details are in data/errors.log."),
 }
 
 
-_OWN_MISTAKE = problem("Keepers made a mistake. It is written down in data/errors.log.")
+_OWN_MISTAKE = problem("An unexpected error happened in Keepers. Details are in data/errors.log.")
 
 
 def problem_of(error: Exception, locale: str = "en") -> ProblemDetails:
@@ -101,8 +102,8 @@ def problem_of(error: Exception, locale: str = "en") -> ProblemDetails:
         case HTTPException():
             return _of_http(error, locale)
         case RecursionError():
-            said = problem("The body is nested too deeply. Send a flatter one.")
-            return _problem(400, "body", problem_text(said, locale))
+            message = problem("The body is nested too deeply. Send a flatter one.")
+            return _problem(400, "body", problem_text(message, locale))
         case UnicodeDecodeError():
             return _problem(400, "body", problem_text(problem("The body is not UTF-8. Send it as UTF-8."), locale))
     return _problem(500, "internal", problem_text(_OWN_MISTAKE, locale))
@@ -131,12 +132,12 @@ def exception_handlers() -> ExceptionHandlersMap:
 
 def answers(answer: type[Struct], example: dict[str, Any], *statuses: int) -> dict[int, ResponseSpec]:
     """For a handler's `responses`: what it answers, with an example, and the problems it may answer with."""
-    said = (answer.__doc__ or "").strip().partition("\n\n")[0]
-    is_own = bool(said) and not said.startswith(f"{answer.__name__}(")
+    summary = (answer.__doc__ or "").strip().partition("\n\n")[0]
+    is_own = bool(summary) and not summary.startswith(f"{answer.__name__}(")
     good = ResponseSpec(
         answer,
         generate_examples=False,
-        description=said if is_own else "The answer.",
+        description=summary if is_own else "The answer.",
         examples=[Example(summary="An answer", value=example)],
     )
     return {200: good} | _problems(*statuses)
@@ -147,7 +148,7 @@ def _problems(*statuses: int) -> dict[int, ResponseSpec]:
         status: ResponseSpec(
             ProblemDetails,
             generate_examples=False,
-            description=_SAID[status],
+            description=_STATUS_TEXTS[status],
             media_type=MEDIA_TYPE,
             examples=[Example(summary=_EXAMPLES[status][0], value=_example(status))],
         )
@@ -170,9 +171,9 @@ def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
     return answer_of(found, kept_headers(error))
 
 
-def locale_of(request: Request[Any, Any, Any]) -> str:
-    """The language of a problem: of the parameter `locale` where it is one, else of the Accept-Language header."""
-    return choose_locale(request.query_params.get("locale"), "", request.headers.get("accept-language", ""))
+def locale_of(request: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """The language of a request's answer: the parameter `locale` where it names one, else by Accept-Language."""
+    return choose_locale(request.query_params.get("locale") or "", "", request.headers.get("accept-language", ""))
 
 
 def kept_headers(error: Exception) -> dict[str, str]:

@@ -12,6 +12,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import FormMultiDict
 from litestar.exceptions import HTTPException
 
+from keepers.app.public.link_owner import LinkRequest
 from keepers.i18n.page_texts import choose_locale
 
 MOST_FORM_BYTES = 64_000
@@ -39,8 +40,17 @@ def client_address(scope: Mapping[str, Any], proxies: int) -> str:
 
 def page_locale(connection: ASGIConnection[Any, Any, Any, Any], own: str = "") -> str:
     """The language of the page for a request; `own` is the customer's locale where it is known."""
-    asked = connection.query_params.get("lang")
-    return choose_locale(asked, own, connection.headers.get("accept-language", ""))
+    return choose_locale(_asked_language(connection), own, connection.headers.get("accept-language", ""))
+
+
+def link_request(connection: ASGIConnection[Any, Any, Any, Any], token: str) -> LinkRequest:
+    """A signed link as it was opened."""
+    accepted = _plain(connection.headers.get("accept-language", ""))
+    return LinkRequest(token=token, language=_asked_language(connection), accept_language=accepted)
+
+
+def _asked_language(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    return _plain(connection.query_params.get("lang") or "")
 
 
 async def form_of(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
@@ -51,16 +61,23 @@ async def form_of(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         try:
-            fields: FormMultiDict = await request.form()
+            parts: FormMultiDict = await request.form()
         except HTTPException as error:
             if error.status_code == 413:
                 raise
             return {}
         except (ValueError, LookupError):
             return {}
-        return {name: [v for v in fields.getall(name) if isinstance(v, str)] for name in set(fields.keys())}
+        names = set(parts.keys())
+        return {name: [_plain(v) for v in parts.getall(name) if isinstance(v, str)] for name in names}
     body = await request.body()
     try:
-        return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=1000)
+        fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=1000)
     except ValueError:
         return {}
+    return {name: list(map(_plain, values)) for name, values in fields.items()}
+
+
+def _plain(value: str) -> str:
+    """Without NUL characters, which no store takes."""
+    return value.replace("\0", "")

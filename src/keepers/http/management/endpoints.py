@@ -34,7 +34,7 @@ from keepers.http.common.problems import answers
 
 _METHODS = {"GET": get, "POST": post, "PUT": put, "DELETE": delete}
 _KINDS = {str: OpenAPIType.STRING, int: OpenAPIType.INTEGER, bool: OpenAPIType.BOOLEAN, float: OpenAPIType.NUMBER}
-_LOCAL = "For commands on the server's own machine alone, which name files of it: a secret key is answered 403."
+_LOCAL = "Only for commands on the server's own machine, because it names a file there: a secret key is answered 403."
 RESPOND_ASYNC = "respond-async"
 """RFC 7240: with `Prefer: respond-async` long work is answered 202 with an operation"""
 
@@ -86,18 +86,20 @@ def _endpoint(what: UseCase[Any, Any]) -> HTTPRouteHandler:
     body = _body_struct(what, hints, in_body) if in_body and not whole else None
     may_be_empty = body is not None and not any(_is_required(field) for field in in_body.values())
 
-    async def handle(**given: Any) -> Response[bytes]:
-        request: Request[Any, Any, Any] = given.pop("request")
-        state: State = given.pop("state")
-        given |= {name: given[name].replace(SLASH, "/") for name in in_path if isinstance(given[name], str)}
+    async def handle(**values: Any) -> Response[bytes]:
+        request: Request[Any, Any, Any] = values.pop("request")
+        state: State = values.pop("state")
+        values |= {name: values[name].replace(SLASH, "/") for name in in_path if isinstance(values[name], str)}
         if body is not None:
-            sent = given.pop("data")
+            sent = values.pop("data")
             is_left_out = may_be_empty and sent is None and not await request.body()
-            given |= msgspec.structs.asdict(read({} if is_left_out else sent, body))
+            values |= msgspec.structs.asdict(read({} if is_left_out else sent, body))
         elif in_body:
-            given[whole] = given.pop("data")
-        asked = what.request(**{n: v for n, v in given.items() if v is not None or fields[n].default is NODEFAULT})
-        return await answer_of(what, request, state.workspace, asked)
+            values[whole] = values.pop("data")
+        use_case_request = what.request(
+            **{n: v for n, v in values.items() if v is not None or fields[n].default is NODEFAULT}
+        )
+        return await answer_of(what, request, state.workspace, use_case_request)
 
     parameters = [_named("request", Request[Any, Any, Any]), _named("state", State)]
     for name, field in fields.items():
@@ -133,15 +135,15 @@ def _endpoint(what: UseCase[Any, Any]) -> HTTPRouteHandler:
 
 
 async def answer_of(
-    what: UseCase[Any, Any], request: Request[Any, Any, Any], workspace: Workspace, asked: Struct
+    what: UseCase[Any, Any], request: Request[Any, Any, Any], workspace: Workspace, use_case_request: Struct
 ) -> Response[bytes]:
     """A use case's answer; of a long one, where the request prefers so, the operation that was started."""
     actor = actor_of(request)
     if what.is_long and _prefers_async(request):
-        started = await anyio.to_thread.run_sync(operations_of(workspace).start, what, actor, asked)
+        started = await anyio.to_thread.run_sync(operations_of(workspace).start, what, actor, use_case_request)
         place = f"{request.app.state.management_path}/operations/{started.id}"
         return _json(started, 202, {"Location": place, "Preference-Applied": RESPOND_ASYNC})
-    return _json(await anyio.to_thread.run_sync(what, workspace, actor, asked), 200, {})
+    return _json(await anyio.to_thread.run_sync(what, workspace, actor, use_case_request), 200, {})
 
 
 def responses_of(what: UseCase[Any, Any]) -> dict[int, ResponseSpec]:
@@ -151,7 +153,7 @@ def responses_of(what: UseCase[Any, Any]) -> dict[int, ResponseSpec]:
         found[202] = ResponseSpec(
             Operation,
             generate_examples=False,
-            description="It was started, as `Prefer: respond-async` asked.",
+            description="It was started, as `Prefer: respond-async` requested.",
             examples=[Example(summary="An operation", value=example_of("read_operation", "response"))],
         )
     return found
@@ -264,8 +266,8 @@ def _query_type(name: str, hint: Any) -> Any:
             schema["enum"] = list(get_args(bare))
     for meta in metas:
         schema |= (meta.extra_json_schema or {}).get("extra", {})
-    given = QueryParameter(name=name, schema_extra=schema or None, **_constraints(metas))
-    return Annotated[bare | None if is_optional else bare, given]
+    parameter = QueryParameter(name=name, schema_extra=schema or None, **_constraints(metas))
+    return Annotated[bare | None if is_optional else bare, parameter]
 
 
 def _typed(part: str, hints: dict[str, Any]) -> str:
@@ -277,7 +279,8 @@ def _typed(part: str, hints: dict[str, Any]) -> str:
 
 
 @cache
-def _examples() -> dict[str, Any]:
+def examples() -> dict[str, Any]:
+    """Use case → its examples, of all files."""
     folder = resources.files("keepers.http.management") / "examples"
     found: dict[str, Any] = {}
     for file in sorted(folder.iterdir(), key=lambda one: one.name):
@@ -288,4 +291,4 @@ def _examples() -> dict[str, Any]:
 
 def example_of(name: str, part: str) -> Any:
     """The example of a use case's `request` or `response`; None where the files have none."""
-    return _examples().get(name, {}).get(part)
+    return examples().get(name, {}).get(part)

@@ -42,7 +42,7 @@ from keepers.http.common.auth import SCHEME, secret_key_guard, security_scheme
 from keepers.http.common.parameters import known_parameters_guard
 from keepers.http.common.problems import exception_handlers
 from keepers.http.management.endpoints import endpoints
-from keepers.http.management.operations.imports import take_upload
+from keepers.http.management.operations.imports import receive_upload
 from keepers.http.management.operations.progress import watch_operation
 
 PATH = "/api/v1"
@@ -62,16 +62,16 @@ MOST_BODY_BYTES = 4_000_000
 _TAGS = {
     "profiles": "People and accounts: search, one with all that is known and why, timelines, export, erasure.",
     "segments": "Who belongs where, now or at a past moment.",
-    "broadcasts": "Newsletters: who would get one, starting, stopping, what became of it.",
-    "lifecycles": "Stages with counts, over time, moves between them, and the rhythm customers come back in.",
-    "audience": "Conditions tried out before they are in a playbook.",
+    "broadcasts": "Newsletters: who would get one, starting, stopping, progress and results.",
+    "lifecycles": "Stages with counts, over time, moves between them, and the rhythm of purchases.",
+    "audience": "Trying out conditions before they are in a playbook.",
     "definitions": "The playbook: what is in force, what an edit would change, applying it.",
-    "journeys": "Journeys with their figures, who is in them, and why somebody is where they are.",
+    "journeys": "Journeys with their figures, who is in them, and why a customer is at a step.",
     "messages": "What was decided and sent, exact copies, codes, and what stops sending.",
-    "consent": "What customers agreed to, and addresses never to be written to again.",
+    "consent": "What customers agreed to, and addresses that nothing is sent to again.",
     "imports": "Files of events and traits.",
-    "keys": "Keys that let programs in.",
-    "maintenance": "Ticks, history, and the typed tables made anew.",
+    "keys": "Keys for programs.",
+    "maintenance": "Ticks, history, and rebuilding the typed tables.",
     "operations": "Long work that was started with `Prefer: respond-async`: following it, cancelling it.",
     "health": "Watermarks, lag, readiness, and what the status page shows.",
 }
@@ -83,7 +83,7 @@ def management(keys: KeyRing, clock: Callable[[], datetime], local_token: str = 
         PATH,
         route_handlers=[
             *endpoints(USE_CASES),
-            take_upload,
+            receive_upload,
             watch_operation,
         ],
         guards=[secret_key_guard(keys, clock, local_token), known_parameters_guard],
@@ -99,13 +99,13 @@ def options(version: str) -> dict[str, Any]:
         version=version,
         summary="Profiles, segments, lifecycles, journeys, messages, consent and the playbook of one workspace.",
         description=(
-            "Every request carries a secret key: `Authorization: Bearer km_…`. Errors are RFC 9457 problems. Listings "
-            "go on with `cursor`. With `now`, any answer is as of that moment, over what was known by then. Events are "
-            "sent to the Segment-compatible `/v1/…`, which is described in docs/reference/tracking.md."
+            "Every request needs a secret key: `Authorization: Bearer km_…`. Errors are RFC 9457 problems. Listings "
+            "continue with `cursor`. With `now`, an answer is as of that moment, from what was known then. Events are "
+            "sent to the Segment-compatible `/v1/…`, which is described in docs/reference/endpoints.md."
         ),
         license=License(name="Apache-2.0", identifier="Apache-2.0"),
         servers=[Server(url="/", description="This server.")],
-        tags=[Tag(name=name, description=said) for name, said in _TAGS.items()],
+        tags=[Tag(name=name, description=description) for name, description in _TAGS.items()],
         components=Components(security_schemes={SCHEME: security_scheme()}),
         use_handler_docstrings=True,
         # Litestar adds a page for whatever is not found beneath this path, so it is the document's own.

@@ -1,15 +1,17 @@
-"""Webhooks of e-mail providers: the call is checked to be theirs, and its news wait in the store to be worked off."""
+"""Webhooks of e-mail providers: the call is checked to be theirs, and its reports are stored for the next tick."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from keepers.app.public.provider_webhooks import take_reports
-from keepers.app.public.public_workspace import PublicWorkspace
+from keepers.app.public.provider_webhooks import ProviderCall, take_reports
+from keepers.app.use_cases.actor import COLLECT, Actor
+from keepers.app.workspace.workspace import Workspace
 from keepers.http.common.problems import ProblemDetails, answer_of, problem_of
 from keepers.http.public.links.page_errors import in_thread
 from keepers.model.errors import KeepersError
@@ -18,7 +20,7 @@ MOST_WEBHOOK_BYTES = 5_000_000
 """a full batch of any of the known providers is under 1 MB"""
 
 
-def provider_handler(workspace: PublicWorkspace) -> HTTPRouteHandler:
+def provider_handler(workspace: Workspace) -> HTTPRouteHandler:
     """`POST /e/in/<provider>`: 200 once its reports are on disk, 401 for a wrong signature, 413 over the limit."""
 
     @post("/in/{provider:str}", status_code=200, include_in_schema=False, request_max_body_size=MOST_WEBHOOK_BYTES)
@@ -27,11 +29,12 @@ def provider_handler(workspace: PublicWorkspace) -> HTTPRouteHandler:
         headers = {name.lower(): value for name, value in request.headers.items()}
 
         def answer() -> Response[bytes]:
+            call = ProviderCall(provider=provider, headers=headers, body=body)
             try:
-                take_reports(workspace, provider, headers, body)
+                taken = take_reports(workspace, Actor("system", provider, COLLECT), call)
             except KeepersError as error:
                 return answer_of(_problem(error))
-            return Response(b'{"success":true}', status_code=200, media_type="application/json")
+            return Response(msgspec.json.encode(taken), status_code=200, media_type="application/json")
 
         return await in_thread(answer)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from litestar import Router
 from litestar.types import ControllerRouterHandler
 
-from keepers.app.public.public_workspace import PublicWorkspace
+from keepers.app.workspace.sending import PREFIX
+from keepers.app.workspace.workspace import Workspace
 from keepers.http.common.request_info import MOST_FORM_BYTES
 from keepers.http.public.links.clicks import click_handlers
 from keepers.http.public.links.confirm import confirm_handler
@@ -19,15 +20,9 @@ from keepers.http.public.site.json_api import MOST_BODY_BYTES, call_errors, pref
 from keepers.http.public.site.push import push_handlers
 from keepers.http.public.site.subscribe import subscribe_handler
 
-PREFIX = "/e"
-"""what every link begins with, behind the public address"""
 
-
-def public_handlers(workspace: PublicWorkspace) -> list[ControllerRouterHandler]:
-    """Handlers for `create_app`. None of them needs a login: links are signed, calls bring a key or a signature.
-
-    `workspace.links` must be made for the public address with `/e` behind it.
-    """
+def public_handlers(workspace: Workspace) -> list[ControllerRouterHandler]:
+    """Handlers for `create_app`. None of them needs a login: links are signed, calls bring a key or a signature."""
     pages = Router(
         PREFIX,
         route_handlers=[

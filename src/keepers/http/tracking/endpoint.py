@@ -24,7 +24,9 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 from keepers.app.operations.events import EventIntake
 from keepers.http.common.metrics import ServerMetrics
 from keepers.http.common.problems import STATUSES
-from keepers.model.errors import KeepersError
+from keepers.i18n.page_texts import choose_locale
+from keepers.i18n.problems import problem_text
+from keepers.model.errors import KeepersError, Problem, problem
 from keepers.model.event import BATCHES, CALLS, SHORT, ParsedRequest, call_of
 
 _SUCCESS = b'{"success":true}'
@@ -50,19 +52,28 @@ _SUCCESS_BODY: Any = {"type": "http.response.body", "body": _SUCCESS}
 class _Answer(Exception):  # noqa: N818 - not always an error
     """Ends the handling of a request with this status and body."""
 
-    def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
+    def __init__(self, status: int, code: str, message: object, parsed: ParsedRequest | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.code = code
+        self.problem = message
+        self.parsed = parsed
         self.headers: list[tuple[bytes, bytes]] = [(b"retry-after", b"1")] if status in (429, 503) else []
         if status == 401:
             self.headers.append((b"www-authenticate", b'Basic realm="write key"'))
-        self.body = {"success": False, "code": code, "message": message, **more}
+
+    def body(self, locale: str) -> dict[str, Any]:
+        """What is sent, in a language."""
+        sent = {"success": False, "code": self.code, "message": problem_text(self.problem, locale)}
+        return sent if self.parsed is None else {**sent, "accepted": 0, "errors": _listed(self.parsed, locale)}
 
 
 def _answer_of(error: KeepersError) -> _Answer:
     status = _REFUSED.get(error.code) or STATUSES.get(error.code, 400)
-    how = " Send it as the user name of Basic authentication." if status == 401 else ""
-    return _Answer(status, error.code, error.message + how)
+    if status == 401:
+        what = problem("{what} Send it as the user name of Basic authentication.", what=error.problem)
+        return _Answer(status, error.code, what)
+    return _Answer(status, error.code, error.problem)
 
 
 class _WriteKey(msgspec.Struct):
@@ -100,8 +111,8 @@ class Tracking:
         except (_Answer, KeepersError) as refused:
             answer = refused if isinstance(refused, _Answer) else _answer_of(refused)
             self._figures.answered(call, answer.status)
-            self._figures.refused.inc(len(answer.body.get("errors", ())))
-            body = msgspec.json.encode(answer.body)
+            self._figures.refused.inc(len(answer.parsed.errors) if answer.parsed is not None else 0)
+            body = msgspec.json.encode(answer.body(_locale_of(scope)))
             await _send(send, answer.status, [*_JSON, *answer.headers, _length(body)], body)
             return
         self._figures.answered(call, 200)
@@ -111,12 +122,13 @@ class Tracking:
             await send(_SUCCESS_BODY)
             return
         self._figures.refused.inc(len(parsed.errors))
-        body = msgspec.json.encode({"success": False, "accepted": len(parsed.items), "errors": _listed(parsed)})
+        errors = _listed(parsed, _locale_of(scope))
+        body = msgspec.json.encode({"success": False, "accepted": len(parsed.items), "errors": errors})
         await _send(send, 200, [*_JSON, _length(body)], body)
 
     async def _accept(self, scope: HTTPScope, receive: Receive, call: str) -> ParsedRequest:
         if scope["method"] != "POST":
-            raise _Answer(405, "method", "Events are sent by POST.")
+            raise _Answer(405, "method", problem("Events are sent by POST."))
         received_at = self._clock()
         headers = _headers(scope)
         most = self._limits.batch_bytes if call in BATCHES else self._limits.event_bytes
@@ -128,8 +140,9 @@ class Tracking:
             key = await self._events.sender(self._key_in(body), received_at)
         parsed = await self._events.accept(key, scope["path"], body, received_at)
         if not parsed.items and parsed.errors:
-            reason = parsed.errors[0][1] if len(parsed.errors) == 1 else "No item could be used; see each reason."
-            raise _Answer(400, "invalid", reason, accepted=0, errors=_listed(parsed))
+            several = problem("No item could be used; see the reason of each.")
+            reason: Problem = parsed.errors[0][1] if len(parsed.errors) == 1 else several
+            raise _Answer(400, "invalid", reason, parsed)
         return parsed
 
     def _key_in(self, body: bytes) -> str:
@@ -140,8 +153,13 @@ class Tracking:
             return ""
 
 
-def _listed(parsed: ParsedRequest) -> list[dict[str, Any]]:
-    return [{"index": index, "reason": reason} for index, reason in parsed.errors]
+def _listed(parsed: ParsedRequest, locale: str) -> list[dict[str, Any]]:
+    return [{"index": index, "reason": problem_text(reason, locale)} for index, reason in parsed.errors]
+
+
+def _locale_of(scope: HTTPScope) -> str:
+    """The language of reasons. Read when there is one; Segment's SDKs name none and get English."""
+    return choose_locale("", "", _headers(scope).get(b"accept-language", b"").decode("latin-1"))
 
 
 def _length(body: bytes) -> tuple[bytes, bytes]:
@@ -178,7 +196,7 @@ async def _body(receive: Receive, headers: dict[bytes, bytes], most: int) -> byt
             raise _too_large(most)
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Answer(400, "incomplete", "The body ended early. Send it again.")
+            raise _Answer(400, "incomplete", problem("The body ended early. Send it again."))
         parts.append(message.get("body", b""))
         size += len(parts[-1])
     if size > most:
@@ -192,21 +210,23 @@ def _plain(encoding: bytes, body: bytes, most: int) -> bytes:
     if encoding in (b"", b"identity"):
         return body
     if encoding not in (b"gzip", b"x-gzip"):
-        raise _Answer(415, "encoding", "The content encoding is unknown. Send gzip, or none.")
+        raise _Answer(415, "encoding", problem("The content encoding is unknown. Send gzip, or none."))
     inflate = zlib.decompressobj(wbits=31)
     try:
         plain = inflate.decompress(body, most + 1)
     except zlib.error:
-        raise _Answer(400, "gzip", "The body is not valid gzip, though its Content-Encoding says so.") from None
+        what = problem("The body is not valid gzip, though its Content-Encoding says so.")
+        raise _Answer(400, "gzip", what) from None
     if len(plain) > most:
         raise _too_large(most)
     if not inflate.eof:
-        raise _Answer(400, "gzip", "The gzip body ends early. Send all of it.")
+        raise _Answer(400, "gzip", problem("The gzip body ends early. Send all of it."))
     return plain
 
 
 def _too_large(most: int) -> _Answer:
-    return _Answer(413, "too_large", f"The body is over {most:,} bytes, which is the limit. Send smaller batches.")
+    what = problem("The body is over {most:,} bytes, which is the limit. Send smaller batches.", most=most)
+    return _Answer(413, "too_large", what)
 
 
 async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

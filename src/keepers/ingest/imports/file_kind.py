@@ -32,7 +32,7 @@ class FileKind(Struct, frozen=True):
     is_gzip: bool
     encoding: str
     delimiter: str
-    note: str = ""
+    remark: str = ""
 
 
 def detect(path: Path, delimiter: str | None) -> FileKind:
@@ -56,7 +56,7 @@ def detect(path: Path, delimiter: str | None) -> FileKind:
     for start, what in _MAGIC.items():
         if sample.startswith(start):
             raise UserError(problem("{path} is {what}, not CSV, NDJSON or Parquet.", path=path, what=what), code="file")
-    encoding, note = _encoding(path, sample)
+    encoding, remark = _encoding(path, sample)
     text = sample.decode(encoding, errors="replace").lstrip("\ufeff")
     if "\n" not in text and "\r" in text:
         raise UserError(
@@ -67,13 +67,13 @@ def detect(path: Path, delimiter: str | None) -> FileKind:
             code="file",
         )
     if text.lstrip().startswith("{"):
-        return FileKind("ndjson", is_gzip, encoding, "", note)
+        return FileKind("ndjson", is_gzip, encoding, "", remark)
     if text.lstrip().startswith("[") and path.name.endswith((".json", ".json.gz")):
         raise UserError(
             problem("{path} is one JSON list. Write one object a line (NDJSON), such as jq -c '.[]'.", path=path),
             code="file",
         )
-    return FileKind("csv", is_gzip, encoding, _delimiter(text, delimiter), note)
+    return FileKind("csv", is_gzip, encoding, _delimiter(text, delimiter), remark)
 
 
 def open_bytes(path: Path, is_gzip: bool) -> BinaryIO:

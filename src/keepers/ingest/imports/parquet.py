@@ -1,4 +1,4 @@
-"""A Parquet file as the same chunks of text cells, with the kinds its own types tell."""
+"""A Parquet file as the same chunks of text cells, with the kinds of its own types."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def run_import(
     """Imports a file. A second run of the same file and mapping adds nothing; an interrupted one goes on.
 
     `now` (naive UTC) is when the rows were received, and the time of traits without a time column. `progress`
-    is told (lines done, lines of the file) after each chunk. Rejected rows go to `rejects/` beside the
+    is called with (lines done, lines of the file) after each chunk. Rejected rows go to `rejects/` beside the
     warehouse. Raises UserError for a file or mapping that cannot be used; nothing is then imported.
     """
     started = monotonic()
@@ -87,7 +87,7 @@ def dry_run(path: Path, mapping: Mapping, zone: str = "UTC", now: datetime = dat
     warehouse = Warehouse.open(None, zone=zone)
     cursor = warehouse.cursor()
     columns = {name: scanned.kinds.get(name, "text") for name in scanned.header}
-    found = [ImportProblem(0, scanned.kind.note)] if scanned.kind.note else []
+    found = [ImportProblem(0, scanned.kind.remark)] if scanned.kind.remark else []
     sample: list[dict[str, Any]] = []
     rows = 0
     chunk = next(iter(scanned.chunks()), None)

@@ -67,12 +67,12 @@ def column_kinds(cursor: duckdb.DuckDBPyConnection, cells: pa.Table, still: dict
     # A query's cost grows with the square of its columns: two thousand at once took half a minute.
     for start in range(0, len(open_cells), _COLUMNS_AT_ONCE):
         some = open_cells[start : start + _COLUMNS_AT_ONCE]
-        asked = [(cell, kind) for cell in some for kind in still[cell]]
+        tested = [(cell, kind) for cell in some for kind in still[cell]]
         cursor.register("cells", cells.select(some))
-        shown = ", ".join(f"coalesce({tests[kind].format(c=cell)}, true)" for cell, kind in asked)
+        shown = ", ".join(f"coalesce({tests[kind].format(c=cell)}, true)" for cell, kind in tested)
         answers = cursor.execute(f"SELECT {shown} FROM cells").fetchall()[0]
         cursor.unregister("cells")
-        for (cell, kind), holds in zip(asked, answers, strict=True):
+        for (cell, kind), holds in zip(tested, answers, strict=True):
             if not holds:
                 still[cell].discard(kind)
 

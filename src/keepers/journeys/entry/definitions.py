@@ -21,13 +21,15 @@ class EventEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SegmentEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """The customer enters or leaves a segment: `on` is `entered` or `left`."""
+
     head: ClassVar[str] = "segment"
     segment: Id
     on: Literal["entered", "left"] = "entered"
 
 
 class StageEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """`stage` is `lifecycle.stage`."""
+    """The customer enters or leaves a stage, named as `lifecycle.stage`."""
 
     head: ClassVar[str] = "stage"
     stage: str
@@ -39,7 +41,7 @@ class StageEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DateEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """So long before or after a date trait, at a local time; `yearly` on each anniversary."""
+    """A span before or after a date trait, at a local time; `yearly` on each anniversary."""
 
     head: ClassVar[str] = "date"
     date: str

@@ -20,11 +20,11 @@ from keepers.journeys.run import Effect, Run
 from keepers.model.consent import Consent, Topic, address_hash
 from keepers.orchestration.effects import EffectCollector
 from keepers.orchestration.journey_index import JourneyIndex
-from keepers.orchestration.message_decisions import Asker, candidate_for
+from keepers.orchestration.message_decisions import EligibilityJob, candidate_for
 from keepers.render.definition import MessageTemplate
 from keepers.store.profiles import consents
 from keepers.store.profiles.suppressions import Suppression
-from keepers.warehouse.profile_lookup import Person
+from keepers.warehouse.profile_lookup import ProfileSnapshot
 
 
 class Known(NamedTuple):
@@ -51,7 +51,7 @@ class _Held(NamedTuple):
     until: datetime
     id: int
     run_id: int
-    person: Person
+    profile: ProfileSnapshot
     candidate: MessageCandidate
     message: str
 
@@ -91,22 +91,22 @@ class DryRun(EffectCollector):
         self.held = 0
         self.skipped: Counter[str] = Counter()
 
-    def check(self, asked: Sequence[tuple[Asker, Person, CheckEligibility]], now: datetime) -> None:
+    def check(self, checks: Sequence[tuple[EligibilityJob, ProfileSnapshot, CheckEligibility]], now: datetime) -> None:
         """As `LiveMessageDecisions.check`, each as of the asker's own moment."""
-        for asker, person, question in asked:
-            self.release(person.profile_id, asker.at)
+        for job, profile, question in checks:
+            self.release(profile.profile_id, job.at)
             templates = [self._index.playbook.messages.get(name) for name in question.messages]
             own = [
-                self._decide(person, self._candidate(asker.run, person, template, asker.at), asker.at)
+                self._decide(profile, self._candidate(job.run, profile, template, job.at), job.at)
                 if template is not None
                 else NO_TEMPLATE
                 for template in templates
             ]
-            asker.answers[question] = together(own) if question.is_exposure else own[0]
+            job.answers[question] = together(own) if question.is_exposure else own[0]
 
-    def add(self, run: Run, person: Person, effects: Sequence[Effect], at: datetime) -> None:
+    def add(self, run: Run, profile: ProfileSnapshot, effects: Sequence[Effect], at: datetime) -> None:
         """As `EffectCollector.add`; events and entries of a run are not replayed."""
-        self.release(person.profile_id, at)
+        self.release(profile.profile_id, at)
         for effect in effects:
             match effect.request:
                 case Send(message, decision):
@@ -114,7 +114,7 @@ class DryRun(EffectCollector):
                     if template is None:
                         self.skipped[NO_TEMPLATE.reason] += 1
                     else:
-                        self._queue(run, person, template, decision, at)
+                        self._queue(run, profile, template, decision, at)
                 case Call():
                     self.calls += 1
                 case _:
@@ -140,9 +140,11 @@ class DryRun(EffectCollector):
             self._wave.history.record(one.candidate, Skip("exited"), one.until)
             self.skipped["exited"] += 1
 
-    def _queue(self, run: Run, person: Person, template: MessageTemplate, decision: Decision, at: datetime) -> None:
-        candidate = msgspec.structs.replace(self._candidate(run, person, template, at), message_id=next(self._ids))
-        queued = _Held(at, candidate.message_id, run.id, person, candidate, template.id)
+    def _queue(
+        self, run: Run, profile: ProfileSnapshot, template: MessageTemplate, decision: Decision, at: datetime
+    ) -> None:
+        candidate = msgspec.structs.replace(self._candidate(run, profile, template, at), message_id=next(self._ids))
+        queued = _Held(at, candidate.message_id, run.id, profile, candidate, template.id)
         if isinstance(decision, Skip):
             self.skipped[decision.reason] += 1
             return
@@ -150,7 +152,7 @@ class DryRun(EffectCollector):
         if not candidate.is_transactional:
             self._wave.history.add(
                 OtherMessage(
-                    candidate.message_id, person.profile_id, candidate.address_hash, candidate.channel,
+                    candidate.message_id, profile.profile_id, candidate.address_hash, candidate.channel,
                     candidate.priority, at, send_after, candidate.expires_at,
                 )
             )  # fmt: skip
@@ -161,28 +163,30 @@ class DryRun(EffectCollector):
             self._hand_over(queued, at)
 
     def _hand_over(self, one: _Held, at: datetime) -> None:
-        decision = self._decide(one.person, one.candidate, at, reserving=True)
+        decision = self._decide(one.profile, one.candidate, at, reserving=True)
         match decision:
             case Allow():
-                self.sent.append(Sent(at, one.person.profile_id, one.candidate.channel, one.message))
+                self.sent.append(Sent(at, one.profile.profile_id, one.candidate.channel, one.message))
             case Hold(until):
                 self._hold(one, until)
             case Skip(reason):
                 self.skipped[reason] += 1
 
     def _hold(self, one: _Held, until: datetime) -> None:
-        waiting = self._held.setdefault(one.person.profile_id, [])
+        waiting = self._held.setdefault(one.profile.profile_id, [])
         insort(waiting, one._replace(until=until), key=lambda held: (held.until, held.id))
 
-    def _candidate(self, run: Run, person: Person, template: MessageTemplate, at: datetime) -> MessageCandidate:
-        candidate = candidate_for(self._index, template, run.journey, person, self._addresses, at)
+    def _candidate(
+        self, run: Run, profile: ProfileSnapshot, template: MessageTemplate, at: datetime
+    ) -> MessageCandidate:
+        candidate = candidate_for(self._index, template, run.journey, profile, self._addresses, at)
         return msgspec.structs.replace(candidate, address_hash=self._hash(candidate.channel, candidate.recipient or ""))
 
     def _decide(
-        self, person: Person, candidate: MessageCandidate, now: datetime, *, reserving: bool = False
+        self, profile: ProfileSnapshot, candidate: MessageCandidate, now: datetime, *, reserving: bool = False
     ) -> Decision:
         """By what was known at `now`."""
-        agreed = consents.agreed_at(self._known.consents.get(person.profile_id, ()), now)
+        agreed = consents.agreed_at(self._known.consents.get(profile.profile_id, ()), now)
         consent = consents.effective(agreed, candidate.channel, candidate.topic)
         suppression = self._known.suppressions.get((candidate.channel, candidate.address_hash))
         contact = candidate.contact or Contact()
@@ -191,8 +195,8 @@ class DryRun(EffectCollector):
             suppression.reason if suppression is not None and suppression.at <= now else None,
             msgspec.structs.replace(
                 contact,
-                last_activity_at=_last(self._known.activity, person.profile_id, now),
-                engaged_at=_last(self._known.engaged, person.profile_id, now),
+                last_activity_at=_last(self._known.activity, profile.profile_id, now),
+                engaged_at=_last(self._known.engaged, profile.profile_id, now),
             ),
         )
         return self._wave.decide(candidate, recipient, now, reserving=reserving)

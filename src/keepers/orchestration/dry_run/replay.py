@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
-from typing import Annotated, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Meta, Struct
 from sqlalchemy import select
 
 from keepers.contact.places import OtherMessage
@@ -30,6 +29,7 @@ from keepers.model.moments import parse_instant
 from keepers.orchestration.advance import Advancer, Work
 from keepers.orchestration.calendar import Calendar
 from keepers.orchestration.dry_run.recorded_effects import DryRun, Known, Sent
+from keepers.orchestration.dry_run.replayed import Day, Replayed
 from keepers.orchestration.effects import EffectCollector
 from keepers.orchestration.journey_index import JourneyIndex
 from keepers.orchestration.message_decisions import MessageDecisions
@@ -52,46 +52,6 @@ WEEK = timedelta(days=7)
 WHOLE = 2**62
 _HISTORY = ("import", "backfill")
 """causes of changes that a live journey ignores as history, and a replay does not"""
-
-
-class Day(Struct, frozen=True):
-    """A day in UTC."""
-
-    day: str
-    entered: int
-    sent: Annotated[dict[str, int], Meta(description="By channel.")]
-
-
-class Replayed(Struct, frozen=True):
-    """What a journey would have done. Numbers are of customers in the sample, not scaled up."""
-
-    journey: str
-    since: datetime
-    until: datetime
-    customers: Annotated[int, Meta(description="In the sample.")]
-    entered: int
-    refused: Annotated[dict[str, int], Meta(description="Customers rejected, by reason.")]
-    sent: Annotated[dict[str, int], Meta(description="By channel.")]
-    held: Annotated[int, Meta(description="Messages that waited for the end of quiet hours.")]
-    skipped: Annotated[dict[str, int], Meta(description="Messages not sent, by reason.")]
-    calls: Annotated[int, Meta(description="Webhooks that would have been called; each counts as unanswered.")]
-    days: list[Day]
-    busiest: Annotated[
-        dict[str, int], Meta(description="Messages within seven days → customers whose fullest week had so many.")
-    ]
-    goals: int
-    goal_days: Annotated[
-        list[float] | None, Meta(description="Days from entry to goal: of the middle run, and of nine in ten.")
-    ]
-    ended: Annotated[dict[str, int], Meta(description="Runs by the reason they ended.")]
-    waiting: Annotated[dict[str, int], Meta(description="Runs still under way at the end, by step.")]
-    unrecorded: Annotated[
-        list[str],
-        Meta(
-            description="Definitions of its entries that have no recorded history: apply the playbook and run "
-            "`keepers backfill`."
-        ),
-    ] = []
 
 
 class Replay:
@@ -146,7 +106,7 @@ class Replay:
             ids = connection.execute(select(journey_runs.c.id)).scalars().all()
             made = list(runs.get_many(connection, ids).values())
             refused = entry_rejections.counts(connection, self._name)
-        unrecorded = [name for name in index.by_definition if name in queries.asks and queries.asks[name].number < 0]
+        unrecorded = [name for name in index.by_definition if name in queries.by_id and queries.by_id[name].number < 0]
         return _report(self._name, since, until, len(people), made, refused, dry_run, sorted(unrecorded))
 
     def _sample(self, share: float) -> frozenset[int]:

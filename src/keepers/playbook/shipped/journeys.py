@@ -26,7 +26,7 @@ SHARED = ("contact.yaml", "brand.yaml")
 
 
 class Starter(Struct, frozen=True):
-    """A shipped file of journeys. `needs` are the words and segments (`event:purchase`) they ask about."""
+    """A shipped file of journeys. `needs` are the words and segments (`event:purchase`) they read."""
 
     id: str
     journeys: tuple[Journey, ...]
@@ -118,7 +118,7 @@ def install_journeys(folder: Path, names: Iterable[str]) -> list[Path]:
 
 
 def _needs(starters_: Playbook, journeys: Iterable[Journey]) -> frozenset[str]:
-    """The shipped words and segments that journeys ask about, and what those ask about in turn."""
+    """The shipped words and segments that journeys read, and what those read in turn."""
     base = shipped()
     waiting: list[str] = []
     for journey in journeys:

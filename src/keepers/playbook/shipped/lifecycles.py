@@ -27,7 +27,7 @@ ALWAYS = frozenset({"event:purchase", "segment:active", "segment:slipping", "seg
 
 
 class Template(Struct, frozen=True):
-    """A shipped lifecycle. `words` are the derived events it asks about → the events usually mapped to each."""
+    """A shipped lifecycle. `words` are the derived events it reads → the events usually mapped to each."""
 
     id: str
     name: Text
@@ -42,7 +42,7 @@ class Template(Struct, frozen=True):
 class BlindWord(Struct, frozen=True):
     """A derived event that no event received so far is mapped to.
 
-    `stages` (as lifecycle.stage) ask about it, themselves or through a segment; of these nobody can be in
+    `stages` (as lifecycle.stage) read it, themselves or through a segment; of these nobody can be in
     `empty` with what arrives now. `events` are those to send, or to map one's own beside.
     """
 
@@ -161,7 +161,7 @@ def blind_words(template: Template, schema: Schema, playbook: Playbook | None = 
         return not sources.isdisjoint(schema.events)
 
     stages = [
-        (f"{x.id}.{s.id}", _asked(s.when, words, segments), s.when, possible(s.when, segments, seen))
+        (f"{x.id}.{s.id}", _words_read(s.when, words, segments), s.when, possible(s.when, segments, seen))
         for x in lifecycles
         for s in x.stages
     ]
@@ -170,23 +170,25 @@ def blind_words(template: Template, schema: Schema, playbook: Playbook | None = 
             word=word,
             name=words[word].name,
             events=tuple(dict.fromkeys(s.event for s in words[word].sources)),
-            stages=tuple(name for name, asked, _, _ in stages if word in asked),
+            stages=tuple(name for name, read, _, _ in stages if word in read),
             empty=tuple(name for name, _, when, can_hold in stages if not can_hold and word in helping(when, segments)),
         )
         for word in words
-        if not seen(word) and any(word in asked for _, asked, _, _ in stages)
+        if not seen(word) and any(word in read for _, read, _, _ in stages)
     ]
 
 
-def _asked(condition: Condition, words: Mapping[str, DerivedEvent], segments: Mapping[str, Segment]) -> frozenset[str]:
-    """The words a condition asks about, itself or through segments."""
+def _words_read(
+    condition: Condition, words: Mapping[str, DerivedEvent], segments: Mapping[str, Segment]
+) -> frozenset[str]:
+    """The words a condition reads, itself or through segments."""
     reads = graph.reads(condition, words, shipped().computed)
-    found, waiting, looked = reads.words, set(reads.segments), set[str]()
+    found, waiting, visited = reads.words, set(reads.segments), set[str]()
     while waiting:
         name = waiting.pop()
-        looked.add(name)
+        visited.add(name)
         if name in segments:
             reads = graph.reads(segments[name].who, words, shipped().computed)
             found |= reads.words
-            waiting |= reads.segments - looked
+            waiting |= reads.segments - visited
     return found

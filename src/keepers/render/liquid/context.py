@@ -139,7 +139,7 @@ class Context(RenderContext):
         self.scope = Scope(self.locals, self.globals, self.counters)  # type: ignore[assignment]
         self.message = message
 
-    def inner(self, given: dict[str, Any]) -> Context:
+    def inner(self, variables: dict[str, Any]) -> Context:
         """The context of a snippet: its arguments and the variables of the whole message, without assigned variables.
 
         `given` may change afterwards, as it does from round to round of `{% render … for … %}`.
@@ -158,9 +158,9 @@ class Context(RenderContext):
             carried_rounds=rounds,
             carried_size=self.get_size_of_locals(),
         )
-        if given:
-            cast(Scope, inside.scope).maps.insert(1, given)
-            inside.globals = Scope(given, names)  # type: ignore[assignment]
+        if variables:
+            cast(Scope, inside.scope).maps.insert(1, variables)
+            inside.globals = Scope(variables, names)  # type: ignore[assignment]
         return inside
 
     def get(self, path: list[object], *, token: Token | None, default: object = UNDEFINED) -> object:

@@ -83,16 +83,16 @@ def pluralize(value: Any, *forms: Any, context: Any, **named: Any) -> str:
     """
     message = _message(context)
     amount = _amount(value) or Decimal(0)
-    given = {k: str(v) for k, v in named.items() if k in _CATEGORIES}
+    by_category = {k: str(v) for k, v in named.items() if k in _CATEGORIES}
     order = plural_categories(message.locale)
-    given.update({name: str(form) for name, form in zip(order, forms, strict=False) if name not in given})
-    if not given:
+    by_category.update({name: str(form) for name, form in zip(order, forms, strict=False) if name not in by_category})
+    if not by_category:
         raise FilterArgumentError(problem("pluralize needs the forms of the word"), token=None)
     wanted = babel_locale(message.locale).plural_form(cast(Any, abs(_plain(amount))))
-    if wanted not in given and wanted == "other":
+    if wanted not in by_category and wanted == "other":
         # Fractions: 1,5 товара, where the form of `few` is the genitive singular.
         wanted = "few" if message.locale[:2] in ("ru", "uk", "be") else "many"
-    return given.get(wanted) or given.get("other") or list(given.values())[-1]
+    return by_category.get(wanted) or by_category.get("other") or list(by_category.values())[-1]
 
 
 @lru_cache(maxsize=256)

@@ -54,19 +54,19 @@ class InlineNode(Node):
         self.blank = False
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        given: dict[str, Any] = {arg.name: arg.value.evaluate(context) for arg in self.args}
+        variables: dict[str, Any] = {arg.name: arg.value.evaluate(context) for arg in self.args}
         if self.var is None:
-            return self._once(cast(Context, context).inner(given), buffer)
-        value = given[self.alias] = self.var.evaluate(context)
-        inside = cast(Context, context).inner(given)
+            return self._once(cast(Context, context).inner(variables), buffer)
+        value = variables[self.alias] = self.var.evaluate(context)
+        inside = cast(Context, context).inner(variables)
         if not (self.is_loop and isinstance(value, list | tuple)):
             return self._once(inside, buffer)
         inside.raise_for_loop_limit(len(value))
         undefined = context.env.undefined("parentloop", token=self.token)
-        loop = given["forloop"] = ForLoop(self.alias, iter(value), len(value), undefined)
+        loop = variables["forloop"] = ForLoop(self.alias, iter(value), len(value), undefined)
         written = 0
         for item in loop:
-            given[self.alias] = item
+            variables[self.alias] = item
             written += self._once(inside, buffer)
         return written
 
@@ -84,7 +84,7 @@ class InlineNode(Node):
             yield self.var
         yield from (arg.value for arg in self.args)
 
-    def given(self) -> set[str]:
+    def bound_names(self) -> set[str]:
         """The names its text is given."""
         names = {arg.name for arg in self.args}
         return names | {self.alias, "forloop"} if self.var is not None else names

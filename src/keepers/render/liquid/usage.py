@@ -45,26 +45,26 @@ class _Looking:
         self.reads: list[VariableRead] = []
         self.filters: list[tuple[str, int]] = []
 
-    def nodes(self, nodes: list[Node], known: frozenset[str], asked: frozenset[tuple[str, ...]]) -> None:
+    def nodes(self, nodes: list[Node], known: frozenset[str], tested: frozenset[tuple[str, ...]]) -> None:
         for node in nodes:
-            self.node(node, known, asked)
+            self.node(node, known, tested)
 
-    def node(self, node: Node, known: frozenset[str], asked: frozenset[tuple[str, ...]]) -> None:
+    def node(self, node: Node, known: frozenset[str], tested: frozenset[tuple[str, ...]]) -> None:
         for expression in node.expressions():
-            self.expression(expression, known, asked, is_printed=isinstance(node, OutputNode))
-            asked |= {p for p, _ in _paths(expression)} if not isinstance(node, OutputNode) else frozenset()
+            self.expression(expression, known, tested, is_printed=isinstance(node, OutputNode))
+            tested |= {p for p, _ in _paths(expression)} if not isinstance(node, OutputNode) else frozenset()
         self.assigned |= {str(name) for name in node.template_scope()}
         if isinstance(node, InlineNode):
             outside, self.assigned = self.assigned, set()
-            self.node(node.block, frozenset(node.given()), asked)
+            self.node(node.block, frozenset(node.bound_names()), tested)
             self.assigned = outside
             return
         known |= {str(name) for name in node.block_scope()}
         for child in node.children(self.static, include_partials=False):
-            self.node(child, known, asked)
+            self.node(child, known, tested)
 
     def expression(
-        self, expression: Expression, known: frozenset[str], asked: frozenset[tuple[str, ...]], *, is_printed: bool
+        self, expression: Expression, known: frozenset[str], tested: frozenset[tuple[str, ...]], *, is_printed: bool
     ) -> None:
         applied = list(_filters(expression))
         self.filters += [(f.name, f.token.start_index) for f in applied]
@@ -74,7 +74,7 @@ class _Looking:
             if path[0] in known or path[0] in self.assigned:
                 continue
             bare = is_printed and found is printed and not has_default
-            self.reads.append(VariableRead(path, found.token.start_index, not bare or path in asked))
+            self.reads.append(VariableRead(path, found.token.start_index, not bare or path in tested))
 
 
 def _paths(expression: Expression) -> Iterator[tuple[tuple[str, ...], Path]]:

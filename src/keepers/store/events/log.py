@@ -15,7 +15,7 @@ from keepers.store.schema.core import log, message_ids
 
 DUPLICATE_WINDOW = timedelta(days=30)
 _INSTANT = timedelta(microseconds=1)
-"""history is known at least this much before it arrives, which tells it from current events"""
+"""history is known at least this much before it arrives, which sets it apart from current events"""
 _encode = msgspec.json.Encoder().encode
 
 

@@ -22,10 +22,10 @@ class EntryRejection(NamedTuple):
     times: int = 1
 
 
-def record(connection: Connection, refusals: Sequence[EntryRejection]) -> None:
+def record(connection: Connection, rejections: Sequence[EntryRejection]) -> None:
     """Stores the newest rejection of each journey and profile; a repeat of the same trigger counts once."""
     newest: dict[tuple[str, int], EntryRejection] = {}
-    for one in refusals:
+    for one in rejections:
         before = newest.get((one.journey, one.profile_id))
         newest[one.journey, one.profile_id] = one._replace(times=one.times + (before.times if before else 0))
     table = entry_refusals

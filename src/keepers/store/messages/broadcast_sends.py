@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -12,14 +12,13 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, selec
 
 from keepers.model.consent import ALL_TOPICS, ConsentState
 from keepers.model.errors import NotFoundError, problem
-from keepers.model.message import UNFINISHED
+from keepers.model.message import UNFINISHED, SendStatus, Tally
 from keepers.store.bulk import insert_new, select_in, update_rows
 from keepers.store.database import Store
 from keepers.store.schema.core import to_microseconds
 from keepers.store.schema.messages import broadcast_sends, consents, link_hits, message_history
 from keepers.store.schema.messages import messages as table
 
-SendStatus = Literal["scheduled", "queueing", "testing", "releasing", "sending", "finished", "stopping", "stopped"]
 """`testing`: the variants are out and the rest waits for the winner; `releasing`: the rest is being released"""
 STOPPED = "stopped"
 TESTED = "test"
@@ -105,15 +104,6 @@ def lock(connection: Connection, send_id: int) -> BroadcastSend:
     if connection.dialect.name == "postgresql":
         connection.execute(select(broadcast_sends.c.id).where(broadcast_sends.c.id == send_id).with_for_update())
     return get(connection, send_id)
-
-
-class Tally(Struct, frozen=True):
-    """How many messages of a sending have a status and reason. `variant` is empty outside of a test."""
-
-    variant: str
-    status: str
-    reason: str
-    number: int
 
 
 def tally(connection: Connection, send: BroadcastSend) -> list[Tally]:
@@ -270,11 +260,11 @@ def _in_chunks(
                 rows.append((*new, moved, end, None, None, row.id))
             changed = ("status", "reason", "send_after", "expires_at", "claimed_by", "counted_at")
             update_rows(connection, table, changed, rows)
-            _note(connection, send, (found[0].id, found[-1].id), status, reason, now)
+            _record_sending(connection, send, (found[0].id, found[-1].id), status, reason, now)
         done += len(found)
 
 
-def _note(
+def _record_sending(
     connection: Connection, send: BroadcastSend, between: tuple[int, int], status: str, reason: str, now: datetime
 ) -> None:
     """Adds the history of messages that were moved together."""

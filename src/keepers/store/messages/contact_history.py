@@ -81,8 +81,8 @@ class StoredEligibility:
         customers = sorted({candidate.profile_id for candidate in known})
         hashes = sorted({candidate.address_hash for candidate in known} - {""})
         if contacts is None:
-            asked = sorted({candidate.profile_id for candidate in known if candidate.contact is None})
-            contacts = self.contacts(asked) if self.contacts is not None and asked else {}
+            without_contact = sorted({candidate.profile_id for candidate in known if candidate.contact is None})
+            contacts = self.contacts(without_contact) if self.contacts is not None and without_contact else {}
         wave = EligibilityWave(
             self.rules,
             self.topics,

@@ -73,10 +73,10 @@ def _assigned(
     recent = _last_taken(connection, sorted({w.profile_id for w in open_wants if w.once_per is not None}))
     rows: list[tuple[object, ...]] = []
     for pool in sorted({want.pool for want in open_wants}):
-        asked = [want for want in open_wants if want.pool == pool]
-        free = _free(connection, pool, len(asked), now, for_update)
+        requests = [want for want in open_wants if want.pool == pool]
+        free = _free(connection, pool, len(requests), now, for_update)
         by_run: dict[int, str] = {}
-        for want in asked:
+        for want in requests:
             if want.run_id is not None and want.run_id in by_run:
                 taken[want.message_key] = by_run[want.run_id]
                 continue

@@ -15,9 +15,9 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(DeliveryReport).decode
 
 
-def append(connection: Connection, news: Sequence[DeliveryReport]) -> None:
+def append(connection: Connection, received: Sequence[DeliveryReport]) -> None:
     """Adds reports; they are safe once the connection's transaction has committed."""
-    insert_rows(connection, reports, ("at", "body"), [(report.at, _encode(report).decode()) for report in news])
+    insert_rows(connection, reports, ("at", "body"), [(report.at, _encode(report).decode()) for report in received])
 
 
 def read(connection: Connection, limit: int) -> list[tuple[int, DeliveryReport]]:

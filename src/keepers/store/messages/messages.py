@@ -188,13 +188,13 @@ def skip_unfinished(
     Claimed ones are checked again before they are handed over. Those handed over keep the reason, and are skipped with
     it if they come back.
     """
-    asked: list[ColumnElement[bool]] = [messages.c.run_id.in_(chunk) for chunk in chunks(sorted(run_ids), 500)]
+    conditions: list[ColumnElement[bool]] = [messages.c.run_id.in_(chunk) for chunk in chunks(sorted(run_ids), 500)]
     if broadcast is not None:
-        asked.append(messages.c.broadcast == broadcast)
+        conditions.append(messages.c.broadcast == broadcast)
     if profile_id is not None:
-        asked.append(messages.c.profile_id == profile_id)
+        conditions.append(messages.c.profile_id == profile_id)
     skipped = 0
-    for condition in asked:
+    for condition in conditions:
         if connection.dialect.name == "postgresql":
             # By id, as all transactions lock messages.
             connection.execute(select(messages.c.id).where(condition).order_by(messages.c.id).with_for_update())

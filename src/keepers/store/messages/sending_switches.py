@@ -12,7 +12,7 @@ from keepers.contact.wave import SendingStops
 from keepers.store.schema.messages import switches
 
 SENDING = "sending"
-_BRAKE = "brake:"
+_BREAKER = "brake:"
 _WARNING = "warning:"
 
 
@@ -40,7 +40,7 @@ def put(connection: Connection, name: str, on: bool, reason: str, now: datetime)
 
 def set_breaker(connection: Connection, stream: str, on: bool, reason: str, now: datetime) -> None:
     """Opens a breaker, which stops its stream, or closes it: sends before that moment then no longer count."""
-    put(connection, _BRAKE + stream, on, reason, now)
+    put(connection, _BREAKER + stream, on, reason, now)
 
 
 def set_warning(connection: Connection, stream: str, on: bool, reason: str, now: datetime) -> None:
@@ -55,7 +55,7 @@ def is_sending(known: Mapping[str, Switch]) -> bool:
 
 def breaker(known: Mapping[str, Switch], stream: str) -> Switch | None:
     """The stream's breaker, when it was ever set."""
-    return known.get(_BRAKE + stream)
+    return known.get(_BREAKER + stream)
 
 
 def warning(known: Mapping[str, Switch], stream: str) -> Switch | None:
@@ -64,12 +64,12 @@ def warning(known: Mapping[str, Switch], stream: str) -> Switch | None:
 
 def open_breakers(known: Mapping[str, Switch]) -> frozenset[str]:
     """The streams whose breaker is open."""
-    return frozenset(name.removeprefix(_BRAKE) for name, s in known.items() if name.startswith(_BRAKE) and s.on)
+    return frozenset(name.removeprefix(_BREAKER) for name, s in known.items() if name.startswith(_BREAKER) and s.on)
 
 
 def stops(known: Mapping[str, Switch]) -> SendingStops:
     """What is switched off, as eligibility reads it."""
-    reasons = {name.removeprefix(_BRAKE): s.reason for name, s in known.items() if name.startswith(_BRAKE) and s.on}
+    reasons = {name.removeprefix(_BREAKER): s.reason for name, s in known.items() if name.startswith(_BREAKER) and s.on}
     return SendingStops(not is_sending(known), reasons)
 
 

@@ -1,4 +1,4 @@
-"""The tables of sending: messages and their history, consent, suppression, coupons, inboxes, switches, news."""
+"""The tables of sending: messages and their history, consent, suppression, coupons, inboxes, switches, reports."""
 
 from __future__ import annotations
 

@@ -14,16 +14,16 @@ from keepers.model.message import DeliveryReport
 from posting import KEY, NOW, VERP, dsn
 
 
-class Desk:
+class ReportStore:
     """Takes reports, and refuses as often as it is told."""
 
-    def __init__(self, refusals: int = 0) -> None:
+    def __init__(self, failures: int = 0) -> None:
         self.reports: list[DeliveryReport] = []
-        self.refusals = refusals
+        self.failures = failures
 
-    def take(self, reports: Sequence[DeliveryReport]) -> None:
-        if self.refusals:
-            self.refusals -= 1
+    def add(self, reports: Sequence[DeliveryReport]) -> None:
+        if self.failures:
+            self.failures -= 1
             raise RuntimeError("the database is away")
         self.reports.extend(reports)
 
@@ -32,13 +32,13 @@ def about(number: int) -> bytes:
     return dsn().replace(VERP.token(KEY).encode(), VERP.token(f"{number:032x}").encode())
 
 
-def keys(desk: Desk) -> list[int]:
-    return [int(report.key, 16) for report in desk.reports]
+def keys(stored: ReportStore) -> list[int]:
+    return [int(report.key, 16) for report in stored.reports]
 
 
 def test_the_listener_takes_bounces_and_is_no_relay() -> None:
-    desk = Desk()
-    listener = BounceListener("127.0.0.1", 0, VERP, desk.take, lambda: NOW)
+    stored = ReportStore()
+    listener = BounceListener("127.0.0.1", 0, VERP, stored.add, lambda: NOW)
     listener.start()
     try:
         with smtplib.SMTP("127.0.0.1", listener.port, timeout=20) as client:
@@ -47,13 +47,13 @@ def test_the_listener_takes_bounces_and_is_no_relay() -> None:
                 client.sendmail("", ["anna@elsewhere.example"], dsn())
     finally:
         listener.stop()
-    assert [(r.key, r.is_hard) for r in desk.reports] == [(KEY, True)]
+    assert [(r.key, r.is_hard) for r in stored.reports] == [(KEY, True)]
 
 
 def test_the_listener_lets_the_sender_keep_what_could_not_be_committed(caplog: pytest.LogCaptureFixture) -> None:
-    desk = Desk(refusals=1)
+    stored = ReportStore(failures=1)
     troubles: list[str] = []
-    listener = BounceListener("127.0.0.1", 0, VERP, desk.take, lambda: NOW, troubles.append)
+    listener = BounceListener("127.0.0.1", 0, VERP, stored.add, lambda: NOW, troubles.append)
     listener.start()
     try:
         with smtplib.SMTP("127.0.0.1", listener.port, timeout=20) as client:
@@ -62,7 +62,7 @@ def test_the_listener_lets_the_sender_keep_what_could_not_be_committed(caplog: p
             client.sendmail("", [VERP.return_path(VERP.token(KEY))], dsn())
     finally:
         listener.stop()
-    assert len(desk.reports) == 1
+    assert len(stored.reports) == 1
     assert len(troubles) == 1
     assert "could not be taken" in caplog.text
 
@@ -77,28 +77,28 @@ def maildir(tmp_path: Path) -> Path:
 
 
 def test_a_maildir_is_read_and_what_was_read_moves_on(maildir: Path) -> None:
-    desk = Desk()
-    assert read_maildir(maildir, VERP, desk.take, lambda: NOW, most=3) == 3
-    assert read_maildir(maildir, VERP, desk.take, lambda: NOW) == 2
-    assert read_maildir(maildir, VERP, desk.take, lambda: NOW) == 0
-    assert keys(desk) == [0, 1, 2, 3, 4]
+    stored = ReportStore()
+    assert read_maildir(maildir, VERP, stored.add, lambda: NOW, most=3) == 3
+    assert read_maildir(maildir, VERP, stored.add, lambda: NOW) == 2
+    assert read_maildir(maildir, VERP, stored.add, lambda: NOW) == 0
+    assert keys(stored) == [0, 1, 2, 3, 4]
     assert sorted(p.name for p in (maildir / "cur").iterdir())[0] == "1700000000.M0.host:2,S"
 
 
 def test_a_maildir_interrupted_goes_on_where_it_was(maildir: Path) -> None:
-    desk = Desk()
-    read_maildir(maildir, VERP, desk.take, lambda: NOW, most=2)
-    desk.refusals = 1
+    stored = ReportStore()
+    read_maildir(maildir, VERP, stored.add, lambda: NOW, most=2)
+    stored.failures = 1
     with pytest.raises(RuntimeError):
-        read_maildir(maildir, VERP, desk.take, lambda: NOW)
+        read_maildir(maildir, VERP, stored.add, lambda: NOW)
     assert len(list((maildir / "new").iterdir())) == 3
-    assert read_maildir(maildir, VERP, desk.take, lambda: NOW) == 3
-    assert keys(desk) == [0, 1, 2, 3, 4]
+    assert read_maildir(maildir, VERP, stored.add, lambda: NOW) == 3
+    assert keys(stored) == [0, 1, 2, 3, 4]
 
 
 def test_a_folder_that_is_no_maildir_is_told(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="Maildir"):
-        read_maildir(tmp_path, VERP, Desk().take, lambda: NOW)
+        read_maildir(tmp_path, VERP, ReportStore().add, lambda: NOW)
 
 
 def mbox(*numbers: int) -> bytes:
@@ -109,35 +109,35 @@ def mbox(*numbers: int) -> bytes:
 
 
 def test_an_mbox_is_read_from_where_it_was_left(tmp_path: Path) -> None:
-    path, desk = tmp_path / "bounces", Desk()
+    path, stored = tmp_path / "bounces", ReportStore()
     path.write_bytes(mbox(1, 2, 3))
     before = path.read_bytes()
-    assert read_mbox(path, VERP, desk.take, lambda: NOW, most=2) == 2
-    desk.refusals = 1
+    assert read_mbox(path, VERP, stored.add, lambda: NOW, most=2) == 2
+    stored.failures = 1
     with pytest.raises(RuntimeError):
-        read_mbox(path, VERP, desk.take, lambda: NOW)
-    assert read_mbox(path, VERP, desk.take, lambda: NOW) == 1
+        read_mbox(path, VERP, stored.add, lambda: NOW)
+    assert read_mbox(path, VERP, stored.add, lambda: NOW) == 1
     assert path.read_bytes() == before, "the mailbox is left as it is"
     with path.open("ab") as file:
         file.write(mbox(4, 5))
-    assert read_mbox(path, VERP, desk.take, lambda: NOW) == 2
-    assert read_mbox(path, VERP, desk.take, lambda: NOW) == 0
-    assert keys(desk) == [1, 2, 3, 4, 5]
+    assert read_mbox(path, VERP, stored.add, lambda: NOW) == 2
+    assert read_mbox(path, VERP, stored.add, lambda: NOW) == 0
+    assert keys(stored) == [1, 2, 3, 4, 5]
 
 
 def test_an_mbox_that_was_emptied_is_read_from_its_beginning(tmp_path: Path) -> None:
-    path, desk = tmp_path / "bounces", Desk()
+    path, stored = tmp_path / "bounces", ReportStore()
     path.write_bytes(mbox(1, 2))
-    read_mbox(path, VERP, desk.take, lambda: NOW)
+    read_mbox(path, VERP, stored.add, lambda: NOW)
     path.write_bytes(mbox(3))
-    assert read_mbox(path, VERP, desk.take, lambda: NOW) == 1
-    assert keys(desk) == [1, 2, 3]
+    assert read_mbox(path, VERP, stored.add, lambda: NOW) == 1
+    assert keys(stored) == [1, 2, 3]
     with pytest.raises(NotFoundError):
-        read_mbox(tmp_path / "none", VERP, desk.take, lambda: NOW)
+        read_mbox(tmp_path / "none", VERP, stored.add, lambda: NOW)
 
 
 def test_other_mail_in_the_box_is_passed_over(tmp_path: Path) -> None:
-    path, desk = tmp_path / "bounces", Desk()
+    path, stored = tmp_path / "bounces", ReportStore()
     path.write_bytes(b"From anna Mon Jun  1 12:00:00 2026\nSubject: hi\n\n>From here\n\n" + mbox(7))
-    assert read_mbox(path, VERP, desk.take, lambda: NOW) == 2
-    assert keys(desk) == [7]
+    assert read_mbox(path, VERP, stored.add, lambda: NOW) == 2
+    assert keys(stored) == [7]

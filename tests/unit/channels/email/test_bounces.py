@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from keepers.channels.email.bounces.returned_mail import read_returned
 from keepers.channels.email.bounces.status_notifications import bounce_reports, failures_in
-from keepers.channels.email.reply_reasons import judge
+from keepers.channels.email.reply_reasons import classify_reply
 from keepers.channels.email.verp import Verp
 from posting import KEY, NOW, VERP, dsn
 
@@ -132,10 +132,10 @@ def test_a_mail_too_large_is_read_within_bounds() -> None:
     ],
 )
 def test_the_words_of_large_providers_are_understood(text: str, reason: str) -> None:
-    assert judge(text).reason == reason
+    assert classify_reply(text).reason == reason
 
 
 def test_what_is_called_temporary_is_never_hard() -> None:
-    assert not judge("450 4.1.1 User unknown in virtual alias table").is_hard
-    assert not judge("451 4.1.8 Domain of sender address does not resolve").is_hard
-    assert judge("550 User unknown").is_hard
+    assert not classify_reply("450 4.1.1 User unknown in virtual alias table").is_hard
+    assert not classify_reply("451 4.1.8 Domain of sender address does not resolve").is_hard
+    assert classify_reply("550 User unknown").is_hard

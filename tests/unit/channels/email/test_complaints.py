@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from keepers.channels.email.bounces.complaints import complaint_reports, unsubscribe_reports
@@ -87,6 +87,7 @@ def test_a_mail_to_the_unsubscribe_address_unsubscribes_its_message() -> None:
 
 
 @given(st.binary(max_size=300), st.integers(0, 900), st.integers(0, 300))
+@example(b"\0", 230, 0).via("a NUL character in the name of a charset")
 def test_broken_reports_raise_nothing(junk: bytes, start: int, length: int) -> None:
     data = arf()
     read_mail(data[:start] + junk + data[start + length :], VERP, NOW)

@@ -59,8 +59,8 @@ def verified(data: bytes, signer: Signer) -> bool:
     """Whether dkimpy accepts it, with the TXT record the signer names."""
     name, record = signer.dns_record()
 
-    def lookup(asked: bytes, timeout: int = 5) -> bytes:
-        assert asked.decode().removesuffix(".") == name
+    def lookup(wanted: bytes, timeout: int = 5) -> bytes:
+        assert wanted.decode().removesuffix(".") == name
         return record.encode()
 
     return bool(dkim.DKIM(data).verify(dnsfunc=lookup))

@@ -115,14 +115,14 @@ def test_unseen_mail_is_read_and_marked_after_it_was_committed(server: ImapServe
     server.put(10, b"Subject: hi\r\n\r\nhello")
     taken: list[str] = []
 
-    def take(reports: Sequence[DeliveryReport]) -> None:
+    def store(reports: Sequence[DeliveryReport]) -> None:
         uid = int(reports[0].key, 16)
         assert "\\Seen" not in server.flags[uid], "not marked before it is committed"
         taken.append(reports[0].key[-1])
 
-    assert read_imap(settings(server, tmp_path), VERP, take, lambda: NOW, most=2) == 2
-    assert read_imap(settings(server, tmp_path), VERP, take, lambda: NOW) == 2
-    assert read_imap(settings(server, tmp_path), VERP, take, lambda: NOW) == 0
+    assert read_imap(settings(server, tmp_path), VERP, store, lambda: NOW, most=2) == 2
+    assert read_imap(settings(server, tmp_path), VERP, store, lambda: NOW) == 2
+    assert read_imap(settings(server, tmp_path), VERP, store, lambda: NOW) == 0
     assert taken == ["7", "8", "9"]
     assert all(flags == {"\\Seen"} for flags in server.flags.values())
 

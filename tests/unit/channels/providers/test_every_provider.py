@@ -55,7 +55,7 @@ def test_its_settings_are_described_and_refuse_everything_while_they_are_empty(p
 def test_no_json_breaks_reading_or_checking(provider: Provider, data: object) -> None:
     body = msgspec.json.encode(data)
     assert isinstance(provider.reports(body), list)
-    assert provider.confirmation(body) is None
+    assert not provider.confirm(body)
     with pytest.raises(UserError):
         provider.verify({}, body, provider.settings(), NOW)
 

@@ -56,12 +56,12 @@ COMMON = {
 }
 
 
-def told(**record: Any) -> list[DeliveryReport]:
+def reports_of(**record: Any) -> list[DeliveryReport]:
     return Postmark().reports(json.dumps(COMMON | record).encode())
 
 
 def bounce(kind: str) -> list[DeliveryReport]:
-    return told(
+    return reports_of(
         RecordType="Bounce",
         Type=kind,
         Email="anna@example.com",
@@ -88,7 +88,7 @@ def test_a_bounce_names_message_recipient_and_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "told_as", "is_hard"),
+    ("kind", "kind_of_report", "is_hard"),
     [
         ("HardBounce", "bounced", True), ("BadEmailAddress", "bounced", True),
         ("SoftBounce", "bounced", False), ("Transient", "bounced", False), ("DnsError", "bounced", False),
@@ -97,9 +97,9 @@ def test_a_bounce_names_message_recipient_and_reason() -> None:
         ("Unsubscribe", "unsubscribed", False),
     ],
 )  # fmt: skip
-def test_what_a_bounce_means(kind: str, told_as: str, is_hard: bool) -> None:
+def test_what_a_bounce_means(kind: str, kind_of_report: str, is_hard: bool) -> None:
     (report,) = bounce(kind)
-    assert (report.kind, report.is_hard) == (told_as, is_hard)
+    assert (report.kind, report.is_hard) == (kind_of_report, is_hard)
 
 
 @pytest.mark.parametrize("kind", ["AutoResponder", "AddressChange", "ChallengeVerification", "Subscribe"])
@@ -109,23 +109,25 @@ def test_an_answer_of_a_living_mailbox_is_no_bounce(kind: str) -> None:
 
 def test_deliveries_opens_clicks_and_complaints() -> None:
     at = "2026-06-01T11:00:00Z"
-    (report,) = told(RecordType="Delivery", Recipient="anna@example.com", DeliveredAt=at, Details="250 OK")
+    (report,) = reports_of(RecordType="Delivery", Recipient="anna@example.com", DeliveredAt=at, Details="250 OK")
     assert (report.kind, report.recipient, report.detail) == ("delivered", "anna@example.com", "250 OK")
-    (report,) = told(RecordType="Open", ReceivedAt=at, UserAgent="Mozilla/5.0", Geo={"IP": "192.0.2.1"}, FirstOpen=True)
+    (report,) = reports_of(
+        RecordType="Open", ReceivedAt=at, UserAgent="Mozilla/5.0", Geo={"IP": "192.0.2.1"}, FirstOpen=True
+    )
     assert (report.kind, report.user_agent, report.ip) == ("opened", "Mozilla/5.0", "192.0.2.1")
-    (report,) = told(RecordType="Click", ReceivedAt=at, OriginalLink="https://shop.example/", UserAgent="x")
+    (report,) = reports_of(RecordType="Click", ReceivedAt=at, OriginalLink="https://shop.example/", UserAgent="x")
     assert (report.kind, report.url) == ("clicked", "https://shop.example/")
-    (report,) = told(RecordType="SpamComplaint", Email="anna@example.com", BouncedAt=at)
+    (report,) = reports_of(RecordType="SpamComplaint", Email="anna@example.com", BouncedAt=at)
     assert report.kind == "complained"
 
 
 def test_a_subscription_ended_by_the_customer_is_told_and_other_changes_are_not() -> None:
     change = {"RecordType": "SubscriptionChange", "Recipient": "anna@example.com", "ChangedAt": "2026-06-01T11:00:00Z"}
-    (report,) = told(**change, SuppressSending=True, SuppressionReason="ManualSuppression", Origin="Recipient")
+    (report,) = reports_of(**change, SuppressSending=True, SuppressionReason="ManualSuppression", Origin="Recipient")
     assert report.kind == "unsubscribed"
-    assert told(**change, SuppressSending=True, SuppressionReason="HardBounce", Origin="Recipient") == []
-    assert told(**change, SuppressSending=True, SuppressionReason="ManualSuppression", Origin="Customer") == []
-    assert told(**change, SuppressSending=False, SuppressionReason=None) == []
+    assert reports_of(**change, SuppressSending=True, SuppressionReason="HardBounce", Origin="Recipient") == []
+    assert reports_of(**change, SuppressSending=True, SuppressionReason="ManualSuppression", Origin="Customer") == []
+    assert reports_of(**change, SuppressSending=False, SuppressionReason=None) == []
 
 
 @pytest.mark.parametrize("body", [b"[]", b"3", b'{"RecordType": "Bounce"}', b'{"RecordType": "Inbound"}', b"{}"])

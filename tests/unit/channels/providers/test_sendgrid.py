@@ -64,7 +64,7 @@ def test_anything_else_is_refused(sent: dict[str, str], body: bytes, settings: S
     assert refusal.value.code == "signature"
 
 
-def told(**event: Any) -> list[DeliveryReport]:
+def reports_of(**event: Any) -> list[DeliveryReport]:
     return SendGrid().reports(json.dumps([EVENT | event]).encode())
 
 
@@ -102,16 +102,16 @@ def test_a_report_names_message_and_recipient() -> None:
     ],
 )
 def test_what_an_event_means(event: dict[str, Any], kind: str, is_hard: bool) -> None:
-    (report,) = told(**event)
+    (report,) = reports_of(**event)
     assert (report.kind, report.is_hard) == (kind, is_hard)
     assert (report.url, report.user_agent) == (event.get("url", ""), event.get("useragent", ""))
 
 
 def test_an_open_that_sendgrid_takes_for_a_machines_says_so() -> None:
-    (report,) = told(event="open", sg_machine_open=True)
+    (report,) = reports_of(event="open", sg_machine_open=True)
     assert report.is_machine
     assert report.detail == MACHINE
-    (report,) = told(event="open", sg_machine_open=False)
+    (report,) = reports_of(event="open", sg_machine_open=False)
     assert not report.is_machine
     assert report.detail == ""
 

@@ -138,13 +138,15 @@ def test_a_subscription_is_confirmed_by_fetching_amazons_url() -> None:
     asked = envelope("You have chosen to subscribe", Type="SubscriptionConfirmation", Token="y", SubscribeURL=url)
     del asked["Subject"]
     body = signed(asked)
-    provider = ses()
+    fetched: list[str] = []
+    provider = ses(fetched)
     provider.verify({}, body, SETTINGS, NOW)
-    assert provider.confirmation(body) == url
+    assert provider.confirm(body)
     assert provider.reports(body) == []
     elsewhere = signed(asked | {"SubscribeURL": "https://evil.example/"})
-    assert provider.confirmation(elsewhere) is None
-    assert provider.confirmation(signed(envelope())) is None
+    assert not provider.confirm(elsewhere)
+    assert not provider.confirm(signed(envelope()))
+    assert fetched == [CERTIFICATE, url]
 
 
 MAIL = {

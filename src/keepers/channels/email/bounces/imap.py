@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from keepers.channels.email.bounces.sources import Clock, Take, read_mail
+from keepers.channels.email.bounces.sources import Clock, ReportSink, read_mail
 from keepers.channels.email.verp import Verp
 from keepers.model.errors import UserError, problem
 
@@ -33,7 +33,7 @@ class ImapSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds to wait for an answer."""
 
 
-def read_imap(settings: ImapSettings, verp: Verp, take: Take, now: Clock, most: int = 1000) -> int:
+def read_imap(settings: ImapSettings, verp: Verp, store_reports: ReportSink, now: Clock, most: int = 1000) -> int:
     """Reads up to `most` unseen mails and marks each as seen (or moves it) after `take` has committed its reports.
     Gives how many were read. One reader at a time.
 
@@ -44,7 +44,7 @@ def read_imap(settings: ImapSettings, verp: Verp, take: Take, now: Clock, most: 
         with imaplib.IMAP4_SSL(settings.host, settings.port, ssl_context=context, timeout=settings.timeout) as server:
             server.login(settings.user, settings.password)
             _answer(server.select(_quoted(settings.folder)))
-            return _read_unseen(server, settings, verp, take, now, most)
+            return _read_unseen(server, settings, verp, store_reports, now, most)
     except (imaplib.IMAP4.error, OSError) as error:
         raise UserError(
             problem(
@@ -58,7 +58,9 @@ def read_imap(settings: ImapSettings, verp: Verp, take: Take, now: Clock, most: 
         ) from error
 
 
-def _read_unseen(server: imaplib.IMAP4, settings: ImapSettings, verp: Verp, take: Take, now: Clock, most: int) -> int:
+def _read_unseen(
+    server: imaplib.IMAP4, settings: ImapSettings, verp: Verp, store_reports: ReportSink, now: Clock, most: int
+) -> int:
     found = _answer(server.uid("SEARCH", "UNSEEN"))
     numbers = b" ".join(part for part in found if isinstance(part, bytes)).split()[:most]
     count = 0
@@ -69,7 +71,7 @@ def _read_unseen(server: imaplib.IMAP4, settings: ImapSettings, verp: Verp, take
         if data is not None:
             reports = read_mail(data, verp, now())
             if reports:
-                take(reports)
+                store_reports(reports)
         _answer(server.uid("STORE", uid, "+FLAGS.SILENT", r"(\Seen)"))
         if settings.move_to:
             _move(server, uid, settings.move_to)

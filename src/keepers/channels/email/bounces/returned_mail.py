@@ -127,6 +127,6 @@ def _text(part: Message) -> str:
     for charset in (part.get_content_charset() or "utf-8", "utf-8"):
         try:
             return raw.decode(charset)[:_LONGEST].replace("\r\n", "\n")
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, ValueError):  # ValueError: also of a charset's name that holds a NUL character
             continue
     return raw.decode("latin-1")[:_LONGEST].replace("\r\n", "\n")

@@ -23,7 +23,7 @@ from keepers.channels.email.verp import Verp
 from keepers.model.errors import NotFoundError, problem
 from keepers.model.message import DeliveryReport
 
-Take = Callable[[Sequence[DeliveryReport]], None]
+ReportSink = Callable[[Sequence[DeliveryReport]], None]
 """commits reports; raises when it cannot, and the mail is read again later"""
 Clock = Callable[[], datetime]
 _MOST_BYTES = 5_242_880
@@ -53,7 +53,7 @@ class BounceListener:
         host: str,
         port: int,
         verp: Verp,
-        take: Take,
+        store_reports: ReportSink,
         now: Clock,
         on_trouble: Callable[[str], None] | None = None,
     ) -> None:
@@ -63,7 +63,7 @@ class BounceListener:
         """
         self._on_trouble = on_trouble
         self._verp = verp
-        self._take = take
+        self._store_reports = store_reports
         self._now = now
         self._listening = SmtpListening(self, host, port, data_size_limit=_MOST_BYTES)
 
@@ -90,7 +90,7 @@ class BounceListener:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         """Answers 250 after the reports are committed."""
         try:
-            await asyncio.to_thread(self._keep, envelope.content, tuple(envelope.rcpt_tos))
+            await asyncio.to_thread(self._store, envelope.content, tuple(envelope.rcpt_tos))
         except Exception as error:  # the sender keeps the mail and tries again, whatever went wrong
             log.exception("A returned mail could not be taken; its sender will try again.")
             if self._on_trouble is not None:
@@ -99,13 +99,13 @@ class BounceListener:
             return "451 4.3.0 Not now, try again later"
         return "250 2.0.0 OK"
 
-    def _keep(self, data: bytes, recipients: tuple[str, ...]) -> None:
+    def _store(self, data: bytes, recipients: tuple[str, ...]) -> None:
         reports = read_mail(data, self._verp, self._now(), recipients)
         if reports:
-            self._take(reports)
+            self._store_reports(reports)
 
 
-def read_maildir(folder: Path, verp: Verp, take: Take, now: Clock, most: int = 1000) -> int:
+def read_maildir(folder: Path, verp: Verp, store_reports: ReportSink, now: Clock, most: int = 1000) -> int:
     """Reads up to `most` new mails of a Maildir and moves each to `cur`, marked as seen. Gives how many were read.
 
     Raises NotFoundError when the folder is no Maildir. May be called again at any time, by one reader at a time.
@@ -117,13 +117,13 @@ def read_maildir(folder: Path, verp: Verp, take: Take, now: Clock, most: int = 1
     for path in sorted(fresh.iterdir())[:most]:
         if path.name.startswith(".") or not path.is_file():
             continue
-        _hand_over(path.read_bytes()[:_MOST_BYTES], verp, take, now)
+        _hand_over(path.read_bytes()[:_MOST_BYTES], verp, store_reports, now)
         path.rename(folder / "cur" / f"{path.name.partition(':')[0]}:2,{_UNSEEN_FLAG}")
         count += 1
     return count
 
 
-def read_mbox(path: Path, verp: Verp, take: Take, now: Clock, most: int = 1000) -> int:
+def read_mbox(path: Path, verp: Verp, store_reports: ReportSink, now: Clock, most: int = 1000) -> int:
     """Reads up to `most` mails of an mbox file that came after those read before, and gives how many.
 
     How far it has read stands in `<file>.keepers-read` beside it (the offset in bytes, and the file's number), so the
@@ -142,7 +142,7 @@ def read_mbox(path: Path, verp: Verp, take: Take, now: Clock, most: int = 1000) 
             with path.open("rb") as file:
                 file.seek(begin)
                 data = file.read(min(stop - begin, _MOST_BYTES))
-            _hand_over(data.partition(b"\n")[2].replace(b"\n>From ", b"\nFrom "), verp, take, now)
+            _hand_over(data.partition(b"\n")[2].replace(b"\n>From ", b"\nFrom "), verp, store_reports, now)
             _set_position(path, stop)
             count += 1
             if count >= most:
@@ -197,7 +197,7 @@ def _set_position(path: Path, offset: int) -> None:
     fresh.replace(_mark(path))
 
 
-def _hand_over(data: bytes, verp: Verp, take: Take, now: Clock) -> None:
+def _hand_over(data: bytes, verp: Verp, store_reports: ReportSink, now: Clock) -> None:
     reports = read_mail(data, verp, now())
     if reports:
-        take(reports)
+        store_reports(reports)

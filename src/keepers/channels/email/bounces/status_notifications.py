@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from flufl.bounce import all_failures
 
 from keepers.channels.email.bounces.returned_mail import Returned, read_returned
-from keepers.channels.email.reply_reasons import BounceVerdict, judge
+from keepers.channels.email.reply_reasons import BounceVerdict, classify_reply
 from keepers.channels.email.verp import Verp
 from keepers.model.message import DeliveryReport
 
@@ -115,7 +115,7 @@ def _from_fields(text: str, human: str) -> list[Failure]:
         diagnostic = group.get("diagnostic-code", "").partition(";")[2].strip() or group.get("diagnostic-code", "")
         status = re.match(r"[245]\.\d{1,3}\.\d{1,3}", group.get("status", ""))
         words = diagnostic if len(diagnostic) > 8 else f"{diagnostic} {_about(address, human)}".strip()
-        verdict = judge(words, status.group() if status else "")
+        verdict = classify_reply(words, status.group() if status else "")
         failures.append(Failure(address, _action(action), verdict, words[:400]))
     return failures
 
@@ -145,7 +145,7 @@ def _from_words(returned: Returned, human: str) -> list[Failure]:
     failures = []
     for address in dict.fromkeys(addresses):
         words = _about(address, human)
-        failures.append(Failure(address, action, judge(words), " ".join(words.split())[:400]))
+        failures.append(Failure(address, action, classify_reply(words), " ".join(words.split())[:400]))
     return failures
 
 

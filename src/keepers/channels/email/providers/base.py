@@ -38,9 +38,9 @@ class Provider(Protocol):
         """The reports in a verified body; other events are left out. Raises UserError(code="json")."""
         ...
 
-    def confirmation(self, body: bytes) -> str | None:
-        """The URL to fetch once (`ses.fetch_from_amazon`) so that the provider begins to send; None for ordinary
-        bodies."""
+    def confirm(self, body: bytes) -> bool:
+        """Whether a verified body asks if the webhook is wanted. Such a question is answered, by fetching the address
+        that it names. Blocks; raises UserError when that does not answer."""
         ...
 
 

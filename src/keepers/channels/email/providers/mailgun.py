@@ -101,8 +101,8 @@ class Mailgun:
             )
         ]
 
-    def confirmation(self, body: bytes) -> str | None:
-        return None
+    def confirm(self, body: bytes) -> bool:
+        return False
 
 
 def _is_hard(event: Any) -> bool:

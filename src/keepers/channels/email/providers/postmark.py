@@ -44,8 +44,8 @@ class Postmark:
     def verify(self, headers: Mapping[str, str], body: bytes, settings: PostmarkSettings, now: datetime) -> None:
         if not settings.token and not settings.password:
             raise refused("Postmark", problem("neither password nor token is set"))
-        given = header(headers, TOKEN_HEADER)
-        if settings.token and hmac.compare_digest(given.encode(), settings.token.encode()):
+        token = header(headers, TOKEN_HEADER)
+        if settings.token and hmac.compare_digest(token.encode(), settings.token.encode()):
             return
         login = f"{settings.user}:{settings.password}".encode()
         if settings.password and hmac.compare_digest(_login(header(headers, "Authorization")), login):
@@ -80,8 +80,8 @@ class Postmark:
             )
         ]
 
-    def confirmation(self, body: bytes) -> str | None:
-        return None
+    def confirm(self, body: bytes) -> bool:
+        return False
 
 
 def _login(value: str) -> bytes:

@@ -84,8 +84,8 @@ class SendGrid:
         found = (_report(event) for event in (events if isinstance(events, list) else [events]))
         return [report for report in found if report]
 
-    def confirmation(self, body: bytes) -> str | None:
-        return None
+    def confirm(self, body: bytes) -> bool:
+        return False
 
 
 @lru_cache(maxsize=4)

@@ -86,10 +86,13 @@ class Ses:
             return []  # SNS announces a new topic in plain text.
         return reports_of(event)
 
-    def confirmation(self, body: bytes) -> str | None:
+    def confirm(self, body: bytes) -> bool:
         envelope = decoded(body)
         url = text(envelope, "SubscribeURL")
-        return url if text(envelope, "Type") == "SubscriptionConfirmation" and _is_amazons(url) else None
+        if text(envelope, "Type") != "SubscriptionConfirmation" or not _is_amazons(url):
+            return False
+        self._fetch(url)
+        return True
 
     def _certificate(self, url: str, now: datetime) -> x509.Certificate:
         if not _is_amazons(url) or not urlsplit(url).path.endswith(".pem") or urlsplit(url).query:

@@ -80,7 +80,7 @@ def _request_body() -> RequestBody:
     operation_id=import_upload.name,
     request_max_body_size=None,
 )
-async def take_upload(
+async def receive_upload(
     request: Request[Any, Any, Any],
     state: State,
     mapping: Annotated[
@@ -98,8 +98,8 @@ async def take_upload(
     folder = await anyio.to_thread.run_sync(make_upload_folder, workspace)
     try:
         path, text = await _stored(request, folder, workspace.settings.server.max_upload_bytes)
-        asked = ImportUpload(file=str(path), mapping=parse_mapping(text if text is not None else mapping))
-        return await answer_of(import_upload, request, workspace, asked)
+        upload = ImportUpload(file=str(path), mapping=parse_mapping(text if text is not None else mapping))
+        return await answer_of(import_upload, request, workspace, upload)
     except BaseException:
         await anyio.to_thread.run_sync(remove_upload, folder)
         raise

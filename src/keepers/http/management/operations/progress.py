@@ -25,14 +25,14 @@ from keepers.http.management.endpoints import example_of
 
 PROGRESS, ENDED = "progress", "ended"
 _PAUSE_S = 0.1
-"""the least time between two events: work that steps a thousand times a second is not told of each"""
+"""the least time between two events: of work with a thousand steps a second most are left out"""
 _HEARTBEAT_S = 15.0
 """a comment after so long without a change, so that nobody on the way takes the connection for dead"""
 _RETRY_MS = 1000
 _DESCRIPTION = """\
 Server-sent events (`text/event-stream`): `progress` with the operation as it is now, again with each change, and one
-`ended` with its result or error, after which the stream ends. After a broken connection, ask again: the state as it is
-then comes first. Closing the connection does not cancel the work."""
+`ended` with its result or error, after which the stream ends. After a broken connection, connect again: the present
+state comes first. Closing the connection does not cancel the work."""
 
 
 @dataclass
@@ -51,7 +51,7 @@ class EventStreamOperation(DocumentedOperation):
 
 @get(
     "/operations/{id:str}/events",
-    summary="Follow long work as it goes on",
+    summary="Follow the progress of long work",
     description=_DESCRIPTION,
     tags=["operations"],
     responses={status: spec for status, spec in answers(Operation, {}, 400, 404, 429).items() if status != 200},

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 
 from keepers.app.public.engagement import EngagementRecorder, LinkVisit
 from keepers.app.public.link_owner import link_path
-from keepers.app.public.public_workspace import PublicWorkspace
+from keepers.app.workspace.workspace import Workspace
 from keepers.http.common.request_info import LONGEST_USER_AGENT, client_address, page_locale
 from keepers.http.public.links.pages import ALWAYS, broken, draw
 
@@ -20,7 +20,7 @@ GIF = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """one transparent pixel"""
 
 
-def click_handlers(workspace: PublicWorkspace) -> list[HTTPRouteHandler]:
+def click_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
     """`/e/o/<token>.gif` and `/e/c/<token>`, for GET and HEAD."""
     recorder = EngagementRecorder(workspace)
 
@@ -36,7 +36,7 @@ def click_handlers(workspace: PublicWorkspace) -> list[HTTPRouteHandler]:
         target = _as_header(url) if url is not None else None
         if target is None:
             locale = page_locale(request)
-            return draw(broken(locale, workspace.company), locale, workspace.company)
+            return draw(broken(locale, workspace.sending.company), locale, workspace.sending.company)
         return Response(b"", status_code=302, headers={**ALWAYS, "Location": target})
 
     return [opened, clicked]
@@ -52,6 +52,6 @@ def _as_header(url: str) -> str | None:
         return None
 
 
-def _visit(workspace: PublicWorkspace, request: Request[Any, Any, Any]) -> LinkVisit:
+def _visit(workspace: Workspace, request: Request[Any, Any, Any]) -> LinkVisit:
     agent = request.headers.get("user-agent", "")[:LONGEST_USER_AGENT]
-    return LinkVisit(request.method, agent, client_address(request.scope, workspace.proxies))
+    return LinkVisit(request.method, agent, client_address(request.scope, workspace.settings.server.proxies))

@@ -8,15 +8,15 @@ from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, QueryParameter
 
-from keepers.app.public.inbox import _LARGEST_ID, ReadBy, _inbox, _read
-from keepers.app.public.public_workspace import PublicWorkspace
+from keepers.app.public.inbox import LARGEST_ID, ListInbox, MarkRead, ReadBy, list_inbox, mark_read
 from keepers.app.public.visitor_auth import check_visitor
+from keepers.app.workspace.workspace import Workspace
 from keepers.http.common.auth import sent_token
 from keepers.http.public.links.page_errors import in_thread
 from keepers.http.public.site.json_api import body_of, json_answer
 
 
-def inbox_handlers(workspace: PublicWorkspace) -> list[HTTPRouteHandler]:
+def inbox_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
     """`GET /v1/inbox` and `POST /v1/inbox/{id}/read`, by the customer's signature or a server key."""
 
     @get("/inbox", include_in_schema=False)
@@ -27,11 +27,12 @@ def inbox_handlers(workspace: PublicWorkspace) -> list[HTTPRouteHandler]:
         expires: Annotated[int | None, QueryParameter(name="expires")] = None,
         unread: Annotated[bool, QueryParameter(name="unread")] = False,
         limit: Annotated[int, QueryParameter(name="limit", ge=1, le=100)] = 20,
-        before: Annotated[int | None, QueryParameter(name="before", ge=1, le=_LARGEST_ID)] = None,
+        before: Annotated[int | None, QueryParameter(name="before", ge=1, le=LARGEST_ID)] = None,
     ) -> Response[bytes]:
         def answer() -> Response[bytes]:
-            check_visitor(workspace, sent_token(request), user_id, signature, expires)
-            return json_answer(_inbox(workspace, user_id, unread, limit, before))
+            actor = check_visitor(workspace, sent_token(request), user_id, signature, expires)
+            listing = ListInbox(user_id=user_id, only_unread=unread, limit=limit, before=before)
+            return json_answer(list_inbox(workspace, actor, listing))
 
         return await in_thread(answer)
 
@@ -40,8 +41,8 @@ def inbox_handlers(workspace: PublicWorkspace) -> list[HTTPRouteHandler]:
         who = await body_of(request, ReadBy)
 
         def answer() -> Response[bytes]:
-            check_visitor(workspace, sent_token(request), who.userId, who.signature, who.expires)
-            return json_answer(_read(workspace, who.userId, message))
+            actor = check_visitor(workspace, sent_token(request), who.userId, who.signature, who.expires)
+            return json_answer(mark_read(workspace, actor, MarkRead(user_id=who.userId, message=message)))
 
         return await in_thread(answer)
 

@@ -29,13 +29,13 @@ T = TypeVar("T", bound=Struct)
 
 
 def preflight(*paths: str) -> HTTPRouteHandler:
-    """Answers browsers that ask before they call."""
+    """Answers the preflight requests of browsers (CORS)."""
 
     @route(list(paths), http_method=["OPTIONS"], status_code=204, include_in_schema=False, sync_to_thread=False)
-    def asked() -> Response[None]:
+    def allowed() -> Response[None]:
         return Response(None, status_code=204, headers=PREFLIGHT)
 
-    return asked
+    return allowed
 
 
 def json_answer(answer: object, status: int = 200) -> Response[bytes]:

@@ -7,11 +7,12 @@ from typing import Any
 
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
+from msgspec.structs import replace
 
-from keepers.app.public.public_workspace import PublicWorkspace
 from keepers.app.public.rate_limit import Allowance
-from keepers.app.public.subscriptions import SubscribeForm, _subscribe
-from keepers.app.public.visitor_auth import key_of
+from keepers.app.public.subscriptions import SubscribeForm, subscribe
+from keepers.app.public.visitor_auth import require_collect_key
+from keepers.app.workspace.workspace import Workspace
 from keepers.http.common.auth import sent_token
 from keepers.http.common.problems import RequestError
 from keepers.http.common.request_info import client_address
@@ -21,35 +22,30 @@ from keepers.model.consent import network_address_hash
 from keepers.model.errors import problem
 
 FORMS_PER_VISITOR = (20, timedelta(hours=1))
-MAILS_PER_ADDRESS = (3, timedelta(hours=1))
-"""limits confirmation e-mails, so that a form cannot flood an inbox"""
 
 
-def subscribe_handler(workspace: PublicWorkspace) -> HTTPRouteHandler:
+def subscribe_handler(workspace: Workspace) -> HTTPRouteHandler:
     """`POST /v1/subscribe`, with a write or server key: 202, or a problem (401, 403, 422, 429)."""
-    visitors, mailed = Allowance(*FORMS_PER_VISITOR), Allowance(*MAILS_PER_ADDRESS)
+    visitors = Allowance(*FORMS_PER_VISITOR)
 
     @post("/subscribe", status_code=202, include_in_schema=False)
-    async def subscribe(request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
         form = await body_of(request, SubscribeForm)
 
         def answer() -> Response[bytes]:
-            key = key_of(workspace, sent_token(request, form.writeKey))
-            if key is None:
-                raise RequestError(problem("Send a write key, as `writeKey` or by Basic authentication."), 401)
-            if key.kind == "secret":
-                raise RequestError(problem("A management key may not be used in forms. Use a write key."), 403)
-            if key.kind == "write":
-                visitor = network_address_hash(workspace.secret, client_address(request.scope, workspace.proxies))
+            actor = require_collect_key(workspace, sent_token(request, form.writeKey))
+            if actor.kind == "visitor":
+                proxies = workspace.settings.server.proxies
+                visitor = network_address_hash(workspace.secret, client_address(request.scope, proxies))
                 _allow(visitors, visitor, workspace)
-            return json_answer(_subscribe(workspace, key, form, mailed), 202)
+            return json_answer(subscribe(workspace, actor, replace(form, writeKey="")), 202)
 
         return await in_thread(answer)
 
-    return subscribe
+    return handle
 
 
-def _allow(visitors: Allowance, visitor: str, workspace: PublicWorkspace) -> None:
+def _allow(visitors: Allowance, visitor: str, workspace: Workspace) -> None:
     wait = visitors.spend(visitor, workspace.clock())
     if wait is not None:
         seconds = str(int(wait.total_seconds()) + 1)

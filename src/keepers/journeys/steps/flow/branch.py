@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta, Struct, field
 
 from keepers.i18n.catalogues import TextId, text_id
-from keepers.journeys.requests import AskConditions, Go
+from keepers.journeys.requests import CheckCondition, Go
 from keepers.journeys.steps.step import Passing, Seen, Step
 from keepers.model.fields import Target, When
 
@@ -21,13 +21,13 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Branch(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "branch"
-    summary: ClassVar[TextId] = text_id("step", "Go different ways by conditions; the first that holds counts")
+    summary: ClassVar[TextId] = text_id("step", "Choose a branch by conditions; the first that holds is taken")
 
     branch: Annotated[tuple[Case, ...], Meta(min_length=1, max_length=50)]
     otherwise: Target = field(default="", name="else")
 
     def run(self, seen: Seen) -> Passing:
-        replies = yield tuple(AskConditions(f"{self.id}.when.{n}") for n in range(len(self.branch)))
+        replies = yield tuple(CheckCondition(f"{self.id}.when.{n}") for n in range(len(self.branch)))
         for n, reply in enumerate(replies):
             if reply.holds:
                 return Go(f"when.{n}")

@@ -12,7 +12,7 @@ from keepers.model.fields import Target
 
 class Jump(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "jump"
-    summary: ClassVar[TextId] = text_id("step", "Go on at another step; a loop must lead through a wait")
+    summary: ClassVar[TextId] = text_id("step", "Continue at another step; a loop must contain a wait")
 
     jump: Target
 

@@ -21,7 +21,7 @@ class Share(Struct, frozen=True, forbid_unknown_fields=True):
 class Split(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "split"
     summary: ClassVar[TextId] = text_id(
-        "step", "Spread customers over ways by weights, the same for a customer each time"
+        "step", "Split customers into branches by weight; a customer always gets the same branch"
     )
 
     split: Annotated[tuple[Share, ...], Meta(min_length=2, max_length=20)]

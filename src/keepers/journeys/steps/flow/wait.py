@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from keepers.i18n.catalogues import TextId, text_id
-from keepers.journeys.requests import NEXT, AskConditions, Go, Wait
+from keepers.journeys.requests import NEXT, CheckCondition, Go, Wait
 from keepers.journeys.steps.step import Passing, Seen, Step
 from keepers.model.errors import problem
 from keepers.model.fields import JUST_AFTER, Duration, Target, When, require_spans, span
@@ -42,7 +42,7 @@ class WaitUntil(Step, frozen=True, kw_only=True):
         require_spans(self.timeout)
 
     def run(self, seen: Seen) -> Passing:
-        reply = yield AskConditions(f"{self.id}.until")
+        reply = yield CheckCondition(f"{self.id}.until")
         if reply.holds:
             return NEXT
         deadline = seen.begun + span(self.timeout) if self.timeout else None

@@ -31,7 +31,7 @@ class Hours(Struct, frozen=True, forbid_unknown_fields=True):
 class Window(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "window"
     waits: ClassVar[bool] = True
-    summary: ClassVar[TextId] = text_id("step", "Go on only at certain hours and weekdays")
+    summary: ClassVar[TextId] = text_id("step", "Continue only at certain hours and weekdays")
 
     window: Hours
     next: Target = ""

@@ -19,7 +19,7 @@ def upgrade() -> None:
     _permission()
     _offers()
     _inboxes()
-    _news()
+    _delivery_reports()
 
 
 def _journeys() -> None:
@@ -278,7 +278,7 @@ def _inboxes() -> None:
     op.create_index("ix_push_subscriptions_profile_id", "push_subscriptions", ["profile_id"])
 
 
-def _news() -> None:
+def _delivery_reports() -> None:
     op.create_table(
         "link_hits",
         sa.Column("id", RowNumber, autoincrement=True, nullable=False),

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
-from keepers.warehouse.profile_lookup import Person, load_profiles, survivors
+from keepers.warehouse.profile_lookup import ProfileSnapshot, load_profiles, survivors
 from warehouse_rows import START, profile, row, track
 
 
@@ -24,11 +24,15 @@ def test_who_they_are_at_present() -> None:
         row(10, "merge", 2, other=1, at=7),
     ])  # fmt: skip
     hour = timedelta(hours=1)
-    merged = Person(
+    merged = ProfileSnapshot(
         1, "a", "Asia/Tokyo",
         {"plan": "team", "timezone": "Asia/Tokyo", "address.city": "Łódź", "tags": ["x"]}, START + 5 * hour,
     )  # fmt: skip
-    assert load_profiles(warehouse, [2, 1, 3, 4]) == {2: merged, 1: merged, 3: Person(3, "c", "Europe/Warsaw", {})}
+    assert load_profiles(warehouse, [2, 1, 3, 4]) == {
+        2: merged,
+        1: merged,
+        3: ProfileSnapshot(3, "c", "Europe/Warsaw", {}),
+    }
     assert load_profiles(warehouse, []) == {}
     assert survivors(warehouse, [1, 2, 3]) == {2: 1}
     warehouse.close()

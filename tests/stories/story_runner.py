@@ -1,4 +1,4 @@
-"""Tells a story to a real workspace: what happens arrives through the inbox, time is skipped from step to step.
+"""Runs a story in a real workspace: what happens arrives through the inbox, time is skipped from step to step.
 
 A step has `at` (UTC) and one of:
 `did: EVENT` by `who` (a user) or `visitor` (anonymous), with `with:` properties and `time:` when it happened, if not
@@ -8,7 +8,7 @@ account's traits; any of them `imported: true`, as a platform's history · `appl
 · `then:` what is true after a tick: lifecycle → stage → who, or segment → who, everybody who is in it
 · `as_of: {…}` the same as of that moment, without a tick · `since: {definition: {who: time}}`
 · `moves: {definition: [“who: from → to at TIME”]}` all moves so far, in order · `initial: {definition: […]}` likewise.
-More, about journeys and messages, in `telling_sending.py`.
+More, about journeys and messages, in `story_sending.py`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from keepers.evaluation.active_queries import ActiveQueries
 from keepers.ingest.identify import unmerge
 from keepers.model.identity import IdentityKind, bucket_key
 from keepers.model.moments import format_instant, parse_instant
-from stories import telling_sending
+from stories import story_sending
 from stories.answering import Answers
-from stories.telling_sending import mailbox_for
+from stories.story_sending import mailbox_for
 from stories.writing import completed
 
 IDENTIFIERS: tuple[tuple[str, str, IdentityKind], ...] = (
@@ -41,7 +41,7 @@ IDENTIFIERS: tuple[tuple[str, str, IdentityKind], ...] = (
 )
 
 
-class Telling:
+class StoryRunner:
     """One story under way."""
 
     def __init__(
@@ -50,14 +50,14 @@ class Telling:
         self._folder = folder
         self._answers = answers
         self._workspace = workspace
-        self._sending = telling_sending.Sending(workspace, mailbox, self._name, self._profile, answers)
+        self._sending = story_sending.Sending(workspace, mailbox, self._name, self._profile, answers)
         self._numbers = count(1)
         self._names: dict[str, str] = {}
 
     def step(self, step: dict[str, Any]) -> None:
         at = parse_instant(step["at"])
-        told = set(step) - {"at"}
-        if told & {"did", "has", "signs_in_as", "joins"}:
+        keys = set(step) - {"at"}
+        if keys & {"did", "has", "signs_in_as", "joins"}:
             self._send(at, step)
         if "apply" in step:
             workspaces.write_playbook(self._folder, completed(step["apply"], self._answers))
@@ -70,7 +70,7 @@ class Telling:
             )
             ((profile_id,),) = visitors.fetchall()
             unmerge(self._workspace.store, profile_id, at)
-        if told & {"tick", "then", "moves", "initial", "since", "unmerge", *telling_sending.KEYS}:
+        if keys & {"tick", "then", "moves", "initial", "since", "unmerge", *story_sending.KEYS}:
             self._tick(at)
         if "deliver" in step:
             self._sending.deliver(at)
@@ -106,11 +106,11 @@ class Telling:
             if field in step:
                 call[key] = step[field]
                 self._names[bucket_key(kind, step[field])] = step[field]
-        given = {k: v.isoformat() if isinstance(v, date) else v for k, v in step.get("with", {}).items()}
+        properties = {k: v.isoformat() if isinstance(v, date) else v for k, v in step.get("with", {}).items()}
         if "did" in step:
-            call |= {"type": "track", "event": step["did"], "properties": given}
+            call |= {"type": "track", "event": step["did"], "properties": properties}
         elif "joins" in step:
-            call |= {"type": "group", "traits": given}
+            call |= {"type": "group", "traits": properties}
         else:
             traits = {k: v.isoformat() if isinstance(v, date) else v for k, v in step.get("has", {}).items()}
             call |= {"type": "identify", "traits": traits}
@@ -123,21 +123,21 @@ class Telling:
 
     def _states(self) -> list[tuple[int, int, int]]:
         cursor = self._workspace.warehouse.cursor()
-        return cursor.execute("SELECT ask, profile_id, value FROM states WHERE value > 0").fetchall()
+        return cursor.execute("SELECT query_id, profile_id, value FROM states WHERE value > 0").fetchall()
 
     def _as_of(self, at: datetime) -> list[tuple[int, int, int]]:
-        standing = self._workspace.active_queries()
-        cursor = self._workspace.evaluator.as_of(standing, list(standing.asks), at)
-        return cursor.execute("SELECT ask, profile_id, value FROM asof_states WHERE value > 0").fetchall()
+        queries = self._workspace.active_queries()
+        cursor = self._workspace.evaluator.as_of(queries, list(queries.by_id), at)
+        return cursor.execute("SELECT query_id, profile_id, value FROM asof_states WHERE value > 0").fetchall()
 
     def _expect(self, wanted: dict[str, Any], found: list[tuple[int, int, int]], at: datetime) -> None:
-        standing = self._workspace.active_queries()
+        queries = self._workspace.active_queries()
         for definition, who in wanted.items():
-            number, stages = _number(standing, definition)
+            number, stages = _number(queries, definition)
             by_stage = who if isinstance(who, dict) else {"in": who}
             for stage, names in by_stage.items():
                 value = stages.index(stage) + 1
-                there = {self._name(profile) for ask, profile, v in found if (ask, v) == (number, value)}
+                there = {self._name(profile) for query_id, profile, v in found if (query_id, v) == (number, value)}
                 assert there == set(names or ()), f"{definition} {stage} at {at}"
 
     def _changes(self, definition: str, is_initial: bool) -> list[str]:
@@ -146,9 +146,10 @@ class Telling:
             """
             SELECT c.profile_id, coalesce(f.stage, '—'), coalesce(t.stage, '—'), c."at"
             FROM changes c
-            JOIN asks a ON a.ask = c.ask AND split_part(a.definition, ':', 2) = ? AND a.definition NOT LIKE 'account:%'
-            LEFT JOIN ask_values f ON f.ask = c.ask AND f.value = c.from_value
-            LEFT JOIN ask_values t ON t.ask = c.ask AND t.value = c.to_value
+            JOIN standing_queries q ON q.query_id = c.query_id
+             AND split_part(q.definition, ':', 2) = ? AND q.definition NOT LIKE 'account:%'
+            LEFT JOIN standing_query_values f ON f.query_id = c.query_id AND f.value = c.from_value
+            LEFT JOIN standing_query_values t ON t.query_id = c.query_id AND t.value = c.to_value
             WHERE c.initial = ?
             ORDER BY c."at", c.n
             """,
@@ -161,7 +162,9 @@ class Telling:
     def _since(self, definition: str) -> dict[str, str]:
         number, _ = _number(self._workspace.active_queries(), definition)
         cursor = self._workspace.warehouse.cursor()
-        rows = cursor.execute("SELECT profile_id, since FROM states WHERE ask = ? AND value > 0", [number]).fetchall()
+        rows = cursor.execute(
+            "SELECT profile_id, since FROM states WHERE query_id = ? AND value > 0", [number]
+        ).fetchall()
         return {self._name(who): format_instant(since) for who, since in rows}
 
     def _backfill(self, at: datetime) -> None:
@@ -180,10 +183,10 @@ class Telling:
         return self._names[key]
 
 
-def tell(story: dict[str, Any], folder: Path, migrated: Path, address: str | None = None) -> None:
+def run_story(story: dict[str, Any], folder: Path, migrated: Path, address: str | None = None) -> None:
     """A whole story in a new workspace. Raises AssertionError naming the step at which it goes another way."""
     answers = Answers(story["answers"]) if "answers" in story else None
-    workspaces.make(
+    workspaces.lay_out(
         folder,
         migrated,
         lifecycles=story.get("lifecycles", ()),
@@ -193,22 +196,22 @@ def tell(story: dict[str, Any], folder: Path, migrated: Path, address: str | Non
     )
     is_mailed = any("deliver" in step for step in story["steps"])
     mailbox = mailbox_for(folder, datetime(2026, 1, 1)) if is_mailed else None
-    with workspaces.opened(folder) as workspace:
-        telling = Telling(folder, workspace, mailbox, answers)
+    with workspaces.applied(folder) as workspace:
+        runner = StoryRunner(folder, workspace, mailbox, answers)
         try:
             for number, step in enumerate(story["steps"], start=1):
                 try:
-                    telling.step(step)
+                    runner.step(step)
                 except AssertionError as wrong:
                     raise AssertionError(f"step {number}, {step}: {wrong}") from wrong
         finally:
-            telling.close()
+            runner.close()
             if answers is not None:
                 answers.stop()
 
 
-def _number(standing: ActiveQueries, definition: str) -> tuple[int, list[str]]:
-    lifecycle = standing.definitions.lifecycles.get(definition)
+def _number(queries: ActiveQueries, definition: str) -> tuple[int, list[str]]:
+    lifecycle = queries.definitions.lifecycles.get(definition)
     if lifecycle is not None:
-        return standing.asks[f"lifecycle:{definition}"].number, [stage.id for stage in lifecycle.stages]
-    return standing.asks[f"segment:{definition}"].number, ["in"]
+        return queries.by_id[f"lifecycle:{definition}"].number, [stage.id for stage in lifecycle.stages]
+    return queries.by_id[f"segment:{definition}"].number, ["in"]

@@ -20,13 +20,13 @@ def section(text: str) -> str:
 def email(body: str, **more: Any) -> MessageTemplate:
     """An e-mail in English with this body; fields of the content or of the message in `more`."""
     content = {k: more.pop(k) for k in ("subject", "preheader", "text") if k in more}
-    given = {
+    fields = {
         "id": "m",
         "channel": "email",
         "topic": "news",
         "content": {"en": {"subject": "S", "body": body, **content}},
     }
-    return parse_message({**given, **more})
+    return parse_message({**fields, **more})
 
 
 def renderer(message: MessageTemplate, shared: dict[str, Any] | None = None, **snippets: Any) -> Renderer:
@@ -34,7 +34,7 @@ def renderer(message: MessageTemplate, shared: dict[str, Any] | None = None, **s
     return Renderer({message.id: message}, found, shared=shared or {})
 
 
-def letter(body: str, context: dict[str, Any] | None = None, *, tracked: bool = False, **more: Any) -> Content:
+def rendered(body: str, context: dict[str, Any] | None = None, *, tracked: bool = False, **more: Any) -> Content:
     """An e-mail of one body, rendered. `snippets` in `more` are its snippets."""
     snippets = more.pop("snippets", {})
     links = LINKS.of(KEY, 7, "en") if tracked else None

@@ -60,7 +60,7 @@ class Fact:
 
 
 @dataclass
-class World:
+class Scenario:
     """Facts in the order of seq. People are 1…99, accounts 101…."""
 
     facts: list[Fact] = field(default_factory=list)
@@ -80,17 +80,17 @@ class World:
     def account(self, who: int, time: datetime) -> Fact:
         return self.add("profile", who, time, data={"kind": "account", "bucket_key": f"group_id:{who}"})
 
-    def sorted_by_arrival(self) -> World:
+    def sorted_by_arrival(self) -> Scenario:
         """The same facts numbered in the order in which they arrived."""
         ordered = sorted(self.facts, key=lambda f: (f.received, f.seq))
-        return World([renumbered(f, n) for n, f in enumerate(ordered, start=1)], self.zone)
+        return Scenario([renumbered(f, n) for n, f in enumerate(ordered, start=1)], self.zone)
 
-    def received_by(self, now: datetime) -> World:
-        return World([f for f in self.facts if f.received <= now], self.zone)
+    def received_by(self, now: datetime) -> Scenario:
+        return Scenario([f for f in self.facts if f.received <= now], self.zone)
 
-    def known_by(self, now: datetime) -> World:
+    def known_by(self, now: datetime) -> Scenario:
         """What an answer as of `now` may look at."""
-        return World([f for f in self.facts if f.known <= now], self.zone)
+        return Scenario([f for f in self.facts if f.known <= now], self.zone)
 
     def rows(self) -> list[LogRow]:
         return [f.row() for f in self.facts]
@@ -100,8 +100,8 @@ def renumbered(fact: Fact, seq: int) -> Fact:
     return Fact(seq, fact.kind, fact.who, fact.time, fact.received, fact.other, fact.event, fact.data)
 
 
-def instants_of(worlds: Iterable[World], spans: Iterable[timedelta]) -> list[datetime]:
+def instants_of(scenarios: Iterable[Scenario], spans: Iterable[timedelta]) -> list[datetime]:
     """Every instant at which anything could change: all times, all times plus a span, and a microsecond around."""
-    times = {t for w in worlds for f in w.facts for t in (f.time, f.received)}
+    times = {t for w in scenarios for f in w.facts for t in (f.time, f.received)}
     found = times | {t + s for t in times for s in spans}
     return sorted({i + d for i in found for d in (-MICRO, timedelta(0), MICRO)})

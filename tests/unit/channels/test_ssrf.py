@@ -78,39 +78,39 @@ def test_loopback_is_refused_in_every_spelling(host: str) -> None:
         with pytest.raises((RefusedError, UnansweredError)) as refused:
             call(f"http://{host}:{other_side.port}/", Guard())
         assert isinstance(refused.value, RefusedError) or not refused.value.was_sent
-        assert other_side.asked == []
+        assert other_side.calls == []
     finally:
         other_side.stop()
 
 
 def test_a_name_that_changes_its_address_between_question_and_connection_gains_nothing() -> None:
     answers = [["93.184.216.34"], ["127.0.0.1"]]
-    asked: list[str] = []
+    lookups: list[str] = []
 
     async def rebinding(host: str, port: int) -> Sequence[str]:
-        asked.append(host)
-        return answers[min(len(asked), 2) - 1]
+        lookups.append(host)
+        return answers[min(len(lookups), 2) - 1]
 
     guard = Guard(resolve=rebinding)
     assert asyncio.run(guard.addresses("rebind.example", 80)) == ["93.184.216.34"]
     with pytest.raises(RefusedError, match=r"rebind\.example.*127\.0\.0\.1.*allow"):
         call("http://rebind.example/", guard)
-    assert asked == ["rebind.example"] * 2, "one question per connection"
+    assert lookups == ["rebind.example"] * 2, "one question per connection"
 
 
 def test_a_name_is_resolved_once_and_that_address_is_called() -> None:
     other_side = Loopback(lambda _: Says(200, b"here"))
-    asked: list[str] = []
+    lookups: list[str] = []
 
     async def resolve(host: str, port: int) -> Sequence[str]:
-        asked.append(host)
+        lookups.append(host)
         return ["127.0.0.1"]
 
     try:
         answer = call(f"http://inside.example:{other_side.port}/", Guard(["127.0.0.1"], resolve))
         assert (answer.status, answer.body) == (200, b"here")
-        assert asked == ["inside.example"]
-        assert other_side.asked[0].headers["host"] == f"inside.example:{other_side.port}"
+        assert lookups == ["inside.example"]
+        assert other_side.calls[0].headers["host"] == f"inside.example:{other_side.port}"
     finally:
         other_side.stop()
 
@@ -155,7 +155,9 @@ def test_an_allowance_that_is_none_is_refused(entry: str) -> None:
 
 
 def test_a_long_answer_is_dropped_and_an_endless_one_ends_with_the_deadline() -> None:
-    other_side = Loopback(lambda asked: Says(200, b"x" * 5000) if asked.path == "/long" else Says(drips=[b"x"] * 200))
+    other_side = Loopback(
+        lambda lookups: Says(200, b"x" * 5000) if lookups.path == "/long" else Says(drips=[b"x"] * 200)
+    )
     guard = Guard(["127.0.0.1"])
     try:
         assert call(f"http://127.0.0.1:{other_side.port}/long", guard).body is None

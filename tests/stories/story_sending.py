@@ -126,7 +126,7 @@ class Sending:
             self._report(step["report"], at)
 
     def apply(self, at: datetime, running: str) -> None:
-        with patch.object(playbooks, "clock", lambda: at):
+        with patch.object(self._workspace, "clock", lambda: at):
             playbooks.apply_playbook(self._workspace, COMMAND_LINE, playbooks.ApplyPlaybook(running=running))
 
     def deliver(self, at: datetime) -> None:
@@ -165,8 +165,8 @@ class Sending:
         for who, names in step.get("events", {}).items():
             assert (events := self._events(who)) == names, f"events of {who}: {events}"
         for who, arms in step.get("arms", {}).items():
-            told = self._said(who, "Experiment Viewed")
-            assert [properties["variation_id"] for properties in told] == arms, f"arms of {who}"
+            seen = self._properties(who, "Experiment Viewed")
+            assert [properties["variation_id"] for properties in seen] == arms, f"arms of {who}"
         for who, traits in step.get("traits", {}).items():
             person = load_profiles(self._workspace.warehouse, [self._number(who)])[self._number(who)]
             assert {name: person.traits.get(name) for name in traits} == traits, f"traits of {who}"
@@ -175,12 +175,12 @@ class Sending:
             assert self._answers.called == step["called"]
 
     def _consent(self, who: str, topics: Any, state: Any, at: datetime, imported_at: datetime | None = None) -> None:
-        said = [
+        statements = [
             Consent(self._number(who), "email", topic, state, at, "story")
             for topic in (topics if isinstance(topics, list) else [topics])
         ]
         with self._store.begin() as connection:
-            consents.record(connection, said, imported_at or at, is_import=imported_at is not None)
+            consents.record(connection, statements, imported_at or at, is_import=imported_at is not None)
 
     def _broadcast(self, verb: str, name: str, at: datetime) -> None:
         store, live = self._store, self._workspace.active_playbook()
@@ -196,13 +196,13 @@ class Sending:
             case _:
                 raise AssertionError(f"“{verb}” is nothing that is done to a broadcast")
 
-    def _report(self, told: dict[str, Any], at: datetime) -> None:
+    def _report(self, given_report: dict[str, Any], at: datetime) -> None:
         with self._store.begin() as connection:
-            sent = messages.of_profile(connection, self._number(told["who"]))
-            newest = next(m for m in sent if m.message == told["message"])
-            given = {k: v for k, v in told.items() if k not in ("who", "message", "kind")}
+            sent = messages.of_profile(connection, self._number(given_report["who"]))
+            newest = next(m for m in sent if m.message == given_report["message"])
+            fields = {k: v for k, v in given_report.items() if k not in ("who", "message", "kind")}
             delivery_reports.append(
-                connection, [DeliveryReport(told["kind"], newest.channel, at, key=newest.key, **given)]
+                connection, [DeliveryReport(given_report["kind"], newest.channel, at, key=newest.key, **fields)]
             )
 
     def _runs(self, journey: str) -> dict[str, str]:
@@ -230,15 +230,15 @@ class Sending:
         """The way of somebody's newest run: steps with the port they were left by or the reason, if there is one."""
         run = self._newest(journey, who)
         with self._store.read() as connection:
-            lines = run_history.of_runs(connection, [run.id])[run.id]
-        told = []
-        for line in lines:
+            recorded = run_history.of_runs(connection, [run.id])[run.id]
+        lines = []
+        for line in recorded:
             if line.what == "passed":
                 port = line.data.get("port", "next")
-                told.append(f"{line.step} {line.reason or ('' if port == 'next' else port)}".rstrip())
+                lines.append(f"{line.step} {line.reason or ('' if port == 'next' else port)}".rstrip())
             elif line.what in ("goal", "refused"):
-                told.append(f"{line.step} {line.what} {line.reason}".rstrip())
-        return told
+                lines.append(f"{line.step} {line.what} {line.reason}".rstrip())
+        return lines
 
     def _refused(self, journey: str) -> dict[str, str]:
         with self._store.read() as connection:
@@ -253,16 +253,16 @@ class Sending:
         query = select(table.profile_id, table.message, table.status, table.reason, table.send_after)
         with self._store.read() as connection:
             rows = connection.execute(query.order_by(table.id)).all()
-        told = []
+        lines = []
         for who, message, status, reason, send_after in rows:
             until = f" until {send_after:%Y-%m-%d %H:%M}" if status == "held" else ""
-            told.append(f"{self._name(who)}: {message} {status} {reason}".rstrip() + until)
-        return _by_name(told)
+            lines.append(f"{self._name(who)}: {message} {status} {reason}".rstrip() + until)
+        return _by_name(lines)
 
     def _events(self, who: str) -> list[str]:
         return [event for event, _ in self._tracks(who)]
 
-    def _said(self, who: str, event: str) -> list[dict[str, Any]]:
+    def _properties(self, who: str, event: str) -> list[dict[str, Any]]:
         """The properties of each such event."""
         return [msgspec.json.decode(body)["properties"] for name, body in self._tracks(who) if name == event]
 
