@@ -15,7 +15,7 @@ from conftest import ENGINES, Postgres
 from crash.killing import log_of, run_killed, run_whole
 
 START = datetime(2026, 1, 5)
-LINES = 8_000
+LINES = 7_200
 BAD_EVERY = 60
 BAD = LINES // BAD_EVERY
 KILLS = 3

@@ -114,7 +114,8 @@ def kept(workspace: Workspace) -> str:
     cursor = workspace.warehouse.cursor()
     named = "SELECT table_name FROM duckdb_tables() WHERE NOT temporary ORDER BY table_name"
     for (table,) in cursor.execute(named).fetchall():
-        digest.update(repr(cursor.execute(f'SELECT * FROM "{table}" ORDER BY ALL').fetchall()).encode())
+        rows = cursor.execute(f'SELECT count(*), bit_xor(hash(t)), sum(hash(t)) FROM "{table}" t').fetchall()
+        digest.update(repr((table, rows)).encode())
     return digest.hexdigest()
 
 

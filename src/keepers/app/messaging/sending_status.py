@@ -57,7 +57,7 @@ def sending_status(workspace: Workspace, now: datetime, locale: str = "en") -> t
         counted = messages.unsettled(connection)
         low = coupons.running_low(connection, {p.id: p.low for p in playbook.pools_in_use.values()}, now)
     if not sending_switches.is_sending(known):
-        reason = known[sending_switches.SENDING].reason or problem("no reason was reason")
+        reason = known[sending_switches.SENDING].reason or problem("no reason was given")
         wrong.append(problem("All sending is switched off: {reason}.", reason=reason))
     stopped = sorted(sending_switches.open_breakers(known))
     wrong += [
