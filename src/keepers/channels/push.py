@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from datetime import UTC, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -55,6 +56,7 @@ def new_vapid_keys() -> VapidKeys:
     return VapidKeys(_text(secret), _public_text(pair))
 
 
+@lru_cache(maxsize=8)
 def public_key(private_key: str) -> str:
     """The `applicationServerKey` a page subscribes with. Raises UserError for a key that is none."""
     return _public_text(_vapid(private_key))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -53,8 +54,7 @@ def _run(folder: Path, line: Connection) -> None:
     mailbox.start()
     try:
         line.send((mailbox.smtp_port, mailbox.url))
-        line.recv()
-    except EOFError:
-        pass  # the demo closed its end, or died
+        with suppress(EOFError):  # the demo closed its end, or died
+            line.recv()
     finally:
         mailbox.stop()

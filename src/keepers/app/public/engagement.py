@@ -26,12 +26,14 @@ class EngagementRecorder:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        # Made now, so that no request waits for it on the event loop.
+        self._links = workspace.sending.links
         self._log = EngagementLog(workspace.store)
 
     async def record_open(self, token: str, visit: LinkVisit) -> None:
         """Records an open. Invalid tokens are ignored."""
         try:
-            payload = self._workspace.sending.links.read("open", token)
+            payload = self._links.read("open", token)
         except UserError:
             return
         if isinstance(payload, OfMessage):
@@ -40,7 +42,7 @@ class EngagementRecorder:
     async def record_click(self, token: str, visit: LinkVisit) -> str | None:
         """Records a click and returns the target; None for an invalid token or a target that is no web address."""
         try:
-            payload = self._workspace.sending.links.read("click", token)
+            payload = self._links.read("click", token)
         except UserError:
             return None
         # The target is signed, but is validated again before the redirect.

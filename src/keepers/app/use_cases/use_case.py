@@ -87,13 +87,10 @@ class UseCase(Generic[Q, A]):
         actor.require(self.permission)
         request = _checked(request)
         arguments = (workspace, actor, request, progress) if self.is_long else (workspace, actor, request)
-        try:
-            with workspace.interruptible(), self._holding_lock(workspace, on_wait):
-                answer = self.function(*arguments)
-        finally:
-            if self.changes:
-                workspace.wake()
+        with workspace.interruptible(), self._holding_lock(workspace, on_wait):
+            answer = self.function(*arguments)
         if self.changes:
+            workspace.wake()
             workspace.on_change(actor, self.name, request)
         return answer
 
@@ -108,8 +105,9 @@ class UseCase(Generic[Q, A]):
 
     @property
     def changes(self) -> bool:
-        """Whether it may change data. Calls that only read are not audited and do not wake the ticker."""
-        return self.permission != "read"
+        """Whether it changes data, or hands data or secrets out. Other calls are not audited and do not wake the
+        ticker: anyone may open a public page as often as they like."""
+        return self.lock != "free" or self.permission in ("send", "manage")
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
