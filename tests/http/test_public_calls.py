@@ -20,7 +20,8 @@ from keepers.app.public.visitor_auth import signature_of
 from keepers.app.workspace.clock import clock
 from keepers.channels.email.providers.ses import Ses
 from keepers.channels.push import new_vapid_keys
-from keepers.model.consent import Consent, address_hash
+from keepers.model.consent import CONFIRMATION, Consent, address_hash
+from keepers.store import definitions
 from keepers.store import keys as keys_
 from keepers.store.database import Store
 from keepers.store.events import log
@@ -183,6 +184,15 @@ def test_forms_that_cannot_be_used_are_told_why(
     assert got.json()["detail"]
     assert got.headers["access-control-allow-origin"] == "*"
     assert shop.asked == []
+
+
+def test_a_form_that_no_message_can_confirm_leaves_nothing(shop: Shop, client: TestClient) -> None:
+    with shop.store.begin() as connection:
+        definitions.retire(connection, "message", CONFIRMATION)
+    got = client.post("/v1/subscribe", json=form(shop))
+    assert got.json()["code"] == "no_template"
+    with shop.store.read() as connection:
+        assert log.last_seq(connection) == 0
 
 
 def test_a_management_key_has_no_business_in_a_form(shop: Shop, client: TestClient) -> None:

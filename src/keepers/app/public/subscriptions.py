@@ -17,6 +17,7 @@ from keepers.channels.email.mailbox_address import parse_address
 from keepers.model.consent import CONFIRMATION, Consent, Topic, address_hash, normal_address
 from keepers.model.errors import UserError, nearest, problem
 from keepers.model.texts import text_in
+from keepers.render.definition import MessageTemplate
 from keepers.store.messages import messages
 from keepers.store.messages.messages import MessageRow, key_of
 from keepers.store.profiles import consents, identities, suppressions
@@ -68,6 +69,8 @@ def subscribe(workspace: Workspace, actor: Actor, request: SubscribeForm) -> Sub
     now = workspace.clock()
     hashed = address_hash(workspace.secret, CHANNEL, email)
     owner = _owner(workspace, actor, form, email)
+    if topic.double_opt_in:
+        _confirmation_template(workspace)
     # In a transaction of its own: it locks the counters, which come after messages in the order of locks.
     with workspace.store.begin() as connection:
         profile_id = known_or_new(connection, *owner, now)
@@ -89,17 +92,7 @@ def subscribe(workspace: Workspace, actor: Actor, request: SubscribeForm) -> Sub
 
 def _queue_confirmation(workspace: Workspace, connection: Connection, wanted: Confirmation) -> None:
     """Queues the confirmation e-mail in the caller's transaction. It is transactional and sent at once."""
-    sending = workspace.sending
-    template = sending.playbook.messages.get(CONFIRMATION)
-    if template is None:
-        raise UserError(
-            problem(
-                "The playbook has no message “{message}”, which asks to confirm a subscription. `keepers init` "
-                "with any starter journey brings one, in contact.yaml.",
-                message=CONFIRMATION,
-            ),
-            code="no_template",
-        )
+    sending, template = workspace.sending, _confirmation_template(workspace)
     topic = wanted.topic
     name = text_in(topic.name, wanted.locale or workspace.settings.sending.locale) or topic.id
     hashed = sending.eligibility.hash(template.channel, wanted.recipient)
@@ -120,6 +113,21 @@ def _queue_confirmation(workspace: Workspace, connection: Connection, wanted: Co
         data={"trigger": {"url": wanted.url, "topic": name, "topic_id": topic.id}},
     )
     messages.queue(connection, [row])
+
+
+def _confirmation_template(workspace: Workspace) -> MessageTemplate:
+    """Raises UserError where the playbook has none."""
+    template = workspace.sending.playbook.messages.get(CONFIRMATION)
+    if template is None:
+        raise UserError(
+            problem(
+                "The playbook has no message “{message}”, which asks to confirm a subscription. `keepers init` "
+                "with any starter journey brings one, in contact.yaml.",
+                message=CONFIRMATION,
+            ),
+            code="no_template",
+        )
+    return template
 
 
 def _has_left(
