@@ -19,7 +19,7 @@ from keepers.journeys.walk import advance
 from keepers.store.bulk import insert_rows
 from keepers.store.journeys import runs
 from keepers.store.journeys.runs import RunRow
-from keepers.store.schema.journeys import run_trail
+from keepers.store.schema.journeys import run_history
 from keepers.warehouse.fixed_tables import LOADED
 
 RUNS = 50_000
@@ -100,9 +100,9 @@ def _wake(workspace: Workspace, at: datetime, spent: _Spent) -> None:
 def _passed(workspace: Workspace, step: str | None = None) -> int:
     """Steps passed so far: all, or the passes of one."""
     with workspace.store.read() as connection:
-        query = select(func.count()).select_from(run_trail).where(run_trail.c.what == "passed")
+        query = select(func.count()).select_from(run_history).where(run_history.c.what == "passed")
         if step is not None:
-            query = query.where(run_trail.c.step == step)
+            query = query.where(run_history.c.step == step)
         return int(connection.execute(query).scalar_one())
 
 
@@ -139,6 +139,6 @@ def _bare(workspace: Workspace, moves: Sequence[Moved]) -> int:
         for line in move.history
     ]
     with workspace.store.engine.connect() as connection, connection.begin() as transaction:
-        insert_rows(connection, run_trail, ("run_id", "at", "step", "visit", "what", "reason", "data"), rows)
+        insert_rows(connection, run_history, ("run_id", "at", "step", "visit", "what", "reason", "data"), rows)
         transaction.rollback()
     return len(rows)

@@ -43,7 +43,7 @@ from keepers.store.messages import coupons, delivery_reports, messages, sending_
 from keepers.store.profiles import consents, suppressions
 from keepers.store.profiles.suppressions import Suppression
 from keepers.store.schema.core import log
-from keepers.store.schema.journeys import entry_refusals
+from keepers.store.schema.journeys import entry_rejections as rejections_table
 from keepers.store.schema.messages import messages as message_table
 from keepers.warehouse.profile_lookup import load_profiles
 from stories.answering import Answers
@@ -242,10 +242,8 @@ class Sending:
 
     def _refused(self, journey: str) -> dict[str, str]:
         with self._store.read() as connection:
-            load_profiles = connection.execute(select(entry_refusals.c.profile_id).distinct()).scalars().all()
-            listed = [
-                r for who in load_profiles for r in entry_rejections.of_profile(connection, who) if r.journey == journey
-            ]
+            whose = connection.execute(select(rejections_table.c.profile_id).distinct()).scalars().all()
+            listed = [r for who in whose for r in entry_rejections.of_profile(connection, who) if r.journey == journey]
         return {self._name(r.profile_id): r.reason for r in listed}
 
     def _decided(self) -> list[str]:

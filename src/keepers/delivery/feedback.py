@@ -356,7 +356,7 @@ class _ReportBatch:
             known_by,
             "GET",
             network=network_of(report.ip) if report.ip else "",
-            is_said=report.is_machine,
+            is_reported_machine=report.is_machine,
         )
 
     def _write(self) -> None:

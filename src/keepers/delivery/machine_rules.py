@@ -86,7 +86,7 @@ def _alone(request: EngagementRow) -> Rule:
     agent = request.user_agent.strip()
     if request.method.upper() not in ("GET", "POST"):
         return "method"
-    if request.is_said:
+    if request.is_reported_machine:
         return "said"
     if agent == GMAIL_PREFETCH_AGENT:
         return "gmail_prefetch"

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from keepers.model.channels import ANSWERED
 from keepers.store.journeys import entry_rejections, journey_states, run_history, runs
 from keepers.store.messages import messages as messages_
-from keepers.store.schema.journeys import journey_runs, run_trail
+from keepers.store.schema.journeys import journey_runs
 from keepers.store.schema.messages import messages as message_table
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def totals(connection: Connection, journeys: Sequence[str]) -> dict[str, Totals]
 def figures(connection: Connection, journey: str, steps: Sequence[str], version: int | None = None) -> JourneyFigures:
     """A journey step by step; `steps` are those of the version in force, others that runs went through follow them."""
     counted = runs.counts(connection, journey, version)
-    entered = _visits(connection, journey, version)
+    entered = run_history.visits(connection, journey, version)
     dropped: dict[str, dict[str, int]] = {}
     for row in run_history.counts(connection, journey, version):
         if row.what == "ended" and row.reason != FINISHED:
@@ -124,21 +124,6 @@ def _messages(connection: Connection, journey: str | None = None) -> dict[str, d
     for name, status, number in connection.execute(query):
         found.setdefault(name, {})[status] = number
     return found
-
-
-def _visits(connection: Connection, journey: str, version: int | None) -> dict[str, int]:
-    """Step → number of visits."""
-    visits = (
-        select(run_trail.c.step, run_trail.c.run_id, run_trail.c.visit)
-        .join(journey_runs, journey_runs.c.id == run_trail.c.run_id)
-        .where(journey_runs.c.journey == journey, run_trail.c.step != "")
-        .distinct()
-    )
-    if version is not None:
-        visits = visits.where(journey_runs.c.version == version)
-    each = visits.subquery()
-    query = select(each.c.step, func.count()).group_by(each.c.step)
-    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _versions(connection: Connection, journey: str) -> dict[int, int]:

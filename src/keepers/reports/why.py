@@ -206,14 +206,14 @@ def _suppressions(connection: Connection, hashes: Collection[str], locale: str) 
 
 def _waiting(connection: Connection, active: Sequence[RunRow], names: SentenceNames) -> list[Waiting]:
     paused = journey_states.paused(connection)
-    trails = run_history.of_runs(connection, [run.id for run in active])
+    histories = run_history.of_runs(connection, [run.id for run in active])
     known: dict[tuple[str, int], Journey | None] = {}
     found = []
     for run in active:
         key = (run.journey, run.version)
         if key not in known:
             known[key] = journey_of(connection, run.journey, run.version, names.zone)
-        found.append(_one_waiting(run, known[key], trails.get(run.id, []), run.journey in paused, names.locale))
+        found.append(_one_waiting(run, known[key], histories.get(run.id, []), run.journey in paused, names.locale))
     return found
 
 

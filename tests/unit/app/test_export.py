@@ -182,7 +182,7 @@ def test_erasing_empties_what_the_list_says(shop: Shop) -> None:
     others = export(shop.workspace, "u1")
     gone = erase_profile(shop.workspace, COMMAND_LINE, EraseProfile(id="u0"))
     after = Counter(row.section for row in export(shop.workspace, "u0"))
-    counted = msgspec.structs.asdict(gone)
+    counted = msgspec.to_builtins(gone)
     for held in personal_data.HELD:
         if held.at_erasure in ("removed", "freed"):
             assert (after[held.section], counted[held.section]) == (0, before[held.section]), held.section
@@ -191,7 +191,7 @@ def test_erasing_empties_what_the_list_says(shop: Shop) -> None:
     assert set(counted) == {h.section for h in personal_data.HELD if h.at_erasure in ("removed", "freed")} | {
         "suppressed"
     }
-    assert Erased.__struct_fields__ == tuple(counted)
+    assert Erased.__struct_encode_fields__ == tuple(counted)
     as_of = {"as_of"}
     assert [(r.section, {k: v for k, v in r.data.items() if k not in as_of}) for r in export(shop.workspace, "u1")] == [
         (r.section, {k: v for k, v in r.data.items() if k not in as_of}) for r in others

@@ -163,7 +163,7 @@ def test_a_click_without_any_agent_is_a_machine_and_an_open_is_not() -> None:
 
 
 def test_what_a_provider_calls_a_machines_is_one() -> None:
-    assert alone(opened()._replace(is_said=True)) == "said"
+    assert alone(opened()._replace(is_reported_machine=True)) == "said"
 
 
 @pytest.mark.parametrize(

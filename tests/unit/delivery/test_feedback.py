@@ -18,6 +18,7 @@ from keepers.store.messages.engagement_requests import EngagementRow
 from keepers.store.messages.messages import MessageRow
 from keepers.store.profiles import consents, profiles, suppressions
 from keepers.store.profiles.profiles import StoredProfile
+from keepers.store.schema.messages import engagement_requests as requests_table
 from keepers.store.schema.messages import messages as table
 from unit.delivery.posting import LOOSE, NOW, TOPICS, Post, Wire, hours
 
@@ -155,7 +156,7 @@ def test_a_hit_that_was_committed_late_under_a_lower_id_is_judged_too(store: Sto
     ]
     for row in rows:
         with store.begin() as connection:
-            connection.execute(engagement_requests.link_hits.insert().values(dict(zip(fields, row, strict=True))))
+            connection.execute(requests_table.insert().values(dict(zip(fields, row, strict=True))))
         assert collect(post).requests == 1
     assert [p["message_key"] for event, p in post.events() if event == "Email Link Clicked"] == ["m2", "m1"]
 
@@ -274,7 +275,7 @@ def test_a_provider_s_word_its_networks_and_its_silence_are_kept_for_the_rules(s
     receive(post, *reports)
     with store.read() as connection:
         kept = engagement_requests.of_messages(connection, [message_id])[message_id]
-    assert sorted((h.is_said, h.network, h.user_agent) for h in kept) == [
+    assert sorted((h.is_reported_machine, h.network, h.user_agent) for h in kept) == [
         (False, "", UNTOLD),
         (False, "apple", UNTOLD),
         (True, "", UNTOLD),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from keepers.app.customers.addresses import owner_of
 from keepers.app.use_cases.actor import Actor
@@ -22,10 +22,10 @@ class Erased(Struct, frozen=True):
     messages: int
     message_copies: int
     message_history: int
-    link_hits: int
+    engagement_requests: int = field(name="link_hits")
     journey_runs: int
-    run_trail: int
-    entry_refusals: int
+    run_history: int = field(name="run_trail")
+    entry_rejections: int = field(name="entry_refusals")
     consents: int
     in_app: int
     push_subscriptions: int

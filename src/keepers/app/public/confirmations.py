@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from msgspec import Struct
 
 from keepers.app.public.choices import ChoiceContext, confirm_topic
 from keepers.app.public.link_owner import (
-    LinkOwner,
     LinkRequest,
+    OpenedLink,
     addresses,
     confirmation_link,
     masked,
     name_of,
     nobody,
-    of_profile,
-    own_locale,
+    opened_link,
 )
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import Topic
+from keepers.render.links import Confirm
 
 
 class ConfirmationView(Struct, frozen=True):
@@ -42,40 +39,29 @@ class Confirmed(Struct, frozen=True):
     preferences_url: str
 
 
-class _OpenedLink(Struct, frozen=True):
-    owner: LinkOwner
-    traits: Mapping[str, Any]
-    channel: str
-    topic: Topic
-    locale: str
-
-
 @use_case("GET /e/y/{token}", permission="collect")
 def show_confirmation(workspace: Workspace, actor: Actor, request: LinkRequest) -> ConfirmationView:
     """Says what a link confirms, and changes nothing. Raises BadLink."""
-    opened = _opened(workspace, ChoiceContext.at(workspace), request)
+    opened, link, topic = _opened(workspace, ChoiceContext.at(workspace), request)
     reached = addresses(opened.owner, opened.traits, workspace.addresses.country)
-    found = [shown for channel, to in reached if channel == opened.channel and (shown := masked(channel, to))]
-    return ConfirmationView(opened.locale, name_of(opened.topic, opened.locale), next(iter(found), ""))
+    found = [shown for channel, to in reached if channel == link.channel and (shown := masked(channel, to))]
+    return ConfirmationView(opened.locale, name_of(topic, opened.locale), next(iter(found), ""))
 
 
 @use_case("POST /e/y/{token}", permission="collect", lock="locked")
 def confirm_subscription(workspace: Workspace, actor: Actor, request: LinkRequest) -> Confirmed:
     """Subscribes to what the link confirms; a second time changes nothing. Raises BadLink."""
     context = ChoiceContext.at(workspace)
-    opened = _opened(workspace, context, request)
+    opened, link, topic = _opened(workspace, context, request)
     with workspace.store.begin() as connection:
-        done = confirm_topic(connection, context, opened.owner, opened.traits, opened.channel, opened.topic.id)
+        done = confirm_topic(connection, context, opened.owner, opened.traits, link.channel, topic.id)
     url = workspace.sending.links.preferences(opened.owner.profile_id, opened.locale)
-    return Confirmed(opened.locale, name_of(opened.topic, opened.locale), done, url)
+    return Confirmed(opened.locale, name_of(topic, opened.locale), done, url)
 
 
-def _opened(workspace: Workspace, context: ChoiceContext, request: LinkRequest) -> _OpenedLink:
+def _opened(workspace: Workspace, context: ChoiceContext, request: LinkRequest) -> tuple[OpenedLink, Confirm, Topic]:
     link = confirmation_link(workspace, request.token)
-    with workspace.store.read() as connection:
-        owner = of_profile(connection, link.profile_id, "", "")
     topic = context.topics.get(link.topic)
-    if owner is None or topic is None:
+    if topic is None:
         raise nobody()
-    traits = workspace.sending.traits(owner.profile_id)
-    return _OpenedLink(owner, traits, link.channel, topic, request.locale(own_locale(traits, "")))
+    return opened_link(workspace, request, link.profile_id), link, topic

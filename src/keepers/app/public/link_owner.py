@@ -108,6 +108,28 @@ def of_profile(connection: Connection, profile_id: int, key: str, locale: str) -
     return LinkOwner(survivor, locale=locale)
 
 
+class OpenedLink(Struct, frozen=True):
+    """A link that was opened: whose it is, what is known of them, their language, and that of the page."""
+
+    owner: LinkOwner
+    traits: Mapping[str, Any]
+    own_locale: str
+    locale: str
+
+
+def opened_link(
+    workspace: Workspace, request: LinkRequest, profile_id: int, key: str = "", locale: str = ""
+) -> OpenedLink:
+    """Reads whose a link to a profile is. `key` and `locale` are of the message it stands in. Raises BadLink."""
+    with workspace.store.read() as connection:
+        owner = of_profile(connection, profile_id, key, locale)
+    if owner is None:
+        raise nobody()
+    traits = workspace.sending.traits(owner.profile_id)
+    own = own_locale(traits, locale or owner.locale)
+    return OpenedLink(owner, traits, own, request.locale(own))
+
+
 def own_locale(traits: Mapping[str, Any], otherwise: str) -> str:
     """The language a customer is written to in, by their traits."""
     return next((t for name in LOCALE_TRAITS if isinstance(t := traits.get(name), str) and t), otherwise)

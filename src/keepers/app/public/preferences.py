@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from msgspec import Struct
 
 from keepers.app.public.choices import ChoiceContext, Choices, choices_of, choose, choose_language, stop_all
 from keepers.app.public.link_owner import (
-    LinkOwner,
     LinkRequest,
+    OpenedLink,
     addresses,
     always_sent,
     marketing,
     masked,
     name_of,
-    nobody,
-    of_profile,
-    own_locale,
+    opened_link,
     preferences_link,
 )
 from keepers.app.use_cases.actor import Actor
@@ -80,13 +75,6 @@ class SavedPreferences(Struct, frozen=True):
     left_all: bool
 
 
-class _Opened(Struct, frozen=True):
-    owner: LinkOwner
-    traits: Mapping[str, Any]
-    own: str
-    locale: str
-
-
 @use_case("GET /e/p/{token}", permission="collect")
 def show_preferences(workspace: Workspace, actor: Actor, request: LinkRequest) -> PreferencesView:
     """Shows what a customer chose and can choose. Raises BadLink."""
@@ -99,7 +87,7 @@ def show_preferences(workspace: Workspace, actor: Actor, request: LinkRequest) -
     blocked = [masked(c, to) or channel_name(c, locale) for c, to in found if c in choices.blocked]
     return PreferencesView(
         locale,
-        opened.own,
+        opened.own_locale,
         list(dict.fromkeys(shown for channel, to in found if (shown := masked(channel, to)))),
         list(dict.fromkeys(blocked)),
         [_topic(topic, choices, locale) for topic in marketing(context.topics)],
@@ -120,21 +108,15 @@ def save_preferences(workspace: Workspace, actor: Actor, request: SavePreference
             stop_all(connection, context, owner, opened.traits, SOURCE)
         else:
             choose(connection, context, owner, opened.traits, shown, set(on), SOURCE)
-            if chosen in languages() and chosen != choose_locale("", opened.own, ""):
+            if chosen in languages() and chosen != choose_locale("", opened.own_locale, ""):
                 choose_language(connection, context, owner, chosen)
                 locale = chosen
     return SavedPreferences(locale, request.leaves_all)
 
 
-def _open(workspace: Workspace, request: LinkRequest) -> _Opened:
+def _open(workspace: Workspace, request: LinkRequest) -> OpenedLink:
     link = preferences_link(workspace, request.token)
-    with workspace.store.read() as connection:
-        owner = of_profile(connection, link.profile_id, link.key, link.locale)
-    if owner is None:
-        raise nobody()
-    traits = workspace.sending.traits(owner.profile_id)
-    own = own_locale(traits, link.locale or owner.locale)
-    return _Opened(owner, traits, own, request.locale(own))
+    return opened_link(workspace, request, link.profile_id, link.key, link.locale)
 
 
 def _pair(value: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select, tuple_
 
 from keepers.store.bulk import chunks, insert_rows, select_in
-from keepers.store.schema.journeys import entry_refusals
+from keepers.store.schema.journeys import entry_rejections
 
 
 class EntryRejection(NamedTuple):
@@ -28,7 +28,7 @@ def record(connection: Connection, rejections: Sequence[EntryRejection]) -> None
     for one in rejections:
         before = newest.get((one.journey, one.profile_id))
         newest[one.journey, one.profile_id] = one._replace(times=one.times + (before.times if before else 0))
-    table = entry_refusals
+    table = entry_rejections
     for keys in chunks(sorted(newest), 500):
         condition = tuple_(table.c.journey, table.c.profile_id).in_(keys)
         for row in connection.execute(select(table).where(condition)):
@@ -42,19 +42,19 @@ def record(connection: Connection, rejections: Sequence[EntryRejection]) -> None
 
 def of_profile(connection: Connection, profile_id: int) -> list[EntryRejection]:
     """A profile's rejections, newest first."""
-    query = select(entry_refusals).where(entry_refusals.c.profile_id == profile_id)
-    return [EntryRejection(*row) for row in connection.execute(query.order_by(entry_refusals.c.at.desc()))]
+    query = select(entry_rejections).where(entry_rejections.c.profile_id == profile_id)
+    return [EntryRejection(*row) for row in connection.execute(query.order_by(entry_rejections.c.at.desc()))]
 
 
 def newest(connection: Connection, journey: str, profile_ids: Sequence[int]) -> dict[int, tuple[datetime, int]]:
     """When each profile was last rejected by a journey, and the seq of that trigger; absent when never."""
-    table = entry_refusals.c
+    table = entry_rejections.c
     query = select(table.profile_id, table.at, table.seq).where(table.journey == journey)
     return {row[0]: (row[1], row[2]) for row in select_in(connection, query, table.profile_id, profile_ids)}
 
 
 def counts(connection: Connection, journey: str) -> dict[str, int]:
     """How many profiles were rejected by a journey, by reason."""
-    table = entry_refusals
+    table = entry_rejections
     query = select(table.c.reason, func.count()).where(table.c.journey == journey).group_by(table.c.reason)
     return {row[0]: row[1] for row in connection.execute(query)}

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, distinct, func, select
 
 from keepers.store.bulk import insert_rows, select_in
-from keepers.store.schema.journeys import journey_runs, run_trail
+from keepers.store.schema.journeys import journey_runs, run_history
 
 _encode = msgspec.json.Encoder().encode
 
@@ -40,14 +40,14 @@ class Passed(NamedTuple):
 def append(connection: Connection, rows: Sequence[RunHistoryRow]) -> None:
     """Adds rows, in the transaction that moves the runs."""
     stored = [(*row[:6], _encode(row.data).decode() if row.data else "{}") for row in rows]
-    insert_rows(connection, run_trail, RunHistoryRow._fields, stored)
+    insert_rows(connection, run_history, RunHistoryRow._fields, stored)
 
 
 def of_runs(connection: Connection, run_ids: Sequence[int]) -> dict[int, list[RunHistoryRow]]:
     """All that happened in each run, in order."""
-    query = select(run_trail)
+    query = select(run_history)
     found: dict[int, list[RunHistoryRow]] = {}
-    for row in sorted(select_in(connection, query, run_trail.c.run_id, run_ids), key=lambda row: row.id):
+    for row in sorted(select_in(connection, query, run_history.c.run_id, run_ids), key=lambda row: row.id):
         happened = RunHistoryRow(
             row.run_id, row.at, row.step, row.visit, row.what, row.reason, msgspec.json.decode(row.data)
         )
@@ -59,17 +59,32 @@ def counts(connection: Connection, journey: str, version: int | None = None) -> 
     """What happened at the steps of a journey and how often, by step."""
     query = (
         select(
-            run_trail.c.step,
-            run_trail.c.what,
-            run_trail.c.reason,
+            run_history.c.step,
+            run_history.c.what,
+            run_history.c.reason,
             func.count(),
             func.count(distinct(journey_runs.c.id)),
         )
-        .join(journey_runs, journey_runs.c.id == run_trail.c.run_id)
+        .join(journey_runs, journey_runs.c.id == run_history.c.run_id)
         .where(journey_runs.c.journey == journey)
-        .group_by(run_trail.c.step, run_trail.c.what, run_trail.c.reason)
-        .order_by(run_trail.c.step, run_trail.c.what, run_trail.c.reason)
+        .group_by(run_history.c.step, run_history.c.what, run_history.c.reason)
+        .order_by(run_history.c.step, run_history.c.what, run_history.c.reason)
     )
     if version is not None:
         query = query.where(journey_runs.c.version == version)
     return [Passed(*row) for row in connection.execute(query)]
+
+
+def visits(connection: Connection, journey: str, version: int | None = None) -> dict[str, int]:
+    """Step → how often runs of a journey came to it."""
+    each = (
+        select(run_history.c.step, run_history.c.run_id, run_history.c.visit)
+        .join(journey_runs, journey_runs.c.id == run_history.c.run_id)
+        .where(journey_runs.c.journey == journey, run_history.c.step != "")
+        .distinct()
+    )
+    if version is not None:
+        each = each.where(journey_runs.c.version == version)
+    found = each.subquery()
+    query = select(found.c.step, func.count()).group_by(found.c.step)
+    return {row[0]: row[1] for row in connection.execute(query)}

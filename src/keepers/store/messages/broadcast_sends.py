@@ -16,7 +16,7 @@ from keepers.model.message import UNFINISHED, SendStatus, Tally
 from keepers.store.bulk import insert_new, select_in, update_rows
 from keepers.store.database import Store
 from keepers.store.schema.core import to_microseconds
-from keepers.store.schema.messages import broadcast_sends, consents, link_hits, message_history
+from keepers.store.schema.messages import broadcast_sends, consents, engagement_requests, message_history
 from keepers.store.schema.messages import messages as table
 
 """`testing`: the variants are out and the rest waits for the winner; `releasing`: the rest is being released"""
@@ -291,15 +291,15 @@ class Result(NamedTuple):
 
 def results(connection: Connection, send: BroadcastSend) -> dict[str, Result]:
     """The results of a sending by variant; requests by machines are not counted."""
-    people = link_hits.c.is_machine.is_(False)
+    people = engagement_requests.c.is_machine.is_(False)
     numbers: dict[str, list[int]] = {}
     query = select(table.c.step, func.count()).where(_of(send), table.c.step != "", table.c.sent_at.is_not(None))
     for variant, sent in connection.execute(query.group_by(table.c.step)):
         numbers[variant] = [sent, 0, 0]
-    for place, condition in ((1, None), (2, link_hits.c.url != "")):
+    for place, condition in ((1, None), (2, engagement_requests.c.url != "")):
         requests = (
             select(table.c.step, func.count(table.c.id.distinct()))
-            .join(link_hits, link_hits.c.message_id == table.c.id)
+            .join(engagement_requests, engagement_requests.c.message_id == table.c.id)
             .where(_of(send), table.c.step != "", people)
         )
         if condition is not None:
@@ -317,7 +317,9 @@ def arms(connection: Connection, send: BroadcastSend) -> Iterator[list[tuple[int
 
 def not_opened(connection: Connection, send: BroadcastSend) -> Iterator[list[int]]:
     """Profiles who were sent a message of a sending that nobody opened or clicked, machines apart, chunk by chunk."""
-    request = select(link_hits.c.id).where(link_hits.c.message_id == table.c.id, link_hits.c.is_machine.is_(False))
+    request = select(engagement_requests.c.id).where(
+        engagement_requests.c.message_id == table.c.id, engagement_requests.c.is_machine.is_(False)
+    )
     query = select(table.c.id, table.c.profile_id).where(_of(send), table.c.status.in_(OUT), ~request.exists())
     for rows in _paged(connection, query):
         yield [row[0] for row in rows]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from keepers.store.bulk import insert_rows, select_in, update_rows
-from keepers.store.schema.messages import link_hits
+from keepers.store.schema.messages import engagement_requests
 
 
 class EngagementRow(NamedTuple):
@@ -25,7 +25,7 @@ class EngagementRow(NamedTuple):
     rule: str = ""
     network: str = ""
     """the network it came from where that matters (`apple`); the address itself is not kept"""
-    is_said: bool = False
+    is_reported_machine: bool = False
     """reported by a provider as made by a machine"""
     id: int = 0
 
@@ -34,17 +34,17 @@ class EngagementRow(NamedTuple):
         return bool(self.url)
 
 
-_columns = select(*(link_hits.c[name] for name in EngagementRow._fields))
+_columns = select(*(engagement_requests.c[name] for name in EngagementRow._fields))
 
 
 def append(connection: Connection, rows: Sequence[EngagementRow]) -> None:
     """Adds requests; ids are given by the store."""
-    insert_rows(connection, link_hits, EngagementRow._fields[:-1], [tuple(row[:-1]) for row in rows])
+    insert_rows(connection, engagement_requests, EngagementRow._fields[:-1], [tuple(row[:-1]) for row in rows])
 
 
 def read(connection: Connection, after: int, limit: int) -> list[EngagementRow]:
     """Up to `limit` requests past the id `after`, by id."""
-    query = _columns.where(link_hits.c.id > after).order_by(link_hits.c.id).limit(limit)
+    query = _columns.where(engagement_requests.c.id > after).order_by(engagement_requests.c.id).limit(limit)
     return [EngagementRow(*row) for row in connection.execute(query)]
 
 
@@ -53,16 +53,17 @@ def unclassified(connection: Connection, until: datetime, limit: int) -> list[En
 
     No cursor over ids: of two writers the one with the lower ids may commit later.
     """
-    query = _columns.where(link_hits.c.is_machine.is_(None), link_hits.c.at <= until)
+    query = _columns.where(engagement_requests.c.is_machine.is_(None), engagement_requests.c.at <= until)
     return [
-        EngagementRow(*row) for row in connection.execute(query.order_by(link_hits.c.at, link_hits.c.id).limit(limit))
+        EngagementRow(*row)
+        for row in connection.execute(query.order_by(engagement_requests.c.at, engagement_requests.c.id).limit(limit))
     ]
 
 
 def of_messages(connection: Connection, ids: Sequence[int]) -> dict[int, list[EngagementRow]]:
     """All requests of each message, by time; messages without any are absent."""
     found: dict[int, list[EngagementRow]] = {}
-    rows = [EngagementRow(*row) for row in select_in(connection, _columns, link_hits.c.message_id, ids)]
+    rows = [EngagementRow(*row) for row in select_in(connection, _columns, engagement_requests.c.message_id, ids)]
     for request in sorted(rows, key=lambda request: (request.at, request.id)):
         found.setdefault(request.message_id, []).append(request)
     return found
@@ -71,9 +72,9 @@ def of_messages(connection: Connection, ids: Sequence[int]) -> dict[int, list[En
 def put_rules(connection: Connection, rules: Sequence[tuple[int, str | None]]) -> None:
     """Classifies requests, given as (id, rule); None for a person's."""
     rows = [(rule is not None, rule or "", hit_id) for hit_id, rule in rules]
-    update_rows(connection, link_hits, ("is_machine", "rule"), rows)
+    update_rows(connection, engagement_requests, ("is_machine", "rule"), rows)
 
 
 def last_id(connection: Connection) -> int:
     """The greatest id; 0 when there is none."""
-    return int(connection.execute(select(func.max(link_hits.c.id))).scalar_one() or 0)
+    return int(connection.execute(select(func.max(engagement_requests.c.id))).scalar_one() or 0)

@@ -32,9 +32,9 @@ def erase(connection: Connection, owner: Owner, now: datetime, channels: Collect
     gone: dict[str, int] = {}
     for held in HELD:
         if held.at_erasure == "removed":
-            gone[held.section] = _delete(connection, held.table, held.columns[0], ids[held.owner])
+            gone[str(held.table.name)] = _delete(connection, held.table, held.columns[0], ids[held.owner])
         elif held.at_erasure == "freed":
-            gone[held.section] = _free(connection, owner.profile_ids)
+            gone[str(held.table.name)] = _free(connection, owner.profile_ids)
     return gone
 
 

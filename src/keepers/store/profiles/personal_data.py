@@ -10,12 +10,12 @@ import msgspec
 from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, Table, Text, or_, select, tuple_
 
 from keepers.store.schema.core import identities, log, merges, profiles
-from keepers.store.schema.journeys import entry_refusals, journey_runs, run_trail
+from keepers.store.schema.journeys import entry_rejections, journey_runs, run_history
 from keepers.store.schema.messages import (
     consents,
     coupons,
+    engagement_requests,
     in_app,
-    link_hits,
     message_copies,
     message_history,
     messages,
@@ -44,10 +44,15 @@ class HeldTable(NamedTuple):
 
     @property
     def section(self) -> str:
-        """What the export calls it."""
-        return str(self.table.name)
+        """What the API calls it: its table, or the name under which the API has always had it."""
+        return _SECTIONS.get(self.table.name, str(self.table.name))
 
 
+_SECTIONS = {
+    "engagement_requests": "link_hits",
+    "run_history": "run_trail",
+    "entry_rejections": "entry_refusals",
+}
 _PROFILE = ("profile_id",)
 HELD: tuple[HeldTable, ...] = (
     # Runs, messages, coupons: in the order of `lock_order`.
@@ -57,13 +62,13 @@ HELD: tuple[HeldTable, ...] = (
         message_copies, "message", ("message_id",), "removed", texts=frozenset({"subject", "html", "text"}), batch=20
     ),
     HeldTable(message_history, "message", ("message_id",), "removed", texts=frozenset({"detail"})),
-    HeldTable(link_hits, "message", ("message_id",), "removed", texts=frozenset({"url", "user_agent"})),
-    HeldTable(run_trail, "run", ("run_id",), "removed"),
+    HeldTable(engagement_requests, "message", ("message_id",), "removed", texts=frozenset({"url", "user_agent"})),
+    HeldTable(run_history, "run", ("run_id",), "removed"),
     HeldTable(coupons, "profile", _PROFILE, "freed"),
     HeldTable(in_app, "profile", _PROFILE, "removed", texts=frozenset({"title", "text", "url"})),
     HeldTable(push_subscriptions, "profile", _PROFILE, "removed", hidden=frozenset({"keys"})),
     HeldTable(consents, "profile", _PROFILE, "removed", texts=frozenset({"wording"})),
-    HeldTable(entry_refusals, "profile", _PROFILE, "removed"),
+    HeldTable(entry_rejections, "profile", _PROFILE, "removed"),
     HeldTable(suppressions, "address", ("channel", "hash"), "added", texts=frozenset({"detail"})),
     HeldTable(identities, "profile", _PROFILE, "kept"),
     HeldTable(profiles, "profile", ("id",), "kept"),

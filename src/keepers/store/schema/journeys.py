@@ -35,8 +35,8 @@ journey_runs = Table(
 Index("ix_journey_runs_wake", journey_runs.c.status, journey_runs.c.wake_at)
 Index("ix_journey_runs_profile", journey_runs.c.profile_id, journey_runs.c.status)
 
-run_trail = Table(
-    "run_trail",
+run_history = Table(
+    "run_history",
     metadata,
     Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("run_id", BigInteger, nullable=False, index=True),
@@ -58,8 +58,8 @@ journey_states = Table(
     Column("reason", String, nullable=False),
 )
 
-entry_refusals = Table(
-    "entry_refusals",
+entry_rejections = Table(
+    "entry_rejections",
     metadata,
     Column("journey", String, primary_key=True),
     Column("profile_id", BigInteger, primary_key=True, autoincrement=False, index=True),

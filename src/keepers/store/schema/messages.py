@@ -178,8 +178,8 @@ workers = Table(
     Column("beat_at", Instant, nullable=False),
 )
 
-link_hits = Table(
-    "link_hits",
+engagement_requests = Table(
+    "engagement_requests",
     metadata,
     Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("message_id", BigInteger, nullable=False, index=True),
@@ -191,16 +191,16 @@ link_hits = Table(
     Column("is_machine", Boolean),
     Column("rule", String, nullable=False),
     Column("network", String, nullable=False, server_default=""),
-    Column("is_said", Boolean, nullable=False, server_default=false()),
+    Column("is_reported_machine", Boolean, nullable=False, server_default=false()),
     sqlite_autoincrement=True,
 )
 
 Index(
-    "ix_link_hits_unjudged",
-    link_hits.c.at,
-    link_hits.c.id,
-    sqlite_where=link_hits.c.is_machine.is_(None),
-    postgresql_where=link_hits.c.is_machine.is_(None),
+    "ix_engagement_requests_unclassified",
+    engagement_requests.c.at,
+    engagement_requests.c.id,
+    sqlite_where=engagement_requests.c.is_machine.is_(None),
+    postgresql_where=engagement_requests.c.is_machine.is_(None),
 )
 
 reports = Table(
