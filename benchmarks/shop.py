@@ -129,7 +129,7 @@ def send(workspace: Workspace, at: datetime, calls: Sequence[dict[str, Any]]) ->
     """Puts calls into the inbox as the Tracking API does when they arrive at `at`."""
     bodies = [msgspec.json.encode({"batch": calls[start : start + _BATCH]}) for start in range(0, len(calls), _BATCH)]
     with workspace.store.begin_inbox() as connection:
-        inbox.append(connection, [Accepted(at, "key", True, "/v1/batch", body) for body in bodies])
+        inbox.append(connection, [Accepted(at, "key", "server", "/v1/batch", body) for body in bodies])
 
 
 def settle(workspace: Workspace, number: int, at: datetime) -> None:

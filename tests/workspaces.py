@@ -105,7 +105,7 @@ def send(store: Store, at: datetime, calls: Iterable[dict[str, Any]], path: str 
     """Puts calls into the inbox as the Tracking API does when they arrive at `at` by a server's key."""
     body = msgspec.json.encode({"batch": list(calls)})
     with store.begin_inbox() as connection:
-        inbox.append(connection, [Accepted(at, "key", True, path, body)])
+        inbox.append(connection, [Accepted(at, "key", "server", path, body)])
 
 
 class Ran(NamedTuple):

@@ -112,7 +112,14 @@ def playbooks(
     for name in (*known, *_DRAWN):
         if name in chosen:
             who = known[name] if name in known else draw(_DRAWN[name])
-            segments[name] = parse_segment({"id": name, "who": who, "of": "account" if name == "team" else "person"})
+            segments[name] = parse_segment(
+                {
+                    "id": name,
+                    "who": who,
+                    "of": "account" if name == "team" else "person",
+                    "trust": draw(of("any", "any", "server")),
+                }
+            )
     lifecycles = {"value": parse_lifecycle(_VALUE)} if has_value else {}
     return Definitions(
         draw(choice(*[usual_words] * 5, words())),

@@ -42,6 +42,11 @@ class Oracle:
                 found.pop(fact.who, None)
         return found
 
+    @cached_property
+    def of_trusted(self) -> Oracle:
+        """The same people, of whom nothing is known but what is trusted; that anybody belongs to an account is not."""
+        return _Trusted(self.scenario, self.definitions, self.since)
+
     def final(self, who: int) -> int:
         while who in self.links:
             who = self.links[who]
@@ -64,7 +69,7 @@ class Oracle:
     def zone(self, who: int) -> str:
         """The zone of the latest `timezone` of the whole group of merged profiles."""
         named = [f for f in self._own(who) if "timezone" in f.data]
-        latest = max(named, key=lambda f: (f.time, f.seq), default=None)
+        latest = max(named, key=_order, default=None)
         return latest.data["timezone"] if latest else self.scenario.zone
 
     def _own(self, who: int) -> list[Fact]:
@@ -77,9 +82,9 @@ class Oracle:
         return found
 
     def trait(self, who: int, name: str, now: datetime) -> Any:
-        """The value with the latest (time, seq) that is not in the future; null is no value."""
+        """The trusted value, else the untrusted one, with the latest (time, seq) not in the future; null is none."""
         held = [f for f in self._own(who) if name in f.data and f.time <= now]
-        return max(held, key=lambda f: (f.time, f.seq)).data[name] if held else None
+        return max(held, key=_order).data[name] if held else None
 
     def members(self, account: int) -> dict[int, datetime]:
         """Who belongs to an account, and since when."""
@@ -100,7 +105,7 @@ class Oracle:
                     continue
                 owner = self.final(f.who)
                 if owner == who or (owner in members and f.time >= members[owner]):
-                    found.append(Row(f.seq, f.event, f.time, self._day(f), f.data))
+                    found.append(Row(f.seq, f.event, f.time, self._day(f), f.data, f.trusted))
             self._rows[who, kind] = found
         return self._rows[who, kind]
 
@@ -117,7 +122,7 @@ class Oracle:
         if self.kinds[who] != definition.of or self.final(who) != who or self.created(who) > now:
             return 0
         if isinstance(definition, Segment):
-            return int(self.holds(definition.who, who, now))
+            return int((self.of_trusted if definition.trust == "server" else self).holds(definition.who, who, now))
         return max((n for n, s in enumerate(definition.stages, 1) if self.holds(s.when, who, now)), default=0)
 
     def holds(self, condition: ast.Condition, who: int, now: datetime) -> bool:
@@ -168,7 +173,7 @@ class Oracle:
         held = [f for f in self._own(who) if name in f.data and f.time <= now]
         if not held:
             return self.scenario.zone
-        seq = max(held, key=lambda f: (f.time, f.seq)).seq
+        seq = max(held, key=_order).seq
         before = Oracle(
             Scenario([f for f in self.scenario.facts if f.seq <= seq], self.scenario.zone), self.definitions
         )
@@ -179,6 +184,29 @@ class Oracle:
             return True
         since = self.since.get((definition, who))
         return since is not None and since + lasting <= now
+
+
+class _Trusted(Oracle):
+    def _own(self, who: int) -> list[Fact]:
+        return [f for f in super()._own(who) if f.trusted]
+
+    def rows(self, who: int) -> list[Row]:
+        return [row for row in super().rows(who) if row.trusted]
+
+    def zone(self, who: int) -> str:
+        # Profiles, and whose clock counts, are the same for everybody who asks.
+        return Oracle(self.scenario, self.definitions).zone(who)
+
+    def value(self, definition: Segment | Lifecycle, who: int, now: datetime) -> int:
+        # Of another definition its answer is read, which rests on what that one accepts.
+        return Oracle(self.scenario, self.definitions, self.since).value(definition, who, now)
+
+    def holds(self, condition: ast.Condition, who: int, now: datetime) -> bool:
+        return False if isinstance(condition, ast.Account) else super().holds(condition, who, now)
+
+
+def _order(fact: Fact) -> tuple[bool, datetime, int]:
+    return fact.trusted, fact.time, fact.seq
 
 
 __all__ = ["Oracle", "rows_of"]

@@ -22,6 +22,7 @@ class Row:
     time: datetime
     day: date
     data: dict[str, Any]
+    trusted: bool = True
     source: Source | None = None
     voids: tuple[datetime, ...] = ()
 
@@ -65,7 +66,7 @@ def rows_of(name: str, rows: list[Row], words: dict[str, DerivedEvent], clock: C
     found = []
     for source in word.sources:
         mine = [r for r in rows if r.event == source.event]
-        mine = [Row(r.seq, r.event, r.time, r.day, r.data, source, _voids(r, source, rows)) for r in mine]
+        mine = [Row(r.seq, r.event, r.time, r.day, r.data, r.trusted, source, _voids(r, source, rows)) for r in mine]
         mine = sorted((r for r in mine if matches(r, source.where, clock)), key=lambda r: r.place)
         found += [r for n, r in enumerate(mine) if _is_nth(mine[: n + 1], source)]
     return found, word.per_day
@@ -77,7 +78,8 @@ def _voids(row: Row, source: Source, rows: list[Row]) -> tuple[datetime, ...]:
     key = row.held(source.unless.same)
     if key is None:
         return ()
-    cancels = [r for r in rows if r.event in source.unless.events]
+    # What anybody says cancels nothing that a trusted source said.
+    cancels = [r for r in rows if r.event in source.unless.events and (r.trusted or not row.trusted)]
     return tuple(r.time for r in cancels if written(r.held(source.unless.same)) == written(key))
 
 

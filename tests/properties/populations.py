@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from keepers.model.trust import Trust
 from properties.generate import CANCEL, DAYS, EVENTS, NUMBERS, TEXTS, Strategy, choice, of
 from properties.scenario import Scenario, at
 
@@ -44,8 +45,8 @@ _traits = st.fixed_dictionaries(
         "interests": st.lists(of("vip", "golf"), max_size=2),
     },
 )
-Deed = tuple[str, int, int, int | None, dict[str, Any]]
-"""kind or event, step of the grid, steps it arrives later (or earlier), account, properties or traits"""
+Deed = tuple[str, int, int, int | None, dict[str, Any], Trust]
+"""kind or event, step of the grid, steps it arrives later (or earlier), account, properties or traits, its trust"""
 
 
 @cache
@@ -57,11 +58,12 @@ def deed(*, accounts: bool, late: bool, future: bool) -> Strategy:
     if future:
         delays += [of(-1, -3, -8)] * 2
     delay = choice(*delays)
-    tracked = st.tuples(of(*EVENTS), steps, delay, st.none(), properties)
-    cancelled = st.tuples(of(CANCEL), steps, delay, st.none(), _order.map(lambda order: {"order": order}))
-    identified = st.tuples(of("identify"), steps, delay, st.none(), _traits)
+    trust = of("server", "server", "public")
+    tracked = st.tuples(of(*EVENTS), steps, delay, st.none(), properties, trust)
+    cancelled = st.tuples(of(CANCEL), steps, delay, st.none(), _order.map(lambda order: {"order": order}), trust)
+    identified = st.tuples(of("identify"), steps, delay, st.none(), _traits, trust)
     tier = of({}, {"tier": "gold"}, {"tier": "basic"}, {"tier": None})
-    grouped = st.tuples(of("group"), steps, delay, of(*ACCOUNTS), tier)
+    grouped = st.tuples(of("group"), steps, delay, of(*ACCOUNTS), tier, trust)
     return choice(*[tracked] * 6, cancelled, identified, identified, *[grouped] * (2 if accounts else 0))
 
 
@@ -87,7 +89,7 @@ def scenarios(
     for who, (zone, _) in enumerate(customers, start=1):
         found.person(who, at(0))
         if zone is not None:
-            found.add("identify", who, at(0), data={"timezone": zone})
+            found.add("identify", who, at(0), data={"timezone": zone}, trust=draw(of("server", "public")))
     for account in ACCOUNTS if accounts else ():
         found.account(account, at(0))
     for who, (_, done) in enumerate(customers, start=1):
@@ -99,12 +101,12 @@ def scenarios(
 
 
 def _add(found: Scenario, who: int, done: Deed) -> None:
-    what, step, delay, account, data = done
+    what, step, delay, account, data, trust = done
     time, received = at(step), at(max(0, step + delay))
     if what in ("identify", "group"):
-        found.add(what, who, time, received, other=account, data=data)
+        found.add(what, who, time, received, other=account, data=data, trust=trust)
     else:
-        found.track(who, what, time, received, **data)
+        found.add("track", who, time, received, event=what, data=data, trust=trust)
 
 
 _merges = st.lists(

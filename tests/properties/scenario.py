@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from keepers.model.trust import Trust
 from keepers.store.events.log import LogRow
 
 T0 = datetime(2026, 3, 27)
@@ -34,6 +35,11 @@ class Fact:
     other: int | None = None
     event: str = ""
     data: dict[str, Any] = field(default_factory=dict)
+    trust: Trust = "server"
+
+    @property
+    def trusted(self) -> bool:
+        return self.trust != "public"
 
     @property
     def known(self) -> datetime:
@@ -55,7 +61,18 @@ class Fact:
         event = self.event if self.kind == "track" else self.kind
         encoded = json.dumps(body).encode()
         return LogRow(
-            self.seq, self.kind, self.who, self.other, event, self.time, self.received, self.known, "test", encoded
+            self.seq,
+            self.kind,
+            self.who,
+            self.other,
+            event,
+            self.time,
+            self.received,
+            self.known,
+            "test",
+            encoded,
+            0,
+            self.trust,
         )
 
 
@@ -97,7 +114,7 @@ class Scenario:
 
 
 def renumbered(fact: Fact, seq: int) -> Fact:
-    return Fact(seq, fact.kind, fact.who, fact.time, fact.received, fact.other, fact.event, fact.data)
+    return replace(fact, seq=seq)
 
 
 def instants_of(scenarios: Iterable[Scenario], spans: Iterable[timedelta]) -> list[datetime]:

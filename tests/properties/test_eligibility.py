@@ -45,7 +45,15 @@ TOPICS = {
     "hints": Topic("hints", basis="legitimate_interest"),
     "orders": Topic("orders", kind="transactional", basis="contract"),
 }
-LASTING = ("suppressed.", "no_address", "unsubscribed", "no_consent", "consent_pending", "sunset")
+LASTING = (
+    "unconfirmed_address",
+    "suppressed.",
+    "no_address",
+    "unsubscribed",
+    "no_consent",
+    "consent_pending",
+    "sunset",
+)
 HOUR = timedelta(hours=1)
 
 CHANNEL = st.sampled_from(["email", "sms"])
@@ -63,6 +71,8 @@ class Customer(NamedTuple):
     """how long ago they engaged last"""
     active: timedelta | None
     """how long ago they were active last"""
+    is_unconfirmed: bool = False
+    """their addresses are known from public keys alone"""
 
     def address(self, channel: str) -> str | None:
         return self.email if channel == "email" else self.phone
@@ -98,7 +108,8 @@ class ContactScenario(NamedTuple):
         customer = self.customers[n]
         active = self.now - customer.active if is_active and customer.active is not None else None
         engaged = self.now - customer.silent if customer.silent is not None else None
-        return Contact(customer.zone, customer.country, active, engaged)
+        unconfirmed = tuple(ADDRESSES) if customer.is_unconfirmed else ()
+        return Contact(customer.zone, customer.country, active, engaged, unconfirmed)
 
     def rows(self) -> list[MessageRow]:
         made = []
@@ -142,6 +153,7 @@ def scenarios(draw: st.DrawFn) -> ContactScenario:
         phone=st.sampled_from([*SPELLINGS["sms"], *SPELLINGS["sms"], None]),
         silent=st.sampled_from([None, 1, 31, 32, 33]).map(lambda days: None if days is None else timedelta(days=days)),
         active=st.none() | st.sampled_from([1, 3]).map(lambda hours: hours * HOUR),
+        is_unconfirmed=st.sampled_from([False, False, False, False, True]),
     )
     customers = draw(st.lists(customer, min_size=1, max_size=3))
     who = st.integers(0, len(customers) - 1)
@@ -239,7 +251,7 @@ def in_bulk(
     members = [
         Member(
             n + 1, f"{n}", customer.zone, customer.country, addresses[n], hashes.count(hashes[n]) > 1,
-            scenario.contact(n).engaged_at, "{}",
+            scenario.contact(n).engaged_at, "{}", customer.is_unconfirmed,
         )
         for n, customer in enumerate(scenario.customers)
     ]  # fmt: skip
@@ -271,7 +283,13 @@ def in_a_dry_run(connection: Connection, scenario: ContactScenario, template: Me
     question = CheckEligibility(("m",))
     jobs = [SimpleNamespace(answers={}, at=scenario.now, run=SimpleNamespace(journey="j")) for _ in scenario.customers]
     profiles = [
-        ProfileSnapshot(n + 1, f"{n}", c.zone, {"country": c.country, "email": c.email, "phone": c.phone})
+        ProfileSnapshot(
+            n + 1,
+            f"{n}",
+            c.zone,
+            {"country": c.country, "email": c.email, "phone": c.phone},
+            unconfirmed=frozenset(ADDRESSES.values()) if c.is_unconfirmed else frozenset(),
+        )
         for n, c in enumerate(scenario.customers)
     ]
     dry_run.check([(cast(Any, job), profiles[n], question) for n, job in enumerate(jobs)], scenario.now)

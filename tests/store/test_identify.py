@@ -15,6 +15,9 @@ from keepers.ingest import identify as identify_module
 from keepers.ingest.identify import Identified, identify, unmerge
 from keepers.model.errors import ConflictError, NotFoundError
 from keepers.model.event import Limits, parse_request
+from keepers.model.trust import Trust
+from keepers.model.user_signature import sign
+from keepers.store import keys
 from keepers.store.database import Store
 from keepers.store.events import inbox, log
 from keepers.store.events.inbox import Accepted
@@ -27,12 +30,12 @@ NUMBERS = count()
 
 
 def send(
-    store: Store, *items: dict[str, Any], trusted: bool = False, at: datetime = NOW, path: str = "/v1/batch"
+    store: Store, *items: dict[str, Any], trust: Trust = "public", at: datetime = NOW, path: str = "/v1/batch"
 ) -> Identified:
     messages = [{"messageId": f"m{next(NUMBERS)}", "type": "track", "event": "Seen", **item} for item in items]
     body = json.dumps({"batch": messages}).encode()
     with store.begin_inbox() as connection:
-        inbox.append(connection, [Accepted(at, "key_1", trusted, path, body)])
+        inbox.append(connection, [Accepted(at, "key_1", trust, path, body)])
     return identify(store, at)
 
 
@@ -81,19 +84,19 @@ def test_a_shared_device_does_not_merge_two_users(store: Store) -> None:
     assert rows(store, "track")[-1].profile_id == who(store, "user_id", "u2")
 
 
-@pytest.mark.parametrize("trusted", [False, True])
-def test_only_a_trusted_alias_merges_two_known_users(store: Store, trusted: bool) -> None:
+@pytest.mark.parametrize("trust", ["public", "server"])
+def test_only_a_trusted_alias_merges_two_known_users(store: Store, trust: Trust) -> None:
     send(store, {"userId": "u1"}, {"userId": "u2"})
-    result = send(store, {"type": "alias", "previousId": "u1", "userId": "u2"}, trusted=trusted)
-    assert (who(store, "user_id", "u1") == who(store, "user_id", "u2")) is trusted
-    assert result.merged == int(trusted)
-    assert result.refused_merges == int(not trusted)
+    result = send(store, {"type": "alias", "previousId": "u1", "userId": "u2"}, trust=trust)
+    assert (who(store, "user_id", "u1") == who(store, "user_id", "u2")) is (trust == "server")
+    assert result.merged == int(trust == "server")
+    assert result.refused_merges == int(trust == "public")
 
 
 def test_an_alias_joins_an_anonymous_profile_and_works_before_the_earlier_id_came(store: Store) -> None:
     send(store, {"anonymousId": "a1"}, {"type": "alias", "previousId": "a1", "userId": "u1"})
     assert who(store, "anonymous_id", "a1") == who(store, "user_id", "u1")
-    send(store, {"type": "alias", "previousId": "old", "userId": "new"}, trusted=True)
+    send(store, {"type": "alias", "previousId": "old", "userId": "new"}, trust="server")
     send(store, {"userId": "old"})
     assert who(store, "user_id", "old") == who(store, "user_id", "new")
 
@@ -106,15 +109,45 @@ def test_placeholders_identify_nobody(store: Store, value: str) -> None:
 
 
 def test_nothing_more_is_linked_past_a_thousand_identifiers(store: Store) -> None:
-    send(store, *({"userId": "u1", "anonymousId": f"a{i}"} for i in range(1005)))
+    send(store, *({"userId": "u1", "anonymousId": f"a{i}"} for i in range(1005)), trust="server")
     person = who(store, "user_id", "u1")
     assert person is not None
     with store.read() as connection:
         assert len(identities.of_profiles(connection, [person])[person]) == 1000
         assert profiles.get(connection, person).linking_stopped_at == NOW
     assert {row.profile_id for row in rows(store, "track")} == {person}
-    send(store, {"anonymousId": "late"})
-    assert send(store, {"userId": "u1", "anonymousId": "late"}).merged == 0
+    send(store, {"anonymousId": "late"}, trust="server")
+    assert send(store, {"userId": "u1", "anonymousId": "late"}, trust="server").merged == 0
+
+
+def test_what_anybody_links_to_a_customer_leaves_room_for_what_is_proven(store: Store) -> None:
+    """A stolen write key links its own visitors to a customer: past 200 they are not linked, and nobody else's are."""
+    send(store, {"userId": "u1"}, trust="server")
+    send(store, *({"userId": "u1", "anonymousId": f"a{i}"} for i in range(205)))
+    person = who(store, "user_id", "u1")
+    assert person is not None
+    with store.read() as connection:
+        assert len(identities.of_profiles(connection, [person])[person]) == 201
+        assert profiles.get(connection, person).linking_stopped_at is None
+    with store.begin() as connection:
+        _, token = keys.create(connection, "server", "shop", NOW)
+    signed = {"context": {"signature": sign(keys.digest_of(token), "u1")}}
+    send(store, {"userId": "u1", "anonymousId": "phone"}, trust="server")
+    send(store, {"userId": "u1", "anonymousId": "tablet", **signed})
+    send(store, {"userId": "u1", "anonymousId": "stranger", "context": {"signature": "0" * 64}})
+    assert {name: who(store, "anonymous_id", name) for name in ("phone", "tablet", "stranger")} == {
+        "phone": person, "tablet": person, "stranger": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("expires", "is_linked"), [(None, True), (1, False), (4_000_000_000, True)])
+def test_a_signature_proves_who_it_is_until_it_expires(store: Store, expires: int | None, is_linked: bool) -> None:
+    with store.begin() as connection:
+        _, token = keys.create(connection, "server", "shop", NOW)
+    send(store, *({"userId": "u1", "anonymousId": f"a{i}"} for i in range(201)))
+    context = {"signature": sign(keys.digest_of(token), "u1", expires), "expires": expires}
+    send(store, {"userId": "u1", "anonymousId": "phone", "context": context})
+    assert (who(store, "anonymous_id", "phone") == who(store, "user_id", "u1")) is is_linked
 
 
 def test_a_group_makes_an_account_and_names_it(store: Store) -> None:
@@ -155,7 +188,7 @@ def test_what_arrives_while_the_inbox_is_worked_off_waits_for_the_next_run(
     def arrive() -> None:
         body = json.dumps({"userId": "u1", "event": "Seen"}).encode()
         with sqlite_store.begin_inbox() as connection:
-            inbox.append(connection, [Accepted(NOW, "key_1", False, "/v1/track", body)])
+            inbox.append(connection, [Accepted(NOW, "key_1", "public", "/v1/track", body)])
 
     one_batch = identify_module.identify_batch
 
@@ -173,7 +206,7 @@ def test_what_was_accepted_by_wider_limits_is_kept_by_a_tick(sqlite_store: Store
     body = json.dumps({"userId": "u1", "event": "Seen", "properties": {"text": "x" * 50_000}}).encode()
     assert parse_request("/v1/track", body, NOW, wide).items
     with sqlite_store.begin_inbox() as connection:
-        inbox.append(connection, [Accepted(NOW, "key_1", False, "/v1/track", body)])
+        inbox.append(connection, [Accepted(NOW, "key_1", "public", "/v1/track", body)])
     assert identify(sqlite_store, NOW, wide).events == 1
 
 
@@ -218,7 +251,7 @@ def test_a_chain_of_merges_in_one_batch_can_be_taken_apart(store: Store) -> None
         {"userId": "u1"}, {"userId": "u2"}, {"userId": "u3"},
         {"type": "alias", "previousId": "u1", "userId": "u2"},
         {"type": "alias", "previousId": "u2", "userId": "u3"},
-        trusted=True,
+        trust="server",
     )  # fmt: skip
     first, second = (merge.profile_id for merge in rows(store, "merge"))
     last = who(store, "user_id", "u3")
@@ -239,14 +272,14 @@ people = st.fixed_dictionaries(
 
 
 @examples(0.3, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(people, st.booleans()), max_size=12))
-def test_one_batch_equals_many_small_ones(new_store: Any, arrivals: list[tuple[dict[str, Any], bool]]) -> None:
+@given(st.lists(st.tuples(people, st.sampled_from(["public", "server"])), max_size=12))
+def test_one_batch_equals_many_small_ones(new_store: Any, arrivals: list[tuple[dict[str, Any], Trust]]) -> None:
     """The decisions made in memory are those the store would have led to, message by message."""
     together, apart = new_store("sqlite"), new_store("sqlite")
     bodies = []
-    for number, (item, trusted) in enumerate(arrivals):
+    for number, (item, trust) in enumerate(arrivals):
         body = json.dumps({"batch": [{"event": "E", "messageId": str(number), **item}]}).encode()
-        bodies.append(Accepted(NOW, "key", trusted, "/v1/batch", body))
+        bodies.append(Accepted(NOW, "key", trust, "/v1/batch", body))
     with together.begin_inbox() as connection:
         inbox.append(connection, bodies)
     identify(together, NOW)

@@ -92,10 +92,10 @@ def test_any_text_identifies_exactly_itself(store: Store, values: list[str]) -> 
 
 def test_instants_keep_their_microseconds(store: Store) -> None:
     with store.begin_inbox() as connection:
-        inbox.append(connection, [Accepted(NOW, "key", True, "/v1/track", b"\x00\xff{}")])
+        inbox.append(connection, [Accepted(NOW, "key", "server", "/v1/track", b"\x00\xff{}")])
     with store.read_inbox() as connection:
         (row,) = inbox.read(connection, 10)
-        assert (row.received_at, row.trusted, row.body) == (NOW, True, b"\x00\xff{}")
+        assert (row.received_at, row.trust, row.body) == (NOW, "server", b"\x00\xff{}")
         assert inbox.oldest(connection) == NOW
         assert inbox.depth(connection) == 1
 

@@ -124,7 +124,9 @@ class AudienceFilter:
         context = self._context
         is_alone = wave.history.is_empty(member.profile_id, hashed)
         sleeps = is_asleep(context.rules, self._channel, member.engaged_at, due)
-        alike = (consent, stop, bool(address), is_written_to, sleeps, member.zone, member.country, due)
+        alike = (
+            consent, stop, bool(address), is_written_to, sleeps, member.zone, member.country, due, member.is_unconfirmed
+        )  # fmt: skip
         if is_alone and (decision := self._alike.get(alike)) is not None:
             return decision
         candidate = MessageCandidate(
@@ -137,7 +139,8 @@ class AudienceFilter:
             decided_at=now,
             address_hash=hashed,
         )
-        contact = Contact(member.zone, member.country, engaged_at=member.engaged_at)
+        unconfirmed = (self._channel,) if member.is_unconfirmed else ()
+        contact = Contact(member.zone, member.country, engaged_at=member.engaged_at, unconfirmed=unconfirmed)
         decision = wave.decide(candidate, RecipientFacts(consent, stop, contact, is_written_to), due)
         if is_alone:
             self._alike[alike] = decision

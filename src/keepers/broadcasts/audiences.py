@@ -17,6 +17,7 @@ from keepers.evaluation.active_queries import ActiveQueries
 from keepers.evaluation.evaluator import Evaluator, with_segment
 from keepers.render.customer_data import nested
 from keepers.warehouse import engagement_times
+from keepers.warehouse.fixed_tables import TRAIT_ORDER
 
 CHUNK = 20_000
 _AUDIENCE = "broadcast-audience"
@@ -35,6 +36,8 @@ class Member(NamedTuple):
     """others of the audience have the same address"""
     engaged_at: datetime | None
     customer: str
+    is_unconfirmed: bool = False
+    """the address is known from public keys alone"""
 
 
 class Audience:
@@ -127,9 +130,12 @@ class Audience:
         wanted = sorted({*traits, _COUNTRY, address_trait} - {""})
         place = {trait: f"t{n}" for n, trait in enumerate(wanted)}
         columns = ", ".join(
-            f"arg_max(v.raw, (v.time, v.seq)) FILTER (v.trait = {_text(trait)}) AS {column}"
+            f"arg_max(v.raw, {TRAIT_ORDER}) FILTER (v.trait = {_text(trait)}) AS {column}"
             for trait, column in place.items()
         )
+        if address_trait:
+            columns += f", max(v.trusted) FILTER (v.trait = {_text(address_trait)}) AS is_confirmed"
+        is_unconfirmed = "NOT coalesce(f.is_confirmed, true)" if address_trait else "false"
         address = _address(f"f.{place[address_trait]}") if address_trait else "'#' || a.profile_id"
         customer = _json(
             nested({trait: trait for trait in traits}), {trait: f"f.{column}" for trait, column in place.items()}
@@ -154,7 +160,8 @@ class Audience:
             ),
             members AS (
                 SELECT a.profile_id, p.bucket_key, p.zone, {_country("f." + place[_COUNTRY])} AS country,
-                       {address} AS address, e."at" AS engaged_at, {customer} AS customer
+                       {address} AS address, e."at" AS engaged_at, {customer} AS customer,
+                       {is_unconfirmed} AS is_unconfirmed
                 FROM audience a
                 JOIN profiles p ON p.profile_id = a.profile_id
                 LEFT JOIN found f ON f.profile_id = a.profile_id
@@ -162,7 +169,7 @@ class Audience:
             )
             SELECT profile_id, bucket_key, zone, country, address,
                    address IS NOT NULL AND count(*) OVER (PARTITION BY lower(address)) > 1 AS is_shared, engaged_at,
-                   customer
+                   customer, is_unconfirmed
             FROM members
             ORDER BY profile_id
             """

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from keepers.conditions.ast import Condition, PropertyTest
 from keepers.model.texts import Kind, Text
+from keepers.model.trust import Accepted
 
 
 class Unless(Struct, frozen=True):
@@ -45,6 +46,8 @@ class Segment(Struct, frozen=True):
     name: Text = ""
     description: Text = ""
     of: Kind = "person"
+    trust: Accepted = "any"
+    """`server`: what came by public keys is not counted"""
 
 
 class Stage(Struct, frozen=True):

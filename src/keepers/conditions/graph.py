@@ -97,6 +97,40 @@ def reads(
     )
 
 
+def spelled_out(
+    condition: ast.Condition, segments: Mapping[str, Segment], lifecycles: Mapping[str, Lifecycle]
+) -> ast.Condition:
+    """The condition with the segments and stages that it names replaced by what they are made of, for asking it of
+    other rows than they are kept answered for. How long somebody has been in one is still read from its answers.
+
+    A name that is not known stays. Definitions do not go round in circles.
+    """
+
+    def inner(part: ast.Condition) -> ast.Condition:
+        return spelled_out(part, segments, lifecycles)
+
+    match condition:
+        case ast.AllOf(items):
+            return ast.AllOf(tuple(map(inner, items)))
+        case ast.AnyOf(items):
+            return ast.AnyOf(tuple(map(inner, items)))
+        case ast.Not(item):
+            return ast.Not(inner(item))
+        case ast.InSegment(segment, lasting) if segment in segments:
+            found = inner(segments[segment].who)
+            return ast.AllOf((condition, found)) if lasting else found
+        case ast.InStage(lifecycle, stage, lasting) if lifecycle in lifecycles:
+            stages = lifecycles[lifecycle].stages
+            place = next((n for n, one in enumerate(stages) if one.id == stage), None)
+            if place is None:
+                return condition
+            later = tuple(inner(one.when) for one in stages[place + 1 :])
+            found = ast.AllOf((inner(stages[place].when), *(ast.Not(one) for one in later)))
+            return ast.AllOf((condition, found)) if lasting else found
+        case _:
+            return condition
+
+
 def reads_of(
     definition: Segment | Lifecycle,
     events: Mapping[str, DerivedEvent],

@@ -3,11 +3,11 @@
 The warehouse makes a `Schema` (a new `version` whenever a table, a column or a first merge appears); `compile`
 turns it into unbound Ibis tables. Physical layout, fixed for both engines:
 
-every typed event table   seq, profile_id, time, known_at, day + one column per (property, JSON kind)
+every typed event table   seq, profile_id, time, known_at, day, $trusted + one column per (property, JSON kind)
 every child table         seq, profile_id, position + one column per (field, JSON kind)
-tracks                    seq, profile_id, kind, event, time, received_at, known_at, day, source, raw
+tracks                    seq, profile_id, kind, event, time, received_at, known_at, day, source, raw, trusted
 profiles                  profile_id, kind, bucket_key, created_at, zone
-trait_values              profile_id, trait, time, seq, known_at, number, text, boolean, instant, date, raw
+trait_values              profile_id, trait, time, seq, known_at, number, text, boolean, instant, date, raw, trusted
 account_members           account_id, profile_id, since, until, known_at
 canon                     from_id, to_id, seq, at
 states                    query_id, profile_id, value, since, changes_at, cause
@@ -17,6 +17,9 @@ zone_offsets              zone, from_utc, until_utc, offset_s
 from __future__ import annotations
 
 from msgspec import Struct, field
+
+TRUSTED = "$trusted"
+"""the column of typed tables that says whether a row is trusted; no property's column begins with this sign"""
 
 
 class ChildTable(Struct, frozen=True):

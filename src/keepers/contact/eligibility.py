@@ -21,6 +21,7 @@ from keepers.model.fields import clock, span
 from keepers.model.reasons import Reason
 
 SAME_ADDRESS = "same_address"
+UNCONFIRMED = "unconfirmed_address"
 KILL_SWITCH = "kill_switch"
 QUIET_HOURS = "quiet_hours"
 KILL_SWITCH_RETRY = timedelta(minutes=5)
@@ -80,6 +81,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     """when the customer last did something themselves"""
     country: str | None = None
     """ISO 3166 code, for national holidays"""
+    is_unconfirmed: bool = False
+    """the address is known from public keys alone, and nobody has confirmed it"""
     sent: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
     """channel → when messages counted against the address went out; what is older than 30 days may be left out"""
     ahead: Mapping[str, int] = field(default_factory=dict)
@@ -87,13 +90,15 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 def decide(rules: ContactRules, facts: Facts) -> Decision:
-    """In this order: suppression, consent, sunset, same address, circuit breaker, run alive, expiry, kill switch,
-    quiet hours, caps.
+    """In this order: suppression, confirmed address, consent, sunset, same address, circuit breaker, run alive, expiry,
+    kill switch, quiet hours, caps.
 
     The kill switch holds. Transactional messages are exempt from consent, sunset, circuit breakers, quiet hours and
     caps.
     """
     reason = _suppressed(facts)
+    if reason is None and facts.is_unconfirmed:
+        reason = UNCONFIRMED
     if reason is None and not facts.is_transactional:
         reason = _without_consent(facts) or _asleep(rules, facts)
     if reason is None and facts.is_written_to:
@@ -221,6 +226,8 @@ class Contact(Struct, frozen=True, omit_defaults=True):
     last_activity_at: datetime | None = None
     engaged_at: datetime | None = None
     """the latest click, visit, order or consent; None when that is not known"""
+    unconfirmed: tuple[str, ...] = ()
+    """channels on which their address is known from public keys alone: anybody may have named it"""
 
     def data(self) -> dict[str, Any]:
         """As part of a message's data."""
@@ -254,3 +261,5 @@ class MessageCandidate(Struct, frozen=True):
     """made where it is not given"""
     has_place: bool = False
     """of a message that was tried before: it counts already"""
+    is_confirmation: bool = False
+    """of the one message that an unconfirmed address gets: the question whether it is theirs"""

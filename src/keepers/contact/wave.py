@@ -75,6 +75,7 @@ class EligibilityWave:
             consent=recipient.consent,
             suppression=recipient.suppression,
             is_written_to=recipient.is_written_to,
+            is_unconfirmed=candidate.channel in contact.unconfirmed and not candidate.is_confirmation,
             is_sending_stopped=self._stops.is_sending_stopped,
             breaker=self._stops.breakers.get(stream_of(candidate.channel, candidate.is_transactional)),
             engaged_at=contact.engaged_at,

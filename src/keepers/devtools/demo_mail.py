@@ -110,7 +110,7 @@ class Post:
             at = min(day + ARRIVES, until)
             with self._workspace.store.begin_inbox() as connection:
                 body = msgspec.json.encode({"batch": calls})
-                inbox.append(connection, [Accepted(at, "demo", True, "/v1/batch", body)])
+                inbox.append(connection, [Accepted(at, "demo", "server", "/v1/batch", body)])
             identify(self._workspace.store, at)
             self._agree(new, at)
 

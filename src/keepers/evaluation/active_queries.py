@@ -188,4 +188,5 @@ def rule(definition: Definition) -> list[Any]:
     """The parts of a definition that decide answers: not its names and texts."""
     if isinstance(definition, Lifecycle):
         return [definition.of, [[stage.id, stage.when] for stage in definition.stages]]
-    return [definition.of, definition.who]
+    trust = [definition.trust] if definition.trust != "any" else []
+    return [definition.of, definition.who, *trust]

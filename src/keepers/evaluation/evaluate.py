@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from keepers.conditions.compile.compile import together
 from keepers.evaluation.account_components import hold_back
 from keepers.evaluation.changes import LAST_NUMBER
 from keepers.evaluation.waves import Wave, count_of
@@ -106,10 +107,8 @@ def _initial(evaluator: Evaluator, queries: ActiveQueries, unanswered: frozenset
             return Evaluated()
         wave = Wave(evaluator, cursor, queries)
         for layer in queries.layers:
-            for kind in ("account", "person"):
-                fresh = tuple(q for q in layer if q.number in unanswered and q.subject == kind)
-                if fresh:
-                    wave.answer_everybody(fresh, fresh[0].subject, now)
+            for fresh in together(q for q in layer if q.number in unanswered):
+                wave.answer_everybody(fresh, now)
         if unanswered == queries.numbers:
             # Everything was answered again for everybody, so nothing is dirty.
             cursor.execute("DELETE FROM dirty")

@@ -41,19 +41,24 @@ class Question(NamedTuple):
 
 
 def answer(
-    evaluator: Evaluator, queries: ActiveQueries, conditions: Mapping[str, ast.Condition], questions: Sequence[Question]
+    evaluator: Evaluator,
+    queries: ActiveQueries,
+    conditions: Mapping[str, ast.Condition],
+    questions: Sequence[Question],
+    *,
+    is_trusted: bool = False,
 ) -> dict[tuple[str, int], Reply]:
     """The answer of every condition for every question: (condition, run_id) → Reply.
 
     `queries` are the definitions that the conditions may name. Each question is answered at its own moment over all
     that has been loaded, with memberships and stages as they were then. The same set of conditions is compiled once:
-    pass those of one journey together, always the same ones.
+    pass those of one journey together, always the same ones. With `is_trusted` only trusted rows are read.
 
     Uses the calling thread's cursor and temporary tables alone: also inside `warehouse.transaction()`.
     """
     if not conditions or not questions:
         return {}
-    query = _Query(evaluator, queries, conditions)
+    query = _Query(evaluator, queries, conditions, is_trusted)
     found: dict[tuple[str, int], Reply] = {}
     for batch in _batches(evaluator.warehouse, questions):
         replies = query.run(batch)
@@ -66,11 +71,17 @@ def answer(
 class _Query:
     """The compiled conditions, run for one batch at a time."""
 
-    def __init__(self, evaluator: Evaluator, queries: ActiveQueries, conditions: Mapping[str, ast.Condition]) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        queries: ActiveQueries,
+        conditions: Mapping[str, ast.Condition],
+        is_trusted: bool,
+    ) -> None:
         self._warehouse = evaluator.warehouse
         self._cursor = evaluator.warehouse.cursor()
         self._paths = tuple(sorted(frozenset[str]().union(*(ast.refs(c) for c in conditions.values()))))
-        self._mode = Mode(scoped=True, refs=self._paths)
+        self._mode = Mode(scoped=True, refs=self._paths, is_trusted=is_trusted)
         compiled = tuple(StandingQuery(n, name, Segment(name, who)) for n, (name, who) in enumerate(conditions.items()))
         self._compiled = compiled
         # As of the earliest moment: one text of the query, whether or not an event lies after a question.

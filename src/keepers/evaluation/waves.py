@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from keepers.conditions.compile.compile import together
 from keepers.conditions.compile.tables import Mode
 from keepers.evaluation.changes import LAST_NUMBER
-from keepers.model.texts import Kind
 
 if TYPE_CHECKING:
     import duckdb
@@ -49,24 +49,24 @@ class Wave:
         schema = self._evaluator.warehouse.schema(earliest)
         self._bring_states()
         for layer in self._queries.layers:
-            for kind, source in (("account", "account_scope"), ("person", "people_scope")):
-                queries = tuple(q for q in layer if q.number in numbers and q.subject == kind)
-                if not queries:
-                    continue
+            for queries in together(q for q in layer if q.number in numbers):
+                kind = queries[0].subject
+                source = "account_scope" if kind == "account" else "people_scope"
                 self._cursor.execute(SCOPE)
                 self._cursor.execute(f"INSERT INTO scope SELECT profile_id, now, cause FROM {source}")
-                mode = Mode(scoped=True, subject=queries[0].subject)
+                mode = Mode(scoped=True, subject=kind, is_trusted=queries[0].is_trusted)
                 sql = self._evaluator.sql(queries, schema, self._queries.vocabulary, mode)
                 self._record(queries, sql)
                 if kind == "account":
                     self._wake_members()
         self._write_states()
 
-    def answer_everybody(self, queries: tuple[StandingQuery, ...], kind: Kind, now: datetime) -> None:
-        """The first answer of new rules, for everybody: recorded as initial."""
+    def answer_everybody(self, queries: tuple[StandingQuery, ...], now: datetime) -> None:
+        """The first answer of new rules that one expression answers, for everybody: recorded as initial."""
         schema = self._evaluator.warehouse.schema(now)
         self._cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
-        sql = self._evaluator.sql(queries, schema, self._queries.vocabulary, Mode(subject=kind))
+        mode = Mode(subject=queries[0].subject, is_trusted=queries[0].is_trusted)
+        sql = self._evaluator.sql(queries, schema, self._queries.vocabulary, mode)
         self._record_first(queries, sql)
         for query in queries:
             self._inherit(query)

@@ -8,6 +8,7 @@ from keepers.model.reasons import Reason
 SENTENCES: dict[str, TextId] = {
     # Policy: why a message does not go, or not yet.
     "no_address": text_id("reason", "there is no address on this channel"),
+    "unconfirmed_address": text_id("reason", "the address was named by a browser alone, and nobody has confirmed it"),
     "no_consent": text_id("reason", "the customer has not agreed to this topic"),
     "consent_pending": text_id("reason", "the customer has not confirmed the subscription yet (double opt-in)"),
     "unsubscribed": text_id("reason", "the customer has unsubscribed"),

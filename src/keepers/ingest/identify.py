@@ -9,17 +9,19 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from keepers.ingest.resolve_identities import Happened, Resolver
+from keepers.ingest.resolve_identities import Happened, Proof, Resolver
 from keepers.model.errors import ConflictError, UserError, problem
 from keepers.model.event import LATE, LIMITS, Limits, TrackingCall, call_of, parse_request
+from keepers.model.trust import is_trusted
 from keepers.model.write_scope import require_sequence
-from keepers.store import counters
+from keepers.store import counters, keys
 from keepers.store.database import Store
 from keepers.store.events import inbox, log
 from keepers.store.events.inbox import PendingRequest
 from keepers.store.events.log import DUPLICATE_WINDOW, LogRow
 from keepers.store.profiles import identities, merges, profiles
 from keepers.store.profiles.identities import KnownIdentity
+from keepers.store.schema.core import EPOCH
 
 BATCH_EVENTS = 2000
 READ_ROWS = 100
@@ -124,11 +126,12 @@ def _identify(connection: Connection, arrivals: list[_Arrival], now: datetime, t
     total.duplicates += len(arrivals) - len(fresh)
     if not fresh:
         return
+    digests = keys.server_digests(connection) if any(one.message.signature for one in fresh) else []
     resolver = Resolver.load(connection, (arrival.message for arrival in fresh))
     first = counters.reserve(connection, counters.SEQ, 0)
     rows: list[LogRow] = []
     for arrival in fresh:
-        _settle(resolver, arrival, rows, first)
+        _settle(resolver, arrival, _proof_of(arrival, digests), rows, first)
     counters.reserve(connection, counters.SEQ, len(rows))
     resolver.write(connection, [row.seq for row in rows if row.kind == "merge"], now)
     log.append(connection, rows)
@@ -155,12 +158,22 @@ def _without_duplicates(connection: Connection, arrivals: list[_Arrival]) -> lis
     return list(first.values())
 
 
-def _settle(resolver: Resolver, arrival: _Arrival, rows: list[LogRow], first: int) -> None:
+def _proof_of(arrival: _Arrival, digests: list[bytes]) -> Proof:
+    """How well it is proven who sent a call. `digests` are those of the server keys."""
+    if is_trusted(arrival.request.trust):
+        return "server"
+    user_id, signature = arrival.message.user_id, arrival.message.signature
+    received_s = (arrival.request.received_at - EPOCH).total_seconds()
+    is_signed = signature is not None and user_id is not None and signature.proves(digests, user_id, received_s)
+    return "verified" if is_signed else "unproven"
+
+
+def _settle(resolver: Resolver, arrival: _Arrival, proof: Proof, rows: list[LogRow], first: int) -> None:
     message = arrival.message
     other_id = None
-    profile_id, happened = resolver.subject(message, arrival.request.trusted, arrival.known_at)
+    profile_id, happened = resolver.subject(message, proof, arrival.known_at)
     if message.group_id is not None:
-        other_id, founded = resolver.account(message.group_id, arrival.known_at)
+        other_id, founded = resolver.account(message.group_id, proof, arrival.known_at)
         happened += founded
     request = arrival.request
     for event in happened:
@@ -168,7 +181,7 @@ def _settle(resolver: Resolver, arrival: _Arrival, rows: list[LogRow], first: in
     rows.append(
         LogRow(
             first + len(rows), message.kind, profile_id, other_id, message.event, message.time,
-            request.received_at, arrival.known_at, request.source, message.body, 0,
+            request.received_at, arrival.known_at, request.source, message.body, 0, request.trust,
         )
     )  # fmt: skip
 
@@ -178,7 +191,7 @@ def _happening(seq: int, event: Happened, arrival: _Arrival) -> LogRow:
     request = arrival.request
     return LogRow(
         seq, event.kind, event.profile_id, event.other_id, event.kind, at,
-        request.received_at, at, request.source, event.body, 0,
+        request.received_at, at, request.source, event.body, 0, request.trust,
     )  # fmt: skip
 
 

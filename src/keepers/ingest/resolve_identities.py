@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 from sqlalchemy import Connection
 
 from keepers.model.event import TrackingCall
-from keepers.model.identity import MOST_IDENTITIES, IdentityKind, bucket_key, subject_kind
+from keepers.model.identity import MOST_IDENTITIES, MOST_UNPROVEN, IdentityKind, bucket_key, subject_kind
 from keepers.store import counters
 from keepers.store.profiles import identities, merges, profiles
-from keepers.store.profiles.identities import KnownIdentity
+from keepers.store.profiles.identities import Counted, KnownIdentity
 from keepers.store.profiles.merges import Merge
 from keepers.store.profiles.profiles import StoredProfile
 
 Name = tuple[IdentityKind, str]
+Proof = Literal["unproven", "verified", "server"]
+"""of who somebody is: none, the user id signed by the business's server, or a call by that server"""
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -31,20 +34,21 @@ class Happened(msgspec.Struct, frozen=True):
 class Resolver:
     """Decides the subject of each message in turn. Made by `load`, emptied into the store by `write`.
 
-    Rules: a known person (one with a user id) is never merged into another, except by an alias that came with a
-    trusted key; an anonymous profile joins the person it turns out to be; profiles that somebody took apart
-    stay apart; nothing is linked past `MOST_IDENTITIES`.
+    Rules: a known person (one with a user id) is never merged into another, except by an alias of the business's
+    server; an anonymous profile joins the person it turns out to be; profiles that somebody took apart stay apart;
+    nothing is linked past `MOST_IDENTITIES`, and without proof past `MOST_UNPROVEN`, which leave room for the others.
     """
 
     def __init__(self, next_id: int, owners: dict[Name, int]) -> None:
         self._next_id = next_id
         self._owners = owners
         self._known: set[int] = set()
-        self._sizes: dict[int, int] = {}
+        self._sizes: dict[int, Counted] = {}
         self._apart: set[tuple[int, int]] = set()
         self._into: dict[int, int] = {}
         self._created: dict[int, StoredProfile] = {}
-        self._linked: list[tuple[Name, int]] = []
+        self._linked: dict[Name, tuple[int, bool]] = {}
+        """profile, and whether without proof"""
         self._merged: list[tuple[int, int, str, datetime]] = []
         self._full: set[int] = set()
         self.refused_merges = 0
@@ -68,11 +72,10 @@ class Resolver:
             if len(owners) > 1 or message.kind == "alias":
                 touched.update(owner for owner in owners if owner is not None)
         ids = sorted(touched)
-        counted = identities.count_kinds(connection, ids)
+        counted = identities.count(connection, ids)
         for profile_id in ids:
-            kinds = counted[profile_id]
-            self._sizes[profile_id] = sum(kinds.values())
-            if "user_id" in kinds:
+            self._sizes[profile_id] = counted[profile_id]
+            if counted[profile_id].has_user_id:
                 self._known.add(profile_id)
         self._apart = merges.undone_pairs(connection, ids)
 
@@ -86,69 +89,69 @@ class Resolver:
         """How many profiles were merged so far."""
         return len(self._merged)
 
-    def subject(self, message: TrackingCall, trusted: bool, known_at: datetime) -> tuple[int, list[Happened]]:
+    def subject(self, message: TrackingCall, proof: Proof, known_at: datetime) -> tuple[int, list[Happened]]:
         """The person a message is about, and what had to happen for it, in order."""
         happened: list[Happened] = []
         if message.kind == "alias":
-            self._alias(message, trusted, known_at, happened)
-        return self._person(message, known_at, happened), happened
+            self._alias(message, proof, known_at, happened)
+        return self._person(message, proof, known_at, happened), happened
 
-    def account(self, group_id: str, known_at: datetime) -> tuple[int, list[Happened]]:
+    def account(self, group_id: str, proof: Proof, known_at: datetime) -> tuple[int, list[Happened]]:
         """The account a group call is about."""
         happened: list[Happened] = []
         name: Name = ("group_id", group_id)
         account = self._owner(name)
-        return (self._create(name, known_at, happened) if account is None else account), happened
+        return (self._create(name, proof, known_at, happened) if account is None else account), happened
 
-    def _person(self, message: TrackingCall, at: datetime, happened: list[Happened]) -> int:
+    def _person(self, message: TrackingCall, proof: Proof, at: datetime, happened: list[Happened]) -> int:
         if message.user_id is None:
             assert message.anonymous_id is not None  # the parser refuses a message without any id
             name: Name = ("anonymous_id", message.anonymous_id)
             person = self._owner(name)
-            return self._create(name, at, happened) if person is None else person
+            return self._create(name, proof, at, happened) if person is None else person
         user: Name = ("user_id", message.user_id)
         person = self._owner(user)
         if message.anonymous_id is None:
-            return self._create(user, at, happened) if person is None else person
+            return self._create(user, proof, at, happened) if person is None else person
         device: Name = ("anonymous_id", message.anonymous_id)
         other = self._owner(device)
         if person is None:
-            if other is not None and other not in self._known and self._link(user, other):
+            if other is not None and other not in self._known and self._link(user, other, proof):
                 return other
-            person = self._create(user, at, happened)
+            person = self._create(user, proof, at, happened)
         if other is None:
-            self._link(device, person)
+            self._link(device, person, proof)
         elif other != person:
-            person = self._join(person, other, False, "identify", at, happened)
+            person = self._join(person, other, proof, "identify", at, happened)
         return person
 
-    def _alias(self, message: TrackingCall, trusted: bool, at: datetime, happened: list[Happened]) -> None:
+    def _alias(self, message: TrackingCall, proof: Proof, at: datetime, happened: list[Happened]) -> None:
         assert message.previous_id is not None  # the parser refuses an alias without one
         now: Name = ("user_id", message.user_id) if message.user_id else ("anonymous_id", message.anonymous_id or "")
         before: tuple[Name, ...] = (("user_id", message.previous_id), ("anonymous_id", message.previous_id))
         person = self._owner(now)
         if person is None:
             person = next(
-                (p for p in map(self._owner, before) if p is not None and self._may_alias(p, now, trusted)), None
+                (p for p in map(self._owner, before) if p is not None and self._may_alias(p, now, proof)), None
             )
-            if person is None or not self._link(now, person):
-                person = self._create(now, at, happened)
+            if person is None or not self._link(now, person, proof):
+                person = self._create(now, proof, at, happened)
         is_new = True
         for name in before:
             previous = self._owner(name)
             if previous is not None:
                 is_new = False
                 if previous != person:
-                    person = self._join(person, previous, trusted, "alias", at, happened)
+                    person = self._join(person, previous, proof, "alias", at, happened)
         if is_new:
-            self._link(before[1], person)
-            if trusted:
+            self._link(before[1], person, proof)
+            if proof == "server":
                 # The earlier name may also arrive as a user id, in a later request.
-                self._link(before[0], person)
+                self._link(before[0], person, proof)
 
-    def _may_alias(self, person: int, name: Name, trusted: bool) -> bool:
-        """Whether an unused identifier may be linked to a profile: a second user id only by a trusted call."""
-        return trusted or name[0] != "user_id" or person not in self._known
+    def _may_alias(self, person: int, name: Name, proof: Proof) -> bool:
+        """Whether an unused identifier may be linked to a profile: a second user id only by the server."""
+        return proof == "server" or name[0] != "user_id" or person not in self._known
 
     def _owner(self, name: Name) -> int | None:
         owner = self._owners.get(name)
@@ -159,44 +162,52 @@ class Resolver:
             profile_id = self._into[profile_id]
         return profile_id
 
-    def _create(self, name: Name, at: datetime, happened: list[Happened]) -> int:
+    def _create(self, name: Name, proof: Proof, at: datetime, happened: list[Happened]) -> int:
         profile_id = self._next_id
         self._next_id += 1
         profile = StoredProfile(profile_id, subject_kind(name[0]), bucket_key(*name), at)
         self._created[profile_id] = profile
-        self._sizes[profile_id] = 0
-        self._link(name, profile_id)
+        self._sizes[profile_id] = Counted()
+        self._link(name, profile_id, proof)
         body = msgspec.json.encode({"kind": profile.kind, "bucket_key": profile.bucket_key})
         happened.append(Happened("profile", profile_id, None, body))
         return profile_id
 
-    def _link(self, name: Name, profile_id: int) -> bool:
-        if self._sizes[profile_id] >= MOST_IDENTITIES:
-            self._full.add(profile_id)
+    def _link(self, name: Name, profile_id: int, proof: Proof) -> bool:
+        is_unproven = proof == "unproven"
+        size = _sum(self._sizes[profile_id], Counted(int(not is_unproven), int(is_unproven), name[0] == "user_id"))
+        if not self._fits(profile_id, size, proof):
             return False
-        self._sizes[profile_id] += 1
+        self._sizes[profile_id] = size
         self._owners[name] = profile_id
-        self._linked.append((name, profile_id))
+        self._linked[name] = profile_id, is_unproven
         if name[0] == "user_id":
             self._known.add(profile_id)
         return True
 
-    def _join(
-        self, person: int, other: int, may_merge_known: bool, cause: str, at: datetime, happened: list[Happened]
-    ) -> int:
+    def _fits(self, profile_id: int, size: Counted, proof: Proof) -> bool:
+        """Whether a profile may have so many identifiers; one that may not is noted, unless anybody could bring it
+        about."""
+        if size.proven > MOST_IDENTITIES or size.proven + size.unproven > MOST_IDENTITIES + MOST_UNPROVEN:
+            self._full.add(profile_id)
+            return False
+        return proof != "unproven" or size.unproven <= MOST_UNPROVEN
+
+    def _join(self, person: int, other: int, proof: Proof, cause: str, at: datetime, happened: list[Happened]) -> int:
         """One profile of two where the rules allow it; returns the one the message is about."""
-        if other in self._known and person in self._known and not may_merge_known:
+        if other in self._known and person in self._known and not (proof == "server" and cause == "alias"):
             self.refused_merges += 1
             return person
         survivor, gone = (other, person) if other in self._known and person not in self._known else (person, other)
         if self._are_apart(survivor, gone):
             self.refused_merges += 1
             return person
-        if self._sizes[survivor] + self._sizes[gone] > MOST_IDENTITIES:
-            self._full.add(survivor)
+        size = _sum(self._sizes[survivor], self._sizes[gone])
+        if not self._fits(survivor, size, proof):
             self.refused_merges += 1
             return person
-        self._sizes[survivor] += self._sizes.pop(gone)
+        self._sizes[survivor] = size
+        del self._sizes[gone]
         if gone in self._known:
             self._known.add(survivor)
         self._into[gone] = survivor
@@ -218,7 +229,8 @@ class Resolver:
             profiles.append(connection, made)
         moved = self._write_merges(connection, merge_seqs) if self._merged else []
         # The table is kept in the order of its key; inserting in that order is several times faster.
-        identities.append(connection, sorted(KnownIdentity(*name, self._live(owner)) for name, owner in self._linked))
+        new = [KnownIdentity(*name, self._live(owner), unproven) for name, (owner, unproven) in self._linked.items()]
+        identities.append(connection, sorted(new))
         identities.move(connection, moved)
         profiles.mark_full(connection, sorted(map(self._live, self._full)), now)
 
@@ -229,7 +241,7 @@ class Resolver:
             profile_id: [(identity.kind, identity.value) for identity in listed]
             for profile_id, listed in stored.items()
         }
-        for name, owner in self._linked:
+        for name, (owner, _) in self._linked.items():
             owned.setdefault(owner, []).append(name)
         recorded = []
         for (source, target, cause, at), seq in zip(self._merged, seqs, strict=True):
@@ -243,6 +255,10 @@ class Resolver:
             for listed in stored.values()
             for identity in listed
         ]
+
+
+def _sum(one: Counted, other: Counted) -> Counted:
+    return Counted(one.proven + other.proven, one.unproven + other.unproven, one.has_user_id or other.has_user_id)
 
 
 def _names(message: TrackingCall) -> Iterator[Name]:

@@ -16,6 +16,7 @@ from keepers.journeys.run import PASSED, Run
 from keepers.journeys.steps.step import Step
 from keepers.model.fields import Duration, Id, When
 from keepers.model.texts import Text
+from keepers.model.trust import Accepted
 
 
 class Goal(Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +55,8 @@ class Journey(Struct, frozen=True, kw_only=True):
     exits: tuple[Leaving, ...] = ()
     priority: str = ""
     """of its messages without one of their own; empty for the usual one"""
+    trust: Accepted | None = None
+    """what it accepts; None for the default: with transactional messages `server`, else `any`"""
     steps: dict[str, Step]
     routes: dict[str, dict[str, str | None]]
     conditions: dict[str, ast.Condition] = field(default_factory=dict)
@@ -69,6 +72,11 @@ class Journey(Struct, frozen=True, kw_only=True):
     @property
     def first(self) -> str:
         return next(iter(self.steps))
+
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether its runs bring forth what other definitions read: events, traits, runs of other journeys."""
+        return any(step.has_outcome for step in self.steps.values())
 
     def questions(self) -> dict[str, ast.Condition]:
         """`entry.0`, `if`, `goal`, `exit.0`, `<step>.until`, `<step>.when.0` … → condition."""

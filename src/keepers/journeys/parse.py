@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast, get_args
 from zoneinfo import ZoneInfo
 
 from keepers.conditions import ast
@@ -17,10 +17,11 @@ from keepers.journeys.steps.step import Step
 from keepers.model.errors import DefinitionError, nearest, problem, shown
 from keepers.model.fields import END, JUST_AFTER, duration, join, mapping, one_of, parse_id, text
 from keepers.model.structs import read
+from keepers.model.trust import Accepted
 
 MAX_STEPS = 500
 FIELDS = (
-    "id", "name", "description", "enter", "if", "reentry", "max_age", "goal", "exits", "priority", "steps",
+    "id", "name", "description", "enter", "if", "reentry", "max_age", "goal", "exits", "priority", "trust", "steps",
 )  # fmt: skip
 REENTRY = ("never", "after_exit")
 
@@ -58,6 +59,9 @@ def parse_journey(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Jour
         goal=goal,
         exits=exits,
         priority=one_of(fields["priority"], PRIORITIES, join(at, "priority")) if "priority" in fields else "",
+        trust=cast(Accepted, one_of(fields["trust"], get_args(Accepted), join(at, "trust")))
+        if "trust" in fields
+        else None,
         steps=steps,
         routes=routes,
         conditions=conditions.found,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct, field
 
 from keepers.journeys.requests import CheckCondition, ReadTrait, Request, StepQuestion
+from keepers.model.trust import Trust
 
 if TYPE_CHECKING:
     pass
@@ -16,6 +17,8 @@ ARMS = "_arms"
 """in `Run.vars`: step → the arm of its split or experiment"""
 GOAL = "_goal"
 """in `Run.vars`: when a goal that does not end the run was reached"""
+UNTRUSTED = "_untrusted"
+"""in `Run.vars`: it was entered by what came by a public key"""
 PASSED = "_passed"
 """in `Run.state`, before the step has run: the waits passed since the run last waited"""
 PAUSED = "_paused_s"
@@ -52,6 +55,11 @@ class Run(Struct, frozen=True):
     status: Literal["active", "ended"] = "active"
     reason: str = ""
     hops: int = 0
+
+    @property
+    def trust(self) -> Trust:
+        """What the events and traits are trusted with that it brings forth: no more than what it was entered by."""
+        return "public" if UNTRUSTED in self.vars else "own"
 
 
 What = Literal["passed", "waits", "goal", "ended"]

@@ -17,6 +17,7 @@ from msgspec.json import Decoder
 from keepers.model import json_text
 from keepers.model.errors import Problem, UserError, problem, problem_as_written
 from keepers.model.identity import LONGEST_ID, is_placeholder
+from keepers.model.user_signature import UserSignature
 
 CallKind = Literal["identify", "track", "page", "screen", "group", "alias"]
 KINDS: Final[tuple[CallKind, ...]] = get_args(CallKind)
@@ -27,6 +28,7 @@ CALLS: Final = frozenset({*KINDS, *BATCHES})
 EARLIEST: Final = datetime(1970, 1, 1)
 LATEST: Final = datetime(2100, 1, 1)
 LONGEST_NAME: Final = 200
+SIGNATURE_LENGTH: Final = 64
 
 
 class Limits(Struct, frozen=True):
@@ -54,6 +56,8 @@ class TrackingCall(Struct, frozen=True, gc=False):
     message_id: str
     time: datetime
     body: bytes
+    signature: UserSignature | None = None
+    """`context.signature` with `context.expires`: the proof of the user id, not verified yet"""
 
 
 class ParsedRequest(Struct, frozen=True):
@@ -84,6 +88,8 @@ class _Request(Struct, frozen=True):
     is_import: bool
     token: str
     context: bytes | None = None
+    signature: UserSignature | None = None
+    """of the batch's context"""
 
 
 _decode_batch = Decoder(_Batch).decode
@@ -142,7 +148,9 @@ def _parse_batch(call: str, body: bytes, received_at: datetime, limits: Limits, 
             ),
             code="too_large",
         )
-    request = _Request(received_at, limits, _sent_at(sent_at), call == "import", token, context)
+    request = _Request(
+        received_at, limits, _sent_at(sent_at), call == "import", token, context, _signature_of_batch(context)
+    )
     accepted: list[TrackingCall] = []
     errors: list[tuple[int, Problem]] = []
     for index, item in enumerate(items):
@@ -219,10 +227,31 @@ def _message(index: int, call: str | None, body: bytes, request: _Request) -> Tr
     if message_id is None:
         mark = f"{request.token}\0{request.received_at.isoformat()}\0{index}\0".encode()
         message_id = "keepers-" + blake2b(mark + body, digest_size=16).hexdigest()
+    signature = _signature(fields.get("context"))
     if request.context is not None and fields.get("context") is None:
         body = _with_context(body, request.context, limits, bool(fields))
+        signature = request.signature
     event = _event_name(fields) if kind == "track" else kind
-    return TrackingCall(index, kind, event, user_id, anonymous_id, previous_id, group_id, message_id, time, body)
+    return TrackingCall(
+        index, kind, event, user_id, anonymous_id, previous_id, group_id, message_id, time, body, signature
+    )
+
+
+def _signature(context: Any) -> UserSignature | None:
+    """What is no signature is none: the call is then an unsigned one."""
+    if type(context) is not dict:
+        return None
+    text, expires = context.get("signature"), context.get("expires")
+    if type(text) is not str or len(text) != SIGNATURE_LENGTH or not (expires is None or type(expires) is int):
+        return None
+    return UserSignature(text, expires)
+
+
+def _signature_of_batch(context: bytes | None) -> UserSignature | None:
+    try:
+        return None if context is None else _signature(_decode(context))
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return None  # each item that takes the context is refused with the reason
 
 
 def _fields(body: bytes, limits: Limits) -> dict[str, Any]:

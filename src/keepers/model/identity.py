@@ -12,6 +12,8 @@ IDENTITY_KINDS: Final[tuple[IdentityKind, ...]] = ("user_id", "anonymous_id", "g
 LONGEST_ID: Final = 512
 MOST_IDENTITIES: Final = 1000
 """identifiers of one profile; past it nothing more is linked to it"""
+MOST_UNPROVEN: Final = 200
+"""identifiers of one profile that unsigned calls by a public key linked to it; they leave room for the others"""
 
 PLACEHOLDERS: Final = frozenset(
     {

@@ -395,7 +395,9 @@ class Work:
         askings = [
             Question(job.run.id, job.run.profile_id, job.at, keys_for(job.run, paths) if paths else {}) for job in jobs
         ]
-        replies = answer(self._advancer.evaluator, self._queries, conditions, askings)
+        replies = answer(
+            self._advancer.evaluator, self._queries, conditions, askings, is_trusted=self._index.is_trusted(journey)
+        )
         for name in names:
             question = CheckCondition(name)
             for job in jobs:

@@ -84,27 +84,36 @@ class Calendar:
             self._warehouse.cursor()
             .execute(
                 f"""
-                SELECT v.profile_id, p.zone, v.raw, v.time, v.until
+                SELECT v.profile_id, p.zone, v.raw, v.time, v.until, v.trusted
                 FROM (
-                    SELECT coalesce(c.to_id, t.profile_id) AS profile_id, t.date, t.raw, t.time,
-                           lead(t.time) OVER (PARTITION BY coalesce(c.to_id, t.profile_id) ORDER BY t.time, t.seq)
-                               AS until
-                    FROM trait_values t
-                    LEFT JOIN canon c ON c.from_id = t.profile_id
-                    WHERE t.trait = $trait AND t.time <= $until
+                    SELECT profile_id, date, raw, time, trusted,
+                           lead(time) OVER (PARTITION BY profile_id ORDER BY time, seq) AS until
+                    FROM (
+                        SELECT coalesce(c.to_id, t.profile_id) AS profile_id, t.date, t.raw, t.time, t.seq, t.trusted
+                        FROM trait_values t
+                        LEFT JOIN canon c ON c.from_id = t.profile_id
+                        WHERE t.trait = $trait AND t.time <= $until AND (t.trusted OR NOT $trusted)
+                        QUALIFY t.trusted OR NOT max(t.trusted) OVER (PARTITION BY coalesce(c.to_id, t.profile_id))
+                    )
                 ) v
                 JOIN profiles p ON p.profile_id = v.profile_id AND p.kind = 'person'
                 WHERE v.date IS NOT NULL AND {days} AND ($first IS NOT NULL AND $last IS NOT NULL)
                 """,
-                {"trait": entry.date, "until": until, "first": first, "last": last},
+                {
+                    "trait": entry.date,
+                    "until": until,
+                    "first": first,
+                    "last": last,
+                    "trusted": source.is_trusted,
+                },
             )
             .fetchall()
         )
-        for profile_id, zone, raw, since, changed_at in rows:
+        for profile_id, zone, raw, since, changed_at, trusted in rows:
             for at in date_occurrences(entry, msgspec.json.decode(raw), zone, after, until):
                 # A date counts as it was known at that instant, however late the tick.
                 if since <= at and (changed_at is None or at < changed_at):
-                    yield _item(source, entry, profile_id, at)
+                    yield _item(source, entry, profile_id, at, is_trusted=trusted)
 
     def _schedule(
         self, source: EntryTrigger, entry: ScheduleEntry, queries: ActiveQueries, after: datetime, until: datetime
@@ -144,8 +153,15 @@ class Calendar:
         return [(zone, at) for zone in sorted(zones) for at in schedule_occurrences(entry, zone, after, until)]
 
 
-def _item(source: EntryTrigger, entry: DateEntry | ScheduleEntry, profile_id: int, at: datetime) -> WorkItem:
-    return WorkItem(at, 0, profile_id, (TriggeredEntry(source, trigger_at(entry, at)),))
+def _item(
+    source: EntryTrigger,
+    entry: DateEntry | ScheduleEntry,
+    profile_id: int,
+    at: datetime,
+    *,
+    is_trusted: bool | None = None,
+) -> WorkItem:
+    return WorkItem(at, 0, profile_id, (TriggeredEntry(source, trigger_at(entry, at), is_trusted=is_trusted),))
 
 
 def _watched(source: EntryTrigger) -> frozenset[str]:

@@ -15,10 +15,10 @@ from keepers.journeys.requests import Call, EmitEvent, Expose, Send, StartJourne
 from keepers.journeys.run import Effect, Run
 from keepers.model.consent import address_hash
 from keepers.model.reasons import Reason
-from keepers.orchestration.journey_index import JourneyIndex
+from keepers.model.trust import Trust
+from keepers.orchestration.journey_index import JourneyIndex, is_transactional
 from keepers.orchestration.work_queue import ENTER, WAKE, Enrolment, WakeRequest
 from keepers.render.customer_data import nested
-from keepers.render.definition import MessageTemplate
 from keepers.store.events import log
 from keepers.store.events.log import OWN_SOURCE, LogRow, SystemEvent
 from keepers.store.journeys.run_history import RunHistoryRow
@@ -27,6 +27,10 @@ from keepers.store.messages.messages import MessageRow, key_of
 from keepers.warehouse.profile_lookup import ProfileSnapshot, contact_of, recipient_of
 
 TOO_MANY_HOPS = str(Reason("chain_too_long", str(MOST_HOPS)))
+
+
+RequestedEntry = tuple[int, datetime, Enrolment, int, Trust]
+"""profile, at, what, hops, and what it is trusted with"""
 
 
 class EffectCollector:
@@ -38,7 +42,7 @@ class EffectCollector:
         self._secret = secret
         self.messages: list[MessageRow] = []
         self.events: list[SystemEvent] = []
-        self.entries: list[tuple[int, datetime, Enrolment, int]] = []
+        self.entries: list[RequestedEntry] = []
         self.history: list[RunHistoryRow] = []
         self.writers: set[int] = set()
         """runs that appended events their own later questions may read"""
@@ -65,16 +69,17 @@ class EffectCollector:
         hops = run.hops + 1
         match request:
             case UpdateTraits(traits):
-                self.events.append(SystemEvent(run.profile_id, "identify", at, traits, "identify", hops))
+                self.events.append(
+                    SystemEvent(run.profile_id, "identify", at, traits, "identify", hops, trust=run.trust)
+                )
                 self.writers.add(run.id)
             case EmitEvent(event, properties):
-                self.events.append(
-                    SystemEvent(run.profile_id, event, at, {**_origin(run, effect.step), **properties}, hops=hops)
-                )
+                named = {**_origin(run, effect.step), **properties}
+                self.events.append(SystemEvent(run.profile_id, event, at, named, hops=hops, trust=run.trust))
                 self.writers.add(run.id)
             case StartJourney(journey, data):
                 cause = f"journey {run.journey}"
-                self.entries.append((run.profile_id, at, Enrolment(journey, data, cause), hops))
+                self.entries.append((run.profile_id, at, Enrolment(journey, data, cause), hops, run.trust))
 
     def _send(self, run: Run, profile: ProfileSnapshot, effect: Effect, send: Send, at: datetime) -> None:
         template = self._index.playbook.messages.get(send.message)
@@ -88,7 +93,7 @@ class EffectCollector:
             "trigger": run.trigger,
             "run": _run_data(run),
             "customer": customer_of(profile, self._index.named_traits(template.id)),
-            **contact_of(profile).data(),
+            **contact_of(profile, self._addresses).data(),
         }
         if send.coupon:
             data["coupon"] = send.coupon
@@ -110,7 +115,7 @@ class EffectCollector:
                 message=template.id,
                 template_version=self._index.template_versions.get(template.id, 0),
                 topic=template.topic,
-                is_transactional=is_transactional(self._index, template),
+                is_transactional=is_transactional(self._index.playbook.topics, template),
                 priority=self._index.rank(template, run.journey),
                 status=status,
                 reason=reason,
@@ -158,12 +163,6 @@ class EffectCollector:
         )
 
 
-def is_transactional(index: JourneyIndex, template: MessageTemplate) -> bool:
-    """Whether a message's topic is one that customers cannot do without."""
-    topic = index.playbook.topics.get(template.topic)
-    return topic is not None and topic.kind == "transactional"
-
-
 def customer_of(profile: ProfileSnapshot, named: frozenset[str] | None) -> dict[str, Any]:
     """What a message's texts may name of its customer, stored with it for workers without a warehouse."""
     traits = (
@@ -172,10 +171,8 @@ def customer_of(profile: ProfileSnapshot, named: frozenset[str] | None) -> dict[
     return nested(traits) | {"id": profile.profile_id}
 
 
-def request_entries(
-    connection: Connection, entries: Sequence[tuple[int, datetime, Enrolment, int]], now: datetime
-) -> None:
-    """Appends requests to enter journeys to the log, given as (profile, at, what, hops)."""
+def request_entries(connection: Connection, entries: Sequence[RequestedEntry], now: datetime) -> None:
+    """Appends requests to enter journeys to the log."""
     rows = [
         LogRow(
             0,
@@ -189,8 +186,9 @@ def request_entries(
             OWN_SOURCE,
             msgspec.json.encode(enrolment),
             hops,
+            trust,
         )
-        for profile_id, at, enrolment, hops in entries
+        for profile_id, at, enrolment, hops, trust in entries
     ]
     log.append_new(connection, rows)
 

@@ -13,7 +13,7 @@ from keepers.evaluation.questions import Question, answer
 from keepers.journeys.definition import begin
 from keepers.journeys.entry_rules import EntryRejected, may_enter
 from keepers.journeys.references import keys_for
-from keepers.journeys.run import Run
+from keepers.journeys.run import UNTRUSTED, Run
 from keepers.orchestration.journey_index import EntryTrigger
 from keepers.orchestration.work_queue import TriggeredEntry, WorkItem
 from keepers.store.database import Store
@@ -24,6 +24,7 @@ from keepers.warehouse.profile_lookup import ProfileSnapshot
 
 UNMET = "condition"
 UNLIKE = "another_event"
+NOT_TRUSTED = "not_trusted"
 
 
 class EntryCandidate(NamedTuple):
@@ -58,15 +59,32 @@ def enter(
             Question(n, candidate.run.profile_id, candidate.item.at, _keys(candidate.run, conditions))
             for n, candidate in enumerate(group)
         ]
-        replies = answer(evaluator, queries, conditions, askings)
+        source = group[0].entry.source
+        replies = answer(evaluator, queries, conditions, askings, is_trusted=source.is_trusted)
+        trusted = _trusted(evaluator, queries, source, group)
         for n, candidate in enumerate(group):
             unmet = next((name for name in conditions if not replies[name, n].holds), None)
-            if unmet is None:
-                entered.append(_row(candidate))
+            if unmet is None and source.is_trusted and n not in trusted:
+                refused.append(_refusal(candidate.entry, candidate.item, NOT_TRUSTED))
+            elif unmet is None:
+                entered.append(_row(candidate, is_trusted=n in trusted))
             else:
                 refused.append(_refusal(candidate.entry, candidate.item, UNMET if unmet == "if" else UNLIKE))
     # An event that does not match the entry is not stored as a rejection: most events do not.
     return EntryResult(entered, [r for r in refused if r.reason != UNLIKE])
+
+
+def _trusted(
+    evaluator: Evaluator, queries: ActiveQueries, source: EntryTrigger, group: Sequence[EntryCandidate]
+) -> set[int]:
+    """The places of those in a group whose entry is trusted: by its event, or by what trusted rows alone say."""
+    found = {n for n, candidate in enumerate(group) if candidate.entry.is_trusted}
+    unsaid = [n for n, candidate in enumerate(group) if candidate.entry.is_trusted is None]
+    if source.membership is None or not (source.is_trusted or source.journey.has_outcomes):
+        return found
+    askings = [Question(n, group[n].run.profile_id, group[n].item.at) for n in unsaid]
+    replies = answer(evaluator, queries, {"trusted": source.membership}, askings, is_trusted=True)
+    return found | {n for n in unsaid if replies["trusted", n].holds}
 
 
 def _candidates(
@@ -129,7 +147,7 @@ def _keys(run: Run, conditions: Mapping[str, ast.Condition]) -> dict[str, object
     return dict(keys_for(run, paths))
 
 
-def _row(candidate: EntryCandidate) -> RunRow:
+def _row(candidate: EntryCandidate, *, is_trusted: bool) -> RunRow:
     run = candidate.run
     return RunRow(
         journey=run.journey,
@@ -141,7 +159,7 @@ def _row(candidate: EntryCandidate) -> RunRow:
         step=run.step,
         wake_at=run.wake_at,
         visits=run.visits,
-        vars=run.vars,
+        vars=run.vars if is_trusted else run.vars | {UNTRUSTED: True},
         trigger=run.trigger,
         state=run.state,
         zone=run.zone,

@@ -13,11 +13,12 @@ from sqlalchemy import Connection
 from keepers.conditions import ast, graph
 from keepers.conditions.compile.one_event import this_event
 from keepers.conditions.definitions import DerivedEvent
-from keepers.conditions.graph import Reads
+from keepers.conditions.graph import Reads, spelled_out
 from keepers.conditions.parsing.conditions import Parser
 from keepers.journeys.definition import Journey
 from keepers.journeys.entry.definitions import DateEntry, Entry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
 from keepers.journeys.parse import parse_journey
+from keepers.model.consent import Topic
 from keepers.playbook.active_playbook import ActivePlaybook
 from keepers.playbook.references import traits_named
 from keepers.render.definition import MessageTemplate
@@ -38,6 +39,10 @@ class EntryTrigger(Struct, frozen=True):
     n: int
     entry: Entry
     condition: ast.Condition | None = None
+    is_trusted: bool = False
+    """only what is trusted starts a run"""
+    membership: ast.Condition | None = None
+    """of an entry by segment or stage: what must hold of trusted rows alone for the entry to be trusted"""
 
     @property
     def question(self) -> str:
@@ -83,6 +88,13 @@ class JourneyIndex:
             found = self._known[name, version] = stored_journey(connection, name, version, self._zone)
         return found
 
+    def is_trusted(self, journey: Journey) -> bool:
+        """Whether a journey goes by trusted rows alone: as it says, else when it has transactional messages."""
+        if journey.trust is not None:
+            return journey.trust == "server"
+        sent = (self.playbook.messages.get(name) for step in journey.steps.values() for name in step.messages())
+        return any(template is not None and is_transactional(self.playbook.topics, template) for template in sent)
+
     def reads(self, journey: Journey) -> Reads:
         """All that can wake a run of this version: what its conditions read, and the traits its steps read."""
         key = (journey.id, journey.version)
@@ -115,7 +127,22 @@ class JourneyIndex:
                 condition = None
                 if isinstance(entry, EventEntry) and (entry.where or entry.event in self.events):
                     condition = this_event(entry.event, Parser(self._zone, refs=True).where(entry.where, "where"))
-                yield EntryTrigger(journey, n, entry, condition)
+                yield EntryTrigger(journey, n, entry, condition, self.is_trusted(journey), self._membership(entry))
+
+    def _membership(self, entry: Entry) -> ast.Condition | None:
+        known = self.playbook.segments, self.playbook.lifecycles
+        match entry:
+            case SegmentEntry(segment, on):
+                leaf: ast.Condition = ast.InSegment(segment)
+            case StageEntry(stage, on):
+                lifecycle, _, name = stage.rpartition(".")
+                leaf = ast.InStage(lifecycle, name)
+            case ScheduleEntry(segment=segment):
+                leaf, on = ast.InSegment(segment), "entered"
+            case _:
+                return None
+        found = spelled_out(leaf, *known)
+        return found if on == "entered" else ast.Not(found)
 
     def _list(self, source: EntryTrigger) -> None:
         match source.entry:
@@ -137,6 +164,12 @@ class JourneyIndex:
         for journey in self._known.values():
             found |= self.reads(journey)
         return found
+
+
+def is_transactional(topics: Mapping[str, Topic], template: MessageTemplate) -> bool:
+    """Whether a message's topic is one that customers cannot do without."""
+    topic = topics.get(template.topic)
+    return topic is not None and topic.kind == "transactional"
 
 
 def stored_journey(connection: Connection, name: str, version: int, zone: ZoneInfo) -> Journey:

@@ -10,8 +10,7 @@ from keepers.contact.eligibility import NO_TEMPLATE, Decision, MessageCandidate,
 from keepers.journeys.requests import CheckEligibility, StepQuestion
 from keepers.journeys.run import Run
 from keepers.model.coupons import NO_CODE
-from keepers.orchestration.effects import is_transactional
-from keepers.orchestration.journey_index import JourneyIndex
+from keepers.orchestration.journey_index import JourneyIndex, is_transactional
 from keepers.render.definition import MessageTemplate
 from keepers.store.database import Store
 from keepers.store.messages import coupons
@@ -93,8 +92,8 @@ def candidate_for(
         topic=template.topic,
         recipient=recipient_of(profile, template.channel, addresses) or None,
         priority=index.rank(template, journey),
-        is_transactional=is_transactional(index, template),
+        is_transactional=is_transactional(index.playbook.topics, template),
         expires_at=at + template.expires,
-        contact=contact_of(profile),
+        contact=contact_of(profile, addresses),
         decided_at=at,
     )

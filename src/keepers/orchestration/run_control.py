@@ -94,7 +94,7 @@ def enrol(
     for start in range(0, len(profile_ids), CHUNK * 10):
         chunk = profile_ids[start : start + CHUNK * 10]
         with store.begin() as connection:
-            request_entries(connection, [(who, now, enrolment, 0) for who in chunk], now)
+            request_entries(connection, [(who, now, enrolment, 0, "own") for who in chunk], now)
     return len(profile_ids)
 
 

@@ -16,6 +16,7 @@ from keepers.journeys.entry.definitions import SegmentEntry, StageEntry
 from keepers.journeys.entry_rules import Cause
 from keepers.model.event import LATE
 from keepers.model.moments import format_instant
+from keepers.model.trust import is_trusted
 from keepers.orchestration.journey_index import EntryTrigger, JourneyIndex, trigger_of
 from keepers.store.events.log import OWN_SOURCE, LogRow
 from keepers.warehouse.load import TYPED_KINDS, event_properties
@@ -37,6 +38,8 @@ class TriggeredEntry(NamedTuple):
     trigger: dict[str, Any]
     hops: int = 0
     cause: Cause = "live"
+    is_trusted: bool | None = None
+    """whether what happened is trusted; None where the trusted rows have to be asked"""
 
 
 class WorkItem(NamedTuple):
@@ -133,7 +136,7 @@ def _by_event(row: LogRow, sources: Sequence[EntryTrigger]) -> Iterable[Triggere
     # Only /v1/import may state a time at which it was known before its arrival.
     is_import = row.known_at < row.received_at and row.received_at - row.time <= LATE
     for source in sources:
-        yield TriggeredEntry(source, trigger, row.hops, "import" if is_import else "live")
+        yield TriggeredEntry(source, trigger, row.hops, "import" if is_import else "live", is_trusted(row.trust))
 
 
 def _by_change(row: LogRow, at: datetime, who: int, index: JourneyIndex) -> Iterable[WorkItem]:
@@ -177,9 +180,8 @@ def _by_request(row: LogRow, at: datetime, who: int, index: JourneyIndex) -> Ite
     if journey is None:
         return
     trigger = trigger_of(enrolment.cause, format_instant(row.time), row.seq, enrolment.data)
-    yield WorkItem(
-        at, row.seq, who, (TriggeredEntry(EntryTrigger(journey, -1, journey.entries[0]), trigger, row.hops),)
-    )
+    source = EntryTrigger(journey, -1, journey.entries[0], is_trusted=index.is_trusted(journey))
+    yield WorkItem(at, row.seq, who, (TriggeredEntry(source, trigger, row.hops, is_trusted=is_trusted(row.trust)),))
 
 
 def is_read(reads: Reads, wakes: tuple[str, str]) -> bool:

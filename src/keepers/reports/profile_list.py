@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from keepers.warehouse.fixed_tables import TRAIT_ORDER
+
 if TYPE_CHECKING:
     from keepers.evaluation.active_queries import ActiveQueries
     from keepers.evaluation.evaluator import Evaluator
@@ -90,7 +92,7 @@ def _with_trait(canon: str) -> str:
     """Subjects whose latest value of `$trait` reads `$text`."""
     return f"""
         SELECT profile_id FROM (
-            SELECT coalesce(c.to_id, v.profile_id) AS profile_id, arg_max(v.raw, (v.time, v.seq)) AS raw
+            SELECT coalesce(c.to_id, v.profile_id) AS profile_id, arg_max(v.raw, {TRAIT_ORDER}) AS raw
             FROM trait_values v
             LEFT JOIN {canon} c ON c.from_id = v.profile_id
             WHERE v.trait = $trait AND v.time <= $until AND v.known_at <= $until
@@ -122,8 +124,8 @@ def current_traits(evaluator: Evaluator, ids: list[int], now: datetime) -> dict[
     rows = (
         evaluator.warehouse.cursor()
         .execute(
-            """
-            SELECT coalesce(c.to_id, v.profile_id), v.trait, arg_max(v.raw, (v.time, v.seq))
+            f"""
+            SELECT coalesce(c.to_id, v.profile_id), v.trait, arg_max(v.raw, {TRAIT_ORDER})
             FROM trait_values v
             LEFT JOIN canon c ON c.from_id = v.profile_id
             WHERE list_contains($ids::BIGINT[], coalesce(c.to_id, v.profile_id))

@@ -13,6 +13,7 @@ from keepers.conditions import ast
 from keepers.conditions.definitions import Lifecycle
 from keepers.conditions.wording import describe
 from keepers.model.texts import Text
+from keepers.warehouse.fixed_tables import TRAIT_ORDER
 
 if TYPE_CHECKING:
     from keepers.evaluation.active_queries import ActiveQueries
@@ -96,7 +97,7 @@ def report_profile(
         if isinstance(query.definition, Lifecycle):
             lifecycles.append(_place(query.definition, value, since, explain))
         else:
-            why = explain(query.definition.who)
+            why = explain(query.definition.who, is_trusted=query.is_trusted)
             segments.append(Membership(query.definition.id, query.definition.name, value == 1, since, why))
     return ProfileReport(
         profile_id,
@@ -132,9 +133,9 @@ class _Explainer:
         self._subject = (kind, profile_id, now)
         self._locale = locale
 
-    def __call__(self, condition: ast.Condition) -> Clause:
+    def __call__(self, condition: ast.Condition, *, is_trusted: bool = False) -> Clause:
         kind, profile_id, now = self._subject
-        _, leaves = self._evaluator.explain(self._queries, condition, kind, profile_id, now)
+        _, leaves = self._evaluator.explain(self._queries, condition, kind, profile_id, now, is_trusted=is_trusted)
         return self._clause(condition, leaves)
 
     def _clause(self, condition: ast.Condition, leaves: dict[ast.Condition, tuple[bool, dict[str, Any]]]) -> Clause:
@@ -164,8 +165,8 @@ def _traits(evaluator: Evaluator, profile_id: int, now: datetime) -> dict[str, A
     rows = (
         evaluator.warehouse.cursor()
         .execute(
-            """
-            SELECT trait, arg_max(raw, (time, seq))
+            f"""
+            SELECT trait, arg_max(raw, {TRAIT_ORDER})
             FROM trait_values v
             LEFT JOIN asof_canon c ON c.from_id = v.profile_id
             WHERE coalesce(c.to_id, v.profile_id) = ? AND time <= ? AND known_at <= ?

@@ -73,6 +73,11 @@ def read_all(connection: Connection) -> list[Key]:
     return [Key(*row) for row in connection.execute(select(keys).order_by(keys.c.created_at, keys.c.id))]
 
 
+def server_digests(connection: Connection) -> list[bytes]:
+    """The digests of the server keys in force, by which user ids are signed."""
+    return [key.hash for key in read_all(connection) if key.kind == "server" and key.revoked_at is None]
+
+
 def digest_of(token: str) -> bytes:
     """What is stored of a key's token."""
     # Tokens are 256 random bits, so one fast hash is enough: there is nothing to guess from.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ import duckdb
 from keepers.conditions.schema import Schema
 from keepers.model.errors import ConflictError, UserError, problem
 from keepers.model.write_scope import require_sequence
-from keepers.warehouse import fixed_tables, zone_offsets
+from keepers.warehouse import fixed_tables, upgrades, zone_offsets
 from keepers.warehouse.registry import Registry, get_meta, latest_times, set_meta
 
 
@@ -40,10 +40,12 @@ class Warehouse:
         zone: str = "UTC",
         memory: str | None = None,
         threads: int | None = None,
+        public_sources: Callable[[], Collection[str]] = tuple,
     ) -> Warehouse:
         """Opens (or makes) the file; None keeps everything in memory.
 
-        `memory` is DuckDB's limit, such as `2GB`. Raises ConflictError when another process has the file open
+        `memory` is DuckDB's limit, such as `2GB`. `public_sources` gives the ids of write keys, and is asked where
+        a file of an older layout is brought up to date. Raises ConflictError when another process has the file open
         and UserError when it is no DuckDB file, cannot be written, or was made by a newer Keepers.
         """
         settings: dict[str, str | bool | int | float | list[str]] = {"preserve_insertion_order": True}
@@ -57,7 +59,7 @@ class Warehouse:
         except duckdb.Error as error:
             raise _opening_failed(file, error) from error
         connection.execute("SET TimeZone = 'UTC'")
-        _prepare(connection, file)
+        _prepare(connection, file, public_sources)
         return cls(connection, file, zone)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -158,12 +160,14 @@ def set_watermark(cursor: duckdb.DuckDBPyConnection, name: str, position: int) -
     cursor.execute("INSERT INTO watermarks VALUES (?, ?)", [name, position])
 
 
-def _prepare(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
+def _prepare(
+    connection: duckdb.DuckDBPyConnection, file: Path | None, public_sources: Callable[[], Collection[str]]
+) -> None:
     """Makes the fixed tables, or brings those of an older layout up to the present one; all or nothing."""
     made_by = _layout(connection)
     if made_by == fixed_tables.LAYOUT_VERSION:
         return
-    if made_by not in (None, *fixed_tables.UPGRADES):
+    if made_by not in (None, *upgrades.UPGRADES):
         connection.close()
         raise UserError(
             problem(
@@ -177,8 +181,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
         )
     connection.execute("BEGIN TRANSACTION")
     if made_by is not None:
-        for statement in fixed_tables.upgrade_statements(made_by):
-            connection.execute(statement)
+        upgrades.upgrade(connection, made_by, fixed_tables.LAYOUT_VERSION, public_sources())
     for statement in fixed_tables.create_statements():
         connection.execute(statement)
     set_meta(connection, "layout_version", fixed_tables.LAYOUT_VERSION)

@@ -5,12 +5,12 @@ from __future__ import annotations
 FIXED = {
     "tracks": """
         seq BIGINT, profile_id BIGINT, kind VARCHAR, event VARCHAR, time TIMESTAMP, received_at TIMESTAMP,
-        known_at TIMESTAMP, day DATE, source VARCHAR, raw VARCHAR, other_id BIGINT""",
+        known_at TIMESTAMP, day DATE, source VARCHAR, raw VARCHAR, other_id BIGINT, trusted BOOLEAN""",
     "profiles": """
         profile_id BIGINT, kind VARCHAR, bucket_key VARCHAR, created_at TIMESTAMP, zone VARCHAR""",
     "trait_values": """
         profile_id BIGINT, trait VARCHAR, time TIMESTAMP, seq BIGINT, known_at TIMESTAMP, number DOUBLE,
-        text VARCHAR, boolean BOOLEAN, instant TIMESTAMP, date DATE, raw VARCHAR""",
+        text VARCHAR, boolean BOOLEAN, instant TIMESTAMP, date DATE, raw VARCHAR, trusted BOOLEAN""",
     "account_members": """
         account_id BIGINT, profile_id BIGINT, since TIMESTAMP, until TIMESTAMP, known_at TIMESTAMP""",
     "canon": 'from_id BIGINT, to_id BIGINT, seq BIGINT, "at" TIMESTAMP',
@@ -21,7 +21,7 @@ FIXED = {
     # Merges that were taken back: an answer as of a moment between still sees them.
     "ended_merges": 'from_id BIGINT, to_id BIGINT, seq BIGINT, "at" TIMESTAMP, until TIMESTAMP',
     # The zone that the reserved traits of a subject name (NULL: a value that names none).
-    "zone_facts": "profile_id BIGINT, trait VARCHAR, time TIMESTAMP, seq BIGINT, zone VARCHAR",
+    "zone_facts": "profile_id BIGINT, trait VARCHAR, time TIMESTAMP, seq BIGINT, zone VARCHAR, trusted BOOLEAN",
     "states": """
         query_id INTEGER, profile_id BIGINT, value SMALLINT, since TIMESTAMP, changes_at TIMESTAMP, cause VARCHAR""",
     "changes": """
@@ -51,27 +51,9 @@ FIXED = {
     "trait_names": "trait VARCHAR",
     "meta": "name VARCHAR, value VARCHAR",
 }
-LAYOUT_VERSION = "2"
-UPGRADES = {
-    "1": (
-        "ALTER TABLE asks RENAME TO standing_queries",
-        "ALTER TABLE standing_queries RENAME COLUMN ask TO query_id",
-        "ALTER TABLE ask_values RENAME TO standing_query_values",
-        "ALTER TABLE standing_query_values RENAME COLUMN ask TO query_id",
-        "ALTER TABLE states RENAME COLUMN ask TO query_id",
-        "ALTER TABLE changes RENAME COLUMN ask TO query_id",
-    ),
-}
-"""layout → what makes the next one of it"""
-
-
-def upgrade_statements(layout: str) -> list[str]:
-    """What turns a file of an older layout into the present one, in order. Raises KeyError when it is not known."""
-    found: list[str] = []
-    while layout != LAYOUT_VERSION:
-        found += UPGRADES[layout]
-        layout = str(int(layout) + 1)
-    return found
+LAYOUT_VERSION = "3"
+TRAIT_ORDER = "(v.trusted, v.time, v.seq)"
+"""SQL: the greatest counts of the values `v` that a trait has: what is trusted before the rest, of these the latest"""
 
 
 def create_statements() -> list[str]:

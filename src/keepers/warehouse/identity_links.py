@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from keepers.warehouse.fixed_tables import TRAIT_ORDER
 from keepers.warehouse.typed_tables import STAMP, append, arrow
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 Link = tuple[int, int, datetime]
 """to_id, seq, at"""
-Fact = tuple[datetime, int, str | None]
-"""time, seq, the zone named (None: a value that names none)"""
+Fact = tuple[bool, datetime, int, str | None]
+"""trusted, time, seq, the zone named (None: a value that names none); the greatest of a trait counts"""
 ZONE_TRAITS = ("timezone", "country")
 
 
@@ -34,7 +35,7 @@ class MergeLinks:
         self._zones: dict[int, str] = {}
         self._relinked: set[int] = set()
         self._ended: list[tuple[int, int, int, datetime, datetime]] = []
-        self._new_facts: list[tuple[int, str, datetime, int, str | None]] = []
+        self._new_facts: list[tuple[int, str, datetime, int, str | None, bool]] = []
         self._rezoned: set[int] = set()
         cursor.register("wanted", pa.table({"id": pa.array(list(subjects), pa.int64())}))
         self._read(cursor)
@@ -67,17 +68,17 @@ class MergeLinks:
         for trait in ZONE_TRAITS:
             known = [self._facts[m][trait] for m in members if trait in self._facts.get(m, ())]
             if known:
-                zone = max(known, key=lambda fact: fact[:2])[2]
+                zone = max(known, key=lambda fact: fact[:3])[3]
                 if zone is not None:
                     return zone
         return None
 
-    def learn(self, subject: int, trait: str, time: datetime, seq: int, zone: str | None) -> None:
+    def learn(self, subject: int, trait: str, time: datetime, seq: int, zone: str | None, *, trusted: bool) -> None:
         """Applies a value of a reserved trait."""
         facts = self._facts.setdefault(subject, {})
-        if trait not in facts or facts[trait][:2] < (time, seq):
-            facts[trait] = (time, seq, zone)
-        self._new_facts.append((subject, trait, time, seq, zone))
+        if trait not in facts or facts[trait][:3] < (trusted, time, seq):
+            facts[trait] = (trusted, time, seq, zone)
+        self._new_facts.append((subject, trait, time, seq, zone, trusted))
         self._forget_zone(subject)
 
     def merge(self, source: int, target: int, seq: int, at: datetime) -> None:
@@ -115,7 +116,14 @@ class MergeLinks:
             cursor.unregister("relinked")
         ended = {"from_id": pa.int64(), "to_id": pa.int64(), "seq": pa.int64(), "at": STAMP, "until": STAMP}
         append(cursor, "ended_merges", arrow(ended, self._ended))
-        facts = {"profile_id": pa.int64(), "trait": pa.string(), "time": STAMP, "seq": pa.int64(), "zone": pa.string()}
+        facts = {
+            "profile_id": pa.int64(),
+            "trait": pa.string(),
+            "time": STAMP,
+            "seq": pa.int64(),
+            "zone": pa.string(),
+            "trusted": pa.bool_(),
+        }
         append(cursor, "zone_facts", arrow(facts, self._new_facts))
         if self._rezoned:
             zones = [(m, self.named_zone(self.final(m)) or self._default) for m in sorted(self._rezoned)]
@@ -142,12 +150,12 @@ class MergeLinks:
             self._links[source] = (target, seq, at)
             self._sources.setdefault(target, set()).add(source)
         facts = cursor.execute(
-            f"""{group} SELECT profile_id, trait, time, seq, zone FROM zone_facts
+            f"""{group} SELECT profile_id, trait, trusted, time, seq, zone FROM zone_facts AS v
             WHERE profile_id IN (SELECT id FROM members)
-            QUALIFY row_number() OVER (PARTITION BY profile_id, trait ORDER BY time DESC, seq DESC) = 1"""
+            QUALIFY row_number() OVER (PARTITION BY profile_id, trait ORDER BY {TRAIT_ORDER} DESC) = 1"""
         )
-        for subject, trait, time, seq, zone in facts.fetchall():
-            self._facts.setdefault(subject, {})[trait] = (time, seq, zone)
+        for subject, trait, trusted, time, seq, zone in facts.fetchall():
+            self._facts.setdefault(subject, {})[trait] = (trusted, time, seq, zone)
 
     def _group(self, top: int) -> set[int]:
         """A subject and all that were merged into it, directly or not."""

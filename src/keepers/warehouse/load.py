@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 
 from keepers.model.identity import bucket_key
+from keepers.model.trust import Trust, is_trusted
 from keepers.warehouse.account_memberships import Members
 from keepers.warehouse.database import set_watermark
 from keepers.warehouse.fixed_tables import IMPORT, LOADED
@@ -41,6 +42,7 @@ _TRACKS = {
     "source": pa.string(),
     "raw": pa.string(),
     "other_id": pa.int64(),
+    "trusted": pa.bool_(),
 }
 _MERGE_LOG = {"seq": pa.int64(), "kind": pa.string(), "from_id": pa.int64(), "to_id": pa.int64()}
 TRAITS = {
@@ -55,6 +57,7 @@ TRAITS = {
     "instant": STAMP,
     "date": pa.date32(),
     "raw": pa.string(),
+    "trusted": pa.bool_(),
 }
 _DIRTY = {"profile_id": pa.int64(), "at": STAMP, "kind": pa.string(), "name": pa.string()}
 TraitRow = tuple[Any, ...]
@@ -83,6 +86,8 @@ class LoadableRow(Protocol):
     def source(self) -> str: ...
     @property
     def body(self) -> bytes: ...
+    @property
+    def trust(self) -> Trust: ...
 
 
 def load(warehouse: Warehouse, rows: Sequence[LoadableRow]) -> int:
@@ -194,23 +199,27 @@ class Batch:
         self._tracks.append(
             (
                 row.seq, row.profile_id, row.kind, row.event, row.time, row.received_at, row.known_at, day,
-                row.source, raw, row.other_id if row.kind == "group" else None,
+                row.source, raw, row.other_id if row.kind == "group" else None, is_trusted(row.trust),
             )
         )  # fmt: skip
         if row.kind in TYPED_KINDS:
             properties = event_properties(row.kind, message)
-            self._typed.add(row.event, row.seq, row.profile_id, row.time, row.known_at, day, properties)
+            self._typed.add(
+                row.event, row.seq, row.profile_id, row.time, row.known_at, day, is_trusted(row.trust), properties
+            )
             self.latest[row.event] = max(row.time, self.latest.get(row.event, row.time))
             self._mark_dirty(row, row.profile_id, max(row.time, row.known_at), "event", row.event)
 
     def _add_traits(self, row: LoadableRow, subject: int, traits: dict[str, Any]) -> None:
+        trusted = is_trusted(row.trust)
         for trait in ZONE_TRAITS:
             if trait in traits:
-                self._links.learn(subject, trait, row.time, row.seq, zone_of(trait, traits[trait]))
+                named = zone_of(trait, traits[trait])
+                self._links.learn(subject, trait, row.time, row.seq, named, trusted=trusted)
         zone = self._links.zone(subject)
         for trait, held in trait_values(traits, zone):
             self._warehouse.registry.trait(trait)
-            self._traits.append((subject, trait, row.time, row.seq, row.known_at, *held))
+            self._traits.append((subject, trait, row.time, row.seq, row.known_at, *held, trusted))
             self._mark_dirty(row, subject, max(row.time, row.known_at), "trait", trait)
 
     def _record_known(self, subject: int, known_at: datetime) -> None:

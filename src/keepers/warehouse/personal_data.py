@@ -32,7 +32,7 @@ HELD: dict[str, HeldRows] = {
     "tracks": HeldRows(
         EVENTS,
         """
-        SELECT seq, profile_id, kind, event, time, received_at, known_at, source, other_id, raw AS body
+        SELECT seq, profile_id, kind, event, time, received_at, known_at, source, other_id, raw AS body, trusted
         FROM tracks
         WHERE profile_id IN (SELECT unnest($ids)) OR other_id IN (SELECT unnest($ids))
         """,
@@ -42,7 +42,7 @@ HELD: dict[str, HeldRows] = {
     "trait_values": HeldRows(
         "traits",
         """
-        SELECT profile_id, trait, time, seq, known_at, raw AS value
+        SELECT profile_id, trait, time, seq, known_at, raw AS value, trusted
         FROM trait_values
         WHERE profile_id IN (SELECT unnest($ids))
         """,

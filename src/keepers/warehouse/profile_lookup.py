@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from keepers.contact.addresses import address_of, country_of, home_country
 from keepers.contact.eligibility import Contact
+from keepers.warehouse.fixed_tables import TRAIT_ORDER
 from keepers.warehouse.registry import get_meta
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class ProfileSnapshot(Struct, frozen=True):
     """their newest event of the last days, if any"""
     engaged_at: datetime | None = None
     """when they last clicked, visited, ordered or consented, if known"""
+    unconfirmed: frozenset[str] = frozenset()
+    """the traits that are known from public keys alone"""
 
 
 def load_profiles(
@@ -54,11 +57,14 @@ def load_profiles(
     known = cursor.execute(
         "SELECT profile_id, bucket_key, zone FROM profiles WHERE profile_id IN (SELECT id FROM looked_up)"
     ).fetchall()
-    traits = _traits(cursor) if whole else {}
+    traits, unconfirmed = _traits(cursor) if whole else ({}, {})
     active = dict(_activity(cursor)) if whole else {}
     engaged = dict(_engagement(cursor)) if whole else {}
     found = {
-        i: ProfileSnapshot(i, key, zone, traits.get(i, {}), active.get(i), engaged.get(i)) for i, key, zone in known
+        i: ProfileSnapshot(
+            i, key, zone, traits.get(i, {}), active.get(i), engaged.get(i), frozenset(unconfirmed.get(i, ()))
+        )
+        for i, key, zone in known
     }
     named = ((i, found.get(final.get(i, i))) for i in profile_ids)
     return {i: profile for i, profile in named if profile is not None}
@@ -85,21 +91,27 @@ def _want(cursor: duckdb.DuckDBPyConnection, ids: Collection[int], *, has_merges
         )
 
 
-def _traits(cursor: duckdb.DuckDBPyConnection) -> dict[int, dict[str, Any]]:
+def _traits(
+    cursor: duckdb.DuckDBPyConnection,
+) -> tuple[dict[int, dict[str, Any]], dict[int, list[str]]]:
+    """The traits of each owner, and which of them are known from public keys alone."""
     rows = cursor.execute(
-        """
-        SELECT w.owner, v.trait, arg_max(v.raw, (v.time, v.seq))
+        f"""
+        SELECT w.owner, v.trait, arg_max(v.raw, {TRAIT_ORDER}), max(v.trusted)
         FROM trait_values v
         JOIN looked_up_ids w ON w.id = v.profile_id
         GROUP BY 1, 2
         """
     ).fetchall()
     found: dict[int, dict[str, Any]] = {}
-    for owner, trait, raw in rows:
+    unconfirmed: dict[int, list[str]] = {}
+    for owner, trait, raw, is_trusted in rows:
         value = _decode(raw)
         if value is not None:
             found.setdefault(owner, {})[trait] = value
-    return found
+            if not is_trusted:
+                unconfirmed.setdefault(owner, []).append(trait)
+    return found, unconfirmed
 
 
 def _engagement(cursor: duckdb.DuckDBPyConnection) -> list[tuple[int, datetime]]:
@@ -123,9 +135,11 @@ def _activity(cursor: duckdb.DuckDBPyConnection) -> list[tuple[int, datetime]]:
     ).fetchall()
 
 
-def contact_of(profile: ProfileSnapshot) -> Contact:
-    """The facts about a customer that decide when they may be contacted."""
-    return Contact(profile.zone, country_of(profile.traits) or None, profile.last_activity_at, profile.engaged_at)
+def contact_of(profile: ProfileSnapshot, addresses: Mapping[str, str]) -> Contact:
+    """The facts about a customer that decide whether and when they may be contacted. `addresses`: channel → trait."""
+    unconfirmed = tuple(channel for channel, trait in addresses.items() if trait in profile.unconfirmed)
+    country = country_of(profile.traits) or None
+    return Contact(profile.zone, country, profile.last_activity_at, profile.engaged_at, unconfirmed)
 
 
 def recipient_of(profile: ProfileSnapshot, channel: str, addresses: Mapping[str, str]) -> str:

@@ -74,7 +74,7 @@ def _replay(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, progress: P
     while True:
         tracks = cursor.execute(
             """
-            SELECT seq, profile_id, other_id, kind, event, time, known_at, day, raw FROM tracks
+            SELECT seq, profile_id, other_id, kind, event, time, known_at, day, raw, trusted FROM tracks
             WHERE seq > ? ORDER BY seq LIMIT ?""",
             [after, _BATCH],
         ).fetchall()
@@ -82,21 +82,21 @@ def _replay(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, progress: P
             return done
         typed = TypedRows(warehouse.registry)
         traits: list[tuple[Any, ...]] = []
-        for seq, profile_id, other_id, kind, event, time, known_at, day, raw in tracks:
+        for seq, profile_id, other_id, kind, event, time, known_at, day, raw, trusted in tracks:
             while relinks and relinks[-1][0] < seq:
                 _relink(links, relinks.pop())
             message = decode(raw)
             if kind in TYPED_KINDS:
-                typed.add(event, seq, profile_id, time, known_at, day, event_properties(kind, message))
+                typed.add(event, seq, profile_id, time, known_at, day, trusted, event_properties(kind, message))
             elif kind == "identify" or (kind == "group" and other_id is not None):
                 subject = profile_id if kind == "identify" else other_id
                 sent = message.get("traits")
                 sent = sent if isinstance(sent, dict) else {}
                 for trait in ZONE_TRAITS:
                     if trait in sent:
-                        links.learn(subject, trait, time, seq, zone_of(trait, sent[trait]))
+                        links.learn(subject, trait, time, seq, zone_of(trait, sent[trait]), trusted=trusted)
                 for trait, held in trait_values(sent, links.zone(subject)):
-                    traits.append((subject, trait, time, seq, known_at, *held))
+                    traits.append((subject, trait, time, seq, known_at, *held, trusted))
         warehouse.registry.save(cursor)
         typed.write(cursor)
         append(cursor, "trait_values", arrow(TRAITS, traits))

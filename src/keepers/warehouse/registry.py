@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from keepers.conditions.schema import ChildTable, EventTable, Schema
+from keepers.conditions.schema import TRUSTED, ChildTable, EventTable, Schema
 from keepers.warehouse.fixed_tables import FIXED
 from keepers.warehouse.names import FIXED_COLUMNS, free, physical, quoted, snake
 
@@ -20,7 +20,9 @@ MAX_PROPERTIES = 300
 MAX_CHILD_TABLES = 200
 MAX_OVERFLOW_NAMES = 2000
 SQL_TYPES = {"number": "DOUBLE", "text": "VARCHAR", "boolean": "BOOLEAN"}
-EVENT_COLUMNS = "seq BIGINT, profile_id BIGINT, time TIMESTAMP, known_at TIMESTAMP, day DATE"
+EVENT_COLUMNS = (
+    f"seq BIGINT, profile_id BIGINT, time TIMESTAMP, known_at TIMESTAMP, day DATE, {quoted(TRUSTED)} BOOLEAN"
+)
 CHILD_COLUMNS = "seq BIGINT, profile_id BIGINT, position INTEGER"
 # A page is a track of its own name in the Segment convention, and its table is the plural.
 _TABLE_NAMES = {"page": "pages", "screen": "screens"}

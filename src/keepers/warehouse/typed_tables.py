@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from keepers.conditions.schema import TRUSTED
 from keepers.warehouse.names import quoted
 from keepers.warehouse.values import MAX_DEPTH, nfc, scalar
 
@@ -24,6 +25,7 @@ _FIXED = {
     "time": STAMP,
     "known_at": STAMP,
     "day": pa.date32(),
+    TRUSTED: pa.bool_(),
     "position": pa.int32(),
 }
 
@@ -85,6 +87,7 @@ class TypedRows:
         time: datetime,
         known_at: datetime,
         day: date,
+        trusted: bool,
         properties: dict[str, Any],
     ) -> None:
         """One event with its properties and, for lists, the rows of their child tables."""
@@ -93,8 +96,8 @@ class TypedRows:
         if layout.table:
             rows = self._tables.get(layout.table)
             if rows is None:
-                rows = self._tables[layout.table] = Columns(("seq", "profile_id", "time", "known_at", "day"))
-            rows.add(seq, profile_id, time, known_at, day)
+                rows = self._tables[layout.table] = Columns(("seq", "profile_id", "time", "known_at", "day", TRUSTED))
+            rows.add(seq, profile_id, time, known_at, day, trusted)
         self._add_object(layout, rows, properties, "", 0, seq, profile_id)
 
     def write(self, cursor: duckdb.DuckDBPyConnection) -> None:

@@ -16,6 +16,7 @@ from keepers.model.event import LIMITS, Limits, ParsedRequest, parse_request
 from keepers.store.database import Store
 from keepers.store.events import inbox
 from keepers.store.events.inbox import Accepted
+from keepers.store.key_kinds import TRUST_OF
 from keepers.store.keys import Key
 from keepers.store.migrate import is_current
 
@@ -91,7 +92,7 @@ class EventIntake:
         """
         parsed = parse_request(path, body, received_at, self.limits)
         if parsed.items:
-            await self._collector.commit(Accepted(received_at, key.id, key.kind == "server", path, body))
+            await self._collector.commit(Accepted(received_at, key.id, TRUST_OF[key.kind], path, body))
         return parsed
 
     def why_not_ready(self) -> str:

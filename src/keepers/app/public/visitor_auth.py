@@ -1,23 +1,18 @@
 """Access to a customer's inbox from a site or app: by a signature made by the business, or by its server's key.
 
-A signature is made where the business knows who is logged in, from a server key it already has:
-
-    HMAC-SHA256(key = SHA-256(server key), message = user id)                              as 64 hex digits
-    HMAC-SHA256(key = SHA-256(server key), message = user id + "\\n" + expires)            with `expires`, Unix seconds
-
-It is sent as `signature` (with `expires` where one was signed). Revoking the server key ends all signatures made
-from it. A server may send the server key itself instead.
+A signature (see `model/user_signature.py`) is made where the business knows who is logged in, from a server key it
+already has. It is sent as `signature`, with `expires` where one was signed. A server may send the server key itself.
 """
 
 from __future__ import annotations
 
-import hmac
 from hashlib import sha256
 
 from keepers.app.public.identify_visitor import check_identifier
 from keepers.app.use_cases.actor import COLLECT, Actor
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import UserError, problem
+from keepers.model.user_signature import UserSignature, sign
 from keepers.store import keys
 from keepers.store.keys import Key
 from keepers.store.schema.core import EPOCH
@@ -39,7 +34,7 @@ class WrongProofError(UserError):
 
 def signature_of(server_key: str, user_id: str, expires: int | None = None) -> str:
     """The signature a business makes for one of its users."""
-    return _signed(sha256(server_key.encode()).digest(), user_id, expires)
+    return sign(sha256(server_key.encode()).digest(), user_id, expires)
 
 
 def check_visitor(workspace: Workspace, token: str, user_id: str, signature: str | None, expires: int | None) -> Actor:
@@ -52,9 +47,12 @@ def check_visitor(workspace: Workspace, token: str, user_id: str, signature: str
         # With a line break the signed text would equal that of an id with an expiry.
         raise UserError(problem("A user id of one line is needed."), code="body")
     if signature:
-        if expires is not None and expires < (workspace.clock() - EPOCH).total_seconds():
+        now_s = (workspace.clock() - EPOCH).total_seconds()
+        if expires is not None and expires < now_s:
             raise UnprovenError(problem("This signature has expired. Sign the user id again."))
-        if not _is_signed(_server_keys(workspace), user_id, signature, expires):
+        with workspace.store.read() as connection:
+            digests = keys.server_digests(connection)
+        if not UserSignature(signature, expires).proves(digests, user_id, now_s):
             raise WrongProofError(
                 problem("The signature is not one of this user id by a server key of this workspace.")
             )
@@ -101,18 +99,3 @@ def key_of(workspace: Workspace, token: str) -> Key | None:
     if key.revoked_at is not None:
         raise WrongProofError(problem("This key was revoked. Use one that is not."))
     return key
-
-
-def _server_keys(workspace: Workspace) -> list[bytes]:
-    with workspace.store.read() as connection:
-        return [key.hash for key in keys.read_all(connection) if key.kind == "server" and key.revoked_at is None]
-
-
-def _is_signed(hashes: list[bytes], user_id: str, signature: str, expires: int | None) -> bool:
-    sent = signature.lower().encode("utf-8", "replace")
-    return any(hmac.compare_digest(sent, _signed(one, user_id, expires).encode()) for one in hashes)
-
-
-def _signed(digest: bytes, user_id: str, expires: int | None) -> str:
-    message = user_id if expires is None else f"{user_id}\n{expires}"
-    return hmac.new(digest, message.encode("utf-8", "replace"), sha256).hexdigest()

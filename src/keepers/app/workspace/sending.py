@@ -217,7 +217,8 @@ class Sending:
 
     def _contacts(self, ids: Sequence[int]) -> Mapping[int, Any]:
         found = self._load_profiles(ids)
-        return {i: contact_of(profile) for i, profile in found.items()}
+        addresses = self._workspace.addresses
+        return {i: contact_of(profile, addresses) for i, profile in found.items()}
 
     def _put_in_app(self, message: Outgoing) -> None:
         content = message.content

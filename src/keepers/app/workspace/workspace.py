@@ -108,8 +108,18 @@ class Workspace:
         path.parent.mkdir(parents=True, exist_ok=True)
         chosen = self.settings.warehouse
         return Warehouse.open(
-            path, zone=self.settings.workspace.zone, memory=chosen.memory or None, threads=chosen.threads or None
+            path,
+            zone=self.settings.workspace.zone,
+            memory=chosen.memory or None,
+            threads=chosen.threads or None,
+            public_sources=self._write_key_ids,
         )
+
+    def _write_key_ids(self) -> list[str]:
+        from keepers.store import keys
+
+        with self.store.read() as connection:
+            return [key.id for key in keys.read_all(connection) if key.kind == "write"]
 
     @cached_property
     def evaluator(self) -> Evaluator:

@@ -11,6 +11,7 @@ from keepers.conditions import ast
 from keepers.conditions.comparisons import sure
 from keepers.conditions.compile.features import Features, Finish, Term
 from keepers.conditions.compile.tables import STATES, table
+from keepers.conditions.lazy_ibis import ibis
 
 
 def account_definition(leaf: ast.Account) -> str:
@@ -20,7 +21,12 @@ def account_definition(leaf: ast.Account) -> str:
 
 
 def account(leaf: ast.Account, features: Features) -> Finish:
-    """Reads the answers of the hidden definition through present memberships."""
+    """Reads the answers of the hidden definition through present memberships.
+
+    Anybody may say that they belong to an account, so of trusted rows alone nobody does.
+    """
+    if features.mode.is_trusted:
+        return lambda row: Term(ibis.literal(False))
     name = features.name("a")
     query_id = features.query_ids[account_definition(leaf)]
     features.own_table(lambda: _members(query_id, features, name))

@@ -5,6 +5,7 @@ The one evaluator: everybody or a scope, now or as of a past moment; live tick, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct, field
@@ -30,6 +31,20 @@ class StandingQuery(Struct, frozen=True):
     @property
     def subject(self) -> Kind:
         return self.definition.of
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it counts only what is trusted."""
+        return isinstance(self.definition, Segment) and self.definition.trust == "server"
+
+
+def together(queries: Iterable[StandingQuery]) -> Iterator[tuple[StandingQuery, ...]]:
+    """Queries in groups that one expression answers: those of accounts first, for members read them."""
+    found: dict[tuple[Kind, bool], list[StandingQuery]] = {}
+    for query in queries:
+        found.setdefault((query.subject, query.is_trusted), []).append(query)
+    for key in sorted(found):
+        yield tuple(found[key])
 
 
 class Vocabulary(Struct, frozen=True):

@@ -21,7 +21,7 @@ from keepers.conditions.currencies import Currencies
 from keepers.conditions.definitions import DerivedEvent, Source
 from keepers.conditions.lazy_ibis import ibis
 from keepers.conditions.operators import BY_NAME, is_relative
-from keepers.conditions.schema import ChildTable, EventTable, Schema
+from keepers.conditions.schema import TRUSTED, ChildTable, EventTable, Schema
 
 Where = tuple[PropertyTest, ...]
 VALUE = "value"
@@ -157,20 +157,24 @@ class RowSource:
         void = self._voids(source)
         if void is not None and source.unless is not None:
             columns["unless_key"] = base.key(rows, source.unless.same)
+            columns[TRUSTED] = rows[TRUSTED]
         kept = rows.select("profile_id", "seq", "time", "day", *self.subject_rows.carried, **columns)
         if source.times > 1:
             kept = self._nth(kept, source)
         if void is None:
             return kept
+        same = (kept.profile_id == void.void_owner) & (kept.unless_key == void.void_key)
         if not self._has_future(source):
             # All cancellations lie in the past: cancelled rows never count, and there is no edge.
-            cancelled = [kept.profile_id == void.void_owner, kept.unless_key == void.void_key]
-            return kept.anti_join(void, cancelled).drop("unless_key")
-        joined = kept.left_join(void, (kept.profile_id == void.void_owner) & (kept.unless_key == void.void_key))
-        return joined.drop("void_owner", "void_key", "unless_key")
+            may_cancel = void.trusted_void_at.notnull() | ~sure(kept[TRUSTED])
+            return kept.anti_join(void, [same, may_cancel]).drop("unless_key", TRUSTED)
+        joined = kept.left_join(void, same)
+        void_at = ibis.cases((sure(joined[TRUSTED]), joined.trusted_void_at), else_=joined.void_at)
+        return joined.mutate(void_at=void_at).drop("void_owner", "void_key", "unless_key", "trusted_void_at", TRUSTED)
 
     def _voids(self, source: Source) -> Any:
-        """When each (subject, key) was first cancelled; None when nothing that cancels ever arrived."""
+        """When each (subject, key) was first cancelled, by anything and by something trusted, without which nothing
+        trusted is cancelled; None when nothing that cancels ever arrived."""
         parts = []
         if source.unless is None:
             return None
@@ -179,13 +183,16 @@ class RowSource:
                 continue
             base = BaseRows(self.schema, event)
             rows = self.subject_rows.attach(base.table)
+            key = base.key(rows, source.unless.same)
             parts.append(
-                rows.select(void_owner=rows.profile_id, void_key=base.key(rows, source.unless.same), at=rows.time)
+                rows.select(void_owner=rows.profile_id, void_key=key, at=rows.time, void_trusted=rows[TRUSTED])
             )
         if not parts:
             return None
         merged = united(parts)
-        return merged.group_by("void_owner", "void_key").aggregate(void_at=merged["at"].min())
+        return merged.group_by("void_owner", "void_key").aggregate(
+            void_at=merged["at"].min(), trusted_void_at=merged["at"].min(where=sure(merged.void_trusted))
+        )
 
     @staticmethod
     def _nth(rows: Any, source: Source) -> Any:
@@ -219,7 +226,7 @@ class BaseRows:
             self.table = _typed(self.event.table, EVENT_COLUMNS, self.event.columns)
         else:
             tracks = table("tracks", TRACKS)
-            self.table = tracks.filter(tracks.event == event)
+            self.table = tracks.filter(tracks.event == event).rename({TRUSTED: "trusted"})
         if self.event.table and self.event.overflow:
             tracks = table("tracks", TRACKS)
             raw = tracks.filter(tracks.event == event).select(raw_seq=tracks.seq, raw=tracks.raw)

@@ -17,7 +17,7 @@ from keepers.conditions.compile.tables import STATES, TRAIT_VALUES, ZONE_OFFSETS
 from keepers.conditions.currencies import Currencies
 from keepers.conditions.definitions import DerivedEvent
 from keepers.conditions.lazy_ibis import ibis
-from keepers.conditions.schema import Schema
+from keepers.conditions.schema import TRUSTED, Schema
 from keepers.model.moments import Moment
 
 
@@ -173,7 +173,7 @@ class Features:
         return grouped.mutate(**derived) if derived else grouped
 
     def _trait_figures(self) -> Any:
-        values = table("trait_values", TRAIT_VALUES)
+        values = table("trait_values", TRAIT_VALUES).rename({TRUSTED: "trusted"})
         values = values.filter(values.trait.isin(sorted(self._traits)))
         # A list is stored in raw only; an empty one is no value.
         is_list = values.raw.startswith("[") & (values.raw != "[]")

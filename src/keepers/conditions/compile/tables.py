@@ -4,10 +4,11 @@ from functools import cache
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from keepers.conditions.comparisons import REF_KINDS, Clock, ComparedValue
+from keepers.conditions.comparisons import REF_KINDS, Clock, ComparedValue, sure
 from keepers.conditions.lazy_ibis import ibis
-from keepers.conditions.schema import Schema
+from keepers.conditions.schema import TRUSTED, Schema
 from keepers.model.texts import Kind
 
 TRACKS = {
@@ -21,6 +22,7 @@ TRACKS = {
     "day": "date",
     "source": "string",
     "raw": "json",
+    "trusted": "boolean",
 }
 PROFILES = {
     "profile_id": "int64",
@@ -41,6 +43,7 @@ TRAIT_VALUES = {
     "instant": "timestamp",
     "date": "date",
     "raw": "string",
+    "trusted": "boolean",
 }
 MEMBERS = {
     "account_id": "int64",
@@ -60,6 +63,7 @@ EVENT_COLUMNS = {
     "time": "timestamp",
     "known_at": "timestamp",
     "day": "date",
+    TRUSTED: "boolean",
 }
 IBIS_KINDS = {"number": "float64", "text": "string", "boolean": "boolean"}
 
@@ -89,6 +93,8 @@ class Mode(Struct, frozen=True):
     as_of: bool = False
     subject: Kind = "person"
     refs: tuple[str, ...] = ()
+    is_trusted: bool = False
+    """reads trusted rows alone, as if no others had arrived"""
 
     @property
     def ref_columns(self) -> dict[str, str]:
@@ -158,6 +164,8 @@ class SubjectRows:
 
         Rows of other profiles are dropped. For accounts a member's rows count while a member.
         """
+        if self.mode.is_trusted:
+            rows = rows.filter(sure(rows[TRUSTED]))
         if self.mode.as_of:
             rows = rows.filter(rows.known_at <= self.mode.now())
         ids = self._identifiers
@@ -180,8 +188,7 @@ class SubjectRows:
     def attach_own(self, rows: Any) -> Any:
         """As `attach`, for rows that belong to the subject itself (traits): never through a membership."""
         if self.mode.subject == "account":
-            own = Mode(self.mode.scoped, self.mode.as_of, "person", self.mode.refs)
-            return SubjectRows(self.schema, own).attach(rows)
+            return SubjectRows(self.schema, replace(self.mode, subject="person")).attach(rows)
         return self.attach(rows)
 
     def _build_identifiers(self) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast, get_args
 from zoneinfo import ZoneInfo
 
 from keepers.conditions.definitions import DerivedEvent, Lifecycle, Segment, Source, Stage, Unless
@@ -10,8 +10,9 @@ from keepers.conditions.message_events import by_people
 from keepers.conditions.parsing.conditions import Parser
 from keepers.conditions.parsing.operands import text_of
 from keepers.model.errors import DefinitionError, problem
-from keepers.model.fields import duration, join, mapping, parse_id, text, texts
+from keepers.model.fields import duration, join, mapping, one_of, parse_id, text, texts
 from keepers.model.texts import Kind
+from keepers.model.trust import Accepted
 
 MAX_SOURCES = 400
 _SOURCE_KEYS = ("from", "where", "unless", "value", "times", "within")
@@ -81,7 +82,7 @@ def _unless(data: Any, at: str) -> Unless:
 
 
 def parse_segment(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Segment:
-    fields = mapping(data, ("id", "name", "description", "of", "who"), at)
+    fields = mapping(data, ("id", "name", "description", "of", "trust", "who"), at)
     if "who" not in fields:
         raise DefinitionError(problem("a segment needs “who”: a condition"), field=at)
     return Segment(
@@ -90,6 +91,7 @@ def parse_segment(data: Any, zone: ZoneInfo | None = None, at: str = "") -> Segm
         name=text(fields.get("name", ""), join(at, "name")),
         description=text(fields.get("description", ""), join(at, "description")),
         of=_kind(fields.get("of"), join(at, "of")),
+        trust=cast(Accepted, one_of(fields.get("trust", "any"), get_args(Accepted), join(at, "trust"))),
     )
 
 

@@ -207,7 +207,8 @@ class _Run:
                 event = mapping.event or "" if kind == "track" else kind
                 found.append(
                     LogRow(
-                        seq + offset, kind, profile_id, None, event, time, self._now, time, mapping.source, body
+                        seq + offset, kind, profile_id, None, event, time, self._now, time, mapping.source, body, 0,
+                        "server",
                     )
                 )  # fmt: skip
         return found

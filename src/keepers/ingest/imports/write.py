@@ -9,6 +9,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from keepers.conditions.schema import TRUSTED
 from keepers.ingest.imports.mapping import Mapping
 from keepers.ingest.imports.stage import CellValue, StagingPlan
 from keepers.warehouse.database import Warehouse
@@ -139,8 +140,8 @@ def write_events(
             for value in plan.properties
             if (column := layout.kind(value.kind).get(value.name) if value.kind in _SQL_TYPES else None)
         }
-        columns = ", ".join(["seq", "profile_id", "time", "known_at", "day", *map(quoted, held)])
-        values = ", ".join([seq, "profile_id", "time", "time", "day", *held.values()])
+        columns = ", ".join(["seq", "profile_id", "time", "known_at", "day", quoted(TRUSTED), *map(quoted, held)])
+        values = ", ".join([seq, "profile_id", "time", "time", "day", "true", *held.values()])
         cursor.execute(f"INSERT INTO {quoted(layout.table)} ({columns}) SELECT {values} FROM numbered")
     cursor.execute(
         f"INSERT INTO dirty SELECT profile_id, min(time), '{IMPORT}event', {event} FROM numbered GROUP BY profile_id"
@@ -171,8 +172,8 @@ def write_traits(cursor: duckdb.DuckDBPyConnection, plan: StagingPlan, mapping: 
         cursor.execute(
             f"""
             INSERT INTO trait_values
-                (profile_id, trait, time, seq, known_at, number, text, boolean, instant, date, raw)
-            SELECT profile_id, {name}, time, seq, time, {columns}, {dates}, {json_of(value)}
+                (profile_id, trait, time, seq, known_at, number, text, boolean, instant, date, raw, trusted)
+            SELECT profile_id, {name}, time, seq, time, {columns}, {dates}, {json_of(value)}, true
             FROM numbered {join}
             WHERE {json_of(value)} IS NOT NULL"""
         )
@@ -209,9 +210,9 @@ def _write_tracks(
 ) -> None:
     cursor.execute(
         f"""
-        INSERT INTO tracks (seq, profile_id, kind, event, time, received_at, known_at, day, source, raw)
+        INSERT INTO tracks (seq, profile_id, kind, event, time, received_at, known_at, day, source, raw, trusted)
         SELECT {seq}, profile_id, '{kind}', {literal(event)}, time, TIMESTAMP '{received_at.isoformat(sep=" ")}',
-               time, day, {literal(mapping.source)}, {message}
+               time, day, {literal(mapping.source)}, {message}, true
         FROM numbered"""
     )
 

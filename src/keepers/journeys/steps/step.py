@@ -71,6 +71,8 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, metacl
     """one line for the palette and the documentation"""
     waits: ClassVar[bool] = False
     """whether a loop may run through it"""
+    has_outcome: ClassVar[bool] = False
+    """whether it appends events or traits, or starts runs"""
     has_answer: ClassVar[bool] = False
     """whether it stores an answer in the run, which refs read as `run.<step>.…`"""
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, select
 
+from keepers.model.trust import Trust
 from keepers.store.bulk import chunks, insert_rows
 from keepers.store.schema.core import inbox
 
@@ -15,11 +16,11 @@ _LAST = 2**63 - 1
 
 
 class Accepted(NamedTuple):
-    """One accepted request. `source` is the key's id; `trusted` says it came by a server key."""
+    """One accepted request. `source` is the key's id, `trust` what its kind of key is trusted with."""
 
     received_at: datetime
     source: str
-    trusted: bool
+    trust: Trust
     path: str
     body: bytes
 
@@ -30,9 +31,9 @@ class PendingRequest(NamedTuple):
     id: int
     received_at: datetime
     source: str
-    trusted: bool
     path: str
     body: bytes
+    trust: Trust
 
 
 def append(connection: Connection, requests: Sequence[Accepted]) -> None:

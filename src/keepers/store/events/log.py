@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from sqlalchemy import Connection, delete, func, select
 
+from keepers.model.trust import Trust
 from keepers.store import counters
 from keepers.store.bulk import chunks, insert_rows, select_in
 from keepers.store.schema.core import log, message_ids
@@ -34,6 +35,8 @@ class SystemEvent(NamedTuple):
     hops: int = 0
     is_history: bool = False
     """filled in later but known from its own time, as imports are: it triggers nothing"""
+    trust: Trust = "own"
+    """`public` for what a visitor said, such as the address in a form"""
 
 
 class LogRow(NamedTuple):
@@ -50,6 +53,7 @@ class LogRow(NamedTuple):
     source: str
     body: bytes
     hops: int = 0
+    trust: Trust = "own"
 
 
 def append(connection: Connection, rows: Sequence[LogRow]) -> None:
@@ -78,7 +82,18 @@ def append_events(connection: Connection, events: Sequence[SystemEvent], now: da
         known_at = min(one.time, now - _INSTANT) if one.is_history else now
         rows.append(
             LogRow(
-                0, one.kind, one.profile_id, None, event, one.time, now, known_at, OWN_SOURCE, _encode(body), one.hops
+                0,
+                one.kind,
+                one.profile_id,
+                None,
+                event,
+                one.time,
+                now,
+                known_at,
+                OWN_SOURCE,
+                _encode(body),
+                one.hops,
+                one.trust,
             )
         )
     append_new(connection, rows)

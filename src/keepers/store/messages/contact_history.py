@@ -12,7 +12,7 @@ from keepers.contact.eligibility import Contact, Decision, MessageCandidate
 from keepers.contact.places import SOON, ContactHistory, DailyAllowance, OtherMessage
 from keepers.contact.rules import ContactRules
 from keepers.contact.wave import EligibilityWave, RecipientFacts
-from keepers.model.consent import Topic, address_hash
+from keepers.model.consent import CONFIRMATION, Topic, address_hash
 from keepers.model.coupons import CouponPool
 from keepers.model.message import UNFINISHED
 from keepers.store.bulk import select_in
@@ -41,6 +41,7 @@ def candidate_of(message: MessageRow, *, is_run_alive: bool = True) -> MessageCa
         message.id,
         message.address_hash,
         message.counted_at is not None,
+        message.message == CONFIRMATION and message.run_id is None and message.broadcast is None,
     )
 
 

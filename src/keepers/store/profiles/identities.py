@@ -17,9 +17,12 @@ from keepers.store.schema.core import identities
 
 
 class KnownIdentity(NamedTuple):
+    """`is_unproven`: an unsigned call by a public key linked it."""
+
     kind: str
     value: str
     profile_id: int
+    is_unproven: bool = False
 
 
 def find(connection: Connection, kind: str, value: str) -> int | None:
@@ -42,7 +45,7 @@ def find_many(connection: Connection, wanted: Iterable[tuple[str, str]]) -> dict
 
 def of_profiles(connection: Connection, ids: Sequence[int]) -> dict[int, list[KnownIdentity]]:
     """All identifiers of each profile, by kind and value; profiles without any are absent."""
-    query = select(identities.c.kind, identities.c.value, identities.c.profile_id)
+    query = select(*(identities.c[name] for name in KnownIdentity._fields))
     owned: dict[int, list[KnownIdentity]] = {}
     for row in select_in(connection, query, identities.c.profile_id, ids):
         owned.setdefault(row.profile_id, []).append(KnownIdentity(*row))
@@ -58,14 +61,26 @@ def search(connection: Connection, text: str, after: int, limit: int) -> list[in
     return list(connection.execute(query.distinct().order_by(identities.c.profile_id).limit(limit)).scalars())
 
 
-def count_kinds(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, int]]:
-    """How many identifiers of each kind each profile has."""
-    query = select(identities.c.profile_id, identities.c.kind, func.count().label("number")).group_by(
-        identities.c.profile_id, identities.c.kind
-    )
-    counted: dict[int, dict[str, int]] = {}
+class Counted(NamedTuple):
+    """The identifiers of a profile. `proven` and `unproven` count them."""
+
+    proven: int = 0
+    unproven: int = 0
+    has_user_id: bool = False
+
+
+def count(connection: Connection, ids: Sequence[int]) -> dict[int, Counted]:
+    """How many identifiers each profile has; profiles without any are absent."""
+    columns = identities.c.profile_id, identities.c.kind, identities.c.is_unproven
+    query = select(*columns, func.count().label("number")).group_by(*columns)
+    counted: dict[int, Counted] = {}
     for row in select_in(connection, query, identities.c.profile_id, ids):
-        counted.setdefault(row.profile_id, {})[row.kind] = row.number
+        known = counted.get(row.profile_id, Counted())
+        counted[row.profile_id] = Counted(
+            known.proven + (0 if row.is_unproven else row.number),
+            known.unproven + (row.number if row.is_unproven else 0),
+            known.has_user_id or row.kind == "user_id",
+        )
     return counted
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     types,
 )
 
@@ -76,9 +77,9 @@ inbox = Table(
     Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("received_at", Instant, nullable=False),
     Column("source", String, nullable=False),
-    Column("trusted", Boolean, nullable=False),
     Column("path", String, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("trust", String, nullable=False, server_default="public"),
     sqlite_autoincrement=True,
 )
 
@@ -103,6 +104,7 @@ log = Table(
     Column("source", String, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("hops", Integer, nullable=False, server_default="0"),
+    Column("trust", String, nullable=False, server_default="server"),
 )
 
 message_ids = Table(
@@ -130,6 +132,7 @@ identities = Table(
     Column("kind", String, primary_key=True),
     Column("value", String, primary_key=True),
     Column("profile_id", BigInteger, nullable=False, index=True),
+    Column("is_unproven", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 

@@ -21,6 +21,7 @@ class EmittedEvent(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Emit(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "emit"
+    has_outcome: ClassVar[bool] = True
     summary: ClassVar[TextId] = text_id("step", "Record an event of the customer's")
 
     emit: EmittedEvent

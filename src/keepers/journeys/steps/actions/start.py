@@ -17,6 +17,7 @@ from keepers.model.fields import Id, Target, Values
 
 class Start(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "start"
+    has_outcome: ClassVar[bool] = True
     summary: ClassVar[TextId] = text_id("step", "Start another journey for the customer")
 
     start: Id

@@ -25,6 +25,7 @@ class TraitChange(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Update(Step, frozen=True, kw_only=True):
     head: ClassVar[str] = "update"
+    has_outcome: ClassVar[bool] = True
     summary: ClassVar[TextId] = text_id("step", "Set traits of the customer")
 
     update: TraitChange
