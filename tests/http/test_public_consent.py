@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from litestar.testing import TestClient
 
 from keepers.app.workspace.clock import clock
 from keepers.model.consent import ALL_TOPICS, Consent, address_hash
+from keepers.render.links import Confirm
 from keepers.store.database import Store
 from keepers.store.events import log
 from keepers.store.messages import message_history
@@ -46,8 +48,16 @@ def anna(shop: Shop) -> int:
 
 def states(shop: Shop, profile: int) -> dict[tuple[str, str], str]:
     with shop.store.read() as connection:
-        held = consents.current(connection, [profile]).get(profile, {})
-        return {(c, t): consents.effective(held, c, t).state for c, t in held}  # type: ignore[union-attr]
+        agreed = consents.load(connection, [profile])
+        hashed = {one.channel: one.address_hash for one in consents.history(connection, profile)}
+        found = {(c, t): agreed.effective(profile, c, t, hashed[c]) for c, t in agreed.pairs(profile)}
+    return {pair: one.state for pair, one in found.items() if one is not None}
+
+
+def confirming(shop: Shop, profile: int, email: str = "new@example.com") -> str:
+    """The link of a confirmation e-mail."""
+    expires_s = int((BEGAN + timedelta(days=1) - datetime(1970, 1, 1)).total_seconds())
+    return path_of(shop.links.confirm(Confirm(profile, "email", "newsletter", email, expires_s)))
 
 
 def suppressed(shop: Shop, channel: str, to: str) -> str | None:
@@ -309,7 +319,7 @@ def test_pages_escape_what_definitions_and_addresses_say(shop: Shop, client: Tes
     paths = [
         preferences(shop, profile),
         path_of(shop.links.unsubscribe(key)),
-        path_of(shop.links.confirm(profile, "email", "newsletter")),
+        confirming(shop, profile),
         "/e/u/none",
     ]
     for path in paths:
@@ -336,9 +346,13 @@ def test_pages_let_nothing_in(shop: Shop, client: TestClient, anna: int) -> None
 
 def test_a_confirmation_needs_the_button(shop: Shop, client: TestClient) -> None:
     profile = shop.add_customer("new", email="new@example.com")
-    path = path_of(shop.links.confirm(profile, "email", "newsletter"))
+    path = confirming(shop, profile)
     with shop.store.begin() as connection:
-        wish = Consent(profile, "email", "newsletter", "pending", BEGAN, "footer", "Yes, news!")
+        hashed = address_hash(shop.secret, "email", "new@example.com")
+        wish = Consent(
+            profile, "email", "newsletter", "pending", BEGAN, "footer", "Yes, news!",
+            address_hash=hashed, holds_for="address",
+        )  # fmt: skip
         consents.record(connection, [wish], BEGAN)
     asked = client.get(path)
     assert "n•••@example.com" in asked.text
@@ -354,6 +368,29 @@ def test_a_confirmation_needs_the_button(shop: Shop, client: TestClient) -> None
     client.post(path_of(shop.links.preferences(profile)), data={"action": "none"})
     assert client.post(path).status_code == 409
     assert states(shop, profile)["email", "newsletter"] == "unsubscribed"
+
+
+def test_a_confirmation_says_yes_for_its_own_address_until_it_expires(shop: Shop, client: TestClient) -> None:
+    """Of a request for one address nothing follows for another, whoever else has a link."""
+    profile = shop.add_customer("new", email="new@example.com")
+    with shop.store.begin() as connection:
+        for email in ("new@example.com", "late@example.com"):
+            hashed = address_hash(shop.secret, "email", email)
+            asked = Consent(
+                profile, "email", "newsletter", "pending", BEGAN, "footer", address_hash=hashed, holds_for="address"
+            )
+            consents.record(connection, [asked], BEGAN)
+    assert client.post(confirming(shop, profile, "other@example.com")).status_code == 409
+    assert client.post(confirming(shop, profile)).status_code == 200
+    shop.present = BEGAN + timedelta(days=2)
+    assert client.post(confirming(shop, profile, "late@example.com")).status_code == 404
+    hashes = {e: address_hash(shop.secret, "email", f"{e}@example.com") for e in ("new", "late", "other")}
+    with shop.store.read() as connection:
+        agreed = consents.load(connection, [profile], list(hashes.values()))
+    found = {email: agreed.effective(profile, "email", "newsletter", hashed) for email, hashed in hashes.items()}
+    assert {email: one and one.state for email, one in found.items()} == {
+        "new": "subscribed", "late": "pending", "other": None,
+    }  # fmt: skip
 
 
 def test_a_store_that_fails_is_said_in_words(

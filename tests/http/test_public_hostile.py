@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from litestar.testing import TestClient
 
 from keepers.app.workspace.clock import clock
+from keepers.render.links import Confirm
 from keepers.store.database import Store
 from keepers.store.events import log
 from keepers.store.profiles import consents
@@ -62,8 +63,9 @@ def untouched(shop: Shop) -> bool:
 @given(st.data())
 def test_a_changed_token_is_no_token(shop: Shop, client: TestClient, data: st.DataObject) -> None:
     links = shop.links
+    confirm = links.confirm(Confirm(1, "email", "newsletter", "a@b.example", 4_000_000_000))
     urls = [links.click("key", "https://shop.example/"), links.unsubscribe("key"), links.preferences(1, "pl", "key"),
-            links.view("key"), links.confirm(1, "email", "newsletter")]  # fmt: skip
+            links.view("key"), confirm]  # fmt: skip
     path = path_of(data.draw(st.sampled_from(urls)))
     folder, _, token = path.rpartition("/")
     at = data.draw(st.integers(0, len(token) - 1))

@@ -22,7 +22,7 @@ from keepers.contact.wave import EligibilityWave, RecipientFacts
 from keepers.delivery import warm_up
 from keepers.journeys.broadcast import Broadcast
 from keepers.journeys.requests import CheckEligibility
-from keepers.model.consent import Consent, ConsentState, SuppressionReason, Topic, address_hash
+from keepers.model.consent import Consent, ConsentState, HoldsFor, SuppressionReason, Topic, address_hash
 from keepers.orchestration.dry_run.recorded_effects import DryRun, Known
 from keepers.render.definition import MessageTemplate
 from keepers.store.database import Store
@@ -95,7 +95,8 @@ class ContactScenario(NamedTuple):
     now: datetime
     rules: ContactRules
     customers: list[Customer]
-    agreed: list[tuple[int, str, str, ConsentState, timedelta]]
+    agreed: list[tuple[int, str, str, ConsentState, timedelta, HoldsFor | None]]
+    """customer, channel, topic, state, how long ago, and for whom: with the address of the customer, or None without"""
     suppressed: list[tuple[str, str, SuppressionReason]]
     mails: list[Mail]
     is_stopped: bool
@@ -158,9 +159,10 @@ def scenarios(draw: st.DrawFn) -> ContactScenario:
     customers = draw(st.lists(customer, min_size=1, max_size=3))
     who = st.integers(0, len(customers) - 1)
     topic = st.sampled_from([*TOPICS, "*"])
-    agreed = st.tuples(who, CHANNEL, topic, st.sampled_from(get_args(ConsentState)), AGO)
-    usual: list[tuple[int, str, str, ConsentState, timedelta]] = [
-        (n, channel, "news", "subscribed", 9 * 24 * HOUR) for n in range(len(customers)) for channel in ADDRESSES
+    said_for = st.sampled_from([None, *get_args(HoldsFor)])
+    agreed = st.tuples(who, CHANNEL, topic, st.sampled_from(get_args(ConsentState)), AGO, said_for)
+    usual: list[tuple[int, str, str, ConsentState, timedelta, HoldsFor | None]] = [
+        (n, channel, "news", "subscribed", 9 * 24 * HOUR, None) for n in range(len(customers)) for channel in ADDRESSES
     ]
     stopped = CHANNEL.flatmap(
         lambda channel: st.tuples(
@@ -197,8 +199,17 @@ def stored(store: Store, scenario: ContactScenario) -> Iterator[Connection]:
         with store.begin() as connection:
             messages.queue(connection, scenario.rows())
             statements = [
-                Consent(n + 1, channel, topic, state, scenario.now - ago, "form")
-                for n, channel, topic, state, ago in scenario.agreed
+                Consent(
+                    n + 1,
+                    channel,
+                    topic,
+                    state,
+                    scenario.now - ago,
+                    "form",
+                    address_hash=scenario.hash(channel, scenario.customers[n].address(channel)) if said_for else "",
+                    holds_for=said_for or "person",
+                )
+                for n, channel, topic, state, ago, said_for in scenario.agreed
             ]
             consents.record(connection, statements, scenario.now, is_import=True)
             listed = [
@@ -272,9 +283,7 @@ def in_a_dry_run(connection: Connection, scenario: ContactScenario, template: Me
         live={},
         rank=lambda template, journey: scenario.rules.rank(template.priority),
     )
-    stated: dict[int, list[Consent]] = {}
-    for one in sorted(consents.everything(connection), key=lambda consent: consent.at):
-        stated.setdefault(one.profile_id, []).append(one)
+    stated = consents.load_all(connection, range(1, len(scenario.customers) + 1), {})
     listed = {one[:2]: one for one in suppressions.everything(connection)}
     contacts = {n + 1: scenario.contact(n) for n in range(len(scenario.customers))}
     engaged = {who: [contact.engaged_at] for who, contact in contacts.items() if contact.engaged_at is not None}
@@ -300,7 +309,7 @@ CROWDED = ContactScenario(
     now=EPOCH,
     rules=parse_contact({"caps": {"email": {"1d": 1}, "all": {}}, "quiet": {"email": {}}}),
     customers=[Customer("UTC", None, f"{name}@x.example", None, None, None) for name in "abc"],
-    agreed=[(n, "email", "news", "subscribed", 9 * 24 * HOUR) for n in range(3)],
+    agreed=[(n, "email", "news", "subscribed", 9 * 24 * HOUR, None) for n in range(3)],
     suppressed=[],
     mails=[
         Mail(0, "email", "news", 3, HOUR, None, 0 * HOUR, None),
@@ -386,6 +395,14 @@ def handed_over(
     return found
 
 
+def holds_for(said: Consent, message: MessageRow) -> bool:
+    """Whether a statement is about a message's customer (nobody here has a user id) or its address."""
+    same_address = said.address_hash == message.address_hash != ""
+    if said.profile_id == message.profile_id:
+        return said.holds_for != "address" or same_address
+    return said.holds_for != "visitor" and same_address
+
+
 def in_memory(connection: Connection, scenario: ContactScenario, rules: ContactRules) -> list[Decision]:
     """The same from the world as it was made, without a loader."""
     due = due_messages(connection, scenario)
@@ -399,13 +416,23 @@ def in_memory(connection: Connection, scenario: ContactScenario, rules: ContactR
         own = [
             (one_statement.at, n, one_statement.state)
             for n, one_statement in enumerate(stated)
-            if (one_statement.profile_id, one_statement.channel) == (one.profile_id, one.channel)
+            if one_statement.channel == one.channel
             and one_statement.topic in (one.topic, "*")
+            and holds_for(one_statement, one)
         ]
+        decided = [said for said in own if said[2] != "pending"]
+        is_confirmed = any(
+            said.channel == one.channel
+            and said.address_hash == one.address_hash != ""
+            and said.state == "subscribed"
+            and said.holds_for != "visitor"
+            for said in stated
+        )
         recipient = RecipientFacts(
-            max(own)[2] if own else None,
+            max(decided or own)[2] if own else None,
             listed.get((one.channel, one.address_hash)),
             scenario.contact(one.profile_id - 1),
+            is_confirmed=is_confirmed,
         )
         found.append(wave.decide(candidate_of(one), recipient, scenario.now, reserving=True))
     return found

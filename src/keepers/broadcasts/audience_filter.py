@@ -18,12 +18,12 @@ from keepers.contact.addresses import address_of
 from keepers.contact.eligibility import QUIET_HOURS, Contact, Decision, MessageCandidate, Skip, is_asleep
 from keepers.contact.places import ContactHistory
 from keepers.contact.wave import EligibilityWave, RecipientFacts
-from keepers.model.consent import ConsentState, SuppressionReason, normal_address
+from keepers.model.consent import ConsentState, normal_address
 from keepers.model.moments import LATEST
 from keepers.store.messages import broadcast_sends
 from keepers.store.messages.broadcast_sends import TESTED, BroadcastSend
 from keepers.store.messages.contact_history import other_messages
-from keepers.store.profiles import suppressions
+from keepers.store.profiles import consents, suppressions
 
 _BUCKET = 8192
 NAMES = (
@@ -79,9 +79,7 @@ class AudienceFilter:
         context = self._context
         addresses = [self._address(member) for member in members]
         hashes = [self._hash(address) if address else "" for address in addresses]
-        states = broadcast_sends.consent_states(
-            connection, self._channel, context.template.topic, members[0].profile_id, members[-1].profile_id
-        )
+        states, confirmed = self._consents(connection, members, hashes)
         known = sorted({hashed for hashed in hashes if hashed})
         stops = {hashed: found.reason for (_, hashed), found in suppressions.find(connection, known).items()}
         shared = [hashed for member, hashed in zip(members, hashes, strict=True) if member.is_shared and hashed]
@@ -93,8 +91,14 @@ class AudienceFilter:
         for member, address, hashed in zip(members, addresses, hashes, strict=True):
             due = context.broadcast.due(member.zone, self._begun)
             is_written_to = member.is_shared and hashed in self._written_to
-            consent, stop = states.get(member.profile_id), stops.get(hashed)
-            decision = self._decide(wave, member, address, hashed, consent, stop, is_written_to, due, now)
+            facts = RecipientFacts(
+                states.get(member.profile_id),
+                stops.get(hashed),
+                self._contact(member),
+                is_written_to,
+                hashed in confirmed,
+            )
+            decision = self._decide(wave, member, address, hashed, facts, due, now)
             if isinstance(decision, Skip):
                 found.append(AudienceVerdict(member, address, hashed, now, decision.reason))
                 continue
@@ -114,9 +118,7 @@ class AudienceFilter:
         member: Member,
         address: str,
         hashed: str,
-        consent: ConsentState | None,
-        stop: SuppressionReason | None,
-        is_written_to: bool,
+        facts: RecipientFacts,
         due: datetime,
         now: datetime,
     ) -> Decision:
@@ -124,8 +126,10 @@ class AudienceFilter:
         context = self._context
         is_alone = wave.history.is_empty(member.profile_id, hashed)
         sleeps = is_asleep(context.rules, self._channel, member.engaged_at, due)
+        contact = facts.contact
         alike = (
-            consent, stop, bool(address), is_written_to, sleeps, member.zone, member.country, due, member.is_unconfirmed
+            facts.consent, facts.suppression, bool(address), facts.is_written_to, sleeps, contact.zone,
+            contact.country, due, contact.unconfirmed, facts.is_confirmed,
         )  # fmt: skip
         if is_alone and (decision := self._alike.get(alike)) is not None:
             return decision
@@ -139,12 +143,38 @@ class AudienceFilter:
             decided_at=now,
             address_hash=hashed,
         )
-        unconfirmed = (self._channel,) if member.is_unconfirmed else ()
-        contact = Contact(member.zone, member.country, engaged_at=member.engaged_at, unconfirmed=unconfirmed)
-        decision = wave.decide(candidate, RecipientFacts(consent, stop, contact, is_written_to), due)
+        decision = wave.decide(candidate, facts, due)
         if is_alone:
             self._alike[alike] = decision
         return decision
+
+    def _contact(self, member: Member) -> Contact:
+        unconfirmed = (self._channel,) if member.is_unconfirmed else ()
+        return Contact(member.zone, member.country, engaged_at=member.engaged_at, unconfirmed=unconfirmed)
+
+    def _consents(
+        self, connection: Connection, members: Sequence[Member], hashes: Sequence[str]
+    ) -> tuple[dict[int, ConsentState], set[str]]:
+        """The effective consent by profile, and the addresses that somebody confirmed. Most profiles have nothing but
+        their own statements, which one query ranks; the others are looked at one by one."""
+        topic, bounds = self._context.template.topic, (members[0].profile_id, members[-1].profile_id)
+        states = broadcast_sends.consent_states(connection, self._channel, topic, *bounds)
+        known = sorted({hashed for hashed in hashes if hashed})
+        own, at_address = broadcast_sends.individual_consents(connection, self._channel, *bounds, known)
+        single = [
+            (member.profile_id, hashed)
+            for member, hashed in zip(members, hashes, strict=True)
+            if member.profile_id in own or hashed in at_address
+        ]
+        if not single:
+            return states, set()
+        agreed = consents.load(connection, [who for who, _ in single], [hashed for _, hashed in single])
+        for who, hashed in single:
+            statement = agreed.effective(who, self._channel, topic, hashed)
+            states.pop(who, None)
+            if statement is not None:
+                states[who] = statement.state
+        return states, {hashed for _, hashed in single if agreed.is_confirmed(self._channel, hashed)}
 
     def _history(
         self, connection: Connection, customers: Sequence[int], hashes: Sequence[str], now: datetime

@@ -21,6 +21,8 @@ class RecipientFacts(NamedTuple):
     contact: Contact = Contact()
     is_written_to: bool = False
     """the address has a message of the same broadcast already"""
+    is_confirmed: bool = False
+    """somebody who reads at the address agreed to be written to there"""
 
 
 class SendingStops(NamedTuple):
@@ -75,7 +77,10 @@ class EligibilityWave:
             consent=recipient.consent,
             suppression=recipient.suppression,
             is_written_to=recipient.is_written_to,
-            is_unconfirmed=candidate.channel in contact.unconfirmed and not candidate.is_confirmation,
+            is_unconfirmed=candidate.channel in contact.unconfirmed
+            and not candidate.is_confirmation
+            # It is the address of who confirmed it, not of the customer that a transactional message is for.
+            and (candidate.is_transactional or not recipient.is_confirmed),
             is_sending_stopped=self._stops.is_sending_stopped,
             breaker=self._stops.breakers.get(stream_of(candidate.channel, candidate.is_transactional)),
             engaged_at=contact.engaged_at,

@@ -326,7 +326,9 @@ class _ReportBatch:
         for profile_id in dict.fromkeys(
             (message.profile_id, *messages.profiles_at(self._connection, message.address_hash))
         ):
-            unsubscribed = Consent(profile_id, message.channel, topic, "unsubscribed", report.at, source)
+            unsubscribed = Consent(
+                profile_id, message.channel, topic, "unsubscribed", report.at, source, address_hash=message.address_hash
+            )
             self._unsubscribed.append(unsubscribed)
             self._unsubscribed_by[profile_id] = messages.event_properties(message)
 

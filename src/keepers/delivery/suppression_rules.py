@@ -64,7 +64,15 @@ def complained(
     consents.record(
         connection,
         [
-            Consent(m.profile_id, m.channel, ALL_TOPICS, "unsubscribed", at, f"complaint, {source}")
+            Consent(
+                m.profile_id,
+                m.channel,
+                ALL_TOPICS,
+                "unsubscribed",
+                at,
+                f"complaint, {source}",
+                address_hash=m.address_hash,
+            )
             for m, at, source in complaints
         ],
         now,

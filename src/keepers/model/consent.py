@@ -21,6 +21,9 @@ Basis = Literal["consent", "legitimate_interest", "contract", "legal_obligation"
 ConsentState = Literal["subscribed", "pending", "unsubscribed"]
 """`pending`: asked for, and waiting for the second yes of a double opt-in"""
 SuppressionReason = Literal["hard_bounce", "soft_bounces", "complaint", "unsubscribed", "manual", "import", "erased"]
+HoldsFor = Literal["person", "visitor", "address"]
+"""Whom a statement holds for besides its address: the customer; a visitor, until somebody says who they are, which
+anybody can; nobody else."""
 ALL_TOPICS = "*"
 """a consent or suppression for every topic of a channel"""
 CONFIRMATION = "confirm_subscription"
@@ -78,6 +81,9 @@ class Consent(Struct, frozen=True):
     wording: str = ""
     """the words agreed to"""
     basis: Basis = "consent"
+    address_hash: str = ""
+    """of the address it was said for, or from: it counts for whoever has that address; empty where there is none"""
+    holds_for: HoldsFor = "person"
 
 
 def left_with(topic: Topic | None) -> str:

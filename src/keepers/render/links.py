@@ -64,13 +64,14 @@ class Preferences(Struct, frozen=True, array_like=True):
 
 
 class Confirm(Struct, frozen=True, array_like=True):
-    """The confirmation of a double opt-in."""
+    """The confirmation of a double opt-in, for the address it was sent to."""
 
     profile_id: int
     channel: str
     topic: str
-    wording: str = ""
-    """id of the words agreed to"""
+    address: str = ""
+    expires_s: int = 0
+    """Unix seconds, after which it confirms nothing"""
 
 
 Payload = Click | OfMessage | Preferences | Confirm
@@ -135,8 +136,8 @@ class LinkSigner:
     def view(self, key: str) -> str:
         return self._link("view", OfMessage(key))
 
-    def confirm(self, profile_id: int, channel: str, topic: str, wording: str = "") -> str:
-        return self._link("confirm", Confirm(profile_id, channel, topic, wording))
+    def confirm(self, confirmed: Confirm) -> str:
+        return self._link("confirm", confirmed)
 
     def of(self, key: str, profile_id: int, locale: str = "") -> MessageLinks:
         """The links of one message."""

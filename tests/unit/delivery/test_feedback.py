@@ -114,10 +114,12 @@ def test_strangers_news_concern_the_address_and_no_message(store: Store) -> None
     assert names(post) == ["Email Sent"] * 3 + ["Unsubscribed"]
     with store.read() as connection:
         stopped = {s.hash: s.reason for s in suppressions.everything(connection)}
-        held = consents.current(connection, [3])[3]
+        held = consents.load(connection, [3])
+        left = held.effective(3, "email", "*", post.eligibility.hash("email", "p3@example.com"))
     wanted = {"p1": "hard_bounce", "p2": "complaint", "p3": "unsubscribed"}
     assert stopped == {post.eligibility.hash("email", f"{p}@example.com"): reason for p, reason in wanted.items()}
-    assert held["email", "*"].state == "unsubscribed"
+    assert left is not None
+    assert left.state == "unsubscribed"
 
 
 def test_leaving_by_a_message_that_cannot_be_left_leaves_all_marketing(store: Store) -> None:
@@ -125,9 +127,10 @@ def test_leaving_by_a_message_that_cannot_be_left_leaves_all_marketing(store: St
     sent(post, post.message(1, topic="orders", is_transactional=True))
     receive(post, report("unsubscribed", source="sendgrid"))
     with store.read() as connection:
-        held = consents.current(connection, [1])[1]
-    assert held["email", "*"].state == "unsubscribed"
-    assert consents.effective(held, "email", "news") is held["email", "*"]
+        held = consents.load(connection, [1])
+    left = held.effective(1, "email", "news", post.eligibility.hash("email", "p1@example.com"))
+    assert left is not None
+    assert (left.topic, left.state) == ("*", "unsubscribed")
 
 
 def test_nothing_is_dated_ahead_by_a_provider_s_clock(store: Store) -> None:
@@ -136,9 +139,11 @@ def test_nothing_is_dated_ahead_by_a_provider_s_clock(store: Store) -> None:
     _, opened, _ = sent(post, *(post.message(n) for n in range(1, 4)))
     receive(post, report("unsubscribed", at=ahead), report("opened", "m2", at=ahead), report("clicked", "m3", url="u"))
     with store.read() as connection:
-        held = consents.current(connection, [1])[1]
+        held = consents.load(connection, [1])
         assert engagement_requests.of_messages(connection, [opened])[opened][0].at == LATER
-    assert held["email", "news"].at == LATER
+    left = held.effective(1, "email", "news", post.eligibility.hash("email", "p1@example.com"))
+    assert left is not None
+    assert left.at == LATER
     # What is too young keeps nothing else from being judged.
     assert "Email Link Clicked" in names(post)
     assert "Email Opened" not in names(post)
@@ -177,8 +182,10 @@ def test_a_complaint_ends_consent_and_suppresses(store: Store) -> None:
     receive(post, report("complained", source="arf"), report("complained", source="arf"))
     assert names(post) == ["Email Sent", "Unsubscribed", "Email Marked as Spam"]
     with store.read() as connection:
-        held = consents.current(connection, [1])[1]
-        assert consents.effective(held, "email", "news").state == "unsubscribed"
+        held = consents.load(connection, [1])
+        assert (
+            held.effective(1, "email", "news", post.eligibility.hash("email", "p1@example.com")).state == "unsubscribed"
+        )
         assert [s.reason for s in suppressions.everything(connection)] == ["complaint"]
     (again,) = post.queue(post.message(1, "n"), consenting=False)
     post.deliver(Wire(), NOW + timedelta(days=2))
@@ -190,8 +197,10 @@ def test_leaving_by_the_provider_leaves_the_message_s_topic(store: Store) -> Non
     sent(post, post.message(1))
     receive(post, report("unsubscribed", source="sendgrid"), report("unsubscribed"), report("replied"))
     with store.read() as connection:
-        held = consents.current(connection, [1])[1]
-        assert held["email", "news"].state == "unsubscribed"
+        held = consents.load(connection, [1])
+        assert (
+            held.effective(1, "email", "news", post.eligibility.hash("email", "p1@example.com")).state == "unsubscribed"
+        )
         assert list(suppressions.everything(connection)) == []
     assert names(post) == ["Email Sent", "Unsubscribed"]
 

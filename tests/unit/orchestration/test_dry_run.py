@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
+from keepers.contact.agreements import Agreements
 from keepers.contact.eligibility import ALLOW, Decision, Hold
 from keepers.contact.rules import parse_contact
 from keepers.journeys.requests import Send
@@ -35,9 +36,8 @@ def dry_run(*addresses: str) -> tuple[DryRun, list[ProfileSnapshot]]:
         rank=lambda template, journey: rules.rank(template.priority),
     )
     profiles = [ProfileSnapshot(n, f"{n}", "UTC", {"email": address}) for n, address in enumerate(addresses, start=1)]
-    agreed = {
-        p.profile_id: [Consent(p.profile_id, "email", "tips", "subscribed", NIGHT - HOUR, "form")] for p in profiles
-    }
+    said = (Consent(p.profile_id, "email", "tips", "subscribed", NIGHT - HOUR, "form") for p in profiles)
+    agreed = Agreements.of(said)
     known = Known(agreed, {}, {}, {}, [])
     return DryRun(cast(Any, index), {"email": "email"}, b"s" * 32, rules, topics, known), profiles
 

@@ -28,8 +28,8 @@ def test_what_is_put_in_is_read_again() -> None:
     assert LINKS.read("unsubscribe", token_of(LINKS.unsubscribe(KEY))) == OfMessage(KEY)
     assert LINKS.read("view", token_of(LINKS.view(KEY))) == OfMessage(KEY)
     assert LINKS.read("preferences", token_of(LINKS.preferences(12, "pl", KEY))) == Preferences(12, "pl", KEY)
-    confirm = LINKS.confirm(12, "email", "newsletter", "footer_2")
-    assert LINKS.read("confirm", token_of(confirm)) == Confirm(12, "email", "newsletter", "footer_2")
+    asked = Confirm(12, "email", "newsletter", "anna@example.com", 1_800_000_000)
+    assert LINKS.read("confirm", token_of(LINKS.confirm(asked))) == asked
 
 
 @given(st.text(max_size=300), st.text(max_size=2000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from sqlalchemy import select
 
@@ -13,7 +14,6 @@ from keepers.model.consent import address_hash
 from keepers.model.errors import NotFoundError, UserError, nearest, problem
 from keepers.store.profiles.personal_data import Owner
 from keepers.store.schema.core import profiles
-from keepers.warehouse.profile_lookup import load_profiles
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -41,17 +41,28 @@ def require_channel(channel: str) -> None:
 
 def owner_of(workspace: Workspace, profile_id: int) -> Owner:
     """Whose data are exported or erased: a person with those merged into them, and the addresses they have now."""
-    person = load_profiles(workspace.warehouse, [profile_id]).get(profile_id)
-    traits = person.traits if person is not None else {}
-    country = country_of(traits) or workspace.addresses.country
-    addresses = {
-        (channel, address_hash(workspace.secret, channel, address))
-        for channel, trait in workspace.addresses.items()
-        if trait and (address := address_of(channel, traits.get(trait), country))
-    }
+    addresses = hashes_of(workspace, profile_id)
     ids, found = [profile_id], [profile_id]
     with workspace.store.read() as connection:
         while found:
             found = list(connection.execute(select(profiles.c.id).where(profiles.c.merged_into.in_(found))).scalars())
             ids += found
-    return Owner(ids, sorted(addresses))
+    return Owner(ids, addresses)
+
+
+def hashes_of(workspace: Workspace, profile_id: int) -> list[tuple[str, str]]:
+    """The addresses a customer has now, as (channel, keyed hash): not those that anybody may have named."""
+    return sorted(hashes_by_channel(workspace, [profile_id]).get(profile_id, {}).items())
+
+
+def hashes_by_channel(workspace: Workspace, profile_ids: Collection[int]) -> dict[int, dict[str, str]]:
+    """Profile → channel → the keyed hash of the address there, as `hashes_of`."""
+    found: dict[int, dict[str, str]] = {}
+    for who, traits in workspace.sending.traits_of(profile_ids).items():
+        country = country_of(traits) or workspace.addresses.country
+        found[who] = {
+            channel: address_hash(workspace.secret, channel, address)
+            for channel, trait in workspace.addresses.items()
+            if trait and (address := address_of(channel, traits.get(trait), country))
+        }
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, cast, get_args
@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import Connection, select
 
 from keepers.app.csv_files import CsvImported, CsvReport, CsvWritten, chunks_of, new_file, rows_of
-from keepers.app.customers.addresses import require_channel
+from keepers.app.customers.addresses import hashes_by_channel, hashes_of, require_channel
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.common_fields import ProfileName, RequestedLocale
 from keepers.app.use_cases.progress import Progress
@@ -126,11 +126,12 @@ def read_consents(workspace: Workspace, actor: Actor, request: ReadConsents) -> 
     topics = workspace.active_playbook().playbook.topics
     with workspace.store.read() as connection:
         history = consents.history(connection, profile_id)
-        held = consents.current(connection, [profile_id]).get(profile_id, {})
+        at_addresses = dict(hashes_of(workspace, profile_id))
+        agreements = consents.load(connection, [profile_id], list(at_addresses.values()))
     current = []
     for topic in topics.values():
         for channel in topic.channels:
-            statement = consents.effective(held, channel, topic.id)
+            statement = agreements.effective(profile_id, channel, topic.id, at_addresses.get(channel, ""))
             is_needed = topic.kind == "marketing" and topic.basis == "consent"
             agreed = statement.state == "subscribed" if statement is not None else not is_needed
             current.append(
@@ -158,7 +159,8 @@ def record_consent(workspace: Workspace, actor: Actor, request: RecordConsent) -
     playbook = workspace.active_playbook().playbook
     profile_id = workspace.find_profile(request.id)
     fields = ("channel", "topic", "state", "source", "wording", "at")
-    statement = _statement(playbook, workspace, profile_id, {name: getattr(request, name) for name in fields})
+    row = {name: getattr(request, name) for name in fields}
+    statement = _statement(playbook, workspace, profile_id, row, dict(hashes_of(workspace, profile_id)))
     with workspace.store.begin() as connection:
         changed = consents.record(connection, [statement], workspace.clock())
     return Recorded(
@@ -195,6 +197,7 @@ def import_consents(workspace: Workspace, actor: Actor, request: ImportConsents,
         for chunk in chunks_of(rows):
             with workspace.store.begin() as connection:
                 found = _profiles(connection, [row["profile"] for _, row in chunk])
+                hashes = hashes_by_channel(workspace, set(found.values()))
                 statements = []
                 for line, row in chunk:
                     who = found.get(row["profile"])
@@ -202,9 +205,8 @@ def import_consents(workspace: Workspace, actor: Actor, request: ImportConsents,
                         report.refuse(line, f"no profile is known as “{row['profile']}”")
                         continue
                     try:
-                        statements.append(
-                            _statement(playbook, workspace, who, {**row, "source": row.get("source") or report.source})
-                        )
+                        said = {**row, "source": row.get("source") or report.source}
+                        statements.append(_statement(playbook, workspace, who, said, hashes.get(who, {})))
                     except UserError as error:
                         report.refuse(line, error.message)
                 consents.record(connection, statements, workspace.clock(), is_import=True)
@@ -241,8 +243,10 @@ def export_consents(workspace: Workspace, actor: Actor, request: ExportConsents,
     return CsvWritten(number, request.path)
 
 
-def _statement(playbook: Playbook, workspace: Workspace, profile_id: int, row: dict[str, str]) -> Consent:
-    """A statement from texts. Raises UserError."""
+def _statement(
+    playbook: Playbook, workspace: Workspace, profile_id: int, row: dict[str, str], hashes: Mapping[str, str]
+) -> Consent:
+    """A statement from texts. `hashes`: channel → keyed hash of the customer's address. Raises UserError."""
     channel, topic, state = row["channel"], row["topic"], row["state"]
     require_channel(channel)
     if state not in STATES:
@@ -263,7 +267,7 @@ def _statement(playbook: Playbook, workspace: Workspace, profile_id: int, row: d
     basis = playbook.topics[topic].basis if topic in playbook.topics else "consent"
     return Consent(
         profile_id, channel, topic, cast(ConsentState, state), at, row.get("source") or "by hand",
-        row.get("wording") or "", basis,
+        row.get("wording") or "", basis, hashes.get(channel, ""),
     )  # fmt: skip
 
 

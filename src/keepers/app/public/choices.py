@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from keepers.app.public.link_owner import LinkOwner, addresses, channels_of, hashes, marketing
 from keepers.app.workspace.workspace import Workspace
-from keepers.model.consent import ALL_TOPICS, Consent, ConsentState, Topic, left_with
+from keepers.model.consent import ALL_TOPICS, Consent, ConsentState, Topic, address_hash, left_with
 from keepers.store.events.log import SystemEvent, append_events
 from keepers.store.messages import message_history, messages
 from keepers.store.messages.message_history import HistoryRow
@@ -50,14 +50,16 @@ class Choices(Struct, frozen=True):
 
 def choices_of(connection: Connection, context: ChoiceContext, owner: LinkOwner, traits: Mapping[str, Any]) -> Choices:
     """Reads a customer's present choices."""
-    held = consents.current(connection, [owner.profile_id]).get(owner.profile_id, {})
-    stopped = _stopped(connection, hashes(context.secret, addresses(owner, traits, context.country)))
+    at_addresses = hashes(context.secret, addresses(owner, traits, context.country))
+    agreed = consents.load(connection, [owner.profile_id], [hashed for _, hashed in at_addresses])
+    stopped = _stopped(connection, at_addresses)
+    address_of = _by_channel(at_addresses)
     blocked = tuple(dict.fromkeys(s.channel for s in stopped if s.reason != "unsubscribed"))
     left = {s.channel for s in stopped if s.reason == "unsubscribed"}
     states: dict[Pair, ConsentState | None] = {}
     for topic in marketing(context.topics):
         for channel in topic.channels:
-            statement = consents.effective(held, channel, topic.id)
+            statement = agreed.effective(owner.profile_id, channel, topic.id, address_of.get(channel, ""))
             unsaid: ConsentState | None = None if topic.basis == "consent" else "subscribed"
             states[channel, topic.id] = "unsubscribed" if channel in left else statement.state if statement else unsaid
     return Choices(states, blocked)
@@ -71,7 +73,8 @@ def stop_topic(connection: Connection, context: ChoiceContext, owner: LinkOwner,
     named = left_with(context.topics.get(owner.topic))
     hashed = owner.message.address_hash if owner.message is not None else ""
     others = [i for i in messages.profiles_at(connection, hashed) if i != owner.profile_id]
-    _record(connection, context, owner, [((owner.channel, named), "unsubscribed")], source, others)
+    left: list[tuple[Pair, ConsentState]] = [((owner.channel, named), "unsubscribed")]
+    _record(connection, context, owner, left, source, {owner.channel: hashed}, others)
     _record_leaving(connection, context, owner, source, named)
 
 
@@ -83,7 +86,8 @@ def stop_all(
     channels = dict.fromkeys([*channels_of(context.topics), *filter(None, [owner.channel])])
     found = hashes(context.secret, addresses(owner, traits, context.country))
     suppressions.add(connection, [Suppression(channel, h, "unsubscribed", now, source) for channel, h in found])
-    _record(connection, context, owner, [((c, ALL_TOPICS), "unsubscribed") for c in channels], source)
+    left: list[tuple[Pair, ConsentState]] = [((channel, ALL_TOPICS), "unsubscribed") for channel in channels]
+    _record(connection, context, owner, left, source, _by_channel(found))
     _record_leaving(connection, context, owner, source, ALL_TOPICS)
 
 
@@ -109,23 +113,26 @@ def choose(
         elif pair not in on and before.states[pair] in ("subscribed", "pending"):
             changes.append((pair, "unsubscribed"))
     lift(connection, context, owner, traits, {pair[0] for pair, state in changes if state == "subscribed"})
-    _record(connection, context, owner, changes, source)
+    found = hashes(context.secret, addresses(owner, traits, context.country))
+    _record(connection, context, owner, changes, source, _by_channel(found))
 
 
 def confirm_topic(
     connection: Connection,
     context: ChoiceContext,
     owner: LinkOwner,
-    traits: Mapping[str, Any],
     channel: str,
     topic: str,
+    address: str,
 ) -> bool:
-    """Confirms a double opt-in. Whether the customer is subscribed now, by this confirmation or an earlier one."""
-    if consents.confirm(connection, owner.profile_id, channel, topic, context.now, "double opt-in"):
-        lift(connection, context, owner, traits, {channel})
+    """Confirms a double opt-in for the address that was asked, and no other. Whether it is subscribed now, by this
+    confirmation or an earlier one."""
+    hashed = address_hash(context.secret, channel, address)
+    who = owner.profile_id
+    if consents.confirm(connection, who, channel, topic, hashed, context.now, "double opt-in"):
+        _lift(connection, [(channel, hashed)])
         return True
-    held = consents.current(connection, [owner.profile_id]).get(owner.profile_id, {})
-    statement = consents.effective(held, channel, topic)
+    statement = consents.load(connection, [who], [hashed]).effective(who, channel, topic, hashed)
     return statement is not None and statement.state == "subscribed"
 
 
@@ -141,9 +148,18 @@ def lift(
     An address that bounced, complained or was stopped by hand stays stopped: this is for the business to decide.
     """
     found = [pair for pair in hashes(context.secret, addresses(owner, traits, context.country)) if pair[0] in channels]
+    _lift(connection, found)
+
+
+def _lift(connection: Connection, found: list[Pair]) -> None:
     for stopped in _stopped(connection, found):
         if stopped.reason == "unsubscribed":
             suppressions.lift(connection, stopped.channel, stopped.hash)
+
+
+def _by_channel(at_addresses: Sequence[Pair]) -> dict[str, str]:
+    """channel → the keyed hash of the address there, the message's own before those of traits."""
+    return dict(reversed(at_addresses))
 
 
 def choose_language(connection: Connection, context: ChoiceContext, owner: LinkOwner, locale: str) -> None:
@@ -163,16 +179,20 @@ def _record(
     owner: LinkOwner,
     changes: Iterable[tuple[Pair, ConsentState]],
     source: str,
+    address_of: Mapping[str, str],
     others: Sequence[int] = (),
 ) -> None:
-    """Also of `others`, profiles of the same inbox."""
+    """Also of `others`, profiles of the same inbox. `address_of`: channel → keyed hash."""
     now, topics = context.now, context.topics
     everybody = (owner.profile_id, *others)
     details = messages.event_properties(owner.message) if owner.message is not None else {}
     statements = []
     for (channel, topic), state in changes:
         basis = topics[topic].basis if topic in topics else "consent"
-        statements += [Consent(i, channel, topic, state, now, source, basis=basis) for i in everybody]
+        hashed = address_of.get(channel, "")
+        statements += [
+            Consent(i, channel, topic, state, now, source, basis=basis, address_hash=hashed) for i in everybody
+        ]
     consents.record(connection, statements, now, properties=dict.fromkeys(everybody, details))
 
 

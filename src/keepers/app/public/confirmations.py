@@ -8,7 +8,6 @@ from keepers.app.public.choices import ChoiceContext, confirm_topic
 from keepers.app.public.link_owner import (
     LinkRequest,
     OpenedLink,
-    addresses,
     confirmation_link,
     masked,
     name_of,
@@ -23,7 +22,7 @@ from keepers.render.links import Confirm
 
 
 class ConfirmationView(Struct, frozen=True):
-    """What the page asks. `address` is masked, and empty when it is not known."""
+    """What the page asks. `address` is masked."""
 
     locale: str
     topic: str
@@ -43,9 +42,7 @@ class Confirmed(Struct, frozen=True):
 def show_confirmation(workspace: Workspace, actor: Actor, request: LinkRequest) -> ConfirmationView:
     """Says what a link confirms, and changes nothing. Raises BadLink."""
     opened, link, topic = _opened(workspace, ChoiceContext.at(workspace), request)
-    reached = addresses(opened.owner, opened.traits, workspace.addresses.country)
-    found = [shown for channel, to in reached if channel == link.channel and (shown := masked(channel, to))]
-    return ConfirmationView(opened.locale, name_of(topic, opened.locale), next(iter(found), ""))
+    return ConfirmationView(opened.locale, name_of(topic, opened.locale), masked(link.channel, link.address))
 
 
 @use_case("POST /e/y/{token}", permission="collect", lock="locked")
@@ -54,7 +51,7 @@ def confirm_subscription(workspace: Workspace, actor: Actor, request: LinkReques
     context = ChoiceContext.at(workspace)
     opened, link, topic = _opened(workspace, context, request)
     with workspace.store.begin() as connection:
-        done = confirm_topic(connection, context, opened.owner, opened.traits, link.channel, topic.id)
+        done = confirm_topic(connection, context, opened.owner, link.channel, topic.id, link.address)
     url = workspace.sending.links.preferences(opened.owner.profile_id, opened.locale)
     return Confirmed(opened.locale, name_of(topic, opened.locale), done, url)
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from keepers.model.consent import address_hash
 from keepers.model.errors import UserError, problem
 from keepers.model.identity import LONGEST_ID, IdentityKind, bucket_key, is_placeholder
+from keepers.model.trust import Trust
 from keepers.store import counters
 from keepers.store.events import log
 from keepers.store.events.log import OWN_SOURCE, LogRow, SystemEvent
@@ -42,9 +43,9 @@ def known_or_new(connection: Connection, kind: IdentityKind, value: str, now: da
     return profile_id
 
 
-def learn(connection: Connection, profile_id: int, traits: dict[str, Any], now: datetime) -> None:
-    """Records traits, as an identify call would."""
-    log.append_events(connection, [SystemEvent(profile_id, "identify", now, traits, "identify")], now)
+def learn(connection: Connection, profile_id: int, traits: dict[str, Any], now: datetime, trust: Trust) -> None:
+    """Records traits, as an identify call by such a key would."""
+    log.append_events(connection, [SystemEvent(profile_id, "identify", now, traits, "identify", trust=trust)], now)
 
 
 def anonymous_id_of(secret: bytes, channel: str, recipient: str) -> str:

@@ -21,6 +21,7 @@ from keepers.render.links import PATHS, BadLink, Confirm, OfMessage, Preferences
 from keepers.store.messages import messages
 from keepers.store.messages.messages import MessageRow
 from keepers.store.profiles import profiles
+from keepers.store.schema.core import EPOCH
 
 
 class LinkRequest(Struct, frozen=True, kw_only=True):
@@ -62,9 +63,11 @@ def preferences_link(workspace: Workspace, token: str) -> Preferences:
 
 
 def confirmation_link(workspace: Workspace, token: str) -> Confirm:
-    """What a link confirms. Raises UserError for an invalid token."""
+    """What a link confirms. Raises UserError for an invalid token and for a link that has expired."""
     payload = workspace.sending.links.read("confirm", token)
     assert isinstance(payload, Confirm)
+    if payload.expires_s < (workspace.clock() - EPOCH).total_seconds():
+        raise BadLink(problem("This link has expired. Subscribe again to get a new one."))
     return payload
 
 

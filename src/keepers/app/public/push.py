@@ -128,7 +128,10 @@ def read_push_key(workspace: Workspace, actor: Actor, request: ReadPushKey) -> P
 
 @use_case("POST /v1/push/subscriptions", permission="collect", lock="locked")
 def add_browser(workspace: Workspace, actor: Actor, request: AddBrowser) -> Kept:
-    """Records a browser, and with a customer's first one their consent to push. Raises UserError."""
+    """Records a browser, and with a customer's first one their consent to push. Raises UserError.
+
+    Without proof of who it is, both count while nobody says so.
+    """
     check_identifier(request.value)
     check_subscription(request.subscription)
     now, browser = workspace.clock(), request.subscription
@@ -136,10 +139,14 @@ def add_browser(workspace: Workspace, actor: Actor, request: AddBrowser) -> Kept
     with workspace.store.begin() as connection:
         profile_id = known_or_new(connection, request.kind, request.value, now)
         is_first = not push_subscriptions.of_profiles(connection, [profile_id])
-        push_subscriptions.put(connection, PushSubscription(browser.endpoint, profile_id, keys, now))
+        added = PushSubscription(browser.endpoint, profile_id, keys, now, is_unproven=not actor.is_proven)
+        push_subscriptions.put(connection, added)
         if is_first:
             # The browser's permission counts as consent to all topics; later choices are made per topic.
-            agreed = Consent(profile_id, CHANNEL, ALL_TOPICS, "subscribed", now, _SOURCE, request.wording)
+            agreed = Consent(
+                profile_id, CHANNEL, ALL_TOPICS, "subscribed", now, _SOURCE, request.wording,
+                holds_for="person" if actor.is_proven else "visitor",
+            )  # fmt: skip
             consents.record(connection, [agreed], now)
     return Kept()
 

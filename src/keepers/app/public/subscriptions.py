@@ -17,10 +17,13 @@ from keepers.channels.email.mailbox_address import parse_address
 from keepers.model.consent import CONFIRMATION, Consent, Topic, address_hash, normal_address
 from keepers.model.errors import UserError, nearest, problem
 from keepers.model.texts import text_in
+from keepers.model.trust import Trust
 from keepers.render.definition import MessageTemplate
+from keepers.render.links import Confirm
 from keepers.store.messages import messages
 from keepers.store.messages.messages import MessageRow, key_of
 from keepers.store.profiles import consents, identities, suppressions
+from keepers.store.schema.core import EPOCH
 
 CHANNEL = "email"
 """the channel of the addresses that forms take"""
@@ -69,7 +72,7 @@ def subscribe(workspace: Workspace, actor: Actor, request: SubscribeForm) -> Sub
     now = workspace.clock()
     hashed = address_hash(workspace.secret, CHANNEL, email)
     owner = _owner(workspace, actor, form, email)
-    if topic.double_opt_in:
+    if topic.double_opt_in or not actor.is_proven:
         _confirmation_template(workspace)
     # In a transaction of its own: it locks the counters, which come after messages in the order of locks.
     with workspace.store.begin() as connection:
@@ -78,16 +81,24 @@ def subscribe(workspace: Workspace, actor: Actor, request: SubscribeForm) -> Sub
         stopped = suppressions.find(connection, [hashed]).get((CHANNEL, hashed))
         # After leaving a topic or everything, only the customer's own confirmation subscribes again, not a form.
         has_left = stopped is not None or _has_left(connection, workspace, profile_id, email, hashed, topic.id)
-        requested = replace(topic, double_opt_in=True) if has_left else topic
+        # A write key is public, so its forms always have the address asked.
+        requested = replace(topic, double_opt_in=True) if has_left or not actor.is_proven else topic
         is_closed = stopped is not None and stopped.reason != "unsubscribed"
         may_mail = requested.double_opt_in and not is_closed
         if may_mail and workspace.sending.confirmations.spend(hashed, now) is None:
-            url = workspace.sending.links.confirm(profile_id, CHANNEL, topic.id)
+            expires = now + _confirmation_template(workspace).expires
+            confirmed = Confirm(profile_id, CHANNEL, topic.id, email, int((expires - EPOCH).total_seconds()))
+            url = workspace.sending.links.confirm(confirmed)
             _queue_confirmation(workspace, connection, Confirmation(profile_id, email, topic, form.locale, url, now))
-        learn(connection, profile_id, {"email": email} | ({"locale": form.locale} if form.locale else {}), now)
-        pending = Consent(profile_id, CHANNEL, topic.id, "pending", now, form.source or "form", form.wording)
+        trust: Trust = "server" if actor.is_proven else "public"
+        learned = {"email": email} | ({"locale": form.locale} if form.locale else {})
+        learn(connection, profile_id, learned, now, trust)
+        pending = Consent(
+            profile_id, CHANNEL, topic.id, "pending", now, form.source or "form", form.wording,
+            address_hash=hashed, holds_for="person" if actor.is_proven else "address",
+        )  # fmt: skip
         consents.request(connection, pending, requested, now)
-    return Subscribed("pending" if topic.double_opt_in else "subscribed")
+    return Subscribed("pending" if topic.double_opt_in or not actor.is_proven else "subscribed")
 
 
 def _queue_confirmation(workspace: Workspace, connection: Connection, wanted: Confirmation) -> None:
@@ -136,8 +147,8 @@ def _has_left(
     """Whether any profile with the address has left the topic."""
     by_address = known(connection, "anonymous_id", anonymous_id_of(workspace.secret, CHANNEL, email))
     readers = {profile_id, by_address or profile_id, *messages.profiles_at(connection, hashed)}
-    held = consents.current(connection, sorted(readers))
-    statements = [consents.effective(own, CHANNEL, topic) for own in held.values()]
+    agreed = consents.load(connection, sorted(readers), [hashed])
+    statements = [agreed.effective(reader, CHANNEL, topic, hashed) for reader in sorted(readers)]
     return any(one is not None and one.state == "unsubscribed" for one in statements)
 
 

@@ -67,7 +67,8 @@ def check_visitor(workspace: Workspace, token: str, user_id: str, signature: str
 
 def actor_of(key: Key) -> Actor:
     """Who calls with a write or server key: a visitor, or the business's server."""
-    return Actor("key" if key.kind == "server" else "visitor", key.name, COLLECT)
+    is_server = key.kind == "server"
+    return Actor("key" if is_server else "visitor", key.name, COLLECT, is_proven=is_server)
 
 
 def require_collect_key(workspace: Workspace, token: str) -> Actor:

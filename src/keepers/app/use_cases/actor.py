@@ -30,6 +30,8 @@ class Actor(Struct, frozen=True):
     name: str
     permissions: frozenset[Permission]
     locale: str = "en"
+    is_proven: bool = True
+    """whether it is proven who they are; of a visitor with a write key, which is public, it is not"""
 
     def require(self, permission: Permission) -> None:
         """Raises NotAllowedError."""

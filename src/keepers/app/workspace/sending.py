@@ -88,9 +88,16 @@ class Sending:
         return self.eligibility.topics
 
     def traits(self, profile_id: int) -> Mapping[str, Any]:
-        """What is known of a surviving profile as of the last tick; empty for one that no tick has seen."""
-        found = load_profiles(self._workspace.warehouse, [profile_id]).get(profile_id)
-        return found.traits if found is not None else {}
+        """What is known of a surviving profile as of the last tick, but for what anybody may have said; empty for one
+        that no tick has seen."""
+        return self.traits_of([profile_id]).get(profile_id, {})
+
+    def traits_of(self, profile_ids: Collection[int]) -> dict[int, Mapping[str, Any]]:
+        """As `traits`, of several; those that no tick has seen are absent."""
+        return {
+            who: {trait: value for trait, value in found.traits.items() if trait not in found.unconfirmed}
+            for who, found in load_profiles(self._workspace.warehouse, profile_ids).items()
+        }
 
     def refresh(self) -> None:
         """Loads what was applied since. Returns once it is in use, also where another thread loads it."""

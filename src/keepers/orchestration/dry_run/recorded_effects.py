@@ -11,18 +11,18 @@ from typing import NamedTuple
 
 import msgspec
 
+from keepers.contact.agreements import Agreements
 from keepers.contact.eligibility import NO_TEMPLATE, Allow, Contact, Decision, Hold, MessageCandidate, Skip, together
 from keepers.contact.places import ContactHistory, OtherMessage
 from keepers.contact.rules import ContactRules
 from keepers.contact.wave import EligibilityWave, RecipientFacts
 from keepers.journeys.requests import Call, CheckEligibility, Send
 from keepers.journeys.run import Effect, Run
-from keepers.model.consent import Consent, Topic, address_hash
+from keepers.model.consent import Topic, address_hash
 from keepers.orchestration.effects import EffectCollector
 from keepers.orchestration.journey_index import JourneyIndex
 from keepers.orchestration.message_decisions import EligibilityJob, candidate_for
 from keepers.render.definition import MessageTemplate
-from keepers.store.profiles import consents
 from keepers.store.profiles.suppressions import Suppression
 from keepers.warehouse.profile_lookup import ProfileSnapshot
 
@@ -30,7 +30,7 @@ from keepers.warehouse.profile_lookup import ProfileSnapshot
 class Known(NamedTuple):
     """What was known in the past, by customer or address; lists in order of time."""
 
-    consents: Mapping[int, Sequence[Consent]]
+    agreements: Agreements
     suppressions: Mapping[tuple[str, str], Suppression]
     activity: Mapping[int, Sequence[datetime]]
     engaged: Mapping[int, Sequence[datetime]]
@@ -186,8 +186,8 @@ class DryRun(EffectCollector):
         self, profile: ProfileSnapshot, candidate: MessageCandidate, now: datetime, *, reserving: bool = False
     ) -> Decision:
         """By what was known at `now`."""
-        agreed = consents.agreed_at(self._known.consents.get(profile.profile_id, ()), now)
-        consent = consents.effective(agreed, candidate.channel, candidate.topic)
+        agreed, hashed = self._known.agreements, candidate.address_hash
+        consent = agreed.effective(profile.profile_id, candidate.channel, candidate.topic, hashed, now)
         suppression = self._known.suppressions.get((candidate.channel, candidate.address_hash))
         contact = candidate.contact or Contact()
         recipient = RecipientFacts(
@@ -198,6 +198,7 @@ class DryRun(EffectCollector):
                 last_activity_at=_last(self._known.activity, profile.profile_id, now),
                 engaged_at=_last(self._known.engaged, profile.profile_id, now),
             ),
+            is_confirmed=agreed.is_confirmed(candidate.channel, hashed, now),
         )
         return self._wave.decide(candidate, recipient, now, reserving=reserving)
 

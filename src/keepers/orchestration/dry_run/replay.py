@@ -164,7 +164,6 @@ class Replay:
             yield LogRow(-change.n, CHANGE, change.profile_id, None, change.definition, at, at, at, "keepers", body)
 
     def _known(self, people: frozenset[int], canon: Mapping[int, int], since: datetime, until: datetime) -> Known:
-        stated: dict[int, list[Any]] = {}
         sent: list[OtherMessage] = []
         table = messages.c
         query = select(*(table[name] for name in OtherMessage._fields)).where(
@@ -172,18 +171,13 @@ class Replay:
             table.is_transactional.is_(False), table.journey != self._name,
         )  # fmt: skip
         with self._store.read() as connection:
-            for one in consents.everything(connection):
-                who = canon.get(one.profile_id, one.profile_id)
-                if who in people:
-                    stated.setdefault(who, []).append(one)
+            agreed = consents.load_all(connection, people, canon)
             refused = {row[:2]: Suppression(*row) for row in connection.execute(select(suppressed)).all()}
             for row in connection.execute(query):
                 other = OtherMessage(*row)
                 sent.append(other._replace(profile_id=canon.get(other.profile_id, other.profile_id)))
-        for listed in stated.values():
-            listed.sort(key=lambda one: one.at)
         engaged_at = _by_owner(engagement_times.times(self._evaluator.warehouse, since, until), people, canon)
-        return Known(stated, refused, self._activity(people, canon, since, until), engaged_at, sent)
+        return Known(agreed, refused, self._activity(people, canon, since, until), engaged_at, sent)
 
     def _activity(
         self, people: frozenset[int], canon: Mapping[int, int], since: datetime, until: datetime

@@ -162,7 +162,8 @@ def reset_cache(connection: Connection) -> None:
 
 
 def consent_states(connection: Connection, channel: str, topic: str, first: int, last: int) -> dict[int, ConsentState]:
-    """The effective consent to a topic of the profiles `first` to `last`; profiles without any are absent."""
+    """The effective consent to a topic of the profiles `first` to `last`, those of `individual_consents` apart;
+    profiles without any are absent."""
     place = func.row_number().over(
         partition_by=consents.c.profile_id, order_by=(consents.c.at.desc(), consents.c.id.desc())
     )
@@ -172,11 +173,28 @@ def consent_states(connection: Connection, channel: str, topic: str, first: int,
             consents.c.profile_id.between(first, last),
             consents.c.channel == channel,
             consents.c.topic.in_([topic, ALL_TOPICS]),
+            consents.c.state != "pending",
         )
         .subquery()
     )
     query = select(ranked.c.profile_id, ranked.c.state).where(ranked.c.place == 1)
     return {row[0]: row[1] for row in connection.execute(query).all()}
+
+
+def individual_consents(
+    connection: Connection, channel: str, first: int, last: int, hashes: Sequence[str]
+) -> tuple[set[int], set[str]]:
+    """Those of the profiles `first` to `last`, and of the addresses, whose consent does not follow from the profiles'
+    own newest statements alone: something was said that holds for an address or a visitor, or waits."""
+    own = select(consents.c.profile_id).where(
+        consents.c.profile_id.between(first, last),
+        consents.c.channel == channel,
+        (consents.c.holds_for != "person") | (consents.c.state == "pending"),
+    )
+    found = set(connection.execute(own.distinct()).scalars())
+    at_address = select(consents.c.address_hash)
+    hashed = {row.address_hash for row in select_in(connection, at_address, consents.c.address_hash, hashes)}
+    return found, hashed
 
 
 def addressed(connection: Connection, send: BroadcastSend, hashes: Sequence[str]) -> set[str]:

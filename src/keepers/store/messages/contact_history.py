@@ -92,15 +92,16 @@ class StoredEligibility:
             allowance,
         )
         suppressed = suppressions.find(connection, hashes)
-        agreed = consents.current(connection, customers)
+        agreed = consents.load(connection, customers, hashes)
         decisions = []
         for candidate in known:
-            consent = consents.effective(agreed.get(candidate.profile_id, {}), candidate.channel, candidate.topic)
+            consent = agreed.effective(candidate.profile_id, candidate.channel, candidate.topic, candidate.address_hash)
             suppression = suppressed.get((candidate.channel, candidate.address_hash))
             recipient = RecipientFacts(
                 consent.state if consent is not None else None,
                 suppression.reason if suppression is not None else None,
                 contacts.get(candidate.profile_id) or candidate.contact or Contact(),
+                is_confirmed=agreed.is_confirmed(candidate.channel, candidate.address_hash),
             )
             decisions.append(wave.decide(candidate, recipient, now, reserving=reserving))
         return decisions

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Column, Connection, Row, select
 
+from keepers.contact.agreements import Agreements
 from keepers.model.consent import ALL_TOPICS, Consent, Topic, trait_of
 from keepers.store.bulk import insert_rows, select_in
 from keepers.store.events import log
 from keepers.store.events.log import SystemEvent
+from keepers.store.schema.core import identities
 from keepers.store.schema.messages import consents
 
-Held = dict[tuple[str, str], Consent]
-"""the newest statement by (channel, topic), `*` among the topics; those of one instant in the order they were made"""
 _FIELDS = Consent.__struct_fields__
 _columns = select(*(consents.c[name] for name in _FIELDS))
 
@@ -36,28 +36,39 @@ def record(
     `pending` statement takes no effect on a topic that is subscribed already. `properties`, by profile, are added to
     the events: those of the message by which somebody unsubscribed (`messages.event_properties`).
     """
-    before = current(connection, sorted({consent.profile_id for consent in stated}))
-    after = {profile_id: dict(held) for profile_id, held in before.items()}
+    ids = sorted({consent.profile_id for consent in stated})
+    known = _with_user_id(connection, ids)
+    earlier: dict[int, list[Consent]] = {who: [] for who in ids}
+    for one in _own(connection, ids):
+        earlier[one.profile_id].append(one)
+    # Each customer's own: what somebody else of the same address says is an event of theirs.
+    before, after = ({who: Agreements.of(own, known) for who, own in earlier.items()} for _ in range(2))
     kept, changed, happened = [], [], []
-    for consent in stated:
-        held = after.setdefault(consent.profile_id, {})
-        was = effective(held, consent.channel, consent.topic)
+    for said in stated:
+        # Who only has an address is whoever has it: were they claimed to be somebody, it would not hold for them.
+        is_of_address = said.address_hash and said.holds_for == "person" and said.profile_id not in known
+        consent = msgspec.structs.replace(said, holds_for="address") if is_of_address else said
+        about = (consent.profile_id, consent.channel, consent.topic, consent.address_hash)
+        was = after[consent.profile_id].effective(*about)
         if consent.state == "pending" and was is not None and was.state == "subscribed":
             continue
         kept.append(consent)
-        _hold(held, consent)
-        becomes = effective(held, consent.channel, consent.topic)
+        after[consent.profile_id].add(consent)
+        becomes = after[consent.profile_id].effective(*about)
         if becomes is consent and (was is None or was.state != consent.state):
             changed.append(consent)
             if consent.state != "pending" and not is_import:
                 extra = properties.get(consent.profile_id, {}) if properties is not None else {}
                 happened.append(_happened(consent, extra))
     insert_rows(connection, consents, _FIELDS, [msgspec.structs.astuple(consent) for consent in kept])
-    learned = [
-        SystemEvent(profile_id, "identify", _time(held, stated, now), traits, "identify", is_history=is_import)
-        for profile_id, held in after.items()
-        if (traits := _new_traits(before.get(profile_id, {}), held))
-    ]
+    hashes = {consent.profile_id: consent.address_hash for consent in stated}
+    learned = []
+    for profile_id in ids:
+        was_seen, is_seen = (_traits(each[profile_id], profile_id, hashes[profile_id]) for each in (before, after))
+        traits = {trait: value for trait, value in is_seen.items() if was_seen.get(trait) is not value}
+        if traits:
+            time = _time(after[profile_id], profile_id, stated, now)
+            learned.append(SystemEvent(profile_id, "identify", time, traits, "identify", is_history=is_import))
     log.append_events(connection, [*learned, *happened], now)
     return changed
 
@@ -66,32 +77,61 @@ def request(connection: Connection, requested: Consent, topic: Topic, now: datet
     """Records a request to subscribe: `pending` where the topic needs a confirmation. Returns the effective consent."""
     state = "pending" if topic.double_opt_in else "subscribed"
     record(connection, [msgspec.structs.replace(requested, state=state, basis=topic.basis)], now)
-    held = current(connection, [requested.profile_id])[requested.profile_id]
-    found = effective(held, requested.channel, requested.topic)
+    found = load(connection, [requested.profile_id]).effective(
+        requested.profile_id, requested.channel, requested.topic, requested.address_hash
+    )
     assert found is not None  # recorded just now, if not before
     return found
 
 
-def confirm(connection: Connection, profile_id: int, channel: str, topic: str, now: datetime, source: str) -> bool:
-    """Confirms a pending consent, keeping its wording. False when nothing is pending."""
-    held = current(connection, [profile_id]).get(profile_id, {})
-    waiting = effective(held, channel, topic)
-    if waiting is None or waiting.state != "pending":
+def confirm(
+    connection: Connection, profile_id: int, channel: str, topic: str, address_hash: str, now: datetime, source: str
+) -> bool:
+    """Confirms what is pending for an address, keeping its wording: it holds for that address. False for nothing."""
+    waiting = load(connection, [profile_id]).waiting(profile_id, channel, topic, address_hash)
+    if waiting is None:
         return False
-    statement = msgspec.structs.replace(
-        waiting, topic=topic, state="subscribed", at=max(now, waiting.at), source=source
+    record(
+        connection, [msgspec.structs.replace(waiting, state="subscribed", at=max(now, waiting.at), source=source)], now
     )
-    record(connection, [statement], now)
     return True
 
 
-def current(connection: Connection, profile_ids: Sequence[int]) -> dict[int, Held]:
-    """The newest statements of each profile; profiles without any are absent."""
-    found: dict[int, Held] = {}
-    rows = select_in(connection, _columns.add_columns(consents.c.id), consents.c.profile_id, profile_ids)
-    for row in sorted(rows, key=lambda row: row.id):
-        _hold(found.setdefault(row.profile_id, {}), Consent(*row[:-1]))
-    return found
+def load(connection: Connection, profile_ids: Sequence[int], hashes: Sequence[str] = ()) -> Agreements:
+    """What these customers, and whoever reads at these addresses, agreed to."""
+    rows = {row.id: row for row in _rows(connection, consents.c.profile_id, profile_ids)}
+    rows |= {row.id: row for row in _rows(connection, consents.c.address_hash, sorted(set(hashes) - {""}))}
+    statements = [Consent(*tuple(rows[number])[:-1]) for number in sorted(rows)]
+    visitors = sorted({one.profile_id for one in statements if one.holds_for == "visitor"})
+    return Agreements.of(statements, _with_user_id(connection, visitors))
+
+
+def load_all(connection: Connection, people: Collection[int], canon: Mapping[int, int]) -> Agreements:
+    """What some customers, and whoever reads at an address, agreed to, as it is after merges: profile → survivor."""
+    kept = []
+    for one in everything(connection):
+        who = canon.get(one.profile_id, one.profile_id)
+        if who in people or one.address_hash:
+            kept.append(msgspec.structs.replace(one, profile_id=who))
+    return Agreements.of(kept, _with_user_id(connection, sorted({one.profile_id for one in kept})))
+
+
+def _rows(connection: Connection, column: Column[Any], values: Sequence[Any]) -> Iterable[Row[Any]]:
+    return select_in(connection, _columns.add_columns(consents.c.id), column, values)
+
+
+def _own(connection: Connection, ids: Sequence[int]) -> list[Consent]:
+    """Every statement of these customers, in the order in which they were made."""
+    return [
+        Consent(*tuple(row)[:-1])
+        for row in sorted(_rows(connection, consents.c.profile_id, ids), key=lambda row: row.id)
+    ]
+
+
+def _with_user_id(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Those of whom it was said who they are."""
+    query = select(identities.c.profile_id).where(identities.c.kind == "user_id")
+    return {row.profile_id for row in select_in(connection, query, identities.c.profile_id, ids)}
 
 
 def history(connection: Connection, profile_id: int) -> list[Consent]:
@@ -109,44 +149,12 @@ def everything(connection: Connection, chunk: int = 5000) -> Iterator[Consent]:
         after = rows[-1].id
 
 
-def effective(held: Held, channel: str, topic: str) -> Consent | None:
-    """The statement that counts for a topic: the newest of those on it and on all topics of the channel."""
-    own, all_topics = held.get((channel, topic)), held.get((channel, ALL_TOPICS))
-    if own is None or all_topics is None:
-        return own or all_topics
-    if all_topics.at == own.at:
-        return next(statement for statement in reversed(held.values()) if statement is own or statement is all_topics)
-    return all_topics if all_topics.at > own.at else own
-
-
-def agreed_at(stated: Iterable[Consent], now: datetime) -> Held:
-    """The newest statements of one profile's, given in the order they came in, as they were at `now`."""
-    held: Held = {}
-    for consent in stated:
-        if consent.at <= now:
-            _hold(held, consent)
-    return held
-
-
-def _hold(held: Held, consent: Consent) -> None:
-    known = held.get((consent.channel, consent.topic))
-    if known is None or consent.at >= known.at:
-        held.pop((consent.channel, consent.topic), None)
-        held[consent.channel, consent.topic] = consent
-
-
-def _new_traits(before: Held, after: Held) -> dict[str, bool]:
-    known = _traits(before)
-    return {trait: value for trait, value in _traits(after).items() if known.get(trait) is not value}
-
-
-def _traits(held: Held) -> dict[str, bool]:
+def _traits(agreed: Agreements, profile_id: int, address_hash: str) -> dict[str, bool]:
     """Traits as conditions see them. A pending consent has none yet."""
     traits: dict[str, bool] = {}
-    for channel, topic in held:
-        consent = effective(held, channel, topic)
-        assert consent is not None
-        if consent.state == "pending":
+    for channel, topic in sorted(agreed.pairs(profile_id)):
+        consent = agreed.effective(profile_id, channel, topic, address_hash)
+        if consent is None or consent.state == "pending":
             continue
         is_subscribed = consent.state == "subscribed"
         if topic != ALL_TOPICS:
@@ -156,10 +164,11 @@ def _traits(held: Held) -> dict[str, bool]:
     return traits
 
 
-def _time(held: Held, stated: Iterable[Consent], now: datetime) -> datetime:
+def _time(agreed: Agreements, profile_id: int, stated: Iterable[Consent], now: datetime) -> datetime:
     """When the traits changed: at the statement, or `now` when a newer statement is known."""
-    newest = max(consent.at for consent in held.values())
-    return newest if any(consent.at == newest for consent in stated) and newest <= now else now
+    newest = agreed.newest(profile_id)
+    assert newest is not None  # one was recorded just now
+    return newest.at if any(consent.at == newest.at for consent in stated) and newest.at <= now else now
 
 
 def _happened(consent: Consent, extra: Mapping[str, Any]) -> SystemEvent:

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
 from keepers.store.bulk import select_in
+from keepers.store.schema.core import identities
 from keepers.store.schema.messages import push_subscriptions
 
 
@@ -20,6 +21,8 @@ class PushSubscription(NamedTuple):
     profile_id: int
     keys: dict[str, str]
     created_at: datetime
+    is_unproven: bool = False
+    """added without proof of who uses it: it counts while nobody says who the visitor is, which anybody can"""
 
 
 def put(connection: Connection, subscription: PushSubscription) -> None:
@@ -35,12 +38,17 @@ def remove(connection: Connection, endpoints: Sequence[str]) -> None:
 
 
 def of_profiles(connection: Connection, profile_ids: Sequence[int]) -> dict[int, list[PushSubscription]]:
-    """Each profile's browsers, the newest first; profiles without any are absent."""
+    """Each profile's browsers, the newest first; profiles without any are absent. Not those of a customer with a user
+    id that were added without proof."""
     found: dict[int, list[PushSubscription]] = {}
-    for row in select_in(connection, select(push_subscriptions), push_subscriptions.c.profile_id, profile_ids):
+    known = select(identities.c.profile_id).where(
+        identities.c.kind == "user_id", identities.c.profile_id == push_subscriptions.c.profile_id
+    )
+    query = select(push_subscriptions).where(~push_subscriptions.c.is_unproven | ~known.exists())
+    for row in select_in(connection, query, push_subscriptions.c.profile_id, profile_ids):
         keys = msgspec.json.decode(row.keys, type=dict[str, str])
         found.setdefault(row.profile_id, []).append(
-            PushSubscription(row.endpoint, row.profile_id, keys, row.created_at)
+            PushSubscription(row.endpoint, row.profile_id, keys, row.created_at, row.is_unproven)
         )
     for listed in found.values():
         listed.sort(key=lambda subscription: (subscription.created_at, subscription.endpoint), reverse=True)

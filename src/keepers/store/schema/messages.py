@@ -93,8 +93,12 @@ consents = Table(
     Column("source", String, nullable=False),
     Column("wording", Text, nullable=False),
     Column("basis", String, nullable=False),
+    Column("address_hash", String, nullable=False, server_default=""),
+    Column("holds_for", String, nullable=False, server_default="person"),
     sqlite_autoincrement=True,
 )
+Index("ix_consents_address", consents.c.address_hash, sqlite_where=consents.c.address_hash != "",
+      postgresql_where=consents.c.address_hash != "")  # fmt: skip
 
 suppressions = Table(
     "suppressions",
@@ -145,6 +149,7 @@ push_subscriptions = Table(
     Column("profile_id", BigInteger, nullable=False, index=True),
     Column("keys", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("is_unproven", Boolean, nullable=False, server_default=false()),
 )
 
 broadcast_sends = Table(

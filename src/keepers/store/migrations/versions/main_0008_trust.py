@@ -1,4 +1,5 @@
-"""Rows of the log carry the trust of the key they came by; identifiers say whether they were linked without proof."""
+"""Rows of the log carry the trust of their key; identifiers and browsers whether they came without proof of identity;
+statements of consent the address they were said for."""
 
 from __future__ import annotations
 
@@ -15,4 +16,12 @@ def upgrade() -> None:
     op.add_column("log", sa.Column("trust", sa.String, nullable=False, server_default="server"))
     op.execute("UPDATE log SET trust = 'own' WHERE source = 'keepers'")
     op.execute("UPDATE log SET trust = 'public' WHERE source IN (SELECT id FROM keys WHERE kind = 'write')")
+    op.add_column("consents", sa.Column("address_hash", sa.String, nullable=False, server_default=""))
+    op.add_column("consents", sa.Column("holds_for", sa.String, nullable=False, server_default="person"))
+    has_address = sa.text("address_hash <> ''")
+    op.create_index(
+        "ix_consents_address", "consents", ["address_hash"], sqlite_where=has_address, postgresql_where=has_address
+    )
+    unproven = sa.Column("is_unproven", sa.Boolean, nullable=False, server_default=sa.false())
+    op.add_column("push_subscriptions", unproven)
     op.add_column("identities", sa.Column("is_unproven", sa.Boolean, nullable=False, server_default=sa.false()))
