@@ -28,7 +28,8 @@ ProfileLoader = Callable[[Collection[int]], Mapping[int, ProfileSnapshot]]
 class MessageBuilder:
     """Builds the messages of one active playbook.
 
-    `company` is what templates know as such. `domain` is that of Message-IDs. `load_profiles` loads customers as they
+    `company` is what templates know as such. `domain` is that of Message-IDs. `link_hosts` are the hosts that links
+    made of data may lead to (see `Renderer`). `load_profiles` loads customers as they
     are now; without it the data stored with the message is used.
     """
 
@@ -40,6 +41,7 @@ class MessageBuilder:
         *,
         locale: str,
         domain: str,
+        link_hosts: Collection[str] | None = None,
         load_profiles: ProfileLoader | None,
     ) -> None:
         self._playbook = playbook
@@ -48,7 +50,9 @@ class MessageBuilder:
         self._load_profiles = load_profiles
         self._locale = locale
         templates = {**playbook.messages, **variants_of(playbook)}
-        self.renderer = Renderer(templates, playbook.snippets, locale, {"company": dict(company)})
+        self.renderer = Renderer(
+            templates, playbook.snippets, locale, {"company": dict(company)}, link_hosts=link_hosts
+        )
 
     def make(self, rows: Sequence[MessageRow], now: datetime) -> list[Outgoing | UserError]:
         """What is sent for each message, in order, or why it cannot be: a `Render` for `Deliverer`."""

@@ -15,6 +15,16 @@ TEXTS: dict[str, TextId] = {
     "circle": text_id(
         "finding", "definitions refer to each other in a circle: {path}. Take one of the references out."
     ),
+    "trusts_anybody": text_id(
+        "finding",
+        "“{name}” sends transactional messages and accepts events by public keys: anybody who reads a page of the site "
+        "can have it write to customers, without consent or limits. Take “trust: any” out.",
+    ),
+    "waits_for_server": text_id(
+        "finding",
+        "“{name}” is started by trusted events alone, and all {number} of “{event}” came by public keys. Send them "
+        "with a server key; a browser's word starts no transactional message.",
+    ),
     "unknown_segment": text_id("finding", "there is no segment “{name}”."),
     "segment_of_people": text_id("finding", "the segment “{name}” is of people, and this condition is about accounts."),
     "segment_of_accounts": text_id(

@@ -51,6 +51,7 @@ SENTENCES: dict[str, TextId] = {
     "still_in": text_id("reason", "the customer is still in the journey"),
     "too_soon": text_id("reason", "the last entry was too recent"),
     "too_old": text_id("reason", "the event was reported too late"),
+    "not_trusted": text_id("reason", "it came by a public key, and this journey accepts only what the server sends"),
     "too_many_hops": text_id("reason", "too many journeys and events in a chain"),
     "no_value": text_id("reason", "the event has no “{0}”, by which entries are distinguished"),
     "condition": text_id("reason", "the entry condition did not hold"),

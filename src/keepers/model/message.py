@@ -29,6 +29,8 @@ class Content(Struct, frozen=True):
     locale: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     """what else a channel takes: a webhook's method, url, headers, body; a push's icon"""
+    left_out: tuple[str, ...] = ()
+    """hosts that its data named for links and that are not allowed: those links lead nowhere"""
 
 
 class Outgoing(Struct, frozen=True):

@@ -16,8 +16,9 @@ from keepers.journeys.run import Effect, Run
 from keepers.model.consent import address_hash
 from keepers.model.reasons import Reason
 from keepers.model.trust import Trust
-from keepers.orchestration.journey_index import JourneyIndex, is_transactional
+from keepers.orchestration.journey_index import JourneyIndex
 from keepers.orchestration.work_queue import ENTER, WAKE, Enrolment, WakeRequest
+from keepers.playbook.trust import is_transactional
 from keepers.render.customer_data import nested
 from keepers.store.events import log
 from keepers.store.events.log import OWN_SOURCE, LogRow, SystemEvent

@@ -18,9 +18,9 @@ from keepers.conditions.parsing.conditions import Parser
 from keepers.journeys.definition import Journey
 from keepers.journeys.entry.definitions import DateEntry, Entry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
 from keepers.journeys.parse import parse_journey
-from keepers.model.consent import Topic
 from keepers.playbook.active_playbook import ActivePlaybook
 from keepers.playbook.references import traits_named
+from keepers.playbook.trust import is_trusted
 from keepers.render.definition import MessageTemplate
 from keepers.store import definitions
 from keepers.store.journeys import runs
@@ -89,11 +89,8 @@ class JourneyIndex:
         return found
 
     def is_trusted(self, journey: Journey) -> bool:
-        """Whether a journey goes by trusted rows alone: as it says, else when it has transactional messages."""
-        if journey.trust is not None:
-            return journey.trust == "server"
-        sent = (self.playbook.messages.get(name) for step in journey.steps.values() for name in step.messages())
-        return any(template is not None and is_transactional(self.playbook.topics, template) for template in sent)
+        """Whether a journey goes by trusted rows alone."""
+        return is_trusted(self.playbook, journey)
 
     def reads(self, journey: Journey) -> Reads:
         """All that can wake a run of this version: what its conditions read, and the traits its steps read."""
@@ -164,12 +161,6 @@ class JourneyIndex:
         for journey in self._known.values():
             found |= self.reads(journey)
         return found
-
-
-def is_transactional(topics: Mapping[str, Topic], template: MessageTemplate) -> bool:
-    """Whether a message's topic is one that customers cannot do without."""
-    topic = topics.get(template.topic)
-    return topic is not None and topic.kind == "transactional"
 
 
 def stored_journey(connection: Connection, name: str, version: int, zone: ZoneInfo) -> Journey:

@@ -10,7 +10,8 @@ from keepers.contact.eligibility import NO_TEMPLATE, Decision, MessageCandidate,
 from keepers.journeys.requests import CheckEligibility, StepQuestion
 from keepers.journeys.run import Run
 from keepers.model.coupons import NO_CODE
-from keepers.orchestration.journey_index import JourneyIndex, is_transactional
+from keepers.orchestration.journey_index import JourneyIndex
+from keepers.playbook.trust import is_transactional
 from keepers.render.definition import MessageTemplate
 from keepers.store.database import Store
 from keepers.store.messages import coupons

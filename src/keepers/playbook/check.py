@@ -19,6 +19,7 @@ from keepers.playbook.check_sending import Remark
 from keepers.playbook.load import Playbook
 from keepers.playbook.reach import always, never
 from keepers.playbook.references import Reference, holds_account, references
+from keepers.playbook.trust import SeenTrust, trust_remarks
 from keepers.scores.registry import SCORES, configured_scores
 
 Level = Literal["error", "warning"]
@@ -50,13 +51,15 @@ def check(
     schema: Schema | None = None,
     currencies: SeenCurrencies | None = None,
     unrated: UnratedAmounts | None = None,
+    trust: SeenTrust | None = None,
 ) -> list[Finding]:
     """All findings about a playbook, in the order of files and lines.
 
     With the schema of what has arrived, unknown events and traits are warned about, with the nearest names; with the
-    currencies that have come, figures that mix them; with the amounts that no rate is for, what leaves them out.
+    currencies that have come, figures that mix them; with the amounts that no rate is for, what leaves them out; with
+    the ways by which events came, journeys that none of them starts.
     """
-    found = dict.fromkeys(_Check(playbook, schema, currencies, unrated).findings())
+    found = dict.fromkeys(_Check(playbook, schema, currencies, unrated, trust).findings())
     findings = [Finding(one.level, *_place(playbook, one), one.sentence) for one in found]
     return sorted(findings, key=lambda f: (f.file, f.line or 0, f.level, f.field, f.message))
 
@@ -82,10 +85,12 @@ class _Check:
         schema: Schema | None,
         currencies: SeenCurrencies | None,
         unrated: UnratedAmounts | None,
+        trust: SeenTrust | None,
     ) -> None:
         self.playbook = playbook
         self.currencies = currencies
         self.unrated = unrated
+        self.trust = trust
         self.computed = playbook.computed
         has_data = schema is not None and bool(schema.events or schema.traits)
         self.schema = schema if has_data else None
@@ -105,6 +110,8 @@ class _Check:
             for reference in check_sending.entries(journey):
                 yield from self._reference(f"journey/{journey.id}", reference)
         yield from check_sending.remarks(self.playbook, self.schema)
+        for about in trust_remarks(self.playbook, self.trust):
+            yield Remark(f"journey/{about.journey}", about.field, "warning", about.sentence)
         yield from self._unseen_words()
         yield from self._unreachable()
         yield from self._scores()

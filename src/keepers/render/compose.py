@@ -25,6 +25,7 @@ from keepers.render.assemble import (
 )
 from keepers.render.definition import MessageTemplate, Snippet
 from keepers.render.errors import RenderError
+from keepers.render.link_hosts import written_hosts
 from keepers.render.liquid.filters import register
 from keepers.render.liquid.sandbox import Sandbox
 from keepers.render.liquid.tags import END_LINK, LINK, InlineTag, LinkTag
@@ -49,6 +50,8 @@ class CompiledMessage(Struct, frozen=True):
 
     template: BoundTemplate
     assembled: TemplateSource
+    hosts: frozenset[str] = frozenset()
+    """the hosts that its text writes out"""
 
 
 def _sandbox(*, autoescape: bool) -> Sandbox:
@@ -168,7 +171,7 @@ class _Composing:
 
     def _compiled(self, sandbox: Sandbox, assembled: TemplateSource, part: str) -> CompiledMessage:
         try:
-            return CompiledMessage(sandbox.compiled(assembled.source, part), assembled)
+            return CompiledMessage(sandbox.compiled(assembled.source, part), assembled, written_hosts(assembled.source))
         except LiquidError as error:
             raise located(error, assembled, part, sandbox) from None
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import quote
 
+from keepers.render.link_hosts import host_of, is_allowed
 from keepers.render.links import LinkMaker
 
 Utm = tuple[tuple[str, str], ...]
@@ -41,9 +42,16 @@ class OwnLinks(Mapping[str, str]):
 class Outbound:
     """The outgoing links of one message."""
 
-    def __init__(self, maker: LinkMaker | None, utm: Utm) -> None:
+    def __init__(
+        self, maker: LinkMaker | None, utm: Utm, written: Collection[str] = (), allowed: Collection[str] | None = None
+    ) -> None:
+        """`written` are the hosts that the template writes out, `allowed` those that data may lead to; None for any."""
         self.maker = maker
         self.utm = utm
+        self.left_out: dict[str, None] = {}
+        """the hosts of links that lead nowhere, since nobody allowed them"""
+        self._written = written
+        self._allowed = allowed
         self.own = OwnLinks(maker)
         self._done: dict[tuple[str, bool], str] = {}
 
@@ -56,7 +64,13 @@ class Outbound:
 
     def _follow(self, url: str, is_tracked: bool) -> str:
         target = harmless(url)
-        if not is_tracked or target in self.own.made or not target[:8].lower().startswith(("http://", "https://")):
+        if target in self.own.made:
+            return target
+        host = host_of(target)
+        if host is not None and self._allowed is not None and not is_allowed(host, self._written, self._allowed):
+            self.left_out[host] = None
+            return NOWHERE
+        if not is_tracked or not target[:8].lower().startswith(("http://", "https://")):
             return target
         target = tagged(target, self.utm)
         return target if self.maker is None else self.maker.click(target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from keepers.model.moments import parse_zone
 from keepers.render.compose import CompiledMessage, compose, located
 from keepers.render.definition import MessageTemplate, Snippet
 from keepers.render.errors import RenderError
+from keepers.render.link_hosts import written_host
 from keepers.render.links import LinkMaker
 from keepers.render.liquid.context import MessageContext
 from keepers.render.liquid.sandbox import run
@@ -35,7 +36,8 @@ _DATA = ("icon", "image")
 class Renderer:
     """Renders the messages of one version of a playbook; each is compiled once per locale, when first needed.
 
-    `shared` are variables of every template, such as `company`. `clock` measures the rendering time.
+    `shared` are variables of every template, such as `company`. `link_hosts` are the hosts that a customer's or an
+    event's data may lead to, those below them too; None for any. `clock` measures the rendering time.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class Renderer:
         default_locale: str = "en",
         shared: Mapping[str, Any] | None = None,
         *,
+        link_hosts: Collection[str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.messages = messages
         self.snippets = snippets
         self.default_locale = default_locale
         self.shared = dict(shared or {})
+        self._link_hosts = None if link_hosts is None else frozenset(map(written_host, link_hosts))
         self._clock = clock
         self._compiled: dict[tuple[str, str], dict[str, CompiledMessage]] = {}
 
@@ -71,7 +75,7 @@ class Renderer:
         parts = self.compiled(message, locale)
         rendering = MessageContext(
             written_form(locales, locale),
-            Outbound(links, _utm(message, context)),
+            Outbound(links, _utm(message, context), _hosts(parts), self._link_hosts),
             clock=self._clock,
             now=_moment(context.get("now")),
             zone=_zone(context.get("zone")),
@@ -82,7 +86,7 @@ class Renderer:
             texts = {name: _rendered(name, part, variables, rendering) for name, part in parts.items()}
         except RenderError as error:
             raise error.within(message_id, locale) from None
-        return _content(texts, locale, rendering.outbound.maker)
+        return _content(texts, locale, rendering.outbound)
 
     def compiled(self, message: MessageTemplate, locale: str) -> dict[str, CompiledMessage]:
         """A message's parts, compiled. Raises RenderError."""
@@ -117,8 +121,12 @@ def _one_line(text: str) -> str:
     return line if len(line) <= MOST_SUBJECT else line[: MOST_SUBJECT - 1] + "…"
 
 
-def _content(texts: dict[str, str], locale: str, maker: LinkMaker | None) -> Content:
-    page = texts.get("html", "")
+def _hosts(parts: Mapping[str, CompiledMessage]) -> frozenset[str]:
+    return frozenset[str]().union(*(part.hosts for part in parts.values()))
+
+
+def _content(texts: dict[str, str], locale: str, outbound: Outbound) -> Content:
+    page, maker = texts.get("html", ""), outbound.maker
     if page and maker is not None and (pixel := maker.open_pixel):
         image = f'<img src="{escape(pixel)}" width="1" height="1" alt="" style="display:block;border:0;">'
         at = page.rfind("</body>")
@@ -131,6 +139,7 @@ def _content(texts: dict[str, str], locale: str, maker: LinkMaker | None) -> Con
         url=texts.get("url", ""),
         locale=locale,
         data={name: texts[name] for name in _DATA if texts.get(name)},
+        left_out=tuple(outbound.left_out),
     )
 
 

@@ -14,7 +14,7 @@ import duckdb
 from keepers.conditions.schema import Schema
 from keepers.model.errors import ConflictError, UserError, problem
 from keepers.model.write_scope import require_sequence
-from keepers.warehouse import fixed_tables, upgrades, zone_offsets
+from keepers.warehouse import fixed_tables, zone_offsets
 from keepers.warehouse.registry import Registry, get_meta, latest_times, set_meta
 
 
@@ -167,7 +167,7 @@ def _prepare(
     made_by = _layout(connection)
     if made_by == fixed_tables.LAYOUT_VERSION:
         return
-    if made_by not in (None, *upgrades.UPGRADES):
+    if made_by not in (None, *fixed_tables.UPGRADES):
         connection.close()
         raise UserError(
             problem(
@@ -181,7 +181,7 @@ def _prepare(
         )
     connection.execute("BEGIN TRANSACTION")
     if made_by is not None:
-        upgrades.upgrade(connection, made_by, fixed_tables.LAYOUT_VERSION, public_sources())
+        fixed_tables.upgrade(connection, made_by, public_sources())
     for statement in fixed_tables.create_statements():
         connection.execute(statement)
     set_meta(connection, "layout_version", fixed_tables.LAYOUT_VERSION)

@@ -122,7 +122,9 @@ def test_every_section_holds_what_is_of_this_person_and_nothing_of_another(share
     assert [(row["channel"], row["reason"]) for row in found["suppressions"]] == [("email", "manual")]
     assert [row["journey"] for row in found["journey_runs"]] == ["j"]
     assert [row["code"] for row in found["coupons"]] == ["A"]
-    assert [set(row) for row in found["push_subscriptions"]] == [{"endpoint", "profile_id", "created_at"}]
+    assert [set(row) for row in found["push_subscriptions"]] == [
+        {"endpoint", "profile_id", "created_at", "is_unproven"}
+    ]
     text = msgspec.json.encode(found, enc_hook=str).decode()
     for others in ("u1@example.com", "firm1", '"B"', "N1"):
         assert others not in text

@@ -9,7 +9,7 @@ import pytest
 
 from keepers.playbook.check import Finding, check
 from keepers.playbook.load import load_bodies
-from keepers.warehouse.currencies import currencies_seen
+from keepers.warehouse.arrivals import currencies_seen
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
 from warehouse_rows import profile, track

@@ -15,7 +15,7 @@ from keepers.evaluation.evaluator import Evaluator
 from keepers.model.errors import DefinitionError
 from keepers.playbook.check import check
 from keepers.playbook.load import PlaybookErrors, load_bodies, load_texts
-from keepers.warehouse.currencies import unrated_amounts
+from keepers.warehouse.arrivals import unrated_amounts
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
 from warehouse_rows import START, profile, track

@@ -18,6 +18,7 @@ from keepers.app.use_cases.common_fields import Cursor, Next, ProfileName
 from keepers.app.use_cases.paging import seal, unseal
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
+from keepers.model.trust import is_trusted
 from keepers.store.profiles import personal_data
 from keepers.store.profiles.personal_data import Owner
 from keepers.store.schema.core import log
@@ -163,5 +164,6 @@ def _events(
         for row in connection.execute(query):
             data = dict(row._mapping) | {"body": msgspec.json.decode(row.body)}
             del data["hops"]
+            data["trusted"] = is_trusted(data.pop("trust"))
             rows.append(([row.seq], data))
     return rows

@@ -28,7 +28,7 @@ from keepers.playbook.plan import make_plan, proposed_figures
 from keepers.scores.rhythm import Fit
 from keepers.store import definitions as store_definitions
 from keepers.store.journeys import runs
-from keepers.warehouse.currencies import currencies_seen, unrated_amounts
+from keepers.warehouse.arrivals import currencies_seen, rows_by_trust, unrated_amounts
 
 DefinitionKind = Literal[
     "event",
@@ -212,7 +212,8 @@ def check_playbook(workspace: Workspace, actor: Actor, request: CheckPlaybook) -
         return CheckedPlaybook(len(unreadable), 0, unreadable, 0)
     currencies = partial(currencies_seen, workspace.warehouse)
     unrated = partial(unrated_amounts, workspace.warehouse)
-    found = check(playbook, workspace.warehouse.schema(workspace.clock()), currencies, unrated)
+    trust = partial(rows_by_trust, workspace.warehouse)
+    found = check(playbook, workspace.warehouse.schema(workspace.clock()), currencies, unrated, trust)
     remarks = company_remarks(workspace.settings, playbook)
     found += [Finding("warning", "keepers.toml", None, field, sentence) for field, sentence in remarks]
     errors = sum(f.level == "error" for f in found)

@@ -27,6 +27,7 @@ from keepers.delivery.worker import Deliverer, Options
 from keepers.model.consent import Topic
 from keepers.model.errors import UserError, nearest, problem
 from keepers.model.message import Outgoing
+from keepers.render.link_hosts import host_of
 from keepers.render.links import LinkSigner
 from keepers.store import definitions
 from keepers.store.messages import coupons, in_app, message_copies
@@ -117,6 +118,7 @@ class Sending:
                 asdict(self.company),
                 locale=self._workspace.settings.sending.locale,
                 domain=self._domain(),
+                link_hosts=self._link_hosts(),
                 load_profiles=None if self._is_apart else self._load_profiles,
             )
             self.playbook, self.message_builder = live, builder
@@ -233,6 +235,12 @@ class Sending:
         row = InAppRow(message.profile_id, message.id, content.title, content.text, content.url, now)
         with self._workspace.store.begin() as connection:
             in_app.put(connection, [row])
+
+    def _link_hosts(self) -> list[str]:
+        """The hosts that data may lead to: the business's own, and those that the settings name."""
+        company = self._workspace.settings.company
+        own = (host_of(url) or "" for url in (company.url, self.url))
+        return [host.removeprefix("www.") for host in (*own, *company.link_hosts) if host]
 
     def _domain(self) -> str:
         """The domain of Message-IDs: the sender's."""

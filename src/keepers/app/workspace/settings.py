@@ -81,6 +81,9 @@ class CompanySettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Postal address at the bottom of marketing e-mails, which the law of most countries requires."""
     url: str = ""
     """The shop's own site."""
+    link_hosts: tuple[str, ...] = ()
+    """Hosts that links made of a customer's or an event's data may lead to, as ["dhl.com"], those below them too. The
+    hosts of `url` and of the public address, and whatever a template writes out itself, are always allowed."""
 
 
 class PublicSettings(Struct, frozen=True, forbid_unknown_fields=True):

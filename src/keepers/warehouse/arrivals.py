@@ -1,11 +1,12 @@
-"""Which currencies an event's amounts have come in, and which of them no rate is for."""
+"""What has arrived of an event, for `check`: the currencies of its amounts, those without a rate, and by which ways."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from keepers.conditions.currencies import Currencies, Unrated
-from keepers.warehouse.names import quoted
+from keepers.conditions.schema import TRUSTED
+from keepers.warehouse.names import literal, quoted
 
 if TYPE_CHECKING:
     from keepers.warehouse.database import Warehouse
@@ -47,3 +48,15 @@ def unrated_amounts(warehouse: Warehouse, event: str, path: str, currency: str, 
     """
     parameters = {"default": rates.default, "codes": list(starts), "starts": list(starts.values())}
     return [Unrated(*row) for row in warehouse.cursor().execute(query, parameters).fetchall()]
+
+
+def rows_by_trust(warehouse: Warehouse, event: str) -> tuple[int, int]:
+    """How many rows of an event are trusted, and how many came by public keys."""
+    layout = warehouse.registry.events.get(event)
+    if layout is None:
+        return 0, 0
+    table, column = (quoted(layout.table), quoted(TRUSTED)) if layout.table else ("tracks", "trusted")
+    only = "" if layout.table else f" WHERE event = {literal(event)}"
+    query = f"SELECT count(*) FILTER ({column}), count(*) FILTER (NOT {column}) FROM {table}{only}"
+    (found,) = warehouse.cursor().execute(query).fetchall()
+    return int(found[0]), int(found[1])
