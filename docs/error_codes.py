@@ -58,6 +58,7 @@ CODES: dict[str, str] = {
     "store": "The operational store cannot be opened or written. Over HTTP 503: the event was not kept, send it again.",
     "store_newer": "The store was written by a newer Keepers. Install that version.",
     "time": "Not a time. Write ISO 8601, such as `2026-03-01` or `2026-03-01T09:30:00+01:00`.",
+    "too_many": "A limit of public keys and pages is reached; `Retry-After` says when to come again (HTTP 429).",
     "too_large": "An event, a batch or an upload is over the limit (HTTP 413).",
     "unauthorized": "No key, or an unknown one (HTTP 401).",
     "uncertain": "The connection broke after a message was sent: whether it arrived is not known.",

@@ -166,7 +166,15 @@ def test_forms_are_limited_per_visitor_and_mails_per_address(shop: Shop, client:
     assert len(shop.asked) == 3
     shop.present += timedelta(hours=1)
     assert client.post("/v1/subscribe", json=form(shop)).status_code == 202
-    assert len(shop.asked) == 4
+    assert len(shop.asked) == 3
+    shop.present += timedelta(days=1)
+    for spelling in ("new+1@example.com", "NEW+2@example.com", "new@example.com", "New+3@example.com"):
+        assert client.post("/v1/subscribe", json=form(shop, email=spelling)).status_code == 202
+    assert [asked.recipient for asked in shop.asked[3:]] == [
+        "new+1@example.com",
+        "NEW+2@example.com",
+        "new@example.com",
+    ]
 
 
 @pytest.mark.parametrize(

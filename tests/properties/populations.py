@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from keepers.model.trust import Trust
+from keepers.model.identity import Trust
 from properties.generate import CANCEL, DAYS, EVENTS, NUMBERS, TEXTS, Strategy, choice, of
 from properties.scenario import Scenario, at
 

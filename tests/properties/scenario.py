@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from keepers.model.trust import Trust
+from keepers.model.identity import Trust
 from keepers.store.events.log import LogRow
 
 T0 = datetime(2026, 3, 27)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from keepers.ingest import identify as identify_module
 from keepers.ingest.identify import Identified, identify, unmerge
 from keepers.model.errors import ConflictError, NotFoundError
-from keepers.model.event import Limits, parse_request
-from keepers.model.trust import Trust
-from keepers.model.user_signature import sign
+from keepers.model.event import parse_request
+from keepers.model.identity import Trust, sign
+from keepers.model.json_text import Limits
 from keepers.store import keys
 from keepers.store.database import Store
 from keepers.store.events import inbox, log

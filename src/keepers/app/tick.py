@@ -16,7 +16,7 @@ from keepers.evaluation.evaluator import Evaluator
 from keepers.evaluation.score_fit import fit_score
 from keepers.ingest.identify import identify
 from keepers.ingest.load import BATCH
-from keepers.model.event import LIMITS, Limits
+from keepers.model.json_text import LIMITS, Limits
 from keepers.orchestration.advance import Advanced, Advancer
 from keepers.playbook.active_playbook import ActivePlaybook, freeze_figures, load_active_playbook
 from keepers.scores.registry import SCORES

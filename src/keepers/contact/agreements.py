@@ -61,13 +61,13 @@ class Agreements:
 
     def is_confirmed(self, channel: str, address_hash: str, until: datetime | None = None) -> bool:
         """Whether somebody who reads at an address agreed, by `until`, to be written to there."""
-        said = (one for _, one in self._at_address.get(address_hash, ()) if address_hash)
+        statements = (one for _, one in self._at_address.get(address_hash, ()) if address_hash)
         return any(
             one.channel == channel
             and one.state == "subscribed"
             and one.holds_for != "visitor"
             and (until is None or one.at <= until)
-            for one in said
+            for one in statements
         )
 
     def pairs(self, profile_id: int) -> set[tuple[str, str]]:

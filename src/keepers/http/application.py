@@ -27,12 +27,14 @@ def create_app(
     handlers: Sequence[ControllerRouterHandler] = (),
     figures: ServerMetrics | None = None,
     notes: Callable[[], dict[str, str]] | None = None,
+    proxies: int = 0,
     **options: Any,
 ) -> Litestar:
     """An ASGI application that takes events; `clock` gives the present as naive UTC.
 
     `handlers` are other routers and handlers; `options` go to Litestar as they are (exception handlers, OpenAPI,
-    lifespan, state …). `notes` says what /ready should add, such as that ticks fail.
+    lifespan, state …). `proxies` are in front (see `client_address`). `notes` says what /ready should add,
+    such as that ticks fail.
     """
     figures = figures or ServerMetrics()
     events.on_commit = figures.committed
@@ -47,7 +49,7 @@ def create_app(
 
     return _Application(
         route_handlers=[
-            Tracking(events, figures, clock).handler(),
+            Tracking(events, figures, clock, proxies).handler(),
             *health_handlers(events, figures, notes),
             *handlers,
         ],

@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 
 from keepers.ingest.resolve_identities import Happened, Proof, Resolver
 from keepers.model.errors import ConflictError, UserError, problem
-from keepers.model.event import LATE, LIMITS, Limits, TrackingCall, call_of, parse_request
-from keepers.model.trust import is_trusted
+from keepers.model.event import LATE, TrackingCall, call_of, parse_request
+from keepers.model.identity import is_trusted
+from keepers.model.json_text import LIMITS, Limits
 from keepers.model.write_scope import require_sequence
 from keepers.store import counters, keys
 from keepers.store.database import Store

@@ -13,7 +13,7 @@ from keepers.model.event import TrackingCall
 from keepers.model.identity import MOST_IDENTITIES, MOST_UNPROVEN, IdentityKind, bucket_key, subject_kind
 from keepers.store import counters
 from keepers.store.profiles import identities, merges, profiles
-from keepers.store.profiles.identities import Counted, KnownIdentity
+from keepers.store.profiles.identities import IdentityCount, KnownIdentity
 from keepers.store.profiles.merges import Merge
 from keepers.store.profiles.profiles import StoredProfile
 
@@ -43,7 +43,7 @@ class Resolver:
         self._next_id = next_id
         self._owners = owners
         self._known: set[int] = set()
-        self._sizes: dict[int, Counted] = {}
+        self._sizes: dict[int, IdentityCount] = {}
         self._apart: set[tuple[int, int]] = set()
         self._into: dict[int, int] = {}
         self._created: dict[int, StoredProfile] = {}
@@ -167,7 +167,7 @@ class Resolver:
         self._next_id += 1
         profile = StoredProfile(profile_id, subject_kind(name[0]), bucket_key(*name), at)
         self._created[profile_id] = profile
-        self._sizes[profile_id] = Counted()
+        self._sizes[profile_id] = IdentityCount()
         self._link(name, profile_id, proof)
         body = msgspec.json.encode({"kind": profile.kind, "bucket_key": profile.bucket_key})
         happened.append(Happened("profile", profile_id, None, body))
@@ -175,7 +175,9 @@ class Resolver:
 
     def _link(self, name: Name, profile_id: int, proof: Proof) -> bool:
         is_unproven = proof == "unproven"
-        size = _sum(self._sizes[profile_id], Counted(int(not is_unproven), int(is_unproven), name[0] == "user_id"))
+        size = _sum(
+            self._sizes[profile_id], IdentityCount(int(not is_unproven), int(is_unproven), name[0] == "user_id")
+        )
         if not self._fits(profile_id, size, proof):
             return False
         self._sizes[profile_id] = size
@@ -185,7 +187,7 @@ class Resolver:
             self._known.add(profile_id)
         return True
 
-    def _fits(self, profile_id: int, size: Counted, proof: Proof) -> bool:
+    def _fits(self, profile_id: int, size: IdentityCount, proof: Proof) -> bool:
         """Whether a profile may have so many identifiers; one that may not is noted, unless anybody could bring it
         about."""
         if size.proven > MOST_IDENTITIES or size.proven + size.unproven > MOST_IDENTITIES + MOST_UNPROVEN:
@@ -257,8 +259,8 @@ class Resolver:
         ]
 
 
-def _sum(one: Counted, other: Counted) -> Counted:
-    return Counted(one.proven + other.proven, one.unproven + other.unproven, one.has_user_id or other.has_user_id)
+def _sum(one: IdentityCount, other: IdentityCount) -> IdentityCount:
+    return IdentityCount(one.proven + other.proven, one.unproven + other.unproven, one.has_user_id or other.has_user_id)
 
 
 def _names(message: TrackingCall) -> Iterator[Name]:

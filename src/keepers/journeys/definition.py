@@ -15,8 +15,8 @@ from keepers.journeys.requests import CheckCondition
 from keepers.journeys.run import PASSED, Run
 from keepers.journeys.steps.step import Step
 from keepers.model.fields import Duration, Id, When
+from keepers.model.identity import Accepted
 from keepers.model.texts import Text
-from keepers.model.trust import Accepted
 
 
 class Goal(Struct, frozen=True, forbid_unknown_fields=True):

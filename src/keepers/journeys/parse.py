@@ -16,8 +16,8 @@ from keepers.journeys.steps.registry import STEPS
 from keepers.journeys.steps.step import Step
 from keepers.model.errors import DefinitionError, nearest, problem, shown
 from keepers.model.fields import END, JUST_AFTER, duration, join, mapping, one_of, parse_id, text
+from keepers.model.identity import Accepted
 from keepers.model.structs import read
-from keepers.model.trust import Accepted
 
 MAX_STEPS = 500
 FIELDS = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct, field
 
 from keepers.journeys.requests import CheckCondition, ReadTrait, Request, StepQuestion
-from keepers.model.trust import Trust
+from keepers.model.identity import Trust
 
 if TYPE_CHECKING:
     pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -12,6 +12,7 @@ from keepers.journeys.entry.definitions import ENTRIES
 from keepers.journeys.parse import MAX_STEPS, REENTRY
 from keepers.journeys.steps.registry import STEPS
 from keepers.model.fields import Duration, Id, When
+from keepers.model.identity import Accepted
 from keepers.model.texts import Text
 
 _TEMPLATE = "#/$defs/{name}"
@@ -40,6 +41,7 @@ def journey_schema() -> dict[str, Any]:
             "goal": by_kind[Goal],
             "exits": {"type": "array", "items": by_kind[Leaving]},
             "priority": {"enum": list(PRIORITIES), "default": "lifecycle"},
+            "trust": {"enum": list(get_args(Accepted))},
             "steps": {
                 "type": "array",
                 "minItems": 1,

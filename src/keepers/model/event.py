@@ -16,8 +16,8 @@ from msgspec.json import Decoder
 
 from keepers.model import json_text
 from keepers.model.errors import Problem, UserError, problem, problem_as_written
-from keepers.model.identity import LONGEST_ID, is_placeholder
-from keepers.model.user_signature import UserSignature
+from keepers.model.identity import LONGEST_ID, UserSignature, is_placeholder
+from keepers.model.json_text import LIMITS, Limits
 
 CallKind = Literal["identify", "track", "page", "screen", "group", "alias"]
 KINDS: Final[tuple[CallKind, ...]] = get_args(CallKind)
@@ -29,18 +29,6 @@ EARLIEST: Final = datetime(1970, 1, 1)
 LATEST: Final = datetime(2100, 1, 1)
 LONGEST_NAME: Final = 200
 SIGNATURE_LENGTH: Final = 64
-
-
-class Limits(Struct, frozen=True):
-    """How much one request may hold. The first two are Segment's."""
-
-    event_bytes: int = 32 * 1024
-    batch_bytes: int = 500 * 1024
-    batch_items: int = 2500
-    depth: int = 64
-
-
-LIMITS: Final = Limits()
 
 
 class TrackingCall(Struct, frozen=True, gc=False):

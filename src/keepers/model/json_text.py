@@ -1,4 +1,4 @@
-"""Inspects JSON text without recursion: nesting depth, positions of its parts, errors.
+"""Inspects JSON text without recursion: nesting depth, positions of its parts, errors; and how much may be sent.
 
 The decoder answers for JSON that is right. This is for what it refuses: one bad item must not cost the whole
 batch, and text nested a hundred thousand deep must not depend on how much stack happens to be left.
@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from math import isinf
+from typing import Final
+
+from msgspec import Struct
 
 from keepers.model.errors import Problem, problem
 
@@ -135,3 +138,15 @@ def _cuts(text: bytes) -> Iterator[int]:
                 return
         elif first == 0x2C and depth == 1:
             yield token.start()
+
+
+class Limits(Struct, frozen=True):
+    """How much one request may hold. The first two are Segment's."""
+
+    event_bytes: int = 32 * 1024
+    batch_bytes: int = 500 * 1024
+    batch_items: int = 2500
+    depth: int = 64
+
+
+LIMITS: Final = Limits()

@@ -14,8 +14,8 @@ from keepers.journeys.entry_rules import MOST_HOPS
 from keepers.journeys.requests import Call, EmitEvent, Expose, Send, StartJourney, UpdateTraits
 from keepers.journeys.run import Effect, Run
 from keepers.model.consent import address_hash
+from keepers.model.identity import Trust
 from keepers.model.reasons import Reason
-from keepers.model.trust import Trust
 from keepers.orchestration.journey_index import JourneyIndex
 from keepers.orchestration.work_queue import ENTER, WAKE, Enrolment, WakeRequest
 from keepers.playbook.trust import is_transactional

@@ -15,8 +15,8 @@ from keepers.evaluation.relay import ChangeBody
 from keepers.journeys.entry.definitions import SegmentEntry, StageEntry
 from keepers.journeys.entry_rules import Cause
 from keepers.model.event import LATE
+from keepers.model.identity import is_trusted
 from keepers.model.moments import format_instant
-from keepers.model.trust import is_trusted
 from keepers.orchestration.journey_index import EntryTrigger, JourneyIndex, trigger_of
 from keepers.store.events.log import OWN_SOURCE, LogRow
 from keepers.warehouse.load import TYPED_KINDS, event_properties

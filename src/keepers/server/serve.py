@@ -184,8 +184,10 @@ def _app(
         limits=chosen.limits,
         most_waiting=chosen.max_waiting,
         keys=keys,
+        public_limits=workspace.public_limits,
     )
-    return create_app(events, clock=clock, handlers=handlers, figures=figures, **more)
+    proxies = workspace.settings.server.proxies
+    return create_app(events, clock=clock, handlers=handlers, figures=figures, proxies=proxies, **more)
 
 
 class _Server(uvicorn.Server):

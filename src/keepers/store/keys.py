@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple, get_args
@@ -11,10 +12,13 @@ from sqlalchemy import Connection, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from keepers.model.errors import ConflictError, NotFoundError, UserError, problem
+from keepers.model.identity import Trust
 from keepers.store.key_kinds import KeyKind
 from keepers.store.schema.core import Instant, keys
 
 KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
+TRUST_OF: Mapping[KeyKind, Trust] = {"write": "public", "server": "server", "secret": "server"}
+"""how far what comes by a key is trusted"""
 _PREFIX = {"write": "kw_", "server": "ks_", "secret": "km_"}
 _LEAST_LENGTH = {"write": 5, "server": 24, "secret": 24}
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 import pyarrow as pa
 
-from keepers.model.identity import bucket_key
-from keepers.model.trust import Trust, is_trusted
+from keepers.model.identity import Trust, bucket_key, is_trusted
 from keepers.warehouse.account_memberships import Members
 from keepers.warehouse.database import set_watermark
 from keepers.warehouse.fixed_tables import IMPORT, LOADED

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepers.model.errors import UserError
-from keepers.model.event import Limits, ParsedRequest, TrackingCall, parse_request
+from keepers.model.event import ParsedRequest, TrackingCall, parse_request
+from keepers.model.json_text import Limits
 from profiles import examples
 
 NOW = datetime(2026, 3, 1, 12)

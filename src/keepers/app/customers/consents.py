@@ -205,8 +205,8 @@ def import_consents(workspace: Workspace, actor: Actor, request: ImportConsents,
                         report.refuse(line, f"no profile is known as “{row['profile']}”")
                         continue
                     try:
-                        said = {**row, "source": row.get("source") or report.source}
-                        statements.append(_statement(playbook, workspace, who, said, hashes.get(who, {})))
+                        values = {**row, "source": row.get("source") or report.source}
+                        statements.append(_statement(playbook, workspace, who, values, hashes.get(who, {})))
                     except UserError as error:
                         report.refuse(line, error.message)
                 consents.record(connection, statements, workspace.clock(), is_import=True)

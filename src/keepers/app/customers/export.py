@@ -18,7 +18,7 @@ from keepers.app.use_cases.common_fields import Cursor, Next, ProfileName
 from keepers.app.use_cases.paging import seal, unseal
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
-from keepers.model.trust import is_trusted
+from keepers.model.identity import is_trusted
 from keepers.store.profiles import personal_data
 from keepers.store.profiles.personal_data import Owner
 from keepers.store.schema.core import log

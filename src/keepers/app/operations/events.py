@@ -10,14 +10,16 @@ from datetime import datetime
 from sqlalchemy.exc import SQLAlchemyError
 
 from keepers.app.operations.keys import KeyRing
+from keepers.app.public.rate_limit import PublicLimits
+from keepers.app.workspace.settings import LimitSettings
 from keepers.ingest.collect import Collector, NotCommittedError
 from keepers.model.errors import KeepersError, problem
-from keepers.model.event import LIMITS, Limits, ParsedRequest, parse_request
+from keepers.model.event import ParsedRequest, parse_request
+from keepers.model.json_text import LIMITS, Limits
 from keepers.store.database import Store
 from keepers.store.events import inbox
 from keepers.store.events.inbox import Accepted
-from keepers.store.key_kinds import TRUST_OF
-from keepers.store.keys import Key
+from keepers.store.keys import TRUST_OF, Key
 from keepers.store.migrate import is_current
 
 log = logging.getLogger("keepers")
@@ -43,9 +45,11 @@ class EventIntake:
         limits: Limits = LIMITS,
         most_waiting: int = 10_000,
         keys: KeyRing | None = None,
+        public_limits: PublicLimits | None = None,
     ) -> None:
         self.limits = limits
         self.keys = keys or KeyRing(store.read)
+        self._public_limits = public_limits or PublicLimits(LimitSettings())
         self.on_commit: Callable[[int, float], None] = _uncounted
         """called after each commit with its number of requests and its seconds"""
         self._store = store
@@ -84,15 +88,19 @@ class EventIntake:
             )
         return key
 
-    async def accept(self, key: Key, path: str, body: bytes, received_at: datetime) -> ParsedRequest:
+    async def accept(self, key: Key, path: str, body: bytes, received_at: datetime, address: str = "") -> ParsedRequest:
         """What of a request is usable; it is on disk by then. Nothing is kept where no item can be used.
 
-        Raises UserError for a body that cannot be read, and KeepersError with the code `busy` when too much waits, or
-        `store` when the store failed; nothing is kept then.
+        `address` is the network address it came from. Raises UserError for a body that cannot be read, TooManyError
+        over a limit of public keys, and KeepersError with the code `busy` when too much waits, or `store` when the
+        store failed; nothing is kept then.
         """
         parsed = parse_request(path, body, received_at, self.limits)
+        trust = TRUST_OF[key.kind]
+        if trust == "public":
+            self._public_limits.spend_events(key.id, address, parsed.items, received_at)
         if parsed.items:
-            await self._collector.commit(Accepted(received_at, key.id, TRUST_OF[key.kind], path, body))
+            await self._collector.commit(Accepted(received_at, key.id, trust, path, body))
         return parsed
 
     def why_not_ready(self) -> str:

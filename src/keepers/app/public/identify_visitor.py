@@ -10,8 +10,7 @@ from sqlalchemy import Connection
 
 from keepers.model.consent import address_hash
 from keepers.model.errors import UserError, problem
-from keepers.model.identity import LONGEST_ID, IdentityKind, bucket_key, is_placeholder
-from keepers.model.trust import Trust
+from keepers.model.identity import LONGEST_ID, IdentityKind, Trust, bucket_key, is_placeholder
 from keepers.store import counters
 from keepers.store.events import log
 from keepers.store.events.log import OWN_SOURCE, LogRow, SystemEvent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -10,14 +10,15 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from keepers.app.public.identify_visitor import anonymous_id_of, check_identifier, known, known_or_new, learn
+from keepers.app.public.rate_limit import one_person
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.channels.email.mailbox_address import parse_address
 from keepers.model.consent import CONFIRMATION, Consent, Topic, address_hash, normal_address
 from keepers.model.errors import UserError, nearest, problem
+from keepers.model.identity import Trust
 from keepers.model.texts import text_in
-from keepers.model.trust import Trust
 from keepers.render.definition import MessageTemplate
 from keepers.render.links import Confirm
 from keepers.store.messages import messages
@@ -27,6 +28,8 @@ from keepers.store.schema.core import EPOCH
 
 CHANNEL = "email"
 """the channel of the addresses that forms take"""
+CONFIRMATIONS = ((3, timedelta(days=1)), (6, timedelta(days=30)))
+"""most confirmation e-mails to one address within a span"""
 
 
 class Confirmation(Struct, frozen=True):
@@ -84,8 +87,8 @@ def subscribe(workspace: Workspace, actor: Actor, request: SubscribeForm) -> Sub
         # A write key is public, so its forms always have the address asked.
         requested = replace(topic, double_opt_in=True) if has_left or not actor.is_proven else topic
         is_closed = stopped is not None and stopped.reason != "unsubscribed"
-        may_mail = requested.double_opt_in and not is_closed
-        if may_mail and workspace.sending.confirmations.spend(hashed, now) is None:
+        may_mail = requested.double_opt_in and not is_closed and _may_ask(workspace, connection, email, hashed, now)
+        if may_mail:
             expires = now + _confirmation_template(workspace).expires
             confirmed = Confirm(profile_id, CHANNEL, topic.id, email, int((expires - EPOCH).total_seconds()))
             url = workspace.sending.links.confirm(confirmed)
@@ -99,6 +102,15 @@ def subscribe(workspace: Workspace, actor: Actor, request: SubscribeForm) -> Sub
         )  # fmt: skip
         consents.request(connection, pending, requested, now)
     return Subscribed("pending" if topic.double_opt_in or not actor.is_proven else "subscribed")
+
+
+def _may_ask(workspace: Workspace, connection: Connection, email: str, hashed: str, now: datetime) -> bool:
+    """Whether an address may be asked once more: a form must not flood the inbox of whoever it names."""
+    sent = messages.recent_to(connection, CONFIRMATION, hashed, now - max(span for _, span in CONFIRMATIONS))
+    if any(sum(at > now - span for at in sent) >= most for most, span in CONFIRMATIONS):
+        return False
+    person = address_hash(workspace.secret, CHANNEL, one_person(email))
+    return workspace.sending.confirmations.spend(person, now) is None
 
 
 def _queue_confirmation(workspace: Workspace, connection: Connection, wanted: Confirmation) -> None:

@@ -1,6 +1,6 @@
 """Access to a customer's inbox from a site or app: by a signature made by the business, or by its server's key.
 
-A signature (see `model/user_signature.py`) is made where the business knows who is logged in, from a server key it
+A signature (see `model/identity.py`) is made where the business knows who is logged in, from a server key it
 already has. It is sent as `signature`, with `expires` where one was signed. A server may send the server key itself.
 """
 
@@ -12,7 +12,7 @@ from keepers.app.public.identify_visitor import check_identifier
 from keepers.app.use_cases.actor import COLLECT, Actor
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import UserError, problem
-from keepers.model.user_signature import UserSignature, sign
+from keepers.model.identity import UserSignature, sign
 from keepers.store import keys
 from keepers.store.keys import Key
 from keepers.store.schema.core import EPOCH

@@ -46,8 +46,8 @@ _MOST_COUNTED = 10_000
 _MOST_KNOWN = 20_000
 _PRUNES_EVERY = timedelta(minutes=10)
 _PRUNED = 1000
-CONFIRMATIONS_PER_ADDRESS = (3, timedelta(hours=1))
-"""limits confirmation e-mails, so that a form cannot flood an inbox"""
+CONFIRMATIONS_PER_PERSON = (3, timedelta(hours=1))
+"""limits confirmation e-mails to all the spellings of one inbox, so that a form cannot flood it"""
 log = logging.getLogger("keepers")
 PREFIX = "/e"
 """what the links of messages begin with, behind the public address"""
@@ -66,7 +66,7 @@ class Sending:
         live = workspace.active_playbook().playbook
         contacts = None if is_apart else self._contacts
         self.eligibility = StoredEligibility(live.contact, live.topics, workspace.secret, contacts)
-        self.confirmations = Allowance(*CONFIRMATIONS_PER_ADDRESS)
+        self.confirmations = Allowance(*CONFIRMATIONS_PER_PERSON)
         self._refreshing = Lock()
         self._version = -1
         self._counted: dict[int, int] = {}

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct, field
 
 from keepers.model.errors import NotFoundError, UserError, nearest, problem, problem_as_written
-from keepers.model.event import Limits
+from keepers.model.json_text import Limits
 from keepers.model.moments import parse_instant, parse_zone
 
 FILE = "keepers.toml"
@@ -72,6 +72,18 @@ class CollectSettings(Struct, frozen=True, forbid_unknown_fields=True):
     def limits(self) -> Limits:
         """Limits of event intake; the sequencer applies the same."""
         return Limits(event_bytes=self.max_event_bytes, batch_bytes=self.max_batch_bytes)
+
+
+class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    network_per_minute: int = 30_000
+    """Requests and events that one network address may send by public keys and to public pages, a minute. IPv6 networks
+    are counted by /64. 0 for any number, here and below."""
+    visitor_per_minute: int = 600
+    """Events of one visitor or customer by public keys, a minute."""
+    key_per_minute: int = 600_000
+    """Events by one public key, a minute."""
+    forms_per_hour: int = 20
+    """Subscribe forms from one network address, an hour."""
 
 
 class CompanySettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,6 +150,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     warehouse: WarehouseSettings = field(default_factory=WarehouseSettings)
     server: ServerSettings = field(default_factory=ServerSettings)
     collect: CollectSettings = field(default_factory=CollectSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
     company: CompanySettings = field(default_factory=CompanySettings)
     public: PublicSettings = field(default_factory=PublicSettings)
     sending: SendingSettings = field(default_factory=SendingSettings)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from msgspec import Struct
 
     from keepers.app.operations.keys import KeyRing
+    from keepers.app.public.rate_limit import PublicLimits
     from keepers.app.tick import Ticker
     from keepers.app.use_cases.actor import Actor
     from keepers.app.workspace.definitions_cache import DefinitionsCache, Loaded
@@ -195,6 +196,13 @@ class Workspace:
         from keepers.app.operations.keys import KeyRing
 
         return KeyRing(self.store.read)
+
+    @cached_property
+    def public_limits(self) -> PublicLimits:
+        """What has been sent by public keys and pages, counted against the limits."""
+        from keepers.app.public.rate_limit import PublicLimits
+
+        return PublicLimits(self.settings.limits)
 
     def _collect_feedback(self, now: datetime) -> int:
         return self.sending.collect_feedback(now)

@@ -59,6 +59,7 @@ STATUSES = {
     "body": 400,
     "too_large": 413,
     "busy": 429,
+    "too_many": 429,
     "stopped": 503,
     "store": 503,
 }

@@ -14,6 +14,7 @@ from keepers.http.public.links.copies import copy_handler
 from keepers.http.public.links.page_errors import page_errors
 from keepers.http.public.links.preferences import preferences_handler
 from keepers.http.public.links.unsubscribe import unsubscribe_handler
+from keepers.http.public.network_guard import network_guard
 from keepers.http.public.provider_webhooks import provider_handler
 from keepers.http.public.site.inbox import inbox_handlers
 from keepers.http.public.site.json_api import MOST_BODY_BYTES, call_errors, preflight
@@ -23,8 +24,10 @@ from keepers.http.public.site.subscribe import subscribe_handler
 
 def public_handlers(workspace: Workspace) -> list[ControllerRouterHandler]:
     """Handlers for `create_app`. None of them needs a login: links are signed, calls bring a key or a signature."""
+    guards = [network_guard(workspace)]
     pages = Router(
         PREFIX,
+        guards=guards,
         route_handlers=[
             *click_handlers(workspace),
             unsubscribe_handler(workspace),
@@ -38,6 +41,7 @@ def public_handlers(workspace: Workspace) -> list[ControllerRouterHandler]:
     )
     calls = Router(
         "/v1",
+        guards=guards,
         route_handlers=[
             preflight("/subscribe", "/inbox", "/inbox/{message:str}/read", "/push/key", "/push/subscriptions"),
             subscribe_handler(workspace),

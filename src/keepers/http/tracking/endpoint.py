@@ -22,8 +22,10 @@ from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import HTTPScope, Receive, Scope, Send
 
 from keepers.app.operations.events import EventIntake
+from keepers.app.public.rate_limit import TooManyError
 from keepers.http.common.metrics import ServerMetrics
 from keepers.http.common.problems import STATUSES
+from keepers.http.common.request_info import client_address
 from keepers.i18n.page_texts import choose_locale
 from keepers.i18n.problems import problem_text
 from keepers.model.errors import KeepersError, Problem, problem
@@ -70,6 +72,10 @@ class _Answer(Exception):  # noqa: N818 - not always an error
 
 def _answer_of(error: KeepersError) -> _Answer:
     status = _REFUSED.get(error.code) or STATUSES.get(error.code, 400)
+    if isinstance(error, TooManyError):
+        answer = _Answer(429, error.code, error.problem)
+        answer.headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+        return answer
     if status == 401:
         what = problem("{what} Send it as the user name of Basic authentication.", what=error.problem)
         return _Answer(status, error.code, what)
@@ -83,10 +89,13 @@ class _WriteKey(msgspec.Struct):
 class Tracking:
     """Handles every /v1 call. One per server; all state is in its parts."""
 
-    def __init__(self, events: EventIntake, figures: ServerMetrics, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, events: EventIntake, figures: ServerMetrics, clock: Callable[[], datetime], proxies: int = 0
+    ) -> None:
         self._events = events
         self._figures = figures
         self._clock = clock
+        self._proxies = proxies
         self._limits = events.limits
         self._write_key = msgspec.json.Decoder(_WriteKey)
 
@@ -138,7 +147,8 @@ class Tracking:
         body = _plain(headers.get(b"content-encoding", b""), await _body(receive, headers, most), most)
         if key is None:
             key = await self._events.sender(self._key_in(body), received_at)
-        parsed = await self._events.accept(key, scope["path"], body, received_at)
+        address = client_address(scope, self._proxies)
+        parsed = await self._events.accept(key, scope["path"], body, received_at, address)
         if not parsed.items and parsed.errors:
             several = problem("No item could be used; see the reason of each.")
             reason: Problem = parsed.errors[0][1] if len(parsed.errors) == 1 else several

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, select
 
-from keepers.model.trust import Trust
+from keepers.model.identity import Trust
 from keepers.store.bulk import chunks, insert_rows
 from keepers.store.schema.core import inbox
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from sqlalchemy import Connection, delete, func, select
 
-from keepers.model.trust import Trust
+from keepers.model.identity import Trust
 from keepers.store import counters
 from keepers.store.bulk import chunks, insert_rows, select_in
 from keepers.store.schema.core import log, message_ids

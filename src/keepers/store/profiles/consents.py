@@ -44,10 +44,10 @@ def record(
     # Each customer's own: what somebody else of the same address says is an event of theirs.
     before, after = ({who: Agreements.of(own, known) for who, own in earlier.items()} for _ in range(2))
     kept, changed, happened = [], [], []
-    for said in stated:
+    for recorded in stated:
         # Who only has an address is whoever has it: were they claimed to be somebody, it would not hold for them.
-        is_of_address = said.address_hash and said.holds_for == "person" and said.profile_id not in known
-        consent = msgspec.structs.replace(said, holds_for="address") if is_of_address else said
+        is_of_address = recorded.address_hash and recorded.holds_for == "person" and recorded.profile_id not in known
+        consent = msgspec.structs.replace(recorded, holds_for="address") if is_of_address else recorded
         about = (consent.profile_id, consent.channel, consent.topic, consent.address_hash)
         was = after[consent.profile_id].effective(*about)
         if consent.state == "pending" and was is not None and was.state == "subscribed":

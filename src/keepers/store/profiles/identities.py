@@ -61,7 +61,7 @@ def search(connection: Connection, text: str, after: int, limit: int) -> list[in
     return list(connection.execute(query.distinct().order_by(identities.c.profile_id).limit(limit)).scalars())
 
 
-class Counted(NamedTuple):
+class IdentityCount(NamedTuple):
     """The identifiers of a profile. `proven` and `unproven` count them."""
 
     proven: int = 0
@@ -69,14 +69,14 @@ class Counted(NamedTuple):
     has_user_id: bool = False
 
 
-def count(connection: Connection, ids: Sequence[int]) -> dict[int, Counted]:
+def count(connection: Connection, ids: Sequence[int]) -> dict[int, IdentityCount]:
     """How many identifiers each profile has; profiles without any are absent."""
     columns = identities.c.profile_id, identities.c.kind, identities.c.is_unproven
     query = select(*columns, func.count().label("number")).group_by(*columns)
-    counted: dict[int, Counted] = {}
+    counted: dict[int, IdentityCount] = {}
     for row in select_in(connection, query, identities.c.profile_id, ids):
-        known = counted.get(row.profile_id, Counted())
-        counted[row.profile_id] = Counted(
+        known = counted.get(row.profile_id, IdentityCount())
+        counted[row.profile_id] = IdentityCount(
             known.proven + (0 if row.is_unproven else row.number),
             known.unproven + (row.number if row.is_unproven else 0),
             known.has_user_id or row.kind == "user_id",

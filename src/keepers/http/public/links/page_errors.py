@@ -11,10 +11,12 @@ from litestar.concurrency import sync_to_thread
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
+from keepers.app.public.rate_limit import TooManyError
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.common.request_info import page_locale
 from keepers.http.public.links.pages import PageLink, broken, draw, notice
 from keepers.i18n.page_texts import page_text
+from keepers.i18n.problems import problem_text
 from keepers.model.errors import UserError
 
 log = logging.getLogger("keepers")
@@ -26,6 +28,12 @@ def page_errors(workspace: Workspace) -> ExceptionHandlersMap:
 
     def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         locale = page_locale(request)
+        if isinstance(error, TooManyError):
+            text = problem_text(error.problem, locale)
+            page = notice("failed_title", [text], is_good=False, status=429)
+            drawn = draw(page, locale, workspace.sending.company)
+            drawn.headers.update(error.headers)
+            return drawn
         if isinstance(error, UserError):
             return draw(broken(locale, workspace.sending.company), locale, workspace.sending.company)
         status = error.status_code if isinstance(error, HTTPException) else 503

@@ -9,24 +9,20 @@ from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from msgspec.structs import replace
 
-from keepers.app.public.rate_limit import Allowance
+from keepers.app.public.rate_limit import Allowance, TooManyError, network_of
 from keepers.app.public.subscriptions import SubscribeForm, subscribe
 from keepers.app.public.visitor_auth import require_collect_key
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.common.auth import sent_token
-from keepers.http.common.problems import RequestError
 from keepers.http.common.request_info import client_address
 from keepers.http.public.links.page_errors import in_thread
 from keepers.http.public.site.json_api import body_of, json_answer
-from keepers.model.consent import network_address_hash
 from keepers.model.errors import problem
-
-FORMS_PER_VISITOR = (20, timedelta(hours=1))
 
 
 def subscribe_handler(workspace: Workspace) -> HTTPRouteHandler:
     """`POST /v1/subscribe`, with a write or server key: 202, or a problem (401, 403, 422, 429)."""
-    visitors = Allowance(*FORMS_PER_VISITOR)
+    networks = Allowance(workspace.settings.limits.forms_per_hour, timedelta(hours=1))
 
     @post("/subscribe", status_code=202, include_in_schema=False)
     async def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -36,19 +32,12 @@ def subscribe_handler(workspace: Workspace) -> HTTPRouteHandler:
             actor = require_collect_key(workspace, sent_token(request, form.writeKey))
             if actor.kind == "visitor":
                 proxies = workspace.settings.server.proxies
-                visitor = network_address_hash(workspace.secret, client_address(request.scope, proxies))
-                _allow(visitors, visitor, workspace)
+                network = network_of(client_address(request.scope, proxies))
+                wait = networks.spend(network, workspace.clock())
+                if wait is not None:
+                    raise TooManyError(problem("Too many forms from this address. Try again later."), wait)
             return json_answer(subscribe(workspace, actor, replace(form, writeKey="")), 202)
 
         return await in_thread(answer)
 
     return handle
-
-
-def _allow(visitors: Allowance, visitor: str, workspace: Workspace) -> None:
-    wait = visitors.spend(visitor, workspace.clock())
-    if wait is not None:
-        seconds = str(int(wait.total_seconds()) + 1)
-        raise RequestError(
-            problem("Too many forms from this address. Try again later."), 429, headers={"Retry-After": seconds}
-        )
