@@ -1,9 +1,13 @@
-"""Telephone numbers in international form, and what a text costs in SMS parts."""
+"""Addresses in one form: e-mail addresses as the mailbox they reach, telephone numbers in international form."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
+
+import idna
 
 from keepers.model.channels import describe_channel
 
@@ -14,6 +18,39 @@ GSM7 = frozenset(
 """the characters of a short message in GSM 7-bit (3GPP TS 23.038)"""
 GSM7_TWICE = frozenset("^{}\\[~]|€\f")
 """those of its extension table, which take two places"""
+
+
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
+    "\uffa0\U000e0000-\U000e0fff]"
+)
+"""characters that nobody sees and mail servers ignore or refuse (Unicode's Default_Ignorable_Code_Point)"""
+_DOTS = ".\u3002\uff0e\uff61"
+"""full stops that are dots of a domain name (UTS 46)"""
+
+
+def one_mailbox(address: str) -> str:
+    """An e-mail address in the one form by which it is hashed, whatever its spelling: in lower case, with the domain in
+    its ASCII form, without invisible characters and dots at the end. ß and ss are two letters. What is no address is
+    put in lower case alone."""
+    if address.isascii() and address.isprintable() and " " not in address and not address.endswith("."):
+        return address.lower()
+    form = address
+    # Some characters come apart into ones that are to be left out, or have another lower case then.
+    while (changed := _plainer(form)) != form:
+        form = changed
+    return form
+
+
+def _plainer(address: str) -> str:
+    plain = INVISIBLE.sub("", address).strip().rstrip(_DOTS)
+    local, at, domain = unicodedata.normalize("NFKC", plain).rpartition("@")
+    domain = domain.strip()
+    try:
+        name = domain.lower() if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        name = domain.lower()
+    return f"{local.lower()}{at}{name}"
 
 
 def e164(number: str, country: str = "") -> str | None:

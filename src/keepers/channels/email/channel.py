@@ -20,6 +20,7 @@ from keepers.channels.email.reply_reasons import classify_reply
 from keepers.channels.email.smtp_pool import NoUtf8, Server, SmtpPool, SmtpRefusal, Uncertain, Unreachable
 from keepers.channels.email.throttle import DomainThrottle
 from keepers.channels.email.verp import Verp
+from keepers.contact.addresses import one_mailbox
 from keepers.model.errors import UserError, problem
 from keepers.model.message import Outcome, Outgoing
 
@@ -290,6 +291,6 @@ KIND = ChannelKind(
     engagement={"received": "Email Sent", "opened": "Email Opened", "clicked": "Email Link Clicked"},
     machine_events=("Email Opened", "Email Link Clicked"),
     # The domain and, by wide custom, the local part are read without regard to case.
-    one_inbox=str.casefold,
+    one_inbox=one_mailbox,
     docs="E-mail through an SMTP server, signed with DKIM, with one-click unsubscribe and bounce handling.",
 )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import idna
 
+from keepers.contact.addresses import INVISIBLE
 from keepers.model.errors import UserError, problem, shown
 
 _UNSAFE = re.compile(r"[\s\x00-\x20\x7f-\x9f<>(),;:\\\"\[\]]")
@@ -34,11 +35,11 @@ class Address(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def ascii_domain(domain: str) -> str:
-    """A domain's ASCII form by IDNA 2008 (UTS 46 mapping, non-transitional), without a final dot.
+    """A domain's ASCII form by IDNA 2008 (UTS 46 mapping, non-transitional), without dots at its end.
 
     Raises UserError for what is no domain name.
     """
-    name = domain.strip().removesuffix(".")
+    name = domain.strip().rstrip(".\u3002\uff0e\uff61")
     try:
         name = name.lower() if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
     except idna.IDNAError as error:
@@ -51,12 +52,12 @@ def ascii_domain(domain: str) -> str:
 
 
 def parse_address(text: str) -> Address:
-    """One bare address (`anna@example.com`), as stored in a trait.
+    """One bare address (`anna@example.com`), as stored in a trait; characters that nobody sees are left out.
 
     Quoted local parts and address literals are refused, and so is everything that could break out of an SMTP command or
     a header. Raises UserError with code `invalid_address`.
     """
-    address = text.strip()
+    address = INVISIBLE.sub("", text).strip()
     local, at, domain = address.rpartition("@")
     if not at or not local or not domain:
         raise UserError(problem("{text} is no e-mail address.", text=shown(text)), code="invalid_address")
