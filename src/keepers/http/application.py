@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
@@ -18,6 +18,9 @@ from keepers.http.common.metrics import ServerMetrics
 from keepers.http.common.parameters import SLASH
 from keepers.http.probes import health_handlers
 from keepers.http.tracking.endpoint import Tracking
+
+KEY_USES_EVERY_S = 60.0
+"""seconds between writing when keys were last used: requests themselves never write it"""
 
 
 def create_app(
@@ -37,13 +40,23 @@ def create_app(
     figures = figures or ServerMetrics()
     events.on_commit = figures.committed
 
+    async def recording_key_uses() -> None:
+        while True:
+            await asyncio.sleep(KEY_USES_EVERY_S)
+            await asyncio.to_thread(events.record_key_uses, clock())
+
     @asynccontextmanager
     async def collecting(_app: Litestar) -> AsyncGenerator[None, None]:
         events.start()
+        recording = asyncio.create_task(recording_key_uses())
         try:
             yield
         finally:
+            recording.cancel()
+            with suppress(asyncio.CancelledError):
+                await recording
             await asyncio.to_thread(events.stop)
+            await asyncio.to_thread(events.record_key_uses, clock())
 
     return _Application(
         route_handlers=[

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hmac
 from hashlib import sha256
 
+from keepers.app.operations.keys import require_origin
 from keepers.app.public.identify_visitor import check_identifier
 from keepers.app.use_cases.actor import COLLECT, Actor
 from keepers.app.workspace.workspace import Workspace
@@ -85,6 +86,23 @@ def require_collect_key(workspace: Workspace, token: str) -> Actor:
     return actor_of(key)
 
 
+def check_origin(workspace: Workspace, token: str, origin: str) -> tuple[str, ...]:
+    """The origins that the key of a token is for: none for any, and for no or an unknown key.
+
+    `origin` is that of the page that sent it, empty where no page did. Raises OriginRefusedError. Blocks.
+    """
+    if not token:
+        return ()
+    now = workspace.clock()
+    if workspace.key_ring.is_stale(now):
+        workspace.key_ring.refresh(now)
+    key = workspace.key_ring.find(token)
+    if key is None:
+        return ()
+    require_origin(key, origin)
+    return key.origins
+
+
 def key_of(workspace: Workspace, token: str) -> Key | None:
     """The key of a token; None without any. Blocks.
 
@@ -98,14 +116,17 @@ def key_of(workspace: Workspace, token: str) -> Key | None:
     key = workspace.key_ring.find(token)
     if key is None:
         raise UnprovenError(problem("This key is unknown."))
-    if key.revoked_at is not None:
-        raise WrongProofError(problem("This key was revoked. Use one that is not."))
+    ended = key.why_ended(now)
+    if ended is not None:
+        raise WrongProofError(ended)
+    workspace.key_ring.note_use(key, now)
     return key
 
 
 def _server_keys(workspace: Workspace) -> list[bytes]:
+    now = workspace.clock()
     with workspace.store.read() as connection:
-        return [key.hash for key in keys.read_all(connection) if key.kind == "server" and key.revoked_at is None]
+        return [key.hash for key in keys.read_all(connection) if key.kind == "server" and not key.why_ended(now)]
 
 
 def _is_signed(hashes: list[bytes], user_id: str, signature: str, expires: int | None) -> bool:

@@ -100,16 +100,25 @@ def diagnosis(found: Diagnosis) -> None:
 
 
 def keys(answer: KeyList) -> None:
-    table = Table("id", "kind", "name", "created", "revoked", box=None, pad_edge=False)
+    table = Table("id", "kind", "name", "may", "sites", "created", "last used", "ends", box=None, pad_edge=False)
     for key in answer.items:
-        revoked = format_instant(key.revoked_at) if key.revoked_at is not None else ""
-        table.add_row(key.id, key.kind, escape(key.name), format_instant(key.created_at), revoked)
+        used = format_instant(key.last_used_at) if key.last_used_at is not None else "never"
+        if key.revoked_at is not None:
+            ends = f"revoked {format_instant(key.revoked_at)}"
+        else:
+            ends = format_instant(key.expires_at) if key.expires_at is not None else ""
+        table.add_row(
+            key.id, key.kind, escape(key.name), " ".join(key.scopes), escape(" ".join(key.origins)),
+            format_instant(key.created_at), used, ends,
+        )  # fmt: skip
     out.print(table)
 
 
 def created_key(made: CreatedKey) -> None:
     out.print(f"{made.kind} key {made.id}; its token, shown this once:")
     out.print(made.token, soft_wrap=True)
+    if made.expires_at is not None:
+        out.print(f"It ends at {format_instant(made.expires_at)}.")
 
 
 def revoked_key(done: RevokedKey) -> None:

@@ -168,6 +168,10 @@ keys = Table(
     Column("hash", LargeBinary, nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
     Column("revoked_at", Instant),
+    Column("expires_at", Instant),
+    Column("last_used_at", Instant),
+    Column("scopes", String, nullable=False, server_default=""),
+    Column("origins", Text, nullable=False, server_default=""),
 )
 
 cursors = Table(

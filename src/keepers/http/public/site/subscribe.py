@@ -13,11 +13,10 @@ from keepers.app.public.rate_limit import Allowance
 from keepers.app.public.subscriptions import SubscribeForm, subscribe
 from keepers.app.public.visitor_auth import require_collect_key
 from keepers.app.workspace.workspace import Workspace
-from keepers.http.common.auth import sent_token
 from keepers.http.common.problems import RequestError
 from keepers.http.common.request_info import client_address
 from keepers.http.public.links.page_errors import in_thread
-from keepers.http.public.site.json_api import body_of, json_answer
+from keepers.http.public.site.json_api import body_of, json_answer, page_key
 from keepers.model.consent import network_address_hash
 from keepers.model.errors import problem
 
@@ -33,12 +32,12 @@ def subscribe_handler(workspace: Workspace) -> HTTPRouteHandler:
         form = await body_of(request, SubscribeForm)
 
         def answer() -> Response[bytes]:
-            actor = require_collect_key(workspace, sent_token(request, form.writeKey))
+            actor = require_collect_key(workspace, page_key(workspace, request, form.writeKey))
             if actor.kind == "visitor":
                 proxies = workspace.settings.server.proxies
                 visitor = network_address_hash(workspace.secret, client_address(request.scope, proxies))
                 _allow(visitors, visitor, workspace)
-            return json_answer(subscribe(workspace, actor, replace(form, writeKey="")), 202)
+            return json_answer(request, subscribe(workspace, actor, replace(form, writeKey="")), 202)
 
         return await in_thread(answer)
 
