@@ -80,7 +80,9 @@ class EventIntake:
             )
         ended = key.why_ended(now)
         if ended is not None:
-            raise SenderRefusedError(ended, code="expired" if key.revoked_at is None else "revoked")
+            if key.revoked_at is None:
+                raise SenderRefusedError(ended, code="expired")
+            raise SenderRefusedError(ended, code="revoked")
         if key.kind == "secret":
             raise SenderRefusedError(
                 problem("A management key may not send events. Use a write or a server key."), code="wrong_key"

@@ -120,7 +120,13 @@ def list_keys(workspace: Workspace, actor: Actor, request: ListKeys) -> KeyList:
     )  # fmt: skip
 
 
-@use_case("POST /keys", permission="manage", lock="locked", problems=(409, 422))
+@use_case(
+    "POST /keys",
+    permission="manage",
+    lock="locked",
+    problems=(409, 422),
+    audit={"kind": "plain", "name": "plain", "token": "hidden", "expires": "plain", "origins": "plain"},
+)
 def create_key(workspace: Workspace, actor: Actor, request: CreateKey) -> CreatedKey:
     """Make a key
 
@@ -149,7 +155,7 @@ def _expiry(workspace: Workspace, text: str | None, now: datetime) -> datetime |
         return parse_instant(text, workspace.zone)
 
 
-@use_case("POST /keys/{id}/revoke", permission="manage", lock="locked", problems=(404,))
+@use_case("POST /keys/{id}/revoke", permission="manage", lock="locked", problems=(404,), audit={"id": "target"})
 def revoke_key(workspace: Workspace, actor: Actor, request: RevokeKey) -> RevokedKey:
     """Revoke a key
 

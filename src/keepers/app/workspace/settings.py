@@ -129,6 +129,11 @@ class BounceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds between readings of the Maildir, the mbox file and the IMAP folder."""
 
 
+class AuditSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    keep_days: int = 400
+    """How long the audit log keeps who changed what, in days."""
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     workspace: WorkspaceSettings = field(default_factory=WorkspaceSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
@@ -139,6 +144,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     public: PublicSettings = field(default_factory=PublicSettings)
     sending: SendingSettings = field(default_factory=SendingSettings)
     bounces: BounceSettings = field(default_factory=BounceSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     channels: dict[str, dict[str, Any]] = field(default_factory=dict)
     """`[channels.email]` and so on: read by each channel's own settings"""
     providers: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -192,6 +198,8 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
         raise UserError(
             problem("{path}: server.tick_every must lie between 0.05 and 3600 seconds.", path=path), code="settings"
         )
+    if not 1 <= settings.audit.keep_days <= 36_500:
+        raise UserError(problem("{path}: audit.keep_days must lie between 1 and 36500.", path=path), code="settings")
     return settings
 
 

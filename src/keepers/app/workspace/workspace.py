@@ -27,11 +27,8 @@ from keepers.model.write_scope import write_scope
 
 # The parts are imported where they are made: a command that a server answers needs none of them.
 if TYPE_CHECKING:
-    from msgspec import Struct
-
     from keepers.app.operations.keys import KeyRing
     from keepers.app.tick import Ticker
-    from keepers.app.use_cases.actor import Actor
     from keepers.app.workspace.definitions_cache import DefinitionsCache, Loaded
     from keepers.app.workspace.sending import Sending
     from keepers.contact.addresses import AddressTraits
@@ -68,8 +65,6 @@ class Workspace:
         """the ticker's status, where a server ticks"""
         self.wake: Callable[[], None] = _nothing
         """wakes a server's ticker"""
-        self.on_change: Callable[[Actor, str, Struct], None] = _no_audit
-        """called with every change after it was made: (who, use case, request)"""
 
     @classmethod
     def open(cls, folder: Path) -> Workspace:
@@ -337,7 +332,3 @@ class Workspace:
 
 def _nothing() -> None:
     """The default: no ticker runs here."""
-
-
-def _no_audit(actor: Actor, use_case: str, request: Struct) -> None:
-    """The default: changes are not audited."""

@@ -10,7 +10,7 @@ NAMES = {
     "dkim": ("dkim",),
     "imports": ("import",),
     "journeys": ("journeys", "journey", "enroll", "leave", "why"),
-    "keys": ("keys",),
+    "keys": ("keys", "audit"),
     "messages": ("messages", "message", "machine-rules", "dead-letters", "new-secret"),
     "operations": ("tick", "backfill", "doctor", "rebuild", "unmerge"),
     "playbook": ("init", "check", "plan", "apply", "templates", "rhythm"),

@@ -1,4 +1,4 @@
-"""`keepers keys`: make, list and revoke keys."""
+"""`keepers keys`: make, list and revoke keys; `keepers audit`: who changed what."""
 
 from __future__ import annotations
 
@@ -63,3 +63,22 @@ def revoke_command(
     from keepers.cli.present.operations import revoked_key
 
     show(call(workspace, revoke_key, RevokeKey(id=id)), as_json, revoked_key)
+
+
+@app.command("audit")
+def audit_command(
+    actor: Annotated[str | None, typer.Option(help="Only what this key did, by its id or name.")] = None,
+    use_case: Annotated[str | None, typer.Option("--use-case", help="Only this, such as create_key.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="ISO", help="Not before this moment.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="ISO", help="Before this moment.")] = None,
+    limit: Annotated[int, typer.Option(help="Most entries.", min=1, max=200)] = 50,
+    cursor: Annotated[str | None, typer.Option(help="`next` of the page before.")] = None,
+    workspace: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Who changed what: calls of keys and commands, latest first."""
+    from keepers.app.operations.audit import ReadAudit, read_audit
+    from keepers.cli.present.operations import audit
+
+    wanted = ReadAudit(actor=actor, use_case=use_case, since=since, until=until, limit=limit, cursor=cursor)
+    show(call(workspace, read_audit, wanted), as_json, audit)

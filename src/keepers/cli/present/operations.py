@@ -14,6 +14,7 @@ from keepers.model.moments import format_instant
 if TYPE_CHECKING:
     from msgspec import Struct
 
+    from keepers.app.operations.audit import AuditPage
     from keepers.app.operations.create import CreatedWorkspace
     from keepers.app.operations.doctor import Diagnosis
     from keepers.app.operations.keys import CreatedKey, KeyList, RevokedKey
@@ -123,3 +124,16 @@ def created_key(made: CreatedKey) -> None:
 
 def revoked_key(done: RevokedKey) -> None:
     out.print(f"The key {escape(done.revoked)} lets nobody in any more.")
+
+
+def audit(page: AuditPage) -> None:
+    table = Table("at", "who", "what", "about", "outcome", "with", box=None, pad_edge=False)
+    for entry in page.items:
+        given = ", ".join(f"{name}={value}" for name, value in entry.request.items() if value not in (None, "", []))
+        about = " ".join(part for part in (entry.target, entry.profile or "") if part)
+        table.add_row(
+            format_instant(entry.at), escape(entry.actor), entry.use_case, escape(about), entry.outcome, escape(given)
+        )
+    out.print(table)
+    if page.next is not None:
+        out.print(f"More: --cursor {page.next}", soft_wrap=True)

@@ -174,6 +174,22 @@ keys = Table(
     Column("origins", Text, nullable=False, server_default=""),
 )
 
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False, index=True),
+    Column("actor_kind", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("actor_id", String, nullable=False),
+    Column("use_case", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("profile_id", BigInteger, index=True),
+    Column("outcome", String, nullable=False),
+    Column("request", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 cursors = Table(
     "cursors",
     metadata,

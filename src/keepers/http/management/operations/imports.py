@@ -96,7 +96,7 @@ async def receive_upload(
     ] = None,
 ) -> Response[bytes]:
     workspace: Workspace = state.workspace
-    actor_of(request).require(import_upload.permission)  # before anything is stored
+    import_upload.require(workspace, actor_of(request))  # before anything is stored
     folder = await anyio.to_thread.run_sync(make_upload_folder, workspace)
     try:
         path, text = await _stored(request, folder, workspace.settings.server.max_upload_bytes)
