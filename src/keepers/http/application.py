@@ -14,8 +14,11 @@ from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
 from keepers.app.operations.events import EventIntake
+from keepers.app.operations.page_access import PageAccess
+from keepers.http.common.auth import read_guard
 from keepers.http.common.metrics import ServerMetrics
 from keepers.http.common.parameters import SLASH
+from keepers.http.common.problems import exception_handlers
 from keepers.http.probes import health_handlers
 from keepers.http.tracking.endpoint import Tracking
 
@@ -30,12 +33,14 @@ def create_app(
     handlers: Sequence[ControllerRouterHandler] = (),
     figures: ServerMetrics | None = None,
     notes: Callable[[], dict[str, str]] | None = None,
+    access: PageAccess | None = None,
     **options: Any,
 ) -> Litestar:
     """An ASGI application that takes events; `clock` gives the present as naive UTC.
 
     `handlers` are other routers and handlers; `options` go to Litestar as they are (exception handlers, OpenAPI,
-    lifespan, state …). `notes` says what /ready should add, such as that ticks fail.
+    lifespan, state …). `notes` says what /ready should add, such as that ticks fail; `access`, who may see /metrics:
+    nobody without one.
     """
     figures = figures or ServerMetrics()
     events.on_commit = figures.committed
@@ -61,10 +66,11 @@ def create_app(
     return _Application(
         route_handlers=[
             Tracking(events, figures, clock).handler(),
-            *health_handlers(events, figures, notes),
+            *health_handlers(events, figures, read_guard(access, clock), notes),
             *handlers,
         ],
         lifespan=[collecting, *options.pop("lifespan", ())],
+        exception_handlers=options.pop("exception_handlers", exception_handlers()),
         **options,
     )
 

@@ -51,9 +51,9 @@ class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Port `keepers serve` listens on."""
     tick_every: float = 1.0
     """Seconds between ticks when nothing arrives; what arrives is ticked at once."""
-    page: Literal["auto", "on", "off"] = "auto"
-    """The status page at /, which has no login: `auto` shows it to this machine only, `on` to whoever can reach the
-    server (put a login in front), `off` to nobody."""
+    page: Literal["on", "off"] = "on"
+    """Whether there is a status page at /. Signing in takes the link that `keepers open` prints, or a secret key that
+    may read."""
     proxies: int = 0
     """How many proxies of your own are in front of the server; that many last entries of X-Forwarded-For are used."""
     max_upload_bytes: int = 1_073_741_824

@@ -15,6 +15,6 @@ NAMES = {
     "operations": ("tick", "backfill", "doctor", "rebuild", "unmerge"),
     "playbook": ("init", "check", "plan", "apply", "templates", "rhythm"),
     "replay": ("replay",),
-    "serve": ("serve", "collect"),
+    "serve": ("serve", "collect", "open"),
 }
 """module → the names it adds to `keepers`"""

@@ -15,6 +15,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import SecurityScheme
 
 from keepers.app.operations.keys import KeyRing
+from keepers.app.operations.page_access import PageAccess
 from keepers.app.use_cases.actor import COMMAND_LINE, Actor
 from keepers.http.common.loopback import is_local
 from keepers.http.common.problems import RequestError, locale_of
@@ -22,6 +23,7 @@ from keepers.model.errors import problem
 from keepers.model.web_origins import origin_of_page
 
 SCHEME = "secret_key"
+SESSION_COOKIE = "keepers_session"
 Connection = ASGIConnection[Any, Any, Any, Any]
 Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
@@ -76,6 +78,33 @@ def secret_key_guard(keys: KeyRing, clock: Callable[[], datetime], local_token: 
         connection.scope["actor"] = actor  # type: ignore[typeddict-unknown-key]
 
     return guard
+
+
+def read_guard(access: PageAccess | None, clock: Callable[[], datetime]) -> Guard:
+    """Lets requests pass that bring a session's cookie, or a key with the scope `read` as a bearer token; 401 else.
+
+    Without `access` nobody passes.
+    """
+
+    async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
+        if access is None or not await asyncio.to_thread(may_read, access, connection, clock()):
+            raise RequestError(
+                problem(
+                    "Sign in at /login, or send `Authorization: Bearer km_…` with a secret key that may read: "
+                    "`keepers keys create secret --scope read` makes one."
+                ),
+                401,
+            )
+
+    return guard
+
+
+def may_read(access: PageAccess, connection: Connection, now: datetime) -> bool:
+    """Whether a request brings a session or a key that may read. Blocks."""
+    token = bearer(connection)
+    if token:
+        return access.key_of(token, now) is not None
+    return access.is_session(connection.cookies.get(SESSION_COOKIE, ""), now)
 
 
 def actor_of(connection: Connection) -> Actor:

@@ -44,6 +44,7 @@ from keepers.app.operations import (
     maintenance,
     operations,
     overview,
+    page_access,
     playbook,
     templates,
 )
@@ -60,7 +61,7 @@ PATH = "/api/v1"
 _MODULES: tuple[ModuleType, ...] = (
     *(profiles, why, export, erasure, segments, lifecycles, scores, conditions, consents, suppressions),
     *(broadcasts, journeys, replay, messages, message_trials, channel_secrets, signing_keys, coupons, sending_switches),
-    *(playbook, templates, imports, keys, audit, maintenance, health, doctor, operations, overview),
+    *(playbook, templates, imports, keys, audit, maintenance, health, doctor, operations, overview, page_access),
 )
 USE_CASES: tuple[UseCase[Any, Any], ...] = tuple(
     found
