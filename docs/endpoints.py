@@ -79,9 +79,9 @@ PAGES = """\
 | method | path | meaning |
 |---|---|---|
 | GET | `/` | The status page: stages over time, recent moves, lag. For who is signed in |
-| GET, POST | `/login` | Signing in: with the link that `keepers open` prints, or with a secret key that may `read` |
+| GET, POST | `/login` | Signing in: with the link that `keepers open` prints, or with a secret key |
 | POST | `/logout` | Signing out |
-| GET | `/status.json` | The same figures as JSON, for a session or for `Authorization: Bearer` with a key that may read |
+| GET | `/status.json` | The same figures as JSON, for a session or a key that may read (`Authorization: Bearer`) |
 | GET | `/page/{name}` | The page's style, script and icon |
 | GET | `/api/v1/openapi.json` | The OpenAPI document of the management API |"""
 METRICS = """\

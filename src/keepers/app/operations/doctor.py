@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -16,6 +17,7 @@ from keepers.app.messaging.sending_status import sending_status
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock_notice
+from keepers.app.workspace.private_files import shared_files
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
 from keepers.i18n.problems import problem_text
@@ -79,6 +81,7 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
     sending, wrong = sending_status(workspace, now, actor.locale)
     found = upkeep_findings(now, ticked, free_bytes=free, waiting=waiting, lag_s=lag_s, events=events)
     found += key_findings(now, all_keys, recorded_since)
+    found += file_findings(workspace.folder)
     return Diagnosis(
         keepers=__version__,
         python=platform.python_version(),
@@ -116,6 +119,21 @@ def upkeep_findings(
     if ticked is None and events:
         found.append(problem("There are events, and nothing was evaluated yet. Run `keepers tick`."))
     return found
+
+
+def file_findings(folder: Path) -> list[Problem]:
+    """Files that other users of the machine may read or change."""
+    shared = shared_files(folder)
+    if not shared:
+        return []
+    return [
+        problem(
+            "Other users of this machine can use {number} files of the workspace, such as {path}. Start "
+            "`keepers serve` again, which makes them private.",
+            number=len(shared),
+            path=shared[0].relative_to(folder),
+        )
+    ]
 
 
 def key_findings(now: datetime, all_keys: Sequence[Key], recorded_since: datetime | None) -> list[Problem]:

@@ -68,9 +68,19 @@ def open_command(
 
 
 def _opened(workspace: Path | None) -> Workspace:
+    """The workspace, its files mended: a server begins by telling and closing what others could read."""
+    from keepers.app.workspace.private_files import mend
     from keepers.app.workspace.workspace import Workspace
 
-    return Workspace.open(chosen_folder(workspace))
+    opened = Workspace.open(chosen_folder(workspace))
+    for path, mode, is_private in mend(opened.folder):
+        name = path.relative_to(opened.folder)
+        if is_private:
+            text = f"Other users could use {name} ({mode:04o}); it is yours alone now."
+        else:
+            text = f"Other users can use {name} ({mode:04o}), and this user may not change that. Take it from them."
+        errors.print(text, style="yellow", markup=False, soft_wrap=True)
+    return opened
 
 
 def _started(does: str, name: str) -> Callable[[str], None]:
