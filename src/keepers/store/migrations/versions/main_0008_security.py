@@ -1,4 +1,4 @@
-"""Keys expire, remember their last use, and have scopes and origins; an audit log."""
+"""Keys expire, remember their last use, and have scopes and origins; an audit log; providers' calls are remembered."""
 
 from __future__ import annotations
 
@@ -39,3 +39,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_log_at", "audit_log", ["at"])
     op.create_index("ix_audit_log_profile_id", "audit_log", ["profile_id"])
+    op.create_table(
+        "provider_calls",
+        sa.Column("provider", sa.String, nullable=False),
+        sa.Column("id", sa.LargeBinary, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+        sa.Column("forget_at", Instant, nullable=False),
+        sa.PrimaryKeyConstraint("provider", "id", name="pk_provider_calls"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_provider_calls_forget_at", "provider_calls", ["forget_at"])
