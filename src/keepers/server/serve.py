@@ -187,7 +187,8 @@ def _app(
         keys=keys,
     )
     access = workspace.part(PageAccess)
-    return create_app(events, clock=clock, handlers=handlers, figures=figures, access=access, **more)
+    is_https = workspace.settings.public.url.lower().startswith("https:")
+    return create_app(events, clock=clock, handlers=handlers, figures=figures, access=access, is_https=is_https, **more)
 
 
 class _Server(uvicorn.Server):

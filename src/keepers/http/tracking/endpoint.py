@@ -32,11 +32,9 @@ from keepers.model.web_origins import origin_of_page
 
 _SUCCESS = b'{"success":true}'
 _CORS = [(b"access-control-allow-origin", b"*")]
-_SAFE = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
-_JSON = [(b"content-type", b"application/json"), *_SAFE]
+_JSON = [(b"content-type", b"application/json")]
 _PREFLIGHT = [
     *_CORS,
-    *_SAFE,
     (b"access-control-allow-methods", b"POST, OPTIONS"),
     (b"access-control-allow-headers", b"authorization, content-type, content-encoding, x-requested-with"),
     (b"access-control-max-age", b"86400"),

@@ -20,7 +20,7 @@ from keepers.model.errors import UserError, problem, problem_as_written
 
 _ALLOWED = "Access-Control-Allow-Origin"
 _ONE_ORIGIN = "is_for_one_origin"
-CORS = {_ALLOWED: "*", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+CORS = {_ALLOWED: "*"}
 """no cookies are used, so any page may call; what may be done is decided by keys and signatures"""
 PREFLIGHT = {
     **CORS,
