@@ -106,8 +106,8 @@ def test_an_expired_secret_key_manages_nothing(server: Serving) -> None:
     ring = KeyRing(_Never())
     key = keys.Key("key_1", "n", "secret", b"", NOW, None, NOW + timedelta(minutes=1))
     assert ring.find("anything") is None
-    assert key.why_ended(NOW + timedelta(seconds=59)) is None
-    assert key.why_ended(NOW + timedelta(seconds=60)) is not None
+    assert not key.has_ended(NOW + timedelta(seconds=59))
+    assert key.has_ended(NOW + timedelta(seconds=60))
 
 
 class _Never:

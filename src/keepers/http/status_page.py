@@ -35,7 +35,7 @@ FILES = {"status.css": "text/css", "status.js": "text/javascript", "icon.svg": "
 HTML = ("status.html", "login.html", "signed_in.html")
 VISITOR = Actor("visitor", "status page", frozenset({"read"}))
 MOST_FORM_BYTES = 4_000
-Asked = Request[Any, Any, Any]
+Call = Request[Any, Any, Any]
 
 
 def status_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
@@ -46,7 +46,7 @@ def status_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
     clock = workspace.clock
 
     @get("/", include_in_schema=False, sync_to_thread=True)
-    def page(request: Asked, lang: Annotated[str | None, QueryParameter(name="lang")] = None) -> Response[str]:
+    def page(request: Call, lang: Annotated[str | None, QueryParameter(name="lang")] = None) -> Response[str]:
         if not may_read(access, request, clock()):
             return Response("", status_code=303, headers={"Location": "/login" + _query(request)})
         locale = _locale(request, lang)
@@ -65,7 +65,7 @@ def status_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
 
     @get("/status.json", include_in_schema=False, sync_to_thread=True, guards=[read_guard(access, clock)])
     def status(
-        request: Asked,
+        request: Call,
         lifecycle: Annotated[str | None, QueryParameter(name="lifecycle")] = None,
         lang: Annotated[str | None, QueryParameter(name="lang")] = None,
     ) -> Response[bytes]:
@@ -74,7 +74,7 @@ def status_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
 
     @get("/login", include_in_schema=False, sync_to_thread=False)
     def login(
-        request: Asked,
+        request: Call,
         token: Annotated[str | None, QueryParameter(name="token", max_length=200)] = None,
         lang: Annotated[str | None, QueryParameter(name="lang")] = None,
     ) -> Response[str]:
@@ -89,7 +89,7 @@ def status_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
         return _with_cookie(request, _sign_in(html), access.begin_session(clock()))
 
     @post("/login", include_in_schema=False, status_code=303, request_max_body_size=MOST_FORM_BYTES)
-    async def sign_in(request: Asked, lang: Annotated[str | None, QueryParameter(name="lang")] = None) -> Response[str]:
+    async def sign_in(request: Call, lang: Annotated[str | None, QueryParameter(name="lang")] = None) -> Response[str]:
         sent = (await form_of(request)).get("key", [""])[0].strip()
         key = await asyncio.to_thread(access.key_of, sent, clock())
         if key is None:
@@ -99,17 +99,17 @@ def status_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
         return _with_cookie(request, answer, access.begin_session(clock(), key))
 
     @post("/logout", include_in_schema=False, status_code=303, request_max_body_size=MOST_FORM_BYTES)
-    async def sign_out(request: Asked) -> Response[str]:
+    async def sign_out(request: Call) -> Response[str]:
         return _with_cookie(request, Response("", status_code=303, headers={"Location": "/login"}), "", 0)
 
     return [page, file, status, login, sign_in, sign_out]
 
 
-def _locale(request: Asked, lang: str | None) -> str:
+def _locale(request: Call, lang: str | None) -> str:
     return choose_locale(lang or "", "", request.headers.get("accept-language", ""))
 
 
-def _query(request: Asked) -> str:
+def _query(request: Call) -> str:
     """What of the address the status page reads, to go on with after signing in."""
     read = {name: request.query_params[name] for name in ("lifecycle", "lang") if name in request.query_params}
     return f"?{urlencode(read)}" if read else ""
@@ -120,7 +120,7 @@ def _sign_in(html: str, status: int = 200) -> Response[str]:
 
 
 def _with_cookie(
-    request: Asked, answer: Response[str], value: str, lasts: int = int(SESSION_LASTS.total_seconds())
+    request: Call, answer: Response[str], value: str, lasts: int = int(SESSION_LASTS.total_seconds())
 ) -> Response[str]:
     answer.cookies.append(
         Cookie(

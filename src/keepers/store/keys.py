@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, get_args
 from sqlalchemy import Connection, Row, bindparam, func, insert, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from keepers.model.errors import ConflictError, NotFoundError, Problem, UserError, problem
+from keepers.model.errors import ConflictError, NotFoundError, UserError, problem
 from keepers.model.web_origins import parse_origin
 from keepers.store import meta
 from keepers.store.key_kinds import SCOPES, KeyKind, Scope
@@ -40,13 +40,9 @@ class Key(NamedTuple):
     origins: tuple[str, ...] = ()
     """origins of the sites that may use a write key (`model/web_origins.py`); none for any"""
 
-    def why_ended(self, now: datetime) -> Problem | None:
-        """Why the key lets nobody in any more; None while it does."""
-        if self.revoked_at is not None:
-            return problem("This key was revoked. Use one that is not.")
-        if self.expires_at is not None and self.expires_at <= now:
-            return problem("This key has expired. Make another one.")
-        return None
+    def has_ended(self, now: datetime) -> bool:
+        """Whether the key lets nobody in any more: it was revoked, or has expired."""
+        return self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= now)
 
 
 _RECORDING_SINCE = "key_use_since"

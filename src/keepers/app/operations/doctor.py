@@ -141,7 +141,7 @@ def key_findings(now: datetime, all_keys: Sequence[Key], recorded_since: datetim
     found = []
     for key in all_keys:
         since = max(key.last_used_at or key.created_at, recorded_since or now)
-        if key.why_ended(now) is None and now - since > UNUSED_FOR:
+        if not key.has_ended(now) and now - since > UNUSED_FOR:
             found.append(
                 problem(
                     "The key “{name}” ({key}) has not been used for {days} days. If nothing needs it any more: "

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from keepers.app.operations.keys import KeyRing, require_origin
+from keepers.app.operations.keys import KeyRing, require_origin, why_ended
 from keepers.ingest.collect import Collector, NotCommittedError
 from keepers.model.errors import KeepersError, problem
 from keepers.model.event import LIMITS, Limits, ParsedRequest, parse_request
@@ -78,11 +78,10 @@ class EventIntake:
             raise SenderRefusedError(
                 problem("The write key is unknown.") if token else problem("A write key is needed.")
             )
-        ended = key.why_ended(now)
-        if ended is not None:
+        if key.has_ended(now):
             if key.revoked_at is None:
-                raise SenderRefusedError(ended, code="expired")
-            raise SenderRefusedError(ended, code="revoked")
+                raise SenderRefusedError(why_ended(key), code="expired")
+            raise SenderRefusedError(why_ended(key), code="revoked")
         if key.kind == "secret":
             raise SenderRefusedError(
                 problem("A management key may not send events. Use a write or a server key."), code="wrong_key"

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from keepers.app.use_cases.actor import COLLECT, Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
-from keepers.model.errors import KeepersError, UserError, problem
+from keepers.model.errors import KeepersError, Problem, UserError, problem
 from keepers.model.moments import parse_duration, parse_instant
 from keepers.model.web_origins import is_allowed
 from keepers.store import keys
@@ -171,6 +171,13 @@ class OriginRefusedError(KeepersError):
     """A page of another site than the key is for sent it."""
 
     code = "wrong_origin"
+
+
+def why_ended(key: Key) -> Problem:
+    """Why a key that has ended lets nobody in."""
+    if key.revoked_at is not None:
+        return problem("This key was revoked. Use one that is not.")
+    return problem("This key has expired. Make another one.")
 
 
 def require_origin(key: Key, origin: str) -> None:

@@ -98,7 +98,7 @@ class PageAccess:
         ring = self._workspace.key_ring
         ring.refresh(now)
         key = ring.find(token) if token else None
-        if key is None or key.why_ended(now) is not None or "read" not in key.scopes:
+        if key is None or key.has_ended(now) or "read" not in key.scopes:
             return None
         ring.note_use(key, now)
         return key
@@ -107,7 +107,7 @@ class PageAccess:
         ring = self._workspace.key_ring
         ring.refresh(now)
         key = ring.find_by_id(key_id)
-        return key is not None and key.why_ended(now) is None and "read" in key.scopes
+        return key is not None and not key.has_ended(now) and "read" in key.scopes
 
 
 def _digest(token: str) -> bytes:

@@ -56,10 +56,10 @@ def take_reports(workspace: Workspace, actor: Actor, request: ProviderCall) -> R
         # It may take seconds, so in no transaction. What fails is not remembered: the provider asks again.
         provider.confirm(body)
     with workspace.store.begin() as connection:
-        taken = provider_calls.take(connection, name, call_id, body, now, forget_at)
-        if taken == "new":
+        outcome = provider_calls.remember(connection, name, call_id, body, now, forget_at)
+        if outcome == "new":
             delivery_reports.append(connection, reports)
-    if taken == "altered":
+    if outcome == "altered":
         raise refused(name, problem("it was sent before with another content"))
     return ReportsTaken()
 

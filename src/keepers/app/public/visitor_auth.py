@@ -14,7 +14,7 @@ from __future__ import annotations
 import hmac
 from hashlib import sha256
 
-from keepers.app.operations.keys import require_origin
+from keepers.app.operations.keys import require_origin, why_ended
 from keepers.app.public.identify_visitor import check_identifier
 from keepers.app.use_cases.actor import COLLECT, Actor
 from keepers.app.workspace.workspace import Workspace
@@ -116,9 +116,8 @@ def key_of(workspace: Workspace, token: str) -> Key | None:
     key = workspace.key_ring.find(token)
     if key is None:
         raise UnprovenError(problem("This key is unknown."))
-    ended = key.why_ended(now)
-    if ended is not None:
-        raise WrongProofError(ended)
+    if key.has_ended(now):
+        raise WrongProofError(why_ended(key))
     workspace.key_ring.note_use(key, now)
     return key
 
@@ -126,7 +125,7 @@ def key_of(workspace: Workspace, token: str) -> Key | None:
 def _server_keys(workspace: Workspace) -> list[bytes]:
     now = workspace.clock()
     with workspace.store.read() as connection:
-        return [key.hash for key in keys.read_all(connection) if key.kind == "server" and not key.why_ended(now)]
+        return [key.hash for key in keys.read_all(connection) if key.kind == "server" and not key.has_ended(now)]
 
 
 def _is_signed(hashes: list[bytes], user_id: str, signature: str, expires: int | None) -> bool:

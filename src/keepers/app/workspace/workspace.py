@@ -319,7 +319,7 @@ class Workspace:
         from keepers.store import keys
 
         with self.store.begin() as connection:
-            if any(key.kind == kind and not key.why_ended(self.clock()) for key in keys.read_all(connection)):
+            if any(key.kind == kind and not key.has_ended(self.clock()) for key in keys.read_all(connection)):
                 return None
             return keys.create(connection, kind, name, self.clock())[1]
 

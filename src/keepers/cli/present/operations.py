@@ -130,10 +130,17 @@ def revoked_key(done: RevokedKey) -> None:
 def audit(page: AuditPage) -> None:
     table = Table("at", "who", "what", "about", "outcome", "with", box=None, pad_edge=False)
     for entry in page.items:
-        given = ", ".join(f"{name}={value}" for name, value in entry.request.items() if value not in (None, "", []))
+        parameters = ", ".join(
+            f"{name}={value}" for name, value in entry.request.items() if value not in (None, "", [])
+        )
         about = " ".join(part for part in (entry.target, entry.profile or "") if part)
         table.add_row(
-            format_instant(entry.at), escape(entry.actor), entry.use_case, escape(about), entry.outcome, escape(given)
+            format_instant(entry.at),
+            escape(entry.actor),
+            entry.use_case,
+            escape(about),
+            entry.outcome,
+            escape(parameters),
         )
     out.print(table)
     if page.next is not None:

@@ -14,7 +14,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import SecurityScheme
 
-from keepers.app.operations.keys import KeyRing
+from keepers.app.operations.keys import KeyRing, why_ended
 from keepers.app.operations.page_access import PageAccess
 from keepers.app.use_cases.actor import COMMAND_LINE, Actor
 from keepers.http.common.loopback import is_local
@@ -66,9 +66,8 @@ def secret_key_guard(keys: KeyRing, clock: Callable[[], datetime], local_token: 
                 problem("{what} Send `Authorization: Bearer km_…`; `keepers keys create secret` makes one.", what=what),
                 401,
             )
-        ended = key.why_ended(now)
-        if ended is not None:
-            raise RequestError(ended, 403)
+        if key.has_ended(now):
+            raise RequestError(why_ended(key), 403)
         if key.kind != "secret":
             raise RequestError(
                 problem("This is a {kind} key; the management API takes secret keys.", kind=key.kind), 403

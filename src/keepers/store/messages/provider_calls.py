@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from keepers.store.schema.messages import provider_calls
 
-Taken = Literal["new", "repeated", "altered"]
+Remembered = Literal["new", "repeated", "altered"]
 """`altered`: a call of this id came before with another body"""
 _FORGOTTEN_AT_ONCE = 500
 
@@ -25,7 +25,9 @@ def is_known(connection: Connection, provider: str, call_id: str) -> bool:
     return connection.execute(known).first() is not None
 
 
-def take(connection: Connection, provider: str, call_id: str, body: bytes, now: datetime, forget_at: datetime) -> Taken:
+def remember(
+    connection: Connection, provider: str, call_id: str, body: bytes, now: datetime, forget_at: datetime
+) -> Remembered:
     """Remembers a call until `forget_at`, unless it is known; and forgets some whose time has come.
 
     Both by their digests. In the transaction that stores what the call reports, both happen or neither.

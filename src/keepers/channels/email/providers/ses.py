@@ -190,8 +190,8 @@ def _confirms(url: str, topic: str) -> bool:
     """Whether an address confirms a subscription to the topic, and does nothing else."""
     if not _is_amazons(url, topic) or urlsplit(url).path not in ("", "/"):
         return False
-    asked = parse_qs(urlsplit(url).query)
-    return asked.get("Action") == ["ConfirmSubscription"] and asked.get("TopicArn") == [topic]
+    query = parse_qs(urlsplit(url).query)
+    return query.get("Action") == ["ConfirmSubscription"] and query.get("TopicArn") == [topic]
 
 
 def _to_sign(envelope: Any, names: tuple[str, ...]) -> bytes:
