@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from keepers.app.operations.doctor import file_findings
-from keepers.app.workspace.private_files import UMASK, make_private, mend, shared_files
+from keepers.app.workspace.folder import UMASK, make_private
+from keepers.app.workspace.private_files import mend, shared_files
 from keepers.model.errors import UserError
 from keepers.playbook.files import refuse_unsafe, written
 from serving import Serving, copied, keepers, serving

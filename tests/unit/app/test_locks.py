@@ -124,6 +124,8 @@ def kept(workspace: Workspace) -> str:
 def test_what_is_declared_free_writes_nothing(what: UseCase[Any, Any], workspace: Workspace, tmp_path: Path) -> None:
     request = request_for(what, workspace, tmp_path)
     assert workspace.cursor_secret, "it is made by whoever first needs it"
+    assert workspace.secret, "and so is this"
+    workspace.listening_at = "http://127.0.0.1:8787"
     before = kept(workspace)
     has_ended = pytest.raises(ConflictError, match="has ended")
     with has_ended if what.name == "cancel_operation" else nullcontext():

@@ -1,8 +1,8 @@
 """Who may read the files of a workspace: the user it runs as, and nobody else. The one place that decides.
 
-Every process of Keepers begins with `make_private`, so all that it or a library makes (databases with their journals,
-compiled queries, uploads, rejects, logs, exports) is made 0600, folders 0700, whatever the shell's umask. `mend` takes
-away what others could do with files that came from elsewhere: an older version, a copy, a restored backup.
+Every process of Keepers begins with `folder.make_private`, so all that it or a library makes (databases with their
+journals, compiled queries, uploads, rejects, logs, exports) is made 0600, folders 0700, whatever the shell's umask.
+`mend` takes away what others could do with files that came from elsewhere: an older version, a copy, a backup.
 
 `keepers.toml` and `data/` are Keepers' own and are mended. The playbook, its languages and the folder of the workspace
 itself are the user's: made private, and then left as they set them, for a team may share them by group.
@@ -16,12 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from keepers.app.workspace.folder import DATA
+from keepers.app.workspace.folder import DATA, UMASK
 from keepers.app.workspace.settings import FILE
-
-UMASK = 0o077
-PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
-_OTHERS = 0o077
 
 
 class Mended(NamedTuple):
@@ -30,11 +26,6 @@ class Mended(NamedTuple):
     path: Path
     mode: int
     is_private: bool
-
-
-def make_private() -> None:
-    """From now on this process makes files that nobody else may read. Called where a process begins."""
-    os.umask(UMASK)
 
 
 def mend(folder: Path) -> list[Mended]:
@@ -66,12 +57,12 @@ def _shared(path: Path) -> int | None:
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
         return None
     mode = stat.S_IMODE(found.st_mode)
-    return mode if mode & _OTHERS else None
+    return mode if mode & UMASK else None
 
 
 def _mended(path: Path, mode: int) -> Mended:
     try:
-        path.chmod(mode & ~_OTHERS)
+        path.chmod(mode & ~UMASK)
     except OSError:
         return Mended(path, mode, False)
     return Mended(path, mode, True)
