@@ -78,17 +78,17 @@ Errors are RFC 9457 problem details (`application/problem+json`) with the [code]
 PAGES = """\
 | method | path | meaning |
 |---|---|---|
-| GET | `/` | The status page: stages over time, recent moves, lag. No login; see `server.page` in the \
-[settings](settings.md) |
-| GET | `/status.json` | The same figures as JSON |
+| GET | `/` | The status page: stages over time, recent moves, lag. For who is signed in |
+| GET, POST | `/login` | Signing in: with the link that `keepers open` prints, or with a secret key |
+| POST | `/logout` | Signing out |
+| GET | `/status.json` | The same figures as JSON, for a session or a key that may read (`Authorization: Bearer`) |
 | GET | `/page/{name}` | The page's style, script and icon |
-| GET | `/api/v1/openapi.json` | The OpenAPI document of the management API |
-| POST | `/internal/commands/{name}` | How commands on this machine reach the server; takes the token of \
-`data/server.json` over loopback alone, and is not meant for programs |"""
+| GET | `/api/v1/openapi.json` | The OpenAPI document of the management API |"""
 METRICS = """\
 ## Metrics
 
-`/metrics` answers in Prometheus' text format.
+`/metrics` answers in Prometheus' text format, to a secret key that may `read` (`Authorization: Bearer km_…`) or a
+session of the status page.
 
 | metric | kind | meaning |
 |---|---|---|
@@ -101,7 +101,7 @@ def application(folder: Path) -> Any:
     create(folder, ["value"])
     workspace = Workspace.open(folder)
     keys = KeyRing(workspace.store.read)
-    handlers = [management(keys, clock), *status_handlers(workspace, "auto")]
+    handlers = [management(keys, clock), *status_handlers(workspace)]
     return create_app(EventIntake(workspace.store, keys=keys), clock=clock, handlers=handlers, **options(__version__))
 
 

@@ -19,6 +19,7 @@ CODES: dict[str, str] = {
     "duration": "Not a duration. Write a number and a unit: `30m`, `6h`, `14d`, `8w`.",
     "encoding": "The request's content encoding is unknown (HTTP 415). Send gzip, or none.",
     "exists": "There is a workspace at this folder already.",
+    "expired": "The key has expired (HTTP 403).",
     "file": "A file to import is missing, empty, binary or changed while it was read.",
     "files": "More playbook files in one request than are taken.",
     "gzip": "The request's body is not valid gzip (HTTP 400).",
@@ -68,6 +69,7 @@ CODES: dict[str, str] = {
     "warehouse_locked": "Another process has the warehouse file open.",
     "workspace": "The workspace's folder cannot be written.",
     "wrong_key": "The key is of another kind than this call needs (HTTP 403).",
+    "wrong_origin": "A page of another site than the write key is for sent it (HTTP 403).",
     "yes": "The command cannot be undone and was given without `--yes`.",
     "zone": "Not a time zone. Use an IANA name such as `Europe/Warsaw`.",
 }

@@ -19,6 +19,7 @@ from hypothesis import settings
 import profiles
 import run_files
 from keepers.app.workspace.clock import clock
+from keepers.app.workspace.folder import make_private
 from keepers.app.workspace.settings import TEST_CLOCK
 from keepers.channels import registry  # noqa: F401 - rules, texts and conditions read the table that it fills
 from keepers.model.moments import format_instant
@@ -29,6 +30,7 @@ from serving import Serving, copied, make_shop, serving
 
 ENGINES = ("sqlite", "postgres")
 enforce_lock_order()
+make_private()  # as every process of Keepers begins
 BEGINS = "2026-11-24T10:00:00Z"
 """when it is, for this process and all it starts, as the tests begin: a Tuesday morning, after all that they import"""
 os.environ.setdefault(TEST_CLOCK, f"{BEGINS}@{format_instant(clock())}")

@@ -78,6 +78,16 @@ class Serving:
             trust_env=False,
         )
 
+    @property
+    def key(self) -> dict[str, str]:
+        """The header that the status page and the metrics take."""
+        return {"Authorization": f"Bearer {SECRET}"}
+
+    def page(self, query: str = "") -> str:
+        """A link that signs in to the status page and goes on to it, once."""
+        link: str = keepers(self.folder, "open")["url"]
+        return f"{link}&{query}" if query else link
+
     def stop(self, with_signal: int = signal.SIGTERM) -> int | None:
         """Its exit code; None when it has not ended within 20 seconds."""
         self.process.send_signal(with_signal)

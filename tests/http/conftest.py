@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from litestar.testing import TestClient
 
 from keepers.app.operations.events import EventIntake
+from keepers.app.operations.page_access import PageAccess
 from keepers.app.workspace.clock import clock
 from keepers.http.application import create_app
 from keepers.store import keys
@@ -28,6 +31,8 @@ def tracking(store: Store, arrivals: list[int]) -> Iterator[TrackingClient]:
         tokens = {kind: keys.create(connection, kind, kind, clock())[1] for kind in keys.KINDS}
         ended, tokens["revoked"] = keys.create(connection, "write", "old", clock())
         keys.revoke(connection, ended.id, clock())
-    app = create_app(EventIntake(store, on_arrival=lambda: arrivals.append(1)), clock=clock)
+    events = EventIntake(store, on_arrival=lambda: arrivals.append(1))
+    workspace: Any = SimpleNamespace(secret=bytes(32), key_ring=events.keys)
+    app = create_app(events, clock=clock, access=PageAccess(workspace))
     with TestClient(app) as client:
         yield TrackingClient(client, store, tokens)

@@ -453,12 +453,14 @@ def test_a_provider_that_asks_to_be_confirmed_is_visited(
         visited.append(url)
         return b""
 
-    shop.change(providers={"ses": {"topics": ["arn:1"]}})
+    topic = "arn:aws:sns:eu-west-1:123456789012:feedback"
+    shop.change(providers={"ses": {"topics": [topic]}})
     monkeypatch.setattr(Ses, "verify", lambda *_: None)
     monkeypatch.setattr(provider_webhooks, "PROVIDERS", {"ses": Ses(fetch)})
-    url = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription"
-    asked = {"Type": "SubscriptionConfirmation", "SubscribeURL": url}
-    assert client.post("/e/in/ses", json=asked).status_code == 200
+    url = f"https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={topic}"
+    asked = {"Type": "SubscriptionConfirmation", "TopicArn": topic, "MessageId": "1", "SubscribeURL": url}
+    for _ in range(3):
+        assert client.post("/e/in/ses", json=asked).status_code == 200
     assert visited == [url]
 
 

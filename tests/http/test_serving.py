@@ -72,7 +72,7 @@ def test_what_arrives_is_ticked_and_what_is_applied_takes_effect(shop: Path, tmp
         assert keepers(folder, "apply")["applied"] == [{"key": "segment/steady", "action": "add"}]
         wait_until(api, "/segments/steady", lambda a: a.get("count") == 61)
         assert httpx.get(f"{server.address}/ready").json() == {"status": "ready"}
-        assert "keepers_tick_seconds_count" in httpx.get(f"{server.address}/metrics").text
+        assert "keepers_tick_seconds_count" in httpx.get(f"{server.address}/metrics", headers=server.key).text
 
 
 def test_a_tick_that_fails_is_said_and_does_not_keep_events_out(shop: Path, tmp_path: Path) -> None:
@@ -188,6 +188,6 @@ def test_another_host_than_loopback_keeps_commands_working(shop: Path, tmp_path:
     with serving(folder, "--no-tick", "--host", own) as server:
         assert own in server.address
         assert sum(s["profiles"] for s in keepers(folder, "stages", "value")["stages"]) == 60
-        assert httpx.get(f"{server.address}/").status_code == 403
-        assert httpx.get(f"{server.address}/status.json").status_code == 403
+        assert httpx.get(f"{server.address}/").status_code == 303
+        assert httpx.get(f"{server.address}/status.json").status_code == 401
         assert httpx.get(f"{server.address}/health").status_code == 200

@@ -229,7 +229,9 @@ def test_health_readiness_and_metrics(tracking: TrackingClient) -> None:
     tracking.client.post("/v1/track", json={}, headers=tracking.header())
     assert tracking.client.get("/health").json() == {"status": "ok"}
     assert tracking.client.get("/ready").status_code == 200
-    text = tracking.client.get("/metrics").text
+    assert tracking.client.get("/metrics").status_code == 401
+    bearer = {"Authorization": f"Bearer {tracking.tokens['secret']}"}
+    text = tracking.client.get("/metrics", headers=bearer).text
     assert "keepers_events_accepted_total 1.0" in text
     assert "keepers_events_refused_total 1.0" in text
     assert 'keepers_requests_total{call="track",status="200"} 1.0' in text

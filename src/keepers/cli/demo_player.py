@@ -91,9 +91,14 @@ def _report(workspace: Workspace, last: datetime, timings: Timings) -> None:
 
 
 def _serve(workspace: Workspace, port: int | None, mailbox: DemoMailbox | None) -> None:
+    from keepers.app.operations.page_access import page_link
     from keepers.server.serve import serve
 
     if mailbox is not None:
         out.print(f"\nRead what was sent: [bold]{mailbox.url}[/]")
     out.print("\nServing the status page and the API; stop with Ctrl-C.")
-    serve(workspace, port=port, on_started=lambda address: out.print(f"Open [bold]{address}/[/]"))
+
+    def started(address: str) -> None:
+        out.print(f"Open [bold]{page_link(workspace).url}[/] (signs you in, once; `keepers open` makes another link)")
+
+    serve(workspace, port=port, on_started=started)

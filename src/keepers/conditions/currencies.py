@@ -15,7 +15,7 @@ from keepers.model.errors import DefinitionError, UserError, problem
 from keepers.model.fields import join, mapping
 from keepers.model.moments import parse_instant
 
-_CODE = re.compile(r"^[A-Z]{3}$")
+_CODE = re.compile(r"[A-Z]{3}")
 MAX_RATES = 5_000
 _FOR_EVER = datetime(1, 1, 1)
 
@@ -105,7 +105,7 @@ def _rate(data: Any, at: str) -> Rate:
 
 
 def _code(data: Any, at: str) -> str:
-    if not isinstance(data, str) or not _CODE.match(data):
+    if not isinstance(data, str) or not _CODE.fullmatch(data):
         raise DefinitionError(problem("expected a currency of ISO 4217, three capital letters such as EUR"), field=at)
     return data
 

@@ -11,13 +11,17 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from keepers.app.operations.events import EventIntake
+from keepers.http.common.auth import Guard
 from keepers.http.common.metrics import ServerMetrics
 
 
 def health_handlers(
-    events: EventIntake, figures: ServerMetrics, notes: Callable[[], dict[str, str]] | None = None
+    events: EventIntake,
+    figures: ServerMetrics,
+    reading: Guard,
+    notes: Callable[[], dict[str, str]] | None = None,
 ) -> list[HTTPRouteHandler]:
-    """`/health`, `/ready` and `/metrics`; none needs a key. /ready includes `notes`."""
+    """`/health` and `/ready`, which need no key, and `/metrics` behind `reading`. /ready includes `notes`."""
 
     @get("/health", summary="Whether the process lives", tags=["health"], sync_to_thread=False)
     def health() -> dict[str, str]:
@@ -31,7 +35,7 @@ def health_handlers(
         # Events are accepted although ticks fail, so the failure is reported and the status stays 200.
         return Response({"status": "ready", **(notes() if notes is not None else {})})
 
-    @get("/metrics", summary="Prometheus metrics", tags=["health"], media_type="text/plain")
+    @get("/metrics", summary="Prometheus metrics", tags=["health"], media_type="text/plain", guards=[reading])
     async def metrics() -> Response[bytes]:
         figures.waiting.set(events.waiting)
         figures.depth.set(await asyncio.to_thread(events.inbox_depth))

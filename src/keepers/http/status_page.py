@@ -1,88 +1,139 @@
-"""The status page at `/`: stages with counts over time, recent moves, lag. Has no login, so see `Visible`."""
+"""The status page at `/`: stages with counts over time, recent moves, lag; and its login.
+
+Whence a request comes says nothing: a proxy on the same machine, as nginx is set up by default, connects over loopback
+and sends `Host: 127.0.0.1`. So everybody brings a session, begun by a link or by a key, or a key itself.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from html import escape
 from importlib import resources
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Request, Response, get, post
+from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from keepers.app.operations.overview import ReadOverview, read_overview
+from keepers.app.operations.page_access import SESSION_LASTS, PageAccess
 from keepers.app.use_cases import wire_format
 from keepers.app.use_cases.actor import Actor
 from keepers.app.workspace.workspace import Workspace
-from keepers.http.common.loopback import is_local
-from keepers.http.common.problems import RequestError
+from keepers.http.common.auth import SESSION_COOKIE, may_read, read_guard
+from keepers.http.common.request_info import form_of, is_https
 from keepers.i18n.catalogues import languages
 from keepers.i18n.locales import own_name
 from keepers.i18n.page_texts import choose_locale
 from keepers.i18n.status_texts import status_texts
 from keepers.model.errors import NotFoundError, problem
 
-Visible = Literal["auto", "on", "off"]
-"""who may see the page: this machine (over loopback, not through a proxy), everyone, nobody"""
 FILES = {"status.css": "text/css", "status.js": "text/javascript", "icon.svg": "image/svg+xml"}
+HTML = ("status.html", "login.html", "signed_in.html")
 VISITOR = Actor("visitor", "status page", frozenset({"read"}))
-SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
+MOST_FORM_BYTES = 4_000
+Call = Request[Any, Any, Any]
 
 
-def status_handlers(workspace: Workspace, visible: Visible) -> list[HTTPRouteHandler]:
-    """`/`, `/status.json` and the page's files."""
+def status_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
+    """`/`, `/status.json`, the page's files, and signing in and out."""
     pages = _Pages()
     workspace_name = workspace.settings.workspace.name
+    access = workspace.part(PageAccess)
+    clock = workspace.clock
 
-    def check(request: Request[Any, Any, Any]) -> None:
-        if visible == "on" or (visible == "auto" and is_local(request)):
-            return
-        raise RequestError(
-            problem(
-                'The status page is shown on the server\'s own machine only. Set page = "on" under [server] in '
-                "keepers.toml to show it to whoever can reach this address."
-            ),
-            403,
-        )
-
-    @get("/", include_in_schema=False, sync_to_thread=False)
-    def page(
-        request: Request[Any, Any, Any], lang: Annotated[str | None, QueryParameter(name="lang")] = None
-    ) -> Response[str]:
-        check(request)
-        locale = choose_locale(lang or "", "", request.headers.get("accept-language", ""))
+    @get("/", include_in_schema=False, sync_to_thread=True)
+    def page(request: Call, lang: Annotated[str | None, QueryParameter(name="lang")] = None) -> Response[str]:
+        if not may_read(access, request, clock()):
+            return Response("", status_code=303, headers={"Location": "/login" + _query(request)})
+        locale = _locale(request, lang)
         return Response(
-            pages.html(locale, workspace_name),
+            pages.html("status.html", locale, workspace_name),
             media_type="text/html",
-            headers={**SECURITY, "Vary": "Accept-Language"},
+            headers={"Vary": "Accept-Language, Cookie"},
         )
 
+    # The files of the package hold nothing of the workspace.
     @get("/page/{name:str}", include_in_schema=False, sync_to_thread=False)
-    def file(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
-        check(request)
+    def file(name: FromPath[str]) -> Response[bytes]:
         if name not in FILES:
             raise NotFoundError(problem("There is no page file “{name}”.", name=name))
-        return Response(pages.file(name), media_type=FILES[name], headers=SECURITY)
+        return Response(pages.file(name), media_type=FILES[name])
 
-    @get("/status.json", include_in_schema=False, sync_to_thread=True)
+    @get("/status.json", include_in_schema=False, sync_to_thread=True, guards=[read_guard(access, clock)])
     def status(
-        request: Request[Any, Any, Any],
+        request: Call,
         lifecycle: Annotated[str | None, QueryParameter(name="lifecycle")] = None,
         lang: Annotated[str | None, QueryParameter(name="lang")] = None,
     ) -> Response[bytes]:
-        check(request)
-        locale = choose_locale(lang or "", "", request.headers.get("accept-language", ""))
-        overview = read_overview(workspace, VISITOR, ReadOverview(lifecycle=lifecycle, locale=locale))
-        return Response(wire_format.encode(overview), media_type="application/json", headers=SECURITY)
+        overview = read_overview(workspace, VISITOR, ReadOverview(lifecycle=lifecycle, locale=_locale(request, lang)))
+        return Response(wire_format.encode(overview), media_type="application/json")
 
-    return [page, file, status]
+    @get("/login", include_in_schema=False, sync_to_thread=False)
+    def login(
+        request: Call,
+        token: Annotated[str | None, QueryParameter(name="token", max_length=200)] = None,
+        lang: Annotated[str | None, QueryParameter(name="lang")] = None,
+    ) -> Response[str]:
+        """The form, or with a link's token the session. It is begun by a page, not by a redirect: a browser that came
+        from elsewhere sends no strict cookie along a chain of redirects."""
+        locale = _locale(request, lang)
+        if token is None:
+            return _sign_in(pages.html("login.html", locale, workspace_name))
+        if not access.redeem(token, clock()):
+            return _sign_in(pages.html("login.html", locale, workspace_name, wrong="wrong_link"), 403)
+        html = pages.html("signed_in.html", locale, workspace_name, target="/" + _query(request))
+        return _with_cookie(request, _sign_in(html), access.begin_session(clock()))
+
+    @post("/login", include_in_schema=False, status_code=303, request_max_body_size=MOST_FORM_BYTES)
+    async def sign_in(request: Call, lang: Annotated[str | None, QueryParameter(name="lang")] = None) -> Response[str]:
+        sent = (await form_of(request)).get("key", [""])[0].strip()
+        key = await asyncio.to_thread(access.key_of, sent, clock())
+        if key is None:
+            html = pages.html("login.html", _locale(request, lang), workspace_name, wrong="wrong_key")
+            return _sign_in(html, 403)
+        answer = Response("", status_code=303, headers={"Location": "/" + _query(request)})
+        return _with_cookie(request, answer, access.begin_session(clock(), key))
+
+    @post("/logout", include_in_schema=False, status_code=303, request_max_body_size=MOST_FORM_BYTES)
+    async def sign_out(request: Call) -> Response[str]:
+        return _with_cookie(request, Response("", status_code=303, headers={"Location": "/login"}), "", 0)
+
+    return [page, file, status, login, sign_in, sign_out]
+
+
+def _locale(request: Call, lang: str | None) -> str:
+    return choose_locale(lang or "", "", request.headers.get("accept-language", ""))
+
+
+def _query(request: Call) -> str:
+    """What of the address the status page reads, to go on with after signing in."""
+    read = {name: request.query_params[name] for name in ("lifecycle", "lang") if name in request.query_params}
+    return f"?{urlencode(read)}" if read else ""
+
+
+def _sign_in(html: str, status: int = 200) -> Response[str]:
+    return Response(html, status_code=status, media_type="text/html", headers={"Vary": "Accept-Language"})
+
+
+def _with_cookie(
+    request: Call, answer: Response[str], value: str, lasts: int = int(SESSION_LASTS.total_seconds())
+) -> Response[str]:
+    answer.cookies.append(
+        Cookie(
+            key=SESSION_COOKIE,
+            value=value,
+            max_age=lasts,
+            path="/",
+            httponly=True,
+            samesite="strict",
+            secure=is_https(request),
+        )
+    )
+    return answer
 
 
 def _language_links() -> str:
@@ -100,18 +151,20 @@ class _Pages:
     def __init__(self) -> None:
         folder = resources.files("keepers.http") / "pages"
         self._files = {name: (folder / name).read_bytes() for name in FILES}
-        self._html = (folder / "status.html").read_text(encoding="utf-8")
+        self._html = {name: (folder / name).read_text(encoding="utf-8") for name in HTML}
 
     def file(self, name: str) -> bytes:
         return self._files[name]
 
-    def html(self, locale: str, workspace: str) -> str:
-        """The page in a language: `{{word}}` stands for the word."""
+    def html(self, name: str, locale: str, workspace: str, *, wrong: str = "", target: str = "") -> str:
+        """A page in a language: `{{word}}` stands for the word. `wrong` is the key of what went wrong."""
         words = status_texts(locale)
         # Inside a script element nothing but `</` could end it early.
         listed = msgspec.json.encode(words).decode().replace("</", "<\\/")
-        html = self._html.replace("{{locale}}", locale).replace("{{words}}", listed)
+        html = self._html[name].replace("{{locale}}", locale).replace("{{words}}", listed)
         html = html.replace("{{workspace}}", escape(workspace)).replace("{{languages}}", _language_links())
+        html = html.replace("{{target}}", escape(target)).replace("{{hidden}}", "" if wrong else "hidden")
+        html = html.replace("{{wrong}}", escape(words[wrong]) if wrong else "")
         for key, text in words.items():
             html = html.replace("{{" + key + "}}", escape(text))
         return html

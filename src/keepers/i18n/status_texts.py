@@ -58,6 +58,13 @@ TEXTS: dict[str, TextId] = {
     "copied": text_id("status page", "Copied"),
     "api": text_id("status page", "API description"),
     "metrics": text_id("status page", "Metrics"),
+    "sign_in": text_id("status page", "Sign in"),
+    "sign_out": text_id("status page", "Sign out"),
+    "sign_in_link": text_id("status page", "On the server's machine, this command prints a link that signs you in:"),
+    "sign_in_key": text_id("status page", "Or give a secret key that may read:"),
+    "wrong_key": text_id("status page", "This key is unknown, has ended, or may not read."),
+    "wrong_link": text_id("status page", "This link was used already, or is too old. The command prints another."),
+    "go_on": text_id("status page", "Go on to the status page"),
     "refreshed": text_id("status page", "Refreshed {0}"),
 }
 

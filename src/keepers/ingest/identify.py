@@ -127,7 +127,7 @@ def _identify(connection: Connection, arrivals: list[_Arrival], now: datetime, t
     total.duplicates += len(arrivals) - len(fresh)
     if not fresh:
         return
-    digests = keys.server_digests(connection) if any(one.message.signature for one in fresh) else []
+    digests = keys.server_digests(connection, now) if any(one.message.signature for one in fresh) else []
     resolver = Resolver.load(connection, (arrival.message for arrival in fresh))
     first = counters.reserve(connection, counters.SEQ, 0)
     rows: list[LogRow] = []

@@ -14,7 +14,7 @@ from keepers.model.errors import DefinitionError, UserError, nearest, problem
 from keepers.model.moments import parse_duration, parse_zone
 from keepers.model.texts import Text
 
-_ID = re.compile(r"^[a-z][a-z0-9_-]{0,63}$")
+_ID = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
 def join(at: str, key: str) -> str:
@@ -36,7 +36,7 @@ def mapping(data: Any, allowed: tuple[str, ...], at: str) -> dict[str, Any]:
 
 def parse_id(data: Any, at: str) -> str:
     """An id: lower-case Latin letters, digits, - and _, at most 64."""
-    if not isinstance(data, str) or not _ID.match(data):
+    if not isinstance(data, str) or not _ID.fullmatch(data):
         raise DefinitionError(
             problem(
                 "“{data}” cannot be an id; use lower-case letters, digits, - and _, starting with a letter", data=data

@@ -40,6 +40,13 @@ def write_scope(lock: Lock, holder: str) -> Iterator[None]:
 @contextmanager
 def made_once() -> Iterator[None]:
     """For what is made once in the life of a workspace by whoever first needs it, such as its secret."""
+    with apart():
+        yield
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """For what is written beside a use case and is no part of it, such as the audit log."""
     token = _scope.set(None)
     try:
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,10 @@ from keepers.playbook.check import check
 from keepers.playbook.load import Playbook, PlaybookErrors, load
 from keepers.playbook.yaml_nodes import MAX_BYTES
 
-_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}\.ya?ml$")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\.ya?ml")
+_RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(10))})
+"""names that Windows gives to devices, with any ending"""
+_NEW_FILE_MODE = 0o600
 Files = Mapping[str, str | None]
 """name → text; None takes the file away"""
 
@@ -27,7 +31,7 @@ def refuse_unsafe(files: Files) -> None:
     if len(files) > MOST_FILES:
         raise UserError(problem("More than {most} files at once. Send fewer.", most=MOST_FILES), code="files")
     for name, text in files.items():
-        if not _NAME.match(name):
+        if not _NAME.fullmatch(name) or name.partition(".")[0] in _RESERVED:
             raise UserError(
                 problem(
                     "“{name}” cannot be a playbook file. Use lower-case letters, digits, - and _, ending in "
@@ -58,6 +62,7 @@ def tried(folder: Path, zone: ZoneInfo | None, files: Files) -> Playbook:
     Raises PlaybookErrors for files that cannot be read, UserError. Changes nothing.
     """
     refuse_unsafe(files)
+    _refuse_links(folder, files)
     if not files:
         return load(folder, zone)
     with tempfile.TemporaryDirectory(prefix="keepers-") as place:
@@ -75,6 +80,7 @@ def tried(folder: Path, zone: ZoneInfo | None, files: Files) -> Playbook:
 def written(folder: Path, files: Files) -> Iterator[None]:
     """Writes files for the block; if it raises, the folder is as it was before. Each file changes at once."""
     refuse_unsafe(files)
+    _refuse_links(folder, files)
     before = {name: _content(folder / name) for name in files}
     try:
         for name, text in files.items():
@@ -84,6 +90,18 @@ def written(folder: Path, files: Files) -> Iterator[None]:
         for name, content in before.items():
             _put(folder / name, content)
         raise
+
+
+def _refuse_links(folder: Path, files: Files) -> None:
+    """Raises UserError for names that are links or folders in the playbook: only files of it are written."""
+    for name in files:
+        path = folder / name
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise UserError(
+                problem("“{name}” is no file of the playbook folder itself. Change it there.", name=name),
+                code="files",
+                field="files",
+            )
 
 
 def _refusing_mistakes(playbook: Playbook) -> Playbook:
@@ -101,13 +119,14 @@ def _put(path: Path, content: bytes | None) -> None:
     if content is None:
         path.unlink(missing_ok=True)
         return
+    mode = stat.S_IMODE(path.stat().st_mode) if path.is_file() else _NEW_FILE_MODE
     descriptor, fresh = tempfile.mkstemp(prefix=".", suffix=".new", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(fresh).chmod(0o644)
+        Path(fresh).chmod(mode)
         Path(fresh).replace(path)
     except BaseException:
         Path(fresh).unlink(missing_ok=True)

@@ -21,7 +21,7 @@ UTM_KEYS = ("source", "medium", "campaign", "content", "term")
 EXPIRES = timedelta(days=3)
 MOST_TEXT = 200_000
 """bytes of one text of a message or snippet"""
-_LOCALE = re.compile(r"^[a-z]{2,3}(?:[-_](?:[A-Z][a-z]{3}|[A-Z]{2}|\d{3})){0,2}$")
+_LOCALE = re.compile(r"[a-z]{2,3}(?:[-_](?:[A-Z][a-z]{3}|[A-Z]{2}|\d{3})){0,2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -154,7 +154,7 @@ def _template(data: Any, at: str) -> str:
 
 
 def _locale(key: Any, at: str) -> str:
-    if not isinstance(key, str) or not _LOCALE.match(key):
+    if not isinstance(key, str) or not _LOCALE.fullmatch(key):
         raise DefinitionError(problem("“{key}” is no locale; write en, pl or pt-BR", key=key), field=at)
     return key.replace("_", "-")
 

@@ -25,6 +25,7 @@ from keepers.app.operations.health import readiness_notes
 from keepers.app.operations.imports import remove_uploads
 from keepers.app.operations.keys import KeyRing
 from keepers.app.operations.operations import operations_of
+from keepers.app.operations.page_access import PageAccess
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.server_file import publish_server
 from keepers.app.workspace.workspace import Workspace
@@ -81,7 +82,7 @@ def serve(
         token = secrets.token_urlsafe(32)
         handlers: list[ControllerRouterHandler] = [
             management(keys, clock, token),
-            *status_handlers(workspace, workspace.settings.server.page),
+            *(status_handlers(workspace) if workspace.settings.server.page == "on" else ()),
             *public_handlers(workspace),
         ]
 
@@ -144,7 +145,7 @@ def collect(
     with ExitStack() as stack:
         sockets, address = open_sockets(stack, workspace, host, port)
         stack.enter_context(log_to_file(workspace))
-        app = _app(workspace, ServerMetrics(), [], None, **options(__version__))
+        app = _app(workspace, ServerMetrics(), [], None, keys=workspace.key_ring, **options(__version__))
 
         @contextmanager
         def announced() -> Iterator[None]:
@@ -186,8 +187,17 @@ def _app(
         keys=keys,
         public_limits=workspace.public_limits,
     )
-    proxies = workspace.settings.server.proxies
-    return create_app(events, clock=clock, handlers=handlers, figures=figures, proxies=proxies, **more)
+    access = workspace.part(PageAccess)
+    return create_app(
+        events,
+        clock=clock,
+        handlers=handlers,
+        figures=figures,
+        access=access,
+        is_https=workspace.settings.public.url.lower().startswith("https:"),
+        proxies=workspace.settings.server.proxies,
+        **more,
+    )
 
 
 class _Server(uvicorn.Server):

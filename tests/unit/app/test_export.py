@@ -20,7 +20,7 @@ from keepers.app.use_cases.actor import COMMAND_LINE, Actor, NotAllowedError
 from keepers.app.workspace.workspace import Workspace
 from keepers.ingest.identify import identify
 from keepers.model.consent import address_hash
-from keepers.model.errors import NotFoundError, UserError
+from keepers.model.errors import ConflictError, NotFoundError, UserError
 from keepers.store.journeys import entry_rejections
 from keepers.store.journeys.entry_rejections import EntryRejection
 from keepers.store.messages import coupons, in_app
@@ -70,6 +70,9 @@ def make_shop(folder: Path, migrated_folder: Path, address: str | None = None) -
     made.engage(ids, NOW)
     made.engage(ids, NOW, "https://example.com/spring")
     made.did("Order Completed", ["u0", "u1"], NOW)
+    for name in ("u0", "u1"):
+        with pytest.raises(ConflictError):  # it is in the audit log
+            unmerge(made.workspace, COMMAND_LINE, UnmergeProfile(id=name))
     with store.begin() as connection:
         coupons.put(connection, "gift", ["A", "B"], NOW)
         coupons.assign(connection, [CodeRequest("gift", f"m{i}", i) for i in ids], NOW)
@@ -188,6 +191,8 @@ def test_erasing_empties_what_the_list_says(shop: Shop) -> None:
     for held in personal_data.HELD:
         if held.at_erasure in ("removed", "freed"):
             assert (after[held.section], counted[held.section]) == (0, before[held.section]), held.section
+        elif held.at_erasure == "redacted":
+            assert (after[held.section], before[held.section]) == (0, 1), held.section
         elif held.table is not log:
             assert after[held.section] >= before[held.section] > 0, held.section
     assert set(counted) == {h.section for h in personal_data.HELD if h.at_erasure in ("removed", "freed")} | {

@@ -12,10 +12,13 @@ from litestar import Litestar, get
 from litestar.params import QueryParameter
 from litestar.testing import TestClient
 
+from keepers.app.operations.page_access import PageAccess
+from keepers.app.workspace.clock import clock
 from keepers.app.workspace.sending import Company
 from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.parsing.conditions import parse_condition
 from keepers.conditions.wording import describe
+from keepers.http.common.auth import SESSION_COOKIE
 from keepers.http.common.parameters import known_parameters_guard
 from keepers.http.common.problems import exception_handlers
 from keepers.http.public.links.pages import broken, draw
@@ -132,9 +135,11 @@ def test_it_is_offered_and_spoken() -> None:
 
 @pytest.mark.usefixtures("german")
 def test_the_status_page_is_in_it() -> None:
-    site = cast(Any, SimpleNamespace(settings=SimpleNamespace(workspace=SimpleNamespace(name="Laden"))))
-    with TestClient(Litestar(status_handlers(site, "on"))) as client:
-        html = client.get("/?lang=de").text
+    access = PageAccess(cast(Any, SimpleNamespace(secret=bytes(32))))
+    settings = SimpleNamespace(workspace=SimpleNamespace(name="Laden"))
+    site = cast(Any, SimpleNamespace(settings=settings, clock=clock, part=lambda _: access))
+    with TestClient(Litestar(status_handlers(site))) as client:
+        html = client.get("/?lang=de", headers={"Cookie": f"{SESSION_COOKIE}={access.begin_session(clock())}"}).text
     assert '<html lang="de">' in html
     assert ">Phasen</h2>" in html
     assert '<a href="?lang=de" lang="de" hreflang="de">Deutsch</a>' in html

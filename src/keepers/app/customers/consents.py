@@ -150,7 +150,21 @@ def read_consents(workspace: Workspace, actor: Actor, request: ReadConsents) -> 
     return Consents(names_of(workspace, [profile_id])[profile_id], profile_id, current, statements)
 
 
-@use_case("POST /profiles/{id}/consents/record", permission="manage", lock="locked", tag="consent", problems=(404, 422))
+@use_case(
+    "POST /profiles/{id}/consents/record",
+    permission="manage",
+    lock="locked",
+    tag="consent",
+    problems=(404, 422),
+    audit={
+        "id": "profile",
+        "channel": "plain",
+        "topic": "plain",
+        "source": "plain",
+        "wording": "hidden",
+        "at": "plain",
+    },
+)
 def record_consent(workspace: Workspace, actor: Actor, request: RecordConsent) -> Recorded:
     """Record a statement of consent
 
@@ -184,6 +198,7 @@ def record_consent(workspace: Workspace, actor: Actor, request: RecordConsent) -
     problems=(422,),
     is_long=True,
     is_local=True,
+    audit={"path": "plain", "source": "plain"},
 )
 def import_consents(workspace: Workspace, actor: Actor, request: ImportConsents, progress: Progress) -> CsvImported:
     """Import statements from a CSV file on the server's machine

@@ -33,7 +33,14 @@ class Erased(Struct, frozen=True):
     suppressed: int
 
 
-@use_case("POST /profiles/{id}/erase", permission="manage", lock="sequenced", tag="profiles", problems=(404, 409))
+@use_case(
+    "POST /profiles/{id}/erase",
+    permission="manage",
+    lock="sequenced",
+    tag="profiles",
+    problems=(404, 409),
+    audit={"id": "profile"},
+)
 def erase_profile(workspace: Workspace, actor: Actor, request: EraseProfile) -> Erased:
     """Erase a customer for good
 

@@ -70,7 +70,9 @@ class _Section(Struct, frozen=True):
     batch: int = _MOST_ROWS
 
 
-@use_case("GET /profiles/{id}/export", permission="manage", problems=(404,))
+@use_case(
+    "GET /profiles/{id}/export", permission="manage", problems=(404,), audit={"id": "profile", "cursor": "hidden"}
+)
 def export_profile(workspace: Workspace, actor: Actor, request: ExportProfile) -> ExportPage:
     """Everything that is held on one person
 

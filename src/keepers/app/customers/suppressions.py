@@ -136,7 +136,14 @@ def find_suppression(workspace: Workspace, actor: Actor, request: FindSuppressio
         return SuppressionPage([Suppressed(*row) for row in connection.execute(query)], None)
 
 
-@use_case("POST /suppressions/add", permission="manage", lock="locked", tag="consent", problems=(404, 422))
+@use_case(
+    "POST /suppressions/add",
+    permission="manage",
+    lock="locked",
+    tag="consent",
+    problems=(404, 422),
+    audit={"channel": "plain", "addresses": "hidden", "detail": "hidden"},
+)
 def add_suppressions(workspace: Workspace, actor: Actor, request: AddSuppressions) -> Added:
     """Suppress addresses
 
@@ -151,7 +158,14 @@ def add_suppressions(workspace: Workspace, actor: Actor, request: AddSuppression
     return Added(request.channel, len(set(hashes)))
 
 
-@use_case("POST /suppressions/lift", permission="manage", lock="locked", tag="consent", problems=(404, 422))
+@use_case(
+    "POST /suppressions/lift",
+    permission="manage",
+    lock="locked",
+    tag="consent",
+    problems=(404, 422),
+    audit={"channel": "plain", "address": "hidden"},
+)
 def lift_suppression(workspace: Workspace, actor: Actor, request: LiftSuppression) -> Lifted:
     """Lift the suppression of an address"""
     require_channel(request.channel)
@@ -170,6 +184,7 @@ def lift_suppression(workspace: Workspace, actor: Actor, request: LiftSuppressio
     problems=(404, 422),
     is_long=True,
     is_local=True,
+    audit={"path": "plain", "channel": "plain", "source": "plain"},
 )
 def import_suppressions(
     workspace: Workspace, actor: Actor, request: ImportSuppressions, progress: Progress

@@ -146,14 +146,16 @@ def list_sendings(workspace: Workspace, actor: Actor, request: ListSendings) -> 
     return SendingList(found)
 
 
-@use_case("POST /broadcasts/{id}/start", permission="send", lock="locked", problems=(404, 409, 422))
+@use_case(
+    "POST /broadcasts/{id}/start", permission="send", lock="locked", problems=(404, 409, 422), audit={"id": "target"}
+)
 def start_broadcast(workspace: Workspace, actor: Actor, request: StartBroadcast) -> SendingStatus:
     """Start it, or schedule it for its time"""
     control.start(workspace.store, workspace.active_playbook(), request.id, workspace.clock(), again=request.again)
     return _newest(workspace, actor, request.id)
 
 
-@use_case("POST /broadcasts/{id}/stop", permission="send", lock="locked", problems=(404,))
+@use_case("POST /broadcasts/{id}/stop", permission="send", lock="locked", problems=(404,), audit={"id": "target"})
 def stop_broadcast(workspace: Workspace, actor: Actor, request: StopBroadcast) -> StoppedSending:
     """Stop it at once
 
@@ -163,14 +165,22 @@ def stop_broadcast(workspace: Workspace, actor: Actor, request: StopBroadcast) -
     return _with(StoppedSending, _newest(workspace, actor, request.id), stopped=stopped)
 
 
-@use_case("POST /broadcasts/{id}/resume", permission="send", lock="locked", problems=(404, 409, 422))
+@use_case(
+    "POST /broadcasts/{id}/resume", permission="send", lock="locked", problems=(404, 409, 422), audit={"id": "target"}
+)
 def resume_broadcast(workspace: Workspace, actor: Actor, request: ResumeBroadcast) -> ResumedSending:
     """Resume it from where it was stopped"""
     queued = control.resume(workspace.store, workspace.active_playbook(), request.id, workspace.clock())
     return _with(ResumedSending, _newest(workspace, actor, request.id), queued_again=queued)
 
 
-@use_case("POST /broadcasts/{id}/resend", permission="send", lock="locked", problems=(404, 409, 422))
+@use_case(
+    "POST /broadcasts/{id}/resend",
+    permission="send",
+    lock="locked",
+    problems=(404, 409, 422),
+    audit={"id": "target", "message": "plain"},
+)
 def resend_broadcast(workspace: Workspace, actor: Actor, request: ResendBroadcast) -> SendingStatus:
     """Send again to those who did not open it"""
     control.resend(workspace.store, workspace.active_playbook(), request.id, workspace.clock(), request.message)

@@ -87,7 +87,14 @@ def list_pools(workspace: Workspace, actor: Actor, request: ListPools) -> PoolLi
     return PoolList(found)
 
 
-@use_case("POST /coupons/{pool}", permission="manage", lock="locked", tag="messages", problems=(404, 422))
+@use_case(
+    "POST /coupons/{pool}",
+    permission="manage",
+    lock="locked",
+    tag="messages",
+    problems=(404, 422),
+    audit={"pool": "target", "codes": "hidden", "expires": "plain"},
+)
 def add_codes(workspace: Workspace, actor: Actor, request: AddCodes) -> CodesAdded:
     """Add codes to a pool
 
@@ -105,6 +112,7 @@ def add_codes(workspace: Workspace, actor: Actor, request: AddCodes) -> CodesAdd
     problems=(404, 422),
     is_long=True,
     is_local=True,
+    audit={"pool": "target", "path": "plain", "expires": "plain"},
 )
 def import_codes(workspace: Workspace, actor: Actor, request: ImportCodes, progress: Progress) -> CodesAdded:
     """Add the codes of a file on the server's machine to a pool

@@ -281,7 +281,13 @@ def list_runs(workspace: Workspace, actor: Actor, request: ListRuns) -> RunPage:
     return RunPage([_run(run, named[run.profile_id], paused) for run in kept], following)
 
 
-@use_case("POST /journeys/{id}/pause", permission="send", lock="locked", problems=(404, 409))
+@use_case(
+    "POST /journeys/{id}/pause",
+    permission="send",
+    lock="locked",
+    problems=(404, 409),
+    audit={"id": "target", "reason": "plain"},
+)
 def pause_journey(workspace: Workspace, actor: Actor, request: PauseJourney) -> Paused:
     """Pause a journey
 
@@ -291,7 +297,9 @@ def pause_journey(workspace: Workspace, actor: Actor, request: PauseJourney) -> 
     return Paused(request.id, True)
 
 
-@use_case("POST /journeys/{id}/resume", permission="send", lock="sequenced", problems=(404, 409))
+@use_case(
+    "POST /journeys/{id}/resume", permission="send", lock="sequenced", problems=(404, 409), audit={"id": "target"}
+)
 def resume_journey(workspace: Workspace, actor: Actor, request: ResumeJourney) -> Paused:
     """Resume a paused journey
 
@@ -301,7 +309,13 @@ def resume_journey(workspace: Workspace, actor: Actor, request: ResumeJourney) -
     return Paused(request.id, False, woken)
 
 
-@use_case("POST /journeys/{id}/enroll", permission="send", lock="locked", problems=(404, 422))
+@use_case(
+    "POST /journeys/{id}/enroll",
+    permission="send",
+    lock="locked",
+    problems=(404, 422),
+    audit={"id": "target", "profiles": "hidden", "segment": "plain", "data": "hidden"},
+)
 def enroll_customers(workspace: Workspace, actor: Actor, request: EnrollCustomers) -> Enrolled:
     """Enter customers into a journey
 
@@ -321,7 +335,13 @@ def enroll_customers(workspace: Workspace, actor: Actor, request: EnrollCustomer
     return Enrolled(request.id, request.segment or None, len(chosen), 0 if request.dry_run else len(chosen))
 
 
-@use_case("POST /journeys/runs/{run}/leave", permission="send", lock="sequenced", problems=(404, 409))
+@use_case(
+    "POST /journeys/runs/{run}/leave",
+    permission="send",
+    lock="sequenced",
+    problems=(404, 409),
+    audit={"reason": "hidden"},
+)
 def leave_journey(workspace: Workspace, actor: Actor, request: LeaveJourney) -> JourneyRun:
     """Take a customer out of a journey
 
@@ -334,7 +354,9 @@ def leave_journey(workspace: Workspace, actor: Actor, request: LeaveJourney) -> 
     return _run(row, names_of(workspace, [row.profile_id])[row.profile_id], paused)
 
 
-@use_case("POST /journeys/starters/add", permission="manage", lock="locked", problems=(404, 409))
+@use_case(
+    "POST /journeys/starters/add", permission="manage", lock="locked", problems=(404, 409), audit={"ids": "target"}
+)
 def add_starter_journeys(workspace: Workspace, actor: Actor, request: AddStarterJourneys) -> FilesAdded:
     """Copy starter journeys into the playbook's files
 

@@ -74,7 +74,13 @@ def preview_message(workspace: Workspace, actor: Actor, request: PreviewMessage)
     return MessagePreview(request.message, template.channel, template.topic, request.profile or None, copy)
 
 
-@use_case("POST /messages/test", permission="send", lock="locked", problems=(404, 422))
+@use_case(
+    "POST /messages/test",
+    permission="send",
+    lock="locked",
+    problems=(404, 422),
+    audit={"message": "target", "to": "hidden", "profile": "profile", "locale": "plain"},
+)
 def send_test_message(workspace: Workspace, actor: Actor, request: SendTestMessage) -> TrialSent:
     """Send a message to an address of your own
 

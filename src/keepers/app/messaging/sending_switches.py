@@ -78,7 +78,7 @@ def read_sending(workspace: Workspace, actor: Actor, request: ReadSending) -> Se
     )
 
 
-@use_case("POST /sending/stop", permission="send", lock="locked", tag="messages")
+@use_case("POST /sending/stop", permission="send", lock="locked", tag="messages", audit={"reason": "plain"})
 def stop_sending(workspace: Workspace, actor: Actor, request: StopSending) -> Switched:
     """The kill switch: stop all sending
 
@@ -96,7 +96,14 @@ def start_sending(workspace: Workspace, actor: Actor, request: StartSending) -> 
     return _switch(workspace, True, "")
 
 
-@use_case("POST /sending/brakes/{stream}/release", permission="send", lock="locked", tag="messages", problems=(404,))
+@use_case(
+    "POST /sending/brakes/{stream}/release",
+    permission="send",
+    lock="locked",
+    tag="messages",
+    problems=(404,),
+    audit={"stream": "target"},
+)
 def release_breaker(workspace: Workspace, actor: Actor, request: ReleaseBreaker) -> Released:
     """Release a stream's circuit breaker
 

@@ -44,7 +44,14 @@ class DkimKey(Struct, frozen=True):
     settings: Annotated[str, Meta(description="What keepers.toml needs to sign with it; empty when it is there.")]
 
 
-@use_case("POST /channels/email/dkim", permission="manage", lock="locked", tag="messages", problems=(422,))
+@use_case(
+    "POST /channels/email/dkim",
+    permission="manage",
+    lock="locked",
+    tag="messages",
+    problems=(422,),
+    audit={"domain": "target", "selector": "plain", "kind": "plain"},
+)
 def make_dkim_key(workspace: Workspace, actor: Actor, request: MakeDkimKey) -> DkimKey:
     """Make the key that mail is signed with
 

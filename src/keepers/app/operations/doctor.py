@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import platform
 import shutil
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -15,13 +17,18 @@ from keepers.app.messaging.sending_status import sending_status
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock_notice
+from keepers.app.workspace.private_files import shared_files
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
 from keepers.i18n.problems import problem_text
 from keepers.model.errors import Problem, problem
+from keepers.store import keys
 from keepers.store.events import inbox, log
+from keepers.store.keys import Key
 from keepers.warehouse.fixed_tables import LOADED
 
+UNUSED_FOR = timedelta(days=90)
+"""after so long without use a key is reported"""
 LIBRARIES = ("duckdb", "ibis-framework", "sqlalchemy", "litestar", "msgspec", "uvicorn", "psycopg")
 
 
@@ -66,12 +73,15 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
         waiting, oldest = inbox.depth(connection), inbox.oldest(connection)
     with workspace.store.read() as connection:
         logged = log.last_seq(connection)
+        all_keys, recorded_since = keys.read_all(connection), keys.uses_recorded_since(connection)
     ticked = last_tick(warehouse)
     lag_s = (now - oldest).total_seconds() if oldest else 0.0
     events = _number(cursor, "SELECT count(*) FROM tracks")
     free = shutil.disk_usage(workspace.folder).free
     sending, wrong = sending_status(workspace, now, actor.locale)
     found = upkeep_findings(now, ticked, free_bytes=free, waiting=waiting, lag_s=lag_s, events=events)
+    found += key_findings(now, all_keys, recorded_since)
+    found += file_findings(workspace.folder)
     return Diagnosis(
         keepers=__version__,
         python=platform.python_version(),
@@ -108,6 +118,39 @@ def upkeep_findings(
         found.append(problem("The last tick is in the future: ticks with the real time are refused until then."))
     if ticked is None and events:
         found.append(problem("There are events, and nothing was evaluated yet. Run `keepers tick`."))
+    return found
+
+
+def file_findings(folder: Path) -> list[Problem]:
+    """Files that other users of the machine may read or change."""
+    shared = shared_files(folder)
+    if not shared:
+        return []
+    return [
+        problem(
+            "Other users of this machine can use {number} files of the workspace, such as {path}. Start "
+            "`keepers serve` again, which makes them private.",
+            number=len(shared),
+            path=shared[0].relative_to(folder),
+        )
+    ]
+
+
+def key_findings(now: datetime, all_keys: Sequence[Key], recorded_since: datetime | None) -> list[Problem]:
+    """Keys that still let somebody in and that nobody has used for long."""
+    found = []
+    for key in all_keys:
+        since = max(key.last_used_at or key.created_at, recorded_since or now)
+        if not key.has_ended(now) and now - since > UNUSED_FOR:
+            found.append(
+                problem(
+                    "The key “{name}” ({key}) has not been used for {days} days. If nothing needs it any more: "
+                    "`keepers keys revoke {key}`.",
+                    name=key.name,
+                    key=key.id,
+                    days=(now - since).days,
+                )
+            )
     return found
 
 

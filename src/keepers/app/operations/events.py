@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from keepers.app.operations.keys import KeyRing
+from keepers.app.operations.keys import KeyRing, require_origin, why_ended
 from keepers.app.public.rate_limit import PublicLimits
 from keepers.app.workspace.settings import LimitSettings
 from keepers.ingest.collect import Collector, NotCommittedError
@@ -26,7 +26,7 @@ log = logging.getLogger("keepers")
 
 
 class SenderRefusedError(KeepersError):
-    """The sender's key is refused: the code is `unauthorized`, `revoked` or `wrong_key`."""
+    """The sender's key is refused: the code is `unauthorized`, `revoked`, `expired` or `wrong_key`."""
 
     code = "unauthorized"
 
@@ -68,8 +68,11 @@ class EventIntake:
         """Requests that are not yet on disk."""
         return self._collector.waiting
 
-    async def sender(self, token: str, now: datetime) -> Key:
-        """The sender's key. Raises SenderRefusedError, and KeepersError (`store`) when the keys cannot be read."""
+    async def sender(self, token: str, now: datetime, origin: str = "") -> Key:
+        """The sender's key. `origin` is that of the page which sends, empty where it is no page.
+
+        Raises SenderRefusedError, OriginRefusedError, and KeepersError (`store`) when the keys cannot be read.
+        """
         if self.keys.is_stale(now):
             try:
                 await asyncio.to_thread(self.keys.refresh, now)
@@ -80,13 +83,24 @@ class EventIntake:
             raise SenderRefusedError(
                 problem("The write key is unknown.") if token else problem("A write key is needed.")
             )
-        if key.revoked_at is not None:
-            raise SenderRefusedError(problem("This key was revoked. Use one that is not."), code="revoked")
+        if key.has_ended(now):
+            if key.revoked_at is None:
+                raise SenderRefusedError(why_ended(key), code="expired")
+            raise SenderRefusedError(why_ended(key), code="revoked")
         if key.kind == "secret":
             raise SenderRefusedError(
                 problem("A management key may not send events. Use a write or a server key."), code="wrong_key"
             )
+        require_origin(key, origin)
+        self.keys.note_use(key, now)
         return key
+
+    def record_key_uses(self, now: datetime) -> None:
+        """Writes when keys were last used. Blocks. A store that does not answer is tried again the next time."""
+        try:
+            self.keys.record_uses(self._store.begin, now)
+        except SQLAlchemyError as error:
+            log.warning("When keys were last used could not be written (%s); it is tried again.", type(error).__name__)
 
     async def accept(self, key: Key, path: str, body: bytes, received_at: datetime, address: str = "") -> ParsedRequest:
         """What of a request is usable; it is on disk by then. Nothing is kept where no item can be used.

@@ -99,7 +99,13 @@ def list_imports(workspace: Workspace, actor: Actor, request: ListImports) -> Im
 
 
 @use_case(
-    "POST /imports/local", permission="manage", lock="sequenced", problems=(409, 422), is_long=True, is_local=True
+    "POST /imports/local",
+    permission="manage",
+    lock="sequenced",
+    problems=(409, 422),
+    is_long=True,
+    is_local=True,
+    audit={"path": "plain", "mapping": "hidden", "now": "plain"},
 )
 def import_file(workspace: Workspace, actor: Actor, request: ImportFile, progress: Progress) -> ImportReport:
     """Import a file on the server's machine
@@ -122,7 +128,13 @@ def preview_import(workspace: Workspace, actor: Actor, request: PreviewImport) -
 
 
 @use_case(
-    "POST /imports", permission="manage", lock="sequenced", problems=(409, 413, 415, 422), is_long=True, is_upload=True
+    "POST /imports",
+    permission="manage",
+    lock="sequenced",
+    problems=(409, 413, 415, 422),
+    is_long=True,
+    is_upload=True,
+    audit={"file": "hidden", "mapping": "hidden"},
 )
 def import_upload(workspace: Workspace, actor: Actor, request: ImportUpload, progress: Progress) -> ImportReport:
     """Import a file of events or traits

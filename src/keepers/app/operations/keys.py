@@ -1,4 +1,4 @@
-"""API keys: create, list, revoke; the key ring that verifies tokens."""
+"""API keys: create, list, revoke; the key ring that verifies tokens and notes when they were used."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from hmac import compare_digest
 from threading import Lock
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 from sqlalchemy import Connection
 
-from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.actor import COLLECT, Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
+from keepers.model.errors import KeepersError, Problem, UserError, problem
+from keepers.model.moments import parse_duration, parse_instant
+from keepers.model.web_origins import is_allowed
 from keepers.store import keys
-from keepers.store.key_kinds import KeyKind
+from keepers.store.key_kinds import KeyKind, Scope
 from keepers.store.keys import Key, digest_of, read_all
 
 
@@ -36,6 +39,31 @@ class CreateKey(Struct, frozen=True, kw_only=True):
     token: Annotated[str, Meta(description="A token of your own instead of a random one.", max_length=500)] | None = (
         None
     )
+    expires: (
+        Annotated[
+            str,
+            Meta(
+                description="When it ends: a duration such as 90d, or an ISO moment. Never when left out.",
+                max_length=64,
+            ),
+        ]
+        | None
+    ) = None
+    scopes: Annotated[
+        list[Scope],
+        Meta(
+            description="What a secret key may do, of `read`, `send` and `manage`: all when left out. Write and server "
+            "keys may `collect`. A key cannot make one that may more than itself."
+        ),
+    ] = field(default_factory=list)
+    origins: Annotated[
+        list[Annotated[str, Meta(max_length=300)]],
+        Meta(
+            description="Sites whose pages may use a write key, such as https://shop.example or "
+            "https://*.shop.example: any when left out.",
+            max_length=100,
+        ),
+    ] = field(default_factory=list)
 
 
 class RevokeKey(Struct, frozen=True, kw_only=True):
@@ -50,6 +78,12 @@ class KeySummary(Struct, frozen=True):
     kind: KeyKind
     created_at: datetime
     revoked_at: datetime | None
+    expires_at: Annotated[datetime | None, Meta(description="When it ends by itself; null for never.")]
+    last_used_at: Annotated[
+        datetime | None, Meta(description="When it was last used, to about a minute; null for never yet.")
+    ]
+    scopes: Annotated[list[Scope], Meta(description="What it may do.")]
+    origins: Annotated[list[str], Meta(description="Sites whose pages may use a write key; none for any.")]
 
 
 class KeyList(Struct, frozen=True):
@@ -61,6 +95,9 @@ class CreatedKey(Struct, frozen=True):
     kind: KeyKind
     name: str
     token: Annotated[str, Meta(description="Shown this once: it cannot be read again.")]
+    expires_at: Annotated[datetime | None, Meta(description="When it ends by itself; null for never.")]
+    scopes: Annotated[list[Scope], Meta(description="What it may do.")]
+    origins: Annotated[list[str], Meta(description="Sites whose pages may use a write key; none for any.")]
 
 
 class RevokedKey(Struct, frozen=True):
@@ -72,34 +109,93 @@ def list_keys(workspace: Workspace, actor: Actor, request: ListKeys) -> KeyList:
     """Every key, without its token"""
     with workspace.store.read() as connection:
         found = keys.read_all(connection)
-    return KeyList([KeySummary(k.id, k.name, k.kind, k.created_at, k.revoked_at) for k in found])
+    return KeyList(
+        [
+            KeySummary(
+                k.id, k.name, k.kind, k.created_at, k.revoked_at, k.expires_at, k.last_used_at,
+                list(k.scopes), list(k.origins),
+            )
+            for k in found
+        ]
+    )  # fmt: skip
 
 
-@use_case("POST /keys", permission="manage", lock="locked", problems=(409, 422))
+@use_case(
+    "POST /keys",
+    permission="manage",
+    lock="locked",
+    problems=(409, 422),
+    audit={"kind": "plain", "name": "plain", "token": "hidden", "expires": "plain", "origins": "plain"},
+)
 def create_key(workspace: Workspace, actor: Actor, request: CreateKey) -> CreatedKey:
     """Make a key
 
     Its token is shown this once. Bring a token of your own to keep a write key that is already built into apps.
     """
     kind: KeyKind = request.kind  # type: ignore[assignment]
+    now = workspace.clock()
     with workspace.store.begin() as connection:
-        key, token = keys.create(connection, kind, request.name or kind, workspace.clock(), request.token)
-    return CreatedKey(key.id, key.kind, key.name, token)
+        key, token = keys.create(
+            connection, kind, request.name or kind, now, request.token,
+            expires_at=_expiry(workspace, request.expires, now), scopes=request.scopes, origins=request.origins,
+        )  # fmt: skip
+        for scope in set(key.scopes) - COLLECT:
+            actor.require(scope)
+    workspace.key_ring.forget_copy()
+    return CreatedKey(key.id, key.kind, key.name, token, key.expires_at, list(key.scopes), list(key.origins))
 
 
-@use_case("POST /keys/{id}/revoke", permission="manage", lock="locked", problems=(404,))
+def _expiry(workspace: Workspace, text: str | None, now: datetime) -> datetime | None:
+    """Raises UserError for what is neither a duration nor a moment."""
+    if text is None:
+        return None
+    try:
+        return now + parse_duration(text)
+    except UserError:
+        return parse_instant(text, workspace.zone)
+
+
+@use_case("POST /keys/{id}/revoke", permission="manage", lock="locked", problems=(404,), audit={"id": "target"})
 def revoke_key(workspace: Workspace, actor: Actor, request: RevokeKey) -> RevokedKey:
     """Revoke a key
 
-    Servers notice within seconds. It stays in the list.
+    The server notices at once, others within seconds. It stays in the list.
     """
     with workspace.store.begin() as connection:
         keys.revoke(connection, request.id, workspace.clock())
+    workspace.key_ring.forget_copy()
     return RevokedKey(request.id)
 
 
+class OriginRefusedError(KeepersError):
+    """A page of another site than the key is for sent it."""
+
+    code = "wrong_origin"
+
+
+def why_ended(key: Key) -> Problem:
+    """Why a key that has ended lets nobody in."""
+    if key.revoked_at is not None:
+        return problem("This key was revoked. Use one that is not.")
+    return problem("This key has expired. Make another one.")
+
+
+def require_origin(key: Key, origin: str) -> None:
+    """Refuses pages of sites that a key is not for. `origin` is empty where no browser sent the request.
+
+    Raises OriginRefusedError.
+    """
+    if key.origins and origin and not is_allowed(origin, key.origins):
+        raise OriginRefusedError(
+            problem("This key is not for pages of {origin}. Make one with that origin.", origin=origin)
+        )
+
+
 class KeyRing:
-    """Verifies tokens against a copy of the keys that is read again every few seconds. Threads may share it."""
+    """Verifies tokens against a copy of the keys that is read again every few seconds. Threads may share it.
+
+    When keys were used is kept in memory; `record_uses` writes it, set-based and apart from the requests.
+    """
 
     def __init__(
         self,
@@ -112,6 +208,7 @@ class KeyRing:
         self._by_hash: dict[bytes, Key] = {}
         self._by_token: dict[str, Key] = {}
         self._read_at: datetime | None = None
+        self._used: dict[str, datetime] = {}
 
     def is_stale(self, now: datetime) -> bool:
         """Whether the copy should be read again before it is relied on."""
@@ -127,8 +224,12 @@ class KeyRing:
             self._by_token = {}
             self._read_at = now
 
+    def forget_copy(self) -> None:
+        """The keys were changed: they are read again before the copy is relied on."""
+        self._read_at = None
+
     def find(self, token: str) -> Key | None:
-        """The key a token belongs to, revoked or not; None for an unknown one. Never touches the database."""
+        """The key a token belongs to, ended or not; None for an unknown one. Never touches the database."""
         key = self._by_token.get(token)
         if key is not None:
             return key
@@ -139,3 +240,27 @@ class KeyRing:
         # Only valid tokens are cached, so that unauthenticated callers cannot make this grow.
         self._by_token[token] = key
         return key
+
+    def find_by_id(self, key_id: str) -> Key | None:
+        """The key with an id, ended or not. Never touches the database."""
+        return next((key for key in self._by_hash.values() if key.id == key_id), None)
+
+    def note_use(self, key: Key, now: datetime) -> None:
+        """Notes that a key let somebody in. Never touches the database."""
+        self._used[key.id] = now
+
+    def record_uses(self, begin: Callable[[], AbstractContextManager[Connection]], now: datetime) -> int:
+        """Writes when keys were last used, those used since the last call; how many. Blocks on the database.
+
+        What could not be written is written by the next call.
+        """
+        used, self._used = self._used, {}
+        if not used:
+            return 0
+        try:
+            with begin() as connection:
+                keys.record_uses(connection, used, now)
+        except BaseException:
+            self._used = used | self._used
+            raise
+        return len(used)

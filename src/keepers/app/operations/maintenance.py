@@ -47,7 +47,15 @@ class Unmerged(Struct, frozen=True):
     restored: Annotated[int, Meta(description="Keepers' number of the profile it had been merged into.")]
 
 
-@use_case("POST /tick", permission="manage", lock="sequenced", tag="maintenance", problems=(409, 422), is_long=True)
+@use_case(
+    "POST /tick",
+    permission="manage",
+    lock="sequenced",
+    tag="maintenance",
+    problems=(409, 422),
+    is_long=True,
+    audit={"now": "plain"},
+)
 def tick(workspace: Workspace, actor: Actor, request: RunTick, progress: Progress) -> Ticked:
     """Run a tick
 
@@ -77,7 +85,14 @@ def rebuild(workspace: Workspace, actor: Actor, request: RunRebuild, progress: P
     return Rebuilt(True)
 
 
-@use_case("POST /profiles/{id}/unmerge", permission="manage", lock="sequenced", tag="maintenance", problems=(404, 409))
+@use_case(
+    "POST /profiles/{id}/unmerge",
+    permission="manage",
+    lock="sequenced",
+    tag="maintenance",
+    problems=(404, 409),
+    audit={"id": "profile"},
+)
 def unmerge(workspace: Workspace, actor: Actor, request: UnmergeProfile) -> Unmerged:
     """Undo a merge of two profiles
 

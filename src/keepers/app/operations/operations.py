@@ -255,7 +255,9 @@ def read_operation(workspace: Workspace, actor: Actor, request: ReadOperation) -
     return operations_of(workspace).get(request.id, request.locale)
 
 
-@use_case("POST /operations/{id}/cancel", permission="manage", tag="operations", problems=(404, 409))
+@use_case(
+    "POST /operations/{id}/cancel", permission="manage", tag="operations", problems=(404, 409), audit={"id": "target"}
+)
 def cancel_operation(workspace: Workspace, actor: Actor, request: OperationId) -> Operation:
     """Cancel long work
 

@@ -239,7 +239,13 @@ def plan_playbook(workspace: Workspace, actor: Actor, request: PlanPlaybook) -> 
     return PlaybookPlan(found.now, found.changes, found.flows, fit is not None, fit, active)
 
 
-@use_case("POST /definitions/apply", permission="manage", lock="sequenced", problems=(409, 422))
+@use_case(
+    "POST /definitions/apply",
+    permission="manage",
+    lock="sequenced",
+    problems=(409, 422),
+    audit={"files": "names", "running": "plain"},
+)
 def apply_playbook(workspace: Workspace, actor: Actor, request: ApplyPlaybook) -> AppliedPlaybook:
     """Apply the playbook
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from keepers.app.operations.keys import require_origin, why_ended
 from keepers.app.public.identify_visitor import check_identifier
 from keepers.app.use_cases.actor import COLLECT, Actor
 from keepers.app.workspace.workspace import Workspace
@@ -51,7 +52,7 @@ def check_visitor(workspace: Workspace, token: str, user_id: str, signature: str
         if expires is not None and expires < now_s:
             raise UnprovenError(problem("This signature has expired. Sign the user id again."))
         with workspace.store.read() as connection:
-            digests = keys.server_digests(connection)
+            digests = keys.server_digests(connection, workspace.clock())
         if not UserSignature(signature, expires).proves(digests, user_id, now_s):
             raise WrongProofError(
                 problem("The signature is not one of this user id by a server key of this workspace.")
@@ -84,6 +85,23 @@ def require_collect_key(workspace: Workspace, token: str) -> Actor:
     return actor_of(key)
 
 
+def check_origin(workspace: Workspace, token: str, origin: str) -> tuple[str, ...]:
+    """The origins that the key of a token is for: none for any, and for no or an unknown key.
+
+    `origin` is that of the page that sent it, empty where no page did. Raises OriginRefusedError. Blocks.
+    """
+    if not token:
+        return ()
+    now = workspace.clock()
+    if workspace.key_ring.is_stale(now):
+        workspace.key_ring.refresh(now)
+    key = workspace.key_ring.find(token)
+    if key is None:
+        return ()
+    require_origin(key, origin)
+    return key.origins
+
+
 def key_of(workspace: Workspace, token: str) -> Key | None:
     """The key of a token; None without any. Blocks.
 
@@ -97,6 +115,7 @@ def key_of(workspace: Workspace, token: str) -> Key | None:
     key = workspace.key_ring.find(token)
     if key is None:
         raise UnprovenError(problem("This key is unknown."))
-    if key.revoked_at is not None:
-        raise WrongProofError(problem("This key was revoked. Use one that is not."))
+    if key.has_ended(now):
+        raise WrongProofError(why_ended(key))
+    workspace.key_ring.note_use(key, now)
     return key

@@ -21,7 +21,8 @@ class NotAllowedError(KeepersError):
 
 
 class Actor(Struct, frozen=True):
-    """A command, an API key, a visitor or the system. `name` is what an audit shows, such as a key's name.
+    """A command, an API key, a visitor or the system. `name` is what the audit log shows, such as a key's name, and
+    `id` what it is known by where names may be shared.
 
     `locale` is the language of the request: of the texts in its answer that no parameter of its own chooses.
     """
@@ -30,6 +31,7 @@ class Actor(Struct, frozen=True):
     name: str
     permissions: frozenset[Permission]
     locale: str = "en"
+    id: str = ""
     is_proven: bool = True
     """whether it is proven who they are; of a visitor with a write key, which is public, it is not"""
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_type_hints
@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_type_hints
 import msgspec
 from msgspec import Struct
 
-from keepers.app.use_cases.actor import Actor, Permission
+from keepers.app.use_cases.actor import Actor, NotAllowedError, Permission
+from keepers.app.use_cases.audit_fields import Kept
+from keepers.app.use_cases.auditing import audit_refusal, auditing
 from keepers.app.use_cases.progress import Progress, no_progress
 from keepers.app.workspace.fair_lock import OnWait, no_wait
 from keepers.model.errors import UserError, problem
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 Q = TypeVar("Q", bound=Struct)
 A = TypeVar("A", bound=Struct)
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+class NoRequest(Struct, frozen=True):
+    """Stands for a request that was refused before it was read."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,10 @@ class UseCase(Generic[Q, A]):
     tag: str
     problems: tuple[int, ...]
     is_long: bool
+    audit: Mapping[str, Kept]
+    """what the audit log keeps of the request's fields"""
+    reads_audit: bool
+    """reads the audit log itself, which is recorded nowhere"""
 
     def __call__(
         self,
@@ -84,15 +94,24 @@ class UseCase(Generic[Q, A]):
         Raises KeepersError: of the use case, of an actor who may not, and of a NUL character.
         Raises WriteScopeError when it writes what its lock does not cover.
         """
-        actor.require(self.permission)
+        self.require(workspace, actor, request)
         request = _checked(request)
         arguments = (workspace, actor, request, progress) if self.is_long else (workspace, actor, request)
-        with workspace.interruptible(), self._holding_lock(workspace, on_wait):
+        audit = auditing(workspace, actor, self, request) if self.is_audited else nullcontext()
+        with audit, workspace.interruptible(), self._holding_lock(workspace, on_wait):
             answer = self.function(*arguments)
         if self.changes:
             workspace.wake()
-            workspace.on_change(actor, self.name, request)
         return answer
+
+    def require(self, workspace: Workspace, actor: Actor, request: Struct | None = None) -> None:
+        """Raises NotAllowedError for an actor who may not, and audits that."""
+        try:
+            actor.require(self.permission)
+        except NotAllowedError:
+            if self.is_audited:
+                audit_refusal(workspace, actor, self, request or NoRequest())
+            raise
 
     def _holding_lock(self, workspace: Workspace, on_wait: OnWait) -> AbstractContextManager[object]:
         if self.lock == "sequenced":
@@ -105,9 +124,14 @@ class UseCase(Generic[Q, A]):
 
     @property
     def changes(self) -> bool:
-        """Whether it changes data, or hands data or secrets out. Other calls are not audited and do not wake the
-        ticker: anyone may open a public page as often as they like."""
+        """Whether it changes data, or hands data or secrets out. Other calls do not wake the ticker: anyone may open a
+        public page as often as they like."""
         return self.lock != "free" or self.permission in ("send", "manage")
+
+    @property
+    def is_audited(self) -> bool:
+        """Whether its calls are recorded in the audit log: what changes something, but not what visitors do."""
+        return self.permission in ("send", "manage") and not self.reads_audit
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
@@ -143,11 +167,14 @@ def use_case(
     is_local: bool = False,
     is_upload: bool = False,
     body: str = "",
+    audit: Mapping[str, Kept] | None = None,
+    reads_audit: bool = False,
 ) -> Callable[[Callable[..., A]], UseCase[Any, A]]:
     """Declares a use case. A long one takes a progress callback as its fourth argument.
 
     `route` is its address in the management API, `tag` the group it is listed in, by default the path's first part,
-    `body` the field of the request that is the whole body.
+    `body` the field of the request that is the whole body. `audit` says what the audit log keeps of the fields that may
+    hold a text (`audit_fields.py`).
     """
     method, _, path = route.partition(" ")
     assert method in ("GET", "POST", "PUT", "DELETE"), route
@@ -155,7 +182,7 @@ def use_case(
 
     def declared(function: Callable[..., A]) -> UseCase[Any, A]:
         group = tag or path.strip("/").partition("/")[0]
-        return UseCase(function, permission, lock, place, group, problems, is_long)
+        return UseCase(function, permission, lock, place, group, problems, is_long, audit or {}, reads_audit)
 
     return declared
 

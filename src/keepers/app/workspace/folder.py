@@ -21,6 +21,15 @@ LOCALE = "locale"
 SERVER_FILE = "server.json"
 
 
+UMASK = 0o077
+"""what others may not do with files: they may do nothing"""
+
+
+def make_private() -> None:
+    """From now on this process makes files 0600 and folders 0700. Called where a process begins."""
+    os.umask(UMASK)
+
+
 def find_folder(named: Path | None) -> Path:
     """The workspace's folder: named by -w, else by KEEPERS_WORKSPACE, else the current one."""
     chosen = named or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else Path.cwd())

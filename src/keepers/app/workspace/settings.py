@@ -51,9 +51,9 @@ class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Port `keepers serve` listens on."""
     tick_every: float = 1.0
     """Seconds between ticks when nothing arrives; what arrives is ticked at once."""
-    page: Literal["auto", "on", "off"] = "auto"
-    """The status page at /, which has no login: `auto` shows it to this machine only, `on` to whoever can reach the
-    server (put a login in front), `off` to nobody."""
+    page: Literal["on", "off"] = "on"
+    """Whether there is a status page at /. Signing in takes the link that `keepers open` prints, or a secret key that
+    may read."""
     proxies: int = 0
     """How many proxies of your own are in front of the server; that many last entries of X-Forwarded-For are used."""
     max_upload_bytes: int = 1_073_741_824
@@ -144,6 +144,11 @@ class BounceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds between readings of the Maildir, the mbox file and the IMAP folder."""
 
 
+class AuditSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    keep_days: int = 400
+    """How long the audit log keeps who changed what, in days."""
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     workspace: WorkspaceSettings = field(default_factory=WorkspaceSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
@@ -155,6 +160,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     public: PublicSettings = field(default_factory=PublicSettings)
     sending: SendingSettings = field(default_factory=SendingSettings)
     bounces: BounceSettings = field(default_factory=BounceSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     channels: dict[str, dict[str, Any]] = field(default_factory=dict)
     """`[channels.email]` and so on: read by each channel's own settings"""
     providers: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -208,6 +214,8 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
         raise UserError(
             problem("{path}: server.tick_every must lie between 0.05 and 3600 seconds.", path=path), code="settings"
         )
+    if not 1 <= settings.audit.keep_days <= 36_500:
+        raise UserError(problem("{path}: audit.keep_days must lie between 1 and 36500.", path=path), code="settings")
     return settings
 
 

@@ -27,12 +27,9 @@ from keepers.model.write_scope import write_scope
 
 # The parts are imported where they are made: a command that a server answers needs none of them.
 if TYPE_CHECKING:
-    from msgspec import Struct
-
     from keepers.app.operations.keys import KeyRing
     from keepers.app.public.rate_limit import PublicLimits
     from keepers.app.tick import Ticker
-    from keepers.app.use_cases.actor import Actor
     from keepers.app.workspace.definitions_cache import DefinitionsCache, Loaded
     from keepers.app.workspace.sending import Sending
     from keepers.contact.addresses import AddressTraits
@@ -69,8 +66,6 @@ class Workspace:
         """the ticker's status, where a server ticks"""
         self.wake: Callable[[], None] = _nothing
         """wakes a server's ticker"""
-        self.on_change: Callable[[Actor, str, Struct], None] = _no_audit
-        """called with every change after it was made: (who, use case, request)"""
 
     @classmethod
     def open(cls, folder: Path) -> Workspace:
@@ -342,7 +337,7 @@ class Workspace:
         from keepers.store import keys
 
         with self.store.begin() as connection:
-            if any(key.kind == kind and key.revoked_at is None for key in keys.read_all(connection)):
+            if any(key.kind == kind and not key.has_ended(self.clock()) for key in keys.read_all(connection)):
                 return None
             return keys.create(connection, kind, name, self.clock())[1]
 
@@ -355,7 +350,3 @@ class Workspace:
 
 def _nothing() -> None:
     """The default: no ticker runs here."""
-
-
-def _no_audit(actor: Actor, use_case: str, request: Struct) -> None:
-    """The default: changes are not audited."""

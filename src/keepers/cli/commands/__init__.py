@@ -10,11 +10,11 @@ NAMES = {
     "dkim": ("dkim",),
     "imports": ("import",),
     "journeys": ("journeys", "journey", "enroll", "leave", "why"),
-    "keys": ("keys",),
+    "keys": ("keys", "audit"),
     "messages": ("messages", "message", "machine-rules", "dead-letters", "new-secret"),
     "operations": ("tick", "backfill", "doctor", "rebuild", "unmerge"),
     "playbook": ("init", "check", "plan", "apply", "templates", "rhythm"),
     "replay": ("replay",),
-    "serve": ("serve", "collect"),
+    "serve": ("serve", "collect", "open"),
 }
 """module → the names it adds to `keepers`"""

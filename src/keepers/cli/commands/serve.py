@@ -1,14 +1,16 @@
-"""`keepers serve` and `keepers collect`: the server, and event intake alone."""
+"""`keepers serve`, `keepers collect`, event intake alone, and `keepers open`, which signs in to the status page."""
 
 from __future__ import annotations
 
+import sys
+import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keepers.cli.common import Folder, app, chosen_folder
+from keepers.cli.common import Folder, Json, app, call, chosen_folder, show
 from keepers.cli.progress import errors
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def serve(
 
     opened = _opened(workspace)
     try:
-        serving.serve(opened, host, port, _started("serves", opened.settings.workspace.name), ticking=not no_tick)
+        serving.serve(opened, host, port, _serving(opened), ticking=not no_tick)
     finally:
         opened.close()
     _stopped()
@@ -49,10 +51,36 @@ def collect(host: Host = None, port: Port = None, workspace: Folder = None) -> N
     _stopped()
 
 
+@app.command("open")
+def open_command(
+    print_only: Annotated[bool, typer.Option("--print", help="Print the link; open no browser.")] = False,
+    workspace: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Sign in to the status page of the running server: prints a link that works once, and opens it."""
+    from keepers.app.operations.page_access import MakePageLink, make_page_link
+    from keepers.cli.present.operations import page_link
+
+    made = call(workspace, make_page_link, MakePageLink())
+    show(made, as_json, page_link)
+    if not (print_only or as_json) and sys.stdout.isatty():
+        webbrowser.open(made.url)
+
+
 def _opened(workspace: Path | None) -> Workspace:
+    """The workspace, its files mended: a server begins by telling and closing what others could read."""
+    from keepers.app.workspace.private_files import mend
     from keepers.app.workspace.workspace import Workspace
 
-    return Workspace.open(chosen_folder(workspace))
+    opened = Workspace.open(chosen_folder(workspace))
+    for path, mode, is_private in mend(opened.folder):
+        name = path.relative_to(opened.folder)
+        if is_private:
+            text = f"Other users could use {name} ({mode:04o}); it is yours alone now."
+        else:
+            text = f"Other users can use {name} ({mode:04o}), and this user may not change that. Take it from them."
+        errors.print(text, style="yellow", markup=False, soft_wrap=True)
+    return opened
 
 
 def _started(does: str, name: str) -> Callable[[str], None]:
@@ -60,6 +88,21 @@ def _started(does: str, name: str) -> Callable[[str], None]:
         errors.print(f"Keepers {does} “{name}” at {address}. Ctrl-C stops it.", markup=False, soft_wrap=True)
 
     return print_address
+
+
+def _serving(workspace: Workspace) -> Callable[[str], None]:
+    """Says where it serves, and on the terminal how to see its page."""
+    from keepers.app.operations.page_access import page_link
+
+    started = _started("serves", workspace.settings.workspace.name)
+
+    def print_link(address: str) -> None:
+        started(address)
+        if workspace.settings.server.page == "on":
+            link = page_link(workspace).url
+            errors.print(f"Status page: {link} (once; `keepers open` makes another)", markup=False, soft_wrap=True)
+
+    return print_link
 
 
 def _stopped() -> None:

@@ -14,10 +14,12 @@ from keepers.model.moments import format_instant
 if TYPE_CHECKING:
     from msgspec import Struct
 
+    from keepers.app.operations.audit import AuditPage
     from keepers.app.operations.create import CreatedWorkspace
     from keepers.app.operations.doctor import Diagnosis
     from keepers.app.operations.keys import CreatedKey, KeyList, RevokedKey
     from keepers.app.operations.maintenance import Rebuilt, Unmerged
+    from keepers.app.operations.page_access import PageLink
 
 
 def ticked(done: Struct) -> None:
@@ -100,17 +102,50 @@ def diagnosis(found: Diagnosis) -> None:
 
 
 def keys(answer: KeyList) -> None:
-    table = Table("id", "kind", "name", "created", "revoked", box=None, pad_edge=False)
+    table = Table("id", "kind", "name", "may", "sites", "created", "last used", "ends", box=None, pad_edge=False)
     for key in answer.items:
-        revoked = format_instant(key.revoked_at) if key.revoked_at is not None else ""
-        table.add_row(key.id, key.kind, escape(key.name), format_instant(key.created_at), revoked)
+        used = format_instant(key.last_used_at) if key.last_used_at is not None else "never"
+        if key.revoked_at is not None:
+            ends = f"revoked {format_instant(key.revoked_at)}"
+        else:
+            ends = format_instant(key.expires_at) if key.expires_at is not None else ""
+        table.add_row(
+            key.id, key.kind, escape(key.name), " ".join(key.scopes), escape(" ".join(key.origins)),
+            format_instant(key.created_at), used, ends,
+        )  # fmt: skip
     out.print(table)
 
 
 def created_key(made: CreatedKey) -> None:
     out.print(f"{made.kind} key {made.id}; its token, shown this once:")
     out.print(made.token, soft_wrap=True)
+    if made.expires_at is not None:
+        out.print(f"It ends at {format_instant(made.expires_at)}.")
 
 
 def revoked_key(done: RevokedKey) -> None:
     out.print(f"The key {escape(done.revoked)} lets nobody in any more.")
+
+
+def audit(page: AuditPage) -> None:
+    table = Table("at", "who", "what", "about", "outcome", "with", box=None, pad_edge=False)
+    for entry in page.items:
+        parameters = ", ".join(
+            f"{name}={value}" for name, value in entry.request.items() if value not in (None, "", [])
+        )
+        about = " ".join(part for part in (entry.target, entry.profile or "") if part)
+        table.add_row(
+            format_instant(entry.at),
+            escape(entry.actor),
+            entry.use_case,
+            escape(about),
+            entry.outcome,
+            escape(parameters),
+        )
+    out.print(table)
+    if page.next is not None:
+        out.print(f"More: --cursor {page.next}", soft_wrap=True)
+
+
+def page_link(made: PageLink) -> None:
+    out.print(made.url, soft_wrap=True, markup=False)

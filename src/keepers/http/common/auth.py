@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from hmac import compare_digest
 from typing import Any
@@ -14,13 +14,16 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import SecurityScheme
 
-from keepers.app.operations.keys import KeyRing
-from keepers.app.use_cases.actor import COMMAND_LINE, EVERYTHING, Actor
+from keepers.app.operations.keys import KeyRing, why_ended
+from keepers.app.operations.page_access import PageAccess
+from keepers.app.use_cases.actor import COMMAND_LINE, Actor
 from keepers.http.common.loopback import is_local
 from keepers.http.common.problems import RequestError, locale_of
 from keepers.model.errors import problem
+from keepers.model.web_origins import origin_of_page
 
 SCHEME = "secret_key"
+SESSION_COOKIE = "keepers_session"
 Connection = ASGIConnection[Any, Any, Any, Any]
 Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
@@ -41,7 +44,7 @@ def bearer(connection: Connection) -> str:
 
 
 def secret_key_guard(keys: KeyRing, clock: Callable[[], datetime], local_token: str) -> Guard:
-    """Lets requests with a secret key pass; 401 without a known key, 403 with one of another kind or revoked.
+    """Lets requests with a secret key pass; 401 without a known key, 403 with one of another kind or ended.
 
     `local_token` is sent by commands on this machine: access to the workspace's files grants every permission.
     """
@@ -63,16 +66,44 @@ def secret_key_guard(keys: KeyRing, clock: Callable[[], datetime], local_token: 
                 problem("{what} Send `Authorization: Bearer km_…`; `keepers keys create secret` makes one.", what=what),
                 401,
             )
-        if key.revoked_at is not None:
-            raise RequestError(problem("This key was revoked. Use one that is not."), 403)
+        if key.has_ended(now):
+            raise RequestError(why_ended(key), 403)
         if key.kind != "secret":
             raise RequestError(
                 problem("This is a {kind} key; the management API takes secret keys.", kind=key.kind), 403
             )
-        actor = Actor("key", key.name, EVERYTHING, locale_of(connection))
+        keys.note_use(key, now)
+        actor = Actor("key", key.name, frozenset(key.scopes), locale_of(connection), key.id)
         connection.scope["actor"] = actor  # type: ignore[typeddict-unknown-key]
 
     return guard
+
+
+def read_guard(access: PageAccess | None, clock: Callable[[], datetime]) -> Guard:
+    """Lets requests pass that bring a session's cookie, or a key with the scope `read` as a bearer token; 401 else.
+
+    Without `access` nobody passes.
+    """
+
+    async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
+        if access is None or not await asyncio.to_thread(may_read, access, connection, clock()):
+            raise RequestError(
+                problem(
+                    "Sign in at /login, or send `Authorization: Bearer km_…` with a secret key that may read: "
+                    "`keepers keys create secret --scope read` makes one."
+                ),
+                401,
+            )
+
+    return guard
+
+
+def may_read(access: PageAccess, connection: Connection, now: datetime) -> bool:
+    """Whether a request brings a session or a key that may read. Blocks."""
+    token = bearer(connection)
+    if token:
+        return access.key_of(token, now) is not None
+    return access.is_session(connection.cookies.get(SESSION_COOKIE, ""), now)
 
 
 def actor_of(connection: Connection) -> Actor:
@@ -85,6 +116,11 @@ def local_guard(connection: Connection, _handler: BaseRouteHandler) -> None:
     """Refuses all but commands on this machine, before anything else of the request is read."""
     if actor_of(connection).kind != "command":
         raise RequestError(problem("This is for commands on the server's own machine."), 403)
+
+
+def origin_of(headers: Mapping[str, str]) -> str:
+    """The origin of the page that sent a request, by Origin or else Referer; empty where no page says so."""
+    return headers.get("origin") or origin_of_page(headers.get("referer") or "")
 
 
 def sent_token(connection: Connection, in_body: str = "") -> str:

@@ -55,6 +55,7 @@ STATUSES = {
     "unauthorized": 401,
     "not_allowed": 403,
     "wrong_key": 403,
+    "wrong_origin": 403,
     "cursor": 400,
     "body": 400,
     "too_large": 413,
@@ -67,7 +68,7 @@ STATUSES = {
 _STATUS_TEXTS = {
     400: "The request is malformed: a parameter, the body or the cursor.",
     401: "No secret key was sent, or an unknown one.",
-    403: "The key is of another kind, or was revoked.",
+    403: "The key is of another kind, has ended, or lacks the scope that this needs.",
     404: "What the path or a parameter names is not there.",
     409: "The present state refuses the request.",
     413: "The body is larger than is allowed.",

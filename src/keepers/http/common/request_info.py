@@ -38,6 +38,12 @@ def client_address(scope: Mapping[str, Any], proxies: int) -> str:
         return ""
 
 
+def is_https(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Whether the client speaks TLS, with us or with a proxy that says so. Who forges it harms only themselves."""
+    forwarded = connection.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return connection.scope["scheme"] == "https" or forwarded == "https"
+
+
 def page_locale(connection: ASGIConnection[Any, Any, Any, Any], own: str = "") -> str:
     """The language of the page for a request; `own` is the customer's locale where it is known."""
     return choose_locale(_asked_language(connection), own, connection.headers.get("accept-language", ""))

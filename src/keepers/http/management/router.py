@@ -35,7 +35,19 @@ from keepers.app.messaging import (
     sending_switches,
     signing_keys,
 )
-from keepers.app.operations import doctor, health, imports, keys, maintenance, operations, overview, playbook, templates
+from keepers.app.operations import (
+    audit,
+    doctor,
+    health,
+    imports,
+    keys,
+    maintenance,
+    operations,
+    overview,
+    page_access,
+    playbook,
+    templates,
+)
 from keepers.app.operations.keys import KeyRing
 from keepers.app.use_cases.use_case import UseCase
 from keepers.http.common.auth import SCHEME, secret_key_guard, security_scheme
@@ -49,7 +61,7 @@ PATH = "/api/v1"
 _MODULES: tuple[ModuleType, ...] = (
     *(profiles, why, export, erasure, segments, lifecycles, scores, conditions, consents, suppressions),
     *(broadcasts, journeys, replay, messages, message_trials, channel_secrets, signing_keys, coupons, sending_switches),
-    *(playbook, templates, imports, keys, maintenance, health, doctor, operations, overview),
+    *(playbook, templates, imports, keys, audit, maintenance, health, doctor, operations, overview, page_access),
 )
 USE_CASES: tuple[UseCase[Any, Any], ...] = tuple(
     found
@@ -71,6 +83,7 @@ _TAGS = {
     "consent": "What customers agreed to, and addresses that nothing is sent to again.",
     "imports": "Files of events and traits.",
     "keys": "Keys for programs.",
+    "audit": "Who changed what.",
     "maintenance": "Ticks, history, and rebuilding the typed tables.",
     "operations": "Long work that was started with `Prefer: respond-async`: following it, cancelling it.",
     "health": "Watermarks, lag, readiness, and what the status page shows.",

@@ -62,6 +62,10 @@ async function refresh() {
       select(null, false);
       answer = await fetch(`/status.json?lang=${locale}`, { cache: "no-store" });
     }
+    if (answer.status === 401) {
+      location.assign("/login" + location.search);
+      return;
+    }
     if (!answer.ok) throw new Error(`${answer.status}`);
     draw(await answer.json());
   } catch {

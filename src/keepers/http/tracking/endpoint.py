@@ -30,10 +30,11 @@ from keepers.i18n.page_texts import choose_locale
 from keepers.i18n.problems import problem_text
 from keepers.model.errors import KeepersError, Problem, problem
 from keepers.model.event import BATCHES, CALLS, SHORT, ParsedRequest, call_of
+from keepers.model.web_origins import origin_of_page
 
 _SUCCESS = b'{"success":true}'
 _CORS = [(b"access-control-allow-origin", b"*")]
-_JSON = [(b"content-type", b"application/json"), *_CORS]
+_JSON = [(b"content-type", b"application/json")]
 _PREFLIGHT = [
     *_CORS,
     (b"access-control-allow-methods", b"POST, OPTIONS"),
@@ -41,12 +42,12 @@ _PREFLIGHT = [
     (b"access-control-max-age", b"86400"),
     (b"content-length", b"0"),
 ]
-_REFUSED = {"unauthorized": 401, "revoked": 403, "wrong_key": 403}
+_REFUSED = {"unauthorized": 401, "revoked": 403, "expired": 403, "wrong_key": 403}
 """statuses of senders who may not"""
 _SUCCESS_START: Any = {
     "type": "http.response.start",
     "status": 200,
-    "headers": [*_JSON, (b"content-length", str(len(_SUCCESS)).encode())],
+    "headers": [*_JSON, *_CORS, (b"content-length", str(len(_SUCCESS)).encode())],
 }
 _SUCCESS_BODY: Any = {"type": "http.response.body", "body": _SUCCESS}
 
@@ -116,44 +117,50 @@ class Tracking:
             if scope["method"] == "OPTIONS":
                 await _send(send, 204, _PREFLIGHT, b"")
                 return
-            parsed = await self._accept(scope, receive, call)
+            origins, parsed = await self._accept(scope, receive, call)
         except (_Answer, KeepersError) as refused:
             answer = refused if isinstance(refused, _Answer) else _answer_of(refused)
             self._figures.answered(call, answer.status)
             self._figures.refused.inc(len(answer.parsed.errors) if answer.parsed is not None else 0)
             body = msgspec.json.encode(answer.body(_locale_of(scope)))
-            await _send(send, answer.status, [*_JSON, *answer.headers, _length(body)], body)
+            await _send(send, answer.status, [*_JSON, *_readable(answer.code), *answer.headers, _length(body)], body)
             return
         self._figures.answered(call, 200)
         self._figures.accepted.inc(len(parsed.items))
-        if not parsed.errors:
+        if not parsed.errors and not origins:
             await send(_SUCCESS_START)
             await send(_SUCCESS_BODY)
+            return
+        cors = _cors_of(origins, _headers(scope))
+        if not parsed.errors:
+            await _send(send, 200, [*_JSON, *cors, _length(_SUCCESS)], _SUCCESS)
             return
         self._figures.refused.inc(len(parsed.errors))
         errors = _listed(parsed, _locale_of(scope))
         body = msgspec.json.encode({"success": False, "accepted": len(parsed.items), "errors": errors})
-        await _send(send, 200, [*_JSON, _length(body)], body)
+        await _send(send, 200, [*_JSON, *cors, _length(body)], body)
 
-    async def _accept(self, scope: HTTPScope, receive: Receive, call: str) -> ParsedRequest:
+    async def _accept(self, scope: HTTPScope, receive: Receive, call: str) -> tuple[tuple[str, ...], ParsedRequest]:
+        """The origins the sender's key is for, and what of the request was kept."""
         if scope["method"] != "POST":
             raise _Answer(405, "method", problem("Events are sent by POST."))
         received_at = self._clock()
         headers = _headers(scope)
         most = self._limits.batch_bytes if call in BATCHES else self._limits.event_bytes
         authorization = headers.get(b"authorization")
+        origin = _origin_of(headers)
         # A key in the header is verified before the body is read.
-        key = None if authorization is None else await self._events.sender(_user_of(authorization), received_at)
+        key = None if authorization is None else await self._events.sender(_user_of(authorization), received_at, origin)
         body = _plain(headers.get(b"content-encoding", b""), await _body(receive, headers, most), most)
         if key is None:
-            key = await self._events.sender(self._key_in(body), received_at)
+            key = await self._events.sender(self._key_in(body), received_at, origin)
         address = client_address(scope, self._proxies)
         parsed = await self._events.accept(key, scope["path"], body, received_at, address)
         if not parsed.items and parsed.errors:
             several = problem("No item could be used; see the reason of each.")
             reason: Problem = parsed.errors[0][1] if len(parsed.errors) == 1 else several
             raise _Answer(400, "invalid", reason, parsed)
-        return parsed
+        return key.origins, parsed
 
     def _key_in(self, body: bytes) -> str:
         """The write key in the body, where browsers put it to do without a preflight."""
@@ -178,6 +185,25 @@ def _length(body: bytes) -> tuple[bytes, bytes]:
 
 def _headers(scope: HTTPScope) -> dict[bytes, bytes]:
     return {name.lower(): value for name, value in scope["headers"]}
+
+
+def _origin_of(headers: dict[bytes, bytes]) -> str:
+    """The origin of the page that sends; empty where no page says so."""
+    sent = headers.get(b"origin") or b""
+    return sent.decode("latin-1") if sent else origin_of_page(headers.get(b"referer", b"").decode("latin-1"))
+
+
+def _readable(code: str) -> list[tuple[bytes, bytes]]:
+    """Whether a page may read a refusal: one of a site that the key is not for may not."""
+    return [] if code == "wrong_origin" else _CORS
+
+
+def _cors_of(origins: tuple[str, ...], headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    """A key for some sites answers the one that asks; others answer any."""
+    sent = headers.get(b"origin")
+    if not origins:
+        return _CORS
+    return [(b"vary", b"Origin"), *([(b"access-control-allow-origin", sent)] if sent else [])]
 
 
 def _user_of(authorization: bytes) -> str:

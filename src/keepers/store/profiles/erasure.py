@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import Connection, Table, delete, select, update
 
 from keepers.store.bulk import chunks, select_in, update_rows
 from keepers.store.profiles import suppressions
@@ -35,6 +35,9 @@ def erase(connection: Connection, owner: Owner, now: datetime, channels: Collect
             gone[str(held.table.name)] = _delete(connection, held.table, held.columns[0], ids[held.owner])
         elif held.at_erasure == "freed":
             gone[str(held.table.name)] = _free(connection, owner.profile_ids)
+        elif held.at_erasure == "redacted":
+            about = held.table.c.profile_id.in_(owner.profile_ids)
+            connection.execute(update(held.table).where(about).values(profile_id=None))
     return gone
 
 

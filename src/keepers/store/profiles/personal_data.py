@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, Table, Text, or_, select, tuple_
 
-from keepers.store.schema.core import identities, log, merges, profiles
+from keepers.store.schema.core import audit_log, identities, log, merges, profiles
 from keepers.store.schema.journeys import entry_rejections, journey_runs, run_history
 from keepers.store.schema.messages import (
     consents,
@@ -28,19 +28,22 @@ class HeldTable(NamedTuple):
     """A table with rows about a person.
 
     `columns` name whom a row is about, by what `owner` says: a profile, a run or a message of theirs, or an address as
-    (channel, hash). At erasure its rows are removed, or freed (kept without the person), or added to, or kept.
+    (channel, hash). At erasure its rows are removed, or freed or redacted (kept without the person), or added to, or
+    kept.
     """
 
     table: Table
     owner: Literal["profile", "run", "message", "address"]
     columns: tuple[str, ...]
-    at_erasure: Literal["removed", "freed", "added", "kept"]
+    at_erasure: Literal["removed", "freed", "redacted", "added", "kept"]
     texts: frozenset[str] = frozenset()
     """columns of text that are no JSON"""
     hidden: frozenset[str] = frozenset()
     """columns that are not exported: keys that let their holder act for the person"""
     batch: int = 500
     """rows read at once"""
+    left_out: ColumnElement[bool] | None = None
+    """rows that are not exported: an export would never end that reads what it writes itself"""
 
     @property
     def section(self) -> str:
@@ -69,6 +72,15 @@ HELD: tuple[HeldTable, ...] = (
     HeldTable(push_subscriptions, "profile", _PROFILE, "removed", hidden=frozenset({"keys"})),
     HeldTable(consents, "profile", _PROFILE, "removed", texts=frozenset({"wording"})),
     HeldTable(entry_rejections, "profile", _PROFILE, "removed"),
+    # What staff did about them; who of the staff it was is theirs.
+    HeldTable(
+        audit_log,
+        "profile",
+        _PROFILE,
+        "redacted",
+        hidden=frozenset({"actor_kind", "actor", "actor_id"}),
+        left_out=audit_log.c.use_case == "export_profile",
+    ),
     HeldTable(suppressions, "address", ("channel", "hash"), "added", texts=frozenset({"detail"})),
     HeldTable(identities, "profile", _PROFILE, "kept"),
     HeldTable(profiles, "profile", ("id",), "kept"),
@@ -110,6 +122,8 @@ def read_held(
     keys: list[Column[Any]] = list(held.table.primary_key.columns)
     shown = [column for column in held.table.columns if column.name not in held.hidden]
     query = select(*shown).where(owned(held, owner)).order_by(*keys).limit(limit)
+    if held.left_out is not None:
+        query = query.where(~held.left_out)
     if after is not None:
         query = query.where(tuple_(*keys) > tuple_(*after) if len(keys) > 1 else keys[0] > after[0])
     found = []

@@ -171,6 +171,26 @@ keys = Table(
     Column("hash", LargeBinary, nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
     Column("revoked_at", Instant),
+    Column("expires_at", Instant),
+    Column("last_used_at", Instant),
+    Column("scopes", String, nullable=False, server_default=""),
+    Column("origins", Text, nullable=False, server_default=""),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False, index=True),
+    Column("actor_kind", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("actor_id", String, nullable=False),
+    Column("use_case", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("profile_id", BigInteger, index=True),
+    Column("outcome", String, nullable=False),
+    Column("request", Text, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 cursors = Table(

@@ -208,6 +208,16 @@ Index(
     postgresql_where=engagement_requests.c.is_machine.is_(None),
 )
 
+provider_calls = Table(
+    "provider_calls",
+    metadata,
+    Column("provider", String, primary_key=True),
+    Column("id", LargeBinary, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("forget_at", Instant, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
 reports = Table(
     "reports",
     metadata,

@@ -127,12 +127,3 @@ def test_what_is_no_news_is_left_out(event: dict[str, Any]) -> None:
 @pytest.mark.parametrize("sent", [b"[]", b"3", b"{}", b'{"event-data": 1}'])
 def test_what_is_no_event_tells_nothing(sent: bytes) -> None:
     assert Mailgun().reports(sent) == []
-
-
-def test_a_token_serves_one_piece_of_news() -> None:
-    mailgun = Mailgun()
-    for _ in range(2):
-        mailgun.verify({}, body(), SETTINGS, NOW)
-    with pytest.raises(UserError, match="used before"):
-        mailgun.verify({}, body(recipient="bob@example.com"), SETTINGS, NOW)
-    mailgun.verify({}, body(token="another", recipient="bob@example.com"), SETTINGS, NOW)

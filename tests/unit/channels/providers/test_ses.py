@@ -116,6 +116,20 @@ def test_anything_else_is_refused(body: bytes, settings: SesSettings, why: str) 
         "https://sns.eu-west-1.amazonaws.com/x.pem?y=.pem",
         "https://sns.eu-west-1.amazonaws.com/x",
         "https://169.254.169.254/x.pem",
+        "https://sns.s3-us-west-2.amazonaws.com/SimpleNotificationService-0f1e2d3c.pem",
+        "https://sns.s3.amazonaws.com/SimpleNotificationService-0f1e2d3c.pem",
+        "https://sns.s3-eu-west-1.amazonaws.com/SimpleNotificationService-0f1e2d3c.pem",
+        "https://sns.elb.amazonaws.com/SimpleNotificationService-0f1e2d3c.pem",
+        "https://sns.eu-west-1.elb.amazonaws.com/SimpleNotificationService-0f1e2d3c.pem",
+        "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-0f1e2d3c.pem",
+        "https://sns.eu-west-1.amazonaws.com.cn/SimpleNotificationService-0f1e2d3c.pem",
+        "https://sns.cn-north-1.amazonaws.com/SimpleNotificationService-0f1e2d3c.pem",
+        "https://SNS.eu-west-1.amazonaws.com/SimpleNotificationService-0f1e2d3c.pem",
+        "https://sns.eu-west-1.amazonaws.com/x/SimpleNotificationService-0f1e2d3c.pem",
+        "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0f1e2d3c.pem\n",
+        "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0f1e2d3c.pem?",
+        "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0f1e2d3c.pem#",
+        "https://sns.eu-west-1.amazonaws.com\\@evil.example/SimpleNotificationService-0f1e2d3c.pem",
         "",
     ],
 )
@@ -133,8 +147,27 @@ def test_an_expired_or_unreadable_certificate_is_refused() -> None:
         ses(content=lambda: b"<html>").verify({}, signed(envelope()), SETTINGS, NOW)
 
 
+def test_certificates_are_kept_for_a_day_and_few_are_fetched() -> None:
+    fetched: list[str] = []
+    provider = ses(fetched, lambda: pem(until=NOW + timedelta(days=300)))
+    for hours in (0, 23, 25):
+        at = NOW + timedelta(hours=hours)
+        provider.verify({}, signed(envelope(Timestamp=at.isoformat() + "Z")), SETTINGS, at)
+    assert len(fetched) == 2
+    later = NOW + timedelta(days=2)
+
+    def named(number: int) -> bytes:
+        url = CERTIFICATE.replace("0f1e2d3c", f"{number:08x}")
+        return signed(envelope(Timestamp=later.isoformat() + "Z", SigningCertURL=url), OTHER_KEY)
+
+    for number in range(40):
+        with pytest.raises(UserError, match="signature does not fit" if number < 10 else "too many"):
+            provider.verify({}, named(number), SETTINGS, later)
+    assert len(fetched) == 2 + 10
+
+
 def test_a_subscription_is_confirmed_by_fetching_amazons_url() -> None:
-    url = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn=x&Token=y"
+    url = f"https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=y"
     asked = envelope("You have chosen to subscribe", Type="SubscriptionConfirmation", Token="y", SubscribeURL=url)
     del asked["Subject"]
     body = signed(asked)
@@ -143,8 +176,14 @@ def test_a_subscription_is_confirmed_by_fetching_amazons_url() -> None:
     provider.verify({}, body, SETTINGS, NOW)
     assert provider.confirm(body)
     assert provider.reports(body) == []
-    elsewhere = signed(asked | {"SubscribeURL": "https://evil.example/"})
-    assert not provider.confirm(elsewhere)
+    for other in (
+        "https://evil.example/",
+        url.replace("eu-west-1.amazonaws", "s3-eu-west-1.amazonaws"),
+        url.replace("Confirm", "Delete"),
+        url.replace(TOPIC, TOPIC + "x"),
+        url.replace("/?", "/bucket?"),
+    ):
+        assert not provider.confirm(signed(asked | {"SubscribeURL": other}))
     assert not provider.confirm(signed(envelope()))
     assert fetched == [CERTIFICATE, url]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -34,6 +35,14 @@ class Provider(Protocol):
     def verify(self, headers: Mapping[str, str], body: bytes, settings: Any, now: datetime) -> None:
         """Raises UserError(code="signature") unless the provider sent this, to these settings, lately."""
 
+    def call_id(self, body: bytes) -> str:
+        """What a verified call is known by: a call that is sent again has the same."""
+        ...
+
+    def valid_for(self, settings: Any) -> timedelta:
+        """For how long a call would be accepted that is sent again."""
+        ...
+
     def reports(self, body: bytes) -> list[DeliveryReport]:
         """The reports in a verified body; other events are left out. Raises UserError(code="json")."""
         ...
@@ -55,6 +64,11 @@ def header(headers: Mapping[str, str], name: str) -> str:
     """A header whatever its case; empty when absent."""
     lower = name.lower()
     return next((value for key, value in headers.items() if key.lower() == lower), "")
+
+
+def body_id(body: bytes) -> str:
+    """What a call is known by whose provider gives it no id of its own: its body."""
+    return sha256(body).hexdigest()
 
 
 def is_recent(at: datetime | None, now: datetime, window: timedelta) -> bool:

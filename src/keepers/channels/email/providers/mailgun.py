@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from threading import Lock
 from typing import Any
 
 from msgspec import Struct
@@ -28,7 +26,6 @@ _KINDS: dict[str, ReportKind] = {
     "opened": "opened",
     "clicked": "clicked",
 }
-_MOST_TOKENS = 200_000
 _NOT_THE_ADDRESS = ("old", "espblock", "generic")
 """reasons of permanent failures that are not about the address"""
 _NOT_TRIED: dict[str, ReportKind] = {"suppress-complaint": "complained", "suppress-unsubscribe": "unsubscribed"}
@@ -48,11 +45,6 @@ class Mailgun:
     id = "mailgun"
     settings = MailgunSettings
 
-    def __init__(self) -> None:
-        self._seen: OrderedDict[str, tuple[datetime, bytes]] = OrderedDict()
-        """token → when it came, and the digest of the body; the oldest first"""
-        self._lock = Lock()
-
     def verify(self, headers: Mapping[str, str], body: bytes, settings: MailgunSettings, now: datetime) -> None:
         if not settings.signing_key:
             raise refused("Mailgun", problem("its signing_key is not set"))
@@ -63,16 +55,13 @@ class Mailgun:
             raise refused("Mailgun", problem("its signature does not fit the signing_key"))
         if not is_recent(instant(stamp), now, timedelta(seconds=settings.window)):
             raise refused("Mailgun", problem("it is too old or from the future"))
-        self._remember(token, body, now - timedelta(seconds=settings.window), now)
 
-    def _remember(self, token: str, body: bytes, since: datetime, now: datetime) -> None:
-        """A signature covers the token alone, so a token with another body is refused. The same body is a repeat."""
-        digest = hashlib.sha256(body).digest()
-        with self._lock:
-            while self._seen and (len(self._seen) >= _MOST_TOKENS or next(iter(self._seen.values()))[0] < since):
-                self._seen.popitem(last=False)
-            if self._seen.setdefault(token, (now, digest))[1] != digest:
-                raise refused("Mailgun", problem("its token was used before, for something else"))
+    def call_id(self, body: bytes) -> str:
+        # The signature covers the token alone, so a token with another body is refused.
+        return text(inner(decoded(body), "signature"), "token")
+
+    def valid_for(self, settings: MailgunSettings) -> timedelta:
+        return timedelta(seconds=settings.window)
 
     def reports(self, body: bytes) -> list[DeliveryReport]:
         event = inner(decoded(body), "event-data")

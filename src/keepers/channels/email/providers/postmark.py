@@ -9,15 +9,17 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
 
-from keepers.channels.email.providers.base import KEY, decoded, header, inner, instant, refused, text
+from keepers.channels.email.providers.base import KEY, body_id, decoded, header, inner, instant, refused, text
 from keepers.model.errors import problem
 from keepers.model.message import DeliveryReport, ReportKind
 
+REMEMBERED = timedelta(days=7)
+"""how long a call is remembered. Postmark signs and dates nothing: whoever can repeat a call knows the login."""
 TOKEN_HEADER = "X-Keepers-Token"
 _HARD = ("HardBounce", "BadEmailAddress")
 _COMPLAINTS = ("SpamComplaint", "SpamNotification")
@@ -54,6 +56,12 @@ class Postmark:
             "Postmark",
             problem("its login, or its header {header}, is not the one in the settings", header=TOKEN_HEADER),
         )
+
+    def call_id(self, body: bytes) -> str:
+        return body_id(body)
+
+    def valid_for(self, settings: PostmarkSettings) -> timedelta:
+        return REMEMBERED
 
     def reports(self, body: bytes) -> list[DeliveryReport]:
         event = decoded(body)

@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from keepers.channels.email.providers.base import (
     KEY,
+    body_id,
     bracketed,
     decoded,
     header,
@@ -78,6 +79,12 @@ class SendGrid:
             raise refused("SendGrid", problem("its signature does not fit the public_key")) from None
         if not is_recent(instant(stamp), now, timedelta(seconds=settings.window)):
             raise refused("SendGrid", problem("it is too old or from the future"))
+
+    def call_id(self, body: bytes) -> str:
+        return body_id(body)
+
+    def valid_for(self, settings: SendGridSettings) -> timedelta:
+        return timedelta(seconds=settings.window)
 
     def reports(self, body: bytes) -> list[DeliveryReport]:
         events = decoded(body)

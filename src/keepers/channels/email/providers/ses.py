@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 from cryptography import x509
@@ -29,7 +31,11 @@ from keepers.model.message import DeliveryReport
 
 Fetch = Callable[[str], bytes]
 """an https URL of Amazon's → what is there; raises UserError(code="signature")"""
-_HOST = re.compile(r"sns\.[a-z0-9-]{3,40}\.amazonaws\.com(\.cn)?")
+_REGION = re.compile(
+    r"[a-z]{2}(?:-gov|-isob?)?-(?:north|south|east|west|central|northeast|northwest|southeast|southwest)-[1-9]"
+)
+"""as Amazon names them. Any other name before amazonaws.com may be a customer's: `sns.s3-us-west-2` is a bucket"""
+_CERTIFICATE = re.compile(r"/SimpleNotificationService-[0-9a-f]{8,64}\.pem")
 _SIGNED = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
@@ -37,6 +43,10 @@ _SIGNED = {
 }
 _HASHES: dict[str, HashAlgorithm] = {"1": SHA1(), "2": SHA256()}
 _MOST_CERTIFICATES = 16
+_CERTIFICATES_LAST = timedelta(days=1)
+_MOST_FETCHES = 10
+_FETCHES_WITHIN = timedelta(minutes=1)
+"""certificates are fetched before anything of a call is proven, so that few are"""
 
 
 class SesSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +64,10 @@ class Ses:
 
     def __init__(self, fetch: Fetch | None = None) -> None:
         self._fetch = fetch or fetch_from_amazon
-        self._certificates: dict[str, x509.Certificate] = {}
+        self._certificates: dict[str, tuple[x509.Certificate, datetime]] = {}
+        """URL → the certificate, and when it was fetched"""
+        self._fetched: deque[datetime] = deque(maxlen=_MOST_FETCHES)
+        self._lock = Lock()
 
     def verify(self, headers: Mapping[str, str], body: bytes, settings: SesSettings, now: datetime) -> None:
         envelope = decoded(body)
@@ -66,7 +79,7 @@ class Ses:
         names = _SIGNED.get(text(envelope, "Type"))
         if algorithm is None or names is None:
             raise refused("SES", problem("it is no message of SNS (raw message delivery has to be off)"))
-        certificate = self._certificate(text(envelope, "SigningCertURL"), now)
+        certificate = self._certificate(text(envelope, "SigningCertURL"), text(envelope, "TopicArn"), now)
         key = certificate.public_key()
         try:
             signature = base64.b64decode(text(envelope, "Signature"), validate=True)
@@ -75,6 +88,12 @@ class Ses:
             key.verify(signature, _to_sign(envelope, names), PKCS1v15(), algorithm)
         except (InvalidSignature, binascii.Error, ValueError):
             raise refused("SES", problem("its signature does not fit Amazon's certificate")) from None
+
+    def call_id(self, body: bytes) -> str:
+        return text(decoded(body), "MessageId")
+
+    def valid_for(self, settings: SesSettings) -> timedelta:
+        return timedelta(seconds=settings.window)
 
     def reports(self, body: bytes) -> list[DeliveryReport]:
         envelope = decoded(body)
@@ -89,26 +108,38 @@ class Ses:
     def confirm(self, body: bytes) -> bool:
         envelope = decoded(body)
         url = text(envelope, "SubscribeURL")
-        if text(envelope, "Type") != "SubscriptionConfirmation" or not _is_amazons(url):
+        topic = text(envelope, "TopicArn")
+        if text(envelope, "Type") != "SubscriptionConfirmation" or not _confirms(url, topic):
             return False
         self._fetch(url)
         return True
 
-    def _certificate(self, url: str, now: datetime) -> x509.Certificate:
-        if not _is_amazons(url) or not urlsplit(url).path.endswith(".pem") or urlsplit(url).query:
+    def _certificate(self, url: str, topic: str, now: datetime) -> x509.Certificate:
+        parts = urlsplit(url) if _is_amazons(url, topic) else None
+        if parts is None or not _CERTIFICATE.fullmatch(parts.path) or "?" in url or "#" in url:
             raise refused("SES", problem("its certificate is not at an address of Amazon's"))
-        found = self._certificates.get(url)
-        if found is None:
-            try:
-                found = x509.load_pem_x509_certificate(self._fetch(url))
-            except ValueError:
-                raise refused("SES", problem("its certificate cannot be read")) from None
-            if len(self._certificates) >= _MOST_CERTIFICATES:
-                self._certificates.clear()
-            self._certificates[url] = found
+        found = self._cached(url, now)
         if not found.not_valid_before_utc <= now.replace(tzinfo=UTC) <= found.not_valid_after_utc:
             self._certificates.pop(url, None)
             raise refused("SES", problem("its certificate is not valid now"))
+        return found
+
+    def _cached(self, url: str, now: datetime) -> x509.Certificate:
+        with self._lock:
+            known = self._certificates.get(url)
+            if known is not None and timedelta() <= now - known[1] < _CERTIFICATES_LAST:
+                return known[0]
+            if len(self._fetched) == _MOST_FETCHES and timedelta() <= now - self._fetched[0] < _FETCHES_WITHIN:
+                raise refused("SES", problem("too many certificates were named within a minute"))
+            self._fetched.append(now)
+        try:
+            found = x509.load_pem_x509_certificate(self._fetch(url))
+        except ValueError:
+            raise refused("SES", problem("its certificate cannot be read")) from None
+        with self._lock:
+            while len(self._certificates) >= _MOST_CERTIFICATES:
+                del self._certificates[next(iter(self._certificates))]
+            self._certificates[url] = found, now
         return found
 
 
@@ -137,13 +168,30 @@ def fetch_from_amazon(url: str) -> bytes:
         ) from None
 
 
-def _is_amazons(url: str) -> bool:
+def _is_amazons(url: str, topic: str | None = None) -> bool:
+    """Whether an address is of SNS itself, exactly: `sns.<region>.amazonaws.com`, in China with `.cn`, and in the
+    region of the topic where one is given."""
+    if not (url.isascii() and url.isprintable()) or " " in url or "\\" in url:
+        return False  # what the parser would take out, or another one read otherwise
     try:
         parts = urlsplit(url)
-        has_plain_port = parts.port in (None, 443)
+        port = parts.port
     except ValueError:
         return False
-    return parts.scheme == "https" and bool(_HOST.fullmatch(parts.netloc.removesuffix(":443"))) and has_plain_port
+    host = parts.netloc.removesuffix(":443")
+    region = host.removeprefix("sns.").partition(".")[0]
+    end = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    if parts.scheme != "https" or port not in (None, 443) or not _REGION.fullmatch(region):
+        return False
+    return host == f"sns.{region}.{end}" and (topic is None or topic.split(":")[3:4] == [region])
+
+
+def _confirms(url: str, topic: str) -> bool:
+    """Whether an address confirms a subscription to the topic, and does nothing else."""
+    if not _is_amazons(url, topic) or urlsplit(url).path not in ("", "/"):
+        return False
+    query = parse_qs(urlsplit(url).query)
+    return query.get("Action") == ["ConfirmSubscription"] and query.get("TopicArn") == [topic]
 
 
 def _to_sign(envelope: Any, names: tuple[str, ...]) -> bytes:

@@ -25,6 +25,7 @@ from keepers.app.operations.imports import (
     remove_upload,
 )
 from keepers.app.workspace.workspace import Workspace
+from keepers.http.common.auth import actor_of
 from keepers.http.common.parameters import TEXT
 from keepers.http.common.problems import RequestError
 from keepers.http.management.endpoints import answer_of, responses_of
@@ -95,6 +96,7 @@ async def receive_upload(
     ] = None,
 ) -> Response[bytes]:
     workspace: Workspace = state.workspace
+    import_upload.require(workspace, actor_of(request))  # before anything is stored
     folder = await anyio.to_thread.run_sync(make_upload_folder, workspace)
     try:
         path, text = await _stored(request, folder, workspace.settings.server.max_upload_bytes)

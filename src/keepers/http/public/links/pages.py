@@ -21,13 +21,8 @@ from keepers.i18n.page_texts import page_text
 from keepers.model.fields import is_web
 
 TEMPLATES = ("page", "notice", "unsubscribe", "preferences", "confirm", "copy")
-ALWAYS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex, nofollow",
-}
-"""headers of every page: the URLs authorise acting for a customer"""
+ALWAYS = {"X-Robots-Tag": "noindex, nofollow"}
+"""headers of every page, besides those of every answer: the URLs authorise acting for a customer"""
 COPY_POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src http: https: data:; "
     "style-src 'unsafe-inline' https:; font-src https: data:; base-uri 'none'; form-action 'none'; "

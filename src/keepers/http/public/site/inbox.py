@@ -11,9 +11,8 @@ from litestar.params import FromPath, QueryParameter
 from keepers.app.public.inbox import LARGEST_ID, ListInbox, MarkRead, ReadBy, list_inbox, mark_read
 from keepers.app.public.visitor_auth import check_visitor
 from keepers.app.workspace.workspace import Workspace
-from keepers.http.common.auth import sent_token
 from keepers.http.public.links.page_errors import in_thread
-from keepers.http.public.site.json_api import body_of, json_answer
+from keepers.http.public.site.json_api import body_of, json_answer, page_key
 
 
 def inbox_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
@@ -30,9 +29,9 @@ def inbox_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
         before: Annotated[int | None, QueryParameter(name="before", ge=1, le=LARGEST_ID)] = None,
     ) -> Response[bytes]:
         def answer() -> Response[bytes]:
-            actor = check_visitor(workspace, sent_token(request), user_id, signature, expires)
+            actor = check_visitor(workspace, page_key(workspace, request), user_id, signature, expires)
             listing = ListInbox(user_id=user_id, only_unread=unread, limit=limit, before=before)
-            return json_answer(list_inbox(workspace, actor, listing))
+            return json_answer(request, list_inbox(workspace, actor, listing))
 
         return await in_thread(answer)
 
@@ -41,8 +40,8 @@ def inbox_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
         who = await body_of(request, ReadBy)
 
         def answer() -> Response[bytes]:
-            actor = check_visitor(workspace, sent_token(request), who.userId, who.signature, who.expires)
-            return json_answer(mark_read(workspace, actor, MarkRead(user_id=who.userId, message=message)))
+            actor = check_visitor(workspace, page_key(workspace, request), who.userId, who.signature, who.expires)
+            return json_answer(request, mark_read(workspace, actor, MarkRead(user_id=who.userId, message=message)))
 
         return await in_thread(answer)
 

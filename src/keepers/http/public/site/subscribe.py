@@ -13,10 +13,9 @@ from keepers.app.public.rate_limit import Allowance, TooManyError, network_of
 from keepers.app.public.subscriptions import SubscribeForm, subscribe
 from keepers.app.public.visitor_auth import require_collect_key
 from keepers.app.workspace.workspace import Workspace
-from keepers.http.common.auth import sent_token
 from keepers.http.common.request_info import client_address
 from keepers.http.public.links.page_errors import in_thread
-from keepers.http.public.site.json_api import body_of, json_answer
+from keepers.http.public.site.json_api import body_of, json_answer, page_key
 from keepers.model.errors import problem
 
 
@@ -29,14 +28,14 @@ def subscribe_handler(workspace: Workspace) -> HTTPRouteHandler:
         form = await body_of(request, SubscribeForm)
 
         def answer() -> Response[bytes]:
-            actor = require_collect_key(workspace, sent_token(request, form.writeKey))
+            actor = require_collect_key(workspace, page_key(workspace, request, form.writeKey))
             if actor.kind == "visitor":
                 proxies = workspace.settings.server.proxies
                 network = network_of(client_address(request.scope, proxies))
                 wait = networks.spend(network, workspace.clock())
                 if wait is not None:
                     raise TooManyError(problem("Too many forms from this address. Try again later."), wait)
-            return json_answer(subscribe(workspace, actor, replace(form, writeKey="")), 202)
+            return json_answer(request, subscribe(workspace, actor, replace(form, writeKey="")), 202)
 
         return await in_thread(answer)
 
