@@ -22,7 +22,7 @@ from keepers.cli.common import app, load_commands
 from keepers.conditions.operators import OPERATORS
 from keepers.i18n.catalogues import gettext, languages
 from keepers.i18n.locales import babel_locale
-from keepers.model.texts import text_in
+from keepers.model.fields import text_in
 from keepers.playbook.shipped.journeys import starters
 from keepers.playbook.shipped.lifecycles import shipped, templates
 

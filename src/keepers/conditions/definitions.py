@@ -7,8 +7,8 @@ from datetime import timedelta
 from msgspec import Struct
 
 from keepers.conditions.ast import Condition, PropertyTest
+from keepers.model.fields import Kind, Text
 from keepers.model.identity import Accepted
-from keepers.model.texts import Kind, Text
 
 
 class Unless(Struct, frozen=True):

@@ -11,9 +11,9 @@ import msgspec
 from keepers.model.channels import describe_channel
 from keepers.model.consent import Topic
 from keepers.model.errors import UserError, problem
+from keepers.model.fields import text_in
 from keepers.model.identity import LOCALE_TRAITS
 from keepers.model.message import Content, Outgoing
-from keepers.model.texts import text_in
 from keepers.playbook.load import Playbook
 from keepers.render.customer_data import nested
 from keepers.render.definition import MessageTemplate

@@ -14,10 +14,9 @@ from keepers.conditions.parsing.conditions import Parser
 from keepers.contact.local_time import to_instant
 from keepers.journeys.bucketing import fraction, pick
 from keepers.model.errors import DefinitionError, UserError, problem
-from keepers.model.fields import Duration, Id, Weight, join, mapping, parse_id, require_spans, span, text
+from keepers.model.fields import Duration, Id, Text, Weight, join, mapping, parse_id, require_spans, span, text
 from keepers.model.moments import parse_instant
 from keepers.model.structs import read
-from keepers.model.texts import Text
 
 FIELDS = (
     "id", "name", "description", "message", "include", "exclude", "send_at", "per_hour", "expires", "coupon", "test",

@@ -14,9 +14,8 @@ from keepers.journeys.references import keys_for
 from keepers.journeys.requests import CheckCondition
 from keepers.journeys.run import PASSED, Run
 from keepers.journeys.steps.step import Step
-from keepers.model.fields import Duration, Id, When
+from keepers.model.fields import Duration, Id, Text, When
 from keepers.model.identity import Accepted
-from keepers.model.texts import Text
 
 
 class Goal(Struct, frozen=True, forbid_unknown_fields=True):

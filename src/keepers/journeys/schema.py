@@ -11,9 +11,8 @@ from keepers.journeys.definition import Goal, Leaving, Reentry
 from keepers.journeys.entry.definitions import ENTRIES
 from keepers.journeys.parse import MAX_STEPS, REENTRY
 from keepers.journeys.steps.registry import STEPS
-from keepers.model.fields import Duration, Id, When
+from keepers.model.fields import Duration, Id, Text, When
 from keepers.model.identity import Accepted
-from keepers.model.texts import Text
 
 _TEMPLATE = "#/$defs/{name}"
 

@@ -12,8 +12,7 @@ from msgspec import Struct
 
 from keepers.model.channels import describe_channel
 from keepers.model.errors import DefinitionError, problem
-from keepers.model.fields import join, mapping, one_of, parse_id, text
-from keepers.model.texts import Text
+from keepers.model.fields import Text, join, mapping, one_of, parse_id, text
 
 TopicKind = Literal["marketing", "transactional"]
 Basis = Literal["consent", "legitimate_interest", "contract", "legal_obligation"]

@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from keepers.model.errors import DefinitionError, problem
-from keepers.model.fields import duration, join, mapping, parse_id, text
-from keepers.model.texts import Text
+from keepers.model.fields import Text, duration, join, mapping, parse_id, text
 
 NO_CODE = "no_coupon"
 """why a message that needs a code is skipped"""

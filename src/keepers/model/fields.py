@@ -1,4 +1,4 @@
-"""Reads the fields that every definition has from plain data. Mistakes name their field and the remedy."""
+"""The fields that every definition has, read from plain data. Mistakes name their field and the remedy."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from msgspec import Meta
 
 from keepers.model.errors import DefinitionError, UserError, nearest, problem
 from keepers.model.moments import parse_duration, parse_zone
-from keepers.model.texts import Text
 
+Kind = Literal["person", "account"]
+"""whose a definition is"""
+Text = str | dict[str, str]
+"""one text, or one per locale"""
 _ID = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
@@ -216,3 +219,10 @@ def is_web(url: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
         return False
+
+
+def text_in(text: Text, locale: str = "en") -> str:
+    """The text in a locale, falling back to English, then to whatever there is."""
+    if isinstance(text, str):
+        return text
+    return text.get(locale) or text.get("en") or next(iter(text.values()), "")

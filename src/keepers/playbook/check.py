@@ -12,7 +12,7 @@ from keepers.conditions.definitions import Lifecycle, Source
 from keepers.conditions.message_events import own_events
 from keepers.conditions.schema import Schema
 from keepers.i18n.findings import Sentence, sentence, with_nearest
-from keepers.model.texts import Kind
+from keepers.model.fields import Kind
 from keepers.playbook import check_sending
 from keepers.playbook.check_currencies import SeenCurrencies, UnratedAmounts, amount_remarks
 from keepers.playbook.check_sending import Remark

@@ -13,7 +13,7 @@ from keepers.journeys.definition import Journey
 from keepers.journeys.entry.definitions import DateEntry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
 from keepers.model.channels import CHANNELS
 from keepers.model.consent import CONFIRMATION
-from keepers.model.texts import Kind
+from keepers.model.fields import Kind
 from keepers.playbook.load import Playbook
 from keepers.playbook.references import Reference
 from keepers.render.check import check_message

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from keepers.model.fields import Kind
 from keepers.model.identity import LOCALE_TRAITS
-from keepers.model.texts import Kind
 from keepers.playbook.load import Playbook
 
 Role = Literal["event", "trait", "segment", "stage"]

@@ -14,8 +14,7 @@ from keepers.contact.rules import PRIORITIES, Priority
 from keepers.model import fields
 from keepers.model.channels import CHANNELS, WRITTEN_FOR
 from keepers.model.errors import DefinitionError, nearest, problem
-from keepers.model.fields import join
-from keepers.model.texts import Text
+from keepers.model.fields import Text, join
 
 UTM_KEYS = ("source", "medium", "campaign", "content", "term")
 EXPIRES = timedelta(days=3)

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from keepers.conditions import ast
 from keepers.conditions.definitions import Lifecycle
 from keepers.conditions.wording import describe
-from keepers.model.texts import Text
+from keepers.model.fields import Text
 from keepers.warehouse.fixed_tables import TRAIT_ORDER
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from keepers.conditions.definitions import Lifecycle
 from keepers.model.errors import NotFoundError, UserError, nearest, problem
-from keepers.model.texts import Text
+from keepers.model.fields import Text
 
 if TYPE_CHECKING:
     from keepers.evaluation.active_queries import ActiveQueries

@@ -17,9 +17,9 @@ from keepers.journeys.parse import parse_journey
 from keepers.model.channels import ANSWERED
 from keepers.model.consent import ALL_TOPICS, Topic
 from keepers.model.errors import UserError
+from keepers.model.fields import text_in
 from keepers.model.moments import format_instant
 from keepers.model.reasons import Reason
-from keepers.model.texts import text_in
 from keepers.reports.why_lines import Waiting, WhyLine
 from keepers.store import definitions
 from keepers.store.journeys import entry_rejections, journey_states, run_history, runs

@@ -21,9 +21,9 @@ from keepers.app.workspace.profile_names import names_of
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import ALL_TOPICS, Basis, Consent, ConsentState, TopicKind
 from keepers.model.errors import NotFoundError, UserError, nearest, problem
+from keepers.model.fields import text_in
 from keepers.model.identity import IDENTITY_KINDS
 from keepers.model.moments import format_instant, parse_instant
-from keepers.model.texts import text_in
 from keepers.playbook.load import Playbook
 from keepers.store.bulk import select_in
 from keepers.store.profiles import consents, identities

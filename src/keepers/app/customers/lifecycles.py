@@ -16,8 +16,8 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.definitions import Lifecycle, Stage
 from keepers.conditions.wording import describe
 from keepers.model.errors import UserError, problem
+from keepers.model.fields import text_in
 from keepers.model.moments import Moment, format_instant, parse_duration, parse_moment
-from keepers.model.texts import text_in
 from keepers.reports import moves as measure_moves
 from keepers.reports import stages as measure_stages
 from keepers.store.profiles import identities

@@ -13,8 +13,8 @@ from keepers.app.use_cases.paging import seal, unseal
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import NotFoundError, UserError, nearest, problem
+from keepers.model.fields import text_in
 from keepers.model.moments import format_instant
-from keepers.model.texts import text_in
 from keepers.reports import profile_list as listings
 from keepers.reports.profile_report import Clause as Explained
 from keepers.reports.profile_report import Membership as ReportedMembership

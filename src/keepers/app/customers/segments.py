@@ -16,7 +16,7 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.definitions import Segment
 from keepers.conditions.wording import describe
 from keepers.model.errors import NotFoundError, nearest, problem
-from keepers.model.texts import text_in
+from keepers.model.fields import text_in
 from keepers.reports import profile_list as listings
 from keepers.reports.segments import counts
 

@@ -17,8 +17,8 @@ from keepers.broadcasts import control
 from keepers.broadcasts.progress import AudiencePreview, SendingStatus
 from keepers.conditions.wording import describe
 from keepers.model.errors import NotFoundError, nearest, problem
+from keepers.model.fields import text_in
 from keepers.model.message import SendStatus
-from keepers.model.texts import text_in
 
 S = TypeVar("S", bound=SendingStatus)
 BroadcastAudience: TypeAlias = AudiencePreview

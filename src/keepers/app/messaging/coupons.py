@@ -15,8 +15,8 @@ from keepers.app.use_cases.progress import Progress, no_progress
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import NotFoundError, nearest, problem
+from keepers.model.fields import text_in
 from keepers.model.moments import parse_instant
-from keepers.model.texts import text_in
 from keepers.store.messages import coupons
 
 PoolId = Annotated[str, Meta(description="The pool's id.", examples=["gift"])]

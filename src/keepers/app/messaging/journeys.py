@@ -20,7 +20,7 @@ from keepers.journeys.definition import Journey
 from keepers.journeys.entry.definitions import entry_words
 from keepers.journeys.schema import contact_schema, journey_schema
 from keepers.model.errors import NotFoundError, UserError, nearest, problem
-from keepers.model.texts import text_in
+from keepers.model.fields import text_in
 from keepers.orchestration import run_control
 from keepers.playbook.active_playbook import ActivePlaybook, known
 from keepers.playbook.shipped.journeys import install_journeys

@@ -14,7 +14,7 @@ from keepers.app.use_cases.common_fields import RequestedLocale
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.definitions import Lifecycle
-from keepers.model.texts import text_in
+from keepers.model.fields import text_in
 from keepers.reports import moves as measure_moves
 from keepers.reports import stages as measure_stages
 

@@ -31,7 +31,7 @@ class MakePageLink(Struct, frozen=True, kw_only=True):
     """No parameters."""
 
 
-class PageLink(Struct, frozen=True):
+class StatusPageLink(Struct, frozen=True):
     url: Annotated[str, Meta(description="Signs in to the status page, once.")]
     expires_at: datetime
 
@@ -114,15 +114,15 @@ def _digest(token: str) -> bytes:
     return sha256(token.encode("utf-8", "replace")).digest()
 
 
-def page_link(workspace: Workspace) -> PageLink:
+def page_link(workspace: Workspace) -> StatusPageLink:
     """A link to the status page that signs in once, for whoever may read this process's terminal."""
     now = workspace.clock()
     token = workspace.part(PageAccess).make_link(now)
-    return PageLink(f"{workspace.listening_at}/login?token={token}", now + LINK_LASTS)
+    return StatusPageLink(f"{workspace.listening_at}/login?token={token}", now + LINK_LASTS)
 
 
 @use_case("POST /status-links", permission="read", tag="health", problems=(409,), is_local=True)
-def make_page_link(workspace: Workspace, actor: Actor, request: MakePageLink) -> PageLink:
+def make_page_link(workspace: Workspace, actor: Actor, request: MakePageLink) -> StatusPageLink:
     """A link that signs in to the status page
 
     It works once, within an hour, in the server that made it.

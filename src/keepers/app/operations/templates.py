@@ -11,7 +11,7 @@ from keepers.app.use_cases.common_fields import RequestedLocale
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.schema import Schema
-from keepers.model.texts import text_in
+from keepers.model.fields import text_in
 from keepers.playbook.load import Playbook, PlaybookErrors, load
 from keepers.playbook.shipped import lifecycles
 from keepers.playbook.shipped.journeys import starters

@@ -15,8 +15,8 @@ from keepers.i18n.page_texts import choose_locale
 from keepers.model.channels import describe_channel
 from keepers.model.consent import Topic, address_hash
 from keepers.model.errors import NotFoundError, problem
+from keepers.model.fields import text_in
 from keepers.model.identity import LOCALE_TRAITS
-from keepers.model.texts import text_in
 from keepers.render.links import PATHS, BadLink, Confirm, OfMessage, Preferences, Purpose
 from keepers.store.messages import messages
 from keepers.store.messages.messages import MessageRow

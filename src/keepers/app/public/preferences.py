@@ -22,7 +22,7 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.i18n.catalogues import languages
 from keepers.i18n.page_texts import channel_name, choose_locale
 from keepers.model.consent import Topic
-from keepers.model.texts import text_in
+from keepers.model.fields import text_in
 
 SOURCE = "preference page"
 

@@ -17,8 +17,8 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.channels.email.mailbox_address import parse_address
 from keepers.model.consent import CONFIRMATION, Consent, Topic, address_hash, normal_address
 from keepers.model.errors import UserError, nearest, problem
+from keepers.model.fields import text_in
 from keepers.model.identity import Trust
-from keepers.model.texts import text_in
 from keepers.render.definition import MessageTemplate
 from keepers.render.links import Confirm
 from keepers.store.messages import messages

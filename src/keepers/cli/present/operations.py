@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from keepers.app.operations.doctor import Diagnosis
     from keepers.app.operations.keys import CreatedKey, KeyList, RevokedKey
     from keepers.app.operations.maintenance import Rebuilt, Unmerged
-    from keepers.app.operations.page_access import PageLink
+    from keepers.app.operations.page_access import StatusPageLink
 
 
 def ticked(done: Struct) -> None:
@@ -147,5 +147,5 @@ def audit(page: AuditPage) -> None:
         out.print(f"More: --cursor {page.next}", soft_wrap=True)
 
 
-def page_link(made: PageLink) -> None:
+def page_link(made: StatusPageLink) -> None:
     out.print(made.url, soft_wrap=True, markup=False)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from keepers.cli.present.tables import BAR, COLOURS, bar
 from keepers.devtools.timelapse import Counts, lifecycles_shown
-from keepers.model.texts import text_in
+from keepers.model.fields import text_in
 
 if TYPE_CHECKING:
     from keepers.app.ticked import Ticked

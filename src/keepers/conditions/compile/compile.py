@@ -18,7 +18,7 @@ from keepers.conditions.currencies import Currencies
 from keepers.conditions.definitions import Definition, DerivedEvent, Lifecycle, Segment
 from keepers.conditions.lazy_ibis import ibis
 from keepers.conditions.schema import Schema
-from keepers.model.texts import Kind
+from keepers.model.fields import Kind
 
 
 class StandingQuery(Struct, frozen=True):

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from keepers.conditions.comparisons import REF_KINDS, Clock, ComparedValue, sure
 from keepers.conditions.lazy_ibis import ibis
 from keepers.conditions.schema import TRUSTED, Schema
-from keepers.model.texts import Kind
+from keepers.model.fields import Kind
 
 TRACKS = {
     "seq": "int64",

@@ -10,9 +10,8 @@ from keepers.conditions.message_events import by_people
 from keepers.conditions.parsing.conditions import Parser
 from keepers.conditions.parsing.operands import text_of
 from keepers.model.errors import DefinitionError, problem
-from keepers.model.fields import duration, join, mapping, one_of, parse_id, text, texts
+from keepers.model.fields import Kind, duration, join, mapping, one_of, parse_id, text, texts
 from keepers.model.identity import Accepted
-from keepers.model.texts import Kind
 
 MAX_SOURCES = 400
 _SOURCE_KEYS = ("from", "where", "unless", "value", "times", "within")

@@ -13,8 +13,7 @@ from msgspec import Struct, StructMeta
 from keepers.i18n.catalogues import TextId
 from keepers.journeys.references import Lookup
 from keepers.journeys.requests import Result
-from keepers.model.fields import Id
-from keepers.model.texts import Text
+from keepers.model.fields import Id, Text
 
 Passing = Generator[Any, Any, Result]
 """yields a question or a tuple of them, gets the answer or answers; then requests; returns where to go"""

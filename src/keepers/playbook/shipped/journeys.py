@@ -12,7 +12,7 @@ from keepers.conditions import graph
 from keepers.i18n.catalogues import folders, languages
 from keepers.journeys.definition import Journey
 from keepers.model.errors import ConflictError, NotFoundError, nearest, problem
-from keepers.model.texts import Text
+from keepers.model.fields import Text
 from keepers.playbook import check_sending
 from keepers.playbook.load import Playbook, load, load_texts
 from keepers.playbook.shipped.install import only, vocabulary_file

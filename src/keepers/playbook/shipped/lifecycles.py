@@ -14,7 +14,7 @@ from keepers.conditions.definitions import DerivedEvent, Segment, Stage
 from keepers.conditions.schema import Schema
 from keepers.i18n.catalogues import folders, languages
 from keepers.model.errors import NotFoundError, nearest, problem
-from keepers.model.texts import Kind, Text
+from keepers.model.fields import Kind, Text
 from keepers.playbook.load import Playbook, load_texts
 from keepers.playbook.reach import helping, possible
 from keepers.playbook.shipped.texts import translated
