@@ -72,7 +72,7 @@ def serve(
         delivery = DeliveryLoop(workspace, figures.registry) if sends else None
         if loop is not None and delivery is not None:
             loop.on_queued = delivery.wake
-        bounces = BounceReading(workspace, loop.wake if loop is not None else None)
+        bounces = BounceReading(workspace, loop.wake if loop is not None else None, figures.registry)
         stack.callback(bounces.stop)
         bounces.start()
         if loop is not None:
