@@ -29,7 +29,7 @@ _MOST_SMTP_BYTES = 5_242_880
 _MOST_RECIPIENTS = 100
 """of one envelope; RFC 5321 section 4.5.3.1.8"""
 _MOST_CONNECTIONS = 100
-_MOST_OF_ADDRESS = 20
+_MOST_OF_NETWORK = 20
 _SILENCE_S = 60.0
 _UNSEEN_FLAG = "S"
 log = logging.getLogger("keepers")
@@ -61,7 +61,7 @@ class BounceListener:
             host,
             port,
             most_connections=_MOST_CONNECTIONS,
-            most_of_address=_MOST_OF_ADDRESS,
+            most_of_network=_MOST_OF_NETWORK,
             data_size_limit=_MOST_SMTP_BYTES,
             timeout=_SILENCE_S,
         )
