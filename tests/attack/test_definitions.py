@@ -136,3 +136,30 @@ def test_templates_end_in_time(sources: list[str]) -> None:
 def test_items_are_told_apart_as_before() -> None:
     assert uniq([1, 1.0, "1", [1], [1.0], {"a": [1]}, {"a": [1]}, None]) == [1, "1", {"a": [1]}, None]
     assert uniq([{"k": 1}, {"k": 1, "x": 2}, {}, {"x": 1}], "k") == [{"k": 1}, {}]
+
+
+MJML = "<mjml><mj-body><mj-section><mj-column><mj-text>%s</mj-text></mj-column></mj-section></mj-body></mjml>"
+UNITS = (
+    *("<a ", '<a "', "<!--", "<!-- x -->", "<mj-text a=", "<mjml", "<style>", "<div>", " ", "a"),
+    *("{%", "{% raw %}", "{% comment %}", "{% render '"),
+)
+COMPILING = """
+from keepers.channels import registry
+from keepers.model.errors import KeepersError
+from keepers.render.compose import compose
+from keepers.render.definition import parse_message
+from keepers.render.plain_text import tidy
+for unit in UNITS:
+    content = {"en": {"subject": "s", "body": WRAP.replace("%s", unit * (30_000 // len(unit)))}}
+    try:
+        compose(parse_message({"id": "m", "channel": "email", "topic": "t", "content": content}), "en", {})
+    except KeepersError:
+        pass
+tidy(" " * 1_000_000 + "x")
+print("done")
+"""
+
+
+@pytest.mark.parametrize("wrap", ["%s", MJML], ids=["html", "mjml"])
+def test_large_templates_are_compiled_in_time(wrap: str) -> None:
+    assert within_limits(f"UNITS, WRAP = {UNITS!r}, {wrap!r}\n{COMPILING}") == "done\n"
