@@ -48,6 +48,11 @@ class Working:
         mine.recv_bytes()
         mine.close()
 
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
     def kill(self) -> bool:
         """SIGKILL. False when it had ended by itself; it must then have ended well."""
         self._process.kill()

@@ -246,6 +246,13 @@ def test_a_cursor_is_bound_to_its_listing() -> None:
         ("GET", "/profiles/%00", {}, 400, "invalid"),
         ("GET", "/definitions?kind=segment&kind=event", {}, 400, "invalid"),
         ("POST", "/imports", {"content": b"a", "headers": {"Content-Type": "image/png"}}, 415, "media_type"),
+        (
+            "POST",
+            "/imports",
+            {"content": iter([b"--b\r\n"]), "headers": {"Content-Type": "multipart/form-data; boundary=b"}},
+            413,
+            "too_large",
+        ),
     ],
 )
 def test_what_cannot_be_answered_is_a_problem(

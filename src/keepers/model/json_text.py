@@ -15,11 +15,13 @@ from msgspec import Struct
 
 from keepers.model.errors import Problem, problem
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:]', re.DOTALL)
-_NOT_A_NUMBER = re.compile(rb'(?:"((?:[^"\\]|\\.)*)"\s*:\s*)?[\[,\s]*-?\b(NaN|Infinity)\b')
+# A string that is never closed is read to the end once, and not again from each quotation mark in it.
+_TEXT = rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
+_TOKEN = re.compile(_TEXT + rb"|[\[\]{},:]", re.DOTALL)
+_NOT_A_NUMBER = re.compile(rb"\b(NaN|Infinity)\b")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(_TEXT, re.DOTALL)
 _ALL_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _HUGE = b"0" * 309
 TOO_LARGE = problem("A number is too large to keep. Send it as text.")
@@ -73,9 +75,9 @@ def elements(text: bytes) -> list[bytes] | None:
 def reason(text: bytes, error: str) -> Problem:
     """A sentence for the sender about why the decoder refused `text`. The decoder's own `error` is quoted, not read."""
     outside = _NOT_A_NUMBER.search(text)
-    if outside and _is_outside_strings(text, outside.start(2)):
-        field = (outside.group(1) or b"").decode("utf-8", "replace")
-        number = outside.group(2).decode()
+    if outside and _is_outside_strings(text, outside.start()):
+        field = _field_before(text, outside.start()).decode("utf-8", "replace")
+        number = outside.group().decode()
         if not field:
             return problem("A value is {number}, which is not a JSON number. Send null or leave it out.", number=number)
         return problem(
@@ -88,6 +90,18 @@ def reason(text: bytes, error: str) -> Problem:
     if not _is_utf8(text):
         return problem("The text is not UTF-8. Encode the body as UTF-8.")
     return problem("This is not valid JSON: {error}.", error=error)
+
+
+def _field_before(text: bytes, position: int) -> bytes:
+    """The name of the field whose value, or list of values, goes on at a position; empty when there is none."""
+    before = text[:position].removesuffix(b"-").rstrip(b"[, \t\r\n")
+    if not before.endswith(b":"):
+        return b""
+    before = before[:-1].rstrip()
+    last = None
+    for string in _STRING.finditer(before):
+        last = string
+    return last.group()[1:-1] if last is not None and last.end() == len(before) else b""
 
 
 def _holds_infinite(text: bytes) -> bool:

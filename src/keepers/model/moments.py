@@ -16,6 +16,8 @@ from msgspec import Struct
 from keepers.model.errors import UserError, problem, shown
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST = 100
+"""characters of a duration"""
 _DURATION = re.compile(r"^\s*((?:\d+(?:\.\d+)?\s*[smhdw]\s*)+)$")
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _RELATIVE = re.compile(r"^\s*([+-])?\s*(\d[\d.\s smhdw]*?)\s*(ago)?\s*$")
@@ -42,7 +44,7 @@ def parse_duration(text: object) -> timedelta:
     """`30m`, `6h`, `14d`, `8w`, `1d12h` as exact seconds. Raises UserError for anything else or over 100 years."""
     if isinstance(text, timedelta):
         return text
-    match = _DURATION.match(text) if isinstance(text, str) else None
+    match = _DURATION.match(text) if isinstance(text, str) and len(text) <= _LONGEST else None
     if not match:
         raise UserError(
             problem("{text} is not a duration. Write a number and a unit: 30m, 6h, 14d, 8w.", text=shown(text)),
@@ -121,7 +123,7 @@ def parse_moment(text: object, zone: ZoneInfo | None = None) -> Moment:
         word = text.strip().lower()
         if word == "now":
             return Moment()
-        match = _RELATIVE.match(word)
+        match = _RELATIVE.match(word) if len(word) <= _LONGEST else None
         if match and (match.group(1) or match.group(3)) and _DURATION.match(match.group(2)):
             span = parse_duration(match.group(2))
             past = match.group(1) == "-" or bool(match.group(3))

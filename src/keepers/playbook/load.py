@@ -162,6 +162,10 @@ def read_file(path: Path, file: str) -> Document:
     return read_document(raw, file)
 
 
+MOST_MISTAKES = 200
+"""of a playbook that are collected; what stands after them is not read"""
+
+
 class _Gathering:
     """Collects definitions and mistakes while the files are read."""
 
@@ -173,6 +177,8 @@ class _Gathering:
         self.sources: dict[str, tuple[str, int]] = {}
         self.bodies: dict[str, Any] = {}
         self.lines: dict[str, dict[str, int]] = {}
+        self.inside: dict[str, dict[str, int]] = {}
+        """of the document being read: definition (`segments[0]`) → the lines of the fields in it"""
 
     def playbook(self) -> Playbook:
         if self.errors:
@@ -200,7 +206,13 @@ class _Gathering:
         if not isinstance(document.data, dict):
             self._mistake(problem("expected sections such as segments: or lifecycles: at the top"), "", file, document)
             return
+        self.inside = {}
+        for path, line in document.lines.items():
+            start, _, rest = path.partition(".")
+            self.inside.setdefault(start, {})[rest] = line
         for key, section in document.data.items():
+            if len(self.errors) >= MOST_MISTAKES:
+                return
             if key in singles():
                 self.single(key, section, file, document)
             elif key in SECTIONS:
@@ -216,6 +228,8 @@ class _Gathering:
             self._mistake(problem("expected a list: each entry starts with “- id:”"), section, file, document)
             return
         for n, entry in enumerate(entries):
+            if len(self.errors) >= MOST_MISTAKES:
+                return
             self.entry(section, entry, f"{section}[{n}]", file, document)
 
     def entry(self, section: str, data: Any, at: str, file: str, document: Document) -> None:
@@ -269,8 +283,7 @@ class _Gathering:
     def _register(self, key: str, data: Any, at: str, file: str, document: Document) -> None:
         self.sources[key] = (file, document.line(at) or 1)
         self.bodies[key] = data
-        inside = f"{at}." if at else ""
-        self.lines[key] = {p.removeprefix(inside): n for p, n in document.lines.items() if p.startswith(inside)}
+        self.lines[key] = {path: line for path, line in self.inside.get(at, {}).items() if path}
 
     def _other_stages(self, data: Any, at: str, file: str, document: Document, first: DefinitionError) -> None:
         """Reading a lifecycle stops at its first mistake; its stages are read one by one for the others."""

@@ -20,6 +20,10 @@ from keepers.model.errors import DefinitionError, Problem, problem
 MAX_BYTES = 2_000_000
 MAX_NODES = 200_000
 MAX_DEPTH = 60
+MAX_KEY = 500
+"""characters of a field's name"""
+MAX_PATHS = 64_000_000
+"""characters of all fields' paths together, which repeat the names of all fields around them"""
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,300})")
@@ -78,6 +82,7 @@ class _Builder:
         self.lines: dict[str, int] = {}
         self.anchors: dict[str, tuple[Any, int] | None] = {}
         self.nodes = 0
+        self.path_room = MAX_PATHS
 
     def document(self, events: Iterator[Any]) -> Document:
         data: Any = None
@@ -104,10 +109,18 @@ class _Builder:
                 event,
             )
 
+    def _set_line(self, path: str, event: Any) -> None:
+        if path in self.lines:
+            return
+        self.path_room -= len(path)
+        if self.path_room < 0:
+            raise self._error(problem("the names of fields inside each other are too long"), event, path[:80])
+        self.lines[path] = _line(event)
+
     def _node(self, event: Any, events: Iterator[Any], path: str, depth: int) -> Any:
         if depth > MAX_DEPTH:
             raise self._error(problem("nested deeper than {max_depth} levels", max_depth=MAX_DEPTH), event, path[:80])
-        self.lines.setdefault(path, _line(event))
+        self._set_line(path, event)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, path)
         before = self.nodes
@@ -156,6 +169,10 @@ class _Builder:
                 raise self._error(problem("a field's name must be a plain text"), event, path)
             self._count(1, event)
             key = event.value
+            if len(key) > MAX_KEY:
+                raise self._error(
+                    problem("a field's name is longer than {max_key} characters", max_key=MAX_KEY), event, path[:80]
+                )
             here = f"{path}.{key}" if path else key
             if key in fields:
                 raise self._error(
@@ -163,7 +180,7 @@ class _Builder:
                     event,
                     here,
                 )
-            self.lines[here] = _line(event)
+            self._set_line(here, event)
             fields[key] = self._node(next(events), events, here, depth + 1)
         return fields
 

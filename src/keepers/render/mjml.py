@@ -11,6 +11,7 @@ from keepers.model.errors import Problem, nearest, problem
 from keepers.render.assemble import Placeholders
 from keepers.render.errors import RenderError
 from keepers.render.liquid.tags import END_INLINE, INLINE
+from keepers.render.plain_text import VOID
 
 _OPTIONS = mrml.RenderOptions(fonts={})
 """no web fonts except by mj-font: a default would reveal readers to a third party"""
@@ -23,6 +24,9 @@ _QUOTED = re.compile(r"""("[^"]*"|'[^']*')""")
 _TRACK_OFF = re.compile(r"""\sdata-keepers-track=(["'])off\1""")
 _HREF = re.compile(r"""\shref=(["'])""")
 _TAG_NAME = re.compile(r"\{%-?\s*(\w+)\s*(.*?)-?%\}", re.DOTALL)
+_ANY_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
+_SELF_CLOSED = re.compile(r"[^<>]*/>")
+_MOST_LEVELS = 200
 _HEADS = frozenset({"", "mjml", "mj-head"})
 _NO_TEXT = _HEADS | {
     *("mj-attributes", "mj-social", "mj-navbar", "mj-accordion", "mj-accordion-element", "mj-carousel"),
@@ -83,6 +87,7 @@ def compile_mjml(placeholders: Placeholders, locale: str) -> str:
     base = before + text + after
     marked = _ROOT.sub(lambda m: f"<mjml{_with_language(m[1], locale)}>", base, count=1)
     marked = _ELEMENT.sub(_untracked, _TAG.sub(lambda m: _apart(m, placeholders), marked))
+    _refuse_deep(marked, placeholders)
     made = lifted + _made(marked, base, len(before), placeholders)
     for piece in placeholders.missing(made):
         raise RenderError(
@@ -95,6 +100,24 @@ def compile_mjml(placeholders: Placeholders, locale: str) -> str:
             line=piece.line or None,
         )
     return made
+
+
+def _refuse_deep(text: str, placeholders: Placeholders) -> None:
+    """The engine calls itself for each element inside another; some thousands would end the whole process."""
+    depth = 0
+    for tag in _ANY_TAG.finditer(text):
+        if tag[1]:
+            depth = max(depth - 1, 0)
+        elif tag[2].lower() not in VOID:
+            depth += 1
+            if depth > _MOST_LEVELS:
+                raise _fault(
+                    problem("elements are nested deeper than {max_depth} levels", max_depth=_MOST_LEVELS),
+                    placeholders,
+                    min(tag.start(), len(placeholders.text)),
+                )
+            if _SELF_CLOSED.match(text, tag.end()):
+                depth -= 1
 
 
 def _made(text: str, base: str, shift: int, placeholders: Placeholders) -> str:

@@ -13,8 +13,7 @@ _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "b
 _SILENT = frozenset({"head", "script", "style", "title", "template", "noscript", "svg"})
 _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all")
 _SPACE = re.compile(r"[ \t\r\n\f\u00a0\u200b\u200c\u00ad\u034f]+")
-_VOID = frozenset({"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
-_LINES = re.compile(r"[ \t]*\n(?:[ \t]*\n)*")
+VOID = frozenset({"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
 _PLAIN_SCHEMES = ("mailto:", "tel:", "sms:")
 
 
@@ -34,7 +33,12 @@ def to_text(html: str, silent: re.Pattern[str] | None = None) -> str:
 
 def tidy(text: str) -> str:
     """Lines without blanks at their ends, at most one empty line in a row, none at the ends."""
-    return _LINES.sub(lambda m: "\n" if m[0].count("\n") == 1 else "\n\n", text).strip() + "\n"
+    kept: list[str] = []
+    for line in text.split("\n"):
+        bare = line.rstrip(" \t")
+        if bare or not kept or kept[-1]:
+            kept.append(bare)
+    return "\n".join(kept).strip() + "\n"
 
 
 class _Reading(HTMLParser):
@@ -52,7 +56,7 @@ class _Reading(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = {k: v or "" for k, v in attrs}
         if self.silent or tag in _SILENT or _HIDDEN.search(attributes.get("style", "")) or "hidden" in attributes:
-            if tag not in _VOID:
+            if tag not in VOID:
                 self.silent.append(tag)
             return
         if tag == "br":
@@ -80,7 +84,7 @@ class _Reading(HTMLParser):
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
-        if tag not in _VOID:
+        if tag not in VOID:
             self.handle_endtag(tag)
 
     def handle_endtag(self, tag: str) -> None:

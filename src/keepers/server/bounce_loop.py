@@ -8,13 +8,15 @@ from pathlib import Path
 from threading import Event, Thread
 
 import msgspec
+from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy import Connection
 
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.channels.email.bounces.imap import ImapSettings, read_imap
+from keepers.channels.email.bounces.mail_reader import MailReader
+from keepers.channels.email.bounces.set_aside import FOLDER
 from keepers.channels.email.bounces.sources import BounceListener, read_maildir, read_mbox
-from keepers.channels.email.verp import Verp
 from keepers.delivery.bounce_readings import STATE, Reading
 from keepers.model.errors import KeepersError, UserError
 from keepers.model.message import DeliveryReport
@@ -29,8 +31,16 @@ Read = Callable[[], int]
 class BounceReading:
     """Reads the sources of `[bounces]` while a server runs. `on_reports` is called when something was reported."""
 
-    def __init__(self, workspace: Workspace, on_reports: Callable[[], None] | None = None) -> None:
-        """Opens nothing. Raises UserError when `[bounces]` names a source and no e-mail channel is set up."""
+    def __init__(
+        self,
+        workspace: Workspace,
+        on_reports: Callable[[], None] | None = None,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        """Opens nothing; mail set aside is counted in `registry`.
+
+        Raises UserError when `[bounces]` names a source and no e-mail channel is set up.
+        """
         self._workspace = workspace
         self._on_reports = on_reports
         self._settings = workspace.settings.bounces
@@ -39,6 +49,7 @@ class BounceReading:
         self._readers: dict[str, Read] = {}
         self._trouble: dict[str, str] = {}
         self._thread: Thread | None = None
+        self._reader: MailReader | None = None
         if not (self._settings.listen_port or self._polled()):
             return
         email = workspace.sending.email()
@@ -48,11 +59,16 @@ class BounceReading:
                 "sender and host, or empty [bounces].",
                 code="settings",
             )
-        self._readers = self._made(email.verp)
+        self._reader = reader = MailReader(email.verp, workspace.data_folder / FOLDER)
+        if registry is not None:
+            Gauge(
+                "keepers_mail_set_aside", "Mails from outside that could not be read and are kept.", registry=registry
+            ).set_function(reader.set_aside.count)
+        self._readers = self._made(reader)
         if self._settings.listen_port:
             chosen = self._settings
             self._listener = BounceListener(
-                chosen.listen_host, chosen.listen_port, email.verp, self._arrived, clock,
+                chosen.listen_host, chosen.listen_port, reader, self._arrived, clock,
                 lambda trouble: self._record_status("listener", 0, trouble),
             )  # fmt: skip
 
@@ -71,6 +87,8 @@ class BounceReading:
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.stop()
+        if self._reader is not None:
+            self._reader.stop()
         if self._thread is not None:
             self._thread.join(5.0)
 
@@ -94,15 +112,15 @@ class BounceReading:
         chosen = self._settings
         return bool(chosen.maildir or chosen.mbox or chosen.imap_host)
 
-    def _made(self, verp: Verp) -> dict[str, Read]:
+    def _made(self, reader: MailReader) -> dict[str, Read]:
         chosen, folder = self._settings, self._workspace.folder
         made: dict[str, Read] = {}
         if chosen.maildir:
             place = folder / Path(chosen.maildir).expanduser()
-            made["maildir"] = lambda: read_maildir(place, verp, self._store_reports, clock)
+            made["maildir"] = lambda: read_maildir(place, reader, self._store_reports, clock)
         if chosen.mbox:
             file = folder / Path(chosen.mbox).expanduser()
-            made["mbox"] = lambda: read_mbox(file, verp, self._store_reports, clock)
+            made["mbox"] = lambda: read_mbox(file, reader, self._store_reports, clock)
         if chosen.imap_host:
             if not chosen.imap_user:
                 raise UserError("[bounces] imap_host needs imap_user and imap_password.", code="settings")
@@ -115,7 +133,7 @@ class BounceReading:
                 move_to=chosen.imap_move_to,
                 ca_file=str(folder / chosen.imap_ca_file) if chosen.imap_ca_file else "",
             )
-            made["imap"] = lambda: read_imap(imap, verp, self._store_reports, clock)
+            made["imap"] = lambda: read_imap(imap, reader, self._store_reports, clock)
         return made
 
     def _run(self) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from threading import Event, Thread, current_thread, main_thread
 from typing import Any
 
@@ -36,7 +37,9 @@ from keepers.http.public.router import public_handlers
 from keepers.http.status_page import status_handlers
 from keepers.model.errors import ConflictError
 from keepers.server.bounce_loop import BounceReading
+from keepers.server.connections import ConnectionLimits, Connections, descriptors_for
 from keepers.server.delivery_loop import DeliveryLoop
+from keepers.server.http_protocol import LimitedProtocol
 from keepers.server.listen import local_address, open_sockets
 from keepers.server.log_file import log_to_file
 from keepers.server.tick_loop import TickLoop
@@ -73,7 +76,7 @@ def serve(
         delivery = DeliveryLoop(workspace, figures.registry) if sends else None
         if loop is not None and delivery is not None:
             loop.on_queued = delivery.wake
-        bounces = BounceReading(workspace, loop.wake if loop is not None else None)
+        bounces = BounceReading(workspace, loop.wake if loop is not None else None, figures.registry)
         stack.callback(bounces.stop)
         bounces.start()
         if loop is not None:
@@ -118,7 +121,7 @@ def serve(
         set_asyncio_executor(executor)
         operations = operations_of(workspace)
         try:
-            _run(app, sockets, announced, stop, operations.stop)
+            _run(app, sockets, announced, stop, operations.stop, _connections(workspace, figures))
         finally:
             # First: the ticker may wait for one of them.
             operations.stop()
@@ -145,7 +148,8 @@ def collect(
     with ExitStack() as stack:
         sockets, address = open_sockets(stack, workspace, host, port)
         stack.enter_context(log_to_file(workspace))
-        app = _app(workspace, ServerMetrics(), [], None, keys=workspace.key_ring, **options(__version__))
+        figures = ServerMetrics()
+        app = _app(workspace, figures, [], None, keys=workspace.key_ring, **options(__version__))
 
         @contextmanager
         def announced() -> Iterator[None]:
@@ -153,7 +157,20 @@ def collect(
                 on_started(address)
             yield
 
-        _run(app, sockets, announced, stop, lambda: None)
+        _run(app, sockets, announced, stop, lambda: None, _connections(workspace, figures))
+
+
+def _connections(workspace: Workspace, figures: ServerMetrics) -> Connections:
+    """The connections of a server by the settings."""
+    chosen = workspace.settings.server
+    limits = ConnectionLimits(
+        header_s=chosen.header_seconds,
+        header_bytes=chosen.max_header_bytes,
+        body_s=chosen.body_seconds,
+        most=descriptors_for(chosen.max_connections),
+        most_of_network=0 if chosen.proxies else chosen.max_connections_per_address,
+    )
+    return Connections(limits, figures.registry)
 
 
 def _own(stack: ExitStack, workspace: Workspace) -> None:
@@ -237,11 +254,12 @@ def _run(
     announced: Callable[[], Any],
     stop: Event | None,
     on_stopping: Callable[[], None],
+    connections: Connections,
 ) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http="httptools",
+        http=partial(LimitedProtocol, connections=connections),  # type: ignore[arg-type]  # uvicorn only calls it
         ws="none",
         access_log=False,
         log_config=None,

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from keepers.ingest.imports import chunks
 from keepers.ingest.imports.run import ImportReport, Mapping, dry_run, run_import
 from keepers.model.errors import UserError
 from keepers.model.identity import bucket_key
@@ -78,6 +79,30 @@ def test_exact_duplicate_lines_are_rows_and_a_second_run_adds_nothing(
     again = importing(content)
     assert (again.loaded, again.duplicates_skipped, again.rows) == (0, 2, 2)
     assert contents(warehouse) == before
+
+
+def test_a_file_imported_in_other_pieces_is_not_imported_twice(
+    sqlite_store: Store, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text("who,at\n" + "".join(f"c{n},2026-01-01\n" for n in range(10)))
+
+    def stop(done: int, lines: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(chunks, "CHUNK_LINES", 4)
+    with pytest.raises(KeyboardInterrupt):
+        run_import(sqlite_store, warehouse, file, ORDERS, NOW, stop)
+    monkeypatch.setattr(chunks, "CHUNK_LINES", 3)
+    with pytest.raises(UserError, match="imported this file up to line 5, in other pieces"):
+        run_import(sqlite_store, warehouse, file, ORDERS, NOW)
+    assert fetch(warehouse, "SELECT count(*) FROM tracks") == [(4,)]
+    monkeypatch.setattr(chunks, "CHUNK_LINES", 2)
+    report = run_import(sqlite_store, warehouse, file, ORDERS, NOW)
+    assert (report.loaded, report.duplicates_skipped) == (6, 4)
+    monkeypatch.setattr(chunks, "CHUNK_LINES", 7)
+    assert run_import(sqlite_store, warehouse, file, ORDERS, NOW).loaded == 0
+    assert fetch(warehouse, "SELECT count(*), count(DISTINCT profile_id) FROM tracks") == [(10, 10)]
 
 
 def test_what_cannot_be_used_is_rejected_with_its_line(importing: Callable[..., ImportReport]) -> None:

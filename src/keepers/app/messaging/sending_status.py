@@ -7,6 +7,7 @@ from typing import Any
 
 from keepers.app.workspace.settings import Settings
 from keepers.app.workspace.workspace import Workspace
+from keepers.channels.email.bounces.set_aside import FOLDER, SetAside
 from keepers.delivery.bounce_readings import last_readings
 from keepers.i18n.findings import Sentence, sentence
 from keepers.i18n.problems import problem_text
@@ -84,6 +85,16 @@ def sending_status(workspace: Workspace, now: datetime, locale: str = "en") -> t
         for name, r in readings.items()
         if r.trouble
     ]
+    set_aside = SetAside(workspace.data_folder / FOLDER)
+    if count := set_aside.count():
+        wrong.append(
+            problem(
+                "Mails from outside that could not be read are kept in {folder}: {count}. Look at them and delete "
+                "them.",
+                folder=set_aside.folder,
+                count=count,
+            )
+        )
     read = max((r.at for r in readings.values() if not r.trouble), default=None)
     figures = {
         "channels": " ".join(set_up) or "none",
@@ -92,5 +103,6 @@ def sending_status(workspace: Workspace, now: datetime, locale: str = "en") -> t
         "waiting": sum(counted.get(s, 0) for s in ("queued", "held", "claimed")),
         "dead_letters": counted.get("failed", 0),
         "bounces_read": f"{read:%Y-%m-%dT%H:%M:%SZ}" if read is not None else "never",
+        "mail_set_aside": count,
     }
     return figures, [problem_text(one, locale) for one in wrong]

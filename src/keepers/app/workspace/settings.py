@@ -21,6 +21,14 @@ TEST_CLOCK = "KEEPERS_TEST_CLOCK"
 TEST_CLOCK_EXAMPLE = "2026-03-02T10:00:00Z@2026-11-26T01:00:00Z"
 FREE = ("channels", "providers")
 """sections whose own sections are checked by what they set up"""
+_RANGES = (
+    ("header_seconds", 1, 600),
+    ("max_header_bytes", 4096, 1_048_576),
+    ("body_seconds", 1, 3600),
+    ("max_connections", 16, 100_000),
+    ("max_connections_per_address", 4, 100_000),
+)
+"""of the section `server`: setting, least and largest value"""
 
 
 class WorkspaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,6 +66,17 @@ class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How many proxies of your own are in front of the server; that many last entries of X-Forwarded-For are used."""
     max_upload_bytes: int = 1_073_741_824
     """Largest file POST /api/v1/imports takes, in bytes."""
+    header_seconds: float = 10.0
+    """Seconds a client has for the address and header fields of a request; then 408."""
+    max_header_bytes: int = 65_536
+    """Largest address and header fields of a request, in bytes; past it 431."""
+    body_seconds: float = 30.0
+    """Seconds a client has for a body, and one more for each 500 bytes; none may be silent longer; then 408."""
+    max_connections: int = 1000
+    """Most open connections. For a new one beyond, the one that has kept the server waiting longest is closed; when
+    all are being answered, the new one gets 503."""
+    max_connections_per_address: int = 200
+    """The same for each address (IPv6: each /64); not asked with `proxies`, where all have the proxy's."""
 
 
 class CollectSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -210,6 +229,18 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
         raise UserError(
             problem("{path}: bounces.every must lie between 1 and 86400 seconds.", path=path), code="settings"
         )
+    for name, least, most in _RANGES:
+        if not least <= getattr(settings.server, name) <= most:
+            raise UserError(
+                problem(
+                    "{path}: server.{name} must lie between {least:,} and {most:,}.",
+                    path=path,
+                    name=name,
+                    least=least,
+                    most=most,
+                ),
+                code="settings",
+            )
     if not 0.05 <= settings.server.tick_every <= 3600:
         raise UserError(
             problem("{path}: server.tick_every must lie between 0.05 and 3600 seconds.", path=path), code="settings"

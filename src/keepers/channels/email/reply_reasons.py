@@ -15,6 +15,8 @@ HARD: frozenset[Reason] = frozenset({"unknown_user", "unknown_host", "moved", "n
 RECIPIENT: frozenset[Reason] = HARD | {"full", "inactive", "filtered"}
 """caused by the mailbox, not by the sender"""
 
+_LONGEST = 4000
+"""characters of a text that are read"""
 _ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 _REPLY = re.compile(r"(?<![\d.])([245][0-5]\d)(?=[ \-:#]|$)")
 
@@ -38,8 +40,9 @@ def classify_reply(text: str, status: str = "", reply: int = 0) -> BounceVerdict
     """The reason in a server's text, with the enhanced `status` (`5.1.1`) and SMTP `reply` where they are known.
 
     The text takes precedence over numbers, since servers use 5.7.1 and 5.0.0 for everything, except where a number is
-    exact.
+    exact. Of a long text the first 4,000 characters are read.
     """
+    text = text[:_LONGEST]
     found = _ENHANCED.search(text)
     found_code = ".".join(found.groups()) if found else ""
     # The remote server's own code is more exact than a relay's summary of it (5.0.0).

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP
 
+from keepers.channels.connection_counts import ConnectionCounts, network_of
 from keepers.model.errors import UserError, problem
 
 _START_S = 20.0
@@ -18,17 +19,37 @@ logging.getLogger("mail.log").addHandler(logging.NullHandler())
 
 
 class _Server(SMTP):  # type: ignore[misc]
-    """Registers its connection while it lasts, so that all can be closed."""
+    """Registers its connection while it lasts, so that all can be closed; one too many is refused (RFC 5321 3.1)."""
 
     def __init__(self, listening: SmtpListening, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._listening = listening
+        self._network = ""
+        self._is_refused = False
 
     def connection_made(self, transport: asyncio.WriteTransport) -> None:
+        self._network = network_of(str((transport.get_extra_info("peername") or ("",))[0]))
+        counts = self._listening.counts
+        if counts.is_full or counts.has_enough(self._network):
+            self._is_refused = True
+            transport.write(b"421 4.7.0 Too many connections, try again later\r\n")
+            transport.close()
+            return
+        counts.add(self._network)
         super().connection_made(transport)
         self._listening.transports.add(transport)
 
+    def data_received(self, data: bytes) -> None:
+        if not self._is_refused:
+            super().data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return None if self._is_refused else super().eof_received()
+
     def connection_lost(self, error: Exception | None) -> None:
+        if self._is_refused:
+            return
+        self._listening.counts.remove(self._network)
         super().connection_lost(error)
         self._listening.transports = {t for t in self._listening.transports if not t.is_closing()}
 
@@ -44,10 +65,14 @@ class SmtpListening:
         *,
         tls: ssl.SSLContext | None = None,
         tls_at_once: bool = False,
+        most_connections: int = 1000,
+        most_of_network: int = 0,
         **options: Any,
     ) -> None:
-        """With `tls` STARTTLS is offered, or spoken from the first byte with `tls_at_once`. `options` are those of
-        aiosmtpd's SMTP."""
+        """With `tls` STARTTLS is offered, or spoken from the first byte with `tls_at_once`. Connections past
+        `most_connections`, or past `most_of_network` from one address or IPv6 /64 (0 for any number), are answered 421.
+        `options` are those of aiosmtpd's SMTP."""
+        self.counts = ConnectionCounts(most_connections, most_of_network)
         self._handler = handler
         self.host = host
         self.port = port

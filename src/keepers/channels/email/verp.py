@@ -23,18 +23,18 @@ class Verp:
     """
 
     def __init__(self, secret: bytes, domain: str, prefix: str = "bounces") -> None:
-        self._secret = secret
+        self.secret = secret
         self.domain = domain
         self.prefix = prefix
 
     @property
     def can_sign(self) -> bool:
         """Whether there is a secret, so that every message has a return path of its own."""
-        return bool(self._secret)
+        return bool(self.secret)
 
     def token(self, key: str) -> str:
         """The signed token of a message key; empty when it would not fit into a local part."""
-        if not key or not self._secret:
+        if not key or not self.secret:
             return ""
         if _PLAIN.fullmatch(key) and ".." not in key and not key.endswith("."):
             body = "k." + key
@@ -52,7 +52,7 @@ class Verp:
         local = text.strip().strip("<>").partition("@")[0].lower()
         token = local.partition("+")[2] if "+" in local else local
         body, dot, mac = token.rpartition(".")
-        if not dot or not token.isascii() or not self._secret or not hmac.compare_digest(mac, self._mac(body)):
+        if not dot or not token.isascii() or not self.secret or not hmac.compare_digest(mac, self._mac(body)):
             return None
         form, _, payload = body.partition(".")
         if form == "k":
@@ -72,5 +72,5 @@ class Verp:
         return None
 
     def _mac(self, body: str) -> str:
-        digest = hmac.new(self._secret, b"verp:" + body.encode(), sha256).digest()
+        digest = hmac.new(self.secret, b"verp:" + body.encode(), sha256).digest()
         return b32encode(digest).decode()[:_MAC_LETTERS].lower()

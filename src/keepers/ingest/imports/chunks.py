@@ -7,7 +7,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,6 +25,14 @@ CHUNK_LINES = 200_000
 LONGEST_RECORD = 1000
 """lines of one quoted record; past it a quote is taken for one that was never closed"""
 LONGEST_LINE = 1 << 20
+CHUNK_BYTES = 64 << 20
+"""of a chunk's lines; a file of long lines has fewer of them in each chunk"""
+RECORDS_BYTES = 16 << 20
+"""the same for NDJSON, whose parsed objects take many times their text"""
+_RECORD_BYTES = 4 << 20
+"""of one quoted record's lines; past it a quote is taken for one that was never closed"""
+_READ = 1 << 18
+_TOO_LONG = "longer than 1 MB"
 
 
 class Chunk(Struct):
@@ -76,8 +84,7 @@ def csv_chunks(path: Path, kind: FileKind, header: list[str], has_header: bool) 
                     break
         carried: list[bytes] = []
         while True:
-            block = carried + list(islice(lines, max(CHUNK_LINES - len(carried), 1)))
-            is_last = len(block) < CHUNK_LINES
+            block, is_last = _block(lines, carried, CHUNK_BYTES)
             if not block:
                 break
             chunk, used = _read_block(block, line, kind.delimiter, header, is_last)
@@ -94,11 +101,14 @@ def ndjson_chunks(path: Path, kind: FileKind, mapping: Mapping) -> Iterator[Chun
     with open_bytes(path, kind.is_gzip) as stream:
         lines = _lines(stream, kind.encoding)
         first = 1
-        while block := list(islice(lines, CHUNK_LINES)):
+        while block := _block(lines, [], RECORDS_BYTES)[0]:
             records: dict[int, dict[str, Any]] = {}
             rejects: list[ImportProblem] = []
             for number, line in enumerate(block, first):
                 if not line.strip():
+                    continue
+                if len(line) > LONGEST_LINE:
+                    rejects.append(ImportProblem(number, _TOO_LONG, _shown(line)))
                     continue
                 try:
                     found = decode(line)
@@ -190,7 +200,7 @@ def _quoted(
                     rejects.append(_ragged(first + record, len(row), width, texts[record]))
         except csv.Error as error:
             is_open = "unexpected end of data" in str(error)
-            if is_open and not is_last and len(texts) - place < LONGEST_RECORD:
+            if is_open and not is_last and _may_go_on(texts[place : place + LONGEST_RECORD]):
                 used = place
                 break
             reason = "a quote is opened and never closed" if is_open else f"badly quoted ({error})"
@@ -198,6 +208,11 @@ def _quoted(
             place += 1
     columns = [pa.array(list(column), pa.string()) for column in zip(*rows, strict=True)]
     return _named(header, pa.array(numbers, pa.int64()), columns or [pa.array([], pa.string())] * width), used
+
+
+def _may_go_on(texts: list[str]) -> bool:
+    """Whether the lines of an open record, all there are, are few enough for the rest to be in the next block."""
+    return len(texts) < LONGEST_RECORD and sum(map(len, texts)) < _RECORD_BYTES
 
 
 def _named(header: list[str], lines: pa.Array, columns: list[Any]) -> pa.Table:
@@ -225,7 +240,7 @@ def _only_readable(block: list[bytes], first: int, rejects: list[ImportProblem])
     for number, line in enumerate(block, first):
         reason = ""
         if len(line) > LONGEST_LINE:
-            reason = "longer than 1 MB"
+            reason = _TOO_LONG
         elif b"\r" in line.rstrip(b"\r\n"):
             reason = "a carriage return inside the line"
         else:
@@ -239,17 +254,41 @@ def _only_readable(block: list[bytes], first: int, rejects: list[ImportProblem])
     return kept
 
 
+def _block(lines: Iterator[bytes], carried: list[bytes], most: int) -> tuple[list[bytes], bool]:
+    """The lines of a chunk after those carried over, one at least, up to so many bytes; and whether the file ends."""
+    block, size = carried, sum(map(len, carried))
+    for line in lines:
+        block.append(line)
+        size += len(line)
+        if size >= most or len(block) >= CHUNK_LINES:
+            return block, False
+    return block, True
+
+
 def _lines(stream: BinaryIO, encoding: str) -> Iterator[bytes]:
-    """The lines as UTF-8, without a byte-order mark."""
+    """The lines as UTF-8, without a byte-order mark. Of one longer than LONGEST_LINE only so much is kept that it can
+    be seen to be."""
     if encoding == "utf-8":
-        first = stream.readline()
-        if first:
-            yield first.removeprefix(codecs.BOM_UTF8)
-        yield from stream
+        start = stream.read(len(codecs.BOM_UTF8))
+        rest = iter(lambda: stream.read(_READ), b"")
+        yield from _bounded(chain([start.removeprefix(codecs.BOM_UTF8)], rest))
         return
-    text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="\n")
-    for line in text:
-        yield line.lstrip("\ufeff").encode()
+    texts = codecs.iterdecode(iter(lambda: stream.read(_READ), b""), encoding, "replace")
+    first = next(texts, "").removeprefix("\ufeff")
+    yield from _bounded(text.encode() for text in chain([first], texts))
+
+
+def _bounded(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for piece in pieces:
+        lines = (rest + piece).split(b"\n")
+        rest = lines.pop()
+        if len(rest) > LONGEST_LINE + 1:
+            rest = rest[: LONGEST_LINE + 1]
+        for line in lines:
+            yield line + b"\n"
+    if rest:
+        yield rest
 
 
 def _split(line: str, delimiter: str) -> list[str]:

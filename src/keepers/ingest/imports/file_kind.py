@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, cast
 
 from msgspec import Struct
 
@@ -13,6 +13,10 @@ from keepers.model.errors import NotFoundError, UserError, problem
 
 Format = Literal["csv", "ndjson", "parquet"]
 SAMPLE = 1 << 20
+MOST_RATIO = 200
+"""unpacked bytes for each packed one"""
+SMALL = 64 << 20
+"""bytes that any file may unpack to"""
 _DELIMITERS = (",", ";", "\t", "|")
 _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "whitespace": "whitespace"}
 _MAGIC = {
@@ -77,8 +81,34 @@ def detect(path: Path, delimiter: str | None) -> FileKind:
 
 
 def open_bytes(path: Path, is_gzip: bool) -> BinaryIO:
-    """The file's bytes, unpacked."""
-    return gzip.open(path, "rb") if is_gzip else path.open("rb")  # type: ignore[return-value]
+    """The file's bytes, unpacked. Reading raises UserError once a file unpacks to more than it may."""
+    return cast(BinaryIO, _Unpacking(path)) if is_gzip else path.open("rb")
+
+
+class _Unpacking(gzip.GzipFile):
+    """Refuses a file that was packed to cost time: real ones are 3 to 30 times larger unpacked, and gzip can do 1,000
+    times."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "rb")
+        self._path = path
+        self._most = max(MOST_RATIO * path.stat().st_size, SMALL)
+        self._unpacked = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self._unpacked += len(data)
+        if self._unpacked > self._most:
+            raise UserError(
+                problem(
+                    "{path} is over {ratio} times larger unpacked, which no file of events or traits is. Unpack it to "
+                    "import it all the same.",
+                    path=self._path,
+                    ratio=MOST_RATIO,
+                ),
+                code="file",
+            )
+        return data
 
 
 def _encoding(path: Path, sample: bytes) -> tuple[str, str]:

@@ -13,6 +13,10 @@ from keepers.ingest.imports.chunks import CHUNK_LINES, Chunk
 from keepers.model.errors import UserError, problem
 from keepers.warehouse.names import literal, quoted
 
+MOST_TEXT = 256 << 20
+"""bytes of the texts of a chunk's cells"""
+_FEWEST_ROWS = 1000
+_MEMORY = "1GB"
 _WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 
 
@@ -22,6 +26,8 @@ class ParquetFile:
     def __init__(self, path: Path) -> None:
         self._cursor = duckdb.connect()
         self._cursor.execute("SET TimeZone = 'UTC'")
+        self._cursor.execute(f"SET memory_limit = '{_MEMORY}'")
+        self._path = path
         self._from = f"read_parquet({literal(str(path))}, file_row_number = true)"
         try:
             rows = self._cursor.execute(f"DESCRIBE SELECT * EXCLUDE file_row_number FROM {self._from}").fetchall()
@@ -39,12 +45,38 @@ class ParquetFile:
     def chunks(self) -> Iterator[Chunk]:
         """Rows numbered from 1, in the order of the file."""
         texts = ", ".join(f"{_cell(name, t)} AS c{i}" for i, (name, t) in enumerate(self.types.items()))
-        for first in range(1, self.rows + 1, CHUNK_LINES):
-            cells: pa.Table = self._cursor.sql(
-                f"SELECT file_row_number + 1 AS line, {texts} FROM {self._from}"
-                f" WHERE file_row_number BETWEEN {first - 1} AND {first + CHUNK_LINES - 2} ORDER BY 1"
-            ).to_arrow_table()
-            yield Chunk(first, min(first + CHUNK_LINES - 1, self.rows), cells, [], self._raw_of(cells, first))
+        first = 1
+        while first <= self.rows:
+            last = min(first + CHUNK_LINES - 1, self.rows)
+            while (size := self._text_bytes(texts, first, last)) > MOST_TEXT and last - first >= _FEWEST_ROWS:
+                last = first + (last - first) // 2
+            if size > MOST_TEXT:
+                raise UserError(
+                    problem(
+                        "{path}: rows {first:,} to {last:,} hold over {most} MB of text. Leave out columns that are "
+                        "not imported.",
+                        path=self._path,
+                        first=first,
+                        last=last,
+                        most=MOST_TEXT >> 20,
+                    ),
+                    code="file",
+                )
+            cells: pa.Table = self._cursor.sql(f"{self._rows(texts, first, last)} ORDER BY 1").to_arrow_table()
+            yield Chunk(first, last, cells, [], self._raw_of(cells, first))
+            first = last + 1
+
+    def _rows(self, texts: str, first: int, last: int) -> str:
+        return (
+            f"SELECT file_row_number + 1 AS line, {texts} FROM {self._from}"
+            f" WHERE file_row_number BETWEEN {first - 1} AND {last - 1}"
+        )
+
+    def _text_bytes(self, texts: str, first: int, last: int) -> int:
+        """How much text these rows hold: a few kilobytes of Parquet can repeat a long one for each of many rows."""
+        lengths = " + ".join(f"coalesce(strlen(c{i}), 0)" for i in range(len(self.header)))
+        (row,) = self._cursor.execute(f"SELECT sum({lengths}) FROM ({self._rows(texts, first, last)})").fetchall()
+        return int(row[0])
 
     def _raw_of(self, cells: pa.Table, first: int) -> Callable[[int], str]:
         def raw_of(line: int) -> str:

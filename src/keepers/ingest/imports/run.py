@@ -126,7 +126,7 @@ class _Run:
             list(self.key),
         )
         committed = ledger.fetchall()
-        self._done = {chunk: (rows, rejected) for chunk, _, rows, rejected in committed}
+        self._done = {(chunk, last): (rows, rejected) for chunk, last, rows, rejected in committed}
         self.committed_line = max((last for _, last, _, _ in committed), default=0)
         self.rows = self.loaded = self.rejected = self.skipped = 0
 
@@ -135,10 +135,26 @@ class _Run:
         self._warehouse.cursor().execute("DROP TABLE resolved")
 
     def write(self, number: int, chunk: Chunk, rejects: Rejects) -> None:
-        """Writes one chunk, unless the ledger says it was."""
-        if number in self._done:
-            rows, rejected = self._done[number]
+        """Writes one chunk, unless the ledger says it was.
+
+        Chunks are written in order, so what lies before the last committed line was, also by a version that cut files
+        into other chunks. Raises UserError for a chunk of which only a part was.
+        """
+        if (number, chunk.last_line) in self._done:
+            rows, rejected = self._done[number, chunk.last_line]
             self.skipped += rows
+        elif chunk.last_line <= self.committed_line:
+            rows, rejected = chunk.cells.num_rows, len(chunk.rejects)
+            self.skipped += rows
+        elif chunk.first_line <= self.committed_line:
+            raise UserError(
+                problem(
+                    "An older version imported this file up to line {line}, in other pieces. Put the lines after it "
+                    "into a file of their own.",
+                    line=self.committed_line,
+                ),
+                code="file",
+            )
         else:
             rows, rejected = self._write(number, chunk, rejects)
             self.loaded += rows

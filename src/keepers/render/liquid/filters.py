@@ -13,16 +13,19 @@ from zoneinfo import ZoneInfo
 from babel import dates, lists, numbers
 from dateutil import parser as dates_in_words
 from liquid.exceptions import FilterArgumentError
-from liquid.filter import with_context
+from liquid.filter import flatten, with_context
 from liquid.undefined import is_undefined
 
 from keepers.i18n.locales import babel_locale
 from keepers.model.errors import problem
 from keepers.render.liquid.context import Context, MessageContext
-from keepers.render.liquid.sandbox import Sandbox
+from keepers.render.liquid.sandbox import Sandbox, bounded
 
 _STYLES = ("short", "medium", "long", "full")
 _MOST_FORMAT = 100
+_MOST_LISTED = 1000
+_MOST_LISTED_TEXT = 100_000
+_ABSENT = object()
 _CATEGORIES = ("zero", "one", "two", "few", "many", "other")
 # Whole numbers that show every plural category a language uses for them.
 _SAMPLE = (*range(201), 1000, 1_000_000)
@@ -32,7 +35,7 @@ _LARGEST = Decimal(10) ** 18
 def register(sandbox: Sandbox) -> None:
     """Adds these filters to an environment, in place of its own `date`."""
     for name, function in FILTERS.items():
-        sandbox.add_filter(name, function)
+        sandbox.add_filter(name, bounded(name, function))
 
 
 def _message(context: Any) -> MessageContext:
@@ -147,6 +150,9 @@ def list_(value: Any, style: Any = "standard", *, context: Any) -> str:
     if isinstance(value, str) or not isinstance(value, list | tuple):
         return _as_is(value)
     items = [str(v) for v in value if v not in (None, "")]
+    # Babel copies what it has for each item.
+    if len(items) > _MOST_LISTED or sum(map(len, items)) > _MOST_LISTED_TEXT:
+        raise FilterArgumentError(problem("list: more than {most} items", most=_MOST_LISTED), token=None)
     kind = "or" if str(style) == "or" else "standard"
     return lists.format_list(items, style=cast(Any, kind), locale=babel_locale(_message(context).locale))
 
@@ -158,6 +164,31 @@ def country(value: Any, *, context: Any) -> str:
     return cast(str, name) if name else _as_is(value)
 
 
+def uniq(value: Any, key: Any = None) -> Any:
+    """The items of a list without those equal to an earlier one, or whose `key` is. python-liquid's takes the square of
+    their number."""
+    if isinstance(value, str) or not isinstance(value, list | tuple | range):
+        return [] if value is None or is_undefined(value) else [value]
+    found: dict[Any, Any] = {}
+    for item in flatten(value) if isinstance(value, list | tuple) else value:
+        compared = item
+        if key is not None:
+            if not isinstance(item, dict):
+                raise FilterArgumentError(problem("uniq: an item has no fields"), token=None)
+            compared = item.get(str(key), _ABSENT)
+        found.setdefault(_hashable(compared), item)
+    return list(found.values())
+
+
+def _hashable(value: Any) -> Any:
+    """Equal for equal values of plain data. Number, text and truth are as Python compares them: 1 is 1.0 and true."""
+    if isinstance(value, dict):
+        return (dict, frozenset((name, _hashable(one)) for name, one in value.items()))
+    if isinstance(value, list | tuple):
+        return (list, tuple(map(_hashable, value)))
+    return value
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "money": money,
     "number": number,
@@ -167,6 +198,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "time": time_,
     "list": list_,
     "country": country,
+    "uniq": uniq,
 }
 
 

@@ -9,13 +9,16 @@ from liquid.ast import BlockNode, Node
 from liquid.builtin.content import ContentNode, Literal
 from liquid.builtin.output import Output as OutputTag
 from liquid.builtin.output import OutputNode
+from liquid.builtin.tags.cycle_tag import CycleNode, CycleTag
+from liquid.builtin.tags.echo_tag import EchoNode, EchoTag
 from liquid.stringify import to_liquid_string
+
+from keepers.render.liquid.data_size import refuse_large
 
 if TYPE_CHECKING:
     from keepers.render.liquid.context import Context
 
 _TICK_EVERY = 64
-_LOOPS = ("for", "tablerow", "inline")
 _SPECIAL = frozenset("&<>\"'")
 
 
@@ -41,11 +44,39 @@ class Printed(OutputNode):
         value = self.expression.evaluate(context)
         if type(value) is str and not (context.autoescape and not _SPECIAL.isdisjoint(value)):
             return buffer.write(value)
+        refuse_large("print", value)
         return buffer.write(to_liquid_string(value, context.autoescape))
 
 
 class PrintTag(OutputTag):
     node_class = Printed
+
+
+class Echoed(EchoNode):
+    __slots__ = ()
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        refuse_large("echo", self.expression.evaluate(context))
+        return super().render_to_output(context, buffer)
+
+
+class EchoedTag(EchoTag):
+    node_class = Echoed
+
+
+class Cycled(CycleNode):
+    """Its items are made a text to know the tag by, so they are bounded as what is printed is."""
+
+    __slots__ = ()
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        cast("Context", context).message.tick()
+        refuse_large("cycle", [arg.evaluate(context) for arg in self.args])
+        return super().render_to_output(context, buffer)
+
+
+class CycledTag(CycleTag):
+    node_class = Cycled
 
 
 class Tick(Node):
@@ -61,12 +92,11 @@ class Tick(Node):
         return self.render(context, buffer)
 
 
-def make_ready(nodes: list[Node], static: RenderContext, *, in_loop: bool = False) -> None:
-    """Adds time checks to the blocks of loops, in place."""
+def make_ready(nodes: list[Node], static: RenderContext) -> None:
+    """Adds time checks to all blocks, in place: of loops for their rounds, of others for their number."""
     for node in nodes:
-        inside = in_loop or node.token.value in _LOOPS
-        make_ready(list(node.children(static, include_partials=False)), static, in_loop=inside)
-        if isinstance(node, BlockNode) and in_loop:
+        make_ready(list(node.children(static, include_partials=False)), static)
+        if isinstance(node, BlockNode):
             spread: list[Node] = []
             for n, child in enumerate(node.nodes):
                 if n % _TICK_EVERY == 0:

@@ -15,12 +15,11 @@ from liquid.exceptions import LiquidError, LiquidInterrupt, LiquidSyntaxError
 
 from keepers.model.errors import problem
 from keepers.render.liquid.context import MOST_OUTPUT, Context, LimitError, MessageContext, Output
-from keepers.render.liquid.nodes import PrintTag, TextTag, make_ready
+from keepers.render.liquid.data_size import MOST_ITEMS, refuse_large
+from keepers.render.liquid.nodes import CycledTag, EchoedTag, PrintTag, TextTag, make_ready
 
 MOST_ROUNDS = 10_000
 """of loops; those of nested loops multiply"""
-MOST_ITEMS = 10_000
-"""of a list a filter is given or makes"""
 _MOST_KEPT = 4_000_000
 _MOST_BITS = 1024
 _MOST_DIGITS = 100
@@ -42,6 +41,8 @@ class Sandbox(Environment):
         del self.filters["escapejs"]
         self.add_tag(TextTag)
         self.add_tag(PrintTag)
+        self.add_tag(EchoedTag)
+        self.add_tag(CycledTag)
         for name, function in self.filters.items():
             self.filters[name] = bounded(name, function)
 
@@ -58,6 +59,7 @@ def run(template: BoundTemplate, variables: Mapping[str, object], message: Messa
     context = Context(template, variables, message)
     for node in template.nodes:
         try:
+            message.tick()
             node.render(context, cast(TextIO, output))
         except LiquidInterrupt as error:
             raise LiquidSyntaxError(problem("unexpected '{tag}'", tag=error), token=node.token) from None
@@ -72,10 +74,9 @@ def bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def within(value: Any, *args: Any, **more: Any) -> Any:
-        if (isinstance(value, range) and value.stop - value.start > MOST_ITEMS) or (
-            isinstance(value, list | tuple) and len(value) > MOST_ITEMS
-        ):
-            raise _too_large(name)
+        refuse_large(name, value)
+        for argument in args:
+            refuse_large(name, argument)
         if name in _GROWING:
             _refuse_growth(name, value, args)
         if name in _REPLACING:

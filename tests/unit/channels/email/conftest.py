@@ -1,4 +1,4 @@
-"""A running mailbox for each test that asks."""
+"""A running mailbox, and a process that reads mail, for each test that asks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from posting import Post
+from keepers.channels.email.bounces.mail_reader import MailReader
+from posting import VERP, Post
 
 
 @pytest.fixture
@@ -16,3 +17,10 @@ def post(tmp_path: Path) -> Iterator[Post]:
     yield made
     for mailbox in made.mailboxes:
         mailbox.stop()
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailReader]:
+    made = MailReader(VERP, tmp_path_factory.mktemp("set-aside"))
+    yield made
+    made.stop()

@@ -14,7 +14,7 @@ from posting import KEY, NOW, VERP, dsn
 
 
 def test_a_dead_address_is_a_hard_bounce_of_our_message() -> None:
-    (report,) = bounce_reports(dsn(), VERP, NOW)
+    (report,) = bounce_reports(read_returned(dsn()), VERP, NOW)
     assert report.kind == "bounced"
     assert report.is_hard
     assert (report.key, report.message_id) == (KEY, "<1234@shop.example>")
@@ -24,42 +24,42 @@ def test_a_dead_address_is_a_hard_bounce_of_our_message() -> None:
 
 
 def test_the_message_is_known_by_its_headers_when_the_return_path_is_lost() -> None:
-    (report,) = bounce_reports(dsn(to="hello@shop.example"), VERP, NOW)
+    (report,) = bounce_reports(read_returned(dsn(to="hello@shop.example")), VERP, NOW)
     assert report.key == KEY
     assert report.is_hard
 
 
 def test_the_envelope_tells_the_message_when_nothing_was_returned() -> None:
     data = b"From: mailer-daemon@mx.example\r\nSubject: failure notice\r\n\r\nNo such user here.\r\n"
-    (report,) = bounce_reports(data, VERP, NOW, [VERP.return_path(VERP.token(KEY)).upper()])
+    (report,) = bounce_reports(read_returned(data), VERP, NOW, [VERP.return_path(VERP.token(KEY)).upper()])
     assert (report.key, report.is_hard, report.recipient) == (KEY, True, "")
 
 
 def test_a_full_mailbox_is_soft() -> None:
-    (report,) = bounce_reports(dsn("5.2.2", diagnostic="smtp; 552 5.2.2 Over quota"), VERP, NOW)
+    (report,) = bounce_reports(read_returned(dsn("5.2.2", diagnostic="smtp; 552 5.2.2 Over quota")), VERP, NOW)
     assert report.kind == "bounced"
     assert not report.is_hard
     assert report.detail.startswith("full:")
 
 
 def test_a_delay_is_no_bounce_and_a_delivery_is_told() -> None:
-    assert bounce_reports(dsn("4.4.1", "delayed", "smtp; 451 4.4.1 Timeout"), VERP, NOW) == ()
-    (report,) = bounce_reports(dsn("2.0.0", "delivered", "smtp; 250 ok"), VERP, NOW)
+    assert bounce_reports(read_returned(dsn("4.4.1", "delayed", "smtp; 451 4.4.1 Timeout")), VERP, NOW) == ()
+    (report,) = bounce_reports(read_returned(dsn("2.0.0", "delivered", "smtp; 250 ok")), VERP, NOW)
     assert report.kind == "delivered"
 
 
 def test_a_forged_bounce_suppresses_nobody() -> None:
     guessed = dsn(to="bounces@bounce.shop.example").replace(VERP.token(KEY).encode(), b"k.guess.aaaaaaaaaaaa")
-    (report,) = bounce_reports(guessed, VERP, NOW)
+    (report,) = bounce_reports(read_returned(guessed), VERP, NOW)
     assert (report.key, report.message_id) == ("", "<1234@shop.example>")
     assert report.recipient == "", "a made-up Message-ID is about no message, and so about nobody"
     bare = guessed.replace(b"Message-ID: <1234@shop.example>\r\n", b"")
-    assert bounce_reports(bare, VERP, NOW) == ()
+    assert bounce_reports(read_returned(bare), VERP, NOW) == ()
 
 
 def test_without_a_secret_a_bounce_is_known_by_its_recipient_and_soft() -> None:
     data = dsn(to="bounces@bounce.shop.example").replace(b"Message-ID: <1234@shop.example>\r\n", b"")
-    (report,) = bounce_reports(data, Verp(b"", "bounce.shop.example"), NOW)
+    (report,) = bounce_reports(read_returned(data), Verp(b"", "bounce.shop.example"), NOW)
     assert (report.key, report.recipient, report.is_hard) == ("", "anna@example.com", False)
 
 
@@ -74,13 +74,13 @@ def test_without_a_secret_a_bounce_is_known_by_its_recipient_and_soft() -> None:
     ],
 )
 def test_other_mail_reports_nothing(mail: bytes) -> None:
-    assert bounce_reports(mail, VERP, NOW, [VERP.return_path(VERP.token(KEY))]) == ()
+    assert bounce_reports(read_returned(mail), VERP, NOW, [VERP.return_path(VERP.token(KEY))]) == ()
 
 
 @given(st.binary(max_size=400), st.integers(0, 1200), st.integers(0, 400))
 def test_broken_mail_raises_nothing(junk: bytes, start: int, length: int) -> None:
     data = dsn()
-    bounce_reports(data[:start] + junk + data[start + length :], VERP, NOW)
+    bounce_reports(read_returned(data[:start] + junk + data[start + length :]), VERP, NOW)
 
 
 def test_exim_s_own_format_is_read() -> None:
@@ -101,7 +101,7 @@ A message that you sent could not be delivered to one or more of its recipients.
 
 Message-ID: <77@shop.example>
 """
-    (report,) = bounce_reports(data, VERP, NOW)
+    (report,) = bounce_reports(read_returned(data), VERP, NOW)
     assert (report.recipient, report.is_hard, report.message_id) == ("", True, "<77@shop.example>")
     assert [f.recipient for f in failures_in(read_returned(data))] == ["anna@example.com"]
 

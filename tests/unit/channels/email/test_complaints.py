@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from keepers.channels.email.bounces.complaints import complaint_reports, unsubscribe_reports
-from keepers.channels.email.bounces.sources import read_mail
+from keepers.channels.email.bounces.reports import reports_in
+from keepers.channels.email.bounces.returned_mail import read_returned
 from posting import KEY, NOW, VERP
 
 
@@ -56,7 +57,7 @@ Hello
      ("auth-failure", None)],
 )  # fmt: skip
 def test_a_complaint_is_about_our_message(kind: str, reported: str | None) -> None:
-    reports = complaint_reports(arf(kind), VERP, NOW)
+    reports = complaint_reports(read_returned(arf(kind)), VERP, NOW)
     if reported is None:
         assert reports == ()
         return
@@ -67,27 +68,29 @@ def test_a_complaint_is_about_our_message(kind: str, reported: str | None) -> No
 
 
 def test_a_complaint_about_no_message_of_ours_is_not_believed() -> None:
-    assert complaint_reports(arf(original="To: anna@example.com"), VERP, NOW) == ()
-    (report,) = complaint_reports(arf(original="Message-ID: <made@up.example>\nTo: anna@example.com"), VERP, NOW)
+    assert complaint_reports(read_returned(arf(original="To: anna@example.com")), VERP, NOW) == ()
+    (report,) = complaint_reports(
+        read_returned(arf(original="Message-ID: <made@up.example>\nTo: anna@example.com")), VERP, NOW
+    )
     assert (report.key, report.recipient) == ("", "")
 
 
 def test_a_complaint_is_not_taken_for_a_bounce() -> None:
-    assert [r.kind for r in read_mail(arf(), VERP, NOW)] == ["complained"]
-    assert read_mail(arf("not-spam"), VERP, NOW) == ()
+    assert [r.kind for r in reports_in(arf(), VERP, NOW)] == ["complained"]
+    assert reports_in(arf("not-spam"), VERP, NOW) == ()
 
 
 def test_a_mail_to_the_unsubscribe_address_unsubscribes_its_message() -> None:
     address = f"unsubscribe+{VERP.token(KEY)}@bounce.shop.example"
     mail = f"From: Anna <anna@example.com>\r\nTo: {address}\r\nSubject: unsubscribe\r\n\r\n".encode()
-    (report,) = read_mail(mail, VERP, NOW)
+    (report,) = reports_in(mail, VERP, NOW)
     assert (report.kind, report.key, report.recipient) == ("unsubscribed", KEY, "anna@example.com")
-    assert unsubscribe_reports(mail.replace(b"+k.0f", b"+k.1f"), VERP, NOW) == ()
-    assert unsubscribe_reports(mail.replace(b"Subject: unsubscribe", b"Subject: hello"), VERP, NOW) == ()
+    assert unsubscribe_reports(read_returned(mail.replace(b"+k.0f", b"+k.1f")), VERP, NOW) == ()
+    assert unsubscribe_reports(read_returned(mail.replace(b"Subject: unsubscribe", b"Subject: hello")), VERP, NOW) == ()
 
 
 @given(st.binary(max_size=300), st.integers(0, 900), st.integers(0, 300))
 @example(b"\0", 230, 0).via("a NUL character in the name of a charset")
 def test_broken_reports_raise_nothing(junk: bytes, start: int, length: int) -> None:
     data = arf()
-    read_mail(data[:start] + junk + data[start + length :], VERP, NOW)
+    reports_in(data[:start] + junk + data[start + length :], VERP, NOW)

@@ -12,6 +12,7 @@ from threading import Thread
 import pytest
 
 from keepers.channels.email.bounces.imap import ImapSettings, read_imap
+from keepers.channels.email.bounces.mail_reader import MailReader
 from keepers.devtools.mailbox import self_signed
 from keepers.model.errors import UserError
 from keepers.model.message import DeliveryReport
@@ -83,8 +84,8 @@ class ImapServer:
             unseen = [str(uid) for uid, flags in self.flags.items() if "\\Seen" not in flags]
             yield f"* SEARCH {' '.join(unseen)}".encode()
         elif command.startswith("UID FETCH") and uid in self.mails:
-            data = self.mails[uid]
-            yield f"* {uid} FETCH (UID {uid} BODY[] {{{len(data)}}}\r\n".encode() + data + b")"
+            data = self.mails[uid][: int(command.partition("<0.")[2].partition(">")[0])]
+            yield f"* {uid} FETCH (UID {uid} BODY[]<0> {{{len(data)}}}\r\n".encode() + data + b")"
         elif command.startswith("UID STORE"):
             self.flags[uid] |= set(re.findall(r"\\\w+", command))
         elif command.startswith(("UID MOVE", "UID COPY")):
@@ -109,7 +110,9 @@ def about(number: int) -> bytes:
     return dsn().replace(VERP.token(KEY).encode(), VERP.token(f"{number:032x}").encode())
 
 
-def test_unseen_mail_is_read_and_marked_after_it_was_committed(server: ImapServer, tmp_path: Path) -> None:
+def test_unseen_mail_is_read_and_marked_after_it_was_committed(
+    reader: MailReader, server: ImapServer, tmp_path: Path
+) -> None:
     for number in (7, 8, 9):
         server.put(number, about(number))
     server.put(10, b"Subject: hi\r\n\r\nhello")
@@ -120,35 +123,35 @@ def test_unseen_mail_is_read_and_marked_after_it_was_committed(server: ImapServe
         assert "\\Seen" not in server.flags[uid], "not marked before it is committed"
         taken.append(reports[0].key[-1])
 
-    assert read_imap(settings(server, tmp_path), VERP, store, lambda: NOW, most=2) == 2
-    assert read_imap(settings(server, tmp_path), VERP, store, lambda: NOW) == 2
-    assert read_imap(settings(server, tmp_path), VERP, store, lambda: NOW) == 0
+    assert read_imap(settings(server, tmp_path), reader, store, lambda: NOW, most=2) == 2
+    assert read_imap(settings(server, tmp_path), reader, store, lambda: NOW) == 2
+    assert read_imap(settings(server, tmp_path), reader, store, lambda: NOW) == 0
     assert taken == ["7", "8", "9"]
     assert all(flags == {"\\Seen"} for flags in server.flags.values())
 
 
-def test_what_was_not_committed_stays_unseen(server: ImapServer, tmp_path: Path) -> None:
+def test_what_was_not_committed_stays_unseen(reader: MailReader, server: ImapServer, tmp_path: Path) -> None:
     server.put(1, about(1))
 
     def refuse(reports: Sequence[DeliveryReport]) -> None:
         raise RuntimeError("the database is away")
 
     with pytest.raises(RuntimeError):
-        read_imap(settings(server, tmp_path), VERP, refuse, lambda: NOW)
+        read_imap(settings(server, tmp_path), reader, refuse, lambda: NOW)
     assert server.flags[1] == set()
-    assert read_imap(settings(server, tmp_path), VERP, lambda reports: None, lambda: NOW) == 1
+    assert read_imap(settings(server, tmp_path), reader, lambda reports: None, lambda: NOW) == 1
 
 
 @pytest.mark.parametrize(
     ("capabilities", "how"),
     [("IMAP4rev1 MOVE", "UID MOVE 1"), ("IMAP4rev1 UIDPLUS", "UID EXPUNGE 1"), ("IMAP4rev1", "UID COPY 1")],
 )
-def test_what_was_read_moves_to_another_folder(tmp_path: Path, capabilities: str, how: str) -> None:
+def test_what_was_read_moves_to_another_folder(reader: MailReader, tmp_path: Path, capabilities: str, how: str) -> None:
     server = ImapServer(tmp_path, capabilities)
     server.put(1, about(1))
     try:
         found = settings(server, tmp_path, move_to="Прочитано & done")
-        assert read_imap(found, VERP, lambda reports: None, lambda: NOW) == 1
+        assert read_imap(found, reader, lambda reports: None, lambda: NOW) == 1
     finally:
         server.stop()
     assert any(command.startswith(how) for command in server.commands)
@@ -156,9 +159,9 @@ def test_what_was_read_moves_to_another_folder(tmp_path: Path, capabilities: str
     assert any('"&BB8EQAQ+BEcEOARCBDAEPQQ+- &- done"' in command for command in server.commands)
 
 
-def test_a_wrong_password_or_certificate_is_told(server: ImapServer, tmp_path: Path) -> None:
+def test_a_wrong_password_or_certificate_is_told(reader: MailReader, server: ImapServer, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="wrong password"):
-        read_imap(settings(server, tmp_path, password="x"), VERP, lambda reports: None, lambda: NOW)
+        read_imap(settings(server, tmp_path, password="x"), reader, lambda reports: None, lambda: NOW)
     untrusted = ImapSettings(host="127.0.0.1", port=server.port, user="shop", password="secret", timeout=20)
     with pytest.raises(UserError, match=r"(?i)certificate"):
-        read_imap(untrusted, VERP, lambda reports: None, lambda: NOW)
+        read_imap(untrusted, reader, lambda reports: None, lambda: NOW)

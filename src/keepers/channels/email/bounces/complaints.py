@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from keepers.channels.email.bounces.returned_mail import Returned, read_returned
+from keepers.channels.email.bounces.returned_mail import Returned
+from keepers.channels.email.bounces.scanning import first_address
 from keepers.channels.email.verp import Verp
 from keepers.model.message import DeliveryReport, ReportKind
 
@@ -21,19 +22,17 @@ _KINDS: dict[str, ReportKind] = {
 }
 """`not-spam` and `auth-failure` are no complaints"""
 _FIELD = re.compile(r"^([A-Za-z-]+):[ \t]*(.*)$", re.M)
-_ADDRESS = re.compile(r"[^\s<>@,;]+@[^\s<>@,;]+")
 _SUBJECT = re.compile(r"\bunsubscribe\b", re.I)
 
 
 def complaint_reports(
-    data: bytes, verp: Verp, at: datetime, recipients: Sequence[str] = ()
+    returned: Returned, verp: Verp, at: datetime, recipients: Sequence[str] = ()
 ) -> tuple[DeliveryReport, ...]:
     """Reports of an abuse report that came in at `at`; empty for any other mail.
 
     Anybody may send one, so a report needs our signed token or a Message-ID, and names the recipient only with the
     token: a forged Message-ID matches no message and suppresses no address.
     """
-    returned = read_returned(data)
     status = next((text for text in returned.statuses if "feedback-type" in text.lower()), "")
     if not status:
         return ()
@@ -60,19 +59,17 @@ def complaint_reports(
 
 
 def unsubscribe_reports(
-    data: bytes, verp: Verp, at: datetime, recipients: Sequence[str] = ()
+    returned: Returned, verp: Verp, at: datetime, recipients: Sequence[str] = ()
 ) -> tuple[DeliveryReport, ...]:
     """Reports of a mail written to the address in List-Unsubscribe (RFC 2369): its subject says `unsubscribe`, and it
     is known by our token in the address it came to. Empty for any other mail."""
-    returned = read_returned(data)
     message = returned.message
     if not _SUBJECT.search(str(message.get("Subject", ""))) or returned.statuses:
         return ()
     key = verp.find([*recipients, *(str(to) for to in message.get_all("To", []))])
     if not key:
         return ()
-    sender = _ADDRESS.search(str(message.get("From", "")))
-    recipient = sender.group() if sender else ""
+    recipient = first_address(str(message.get("From", "")))
     return (DeliveryReport("unsubscribed", "email", at, key=key, recipient=recipient, source="mail", detail="By mail"),)
 
 
@@ -81,5 +78,4 @@ def _recipient(fields: dict[str, str], returned: Returned) -> str:
     text = fields.get("original-rcpt-to", "")
     if not text and returned.original is not None:
         text = str(returned.original.get("To", ""))
-    found = _ADDRESS.search(text)
-    return found.group() if found else ""
+    return first_address(text)

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from keepers.channels.email.bounces.sources import Clock, ReportSink, read_mail
-from keepers.channels.email.verp import Verp
+from keepers.channels.email.bounces.mail_reader import MailReader
+from keepers.channels.email.bounces.returned_mail import MOST_BYTES
+from keepers.channels.email.bounces.sources import Clock, ReportSink, take_mail
 from keepers.model.errors import UserError, problem
 
 
@@ -33,7 +34,9 @@ class ImapSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds to wait for an answer."""
 
 
-def read_imap(settings: ImapSettings, verp: Verp, store_reports: ReportSink, now: Clock, most: int = 1000) -> int:
+def read_imap(
+    settings: ImapSettings, reader: MailReader, store_reports: ReportSink, now: Clock, most: int = 1000
+) -> int:
     """Reads up to `most` unseen mails and marks each as seen (or moves it) after `take` has committed its reports.
     Gives how many were read. One reader at a time.
 
@@ -44,7 +47,7 @@ def read_imap(settings: ImapSettings, verp: Verp, store_reports: ReportSink, now
         with imaplib.IMAP4_SSL(settings.host, settings.port, ssl_context=context, timeout=settings.timeout) as server:
             server.login(settings.user, settings.password)
             _answer(server.select(_quoted(settings.folder)))
-            return _read_unseen(server, settings, verp, store_reports, now, most)
+            return _read_unseen(server, settings, reader, store_reports, now, most)
     except (imaplib.IMAP4.error, OSError) as error:
         raise UserError(
             problem(
@@ -59,7 +62,7 @@ def read_imap(settings: ImapSettings, verp: Verp, store_reports: ReportSink, now
 
 
 def _read_unseen(
-    server: imaplib.IMAP4, settings: ImapSettings, verp: Verp, store_reports: ReportSink, now: Clock, most: int
+    server: imaplib.IMAP4, settings: ImapSettings, reader: MailReader, store_reports: ReportSink, now: Clock, most: int
 ) -> int:
     found = _answer(server.uid("SEARCH", "UNSEEN"))
     numbers = b" ".join(part for part in found if isinstance(part, bytes)).split()[:most]
@@ -67,11 +70,9 @@ def _read_unseen(
     for number in numbers:
         uid = number.decode("ascii")
         # PEEK leaves the mail unseen: a crash before it is committed means it is read again.
-        data = _literal(_answer(server.uid("FETCH", uid, "(BODY.PEEK[])")))
+        data = _literal(_answer(server.uid("FETCH", uid, f"(BODY.PEEK[]<0.{MOST_BYTES}>)")))
         if data is not None:
-            reports = read_mail(data, verp, now())
-            if reports:
-                store_reports(reports)
+            take_mail(data, reader, store_reports, now)
         _answer(server.uid("STORE", uid, "+FLAGS.SILENT", r"(\Seen)"))
         if settings.move_to:
             _move(server, uid, settings.move_to)

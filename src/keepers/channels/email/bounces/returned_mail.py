@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import re
+from codecs import lookup
 from collections.abc import Iterator, Sequence
 from email import message_from_bytes
 from email.message import Message
-from html import unescape
+from email.parser import BytesHeaderParser
+from itertools import islice
 from typing import NamedTuple
 
+from keepers.channels.email.bounces.scanning import without_excess, without_tags
 from keepers.channels.email.verp import Verp
 
-_LONGEST = 262_144
-"""characters read; bounces state their reason near the beginning"""
+MOST_BYTES = 524_288
+"""of a mail are read, and the rest left out: bounces state their reason near the beginning"""
+_BEGINNING = 65_536
+LONGEST = 262_144
+"""characters of a part that are read"""
+_MOST_PARTS = 50
+_SLOW_CHARSETS = frozenset({"punycode", "idna", "unicode_escape", "raw_unicode_escape"})
+"""what Python knows under the names of charsets and mail never uses: reading it takes the square of its length"""
 _MESSAGE_ID = re.compile(r"^[ >\t]*(?:original-)?message-id:\s*(<[^<>\s]{3,400}>)", re.I | re.M)
-_TAG = re.compile(r"<(?:style|script).*?</(?:style|script)>|<!--.*?-->|</?[a-z][^<>@]*>", re.I | re.S)
 _OURS = ("x-keepers-message", "return-path", "message-id", "to")
 _DELIVERED_TO = ("to", "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "apparently-to", "cc")
 _OURS_IN_TEXT = re.compile(r"^[ >\t]*(?:x-keepers-message|return-path):[^\n]*", re.I | re.M)
@@ -32,6 +40,8 @@ class Returned(NamedTuple):
     """report-type of a multipart/report, or empty"""
     original: Message | None
     """the returned message or its headers"""
+    beginning: Message
+    """the mail, of which all but the first 64 KiB is left out"""
 
     def key(self, verp: Verp, recipients: Sequence[str]) -> str:
         """The key of our message: from the address it came to (`recipients` of the envelope, else the headers), or
@@ -58,43 +68,49 @@ class Returned(NamedTuple):
 
 
 def read_returned(data: bytes) -> Returned:
-    """Reads a mail however broken it is; never raises."""
+    """Reads a mail however broken it is; never raises. What follows its first 512 KiB is left out."""
+    data = data[:MOST_BYTES]
     if data.startswith(b"From "):
         data = data.partition(b"\n")[2]
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")
-    message = message_from_bytes(data)
+    data = without_excess(data)
+    message = _parsed(data)
+    beginning = message if len(data) <= _BEGINNING else _parsed(data[:_BEGINNING])
     texts: list[str] = []
     statuses: list[str] = []
     original: Message | None = None
-    for part in _parts(message):
+    for part in islice(_parts(message), _MOST_PARTS):
         kind = part.get_content_type()
         if kind in ("message/delivery-status", "message/feedback-report", "message/disposition-notification"):
             statuses.append(_status_text(part))
         elif kind == "message/rfc822" and part is not message:
-            payload = part.get_payload()
+            payload = part.get_payload() if part.is_multipart() else None
             if isinstance(payload, list) and payload and original is None and isinstance(payload[0], Message):
                 original = payload[0]
         elif kind in ("text/rfc822-headers", "message/rfc822-headers", "text/rfc822"):
-            original = original or message_from_bytes(_decoded(part))
+            original = original or _parsed(without_excess(_decoded(part)))
         elif kind.startswith(("text/", "multipart/")):
             # A multipart without parts has lost its boundary, but not its text.
             text = _text(part)
-            texts.append(plain(text) if kind == "text/html" else text)
+            texts.append(without_tags(text) if kind == "text/html" else text)
     report = str(message.get_param("report-type") or "").lower()
-    return Returned(message, tuple(texts), tuple(statuses), report, original)
+    return Returned(message, tuple(texts), tuple(statuses), report, original, beginning)
 
 
-def plain(html: str) -> str:
-    """The words of an HTML part, addresses in angle brackets kept."""
-    return unescape(_TAG.sub(" ", html))
+def _parsed(data: bytes) -> Message:
+    """The mail with its parts; with its headers alone when its parts are nested too deeply to be read."""
+    try:
+        return message_from_bytes(data)
+    except RecursionError:
+        return BytesHeaderParser().parsebytes(data)
 
 
 def _parts(message: Message) -> Iterator[Message]:
     """All parts of a mail but not those of the returned message inside it."""
-    payload = message.get_payload()
-    kind = message.get_content_type()
-    if kind.startswith("multipart/") and isinstance(payload, list):
+    # Python decodes a payload that is text by the charset it names, however slow that is.
+    payload = message.get_payload() if message.is_multipart() else None
+    if message.get_content_type().startswith("multipart/") and isinstance(payload, list):
         for part in payload:
             if isinstance(part, Message):
                 yield from _parts(part)
@@ -113,7 +129,7 @@ def _status_text(part: Message) -> str:
             fields = "\n".join(f"{name}: {' '.join(str(value).split())}" for name, value in block.items())
             rest = block.get_payload()
             blocks.append(fields + ("\n" + rest if isinstance(rest, str) and rest.strip() else ""))
-        return "\n\n".join(blocks)[:_LONGEST]
+        return "\n\n".join(blocks)[:LONGEST]
     return _text(part)
 
 
@@ -123,10 +139,12 @@ def _decoded(part: Message) -> bytes:
 
 
 def _text(part: Message) -> str:
-    raw = _decoded(part)[: 4 * _LONGEST]
+    raw = _decoded(part)[: 4 * LONGEST]
     for charset in (part.get_content_charset() or "utf-8", "utf-8"):
         try:
-            return raw.decode(charset)[:_LONGEST].replace("\r\n", "\n")
+            if lookup(charset).name in _SLOW_CHARSETS:
+                continue
+            return raw.decode(charset)[:LONGEST].replace("\r\n", "\n")
         except (LookupError, ValueError):  # ValueError: also of a charset's name that holds a NUL character
             continue
-    return raw.decode("latin-1")[:_LONGEST].replace("\r\n", "\n")
+    return raw.decode("latin-1")[:LONGEST].replace("\r\n", "\n")

@@ -16,32 +16,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from keepers.channels.email.bounces.complaints import complaint_reports, unsubscribe_reports
-from keepers.channels.email.bounces.status_notifications import bounce_reports
+from keepers.channels.email.bounces.mail_reader import MailReader
+from keepers.channels.email.bounces.returned_mail import MOST_BYTES
 from keepers.channels.email.smtp_server import SmtpListening
-from keepers.channels.email.verp import Verp
-from keepers.model.errors import NotFoundError, problem
+from keepers.model.errors import NotFoundError, UserError, problem
 from keepers.model.message import DeliveryReport
 
 ReportSink = Callable[[Sequence[DeliveryReport]], None]
 """commits reports; raises when it cannot, and the mail is read again later"""
 Clock = Callable[[], datetime]
-_MOST_BYTES = 5_242_880
+_MOST_SMTP_BYTES = 5_242_880
+_MOST_RECIPIENTS = 100
+"""of one envelope; RFC 5321 section 4.5.3.1.8"""
+_MOST_CONNECTIONS = 100
+_MOST_OF_NETWORK = 20
+_SILENCE_S = 60.0
 _UNSEEN_FLAG = "S"
 log = logging.getLogger("keepers")
-
-
-def read_mail(data: bytes, verp: Verp, at: datetime, recipients: Sequence[str] = ()) -> tuple[DeliveryReport, ...]:
-    """What a mail that came in at `at` (naive UTC) reports: a complaint, an unsubscription or a bounce; empty for other
-    mail.
-
-    `recipients` are those of the envelope, when known.
-    """
-    return (
-        complaint_reports(data, verp, at, recipients)
-        or unsubscribe_reports(data, verp, at, recipients)
-        or bounce_reports(data, verp, at, recipients)
-    )
 
 
 class BounceListener:
@@ -52,20 +43,28 @@ class BounceListener:
         self,
         host: str,
         port: int,
-        verp: Verp,
+        reader: MailReader,
         store_reports: ReportSink,
         now: Clock,
         on_trouble: Callable[[str], None] | None = None,
     ) -> None:
-        """Port 0 takes a free one. Mail for other domains than `verp.domain` is refused: this is no relay.
+        """Port 0 takes a free one. Mail for other domains than the reader's `verp.domain` is refused: this is no relay.
 
         `on_trouble` is called, in the thread pool, with the reason why a mail could not be taken.
         """
         self._on_trouble = on_trouble
-        self._verp = verp
+        self._reader = reader
         self._store_reports = store_reports
         self._now = now
-        self._listening = SmtpListening(self, host, port, data_size_limit=_MOST_BYTES)
+        self._listening = SmtpListening(
+            self,
+            host,
+            port,
+            most_connections=_MOST_CONNECTIONS,
+            most_of_network=_MOST_OF_NETWORK,
+            data_size_limit=_MOST_SMTP_BYTES,
+            timeout=_SILENCE_S,
+        )
 
     @property
     def port(self) -> int:
@@ -82,8 +81,10 @@ class BounceListener:
         self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
     ) -> str:
         """Takes mail for the bounce domain alone."""
-        if address.rpartition("@")[2].lower() != self._verp.domain:
+        if address.rpartition("@")[2].lower() != self._reader.verp.domain:
             return "550 5.7.1 Relaying denied"
+        if len(envelope.rcpt_tos) >= _MOST_RECIPIENTS:
+            return "452 4.5.3 Too many recipients"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -100,12 +101,12 @@ class BounceListener:
         return "250 2.0.0 OK"
 
     def _store(self, data: bytes, recipients: tuple[str, ...]) -> None:
-        reports = read_mail(data, self._verp, self._now(), recipients)
+        reports = self._reader.read(data, self._now(), recipients)
         if reports:
             self._store_reports(reports)
 
 
-def read_maildir(folder: Path, verp: Verp, store_reports: ReportSink, now: Clock, most: int = 1000) -> int:
+def read_maildir(folder: Path, reader: MailReader, store_reports: ReportSink, now: Clock, most: int = 1000) -> int:
     """Reads up to `most` new mails of a Maildir and moves each to `cur`, marked as seen. Gives how many were read.
 
     Raises NotFoundError when the folder is no Maildir. May be called again at any time, by one reader at a time.
@@ -117,13 +118,13 @@ def read_maildir(folder: Path, verp: Verp, store_reports: ReportSink, now: Clock
     for path in sorted(fresh.iterdir())[:most]:
         if path.name.startswith(".") or not path.is_file():
             continue
-        _hand_over(path.read_bytes()[:_MOST_BYTES], verp, store_reports, now)
+        take_mail(_beginning(path), reader, store_reports, now)
         path.rename(folder / "cur" / f"{path.name.partition(':')[0]}:2,{_UNSEEN_FLAG}")
         count += 1
     return count
 
 
-def read_mbox(path: Path, verp: Verp, store_reports: ReportSink, now: Clock, most: int = 1000) -> int:
+def read_mbox(path: Path, reader: MailReader, store_reports: ReportSink, now: Clock, most: int = 1000) -> int:
     """Reads up to `most` mails of an mbox file that came after those read before, and gives how many.
 
     How far it has read stands in `<file>.keepers-read` beside it (the offset in bytes, and the file's number), so the
@@ -141,8 +142,8 @@ def read_mbox(path: Path, verp: Verp, store_reports: ReportSink, now: Clock, mos
         for begin, stop in _mails(path, start, end):
             with path.open("rb") as file:
                 file.seek(begin)
-                data = file.read(min(stop - begin, _MOST_BYTES))
-            _hand_over(data.partition(b"\n")[2].replace(b"\n>From ", b"\nFrom "), verp, store_reports, now)
+                data = file.read(min(stop - begin, MOST_BYTES))
+            take_mail(data.partition(b"\n")[2].replace(b"\n>From ", b"\nFrom "), reader, store_reports, now)
             _set_position(path, stop)
             count += 1
             if count >= most:
@@ -161,7 +162,7 @@ def _mails(path: Path, start: int, end: int) -> Iterable[tuple[int, int]]:
         place = start
         is_after_blank = True
         while place < end:
-            line = file.readline(_MOST_BYTES)
+            line = file.readline(MOST_BYTES)
             if not line:
                 break
             if is_after_blank and line.startswith(b"From "):
@@ -197,7 +198,18 @@ def _set_position(path: Path, offset: int) -> None:
     fresh.replace(_mark(path))
 
 
-def _hand_over(data: bytes, verp: Verp, store_reports: ReportSink, now: Clock) -> None:
-    reports = read_mail(data, verp, now())
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES)
+
+
+def take_mail(data: bytes, reader: MailReader, store_reports: ReportSink, now: Clock) -> None:
+    """Stores what a mail of a mailbox reports. One that can be neither read nor set aside, since that folder is full,
+    is left to the mailbox it came from, so that it does not keep the next ones from being read."""
+    try:
+        reports = reader.read(data, now())
+    except UserError as error:
+        log.error("A mail stays unread in its mailbox, marked as read: %s", error.message)
+        return
     if reports:
         store_reports(reports)

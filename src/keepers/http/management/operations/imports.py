@@ -123,7 +123,9 @@ async def _stored(request: Request[Any, Any, Any], folder: Path, most: int) -> t
 
 async def _from_form(request: Request[Any, Any, Any], place: Path, most: int) -> tuple[Path, str | None]:
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > most:
+    if not declared.isdigit():  # the form is stored as it comes, before its file's size is known
+        raise RequestError(problem("Say how long the form is: its Content-Length is missing."), 413)
+    if int(declared) > most:
         raise _too_large(most)
     form = await request.form()
     file, mapping = form.get("file"), form.get("mapping")
