@@ -38,6 +38,7 @@ CODES: dict[str, str] = {
     "message": "A broadcast cannot be sent with this message: it is not in force, or of another channel or topic.",
     "method": "The method is not the one of this path (HTTP 405). Events are sent by POST.",
     "no_channel": "The message's channel is not set up in `keepers.toml`. Code of a dead letter.",
+    "mail_set_aside": "A mail from outside could not be read in bounds; it is kept in `data/mail-set-aside`.",
     "no_template": "The message is no longer in the playbook in force. Code of a dead letter.",
     "not_allowed": "The key, or the user, lacks the permission that this needs (HTTP 403).",
     "not_found": "A profile, definition, file or workspace that is not there; near names are offered.",

@@ -103,9 +103,7 @@ def sample(node: Any) -> str:
 def is_in(character: str, parts: Any) -> bool:
     tree = parser.parse("[a]")
     tree.data = [(kinds.IN, parts)]
-    from re import _compiler  # the parsed class alone as a pattern
-
-    code = _compiler.compile(tree)
+    code = import_module("re._compiler").compile(tree)  # the parsed class alone as a pattern
     return code.match(character) is not None
 
 

@@ -15,7 +15,7 @@ from threading import Lock, Timer
 import msgspec
 from msgspec import Struct
 
-from keepers.channels.email.bounces.reading_process import Answer, Mail, Start, read_frame, write_frame
+from keepers.channels.email.bounces.reading_process import Answer, Mail, ReaderSetup, read_frame, write_frame
 from keepers.channels.email.bounces.returned_mail import MOST_BYTES
 from keepers.channels.email.bounces.set_aside import SetAside
 from keepers.channels.email.verp import Verp
@@ -149,7 +149,9 @@ class MailReader:
             assert made.stdout is not None
             verp = self.verp
             try:
-                write_frame(made.stdin, Start(verp.secret, verp.domain, verp.prefix, limits.cpu_s, limits.memory_bytes))
+                write_frame(
+                    made.stdin, ReaderSetup(verp.secret, verp.domain, verp.prefix, limits.cpu_s, limits.memory_bytes)
+                )
                 is_ready = read_frame(made.stdout) is not None
             except OSError:
                 is_ready = False

@@ -26,7 +26,7 @@ MOST_FRAME = 16_777_216
 """bytes"""
 
 
-class Start(Struct, frozen=True):
+class ReaderSetup(Struct, frozen=True):
     """The return paths to know, and what one mail may use."""
 
     secret: bytes
@@ -71,7 +71,7 @@ def main(source: IO[bytes], target: IO[bytes]) -> None:
     first = read_frame(source)
     if first is None:
         return
-    start = msgspec.msgpack.decode(first, type=Start)
+    start = msgspec.msgpack.decode(first, type=ReaderSetup)
     verp = Verp(start.secret, start.domain, start.prefix)
     _limit_memory(start.memory_bytes)
     write_frame(target, Answer())
