@@ -178,6 +178,11 @@ class Shop(Workspace):
     def links(self) -> LinkSigner:
         return self.sending.links
 
+    def preferences(self, profile_id: int) -> str:
+        """The link to a customer's preferences, as it was sent to their e-mail address."""
+        address = self.known.get(profile_id, {}).get("email", "")
+        return self.links.preferences(profile_id, channel="email" if address else "", address=address)
+
     @property
     def asked(self) -> list[Asked]:
         """The confirmation e-mails that are queued, in their order."""

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from keepers.channels.connection_counts import ConnectionCounts, network_of
-from serving import SERVER, Serving, serving
+from serving import SECRET, SERVER, Serving, serving
 from workspaces import keepers, make
 
 TIME_S = 2.0
@@ -30,7 +30,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, migrated_folder: Path) -> I
     folder = make(tmp_path_factory.mktemp("attacked") / "shop", migrated_folder)
     with (folder / "keepers.toml").open("a") as toml:
         toml.write(f"[server]\nheader_seconds = {TIME_S}\nbody_seconds = {TIME_S}\n")
-    keepers("-w", folder, "keys", "create", "server", "--token", SERVER)
+    for kind, token in (("server", SERVER), ("secret", SECRET)):
+        keepers("-w", folder, "keys", "create", kind, "--token", token)
     with serving(folder, "--no-tick") as running:
         yield running
 
@@ -79,7 +80,9 @@ def memory(server: Serving) -> int:
 
 
 def figure(server: Serving, name: str) -> float:
-    text = httpx.get(f"{server.address}/metrics", timeout=20, trust_env=False).text
+    bearer = {"Authorization": f"Bearer {SECRET}"}
+    got = httpx.get(f"{server.address}/metrics", headers=bearer, timeout=20, trust_env=False)
+    text = got.raise_for_status().text
     return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
 

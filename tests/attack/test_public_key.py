@@ -18,7 +18,7 @@ from keepers.devtools.mailbox import Mailbox
 from keepers.devtools.mailbox_folder import Received
 from keepers.model.consent import CONFIRMATION, address_hash
 from keepers.store.journeys import entry_rejections
-from keepers.store.profiles import consents, identities, push_subscriptions
+from keepers.store.profiles import consents, identities, push_subscriptions, suppressions
 from mail_shop import BODY, mailbox_at, make_mail_shop, wait_for
 from serving import SECRET, SERVER, WRITE, Serving, serving
 from workspaces import opened
@@ -211,17 +211,25 @@ def test_leaving_by_ones_own_link_leaves_for_nobody_else(shop: Attacked) -> None
     shop.post("/v1/subscribe", {"email": his, "topic": "news", "writeKey": WRITE, "anonymousId": f"d{n}"})
     (text,) = wait_for(lambda: shop.texts(his, "plain"))
     url = next(word for word in text.split() if "/e/y/" in word)
-    assert httpx.post(url, timeout=30).status_code == 200
+    page = httpx.post(url, timeout=30).text
+    preferences = f"{shop.server.address}/e/p/{page.partition('/e/p/')[2].partition(chr(34))[0]}"
     shop.call(WRITE, identify(victim, device=f"d{n}", phone="+48601100200"))
     shop.settle()
+    shown = httpx.get(preferences, timeout=30)
+    assert shown.status_code == 200
+    assert "v•••@example.com" not in shown.text
+    assert httpx.post(preferences, data={"action": "none"}, timeout=30).status_code in (200, 303)
     who = shop.profile(victim)
     hashes = {to: address_hash(shop.workspace.secret, "email", to) for to in (hers, his)}
     with shop.workspace.store.read() as connection:
         agreed = consents.load(connection, [who], list(hashes.values()))
+        stopped = {found.hash for found in suppressions.find(connection, list(hashes.values())).values()}
+        sms = agreed.effective(who, "sms", "news")
     states = {to: agreed.effective(who, "email", "news", hashed) for to, hashed in hashes.items()}
-    assert states[hers] is None
+    assert (states[hers], sms) == (None, None)
     assert states[his] is not None
-    assert states[his].state == "subscribed"
+    assert states[his].state == "unsubscribed"
+    assert stopped == {hashes[his]}
 
 
 def test_a_browser_of_a_visitor_is_none_of_the_customers(shop: Attacked) -> None:

@@ -38,6 +38,7 @@ class Served:
         self.address = address
         self.anna = shop.add_customer("anna", email="anna@example.com", phone="+48123456789", locale="pl")
         html = "<html><body><h1>Hello</h1><script>document.body.innerHTML = 'taken over'</script></body></html>"
+        self.preferences = shop.preferences(self.anna)
         self.key = shop.add_message(self.anna, "anna@example.com", Content(subject="Hi", html=html), locale="pl")
         with shop.store.begin() as connection:
             wish = Consent(self.anna, "email", "newsletter", "subscribed", BEGAN, "form")
@@ -80,7 +81,7 @@ def seen(address: str, profile: Path, *options: str) -> tuple[str, str]:
 @needs_chromium
 @pytest.mark.parametrize("locale", languages())
 def test_pages_are_drawn_under_their_own_policy(served: Served, tmp_path: Path, locale: str) -> None:
-    html, console = seen(f"{served.links.preferences(served.anna)}?lang={locale}", tmp_path / "a")
+    html, console = seen(f"{served.preferences}?lang={locale}", tmp_path / "a")
     assert console == ""
     assert f'<html lang="{locale}">' in html
     for key in ("preferences_title", "save", "none_button", "language_title", "always_title"):
@@ -99,7 +100,7 @@ def test_a_messages_script_does_not_run_in_its_copy(served: Served, tmp_path: Pa
 
 @needs_chromium
 def test_a_browser_posts_the_form_and_is_shown_what_was_saved(served: Served, tmp_path: Path) -> None:
-    where = served.links.preferences(served.anna)
+    where = served.preferences
     fields = [("shown", "email:newsletter"), ("shown", "email:offers"), ("on", "email:offers"), ("action", "save")]
     inputs = "".join(f'<input name="{name}" value="{value}">' for name, value in fields)
     page = tmp_path / "post.html"
@@ -111,14 +112,14 @@ def test_a_browser_posts_the_form_and_is_shown_what_was_saved(served: Served, tm
 
 
 def test_pages_are_small_and_ask_for_nothing_else(served: Served) -> None:
-    for url in (served.links.preferences(served.anna), served.links.unsubscribe(served.key), f"{served.address}/e/u/x"):
+    for url in (served.preferences, served.links.unsubscribe(served.key), f"{served.address}/e/u/x"):
         page = httpx.get(url)
         assert len(page.content) < 16_000
         assert not re.search(r"<(script|img|iframe|object|video)|@import|url\(", page.text)
 
 
 def test_forms_can_be_used_by_keyboard_and_by_screen_readers(served: Served) -> None:
-    for url in (served.links.preferences(served.anna), served.links.unsubscribe(served.key)):
+    for url in (served.preferences, served.links.unsubscribe(served.key)):
         html = httpx.get(url).text
         controls = re.findall(r"<(?:input|select)[^>]*>", html)
         shown = [control for control in controls if 'type="hidden"' not in control]

@@ -225,7 +225,7 @@ def test_a_message_whose_topic_cannot_be_left_stops_the_channel(
 
 
 def preferences(shop: Shop, profile: int) -> str:
-    return path_of(shop.links.preferences(profile))
+    return path_of(shop.preferences(profile))
 
 
 def ticked(page: str) -> set[str]:
@@ -365,7 +365,7 @@ def test_a_confirmation_needs_the_button(shop: Shop, client: TestClient) -> None
     with shop.store.read() as connection:
         assert consents.history(connection, profile)[-1].wording == "Yes, news!"
     shop.present = shop.present.replace(hour=23)
-    client.post(path_of(shop.links.preferences(profile)), data={"action": "none"})
+    client.post(path_of(shop.preferences(profile)), data={"action": "none"})
     assert client.post(path).status_code == 409
     assert states(shop, profile)["email", "newsletter"] == "unsubscribed"
 

@@ -422,10 +422,12 @@ def in_memory(connection: Connection, scenario: ContactScenario, rules: ContactR
         ]
         decided = [said for said in own if said[2] != "pending"]
         is_confirmed = any(
-            said.channel == one.channel
+            said.profile_id == one.profile_id
+            and said.channel == one.channel
             and said.address_hash == one.address_hash != ""
             and said.state == "subscribed"
             and said.holds_for != "visitor"
+            and said.topic in (one.topic, "*")
             for said in stated
         )
         recipient = RecipientFacts(

@@ -96,7 +96,7 @@ class AudienceFilter:
                 stops.get(hashed),
                 self._contact(member),
                 is_written_to,
-                hashed in confirmed,
+                member.profile_id in confirmed,
             )
             decision = self._decide(wave, member, address, hashed, facts, due, now)
             if isinstance(decision, Skip):
@@ -154,8 +154,8 @@ class AudienceFilter:
 
     def _consents(
         self, connection: Connection, members: Sequence[Member], hashes: Sequence[str]
-    ) -> tuple[dict[int, ConsentState], set[str]]:
-        """The effective consent by profile, and the addresses that somebody confirmed. Most profiles have nothing but
+    ) -> tuple[dict[int, ConsentState], set[int]]:
+        """The effective consent by profile, and those who confirmed their address. Most profiles have nothing but
         their own statements, which one query ranks; the others are looked at one by one."""
         topic, bounds = self._context.template.topic, (members[0].profile_id, members[-1].profile_id)
         states = broadcast_sends.consent_states(connection, self._channel, topic, *bounds)
@@ -174,7 +174,7 @@ class AudienceFilter:
             states.pop(who, None)
             if statement is not None:
                 states[who] = statement.state
-        return states, {hashed for _, hashed in single if agreed.is_confirmed(self._channel, hashed)}
+        return states, {who for who, hashed in single if agreed.is_confirmed(who, self._channel, topic, hashed)}
 
     def _history(
         self, connection: Connection, customers: Sequence[int], hashes: Sequence[str], now: datetime
@@ -217,7 +217,7 @@ def rows_of(
         if verdict.reason:
             status, reason, data = "skipped", verdict.reason, "{}"
         else:
-            contact = _contact(member.zone, member.country)
+            contact = _contact(member.zone, member.country, template.channel if member.is_unconfirmed else "")
             data = f'{{"customer":{member.customer},"contact":{contact}{extra}}}'
             status, reason = ("held", QUIET_HOURS) if verdict.is_held else ("queued", "")
             if verdict.waits:
@@ -264,5 +264,6 @@ def _neighbourhood(broadcast: str, send_id: int, bucket: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _contact(zone: str, country: str | None) -> str:
-    return msgspec.json.encode(Contact(zone, country)).decode()
+def _contact(zone: str, country: str | None, unconfirmed: str) -> str:
+    channels = (unconfirmed,) if unconfirmed else ()
+    return msgspec.json.encode(Contact(zone, country, unconfirmed=channels)).decode()

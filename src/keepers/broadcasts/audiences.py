@@ -135,6 +135,8 @@ class Audience:
         )
         if address_trait:
             columns += f", max(v.trusted) FILTER (v.trait = {_text(address_trait)}) AS is_confirmed"
+        # A browser does not decide where a number belongs that is not its own.
+        columns += f", arg_max(v.raw, {TRAIT_ORDER}) FILTER (v.trait = {_text(_COUNTRY)} AND v.trusted) AS own_country"
         is_unconfirmed = "NOT coalesce(f.is_confirmed, true)" if address_trait else "false"
         address = _address(f"f.{place[address_trait]}") if address_trait else "'#' || a.profile_id"
         customer = _json(
@@ -159,7 +161,7 @@ class Audience:
                 GROUP BY 1
             ),
             members AS (
-                SELECT a.profile_id, p.bucket_key, p.zone, {_country("f." + place[_COUNTRY])} AS country,
+                SELECT a.profile_id, p.bucket_key, p.zone, {_country("f.own_country")} AS country,
                        {address} AS address, e."at" AS engaged_at, {customer} AS customer,
                        {is_unconfirmed} AS is_unconfirmed
                 FROM audience a

@@ -55,19 +55,27 @@ class Agreements:
 
     def waiting(self, profile_id: int, channel: str, topic: str, address_hash: str) -> Consent | None:
         """The newest request for this very topic and address that waits to be confirmed: nothing was decided since."""
-        newest = max(self._counting(profile_id, channel, topic, address_hash), key=_order, default=None)
-        is_waiting = newest is not None and newest[1].state == "pending" and newest[1].topic == topic
-        return newest[1] if newest is not None and is_waiting else None
+        counting = list(self._counting(profile_id, channel, topic, address_hash))
+        own = [one for one in counting if one[1].profile_id == profile_id and one[1].state == "pending"]
+        asked = max((one for one in own if one[1].topic == topic), key=_order, default=None)
+        decided = max((one for one in counting if one[1].state != "pending"), key=_order, default=None)
+        if asked is None or (decided is not None and _order(decided) > _order(asked)):
+            return None
+        return asked[1]
 
-    def is_confirmed(self, channel: str, address_hash: str, until: datetime | None = None) -> bool:
-        """Whether somebody who reads at an address agreed, by `until`, to be written to there."""
-        statements = (one for _, one in self._at_address.get(address_hash, ()) if address_hash)
-        return any(
-            one.channel == channel
+    def is_confirmed(
+        self, profile_id: int, channel: str, topic: str, address_hash: str, until: datetime | None = None
+    ) -> bool:
+        """Whether a customer of whom nobody said who they are agreed to the topic, at this very address and by `until`:
+        it is theirs then."""
+        own = self._own.get(profile_id, {}).get(channel, ())
+        return profile_id not in self._known and any(
+            one.address_hash == address_hash != ""
             and one.state == "subscribed"
             and one.holds_for != "visitor"
+            and one.topic in (topic, ALL_TOPICS)
             and (until is None or one.at <= until)
-            for one in statements
+            for _, one in own
         )
 
     def pairs(self, profile_id: int) -> set[tuple[str, str]]:

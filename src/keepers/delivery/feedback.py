@@ -234,7 +234,16 @@ def _suppress_unmatched(connection: Connection, secret: bytes, reports: Sequence
         if reason == "unsubscribed":
             source = report.source or "report"
             unsubscribed += [
-                Consent(profile_id, report.channel, ALL_TOPICS, "unsubscribed", report.at, source)
+                Consent(
+                    profile_id,
+                    report.channel,
+                    ALL_TOPICS,
+                    "unsubscribed",
+                    report.at,
+                    source,
+                    address_hash=hashed,
+                    holds_for="address",
+                )
                 for profile_id in messages.profiles_at(connection, hashed)
             ]
     suppressions.add(connection, stops)
@@ -327,7 +336,14 @@ class _ReportBatch:
             (message.profile_id, *messages.profiles_at(self._connection, message.address_hash))
         ):
             unsubscribed = Consent(
-                profile_id, message.channel, topic, "unsubscribed", report.at, source, address_hash=message.address_hash
+                profile_id,
+                message.channel,
+                topic,
+                "unsubscribed",
+                report.at,
+                source,
+                address_hash=message.address_hash,
+                holds_for="person" if profile_id == message.profile_id else "address",
             )
             self._unsubscribed.append(unsubscribed)
             self._unsubscribed_by[profile_id] = messages.event_properties(message)

@@ -20,7 +20,7 @@ from keepers.render.definition import MessageTemplate
 from keepers.render.links import LinkSigner
 from keepers.render.renderer import Renderer
 from keepers.store.messages.messages import MessageRow
-from keepers.warehouse.profile_lookup import ProfileSnapshot
+from keepers.warehouse.profile_lookup import ProfileSnapshot, traits_for
 
 ProfileLoader = Callable[[Collection[int]], Mapping[int, ProfileSnapshot]]
 
@@ -70,7 +70,9 @@ class MessageBuilder:
     ) -> Content:
         """A message as a customer would get it now; links lead nowhere and no code is used."""
         topic = self._topic(message)
-        context = self._context(topic, message, profile, {"offer": {"code": "CODE-PREVIEW"}, **data}, now)
+        is_trusted = topic is not None and topic.kind == "transactional"
+        shown = {"offer": {"code": "CODE-PREVIEW"}, **data}
+        context = self._context(topic, message, profile, shown, now, is_trusted=is_trusted)
         return self.renderer.render(message, context, _locales(context["customer"], locale), None)
 
     def test(
@@ -96,7 +98,7 @@ class MessageBuilder:
         topic = self._playbook.topics.get(row.topic)
         campaign = row.journey or row.broadcast or row.message
         data = {**row.data, "journey": {"id": campaign}}
-        context = self._context(topic, row.message, profile, data, now)
+        context = self._context(topic, row.message, profile, data, now, is_trusted=row.is_transactional)
         locales = _locales(context["customer"], row.locale)
         links = self._links.of(row.key, row.profile_id, locales[0] if locales else "")
         content = self.renderer.render(self._template_of(row), context, locales, links)
@@ -119,11 +121,20 @@ class MessageBuilder:
         )
 
     def _context(
-        self, topic: Topic | None, message: str, profile: ProfileSnapshot | None, data: Mapping[str, Any], now: datetime
+        self,
+        topic: Topic | None,
+        message: str,
+        profile: ProfileSnapshot | None,
+        data: Mapping[str, Any],
+        now: datetime,
+        *,
+        is_trusted: bool,
     ) -> dict[str, Any]:
         """What templates may name."""
         customer = (
-            nested(profile.traits) | {"id": profile.profile_id} if profile is not None else data.get("customer", {})
+            nested(traits_for(profile, is_trusted=is_trusted)) | {"id": profile.profile_id}
+            if profile is not None
+            else data.get("customer", {})
         )
         contact = data.get("contact") or {}
         locale = next((str(customer[t]) for t in LOCALE_TRAITS if customer.get(t)), self._locale)

@@ -51,6 +51,8 @@ class Resolver:
         """profile, and whether without proof"""
         self._merged: list[tuple[int, int, str, datetime]] = []
         self._full: set[int] = set()
+        self._unproven: set[int] = set()
+        """profiles that were merged without proof"""
         self.refused_merges = 0
 
     @classmethod
@@ -204,7 +206,12 @@ class Resolver:
         if self._are_apart(survivor, gone):
             self.refused_merges += 1
             return person
-        size = _sum(self._sizes[survivor], self._sizes[gone])
+        joined = self._sizes[gone]
+        if proof == "unproven":
+            # Whoever made the identifiers of the one, nobody proved that they are the other's.
+            joined = IdentityCount(0, joined.proven + joined.unproven, joined.has_user_id)
+            self._unproven.add(gone)
+        size = _sum(self._sizes[survivor], joined)
         if not self._fits(survivor, size, proof):
             self.refused_merges += 1
             return person
@@ -231,7 +238,10 @@ class Resolver:
             profiles.append(connection, made)
         moved = self._write_merges(connection, merge_seqs) if self._merged else []
         # The table is kept in the order of its key; inserting in that order is several times faster.
-        new = [KnownIdentity(*name, self._live(owner), unproven) for name, (owner, unproven) in self._linked.items()]
+        new = [
+            KnownIdentity(*name, self._live(owner), unproven or owner in self._unproven)
+            for name, (owner, unproven) in self._linked.items()
+        ]
         identities.append(connection, sorted(new))
         identities.move(connection, moved)
         profiles.mark_full(connection, sorted(map(self._live, self._full)), now)
@@ -253,7 +263,12 @@ class Resolver:
         merges.append(connection, recorded)
         profiles.mark_merged(connection, [(i, self._into[i]) for i in gone if i not in self._created])
         return [
-            KnownIdentity(identity.kind, identity.value, self._live(identity.profile_id))
+            KnownIdentity(
+                identity.kind,
+                identity.value,
+                self._live(identity.profile_id),
+                identity.is_unproven or identity.profile_id in self._unproven,
+            )
             for listed in stored.values()
             for identity in listed
         ]

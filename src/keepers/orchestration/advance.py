@@ -368,7 +368,8 @@ class Work:
             )
         self._complete([job for job, _ in (*reads, *checks) if not job.is_whole])
         for job, read in reads:
-            job.answers[read] = job.profile.traits.get(read.trait)
+            is_hidden = read.trait in job.profile.unconfirmed and self._index.is_trusted(job.journey)
+            job.answers[read] = None if is_hidden else job.profile.traits.get(read.trait)
         if checks:
             self._check(checks)
 
@@ -390,7 +391,7 @@ class Work:
 
     def _evaluate(self, names: Sequence[str], jobs: Sequence[Job]) -> None:
         journey = jobs[0].journey
-        conditions = {name: journey.questions()[name] for name in names}
+        conditions = {name: self._index.question(journey, name) for name in names}
         paths = {path for name in names for path in journey.refs.get(name, ())}
         askings = [
             Question(job.run.id, job.run.profile_id, job.at, keys_for(job.run, paths) if paths else {}) for job in jobs

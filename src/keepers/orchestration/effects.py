@@ -25,7 +25,7 @@ from keepers.store.events.log import OWN_SOURCE, LogRow, SystemEvent
 from keepers.store.journeys.run_history import RunHistoryRow
 from keepers.store.journeys.runs import RunRow
 from keepers.store.messages.messages import MessageRow, key_of
-from keepers.warehouse.profile_lookup import ProfileSnapshot, contact_of, recipient_of
+from keepers.warehouse.profile_lookup import ProfileSnapshot, contact_of, recipient_of, traits_for
 
 TOO_MANY_HOPS = str(Reason("chain_too_long", str(MOST_HOPS)))
 
@@ -58,7 +58,10 @@ class EffectCollector:
                     self._call(run, effect, request, at)
                 case Expose(experiment, arm):
                     properties = {"experiment_id": experiment, "variation_id": arm, **_origin(run, effect.step)}
-                    self.events.append(SystemEvent(run.profile_id, "Experiment Viewed", at, properties, hops=run.hops))
+                    viewed = SystemEvent(
+                        run.profile_id, "Experiment Viewed", at, properties, hops=run.hops, trust=run.trust
+                    )
+                    self.events.append(viewed)
                 case UpdateTraits() | EmitEvent() | StartJourney():
                     if run.hops >= MOST_HOPS:
                         refused = RunHistoryRow(run.id, at, effect.step, effect.visit, "refused", TOO_MANY_HOPS)
@@ -90,10 +93,11 @@ class EffectCollector:
             self.history.append(RunHistoryRow(run.id, at, effect.step, effect.visit, "refused", gone))
             return
         recipient = recipient_of(profile, template.channel, self._addresses)
+        is_important = is_transactional(self._index.playbook.topics, template)
         data: dict[str, Any] = {
             "trigger": run.trigger,
             "run": _run_data(run),
-            "customer": customer_of(profile, self._index.named_traits(template.id)),
+            "customer": customer_of(profile, self._index.named_traits(template.id), is_trusted=is_important),
             **contact_of(profile, self._addresses).data(),
         }
         if send.coupon:
@@ -116,7 +120,7 @@ class EffectCollector:
                 message=template.id,
                 template_version=self._index.template_versions.get(template.id, 0),
                 topic=template.topic,
-                is_transactional=is_transactional(self._index.playbook.topics, template),
+                is_transactional=is_important,
                 priority=self._index.rank(template, run.journey),
                 status=status,
                 reason=reason,
@@ -164,11 +168,13 @@ class EffectCollector:
         )
 
 
-def customer_of(profile: ProfileSnapshot, named: frozenset[str] | None) -> dict[str, Any]:
+def customer_of(profile: ProfileSnapshot, named: frozenset[str] | None, *, is_trusted: bool) -> dict[str, Any]:
     """What a message's texts may name of its customer, stored with it for workers without a warehouse."""
-    traits = (
-        profile.traits if named is None else {n: v for n, v in profile.traits.items() if n.partition(".")[0] in named}
-    )
+    traits = {
+        name: value
+        for name, value in traits_for(profile, is_trusted=is_trusted).items()
+        if named is None or name.partition(".")[0] in named
+    }
     return nested(traits) | {"id": profile.profile_id}
 
 

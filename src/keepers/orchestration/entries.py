@@ -138,7 +138,7 @@ def _conditions(source: EntryTrigger) -> dict[str, ast.Condition]:
     if source.condition is not None:
         found[source.question] = source.condition
     if source.journey.condition is not None:
-        found["if"] = source.journey.condition
+        found["if"] = source.spelled_out_if or source.journey.condition
     return found
 
 

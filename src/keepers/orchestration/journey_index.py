@@ -43,6 +43,8 @@ class EntryTrigger(Struct, frozen=True):
     """only what is trusted starts a run"""
     membership: ast.Condition | None = None
     """of an entry by segment or stage: what must hold of trusted rows alone for the entry to be trusted"""
+    spelled_out_if: ast.Condition | None = None
+    """of a trusted journey: its `if`, which names no segments and stages"""
 
     @property
     def question(self) -> str:
@@ -66,6 +68,7 @@ class JourneyIndex:
         }
         self._known: dict[Key, Journey] = {(j.id, j.version): j for j in self.live.values()}
         self._reads: dict[Key, Reads] = {}
+        self._spelled_out: dict[tuple[str, int, str], ast.Condition] = {}
         self._named_traits: dict[str, frozenset[str] | None] = {}
         self.by_event: dict[str, list[EntryTrigger]] = {}
         self.by_definition: dict[str, list[EntryTrigger]] = {}
@@ -91,6 +94,21 @@ class JourneyIndex:
     def is_trusted(self, journey: Journey) -> bool:
         """Whether a journey goes by trusted rows alone."""
         return is_trusted(self.playbook, journey)
+
+    def question(self, journey: Journey, name: str) -> ast.Condition:
+        """A question of a journey's. A trusted one's names no segments and stages, which are answered of all rows."""
+        condition = journey.questions()[name]
+        if not self.is_trusted(journey):
+            return condition
+        key = (journey.id, journey.version, name)
+        found = self._spelled_out.get(key)
+        if found is None:
+            found = self._spelled_out[key] = self.spelled_out(condition)
+        return found
+
+    def spelled_out(self, condition: ast.Condition) -> ast.Condition:
+        """A condition as what its segments and stages are made of."""
+        return spelled_out(condition, self.playbook.segments, self.playbook.lifecycles)
 
     def reads(self, journey: Journey) -> Reads:
         """All that can wake a run of this version: what its conditions read, and the traits its steps read."""
@@ -124,22 +142,26 @@ class JourneyIndex:
                 condition = None
                 if isinstance(entry, EventEntry) and (entry.where or entry.event in self.events):
                     condition = this_event(entry.event, Parser(self._zone, refs=True).where(entry.where, "where"))
-                yield EntryTrigger(journey, n, entry, condition, self.is_trusted(journey), self._membership(entry))
+                is_trusted = self.is_trusted(journey)
+                only_if = self.question(journey, "if") if is_trusted and journey.condition is not None else None
+                yield EntryTrigger(journey, n, entry, condition, is_trusted, self._membership(entry), only_if)
 
     def _membership(self, entry: Entry) -> ast.Condition | None:
-        known = self.playbook.segments, self.playbook.lifecycles
         match entry:
-            case SegmentEntry(segment, on):
-                leaf: ast.Condition = ast.InSegment(segment)
-            case StageEntry(stage, on):
+            case SegmentEntry(segment, "entered") | ScheduleEntry(segment=segment):
+                return self.spelled_out(ast.InSegment(segment))
+            case StageEntry(stage, "entered"):
                 lifecycle, _, name = stage.rpartition(".")
-                leaf = ast.InStage(lifecycle, name)
-            case ScheduleEntry(segment=segment):
-                leaf, on = ast.InSegment(segment), "entered"
+                return self.spelled_out(ast.InStage(lifecycle, name))
             case _:
+                # That somebody left is trusted only where all changes are: who never was in it is out of it as well.
                 return None
-        found = spelled_out(leaf, *known)
-        return found if on == "entered" else ast.Not(found)
+
+    def has_trusted_changes(self, entry: Entry) -> bool:
+        """Whether an entry is by a segment that counts trusted rows alone."""
+        named = entry.segment if isinstance(entry, SegmentEntry | ScheduleEntry) else ""
+        segment = self.playbook.segments.get(named)
+        return segment is not None and segment.trust == "server"
 
     def _list(self, source: EntryTrigger) -> None:
         match source.entry:

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from keepers.journeys.run import Run
+from keepers.journeys.run import UNTRUSTED, Run
+from keepers.model.identity import Trust
 from keepers.store.events.log import SystemEvent
 from keepers.store.journeys.run_history import RunHistoryRow
 from keepers.store.journeys.runs import RunRow
@@ -50,15 +51,19 @@ def first_line(run: RunRow) -> RunHistoryRow:
 def entered(run: RunRow) -> SystemEvent:
     """A run's beginning as an event."""
     about = {"journey": run.journey, "version": run.version}
-    return SystemEvent(run.profile_id, "Journey Entered", run.entered_at, about, hops=run.hops)
+    trust: Trust = "public" if UNTRUSTED in run.vars else "own"
+    return SystemEvent(run.profile_id, "Journey Entered", run.entered_at, about, hops=run.hops, trust=trust)
 
 
 def end_events(run: Run, what: str, reason: str, at: datetime) -> list[SystemEvent]:
     """The events of a goal or an end. A goal that ends the run is both."""
     about = {"journey": run.journey, "version": run.version}
+    hops, trust = run.hops + 1, run.trust
     found = []
     if what == "goal" or reason == "goal":
-        found.append(SystemEvent(run.profile_id, "Journey Goal Reached", at, about, hops=run.hops + 1))
+        found.append(SystemEvent(run.profile_id, "Journey Goal Reached", at, about, hops=hops, trust=trust))
     if what == "ended":
-        found.append(SystemEvent(run.profile_id, "Journey Exited", at, {**about, "reason": reason}, hops=run.hops + 1))
+        found.append(
+            SystemEvent(run.profile_id, "Journey Exited", at, {**about, "reason": reason}, hops=hops, trust=trust)
+        )
     return found

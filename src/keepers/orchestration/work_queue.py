@@ -150,7 +150,8 @@ def _by_change(row: LogRow, at: datetime, who: int, index: JourneyIndex) -> Iter
                 {"name": name, "from": change.from_stage, "to": change.to_stage, "cause": change.cause},
             )  # fmt: skip
             cause = next((accident for accident in ACCIDENTS if change.cause.startswith(accident)), "live")
-            entries.append(TriggeredEntry(source, trigger, row.hops, cast(Cause, cause)))
+            trusted = True if index.has_trusted_changes(source.entry) else None
+            entries.append(TriggeredEntry(source, trigger, row.hops, cast(Cause, cause), trusted))
     kind, _, name = change.definition.partition(":")
     listens = name in (index.interests.segments if kind == "segment" else index.interests.lifecycles)
     if entries or listens:

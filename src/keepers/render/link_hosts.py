@@ -12,6 +12,7 @@ from functools import lru_cache
 
 _WRITTEN = re.compile(r"https?://([A-Za-z0-9.-]{1,253})", re.IGNORECASE)
 _END = re.compile(r"[/\\?#]")
+_HOST = re.compile(r"[a-z0-9.-]+")
 _SLASHES = "/\\"
 _LOOKS_ALIKE = str.maketrans("\u3002\uff0e\uff61", "...")
 """full stops that browsers read as dots (UTS 46)"""
@@ -41,9 +42,11 @@ def written_host(host: str) -> str:
     if plain.isascii():
         return plain
     try:
-        return plain.encode("idna").decode()
+        encoded = plain.encode("idna").decode()
     except UnicodeError:
         return ""
+    # What comes apart into signs of an address is no name of a host.
+    return encoded if _HOST.fullmatch(encoded) else ""
 
 
 def written_hosts(source: str) -> frozenset[str]:

@@ -61,6 +61,9 @@ class Preferences(Struct, frozen=True, array_like=True):
     locale: str = ""
     key: str = ""
     """the message it was opened from"""
+    channel: str = ""
+    address: str = ""
+    """where the link was sent, if it was by no message"""
 
 
 class Confirm(Struct, frozen=True, array_like=True):
@@ -130,8 +133,10 @@ class LinkSigner:
     def unsubscribe(self, key: str) -> str:
         return self._link("unsubscribe", OfMessage(key))
 
-    def preferences(self, profile_id: int, locale: str = "", key: str = "") -> str:
-        return self._link("preferences", Preferences(profile_id, locale, key))
+    def preferences(
+        self, profile_id: int, locale: str = "", key: str = "", channel: str = "", address: str = ""
+    ) -> str:
+        return self._link("preferences", Preferences(profile_id, locale, key, channel, address))
 
     def view(self, key: str) -> str:
         return self._link("view", OfMessage(key))

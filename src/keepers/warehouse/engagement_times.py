@@ -74,7 +74,8 @@ def _add_newest(cursor: duckdb.DuckDBPyConnection, after: int, newest: int) -> i
             UNION ALL
             SELECT v.profile_id, v.time
             FROM trait_values v
-            WHERE v.seq > $after AND v.seq <= $newest AND starts_with(v.trait, 'subscribed.') AND v.boolean
+            WHERE v.seq > $after AND v.seq <= $newest
+              AND starts_with(v.trait, 'subscribed.') AND v.boolean AND v.trusted
         )
         GROUP BY 1
         """,
@@ -101,7 +102,7 @@ def times(warehouse: Warehouse, since: datetime, until: datetime) -> list[tuple[
             WHERE t.time <= $until AND {_what_counts()}
             UNION ALL
             SELECT v.profile_id, v.time FROM trait_values v
-            WHERE v.time <= $until AND starts_with(v.trait, 'subscribed.') AND v.boolean
+            WHERE v.time <= $until AND starts_with(v.trait, 'subscribed.') AND v.boolean AND v.trusted
         )
         SELECT profile_id, "at" FROM shown WHERE "at" >= $since
         UNION ALL

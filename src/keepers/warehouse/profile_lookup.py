@@ -142,10 +142,19 @@ def contact_of(profile: ProfileSnapshot, addresses: Mapping[str, str]) -> Contac
     return Contact(profile.zone, country, profile.last_activity_at, profile.engaged_at, unconfirmed)
 
 
+def traits_for(profile: ProfileSnapshot, *, is_trusted: bool) -> dict[str, Any]:
+    """What a message may say of its customer: one that cannot be declined says nothing that a browser made up."""
+    if not is_trusted:
+        return profile.traits
+    return {name: value for name, value in profile.traits.items() if name not in profile.unconfirmed}
+
+
 def recipient_of(profile: ProfileSnapshot, channel: str, addresses: Mapping[str, str]) -> str:
     """The address of a customer on a channel; empty when there is none."""
     trait = addresses.get(channel, "")
     if not trait:
         # In-app messages go to the customer as such; a push to all of the customer's browsers.
         return f"#{profile.profile_id}"
-    return address_of(channel, profile.traits.get(trait), country_of(profile.traits) or home_country(addresses))
+    # A browser does not decide where a number belongs that is not its own.
+    known = traits_for(profile, is_trusted=trait not in profile.unconfirmed)
+    return address_of(channel, known.get(trait), country_of(known) or home_country(addresses))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from keepers.app.public.link_owner import LinkOwner, addresses, channels_of, hashes, marketing
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import ALL_TOPICS, Consent, ConsentState, Topic, address_hash, left_with
+from keepers.model.identity import Trust
 from keepers.store.events.log import SystemEvent, append_events
 from keepers.store.messages import message_history, messages
 from keepers.store.messages.message_history import HistoryRow
@@ -51,7 +52,7 @@ class Choices(Struct, frozen=True):
 def choices_of(connection: Connection, context: ChoiceContext, owner: LinkOwner, traits: Mapping[str, Any]) -> Choices:
     """Reads a customer's present choices."""
     at_addresses = hashes(context.secret, addresses(owner, traits, context.country))
-    agreed = consents.load(connection, [owner.profile_id], [hashed for _, hashed in at_addresses])
+    agreed = consents.load(connection, [owner.speaks_for], [hashed for _, hashed in at_addresses])
     stopped = _stopped(connection, at_addresses)
     address_of = _by_channel(at_addresses)
     blocked = tuple(dict.fromkeys(s.channel for s in stopped if s.reason != "unsubscribed"))
@@ -59,7 +60,7 @@ def choices_of(connection: Connection, context: ChoiceContext, owner: LinkOwner,
     states: dict[Pair, ConsentState | None] = {}
     for topic in marketing(context.topics):
         for channel in topic.channels:
-            statement = agreed.effective(owner.profile_id, channel, topic.id, address_of.get(channel, ""))
+            statement = agreed.effective(owner.speaks_for, channel, topic.id, address_of.get(channel, ""))
             unsaid: ConsentState | None = None if topic.basis == "consent" else "subscribed"
             states[channel, topic.id] = "unsubscribed" if channel in left else statement.state if statement else unsaid
     return Choices(states, blocked)
@@ -165,7 +166,9 @@ def _by_channel(at_addresses: Sequence[Pair]) -> dict[str, str]:
 def choose_language(connection: Connection, context: ChoiceContext, owner: LinkOwner, locale: str) -> None:
     """Records the language a customer chose for messages, as the trait `locale`."""
     now = context.now
-    append_events(connection, [SystemEvent(owner.profile_id, "identify", now, {"locale": locale}, "identify")], now)
+    trust: Trust = "own" if owner.holds_for == "person" else "public"
+    chosen = SystemEvent(owner.profile_id, "identify", now, {"locale": locale}, "identify", trust=trust)
+    append_events(connection, [chosen], now)
 
 
 def _stopped(connection: Connection, found: list[Pair]) -> list[Suppression]:
@@ -190,9 +193,12 @@ def _record(
     for (channel, topic), state in changes:
         basis = topics[topic].basis if topic in topics else "consent"
         hashed = address_of.get(channel, "")
-        statements += [
-            Consent(i, channel, topic, state, now, source, basis=basis, address_hash=hashed) for i in everybody
-        ]
+        for who in everybody:
+            # Of others who have the address nothing is known but that.
+            holds_for = owner.holds_for if who == owner.profile_id else "address"
+            if hashed or holds_for == "person":
+                said_by = Consent(who, channel, topic, state, now, source, "", basis, hashed, holds_for)
+                statements.append(said_by)
     consents.record(connection, statements, now, properties=dict.fromkeys(everybody, details))
 
 

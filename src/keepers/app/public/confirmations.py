@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from keepers.app.public.choices import ChoiceContext, confirm_topic
 from keepers.app.public.link_owner import (
+    LinkOwner,
     LinkRequest,
     OpenedLink,
     confirmation_link,
@@ -52,7 +53,9 @@ def confirm_subscription(workspace: Workspace, actor: Actor, request: LinkReques
     opened, link, topic = _opened(workspace, context, request)
     with workspace.store.begin() as connection:
         done = confirm_topic(connection, context, opened.owner, link.channel, topic.id, link.address)
-    url = workspace.sending.links.preferences(opened.owner.profile_id, opened.locale)
+    url = workspace.sending.links.preferences(
+        opened.owner.profile_id, opened.locale, channel=link.channel, address=link.address
+    )
     return Confirmed(opened.locale, name_of(topic, opened.locale), done, url)
 
 
@@ -61,4 +64,5 @@ def _opened(workspace: Workspace, context: ChoiceContext, request: LinkRequest) 
     topic = context.topics.get(link.topic)
     if topic is None:
         raise nobody()
-    return opened_link(workspace, request, link.profile_id), link, topic
+    sent_to = LinkOwner(link.profile_id, link.channel, recipient=link.address)
+    return opened_link(workspace, request, sent_to), link, topic

@@ -26,13 +26,13 @@ def known(connection: Connection, kind: IdentityKind, value: str) -> int | None:
     return None if found is None else profiles.survivor(connection, found)
 
 
-def known_or_new(connection: Connection, kind: IdentityKind, value: str, now: datetime) -> int:
+def known_or_new(connection: Connection, kind: IdentityKind, value: str, now: datetime, *, is_proven: bool) -> int:
     """The surviving profile of an identifier; created, and its creation logged, when there is none.
 
     Raises UserError for values that identify nobody. Takes the locks of both counters, in the order identify does.
     """
     check_identifier(value)
-    (profile_id,), (is_new,) = identities.resolve_many(connection, kind, [value], [now])
+    (profile_id,), (is_new,) = identities.resolve_many(connection, kind, [value], [now], is_unproven=not is_proven)
     if not is_new:
         return profiles.survivor(connection, profile_id)
     seq = counters.reserve(connection, counters.SEQ, 1)

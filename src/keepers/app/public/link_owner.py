@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from keepers.app.workspace.workspace import Workspace
@@ -13,14 +14,14 @@ from keepers.channels.registry import CHANNELS
 from keepers.contact.addresses import address_of, country_of
 from keepers.i18n.page_texts import choose_locale
 from keepers.model.channels import describe_channel
-from keepers.model.consent import Topic, address_hash
+from keepers.model.consent import HoldsFor, Topic, address_hash
 from keepers.model.errors import NotFoundError, problem
 from keepers.model.fields import text_in
 from keepers.model.identity import LOCALE_TRAITS
 from keepers.render.links import PATHS, BadLink, Confirm, OfMessage, Preferences, Purpose
 from keepers.store.messages import messages
 from keepers.store.messages.messages import MessageRow
-from keepers.store.profiles import profiles
+from keepers.store.profiles import identities, profiles
 from keepers.store.schema.core import EPOCH
 
 
@@ -80,6 +81,14 @@ class LinkOwner(Struct, frozen=True):
     recipient: str = ""
     locale: str = ""
     message: MessageRow | None = None
+    holds_for: HoldsFor = "person"
+    """what its holder may decide for: `address` where the customer is known and this is none of their addresses, since
+    anybody can say that a visitor is a customer"""
+
+    @property
+    def speaks_for(self) -> int:
+        """The profile whose choices its holder may see; 0 for nobody's but the address's."""
+        return self.profile_id if self.holds_for == "person" else 0
 
     @property
     def whom(self) -> str:
@@ -99,8 +108,11 @@ def of_message(connection: Connection, key: str) -> LinkOwner | None:
     return LinkOwner(profile_id, message.channel, message.topic, message.recipient, message.locale, message)
 
 
-def of_profile(connection: Connection, profile_id: int, key: str, locale: str) -> LinkOwner | None:
-    """Who a preference page is of; None when they were erased. `key` is the message the page was opened from."""
+def of_profile(
+    connection: Connection, profile_id: int, key: str, locale: str, channel: str = "", address: str = ""
+) -> LinkOwner | None:
+    """Who a preference page is of; None when they were erased. `key` is the message the page was opened from, else
+    `address` is where its link was sent."""
     try:
         survivor = profiles.survivor(connection, profile_id)
     except NotFoundError:
@@ -108,7 +120,7 @@ def of_profile(connection: Connection, profile_id: int, key: str, locale: str) -
     opened_from = of_message(connection, key) if key else None
     if opened_from is not None and opened_from.profile_id == survivor:
         return opened_from
-    return LinkOwner(survivor, locale=locale)
+    return LinkOwner(survivor, channel, recipient=address, locale=locale)
 
 
 class OpenedLink(Struct, frozen=True):
@@ -120,17 +132,33 @@ class OpenedLink(Struct, frozen=True):
     locale: str
 
 
-def opened_link(
-    workspace: Workspace, request: LinkRequest, profile_id: int, key: str = "", locale: str = ""
-) -> OpenedLink:
-    """Reads whose a link to a profile is. `key` and `locale` are of the message it stands in. Raises BadLink."""
+def opened_link(workspace: Workspace, request: LinkRequest, sent_to: LinkOwner, key: str = "") -> OpenedLink:
+    """Reads whose a link is that was sent to a profile at an address. `key` is the message it stands in.
+
+    Raises BadLink.
+    """
     with workspace.store.read() as connection:
-        owner = of_profile(connection, profile_id, key, locale)
+        owner = of_profile(connection, sent_to.profile_id, key, sent_to.locale, sent_to.channel, sent_to.recipient)
     if owner is None:
         raise nobody()
-    traits = workspace.sending.traits(owner.profile_id)
-    own = own_locale(traits, locale or owner.locale)
+    owner, traits = with_rights(workspace, owner)
+    own = own_locale(traits, sent_to.locale or owner.locale)
     return OpenedLink(owner, traits, own, request.locale(own))
+
+
+def with_rights(workspace: Workspace, owner: LinkOwner) -> tuple[LinkOwner, Mapping[str, Any]]:
+    """The owner with what the holder of the link may decide for, and the traits that they may see."""
+    traits = workspace.sending.traits(owner.profile_id)
+    with workspace.store.read() as connection:
+        is_known = identities.has_user_id(connection, owner.profile_id)
+    if not is_known:
+        return owner, traits
+    country = workspace.addresses.country
+    own = hashes(workspace.secret, addresses(LinkOwner(owner.profile_id), traits, country))
+    linked = hashes(workspace.secret, addresses(owner, {}, country))
+    if linked and set(linked) <= set(own):
+        return owner, traits
+    return replace(owner, holds_for="address"), {}
 
 
 def own_locale(traits: Mapping[str, Any], otherwise: str) -> str:

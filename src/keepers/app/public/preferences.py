@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from keepers.app.public.choices import ChoiceContext, Choices, choices_of, choose, choose_language, stop_all
 from keepers.app.public.link_owner import (
+    LinkOwner,
     LinkRequest,
     OpenedLink,
     addresses,
@@ -116,7 +117,8 @@ def save_preferences(workspace: Workspace, actor: Actor, request: SavePreference
 
 def _open(workspace: Workspace, request: LinkRequest) -> OpenedLink:
     link = preferences_link(workspace, request.token)
-    return opened_link(workspace, request, link.profile_id, link.key, link.locale)
+    sent_to = LinkOwner(link.profile_id, link.channel, recipient=link.address, locale=link.locale)
+    return opened_link(workspace, request, sent_to, link.key)
 
 
 def _pair(value: str) -> tuple[str, str]:

@@ -137,8 +137,8 @@ def add_browser(workspace: Workspace, actor: Actor, request: AddBrowser) -> Kept
     now, browser = workspace.clock(), request.subscription
     keys = {"p256dh": browser.keys.p256dh, "auth": browser.keys.auth}
     with workspace.store.begin() as connection:
-        profile_id = known_or_new(connection, request.kind, request.value, now)
-        is_first = not push_subscriptions.of_profiles(connection, [profile_id])
+        profile_id = known_or_new(connection, request.kind, request.value, now, is_proven=actor.is_proven)
+        is_first = not push_subscriptions.has_any(connection, profile_id)
         added = PushSubscription(browser.endpoint, profile_id, keys, now, is_unproven=not actor.is_proven)
         push_subscriptions.put(connection, added)
         if is_first:

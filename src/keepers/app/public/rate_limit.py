@@ -72,17 +72,22 @@ class PublicLimits:
             raise TooManyError(problem("Too many requests from this network. Try again in a moment."), wait)
 
     def spend_events(self, key_id: str, address: str, calls: Sequence[TrackingCall], now: datetime) -> None:
-        """Counts the events of a request by a public key. Raises TooManyError: nothing of it is taken then."""
-        wait = self._key.spend(key_id, now, len(calls))
-        if wait is not None:
-            raise TooManyError(problem("Too many events by this key. Send them again in a moment."), wait)
-        wait = self._network.spend(network_of(address), now, len(calls))
+        """Counts the events of a request by a public key. Raises TooManyError: nothing of it is taken then.
+
+        In the order of who is to blame: one network does not use up what others may, and a visitor is counted by
+        network, for anybody can name one.
+        """
+        network = network_of(address)
+        wait = self._network.spend(network, now, max(1, len(calls)))
         if wait is not None:
             raise TooManyError(problem("Too many events from this network. Send them again in a moment."), wait)
         for visitor, number in Counter(call.user_id or call.anonymous_id or "" for call in calls).items():
-            wait = self._visitor.spend(visitor, now, number)
+            wait = self._visitor.spend(f"{network} {visitor}", now, number)
             if wait is not None:
                 raise TooManyError(problem("Too many events of one visitor. Send them again in a moment."), wait)
+        wait = self._key.spend(key_id, now, len(calls))
+        if wait is not None:
+            raise TooManyError(problem("Too many events by this key. Send them again in a moment."), wait)
 
 
 def network_of(address: str) -> str:

@@ -79,7 +79,7 @@ def subscribe(workspace: Workspace, actor: Actor, request: SubscribeForm) -> Sub
         _confirmation_template(workspace)
     # In a transaction of its own: it locks the counters, which come after messages in the order of locks.
     with workspace.store.begin() as connection:
-        profile_id = known_or_new(connection, *owner, now)
+        profile_id = known_or_new(connection, *owner, now, is_proven=actor.is_proven)
     with workspace.store.begin() as connection:
         stopped = suppressions.find(connection, [hashed]).get((CHANNEL, hashed))
         # After leaving a topic or everything, only the customer's own confirmation subscribes again, not a form.

@@ -17,6 +17,7 @@ from keepers.app.public.link_owner import (
     nobody,
     of_message,
     own_locale,
+    with_rights,
 )
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
@@ -80,7 +81,7 @@ def unsubscribe(workspace: Workspace, actor: Actor, request: UnsubscribeForm) ->
     """No more of the message's topic, or no more marketing at all. Raises BadLink."""
     owner, locale = _opened(workspace, request)
     context = ChoiceContext.at(workspace)
-    traits = workspace.sending.traits(owner.profile_id)
+    owner, traits = with_rights(workspace, owner)
     source = f"{SOURCE}: {request.reason}" if request.reason in REASONS else SOURCE
     with workspace.store.begin() as connection:
         if request.scope == "topic":
@@ -96,9 +97,11 @@ def leave_by_one_click(workspace: Workspace, actor: Actor, request: LeaveByOneCl
     """Unsubscribes from the message's topic at once, as a mail program asks for it (RFC 8058). Raises BadLink."""
     key = message_key(workspace, "unsubscribe", request.token)
     context = ChoiceContext.at(workspace)
-    with workspace.store.begin() as connection:
+    with workspace.store.read() as connection:
         owner = of_message(connection, key)
-        if owner is not None:
+    if owner is not None:
+        owner, _ = with_rights(workspace, owner)
+        with workspace.store.begin() as connection:
             stop_topic(connection, context, owner, "one-click")
     return LeftByOneClick()
 

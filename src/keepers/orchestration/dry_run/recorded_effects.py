@@ -198,7 +198,7 @@ class DryRun(EffectCollector):
                 last_activity_at=_last(self._known.activity, profile.profile_id, now),
                 engaged_at=_last(self._known.engaged, profile.profile_id, now),
             ),
-            is_confirmed=agreed.is_confirmed(candidate.channel, hashed, now),
+            is_confirmed=agreed.is_confirmed(profile.profile_id, candidate.channel, candidate.topic, hashed, now),
         )
         return self._wave.decide(candidate, recipient, now, reserving=reserving)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, literal_column, select, text, update
 
 from keepers.model.consent import ALL_TOPICS, ConsentState
 from keepers.model.errors import NotFoundError, problem
@@ -192,7 +192,7 @@ def individual_consents(
         (consents.c.holds_for != "person") | (consents.c.state == "pending"),
     )
     found = set(connection.execute(own.distinct()).scalars())
-    at_address = select(consents.c.address_hash)
+    at_address = select(consents.c.address_hash).where(consents.c.address_hash != literal_column("''"))
     hashed = {row.address_hash for row in select_in(connection, at_address, consents.c.address_hash, hashes)}
     return found, hashed
 

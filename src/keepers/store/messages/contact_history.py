@@ -101,7 +101,9 @@ class StoredEligibility:
                 consent.state if consent is not None else None,
                 suppression.reason if suppression is not None else None,
                 contacts.get(candidate.profile_id) or candidate.contact or Contact(),
-                is_confirmed=agreed.is_confirmed(candidate.channel, candidate.address_hash),
+                is_confirmed=agreed.is_confirmed(
+                    candidate.profile_id, candidate.channel, candidate.topic, candidate.address_hash
+                ),
             )
             decisions.append(wave.decide(candidate, recipient, now, reserving=reserving))
         return decisions

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Connection, Row, select
+from sqlalchemy import Column, Connection, Row, literal_column, select
 
 from keepers.contact.agreements import Agreements
-from keepers.model.consent import ALL_TOPICS, Consent, Topic, trait_of
+from keepers.model.consent import ALL_TOPICS, Consent, HoldsFor, Topic, trait_of
+from keepers.model.identity import Trust
 from keepers.store.bulk import insert_rows, select_in
 from keepers.store.events import log
 from keepers.store.events.log import SystemEvent
@@ -46,8 +47,9 @@ def record(
     kept, changed, happened = [], [], []
     for recorded in stated:
         # Who only has an address is whoever has it: were they claimed to be somebody, it would not hold for them.
-        is_of_address = recorded.address_hash and recorded.holds_for == "person" and recorded.profile_id not in known
-        consent = msgspec.structs.replace(recorded, holds_for="address") if is_of_address else recorded
+        is_visitors = recorded.holds_for == "person" and recorded.profile_id not in known and not is_import
+        holds_for: HoldsFor = "address" if recorded.address_hash else "visitor"
+        consent = msgspec.structs.replace(recorded, holds_for=holds_for) if is_visitors else recorded
         about = (consent.profile_id, consent.channel, consent.topic, consent.address_hash)
         was = after[consent.profile_id].effective(*about)
         if consent.state == "pending" and was is not None and was.state == "subscribed":
@@ -61,14 +63,24 @@ def record(
                 extra = properties.get(consent.profile_id, {}) if properties is not None else {}
                 happened.append(_happened(consent, extra))
     insert_rows(connection, consents, _FIELDS, [msgspec.structs.astuple(consent) for consent in kept])
-    hashes = {consent.profile_id: consent.address_hash for consent in stated}
+    hashes = {(consent.profile_id, consent.channel): consent.address_hash for consent in stated}
     learned = []
     for profile_id in ids:
-        was_seen, is_seen = (_traits(each[profile_id], profile_id, hashes[profile_id]) for each in (before, after))
+        was_seen, is_seen = (_traits(each[profile_id], profile_id, hashes) for each in (before, after))
         traits = {trait: value for trait, value in is_seen.items() if was_seen.get(trait) is not value}
         if traits:
             time = _time(after[profile_id], profile_id, stated, now)
-            learned.append(SystemEvent(profile_id, "identify", time, traits, "identify", is_history=is_import))
+            learned.append(
+                SystemEvent(
+                    profile_id,
+                    "identify",
+                    time,
+                    traits,
+                    "identify",
+                    is_history=is_import,
+                    trust=_trust(kept, profile_id),
+                )
+            )
     log.append_events(connection, [*learned, *happened], now)
     return changed
 
@@ -102,8 +114,8 @@ def load(connection: Connection, profile_ids: Sequence[int], hashes: Sequence[st
     rows = {row.id: row for row in _rows(connection, consents.c.profile_id, profile_ids)}
     rows |= {row.id: row for row in _rows(connection, consents.c.address_hash, sorted(set(hashes) - {""}))}
     statements = [Consent(*tuple(rows[number])[:-1]) for number in sorted(rows)]
-    visitors = sorted({one.profile_id for one in statements if one.holds_for == "visitor"})
-    return Agreements.of(statements, _with_user_id(connection, visitors))
+    asked = sorted({one.profile_id for one in statements if one.holds_for == "visitor" or one.address_hash})
+    return Agreements.of(statements, _with_user_id(connection, asked))
 
 
 def load_all(connection: Connection, people: Collection[int], canon: Mapping[int, int]) -> Agreements:
@@ -117,7 +129,10 @@ def load_all(connection: Connection, people: Collection[int], canon: Mapping[int
 
 
 def _rows(connection: Connection, column: Column[Any], values: Sequence[Any]) -> Iterable[Row[Any]]:
-    return select_in(connection, _columns.add_columns(consents.c.id), column, values)
+    query = _columns.add_columns(consents.c.id)
+    if column is consents.c.address_hash:
+        query = query.where(consents.c.address_hash != literal_column("''"))  # as the partial index says
+    return select_in(connection, query, column, values)
 
 
 def _own(connection: Connection, ids: Sequence[int]) -> list[Consent]:
@@ -149,11 +164,11 @@ def everything(connection: Connection, chunk: int = 5000) -> Iterator[Consent]:
         after = rows[-1].id
 
 
-def _traits(agreed: Agreements, profile_id: int, address_hash: str) -> dict[str, bool]:
-    """Traits as conditions see them. A pending consent has none yet."""
+def _traits(agreed: Agreements, profile_id: int, hashes: Mapping[tuple[int, str], str]) -> dict[str, bool]:
+    """Traits as conditions see them. A pending consent has none yet. `hashes`: (profile, channel) → address."""
     traits: dict[str, bool] = {}
     for channel, topic in sorted(agreed.pairs(profile_id)):
-        consent = agreed.effective(profile_id, channel, topic, address_hash)
+        consent = agreed.effective(profile_id, channel, topic, hashes.get((profile_id, channel), ""))
         if consent is None or consent.state == "pending":
             continue
         is_subscribed = consent.state == "subscribed"
@@ -171,7 +186,13 @@ def _time(agreed: Agreements, profile_id: int, stated: Iterable[Consent], now: d
     return newest.at if any(consent.at == newest.at for consent in stated) and newest.at <= now else now
 
 
+def _trust(stated: Iterable[Consent], profile_id: int) -> Trust:
+    """What a visitor agrees to is a visitor's word, whoever they are said to be later."""
+    return "public" if any(c.profile_id == profile_id and c.holds_for == "visitor" for c in stated) else "own"
+
+
 def _happened(consent: Consent, extra: Mapping[str, Any]) -> SystemEvent:
     event = "Subscribed" if consent.state == "subscribed" else "Unsubscribed"
     properties = {**extra, "channel": consent.channel, "topic": consent.topic, "source": consent.source}
-    return SystemEvent(consent.profile_id, event, consent.at, properties)
+    trust: Trust = "public" if consent.holds_for == "visitor" else "own"
+    return SystemEvent(consent.profile_id, event, consent.at, properties, trust=trust)

@@ -54,6 +54,12 @@ def of_profiles(connection: Connection, ids: Sequence[int]) -> dict[int, list[Kn
     return owned
 
 
+def has_user_id(connection: Connection, profile_id: int) -> bool:
+    """Whether it was said who a profile is."""
+    query = select(identities.c.value).where(identities.c.profile_id == profile_id, identities.c.kind == "user_id")
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def search(connection: Connection, text: str, after: int, limit: int) -> list[int]:
     """Up to `limit` profiles past `after`, by id, one of whose identifiers contains the text, whatever its case."""
     contains = func.lower(identities.c.value).contains(text.lower(), autoescape=True)
@@ -95,13 +101,21 @@ def move(connection: Connection, moved: Sequence[KnownIdentity]) -> None:
         connection.execute(
             update(identities)
             .where(identities.c.kind == bindparam("of_kind"), identities.c.value == bindparam("of_value"))
-            .values(profile_id=bindparam("to_profile")),
-            [{"of_kind": m.kind, "of_value": m.value, "to_profile": m.profile_id} for m in moved],
+            .values(profile_id=bindparam("to_profile"), is_unproven=bindparam("unproven")),
+            [
+                {"of_kind": m.kind, "of_value": m.value, "to_profile": m.profile_id, "unproven": m.is_unproven}
+                for m in moved
+            ],
         )
 
 
 def resolve_many(
-    connection: Connection, kind: IdentityKind, values: Sequence[str], at: Sequence[datetime]
+    connection: Connection,
+    kind: IdentityKind,
+    values: Sequence[str],
+    at: Sequence[datetime],
+    *,
+    is_unproven: bool = False,
 ) -> tuple[list[int], list[bool]]:
     """The profile of each value, creating the missing ones; set-based, made for a million values.
 
@@ -127,7 +141,7 @@ def resolve_many(
             connection, [StoredProfile(i, subject, bucket_key(kind, value), first_at[value]) for value, i in made]
         )
         # In the order of the key, which is how the table is kept: random order costs several times as much.
-        append(connection, [KnownIdentity(kind, value, i) for value, i in sorted(made)])
+        append(connection, [KnownIdentity(kind, value, i, is_unproven) for value, i in sorted(made)])
         found.update(made)
     unseen = set(missing)
     is_new = []

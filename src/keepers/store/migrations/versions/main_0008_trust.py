@@ -16,6 +16,11 @@ def upgrade() -> None:
     op.add_column("log", sa.Column("trust", sa.String, nullable=False, server_default="server"))
     op.execute("UPDATE log SET trust = 'own' WHERE source = 'keepers'")
     op.execute("UPDATE log SET trust = 'public' WHERE source IN (SELECT id FROM keys WHERE kind = 'write')")
+    # What a form said was written down by Keepers itself: an address that anybody may have typed.
+    text = "convert_from(body, 'UTF8')" if op.get_bind().dialect.name == "postgresql" else "CAST(body AS TEXT)"
+    op.execute(
+        f"UPDATE log SET trust = 'public' WHERE trust = 'own' AND kind = 'identify' AND {text} LIKE '%\"email\"%'"
+    )
     op.add_column("consents", sa.Column("address_hash", sa.String, nullable=False, server_default=""))
     op.add_column("consents", sa.Column("holds_for", sa.String, nullable=False, server_default="person"))
     has_address = sa.text("address_hash <> ''")

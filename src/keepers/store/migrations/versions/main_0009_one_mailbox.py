@@ -29,14 +29,18 @@ def upgrade() -> None:
         f" WHERE channel = 'email' AND ({size} <> length(recipient) OR recipient LIKE '%.')"
     )
     for (recipient,) in connection.execute(unusual).all():
-        changed = {"old": _hash(key, recipient.strip().casefold()), "new": _hash(key, one_mailbox(recipient))}
+        changed = {
+            "old": _hash(key, recipient.strip().casefold()), "new": _hash(key, one_mailbox(recipient)),
+            "recipient": recipient,
+        }  # fmt: skip
         if changed["old"] == changed["new"]:
             continue
         for statement in (
-            "UPDATE messages SET address_hash = :new WHERE address_hash = :old",
-            "UPDATE suppressions SET hash = :new WHERE channel = 'email' AND hash = :old AND NOT EXISTS"
+            "UPDATE messages SET address_hash = :new WHERE channel = 'email' AND recipient = :recipient",
+            # The old one stays: it may be of somebody else, whose address it was taken for.
+            "INSERT INTO suppressions SELECT channel, CAST(:new AS TEXT), reason, at, source, detail FROM suppressions"
+            " WHERE channel = 'email' AND hash = :old AND NOT EXISTS"
             " (SELECT 1 FROM suppressions AS other WHERE other.channel = 'email' AND other.hash = :new)",
-            "DELETE FROM suppressions WHERE channel = 'email' AND hash = :old",
         ):
             connection.execute(sa.text(statement), changed)
 
