@@ -57,11 +57,11 @@ class Agreements:
         """The newest request for this very topic and address that waits to be confirmed: nothing was decided since."""
         counting = list(self._counting(profile_id, channel, topic, address_hash))
         own = [one for one in counting if one[1].profile_id == profile_id and one[1].state == "pending"]
-        asked = max((one for one in own if one[1].topic == topic), key=_order, default=None)
+        requested = max((one for one in own if one[1].topic == topic), key=_order, default=None)
         decided = max((one for one in counting if one[1].state != "pending"), key=_order, default=None)
-        if asked is None or (decided is not None and _order(decided) > _order(asked)):
+        if requested is None or (decided is not None and _order(decided) > _order(requested)):
             return None
-        return asked[1]
+        return requested[1]
 
     def is_confirmed(
         self, profile_id: int, channel: str, topic: str, address_hash: str, until: datetime | None = None

@@ -114,8 +114,8 @@ def load(connection: Connection, profile_ids: Sequence[int], hashes: Sequence[st
     rows = {row.id: row for row in _rows(connection, consents.c.profile_id, profile_ids)}
     rows |= {row.id: row for row in _rows(connection, consents.c.address_hash, sorted(set(hashes) - {""}))}
     statements = [Consent(*tuple(rows[number])[:-1]) for number in sorted(rows)]
-    asked = sorted({one.profile_id for one in statements if one.holds_for == "visitor" or one.address_hash})
-    return Agreements.of(statements, _with_user_id(connection, asked))
+    uncertain = sorted({one.profile_id for one in statements if one.holds_for == "visitor" or one.address_hash})
+    return Agreements.of(statements, _with_user_id(connection, uncertain))
 
 
 def load_all(connection: Connection, people: Collection[int], canon: Mapping[int, int]) -> Agreements:
