@@ -25,6 +25,15 @@ TEXTS: dict[str, TextId] = {
         "“{name}” is started by trusted events alone, and all {number} of “{event}” came by public keys. Send them "
         "with a server key; a browser's word starts no transactional message.",
     ),
+    "leaving_is_not_trusted": text_id(
+        "finding",
+        "only trusted events start “{name}”, and that somebody left is not known of them alone: nobody enters. "
+        "Enter by a segment with “trust: server”.",
+    ),
+    "accounts_are_not_trusted": text_id(
+        "finding",
+        "anybody may say that they belong to an account, so of trusted events alone nobody does: this never holds.",
+    ),
     "unknown_segment": text_id("finding", "there is no segment “{name}”."),
     "segment_of_people": text_id("finding", "the segment “{name}” is of people, and this condition is about accounts."),
     "segment_of_accounts": text_id(

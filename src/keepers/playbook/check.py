@@ -111,7 +111,7 @@ class _Check:
                 yield from self._reference(f"journey/{journey.id}", reference)
         yield from check_sending.remarks(self.playbook, self.schema)
         for about in trust_remarks(self.playbook, self.trust):
-            yield Remark(f"journey/{about.journey}", about.field, "warning", about.sentence)
+            yield Remark(about.key, about.field, "warning", about.sentence)
         yield from self._unseen_words()
         yield from self._unreachable()
         yield from self._scores()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from keepers.conditions import graph
+from keepers.conditions import ast, graph
 from keepers.i18n.findings import Sentence, sentence
 from keepers.journeys.definition import Journey
-from keepers.journeys.entry.definitions import EventEntry
+from keepers.journeys.entry.definitions import Entry, EventEntry, SegmentEntry, StageEntry
 from keepers.model.consent import Topic
 from keepers.playbook.load import Playbook
 from keepers.render.definition import MessageTemplate
@@ -18,9 +18,9 @@ SeenTrust = Callable[[str], tuple[int, int]]
 
 
 class TrustRemark(NamedTuple):
-    """A warning about a journey, and the field it is about."""
+    """A warning about a definition (`journey/receipts`), and the field it is about."""
 
-    journey: str
+    key: str
     field: str
     sentence: Sentence
 
@@ -45,19 +45,38 @@ def is_trusted(playbook: Playbook, journey: Journey) -> bool:
 
 
 def trust_remarks(playbook: Playbook, seen: SeenTrust | None) -> Iterator[TrustRemark]:
-    """Journeys that anybody could make send transactional messages, and entries whose events come by public keys alone.
+    """Journeys that anybody could make send transactional messages, entries whose events come by public keys alone or
+    that no trusted row can make, and segments of trusted rows that ask about accounts.
 
     `seen` looks at what has arrived; without it only what needs no data is said.
     """
     for journey in playbook.journeys.values():
         if journey.trust == "any" and sends_transactional(playbook, journey):
-            yield TrustRemark(journey.id, "trust", sentence("trusts_anybody", name=journey.id))
-        if seen is None or not is_trusted(playbook, journey):
+            yield TrustRemark(f"journey/{journey.id}", "trust", sentence("trusts_anybody", name=journey.id))
+        if not is_trusted(playbook, journey):
             continue
         for n, entry in enumerate(journey.entries):
-            if isinstance(entry, EventEntry):
+            if _is_never_entered(playbook, entry):
+                about = sentence("leaving_is_not_trusted", name=journey.id)
+                yield TrustRemark(f"journey/{journey.id}", f"enter[{n}]", about)
+            elif isinstance(entry, EventEntry) and seen is not None:
                 for event in sorted(graph.base_events(entry.event, playbook.events)):
                     trusted, public = seen(event)
                     if public and not trusted:
                         about = sentence("waits_for_server", name=journey.id, event=event, number=public)
-                        yield TrustRemark(journey.id, f"enter[{n}]", about)
+                        yield TrustRemark(f"journey/{journey.id}", f"enter[{n}]", about)
+    for segment in playbook.segments.values():
+        if segment.trust == "server" and any(isinstance(part, ast.Account) for part in ast.walk(segment.who)):
+            yield TrustRemark(f"segment/{segment.id}", "who", sentence("accounts_are_not_trusted"))
+
+
+def _is_never_entered(playbook: Playbook, entry: Entry) -> bool:
+    """Whether an entry is by leaving what is answered of all rows: who never was in it is out of it as well."""
+    match entry:
+        case SegmentEntry(segment, "left"):
+            known = playbook.segments.get(segment)
+            return known is None or known.trust != "server"
+        case StageEntry(_, "left"):
+            return True
+        case _:
+            return False

@@ -318,7 +318,7 @@ function languages() {
   }
 }
 
-by("send").textContent = `curl ${location.origin}/v1/track -u WRITE_KEY: -H 'content-type: application/json' `
+by("send").textContent = `curl ${location.origin}/v1/track -u SERVER_KEY: -H 'content-type: application/json' `
   + `-d '{"userId":"ann","event":"Order Completed","properties":{"total":49.9}}'`;
 window.addEventListener("popstate", refresh);
 new ResizeObserver(() => { if (drawn && !by("board").hidden && !by("plot").hidden) chart(drawn.shown); }).observe(by("chart"));
