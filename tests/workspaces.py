@@ -24,6 +24,7 @@ from keepers.app.workspace.folder import PLAYBOOK
 from keepers.app.workspace.workspace import Workspace
 from keepers.cli import main as command_line
 from keepers.evaluation import query_cache
+from keepers.model.identity import Trust
 from keepers.store.database import Store
 from keepers.store.events import inbox
 from keepers.store.events.inbox import Accepted
@@ -101,11 +102,13 @@ def opened(folder: Path) -> Iterator[Workspace]:
         workspace.close()
 
 
-def send(store: Store, at: datetime, calls: Iterable[dict[str, Any]], path: str = "/v1/batch") -> None:
-    """Puts calls into the inbox as the Tracking API does when they arrive at `at` by a server's key."""
+def send(
+    store: Store, at: datetime, calls: Iterable[dict[str, Any]], path: str = "/v1/batch", trust: Trust = "server"
+) -> None:
+    """Puts calls into the inbox as the Tracking API does when they arrive at `at`, by default by a server's key."""
     body = msgspec.json.encode({"batch": list(calls)})
     with store.begin_inbox() as connection:
-        inbox.append(connection, [Accepted(at, "key", "server", path, body)])
+        inbox.append(connection, [Accepted(at, "key", trust, path, body)])
 
 
 class Ran(NamedTuple):

@@ -16,6 +16,7 @@ from keepers.app.use_cases import wire_format
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import Consent
+from keepers.model.identity import Trust
 from keepers.store.messages.messages import MessageRow, queue
 from keepers.store.profiles import consents
 from keepers.store.schema.journeys import journey_runs
@@ -71,9 +72,9 @@ def past(tmp_path: Path, migrated_folder: Path) -> Path:
     return folder
 
 
-def _did(workspace: Workspace, at: datetime, who: str, event: str) -> None:
+def _did(workspace: Workspace, at: datetime, who: str, event: str, trust: Trust = "server") -> None:
     call = {"type": "track", "event": event, "userId": who, "messageId": f"{who} {event} {at}", "properties": {}}
-    workspaces.send(workspace.store, at, [call])
+    workspaces.send(workspace.store, at, [call], trust=trust)
 
 
 def _tick(workspace: Workspace, at: datetime) -> None:
@@ -101,6 +102,18 @@ def test_a_draft_runs_over_the_past_with_the_consent_and_hours_of_then(past: Pat
     assert done["sent"] == {"email": 2}
     assert done["skipped"] == {"no_consent": 3, "unsubscribed": 2}
     assert done["busiest"] == {"1": 2}
+
+
+def test_what_anybody_may_send_enters_no_trusted_journey_of_then(past: Path) -> None:
+    workspaces.write_playbook(past, completed(PLAYBOOK | {"journeys": [JOURNEY | {"trust": "server"}]}) or {})
+    with workspaces.opened(past) as workspace:
+        _did(workspace, START + 5 * DAY, "dora", "Signed Up", "public")
+        _tick(workspace, START + 30 * DAY)
+        trusted = _replay(workspace)
+    workspaces.write_playbook(past, completed(PLAYBOOK | {"journeys": [JOURNEY | {"trust": "any"}]}) or {})
+    with workspaces.opened(past) as workspace:
+        anybody = _replay(workspace)
+    assert (trusted["entered"], anybody["entered"]) == (3, 4)
 
 
 def test_caps_and_quiet_hours_hold_by_the_virtual_clock(past: Path) -> None:

@@ -54,6 +54,7 @@ def relay(store: Store, warehouse: Warehouse, watched: Collection[str], now: dat
                     msgspec.json.encode(
                         ChangeBody(change.definition, change.from_stage, change.to_stage, change.cause)
                     ),
+                    0, "own",
                 )
                 for change in real
             ]  # fmt: skip

@@ -223,6 +223,6 @@ def unmerge(store: Store, profile_id: int, now: datetime, source: str = "unmerge
         body = msgspec.json.encode({"merge_seq": merge.seq, "identities": len(returning)})
         log.append(
             connection,
-            [LogRow(seq, "unmerge", profile_id, merge.to_id, "unmerge", now, now, now, source, body, 0)],
+            [LogRow(seq, "unmerge", profile_id, merge.to_id, "unmerge", now, now, now, source, body, 0, "own")],
         )
     return merge.to_id

@@ -205,7 +205,7 @@ def request_wakes(connection: Connection, wakes: Sequence[tuple[RunRow, datetime
     rows = [
         LogRow(
             0, WAKE, run.profile_id, None, run.journey, at, now, at, OWN_SOURCE,
-            msgspec.json.encode(WakeRequest(run.id)), run.hops,
+            msgspec.json.encode(WakeRequest(run.id)), run.hops, "own",
         )
         for run, at in wakes
     ]  # fmt: skip

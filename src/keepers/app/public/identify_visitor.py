@@ -37,7 +37,7 @@ def known_or_new(connection: Connection, kind: IdentityKind, value: str, now: da
         return profiles.survivor(connection, profile_id)
     seq = counters.reserve(connection, counters.SEQ, 1)
     body = msgspec.json.encode({"kind": "person", "bucket_key": bucket_key(kind, value)})
-    row = LogRow(seq, "profile", profile_id, None, "profile", now, now, now, OWN_SOURCE, body, 0)
+    row = LogRow(seq, "profile", profile_id, None, "profile", now, now, now, OWN_SOURCE, body, 0, "own")
     log.append(connection, [row])
     return profile_id
 

@@ -25,6 +25,7 @@ from keepers.evaluation.relay import KIND as CHANGE
 from keepers.evaluation.relay import ChangeBody
 from keepers.journeys.run import GOAL
 from keepers.model.errors import NotFoundError, nearest, problem
+from keepers.model.identity import Trust
 from keepers.model.moments import parse_instant
 from keepers.orchestration.advance import Advancer, Work
 from keepers.orchestration.calendar import Calendar
@@ -37,7 +38,7 @@ from keepers.orchestration.work_queue import WorkQueue, build_queue
 from keepers.playbook.active_playbook import ActivePlaybook
 from keepers.playbook.load import Playbook
 from keepers.store.database import Store
-from keepers.store.events.log import LogRow
+from keepers.store.events.log import OWN_SOURCE, LogRow
 from keepers.store.journeys import entry_rejections, runs
 from keepers.store.journeys.runs import RunRow
 from keepers.store.migrate import upgrade
@@ -141,7 +142,7 @@ class Replay:
         kinds += ["group"] if index.interests.accounts else []
         rows = self._evaluator.warehouse.cursor().execute(
             """
-            SELECT seq, kind, profile_id, other_id, event, time, source, raw
+            SELECT seq, kind, profile_id, other_id, event, time, source, raw, trusted
             FROM tracks
             WHERE time > $since AND time <= $until
               AND ((kind IN ('track', 'page', 'screen') AND list_contains($events::VARCHAR[], event))
@@ -150,8 +151,9 @@ class Replay:
             """,
             {"since": since, "until": until, "events": events, "kinds": kinds},
         )
-        for seq, kind, who, other, event, time, source, raw in rows.fetchall():
-            yield LogRow(seq, kind, who, other, event, time, time, time, source, raw.encode())
+        for seq, kind, who, other, event, time, source, raw, trusted in rows.fetchall():
+            trust: Trust = "server" if trusted else "public"
+            yield LogRow(seq, kind, who, other, event, time, time, time, source, raw.encode(), 0, trust)
 
     def _changes(self, index: JourneyIndex, since: datetime, until: datetime) -> Iterator[LogRow]:
         for change in changes_after(self._evaluator.warehouse, 0, WHOLE, index.watched):
@@ -161,7 +163,9 @@ class Replay:
             body = msgspec.json.encode(ChangeBody(change.definition, change.from_stage, change.to_stage, cause))
             at = change.at
             # Below zero, apart from the log's own numbers.
-            yield LogRow(-change.n, CHANGE, change.profile_id, None, change.definition, at, at, at, "keepers", body)
+            yield LogRow(
+                -change.n, CHANGE, change.profile_id, None, change.definition, at, at, at, OWN_SOURCE, body, 0, "own"
+            )
 
     def _known(self, people: frozenset[int], canon: Mapping[int, int], since: datetime, until: datetime) -> Known:
         sent: list[OtherMessage] = []

@@ -52,8 +52,8 @@ class LogRow(NamedTuple):
     known_at: datetime
     source: str
     body: bytes
-    hops: int = 0
-    trust: Trust = "own"
+    hops: int
+    trust: Trust
 
 
 def append(connection: Connection, rows: Sequence[LogRow]) -> None:
