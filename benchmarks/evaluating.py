@@ -159,4 +159,4 @@ def _row(seq: int, who: int, now: datetime, chance: random.Random) -> _Row:
     event = chance.choice(list(_MADE))
     time = now - timedelta(seconds=1)
     message = {"type": "track", "event": event, "userId": f"u{who}", "properties": _MADE[event](seq, chance)}
-    return _Row(seq, "track", who, None, event, time, time, time, "bench", json.dumps(message).encode())
+    return _Row(seq, "track", who, None, event, time, time, time, "bench", json.dumps(message).encode(), 0, "server")

@@ -20,7 +20,7 @@ def row(
     time = START + timedelta(hours=at)
     message = {"type": kind, **({"event": event} if kind == "track" else {}), **body}
     name = event if kind == "track" else kind
-    return Row(seq, kind, profile_id, other, name, time, time, time, "key", msgspec.json.encode(message))
+    return Row(seq, kind, profile_id, other, name, time, time, time, "key", msgspec.json.encode(message), 0, "server")
 
 
 def track(seq: int, profile_id: int, event: str, at: float = 0, /, **properties: Any) -> Row:
@@ -29,7 +29,7 @@ def track(seq: int, profile_id: int, event: str, at: float = 0, /, **properties:
 
 def profile(seq: int, profile_id: int, bucket_key: str, kind: str = "person") -> Row:
     body = msgspec.json.encode({"kind": kind, "bucket_key": bucket_key})
-    return Row(seq, "profile", profile_id, None, "profile", START, START, START, "key", body)
+    return Row(seq, "profile", profile_id, None, "profile", START, START, START, "key", body, 0, "server")
 
 
 def contents(warehouse: Warehouse, *without: str) -> dict[str, list[tuple[Any, ...]]]:

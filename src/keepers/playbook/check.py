@@ -59,8 +59,21 @@ def check(
     currencies that have come, figures that mix them; with the amounts that no rate is for, what leaves them out; with
     the ways by which events came, journeys that none of them starts.
     """
-    found = dict.fromkeys(_Check(playbook, schema, currencies, unrated, trust).findings())
-    findings = [Finding(one.level, *_place(playbook, one), one.sentence) for one in found]
+    return _located(playbook, _Check(playbook, schema, currencies, unrated, trust).findings())
+
+
+def check_trust(playbook: Playbook, trust: SeenTrust) -> list[Finding]:
+    """What `check` finds about trust alone: whom a playbook would stop, and whom it could not."""
+    return _located(playbook, _trust(playbook, trust))
+
+
+def _trust(playbook: Playbook, trust: SeenTrust | None) -> Iterator[Remark]:
+    for about in trust_remarks(playbook, trust):
+        yield Remark(about.key, about.field, "warning", about.sentence)
+
+
+def _located(playbook: Playbook, remarks: Iterator[Remark]) -> list[Finding]:
+    findings = [Finding(one.level, *_place(playbook, one), one.sentence) for one in dict.fromkeys(remarks)]
     return sorted(findings, key=lambda f: (f.file, f.line or 0, f.level, f.field, f.message))
 
 
@@ -110,8 +123,7 @@ class _Check:
             for reference in check_sending.entries(journey):
                 yield from self._reference(f"journey/{journey.id}", reference)
         yield from check_sending.remarks(self.playbook, self.schema)
-        for about in trust_remarks(self.playbook, self.trust):
-            yield Remark(about.key, about.field, "warning", about.sentence)
+        yield from _trust(self.playbook, self.trust)
         yield from self._unseen_words()
         yield from self._unreachable()
         yield from self._scores()

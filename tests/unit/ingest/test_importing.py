@@ -193,7 +193,9 @@ def test_rows_of_a_file_are_what_the_same_messages_over_http_are(
     importing(CSV, mapping)
     other = Warehouse.open(None, zone="Europe/Warsaw")
     columns = "seq, kind, profile_id, other_id, event, time, received_at, known_at, source, raw"
-    rows = [Row(*r[:9], r[9].encode()) for r in fetch(warehouse, f"SELECT {columns} FROM tracks ORDER BY seq")]
+    rows = [
+        Row(*r[:9], r[9].encode(), 0, "server") for r in fetch(warehouse, f"SELECT {columns} FROM tracks ORDER BY seq")
+    ]
     assert load(other, rows) == 6
     left, right = contents(warehouse, "import_chunks", "watermarks"), contents(other, "import_chunks", "watermarks")
     keyless = "SELECT created_at, profile_id, zone FROM profiles ORDER BY 2"  # the keys come in rows of the log

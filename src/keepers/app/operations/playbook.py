@@ -22,7 +22,7 @@ from keepers.orchestration.run_control import publish
 from keepers.playbook import files as playbook_files
 from keepers.playbook.apply import apply_playbook as apply_definitions
 from keepers.playbook.changes import MOST_FILES, DefinitionChange, Flow
-from keepers.playbook.check import Finding, check
+from keepers.playbook.check import Finding, check, check_trust
 from keepers.playbook.load import Playbook, PlaybookErrors
 from keepers.playbook.plan import make_plan, proposed_figures
 from keepers.scores.rhythm import Fit
@@ -85,6 +85,7 @@ class PlanPlaybook(Struct, frozen=True, kw_only=True):
         ),
     ] = PlaybookFiles()
     now: Now = None
+    locale: RequestedLocale = "en"
 
 
 class ApplyPlaybook(Struct, frozen=True, kw_only=True):
@@ -157,6 +158,13 @@ class PlaybookPlan(Struct, frozen=True):
     runs: Annotated[
         dict[str, int], Meta(description="Journeys that would change, with how many customers are in each.")
     ]
+    warnings: Annotated[
+        list[PlaybookFinding],
+        Meta(
+            description="What check warns about trust: journeys that wait for events of a server's key, with how many "
+            "events of public keys do not start them, and journeys that anybody may start."
+        ),
+    ] = []
 
 
 class AppliedChange(Struct, frozen=True):
@@ -217,11 +225,15 @@ def check_playbook(workspace: Workspace, actor: Actor, request: CheckPlaybook) -
     remarks = company_remarks(workspace.settings, playbook)
     found += [Finding("warning", "keepers.toml", None, field, sentence) for field, sentence in remarks]
     errors = sum(f.level == "error" for f in found)
-    listed = [
-        PlaybookFinding(f.level, f.file, f.line, f.field, f.sentence.in_locale(request.locale), f.sentence.inner.code)
+    listed = _listed(found, request.locale)
+    return CheckedPlaybook(errors, len(found) - errors, listed, len(playbook.bodies))
+
+
+def _listed(found: Iterable[Finding], locale: str) -> list[PlaybookFinding]:
+    return [
+        PlaybookFinding(f.level, f.file, f.line, f.field, f.sentence.in_locale(locale), f.sentence.inner.code)
         for f in found
     ]
-    return CheckedPlaybook(errors, len(found) - errors, listed, len(playbook.bodies))
 
 
 @use_case("POST /definitions/plan", permission="read", problems=(422,), body="playbook")
@@ -236,7 +248,8 @@ def plan_playbook(workspace: Workspace, actor: Actor, request: PlanPlaybook) -> 
     found = make_plan(workspace.active_playbook(), wanted, workspace.evaluator, at)
     active = _active_runs(workspace, (c.key for c in found.changes))
     fit = found.figures.get("rhythm")
-    return PlaybookPlan(found.now, found.changes, found.flows, fit is not None, fit, active)
+    warnings = _listed(check_trust(wanted, partial(rows_by_trust, workspace.warehouse)), request.locale)
+    return PlaybookPlan(found.now, found.changes, found.flows, fit is not None, fit, active, warnings)
 
 
 @use_case(

@@ -45,12 +45,12 @@ def check(
 
 
 @app.command()
-def plan(now: Now = None, workspace: Folder = None, as_json: Json = False) -> None:
+def plan(now: Now = None, locale: Locale = "en", workspace: Folder = None, as_json: Json = False) -> None:
     """Show what applying the playbook would change, with the numbers."""
     from keepers.app.operations.playbook import PlanPlaybook, plan_playbook
     from keepers.cli.present.playbook import planned
 
-    show(call(workspace, plan_playbook, PlanPlaybook(now=now)), as_json, planned)
+    show(call(workspace, plan_playbook, PlanPlaybook(now=now, locale=locale)), as_json, planned)
 
 
 @app.command()

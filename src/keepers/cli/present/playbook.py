@@ -11,20 +11,25 @@ from rich.table import Table
 from keepers.cli.present.tables import out
 
 if TYPE_CHECKING:
-    from keepers.app.operations.playbook import AppliedPlaybook, CheckedPlaybook, PlaybookPlan
+    from keepers.app.operations.playbook import AppliedPlaybook, CheckedPlaybook, PlaybookFinding, PlaybookPlan
     from keepers.app.operations.templates import StarterList, TemplateList
 
 
 def findings(answer: CheckedPlaybook) -> None:
-    for finding in answer.findings:
+    _list_findings(answer.findings)
+    out.print(f"{answer.errors} errors, {answer.warnings} warnings.")
+
+
+def _list_findings(found: list[PlaybookFinding]) -> None:
+    for finding in found:
         colour = "red" if finding.level == "error" else "yellow"
         place = finding.file + (f":{finding.line}" if finding.line else "")
         where = f" {finding.field}" if finding.field else ""
         out.print(f"[{colour}]{finding.level}[/] {escape(place)}{escape(where)}: {escape(finding.message)}")
-    out.print(f"{answer.errors} errors, {answer.warnings} warnings.")
 
 
 def planned(plan: PlaybookPlan) -> None:
+    _list_findings(plan.warnings)
     if not plan.changes and plan.fit is None:
         out.print("Nothing to apply: the playbook is what is in force.")
         return
