@@ -25,6 +25,8 @@ from processes import Working
 MESSAGES = 6_000
 KILLS = 8
 LONGEST_S = 0.8
+MOST_SENT_BYTES = 20_000
+"""some 300 messages"""
 EVERY_TRANSACTIONAL = 4
 
 
@@ -57,18 +59,29 @@ def _queue(store: Store, now: datetime) -> dict[str, bool]:
 
 
 def _kill_again_and_again(store: Store, address: str, sink: Path, chance: random.Random) -> int:
-    """Workers (on PostgreSQL two at a time) killed at random moments; then one that ends by itself."""
+    """Workers (on PostgreSQL two at a time) killed in turns at a random moment and while messages go out; then one
+    that ends by itself."""
     died = 0
     at_once = 1 if store.is_sqlite else 2
     for n in range(KILLS // at_once):
+        before = sink.stat().st_size
         crew = [
             Working(deliver, (address, str(sink), f"worker {n}.{k}"), sink.with_suffix(".log")) for k in range(at_once)
         ]
+        if n % 2:
+            _wait_for_growth(sink, before, chance.randrange(1, MOST_SENT_BYTES), crew[0])
         for working in crew:
-            time.sleep(chance.random() * LONGEST_S / at_once)
+            if not n % 2:
+                time.sleep(chance.random() * LONGEST_S / at_once)
             died += working.kill()
     Working(deliver, (address, str(sink), "the last"), sink.with_suffix(".log")).wait(200)
     return died
+
+
+def _wait_for_growth(sink: Path, before: int, grown: int, working: Working) -> None:
+    """Waits until so many bytes have gone out, however long the worker takes to begin; or until it ends."""
+    while sink.stat().st_size < before + grown and working.exit_code() is None:
+        time.sleep(0.001)
 
 
 @pytest.mark.slow
