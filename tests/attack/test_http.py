@@ -107,19 +107,24 @@ def test_silent_connections_of_many_addresses_are_no_outage(server: Serving) -> 
         assert figure(server, "keepers_connections ") <= 1000
 
 
+def answered_while_sending(client: socket.socket, piece: bytes, every_s: float) -> bytes:
+    """What the server answers while the same piece is sent again and again, for 20 s at most."""
+    start = time.monotonic()
+    client.settimeout(every_s)
+    while time.monotonic() - start < 20:
+        try:
+            client.sendall(piece)
+            return client.recv(1000)
+        except TimeoutError:
+            continue
+    return b""
+
+
 def test_headers_that_come_slowly_are_ended(server: Serving) -> None:
     with connected(server) as client:
         start = time.monotonic()
         client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n")
-        client.settimeout(0.2)
-        got = b""
-        while time.monotonic() - start < 20 and not got:
-            try:
-                client.sendall(b"X-Slow: 1\r\n")
-                got = client.recv(1000)
-            except TimeoutError:
-                continue
-        assert got.startswith(b"HTTP/1.1 408 ")
+        assert answered_while_sending(client, b"X-Slow: 1\r\n", 0.2).startswith(b"HTTP/1.1 408 ")
         assert TIME_S - 0.5 < time.monotonic() - start < 5 * TIME_S
 
 
@@ -163,16 +168,7 @@ def test_a_body_that_stops_is_ended(server: Serving) -> None:
 def test_a_body_that_drips_is_ended(server: Serving) -> None:
     with connected(server) as client:
         client.sendall(POST + b"Content-Length: 100000\r\n\r\n")
-        start = time.monotonic()
-        client.settimeout(0.1)
-        got = b""
-        while time.monotonic() - start < 20 and not got:
-            try:
-                client.sendall(b" ")
-                got = client.recv(1000)
-            except TimeoutError:
-                continue
-        assert got.startswith(b"HTTP/1.1 408 ")
+        assert answered_while_sending(client, b" ", 0.1).startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_body_of_many_seconds_is_taken_as_long_as_it_comes(server: Serving) -> None:

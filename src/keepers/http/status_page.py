@@ -7,6 +7,8 @@ and sends `Host: 127.0.0.1`. So everybody brings a session, begun by a link or b
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Mapping
 from html import escape
 from importlib import resources
 from typing import Annotated, Any
@@ -33,6 +35,9 @@ from keepers.model.errors import NotFoundError, problem
 
 FILES = {"status.css": "text/css", "status.js": "text/javascript", "icon.svg": "image/svg+xml"}
 HTML = ("status.html", "login.html", "signed_in.html")
+PARTS = ("head.html", "brand.html")
+"""what the pages share"""
+_WORD = re.compile(r"\{\{([a-z_.]+)\}\}")
 VISITOR = Actor("visitor", "status page", frozenset({"read"}))
 MOST_FORM_BYTES = 4_000
 Call = Request[Any, Any, Any]
@@ -151,7 +156,8 @@ class _Pages:
     def __init__(self) -> None:
         folder = resources.files("keepers.http") / "pages"
         self._files = {name: (folder / name).read_bytes() for name in FILES}
-        self._html = {name: (folder / name).read_text(encoding="utf-8") for name in HTML}
+        parts = {name: (folder / name).read_text(encoding="utf-8").rstrip() for name in PARTS}
+        self._html = {name: _filled((folder / name).read_text(encoding="utf-8"), parts) for name in HTML}
 
     def file(self, name: str) -> bytes:
         return self._files[name]
@@ -159,12 +165,20 @@ class _Pages:
     def html(self, name: str, locale: str, workspace: str, *, wrong: str = "", target: str = "") -> str:
         """A page in a language: `{{word}}` stands for the word. `wrong` is the key of what went wrong."""
         words = status_texts(locale)
-        # Inside a script element nothing but `</` could end it early.
-        listed = msgspec.json.encode(words).decode().replace("</", "<\\/")
-        html = self._html[name].replace("{{locale}}", locale).replace("{{words}}", listed)
-        html = html.replace("{{workspace}}", escape(workspace)).replace("{{languages}}", _language_links())
-        html = html.replace("{{target}}", escape(target)).replace("{{hidden}}", "" if wrong else "hidden")
-        html = html.replace("{{wrong}}", escape(words[wrong]) if wrong else "")
-        for key, text in words.items():
-            html = html.replace("{{" + key + "}}", escape(text))
-        return html
+        values = {word: escape(text) for word, text in words.items()}
+        values |= {
+            "locale": locale,
+            # Inside a script element nothing but `</` could end it early.
+            "words": msgspec.json.encode(words).decode().replace("</", "<\\/"),
+            "workspace": escape(workspace),
+            "languages": _language_links(),
+            "target": escape(target),
+            "hidden": "" if wrong else "hidden",
+            "wrong": values[wrong] if wrong else "",
+        }
+        return _filled(self._html[name], values)
+
+
+def _filled(html: str, values: Mapping[str, str]) -> str:
+    """The text with what `{{word}}` stands for, in one pass: what was put in is not read again."""
+    return _WORD.sub(lambda found: values.get(found[1], found[0]), html)
