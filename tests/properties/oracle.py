@@ -5,11 +5,13 @@ Deliberately slow and without any of the compiler's ideas: every question is ans
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import md5
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from keepers.conditions import ast
 from keepers.conditions.definitions import Lifecycle, Segment
@@ -197,12 +199,16 @@ class _Trusted(Oracle):
         # Profiles, and whose clock counts, are the same for everybody who asks.
         return Oracle(self.scenario, self.definitions).zone(who)
 
-    def value(self, definition: Segment | Lifecycle, who: int, now: datetime) -> int:
-        # Of another definition its answer is read, which rests on what that one accepts.
-        return Oracle(self.scenario, self.definitions, self.since).value(definition, who, now)
-
     def holds(self, condition: ast.Condition, who: int, now: datetime) -> bool:
-        return False if isinstance(condition, ast.Account) else super().holds(condition, who, now)
+        match condition:
+            case ast.Account():
+                return False
+            case ast.InSegment(lasting=lasting) | ast.InStage(lasting=lasting) if lasting:
+                # How long is known of the answers that are kept.
+                kept = Oracle(self.scenario, self.definitions, self.since).holds(condition, who, now)
+                return kept and super().holds(replace(condition, lasting=timedelta(0)), who, now)
+            case _:
+                return super().holds(condition, who, now)
 
 
 def _order(fact: Fact) -> tuple[bool, datetime, int]:

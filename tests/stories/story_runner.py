@@ -3,7 +3,8 @@
 A step has `at` (UTC) and one of:
 `did: EVENT` by `who` (a user) or `visitor` (anonymous), with `with:` properties and `time:` when it happened, if not
 then · `has: {trait: value}` · `signs_in_as: USER` (a visitor becomes known) · `joins: ACCOUNT` with `with:` the
-account's traits; any of them `imported: true`, as a platform's history · `apply: PLAYBOOK` · `tick: now`
+account's traits; any of them `imported: true`, as a platform's history, or `public: true`, as by a write key ·
+`apply: PLAYBOOK` · `tick: now`
 · `backfill: same_history` · `unmerge: VISITOR`
 · `then:` what is true after a tick: lifecycle → stage → who, or segment → who, everybody who is in it
 · `as_of: {…}` the same as of that moment, without a tick · `since: {definition: {who: time}}`
@@ -26,7 +27,7 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.devtools.mailbox import Mailbox
 from keepers.evaluation.active_queries import ActiveQueries
 from keepers.ingest.identify import unmerge
-from keepers.model.identity import IdentityKind, bucket_key
+from keepers.model.identity import IdentityKind, Trust, bucket_key
 from keepers.model.moments import format_instant, parse_instant
 from stories import story_sending
 from stories.answering import Answers
@@ -115,7 +116,8 @@ class StoryRunner:
             traits = {k: v.isoformat() if isinstance(v, date) else v for k, v in step.get("has", {}).items()}
             call |= {"type": "identify", "traits": traits}
         path = "/v1/import" if step.get("imported") else "/v1/batch"
-        workspaces.send(self._workspace.store, at, [call], path)
+        trust: Trust = "public" if step.get("public") else "server"
+        workspaces.send(self._workspace.store, at, [call], path, trust)
 
     def _tick(self, at: datetime) -> None:
         with self._workspace.sequencing("a story") as ticker:

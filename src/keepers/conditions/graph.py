@@ -98,16 +98,20 @@ def reads(
 
 
 def spelled_out(
-    condition: ast.Condition, segments: Mapping[str, Segment], lifecycles: Mapping[str, Lifecycle]
+    condition: ast.Condition,
+    segments: Mapping[str, Segment],
+    lifecycles: Mapping[str, Lifecycle],
+    inside: frozenset[str] = frozenset(),
 ) -> ast.Condition:
     """The condition with the segments and stages that it names replaced by what they are made of, for asking it of
-    other rows than they are kept answered for. How long somebody has been in one is still read from its answers.
+    trusted rows alone: their answers rest on all rows, except of segments that are trusted themselves. How long
+    somebody has been in one is still read from its answers.
 
-    A name that is not known stays. Definitions do not go round in circles.
+    A name that is not known stays, and so does one that leads back to itself. `inside` are the ids on the way here.
     """
 
-    def inner(part: ast.Condition) -> ast.Condition:
-        return spelled_out(part, segments, lifecycles)
+    def inner(part: ast.Condition, of: str = "") -> ast.Condition:
+        return spelled_out(part, segments, lifecycles, inside | {of} if of else inside)
 
     match condition:
         case ast.AllOf(items):
@@ -116,16 +120,21 @@ def spelled_out(
             return ast.AnyOf(tuple(map(inner, items)))
         case ast.Not(item):
             return ast.Not(inner(item))
-        case ast.InSegment(segment, lasting) if segment in segments:
-            found = inner(segments[segment].who)
+        case ast.InSegment(segment, lasting) if segment in segments and f"segment:{segment}" not in inside:
+            if segments[segment].trust == "server":
+                return condition
+            found = inner(segments[segment].who, f"segment:{segment}")
             return ast.AllOf((condition, found)) if lasting else found
-        case ast.InStage(lifecycle, stage, lasting) if lifecycle in lifecycles:
+        case ast.InStage(lifecycle, stage, lasting) if (
+            lifecycle in lifecycles and f"lifecycle:{lifecycle}" not in inside
+        ):
+            of = f"lifecycle:{lifecycle}"
             stages = lifecycles[lifecycle].stages
             place = next((n for n, one in enumerate(stages) if one.id == stage), None)
             if place is None:
                 return condition
-            later = tuple(inner(one.when) for one in stages[place + 1 :])
-            found = ast.AllOf((inner(stages[place].when), *(ast.Not(one) for one in later)))
+            later = tuple(inner(one.when, of) for one in stages[place + 1 :])
+            found = ast.AllOf((inner(stages[place].when, of), *(ast.Not(one) for one in later)))
             return ast.AllOf((condition, found)) if lasting else found
         case _:
             return condition

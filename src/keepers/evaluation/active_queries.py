@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from keepers.conditions import ast, graph
 from keepers.conditions.compile.accounts import account_definition
@@ -38,10 +39,17 @@ class Definitions(Struct, frozen=True):
 
     def by_id(self) -> dict[str, Definition]:
         """Every segment, lifecycle and hidden account condition by its id (`segment:x`, `lifecycle:y`)."""
-        found: dict[str, Definition] = {f"segment:{s.id}": s for s in self.segments.values()}
+        found: dict[str, Definition] = {f"segment:{s.id}": self._answered(s) for s in self.segments.values()}
         found |= {f"lifecycle:{x.id}": x for x in self.lifecycles.values()}
         conditions = [c for definition in found.values() for c in conditions_of(definition)]
         return found | hidden_accounts((*conditions, *self.questions))
+
+    def _answered(self, segment: Segment) -> Segment:
+        """A segment as it is evaluated: one of trusted rows alone reads no answers that rest on all rows."""
+        if segment.trust != "server":
+            return segment
+        who = graph.spelled_out(segment.who, self.segments, self.lifecycles, frozenset({f"segment:{segment.id}"}))
+        return replace(segment, who=who)
 
 
 def conditions_of(definition: Definition) -> list[ast.Condition]:

@@ -30,6 +30,11 @@ TEXTS: dict[str, TextId] = {
         "only trusted events start “{name}”, and that somebody left is not known of them alone: nobody enters. "
         "Enter by a segment with “trust: server”.",
     ),
+    "lasting_is_not_trusted": text_id(
+        "finding",
+        "how long somebody has been in “{name}” rests on all events, and browsers can end it and begin it again. "
+        "Name a segment with “trust: server” instead.",
+    ),
     "accounts_are_not_trusted": text_id(
         "finding",
         "anybody may say that they belong to an account, so of trusted events alone nobody does: this never holds.",

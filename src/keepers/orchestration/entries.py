@@ -137,8 +137,8 @@ def _conditions(source: EntryTrigger) -> dict[str, ast.Condition]:
     found: dict[str, ast.Condition] = {}
     if source.condition is not None:
         found[source.question] = source.condition
-    if source.journey.condition is not None:
-        found["if"] = source.spelled_out_if or source.journey.condition
+    if source.only_if is not None:
+        found["if"] = source.only_if
     return found
 
 

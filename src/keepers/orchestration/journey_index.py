@@ -38,13 +38,13 @@ class EntryTrigger(Struct, frozen=True):
     journey: Journey
     n: int
     entry: Entry
-    condition: ast.Condition | None = None
-    is_trusted: bool = False
+    only_if: ast.Condition | None
+    """the journey's `if`, as it is asked"""
+    is_trusted: bool
     """only what is trusted starts a run"""
+    condition: ast.Condition | None = None
     membership: ast.Condition | None = None
     """of an entry by segment or stage: what must hold of trusted rows alone for the entry to be trusted"""
-    spelled_out_if: ast.Condition | None = None
-    """of a trusted journey: its `if`, which names no segments and stages"""
 
     @property
     def question(self) -> str:
@@ -116,8 +116,8 @@ class JourneyIndex:
         found = self._reads.get(key)
         if found is None:
             found = Reads(traits=frozenset(_traits_read(journey)))
-            for condition in journey.questions().values():
-                found |= graph.reads(condition, self.events, self.playbook.computed)
+            for name in journey.questions():
+                found |= graph.reads(self.question(journey, name), self.events, self.playbook.computed)
             self._reads[key] = found
         return found
 
@@ -142,9 +142,17 @@ class JourneyIndex:
                 condition = None
                 if isinstance(entry, EventEntry) and (entry.where or entry.event in self.events):
                     condition = this_event(entry.event, Parser(self._zone, refs=True).where(entry.where, "where"))
-                is_trusted = self.is_trusted(journey)
-                only_if = self.question(journey, "if") if is_trusted and journey.condition is not None else None
-                yield EntryTrigger(journey, n, entry, condition, is_trusted, self._membership(entry), only_if)
+                yield self._trigger(journey, n, condition)
+
+    def request_to_enter(self, journey: Journey) -> EntryTrigger:
+        """What a journey, a batch or an API call enters somebody by: any of the entries, and without its trigger."""
+        return self._trigger(journey, -1)
+
+    def _trigger(self, journey: Journey, n: int, condition: ast.Condition | None = None) -> EntryTrigger:
+        entry = journey.entries[max(n, 0)]
+        only_if = self.question(journey, "if") if journey.condition is not None else None
+        membership = self._membership(entry) if n >= 0 else None
+        return EntryTrigger(journey, n, entry, only_if, self.is_trusted(journey), condition, membership)
 
     def _membership(self, entry: Entry) -> ast.Condition | None:
         match entry:
@@ -159,8 +167,7 @@ class JourneyIndex:
 
     def has_trusted_changes(self, entry: Entry) -> bool:
         """Whether an entry is by a segment that counts trusted rows alone."""
-        named = entry.segment if isinstance(entry, SegmentEntry | ScheduleEntry) else ""
-        segment = self.playbook.segments.get(named)
+        segment = self.playbook.segments.get(entry.segment) if isinstance(entry, SegmentEntry) else None
         return segment is not None and segment.trust == "server"
 
     def _list(self, source: EntryTrigger) -> None:

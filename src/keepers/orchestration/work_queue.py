@@ -181,7 +181,7 @@ def _by_request(row: LogRow, at: datetime, who: int, index: JourneyIndex) -> Ite
     if journey is None:
         return
     trigger = trigger_of(enrolment.cause, format_instant(row.time), row.seq, enrolment.data)
-    source = EntryTrigger(journey, -1, journey.entries[0], is_trusted=index.is_trusted(journey))
+    source = index.request_to_enter(journey)
     yield WorkItem(at, row.seq, who, (TriggeredEntry(source, trigger, row.hops, is_trusted=is_trusted(row.trust)),))
 
 

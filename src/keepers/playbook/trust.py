@@ -46,7 +46,7 @@ def is_trusted(playbook: Playbook, journey: Journey) -> bool:
 
 def trust_remarks(playbook: Playbook, seen: SeenTrust | None) -> Iterator[TrustRemark]:
     """Journeys that anybody could make send transactional messages, entries whose events come by public keys alone or
-    that no trusted row can make, and segments of trusted rows that ask about accounts.
+    that no trusted row can make; of trusted journeys and segments, what they ask about accounts and about how long.
 
     `seen` looks at what has arrived; without it only what needs no data is said.
     """
@@ -65,9 +65,30 @@ def trust_remarks(playbook: Playbook, seen: SeenTrust | None) -> Iterator[TrustR
                     if public and not trusted:
                         about = sentence("waits_for_server", name=journey.id, event=event, number=public)
                         yield TrustRemark(f"journey/{journey.id}", f"enter[{n}]", about)
+        for condition in journey.questions().values():
+            for name in _lasting(playbook, condition):
+                yield TrustRemark(f"journey/{journey.id}", "", sentence("lasting_is_not_trusted", name=name))
     for segment in playbook.segments.values():
-        if segment.trust == "server" and any(isinstance(part, ast.Account) for part in ast.walk(segment.who)):
+        if segment.trust != "server":
+            continue
+        if any(isinstance(part, ast.Account) for part in ast.walk(segment.who)):
             yield TrustRemark(f"segment/{segment.id}", "who", sentence("accounts_are_not_trusted"))
+        for name in _lasting(playbook, segment.who):
+            yield TrustRemark(f"segment/{segment.id}", "who", sentence("lasting_is_not_trusted", name=name))
+
+
+def _lasting(playbook: Playbook, condition: ast.Condition) -> Iterator[str]:
+    """The segments and stages of all rows of which a condition asks how long."""
+    for part in ast.walk(condition):
+        match part:
+            case ast.InSegment(segment, lasting) if lasting:
+                known = playbook.segments.get(segment)
+                if known is None or known.trust != "server":
+                    yield segment
+            case ast.InStage(lifecycle, stage, lasting) if lasting:
+                yield f"{lifecycle}.{stage}"
+            case _:
+                pass
 
 
 def _is_never_entered(playbook: Playbook, entry: Entry) -> bool:

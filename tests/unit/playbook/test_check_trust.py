@@ -10,7 +10,13 @@ import yaml
 from keepers.playbook.check import check
 from keepers.playbook.load import load_texts
 
-CODES = {"trusts_anybody", "waits_for_server", "leaving_is_not_trusted", "accounts_are_not_trusted"}
+CODES = {
+    "trusts_anybody",
+    "waits_for_server",
+    "leaving_is_not_trusted",
+    "accounts_are_not_trusted",
+    "lasting_is_not_trusted",
+}
 BODY = "<mj-section><mj-column><mj-text>Hi</mj-text></mj-column></mj-section>"
 
 
@@ -63,3 +69,20 @@ def test_accounts_are_not_trusted() -> None:
     asked = {"trust": "server", "who": {"account": {"did": "Paid"}}}
     assert findings(segment=asked) == [("segment/some.who", "accounts_are_not_trusted")]
     assert findings(segment=asked | {"trust": "any"}) == []
+
+
+LASTING = {"in_segment": "some", "for": "3d"}
+
+
+def test_how_long_is_trusted_of_segments_that_count_trusted_events() -> None:
+    remark = ("journey/j", "lasting_is_not_trusted")
+    assert findings(**{"if": LASTING}) == [remark]
+    assert findings(**{"if": {"not": LASTING}}) == [remark]
+    assert findings(segment={"trust": "server"}, **{"if": LASTING}) == []
+    assert findings(topic="news", **{"if": LASTING}) == []
+    assert findings(**{"if": {"in_segment": "some"}}) == []
+
+
+def test_how_long_in_a_stage_is_never_trusted() -> None:
+    in_stage = {"trust": "server", "who": {"in_stage": "value.new", "for": "3d"}}
+    assert findings(segment=in_stage) == [("segment/some.who", "lasting_is_not_trusted")]
