@@ -51,11 +51,12 @@ build/shift.so: tests/times/shift.c
 	$(CC) -shared -fPIC -O2 -Wall -o $@ $< -ldl
 
 test-times: $(VENV)/.installed-dev build/shift.so  ## The tests at awkward times of the machine (Linux, with a C compiler)
-	@set -e; for time in $(TIMES); do \
+	@set -e; failed=0; for time in $(TIMES); do \
 		zone=$${time%%_*}; at=$$(echo "$${time#*_}" | tr _ ' '); echo "As if it were $$at, $$zone:"; \
 		shift_s=$$(( $$(TZ=$$zone date -d "$$at" +%s) - $$(date +%s) )); \
-		TZ=$$zone SHIFT_S=$$shift_s LD_PRELOAD=$(CURDIR)/build/shift.so $(BIN)/python -m pytest $(ARGS); \
-	done
+		TZ=$$zone SHIFT_S=$$shift_s LD_PRELOAD=$(CURDIR)/build/shift.so \
+			$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS) || failed=1; \
+	done; exit $$failed
 
 bench: $(VENV)/.installed-dev  ## Measure, each figure beside its yardstick; writes build/bench.json
 	$(BIN)/python -m benchmarks $(ARGS)

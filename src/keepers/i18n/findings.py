@@ -23,7 +23,7 @@ TEXTS: dict[str, TextId] = {
     "waits_for_server": text_id(
         "finding",
         "“{name}” is started by trusted events alone, and all {number} of “{event}” came by public keys. Send them "
-        "with a server key; a browser's word starts no transactional message.",
+        "with a server key: events of public keys start no transactional message.",
     ),
     "leaving_is_not_trusted": text_id(
         "finding",

@@ -164,7 +164,7 @@ class PlaybookPlan(Struct, frozen=True):
             description="What check warns about trust: journeys that wait for events of a server's key, with how many "
             "events of public keys do not start them, and journeys that anybody may start."
         ),
-    ] = []
+    ]
 
 
 class AppliedChange(Struct, frozen=True):
