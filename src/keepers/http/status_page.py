@@ -38,7 +38,7 @@ HTML = ("status.html", "login.html", "signed_in.html")
 PARTS = ("head.html", "brand.html")
 """what the pages share"""
 _WORD = re.compile(r"\{\{([a-z_.]+)\}\}")
-VISITOR = Actor("visitor", "status page", frozenset({"read"}))
+VISITOR = Actor("visitor", "status page", frozenset({"read"}), is_proven=False)
 MOST_FORM_BYTES = 4_000
 Call = Request[Any, Any, Any]
 

@@ -114,8 +114,8 @@ class CompanySettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The shop's own site."""
     link_hosts: tuple[str, ...] = ()
     """Hosts that links, pictures and addresses made of a customer's or an event's data may lead to, as
-    ["dhl.com", "cdn.example"], those below them too. The hosts of `url` and of the public address, and whatever a template
-    writes out itself, are always allowed."""
+    ["dhl.com", "cdn.example"], those below them too. The hosts of `url` and of the public address, and whatever a
+    template writes out itself, are always allowed."""
 
 
 class PublicSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -76,7 +76,7 @@ def record(
                     "identify",
                     time,
                     traits,
-                    "identify",
+                    kind="identify",
                     is_history=is_import,
                     trust=_trust(kept, profile_id),
                 )
