@@ -1,4 +1,4 @@
-"""Who somebody is: kinds of identifiers, placeholders that identify nobody, how a user id is proven, how far data is trusted.
+"""Who somebody is: kinds of identifiers, placeholders that identify nobody, how a user id is proven; what is trusted.
 
 A public key stands in every visitor's browser, so anybody may have sent what it brings. Who a browser's user is, is
 proven by the user id, signed by the business's server:

@@ -20,7 +20,8 @@ _PRINTED = re.compile(
     r"|(?P<name>" + NAME + r")",
     re.IGNORECASE,
 )
-_REST = re.compile(r"""[^\s<>"',;|()]*""")
+_REST = re.compile(r"""[^\s<>"',;|()]{0,2000}""")
+"""of an address: what stands after it is looked at by itself"""
 _DOT = re.compile("[.\u3002\uff0e\uff61]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _HIDING = re.compile(r"[\x00-\x1f\x7f]")

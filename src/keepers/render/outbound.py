@@ -18,6 +18,7 @@ AddressKind = Literal["address", "list", "style", "text"]
 NOWHERE = "#"
 NOTHING_WRITTEN = WrittenAddresses()
 _MOST_NAMED = 100
+_MOST_LEFT_OUT = 100
 _CONTROL = re.compile(r"[\x00-\x20\x7f]+")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _DANGEROUS = frozenset({"javascript", "data", "vbscript", "file", "blob", "about"})
@@ -77,7 +78,7 @@ class Outbound:
     def _follow(self, url: str, is_tracked: bool, own: int) -> str:
         target = harmless(url)
         if target == NOWHERE and (scheme := _SCHEME.match(_CONTROL.sub("", url))):
-            self.left_out[scheme[0].lower()] = None
+            self._leave_out(scheme[0].lower())
         if target in self.own.made:
             return target
         if not self._may_lead(target, own - (len(url) - len(url.lstrip()))):
@@ -97,8 +98,12 @@ class Outbound:
             # A page of the business's own site. Some mail programs take other words for a host.
             refused = "" if not target or own >= len(target) or target[0] in "/?#" else target[:_MOST_NAMED]
         if refused:
-            self.left_out[refused] = None
+            self._leave_out(refused)
         return not refused
+
+    def _leave_out(self, name: str) -> None:
+        if len(self.left_out) < _MOST_LEFT_OUT:
+            self.left_out[name] = None
 
     def value(self, kind: AddressKind, text: str, values: Sequence[tuple[int, int]]) -> str:
         """The value of an attribute, or a style sheet, with `values` (start and end of each) from data."""
@@ -132,7 +137,7 @@ class Outbound:
             return True
         if host is None and self._written.holds(address):
             return True
-        self.left_out[host or address[:_MOST_NAMED]] = None
+        self._leave_out(host or address[:_MOST_NAMED])
         return False
 
 

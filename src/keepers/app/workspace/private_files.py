@@ -2,10 +2,12 @@
 
 Every process of Keepers begins with `folder.make_private`, so all that it or a library makes (databases with their
 journals, compiled queries, uploads, rejects, logs, exports) is made 0600, folders 0700, whatever the shell's umask.
-`restrict_files` takes away what others could do with files that came from elsewhere: an older version, a copy, a backup.
+`restrict_files` takes away what others could do with files that came from elsewhere: an older version, a copy, a
+backup.
 
-`keepers.toml` and `data/` are Keepers' own and are restricted at every start. The playbook, its languages and the folder
-of the workspace itself are the user's: made private, and then left as they set them, for a team may share them by group.
+`keepers.toml` and `data/` are Keepers' own and are restricted at every start. The playbook, its languages and the
+folder of the workspace itself are the user's: made private, and then left as they set them, for a team may share them
+by group.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def record(
     before, after = ({who: Agreements.of(own, known) for who, own in earlier.items()} for _ in range(2))
     kept, changed, happened = [], [], []
     for recorded in stated:
-        # A profile with an address alone: the statement holds for the address, and not for a customer it is linked to later.
+        # A profile with an address alone: the statement holds for the address, not for a customer linked to it later.
         is_visitors = recorded.holds_for == "person" and recorded.profile_id not in known and not is_import
         holds_for: HoldsFor = "address" if recorded.address_hash else "visitor"
         consent = msgspec.structs.replace(recorded, holds_for=holds_for) if is_visitors else recorded
