@@ -1,6 +1,6 @@
 """Who somebody is: kinds of identifiers, placeholders that identify nobody, how a user id is proven; what is trusted.
 
-A public key stands in every visitor's browser, so anybody may have sent what it brings. Who a browser's user is, is
+Every page of a site contains its public key, so anybody may have sent what came by it. Who a browser's user is, is
 proven by the user id, signed by the business's server:
 
     HMAC-SHA256(key = SHA-256(server key), message = user id)                              as 64 hex digits
