@@ -80,7 +80,9 @@ class Renderer:
         parts = self.compiled(message, locale)
         rendering = MessageContext(
             written_form(locales, locale),
-            Outbound(links, _utm(message, context), self._written[message.id, locale], allowed=self._link_hosts),
+            Outbound(
+                links, _utm(message, context), self._own_in(message.id, locale, context), allowed=self._link_hosts
+            ),
             clock=self._clock,
             now=_moment(context.get("now")),
             zone=_zone(context.get("zone")),
@@ -92,6 +94,13 @@ class Renderer:
         except RenderError as error:
             raise error.within(message_id, locale) from None
         return _content(texts, locale, rendering.outbound)
+
+    def _own_in(self, message_id: str, locale: str, context: Mapping[str, Any]) -> WrittenAddresses:
+        """What is the business's own: what the message writes, what all share, and the code of an offer, which is
+        copied into a shop's form and stays as it is."""
+        own = self._written[message_id, locale]
+        names = written_addresses("", _texts_in(context.get("offer"))).names
+        return own | WrittenAddresses(names=names) if names else own
 
     def compiled(self, message: MessageTemplate, locale: str) -> dict[str, CompiledMessage]:
         """A message's parts, compiled. Raises RenderError."""

@@ -252,6 +252,15 @@ def test_what_the_template_writes_of_a_scheme_is_its_own(template: str, value: s
         assert f'"{target}"' in rendered(section(f"<a href='{template}'>a</a>"), {"x": value}).html
 
 
+def test_the_code_of_an_offer_is_printed_as_it_is() -> None:
+    message = parse_message(
+        {"id": "m", "channel": "sms", "topic": "t", "content": {"en": {"text": "{{ offer.code }} {{ trigger.x }}"}}}
+    )
+    context = {"offer": {"code": "SPRING.SALE"}, "trigger": {"x": "https://SPRING.SALE/"}}
+    made = Renderer({"m": message}, {}, link_hosts=()).render("m", context, ["en"], None)
+    assert made.text.strip() == "SPRING.SALE SPRING.\u200bSALE/"
+
+
 def test_what_was_left_out_is_named() -> None:
     made = rendered(section("{{ trigger.x }} <img src='{{ trigger.y }}'><a href='{{ trigger.z }}'>a</a>"),
                     {"x": "https://a.example", "y": "https://b.example", "z": "tel:1"})  # fmt: skip

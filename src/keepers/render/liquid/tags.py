@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
-from typing import Any, TextIO, cast
+from typing import Any, TextIO, cast, get_args
 
 from liquid import RenderContext, escape
 from liquid.ast import BlockNode, Node
@@ -198,6 +198,8 @@ class ValueTag(Tag):
     def parse(self, stream: TokenStream) -> Node:
         token = stream.eat(TOKEN_TAG)
         kind, _, raw = stream.eat(TOKEN_EXPRESSION).value.strip().partition(" ")
+        if kind not in get_args(AddressKind):
+            raise LiquidSyntaxError(problem("unexpected '{tag}'", tag=kind), token=token)
         block = get_parser(self.env).parse_block(stream, (END_VALUE, TOKEN_EOF))
         stream.expect(TOKEN_TAG, value=END_VALUE)
         return ValueNode(token, cast(AddressKind, kind), raw == "raw", block)
