@@ -122,6 +122,8 @@ MAILS = st.one_of(
 @example(data=b"Subject: " + b"=?utf-8?b?" * 40_000)
 @example(data=b"From: " + b"(" * 400_000)
 @example(data=b"a: b\n" * 80_000)
+@example(data=b"From: MAILER-DAEMON@mx.example\n\n" + b"," * 20_000 + b"@" * 20_000)
+@example(data=b"From: MAILER-DAEMON@mx.example\n\n" + (b"," * 50 + b"@" * 100 + b"\n") * 400)
 @examples(0.5)
 def test_any_mail_is_read(mail_process: BoundedProcess, data: bytes) -> None:
     assert mail_process.outcome(as_case(data)) == "read"
