@@ -20,6 +20,7 @@ from keepers.store.messages.messages import key_of
 MESSAGE = "welcome_hello"
 _LETTERS = 2000
 _COMPANY = {"name": "Shop", "address": "1 Long Street, Town", "url": "https://shop.example"}
+_HOSTS = ("shop.example",)
 _NOW = datetime(2026, 6, 1, 10)
 
 
@@ -46,7 +47,7 @@ def measure(plan: Plan) -> list[Figure]:
 
 
 def _ours(playbook: Playbook) -> Callable[[int], str]:
-    renderer = Renderer(playbook.messages, playbook.snippets, "en", {"company": _COMPANY})
+    renderer = Renderer(playbook.messages, playbook.snippets, "en", {"company": _COMPANY}, link_hosts=_HOSTS)
     links = LinkSigner(b"s" * 32, "https://mail.shop.example/e")
 
     def render(n: int) -> str:

@@ -138,7 +138,7 @@ def settle(workspace: Workspace, number: int, at: datetime) -> None:
     tick(workspace, at)
     with workspace.store.begin() as connection:
         ids = identities.find_many(connection, [("user_id", f"u{n}") for n in range(number)])
-        agreed = [Consent(who, "email", TOPIC, "subscribed", at, "bench") for who in ids.values()]
+        agreed = [Consent(who, "email", TOPIC, "subscribed", at, "bench", holds_for="person") for who in ids.values()]
         consents.record(connection, agreed, at, is_import=True)
     tick(workspace, at)
 

@@ -142,7 +142,7 @@ class Shop(Workspace):
 
     def add_customer(self, user_id: str, **traits: Any) -> int:
         with self.store.begin() as connection:
-            (profile_id,), _ = identities.resolve_many(connection, "user_id", [user_id], [BEGAN])
+            (profile_id,), _ = identities.resolve_many(connection, "user_id", [user_id], [BEGAN], is_unproven=False)
         self.known[profile_id] = traits
         return profile_id
 

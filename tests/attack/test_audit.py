@@ -34,7 +34,7 @@ from unit.broadcasts.mailing import NOW, Shop, playbook
 from workspaces import keepers
 
 AUDITED = [one for one in USE_CASES if one.is_audited]
-READER = Actor("key", "dashboard", frozenset({"read"}), id="key_reader")
+READER = Actor("key", "dashboard", frozenset({"read"}), id="key_reader", is_proven=True)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

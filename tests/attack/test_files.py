@@ -14,7 +14,7 @@ import pytest
 
 from keepers.app.operations.doctor import file_findings
 from keepers.app.workspace.folder import UMASK, make_private
-from keepers.app.workspace.private_files import mend, shared_files
+from keepers.app.workspace.private_files import restrict_files, shared_files
 from keepers.model.errors import UserError
 from keepers.playbook.files import refuse_unsafe, written
 from serving import Serving, copied, keepers, serving
@@ -93,7 +93,7 @@ def test_what_others_could_read_is_told_and_mended_at_start(shop: Path, tmp_path
         assert line in told
     assert set(modes(folder)) == {".", "playbook", "playbook/regulars.yaml"}, "these are the user's"
     assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o664
-    assert mend(folder) == file_findings(folder) == []
+    assert restrict_files(folder) == file_findings(folder) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs a second user")

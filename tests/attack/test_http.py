@@ -247,9 +247,9 @@ def test_networks_are_counted_as_whoever_has_them() -> None:
 def test_a_server_that_may_open_few_files_takes_fewer_connections() -> None:
     script = (
         "import resource\n"
-        "from keepers.server.connections import descriptors_for\n"
+        "from keepers.server.connections import raise_file_limit\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (300, 400))\n"
-        "print(descriptors_for(100), descriptors_for(1000), resource.getrlimit(resource.RLIMIT_NOFILE)[0])\n"
+        "print(raise_file_limit(100), raise_file_limit(1000), resource.getrlimit(resource.RLIMIT_NOFILE)[0])\n"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout.split() == ["100", "144", "400"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import smtplib
 import socket
 import time
@@ -112,22 +114,53 @@ def test_what_the_scanners_find() -> None:
     assert " ".join(without_tags(html).split()) == "Dear you : <anna@b.example> <é <!-- open"
 
 
-def test_a_mail_that_takes_too_long_is_set_aside_and_the_next_is_read(
+def test_a_machine_that_was_stopped_while_a_mail_was_read_loses_none(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reader = MailReader(VERP, tmp_path / "aside", ReadingLimits(wall_s=0.2))
+    reader = MailReader(VERP, tmp_path / "aside", ReadingLimits(wall_s=0.05, late_tries=3))
     try:
-        slow = HOSTILE["nested parts over many lines"]
-        assert reader.read(slow, NOW) == ()
+        for attempt in range(3):
+            stop_process(reader)
+            if attempt < 2:
+                with pytest.raises(OSError, match="tried again later"):
+                    reader.read(dsn(), NOW)
+                assert reader.set_aside.count() == 0
+        assert caplog.text == ""
+        assert reader.read(dsn(), NOW) == ()
         (kept,) = (tmp_path / "aside").iterdir()
-        assert kept.read_bytes() == slow
+        assert kept.read_bytes() == dsn()
         assert kept.stat().st_mode & 0o777 == 0o600
-        assert "set aside, unread: reading it took more than 0.2 s" in caplog.text
+        assert "set aside, unread: reading it took more than 0.05 s, 3 times" in caplog.text
         caplog.clear()
-        assert reader.read(slow, NOW) == (), "it is not read again"
+        assert reader.read(dsn(), NOW) == (), "it is not read again"
         assert caplog.text == ""
     finally:
         reader.stop()
+
+
+def test_a_mailbox_keeps_a_mail_that_was_not_read_in_time(tmp_path: Path) -> None:
+    for name in ("new", "cur"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "new" / "1").write_bytes(dsn())
+    reader = MailReader(VERP, tmp_path / "aside", ReadingLimits(wall_s=0.05))
+    stored: list[DeliveryReport] = []
+    try:
+        stop_process(reader)
+        with pytest.raises(OSError, match="tried again later"):
+            read_maildir(tmp_path, reader, stored.extend, lambda: NOW)
+    finally:
+        reader.stop()
+    patient = MailReader(VERP, tmp_path / "aside")
+    try:
+        assert read_maildir(tmp_path, patient, stored.extend, lambda: NOW) == 1
+    finally:
+        patient.stop()
+    assert [report.key for report in stored] == [KEY]
+
+
+def stop_process(reader: MailReader) -> None:
+    """The process of a reader stands still, as all do on a machine that sleeps."""
+    os.kill(reader._running().pid, signal.SIGSTOP)
 
 
 def test_the_system_ends_a_process_that_uses_too_much_processor_time(
@@ -143,12 +176,11 @@ def test_the_system_ends_a_process_that_uses_too_much_processor_time(
 
 
 def test_a_mail_that_takes_too_much_memory_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    told: list[None] = []
-    reader = MailReader(VERP, tmp_path, ReadingLimits(memory_bytes=29 << 20), on_set_aside=lambda: told.append(None))
+    reader = MailReader(VERP, tmp_path, ReadingLimits(memory_bytes=29 << 20))
     try:
         assert reader.read(HOSTILE["many fields"], NOW) == ()
         assert "of memory" in caplog.text
-        assert len(told) == reader.set_aside.count() == 1
+        assert reader.set_aside.count() == 1
         assert reader.read(dsn(), NOW), "the next mail is read by another process"
     finally:
         reader.stop()

@@ -41,7 +41,7 @@ class Served:
         self.preferences = shop.preferences(self.anna)
         self.key = shop.add_message(self.anna, "anna@example.com", Content(subject="Hi", html=html), locale="pl")
         with shop.store.begin() as connection:
-            wish = Consent(self.anna, "email", "newsletter", "subscribed", BEGAN, "form")
+            wish = Consent(self.anna, "email", "newsletter", "subscribed", BEGAN, "form", holds_for="person")
             consents.record(connection, [wish], BEGAN)
 
 

@@ -83,7 +83,8 @@ def _known(workspace: Workspace) -> None:
     with workspace.sequencing("a test") as ticker:
         ticker.tick(START)
     agreed = [
-        Consent(workspace.find_profile(f"u{n}"), "email", "tips", "subscribed", START, "form") for n in range(PEOPLE)
+        Consent(workspace.find_profile(f"u{n}"), "email", "tips", "subscribed", START, "form", holds_for="person")
+        for n in range(PEOPLE)
     ]
     with workspace.store.begin() as connection:
         consents.record(connection, agreed, START)

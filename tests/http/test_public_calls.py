@@ -125,7 +125,9 @@ def test_who_left_a_topic_comes_back_by_a_second_yes_only(shop: Shop, client: Te
     anna = shop.add_customer("anna", email="new@example.com")
     shop.add_message(anna, "New@example.com")
     with shop.store.begin() as connection:
-        consents.record(connection, [Consent(anna, "email", left, "unsubscribed", BEGAN, "one-click")], BEGAN)
+        consents.record(
+            connection, [Consent(anna, "email", left, "unsubscribed", BEGAN, "one-click", holds_for="person")], BEGAN
+        )
     got = client.post("/v1/subscribe", json=form(shop, topic="offers"))
     assert got.json() == {"status": "pending"}
     (wanted,) = shop.asked
@@ -143,7 +145,9 @@ def test_an_address_that_complained_gets_no_mail_from_a_form(shop: Shop, client:
 def test_a_form_takes_no_known_customers_profile(shop: Shop, client: TestClient) -> None:
     anna = shop.add_customer("anna", email="anna@example.com")
     with shop.store.begin() as connection:
-        identities.append(connection, [identities.KnownIdentity("anonymous_id", "annas-device", anna)])
+        identities.append(
+            connection, [identities.KnownIdentity("anonymous_id", "annas-device", anna, is_unproven=False)]
+        )
     client.post("/v1/subscribe", json=form(shop, anonymousId="annas-device"))
     client.post("/v1/subscribe", json=form(shop, anonymousId="annas-device", email="Anna@example.com"))
     client.post("/v1/subscribe", json=form(shop, userId="anna", email="third@example.com"))

@@ -41,7 +41,11 @@ def anna(shop: Shop) -> int:
     profile = shop.add_customer("anna", email="Anna@example.com", phone="+48 123 456 789", locale="pl-PL")
     wishes = (("email", "newsletter"), ("email", "offers"), ("sms", "offers"))
     with shop.store.begin() as connection:
-        consents.record(connection, [Consent(profile, c, t, "subscribed", BEGAN, "form") for c, t in wishes], BEGAN)
+        consents.record(
+            connection,
+            [Consent(profile, c, t, "subscribed", BEGAN, "form", holds_for="person") for c, t in wishes],
+            BEGAN,
+        )
     shop.present = BEGAN.replace(hour=11)
     return profile
 
@@ -98,7 +102,9 @@ def test_leaving_counts_for_everybody_of_the_inbox_and_says_by_which_message(
 ) -> None:
     twin, other = (shop.add_customer(name, email="x@example.com") for name in ("twin", "other"))
     with shop.store.begin() as connection:
-        wishes = [Consent(i, "email", "newsletter", "subscribed", BEGAN, "form") for i in (twin, other)]
+        wishes = [
+            Consent(i, "email", "newsletter", "subscribed", BEGAN, "form", holds_for="person") for i in (twin, other)
+        ]
         consents.record(connection, wishes, BEGAN)
     shop.add_message(twin, "anna@example.com")
     shop.add_message(other, "other@example.com")
@@ -126,7 +132,7 @@ def test_one_click_is_understood_in_every_encoding_senders_use(shop: Shop, clien
     for n, sent in enumerate(bodies):
         profile = shop.add_customer(f"c{n}")
         with shop.store.begin() as connection:
-            wish = Consent(profile, "email", "newsletter", "subscribed", BEGAN, "form")
+            wish = Consent(profile, "email", "newsletter", "subscribed", BEGAN, "form", holds_for="person")
             consents.record(connection, [wish], BEGAN)
         path = path_of(shop.links.unsubscribe(shop.add_message(profile, f"c{n}@example.com")))
         assert client.post(path, **sent).status_code == 200  # type: ignore[arg-type]
@@ -350,7 +356,7 @@ def test_a_confirmation_needs_the_button(shop: Shop, client: TestClient) -> None
     with shop.store.begin() as connection:
         hashed = address_hash(shop.secret, "email", "new@example.com")
         wish = Consent(
-            profile, "email", "newsletter", "pending", BEGAN, "footer", "Yes, news!",
+            profile, "email", "newsletter", "pending", BEGAN, "footer", wording="Yes, news!",
             address_hash=hashed, holds_for="address",
         )  # fmt: skip
         consents.record(connection, [wish], BEGAN)

@@ -165,7 +165,11 @@ class Shop(RuleBasedStateMachine):
         except NotFoundError:
             return
         with self.workspace.store.begin() as connection:
-            consents.record(connection, [Consent(profile_id, "email", "tips", state, self.now, "test")], self.now)
+            consents.record(
+                connection,
+                [Consent(profile_id, "email", "tips", state, self.now, "test", holds_for="person")],
+                self.now,
+            )
         self.agreed.append((profile_id, state, self.now))
 
     @invariant()

@@ -20,7 +20,7 @@ HOUR = timedelta(hours=1)
 def statement(
     state: str, topic: str = "news", at: datetime = NOW, profile_id: int = 1, channel: str = "email"
 ) -> Consent:
-    return Consent(profile_id, channel, topic, state, at, "form", "I agree")
+    return Consent(profile_id, channel, topic, state, at, "form", wording="I agree", holds_for="person")
 
 
 def recorded(connection) -> list[tuple[str, object]]:

@@ -233,6 +233,17 @@ def test_an_unmerge_gives_the_identifiers_back_and_lasts(store: Store) -> None:
         unmerge(store, 10**9, NOW)
 
 
+@pytest.mark.parametrize("trust", ["public", "server"])
+def test_an_unmerge_proves_nothing(store: Store, trust: Trust) -> None:
+    send(store, {"userId": "u1"}, {"anonymousId": "a1"}, trust=trust)
+    anonymous = who(store, "anonymous_id", "a1") or 0
+    send(store, {"userId": "u1", "anonymousId": "a1"}, trust=trust)
+    unmerge(store, anonymous, NOW)
+    with store.read() as connection:
+        (returned,) = identities.of_profiles(connection, [anonymous])[anonymous]
+    assert returned.is_unproven is (trust == "public")
+
+
 def test_who_was_taken_out_stays_apart_from_whoever_took_the_other_in(store: Store) -> None:
     send(store, {"anonymousId": "a1"})
     send(store, {"anonymousId": "b1"})

@@ -156,8 +156,8 @@ def test_what_keepers_says_is_a_row_of_the_log(store: Store) -> None:
         log.append_events(
             connection,
             [
-                SystemEvent(7, "Email Sent", NOW - timedelta(hours=1), {"message": "m"}, hops=2),
-                SystemEvent(7, "", NOW, {"subscribed.email": True}, "identify"),
+                SystemEvent(7, "Email Sent", NOW - timedelta(hours=1), {"message": "m"}, hops=2, trust="own"),
+                SystemEvent(7, "", NOW, {"subscribed.email": True}, kind="identify", trust="own"),
             ],
             NOW,
         )

@@ -123,7 +123,9 @@ def test_a_browser_belongs_to_who_used_it_last(store: Store) -> None:
     with store.begin() as connection:
         for profile_id in (1, 2):
             keys = {"p256dh": "k", "auth": "a"}
-            push_subscriptions.put(connection, PushSubscription("https://push/1", profile_id, keys, NOW))
+            push_subscriptions.put(
+                connection, PushSubscription("https://push/1", profile_id, keys, NOW, is_unproven=False)
+            )
         found = push_subscriptions.of_profiles(connection, [1, 2])
         assert {profile: [s.keys["auth"] for s in listed] for profile, listed in found.items()} == {2: ["a"]}
         push_subscriptions.remove(connection, ["https://push/1"])

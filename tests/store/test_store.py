@@ -12,17 +12,25 @@ from threading import Thread
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Table, insert
+from sqlalchemy.exc import IntegrityError, StatementError
 
 from keepers.app.operations.keys import KeyRing
+from keepers.app.use_cases.actor import COLLECT, Actor
+from keepers.model.consent import Consent
 from keepers.model.errors import ConflictError, NotFoundError, UserError
 from keepers.model.identity import bucket_key
 from keepers.store import counters, cursors, definitions, keys, meta
-from keepers.store.bulk import CHUNK
+from keepers.store.bulk import CHUNK, insert_rows
 from keepers.store.database import Store
 from keepers.store.events import inbox, log
 from keepers.store.events.inbox import Accepted
+from keepers.store.events.log import SystemEvent
 from keepers.store.profiles import identities, profiles
+from keepers.store.profiles.identities import KnownIdentity
+from keepers.store.profiles.push_subscriptions import PushSubscription
+from keepers.store.schema import core
+from keepers.store.schema import messages as tables
 from keepers.store.sequencer_lock import sequencer
 from profiles import examples
 
@@ -49,7 +57,7 @@ def test_counters_hand_out_each_number_once_even_to_many_threads(store: Store) -
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
     def fail() -> None:
         with store.begin() as connection:
-            identities.resolve_many(connection, "user_id", ["a"], [NOW])
+            identities.resolve_many(connection, "user_id", ["a"], [NOW], is_unproven=False)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -64,12 +72,14 @@ def test_values_are_resolved_in_bulk_and_created_once(store: Store) -> None:
     times = [NOW + timedelta(seconds=i) for i in range(20_000)]
     assert len(set(values)) > 2 * CHUNK
     with store.begin() as connection:
-        ids, is_new = identities.resolve_many(connection, "user_id", values, times)
+        ids, is_new = identities.resolve_many(connection, "user_id", values, times, is_unproven=False)
     assert sum(is_new) == 12_000
     assert is_new[:12_000] == [True] * 12_000
     assert ids[12_000:] == ids[:8_000]
     with store.begin() as connection:
-        again, is_new_again = identities.resolve_many(connection, "user_id", ["new", *reversed(values)], [NOW] * 20_001)
+        again, is_new_again = identities.resolve_many(
+            connection, "user_id", ["new", *reversed(values)], [NOW] * 20_001, is_unproven=False
+        )
         made = profiles.get(connection, ids[0])
     assert again[1:] == ids[::-1]
     assert is_new_again == [True, *[False] * 20_000]
@@ -84,7 +94,7 @@ awkward = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs
 def test_any_text_identifies_exactly_itself(store: Store, values: list[str]) -> None:
     """Quotes, SQL, right-to-left and four-byte characters are only text; case and accents matter."""
     with store.begin() as connection:
-        ids, _ = identities.resolve_many(connection, "anonymous_id", values, [NOW] * len(values))
+        ids, _ = identities.resolve_many(connection, "anonymous_id", values, [NOW] * len(values), is_unproven=False)
         found = identities.find_many(connection, [("anonymous_id", value) for value in values])
     assert [found["anonymous_id", value] for value in values] == ids
     assert len(set(ids)) == len(set(values))
@@ -196,3 +206,36 @@ def test_a_folder_that_cannot_be_made_is_a_user_s_mistake(tmp_path) -> None:
 def test_a_store_that_does_not_answer_says_so() -> None:
     with pytest.raises(UserError, match="does not answer"):
         Store.open("postgresql://nobody@127.0.0.1:1/none").ping()
+
+
+@pytest.mark.parametrize(
+    "permissive",
+    [
+        lambda: Actor("visitor", "a visitor", COLLECT),  # type: ignore[call-arg]
+        lambda: SystemEvent(1, "Seen", NOW, {}),  # type: ignore[call-arg]
+        lambda: Consent(1, "email", "news", "subscribed", NOW, "form"),  # type: ignore[call-arg]
+        lambda: PushSubscription("https://push.example/1", 1, {}, NOW),  # type: ignore[call-arg]
+        lambda: KnownIdentity("user_id", "u", 1),  # type: ignore[call-arg]
+    ],
+)
+def test_what_says_how_far_something_is_trusted_has_no_default(permissive: Callable[[], object]) -> None:
+    with pytest.raises(TypeError):
+        permissive()
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        (core.log, "trust"),
+        (core.identities, "is_unproven"),
+        (tables.consents, "holds_for"),
+        (tables.push_subscriptions, "is_unproven"),
+    ],
+)
+def test_a_new_row_says_how_far_it_is_trusted(store: Store, table: Table, column: str) -> None:
+    others = [c.name for c in table.columns if c.name != column]
+    with store.begin() as connection:
+        with pytest.raises(StatementError, match="must say this itself"):
+            connection.execute(insert(table).values(dict.fromkeys(others)))
+        with pytest.raises(ValueError, match=f"{column} has to be given"):
+            insert_rows(connection, table, others, [(None,) * len(others)])

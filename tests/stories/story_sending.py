@@ -176,7 +176,7 @@ class Sending:
 
     def _consent(self, who: str, topics: Any, state: Any, at: datetime, imported_at: datetime | None = None) -> None:
         statements = [
-            Consent(self._number(who), "email", topic, state, at, "story")
+            Consent(self._number(who), "email", topic, state, at, "story", holds_for="person")
             for topic in (topics if isinstance(topics, list) else [topics])
         ]
         with self._store.begin() as connection:

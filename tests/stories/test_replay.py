@@ -60,7 +60,7 @@ def past(tmp_path: Path, migrated_folder: Path) -> Path:
         _tick(workspace, START + 30 * DAY)
         with workspace.store.begin() as connection:
             statements = [
-                Consent(workspace.find_profile(who), "email", "tips", state, at, "form")
+                Consent(workspace.find_profile(who), "email", "tips", state, at, "form", holds_for="person")
                 for who, state, at in (
                     ("ida", "subscribed", START - DAY),
                     ("cy", "subscribed", START - DAY),

@@ -104,7 +104,11 @@ def test_erasing_leaves_nothing_but_hashes(shop: Path) -> None:
         workspace.ticker.tick(NOW)
         secret, ids = workspace.secret, [workspace.find_profile(name) for name in ("ida", "bob")]
         with workspace.store.begin() as connection:
-            consents.record(connection, [Consent(i, "email", "news", "subscribed", NOW, "form") for i in ids], NOW)
+            consents.record(
+                connection,
+                [Consent(i, "email", "news", "subscribed", NOW, "form", holds_for="person") for i in ids],
+                NOW,
+            )
             rows = [
                 MessageRow(
                     key=f"m{i}", profile_id=i, message="hello", channel="email", topic="news", recipient=f"{i}@old",

@@ -32,7 +32,9 @@ MADE = {
     "model/json_text.py": "a string of JSON, which ends with its text, or a sign",
     "model/structs.py": "patterns of fields, written in the source",
     "playbook/shipped/install.py": "over templates that ship",
+    "render/address_finding.py": "the name of a host, with what may stand before it",
     "render/assemble.py": "a word of letters and a number",
+    "render/link_hosts.py": "the name of a host",
     "warehouse/zone_offsets.py": "over names of time zones",
 }
 """modules that put patterns together, and of what"""

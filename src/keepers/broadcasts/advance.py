@@ -286,4 +286,4 @@ def _exposures(
     for verdict in verdicts:
         if verdict.variant and not verdict.reason:
             named = {"experiment_id": broadcast.id, "variation_id": verdict.variant, "broadcast": broadcast.id}
-            yield SystemEvent(verdict.member.profile_id, EXPOSED, now, named)
+            yield SystemEvent(verdict.member.profile_id, EXPOSED, now, named, trust="own")

@@ -53,7 +53,7 @@ def spans(
 ) -> Iterator[tuple[datetime, datetime]]:
     """From the day before on, the spans [start, end) of local days, over midnight when the end is not later.
 
-    The weekday is that of the start. A span that a clock change swallows is left out. Endless.
+    The weekday is that of the start. A span that does not exist because of a clock change is left out. Endless.
     """
     day = to_local(around, zone).date() - DAY
     while True:

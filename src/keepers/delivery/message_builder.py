@@ -29,8 +29,8 @@ class MessageBuilder:
     """Builds the messages of one active playbook.
 
     `company` is what templates know as such. `domain` is that of Message-IDs. `link_hosts` are the hosts that links
-    made of data may lead to (see `Renderer`). `load_profiles` loads customers as they
-    are now; without it the data stored with the message is used.
+    made of data may lead to (see `Renderer`). `load_profiles` loads customers as they are now; without it the data
+    stored with the message is used.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class MessageBuilder:
         *,
         locale: str,
         domain: str,
-        link_hosts: Collection[str] | None = None,
+        link_hosts: Collection[str],
         load_profiles: ProfileLoader | None,
     ) -> None:
         self._playbook = playbook

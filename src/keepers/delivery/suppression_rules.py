@@ -72,6 +72,7 @@ def complained(
                 at,
                 f"complaint, {source}",
                 address_hash=m.address_hash,
+                holds_for="person",
             )
             for m, at, source in complaints
         ],

@@ -17,4 +17,6 @@ def message_event(message: MessageRow, what: str, at: datetime, **properties: An
     """
     all_properties = {**event_properties(message), **properties}
     hops = 0 if properties.get("machine") is False else message.hops + 1
-    return SystemEvent(message.profile_id, event_name(message.channel, what), at, all_properties, hops=hops)
+    return SystemEvent(
+        message.profile_id, event_name(message.channel, what), at, all_properties, hops=hops, trust="own"
+    )

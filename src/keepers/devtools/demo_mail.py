@@ -150,7 +150,7 @@ class Post:
         with self._workspace.store.begin() as connection:
             owners = identities.find_many(connection, [("user_id", name) for name in agreeing])
             statements = [
-                Consent(profile_id, "email", ALL_TOPICS, "subscribed", at, SOURCE, WORDING)
+                Consent(profile_id, "email", ALL_TOPICS, "subscribed", at, SOURCE, wording=WORDING, holds_for="person")
                 for profile_id in owners.values()
             ]
             consents.record(connection, statements, at)

@@ -38,8 +38,9 @@ HTML = ("status.html", "login.html", "signed_in.html")
 PARTS = ("head.html", "brand.html")
 """what the pages share"""
 _WORD = re.compile(r"\{\{([a-z_.]+)\}\}")
-VISITOR = Actor("visitor", "status page", frozenset({"read"}))
+VISITOR = Actor("visitor", "status page", frozenset({"read"}), is_proven=False)
 MOST_FORM_BYTES = 4_000
+_CURRENT = ' aria-current="true"'
 Call = Request[Any, Any, Any]
 
 
@@ -141,10 +142,11 @@ def _with_cookie(
     return answer
 
 
-def _language_links() -> str:
+def _language_links(shown: str) -> str:
+    """A link to the page in each language; that of the language shown is marked."""
     links = (
-        f'<a href="?lang={escape(locale)}" lang="{escape(locale)}" hreflang="{escape(locale)}">'
-        f"{escape(own_name(locale))}</a>"
+        f'<a href="?lang={escape(locale)}" lang="{escape(locale)}" hreflang="{escape(locale)}"'
+        f"{_CURRENT if locale == shown else ''}>{escape(own_name(locale))}</a>"
         for locale in languages()
     )
     return "\n    ".join(links)
@@ -171,7 +173,7 @@ class _Pages:
             # Inside a script element nothing but `</` could end it early.
             "words": msgspec.json.encode(words).decode().replace("</", "<\\/"),
             "workspace": escape(workspace),
-            "languages": _language_links(),
+            "languages": _language_links(locale),
             "target": escape(target),
             "hidden": "" if wrong else "hidden",
             "wrong": values[wrong] if wrong else "",

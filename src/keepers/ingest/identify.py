@@ -21,7 +21,6 @@ from keepers.store.events import inbox, log
 from keepers.store.events.inbox import PendingRequest
 from keepers.store.events.log import DUPLICATE_WINDOW, LogRow
 from keepers.store.profiles import identities, merges, profiles
-from keepers.store.profiles.identities import KnownIdentity
 from keepers.store.schema.core import EPOCH
 
 BATCH_EVENTS = 2000
@@ -214,8 +213,12 @@ def unmerge(store: Store, profile_id: int, now: datetime, source: str = "unmerge
                 )
             )
         holder = profiles.survivor(connection, merge.to_id)
-        owners = identities.find_many(connection, merge.identities)
-        returning = [KnownIdentity(*name, profile_id) for name in merge.identities if owners.get(name) == holder]
+        moved = frozenset(merge.identities)
+        returning = [
+            identity._replace(profile_id=profile_id)
+            for identity in identities.of_profiles(connection, [holder]).get(holder, ())
+            if (identity.kind, identity.value) in moved
+        ]
         identities.move(connection, returning)
         profiles.mark_merged(connection, [(profile_id, None)])
         merges.mark_undone(connection, merge.id, now)

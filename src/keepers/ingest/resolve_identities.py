@@ -267,7 +267,7 @@ class Resolver:
                 identity.kind,
                 identity.value,
                 self._live(identity.profile_id),
-                identity.is_unproven or identity.profile_id in self._unproven,
+                is_unproven=identity.is_unproven or identity.profile_id in self._unproven,
             )
             for listed in stored.values()
             for identity in listed

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
 from keepers.journeys.requests import CheckCondition, ReadTrait, Request, StepQuestion
 from keepers.model.identity import Trust
-
-if TYPE_CHECKING:
-    pass
 
 ARMS = "_arms"
 """in `Run.vars`: step → the arm of its split or experiment"""

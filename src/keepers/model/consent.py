@@ -77,12 +77,12 @@ class Consent(Struct, frozen=True):
     at: datetime
     source: str
     """where it was said: `form`, `preference page`, `import list.csv`, `one-click`"""
+    holds_for: HoldsFor
     wording: str = ""
     """the words agreed to"""
     basis: Basis = "consent"
     address_hash: str = ""
     """of the address it was said for, or from: it counts for whoever has that address; empty where there is none"""
-    holds_for: HoldsFor = "person"
 
 
 def left_with(topic: Topic | None) -> str:

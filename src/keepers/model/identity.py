@@ -1,7 +1,7 @@
-"""Who somebody is: kinds of identifiers, placeholders that identify nobody, how a user id is proven, whose word it is.
+"""Who somebody is: kinds of identifiers, placeholders that identify nobody, how a user id is proven; what is trusted.
 
-A public key stands in every visitor's browser, so what it brings is nobody's word. That a browser's user is who it says
-is proven by the user id, signed by the business's server:
+Every page of a site contains its public key, so anybody may have sent what came by it. Who a browser's user is, is
+proven by the user id, signed by the business's server:
 
     HMAC-SHA256(key = SHA-256(server key), message = user id)                              as 64 hex digits
     HMAC-SHA256(key = SHA-256(server key), message = user id + "\\n" + expires)            with `expires`, Unix seconds

@@ -30,7 +30,7 @@ class Content(Struct, frozen=True):
     data: dict[str, Any] = field(default_factory=dict)
     """what else a channel takes: a webhook's method, url, headers, body; a push's icon"""
     left_out: tuple[str, ...] = ()
-    """hosts that its data named for links and that are not allowed: those links lead nowhere"""
+    """hosts (`evil.example`) and schemes (`tel:`) that its data named and that are not allowed: they are no links"""
 
 
 class Outgoing(Struct, frozen=True):

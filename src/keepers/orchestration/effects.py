@@ -74,7 +74,7 @@ class EffectCollector:
         match request:
             case UpdateTraits(traits):
                 self.events.append(
-                    SystemEvent(run.profile_id, "identify", at, traits, "identify", hops, trust=run.trust)
+                    SystemEvent(run.profile_id, "identify", at, traits, kind="identify", hops=hops, trust=run.trust)
                 )
                 self.writers.add(run.id)
             case EmitEvent(event, properties):

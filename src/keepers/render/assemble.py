@@ -27,9 +27,11 @@ _LIQUID = re.compile(
 _IN_COMMENT = re.compile(
     r"\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}|\{%-?\s*(?P<name>(?:end)?comment)\b.*?(?P<trim>-?)%\}", re.DOTALL
 )
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 _VERBATIM = re.compile(r"\{%-?\s*(?:raw|doc)\b")
 _MOST_VERBATIM = 200
 _BLOCKS = frozenset({"if", "unless", "case", "for", "tablerow", "capture", "ifchanged"})
+_PRINTING = frozenset({"echo", "cycle", "increment", "decrement"})
 _RENDER = re.compile(r"""\s*(?P<quote>['"])(?P<id>.*?)(?P=quote)""", re.DOTALL)
 _CONTENT = re.compile(r"\{\{-?\s*content\s*-?\}\}")
 
@@ -219,8 +221,8 @@ class Placeholders:
         return [self.liquid[int(m[1])] for m in self._pattern.finditer(text)]
 
     def silent(self) -> re.Pattern[str]:
-        """Finds the words of Liquid that prints nothing: tags, not {{ values }}."""
-        numbers = "|".join(str(n) for n, piece in enumerate(self.liquid) if piece.text.startswith("{%"))
+        """Finds the words of Liquid that prints nothing: tags, not {{ values }} and {% echo %}."""
+        numbers = "|".join(str(n) for n, piece in enumerate(self.liquid) if _is_silent(piece.text))
         return re.compile(rf"{self._stem}(?:{numbers or 'none'})z")
 
     def closes_itself(self, text: str) -> bool:
@@ -257,12 +259,29 @@ class Placeholders:
         return TemplateSource("".join(out), starts, origins)
 
 
+def _is_silent(liquid: str) -> bool:
+    tag = _LIQUID.fullmatch(liquid)
+    return liquid.startswith("{%") and (tag is None or tag["name"] not in _PRINTING)
+
+
 class TemplateSource(Struct, frozen=True):
     """A template's source, and where its Liquid was written."""
 
     source: str
     starts: list[int]
     origins: list[Piece]
+
+    def own_texts(self) -> Iterator[str]:
+        """What the author wrote out: the text between Liquid, that of {% raw %}, and texts in quotes."""
+        at = 0
+        for start, piece in zip(self.starts, self.origins, strict=True):
+            yield self.source[at:start]
+            at = start + len(piece.text)
+            if not piece.is_liquid or _VERBATIM.match(piece.text):
+                yield piece.text
+            else:
+                yield from (found[0] for found in _QUOTED.finditer(piece.text))
+        yield self.source[at:]
 
     def origin(self, offset: int) -> tuple[str, int | None]:
         """Part and line of the Liquid at, or last before, an offset."""

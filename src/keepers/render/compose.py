@@ -23,20 +23,15 @@ from keepers.render.assemble import (
     holds_content,
     plain,
 )
+from keepers.render.attributes import with_links, wrapped_link
 from keepers.render.definition import MessageTemplate, Snippet
 from keepers.render.errors import RenderError
-from keepers.render.link_hosts import written_hosts
+from keepers.render.link_hosts import WrittenAddresses, written_addresses
 from keepers.render.liquid.filters import register
 from keepers.render.liquid.sandbox import Sandbox
-from keepers.render.liquid.tags import END_LINK, LINK, InlineTag, LinkTag
+from keepers.render.liquid.tags import InlineTag, LinkTag, ValueTag
 from keepers.render.plain_text import to_text
 
-# No < inside a value: an unclosed one would be read to the end from every place.
-_ANCHOR = re.compile(r"""<(?:a|area)\s(?:[^<>"']|"[^"<]*"|'[^'<]*')*>""", re.IGNORECASE)
-_HREF = re.compile(r"""(\shref=)(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""", re.IGNORECASE)
-_TRACK_OFF = re.compile(r"""\sdata-keepers-track=(?:"off"|'off'|off\b)""", re.IGNORECASE)
-_UNTOUCHED = ("#", "mailto:", "tel:", "sms:")
-_OWN = re.compile(r"\{\{-?\s*links\s*\.")
 _BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
 _URL = re.compile(r"https?://[^\s<>\"']+")
 _ENDS = ".,;:!?)]»”’"
@@ -50,8 +45,8 @@ class CompiledMessage(Struct, frozen=True):
 
     template: BoundTemplate
     assembled: TemplateSource
-    hosts: frozenset[str] = frozenset()
-    """the hosts that its text writes out"""
+    written: WrittenAddresses
+    """the addresses that its text writes out"""
 
 
 def _sandbox(*, autoescape: bool) -> Sandbox:
@@ -59,6 +54,7 @@ def _sandbox(*, autoescape: bool) -> Sandbox:
     register(made)
     made.add_tag(InlineTag)
     made.add_tag(LinkTag)
+    made.add_tag(ValueTag)
     del made.tags["render"]  # inserted before compiling
     return made
 
@@ -93,11 +89,11 @@ class _Composing:
         # An SMS is paid by length: its addresses stay as they are.
         has_links = not self.kind.is_paid_by_length
         found = {"text": self._text("text", has_links=has_links)}
-        for name in ("title", "icon", "image"):
+        if self.body.title:
+            found["title"] = self._text("title")
+        for name in ("icon", "image", "url"):
             if getattr(self.body, name):
-                found[name] = self._text(name)
-        if self.body.url:
-            found["url"] = self._address()
+                found[name] = self._address(name, is_tracked=name == "url")
         return found
 
     def _email(self) -> dict[str, CompiledMessage]:
@@ -108,7 +104,7 @@ class _Composing:
             page = mjml.compile_mjml(placeholders, self.locale)
         else:
             page = mjml.without_comments(placeholders)
-        page = _with_links(page, placeholders)
+        page = with_links(page, placeholders)
         found["html"] = self._compiled(HTML, placeholders.put_back(self._with_preheader(page, placeholders)), "body")
         if self.body.text:
             found["text"] = self._text("text", has_links=True)
@@ -151,10 +147,11 @@ class _Composing:
             TEXT, placeholders.put_back(_URL.sub(lambda m: _linked_text(m[0], placeholders), placeholders.text)), name
         )
 
-    def _address(self) -> CompiledMessage:
-        placeholders = Placeholders(self._assembled("url"))
+    def _address(self, name: str, *, is_tracked: bool) -> CompiledMessage:
+        placeholders = Placeholders(self._assembled(name))
+        address = placeholders.text.strip()
         return self._compiled(
-            TEXT, placeholders.put_back(_wrapped(placeholders.text.strip(), placeholders, is_tracked=True)), "url"
+            TEXT, placeholders.put_back(wrapped_link(address, placeholders, is_tracked=is_tracked)), name
         )
 
     def _with_preheader(self, page: str, placeholders: Placeholders) -> str:
@@ -171,7 +168,8 @@ class _Composing:
 
     def _compiled(self, sandbox: Sandbox, assembled: TemplateSource, part: str) -> CompiledMessage:
         try:
-            return CompiledMessage(sandbox.compiled(assembled.source, part), assembled, written_hosts(assembled.source))
+            written = written_addresses(assembled.source, assembled.own_texts())
+            return CompiledMessage(sandbox.compiled(assembled.source, part), assembled, written)
         except LiquidError as error:
             raise located(error, assembled, part, sandbox) from None
 
@@ -197,41 +195,10 @@ def _faulty_piece(assembled: TemplateSource, sandbox: Sandbox) -> tuple[str, int
     return "", None
 
 
-def _with_links(page: str, placeholders: Placeholders) -> str:
-    def anchor(found: re.Match[str]) -> str:
-        tag = found[0]
-        is_tracked = not _TRACK_OFF.search(tag)
-        if not is_tracked:
-            tag = _TRACK_OFF.sub("", tag)
-        return _HREF.sub(
-            lambda m: f'{m[1]}"{_target(m[2] or m[3] or m[4] or "", placeholders, is_tracked)}"', tag, count=1
-        )
-
-    return _ANCHOR.sub(anchor, page)
-
-
-def _target(url: str, placeholders: Placeholders, is_tracked: bool) -> str:
-    if url.startswith(mjml.UNTRACKED):
-        url, is_tracked = url.removeprefix(mjml.UNTRACKED), False
-    if not url.strip() or url.strip().lower().startswith(_UNTOUCHED):
-        return url
-    first = placeholders.in_(url)[:1]
-    if first and _OWN.match(first[0].text):
-        is_tracked = False
-    return _wrapped(url, placeholders, is_tracked=is_tracked)
-
-
-def _wrapped(url: str, placeholders: Placeholders, *, is_tracked: bool) -> str:
-    inside = placeholders.in_(url)
-    like = inside[0] if inside else None
-    opening = placeholders.tag("{% " + LINK + (" on" if is_tracked else " off") + " %}", like)
-    return f"{opening}{url}{placeholders.tag('{% ' + END_LINK + ' %}', like)}"
-
-
 def _linked_text(url: str, placeholders: Placeholders) -> str:
     end = len(url.rstrip(_ENDS))
     if not placeholders.closes_itself(url):
         # {% if x %}https://… {% endif %} with nothing between: the address ends where the block does.
         silent = placeholders.silent().search(url)
         end = min(end, silent.start() if silent else end)
-    return _wrapped(url[:end], placeholders, is_tracked=True) + url[end:]
+    return wrapped_link(url[:end], placeholders, is_tracked=True) + url[end:]

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Literal
 from urllib.parse import quote
 
-from keepers.render.link_hosts import host_of, is_allowed
+from keepers.render.address_finding import in_list, in_style, without_links
+from keepers.render.link_hosts import WrittenAddresses, host_of, is_allowed, normal_host
 from keepers.render.links import LinkMaker
 
 Utm = tuple[tuple[str, str], ...]
+AddressKind = Literal["address", "list", "style", "text"]
+"""what a value is: one address, several with sizes (`srcset`), CSS, or text that people read"""
 NOWHERE = "#"
+NOTHING_WRITTEN = WrittenAddresses()
+_MOST_NAMED = 100
+_MOST_LEFT_OUT = 100
 _CONTROL = re.compile(r"[\x00-\x20\x7f]+")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _DANGEROUS = frozenset({"javascript", "data", "vbscript", "file", "blob", "about"})
@@ -40,40 +47,98 @@ class OwnLinks(Mapping[str, str]):
 
 
 class Outbound:
-    """The outgoing links of one message."""
+    """The outgoing links of one message, and the other addresses that it names."""
 
     def __init__(
-        self, maker: LinkMaker | None, utm: Utm, written: Collection[str] = (), allowed: Collection[str] | None = None
+        self,
+        maker: LinkMaker | None,
+        utm: Utm,
+        written: WrittenAddresses = NOTHING_WRITTEN,
+        *,
+        allowed: Collection[str],
     ) -> None:
-        """`written` are the hosts that the template writes out, `allowed` those that data may lead to; None for any."""
+        """`written` is what the template itself says of addresses, `allowed` are the hosts that data may lead to."""
         self.maker = maker
         self.utm = utm
         self.left_out: dict[str, None] = {}
-        """the hosts of links that lead nowhere, since nobody allowed them"""
+        """the hosts of links that lead nowhere, since nobody allowed them; `tel:` for those of another scheme"""
         self._written = written
         self._allowed = allowed
         self.own = OwnLinks(maker)
-        self._done: dict[tuple[str, bool], str] = {}
+        self._done: dict[tuple[str, bool, int], str] = {}
 
-    def follow(self, url: str, is_tracked: bool) -> str:
-        """The address to write for a link to `url`."""
-        done = self._done.get((url, is_tracked))
+    def follow(self, url: str, is_tracked: bool, own: int) -> str:
+        """The address to write for a link to `url`, whose first `own` characters stand in the template."""
+        key = url, is_tracked, own
+        done = self._done.get(key)
         if done is None:
-            done = self._done[url, is_tracked] = self._follow(url, is_tracked)
+            done = self._done[key] = self._follow(url, is_tracked, own)
         return done
 
-    def _follow(self, url: str, is_tracked: bool) -> str:
+    def _follow(self, url: str, is_tracked: bool, own: int) -> str:
         target = harmless(url)
+        if target == NOWHERE and (scheme := _SCHEME.match(_CONTROL.sub("", url))):
+            self._leave_out(scheme[0].lower())
         if target in self.own.made:
             return target
-        host = host_of(target)
-        if host is not None and self._allowed is not None and not is_allowed(host, self._written, self._allowed):
-            self.left_out[host] = None
+        if not self._may_lead(target, own - (len(url) - len(url.lstrip()))):
             return NOWHERE
         if not is_tracked or not target[:8].lower().startswith(("http://", "https://")):
             return target
         target = tagged(target, self.utm)
         return target if self.maker is None else self.maker.click(target)
+
+    def _may_lead(self, target: str, own: int) -> bool:
+        host = host_of(target)
+        if host is not None:
+            refused = "" if is_allowed(host, self._written.hosts, self._allowed) else host or target[:_MOST_NAMED]
+        elif scheme := _SCHEME.match(target):
+            refused = "" if scheme.end() <= own or self._written.holds(target) else scheme[0].lower()
+        else:
+            # A page of the business's own site. Some mail programs take other words for a host.
+            refused = "" if not target or own >= len(target) or target[0] in "/?#" else target[:_MOST_NAMED]
+        if refused:
+            self._leave_out(refused)
+        return not refused
+
+    def _leave_out(self, name: str) -> None:
+        if len(self.left_out) < _MOST_LEFT_OUT:
+            self.left_out[name] = None
+
+    def value(self, kind: AddressKind, text: str, values: Sequence[tuple[int, int]]) -> str:
+        """The value of an attribute, or a style sheet, with `values` (start and end of each) from data."""
+        match kind:
+            case "address":
+                bare = _CONTROL.sub("%20", text.strip())
+                return bare if self._may_lead(bare, values[0][0] - (len(text) - len(text.lstrip()))) else NOWHERE
+            case "list":
+                return in_list(text, self._embedded)
+            case "style":
+                return in_style(text, values, self._embedded)
+            case "text":
+                return self.printed(text, values)
+
+    def _embedded(self, address: str) -> str:
+        if host_of(address) is None and not _SCHEME.match(address):
+            return address
+        return address if self._may_lead(address, 0) else NOWHERE
+
+    def printed(self, text: str, values: Iterable[tuple[int, int]]) -> str:
+        """A text in which addresses that come from data are no links, but for those to allowed hosts."""
+        return without_links(text, values, self._is_printable)
+
+    def _is_printable(self, address: str, has_scheme: bool) -> bool:
+        if not has_scheme:
+            return is_allowed(normal_host(address), self._written.names, self._allowed)
+        if address in self.own.made:
+            return True
+        host = host_of(address)
+        if host is not None and is_allowed(host, self._written.hosts, self._allowed):
+            return True
+        if host is None and self._written.holds(address):
+            return True
+        self._leave_out(host or address[:_MOST_NAMED])
+        return False
 
 
 @lru_cache(maxsize=4096)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,7 +22,7 @@ from keepers.model.moments import parse_zone
 from keepers.render.compose import CompiledMessage, compose, located
 from keepers.render.definition import MessageTemplate, Snippet
 from keepers.render.errors import RenderError
-from keepers.render.link_hosts import written_host
+from keepers.render.link_hosts import WrittenAddresses, normal_host, written_addresses
 from keepers.render.links import LinkMaker
 from keepers.render.liquid.context import MessageContext
 from keepers.render.liquid.sandbox import run
@@ -37,7 +39,7 @@ class Renderer:
     """Renders the messages of one version of a playbook; each is compiled once per locale, when first needed.
 
     `shared` are variables of every template, such as `company`. `link_hosts` are the hosts that a customer's or an
-    event's data may lead to, those below them too; None for any. `clock` measures the rendering time.
+    event's data may lead to, those below them too. `clock` measures the rendering time.
     """
 
     def __init__(
@@ -47,16 +49,19 @@ class Renderer:
         default_locale: str = "en",
         shared: Mapping[str, Any] | None = None,
         *,
-        link_hosts: Collection[str] | None = None,
+        link_hosts: Collection[str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.messages = messages
         self.snippets = snippets
         self.default_locale = default_locale
         self.shared = dict(shared or {})
-        self._link_hosts = None if link_hosts is None else frozenset(map(written_host, link_hosts))
+        self._link_hosts = frozenset(map(normal_host, link_hosts))
+        self._shared_names = written_addresses("", _texts_in(self.shared)).names
         self._clock = clock
         self._compiled: dict[tuple[str, str], dict[str, CompiledMessage]] = {}
+        self._written: dict[tuple[str, str], WrittenAddresses] = {}
+        """what the texts of a message in a locale say of addresses, with the names in what all share"""
 
     def render(
         self, message_id: str, context: Mapping[str, Any], locales: Sequence[str], links: LinkMaker | None
@@ -75,7 +80,9 @@ class Renderer:
         parts = self.compiled(message, locale)
         rendering = MessageContext(
             written_form(locales, locale),
-            Outbound(links, _utm(message, context), _hosts(parts), self._link_hosts),
+            Outbound(
+                links, _utm(message, context), self._own_in(message.id, locale, context), allowed=self._link_hosts
+            ),
             clock=self._clock,
             now=_moment(context.get("now")),
             zone=_zone(context.get("zone")),
@@ -88,12 +95,21 @@ class Renderer:
             raise error.within(message_id, locale) from None
         return _content(texts, locale, rendering.outbound)
 
+    def _own_in(self, message_id: str, locale: str, context: Mapping[str, Any]) -> WrittenAddresses:
+        """What is the business's own: what the message writes, what all share, and the code of an offer, which is
+        copied into a shop's form and stays as it is."""
+        own = self._written[message_id, locale]
+        names = written_addresses("", _texts_in(context.get("offer"))).names
+        return own | WrittenAddresses(names=names) if names else own
+
     def compiled(self, message: MessageTemplate, locale: str) -> dict[str, CompiledMessage]:
         """A message's parts, compiled. Raises RenderError."""
         key = message.id, locale
         found = self._compiled.get(key)
         if found is None:
             found = self._compiled[key] = compose(message, locale, self.snippets, self.default_locale)
+            shared = WrittenAddresses(names=self._shared_names)
+            self._written[key] = reduce(or_, (part.written for part in found.values()), shared)
         return found
 
 
@@ -121,8 +137,13 @@ def _one_line(text: str) -> str:
     return line if len(line) <= MOST_SUBJECT else line[: MOST_SUBJECT - 1] + "…"
 
 
-def _hosts(parts: Mapping[str, CompiledMessage]) -> frozenset[str]:
-    return frozenset[str]().union(*(part.hosts for part in parts.values()))
+def _texts_in(value: object) -> Iterator[str]:
+    """The texts in nested data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts_in(one)
 
 
 def _content(texts: dict[str, str], locale: str, outbound: Outbound) -> Content:

@@ -108,7 +108,7 @@ class Connections:
         return True
 
 
-def descriptors_for(most: int) -> int:
+def raise_file_limit(most: int) -> int:
     """How many connections this process can have open: `most`, or fewer when the system allows fewer files.
 
     Raises the process's own limit of open files as far as it may.

@@ -37,7 +37,7 @@ from keepers.http.public.router import public_handlers
 from keepers.http.status_page import status_handlers
 from keepers.model.errors import ConflictError
 from keepers.server.bounce_loop import BounceReading
-from keepers.server.connections import ConnectionLimits, Connections, descriptors_for
+from keepers.server.connections import ConnectionLimits, Connections, raise_file_limit
 from keepers.server.delivery_loop import DeliveryLoop
 from keepers.server.http_protocol import LimitedProtocol
 from keepers.server.listen import local_address, open_sockets
@@ -167,7 +167,7 @@ def _connections(workspace: Workspace, figures: ServerMetrics) -> Connections:
         header_s=chosen.header_seconds,
         header_bytes=chosen.max_header_bytes,
         body_s=chosen.body_seconds,
-        most=descriptors_for(chosen.max_connections),
+        most=raise_file_limit(chosen.max_connections),
         most_of_network=0 if chosen.proxies else chosen.max_connections_per_address,
     )
     return Connections(limits, figures.registry)

@@ -43,6 +43,9 @@ def insert_rows(connection: Connection, table: Table, names: Sequence[str], rows
     """
     if not rows:
         return
+    for column in table.columns:
+        if column.default is not None and column.default.is_callable and column.name not in names:
+            raise ValueError(f"{table.name}.{column.name} has to be given")
     listed = ", ".join(f'"{name}"' for name in names)
     if connection.dialect.name == "sqlite":
         marks = ", ".join("?" for _ in names)

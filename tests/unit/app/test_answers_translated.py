@@ -17,7 +17,7 @@ from keepers.model.errors import KeepersError, problem
 from keepers.store.messages import sending_switches
 from unit.broadcasts.mailing import NOW, Shop, playbook
 
-ITALIAN = Actor("key", "dashboard", EVERYTHING, "it")
+ITALIAN = Actor("key", "dashboard", EVERYTHING, locale="it", is_proven=True)
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def make_shop(folder: Path, migrated_folder: Path, address: str | None = None) -
         in_app.put(connection, [InAppRow(i, 100 + i, "Hello", "You", "", NOW) for i in ids])
         for i in ids:
             push_subscriptions.put(
-                connection, PushSubscription(f"https://push.example/{i}", i, {"auth": "secret"}, NOW)
+                connection, PushSubscription(f"https://push.example/{i}", i, {"auth": "secret"}, NOW, is_unproven=False)
             )
         hashed = address_hash(made.workspace.secret, "email", "u0@example.com")
         suppressions.add(connection, [Suppression("email", hashed, "manual", NOW, "test")])
@@ -248,7 +248,7 @@ def test_every_table_of_the_warehouse_that_names_a_person_is_in_one_list(shared:
 
 
 def test_it_needs_the_permission_to_erase(shared: Shop) -> None:
-    reader = Actor("key", "dashboard", frozenset({"read", "send"}))
+    reader = Actor("key", "dashboard", frozenset({"read", "send"}), is_proven=True)
     with pytest.raises(NotAllowedError):
         export_profile(shared.workspace, reader, ExportProfile(id="u0"))
 

@@ -149,7 +149,7 @@ def put_into_the_inbox(workspace: Workspace) -> None:
 
 def append_to_the_log(workspace: Workspace) -> None:
     with workspace.store.begin() as connection:
-        log.append_events(connection, [SystemEvent(1, "Tested", NOW, {})], NOW)
+        log.append_events(connection, [SystemEvent(1, "Tested", NOW, {}, trust="own")], NOW)
 
 
 def identify_what_arrived(workspace: Workspace) -> None:

@@ -82,7 +82,7 @@ class Shop:
         ids = [self.workspace.find_profile(f"u{n}") for n in range(first, first + len(listed))]
         if agree:
             with self.workspace.store.begin() as connection:
-                agreed = [Consent(i, "email", "news", "subscribed", at, "form") for i in ids]
+                agreed = [Consent(i, "email", "news", "subscribed", at, "form", holds_for="person") for i in ids]
                 consents.record(connection, agreed, at, is_import=True)
             self.tick(at)
         return ids

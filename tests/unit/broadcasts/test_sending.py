@@ -33,9 +33,9 @@ def _troubled(shop: Shop) -> list[int]:
     at = NOW
     with shop.workspace.store.begin() as connection:
         left = [(ids[3], "unsubscribed", "*"), (ids[4], "unsubscribed", "news")]
-        consents.record(connection, [Consent(i, "email", t, s, at, "form") for i, s, t in left], at)  # type: ignore[arg-type]
+        consents.record(connection, [Consent(i, "email", t, s, at, "form", holds_for="person") for i, s, t in left], at)  # type: ignore[arg-type]
         # A request that nobody has confirmed does not bring back who has left.
-        consents.record(connection, [Consent(ids[4], "email", "news", "pending", at, "form")], at)
+        consents.record(connection, [Consent(ids[4], "email", "news", "pending", at, "form", holds_for="person")], at)
         hashed = shop.workspace.sending.eligibility.hash("email", "u5@example.com")
         suppressions.add(connection, [Suppression("email", hashed, "complaint", at)])
     return [ids[0], *strangers]
@@ -197,7 +197,9 @@ def test_a_cap_that_is_full_and_consent_taken_back_are_respected_at_send(shop: M
     one.start()
     one.tick()
     with one.workspace.store.begin() as connection:
-        consents.record(connection, [Consent(ids[0], "email", "*", "unsubscribed", NOW, "link")], NOW)
+        consents.record(
+            connection, [Consent(ids[0], "email", "*", "unsubscribed", NOW, "link", holds_for="person")], NOW
+        )
     one.deliver()
     assert one.reasons() == {"skipped(unsubscribed)": 1, "sent": 2}
     later = NOW + hours(2)

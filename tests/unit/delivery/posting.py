@@ -97,7 +97,10 @@ class Post:
         with self.store.begin() as connection:
             ids = messages.queue(connection, new)
             if consenting:
-                agreed = [Consent(m.profile_id, m.channel, m.topic, "subscribed", NOW, "form") for m in new]
+                agreed = [
+                    Consent(m.profile_id, m.channel, m.topic, "subscribed", NOW, "form", holds_for="person")
+                    for m in new
+                ]
                 consents.record(connection, agreed, NOW, is_import=True)
         return [ids[m.key] for m in new if m.key in ids]
 

@@ -38,7 +38,9 @@ def test_who_left_meanwhile_is_not_written_to_but_orders_are_still_told(store: S
     order = post.message(1, "order", topic="orders", is_transactional=True)
     ids = post.queue(post.message(1), order, post.message(2))
     with store.begin() as connection:
-        consents.record(connection, [Consent(1, "email", "*", "unsubscribed", NOW, "one-click")], NOW)
+        consents.record(
+            connection, [Consent(1, "email", "*", "unsubscribed", NOW, "one-click", holds_for="person")], NOW
+        )
     post.deliver(wire)
     assert post.statuses(ids) == ["skipped(unsubscribed)", "sent", "sent"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -35,4 +36,5 @@ def test_every_word_is_filled_in_once(locale: str) -> None:
         assert f'<html lang="{locale}">' in page
         assert f"<title>{shown} · Keepers</title>" in page
         assert f"<h1>{shown}</h1>" in page
+        assert re.findall(r'lang="(\w+)" aria-current="true"', page) == ([locale] if "languages" in page else [])
         assert "{{" not in page.replace(shown, "")

@@ -17,7 +17,7 @@ from keepers.store.profiles import profiles
 def renderer(body: str) -> Renderer:
     content = {"en": {"subject": "x", "body": body}}
     message = parse_message({"id": "hello", "channel": "email", "topic": "t", "content": content})
-    return Renderer({"hello": message}, {})
+    return Renderer({"hello": message}, {}, link_hosts=())
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_what_is_written_while_a_tick_evaluates_is_judged_by_the_next_one(
             if not written:
                 written.append(shop.find_profile("ida"))
                 with shop.store.begin() as connection:
-                    log.append_events(connection, [SystemEvent(written[0], "Paid", NOW, {})], NOW)
+                    log.append_events(connection, [SystemEvent(written[0], "Paid", NOW, {}, trust="own")], NOW)
                 if is_loaded_by_another:
                     ticker.load()
 
@@ -84,7 +84,9 @@ def test_a_plan_that_is_asked_for_during_a_tick_answers_and_loads_nothing(shop: 
     def while_evaluating(_done: int, _total: int) -> None:
         if not planning:
             with shop.store.begin() as connection:
-                log.append_events(connection, [SystemEvent(shop.find_profile("ida"), "Paid", NOW, {})], NOW)
+                log.append_events(
+                    connection, [SystemEvent(shop.find_profile("ida"), "Paid", NOW, {}, trust="own")], NOW
+                )
             planning.append(other.submit(plan_playbook, shop, COMMAND_LINE, PlanPlaybook()))
             wait(planning, 0.5)
             loaded.append(shop.warehouse.watermark(LOADED))

@@ -36,7 +36,9 @@ def dry_run(*addresses: str) -> tuple[DryRun, list[ProfileSnapshot]]:
         rank=lambda template, journey: rules.rank(template.priority),
     )
     profiles = [ProfileSnapshot(n, f"{n}", "UTC", {"email": address}) for n, address in enumerate(addresses, start=1)]
-    said = (Consent(p.profile_id, "email", "tips", "subscribed", NIGHT - HOUR, "form") for p in profiles)
+    said = (
+        Consent(p.profile_id, "email", "tips", "subscribed", NIGHT - HOUR, "form", holds_for="person") for p in profiles
+    )
     agreed = Agreements.of(said)
     known = Known(agreed, {}, {}, {}, [])
     return DryRun(cast(Any, index), {"email": "email"}, b"s" * 32, rules, topics, known), profiles

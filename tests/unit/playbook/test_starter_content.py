@@ -49,6 +49,7 @@ SENT_BY_FORMS = {"confirm_subscription"}
 """messages no journey sends: the subscribe form does"""
 NO_WORD_FOR = {"Order Shipped", "Content Downloaded"}
 """events with one name in practice, or of little use elsewhere: no word of the vocabulary is made of them"""
+HOSTS = ("shop.example", "i.example", "k.example")
 COMPANY = {"name": "Ada & Co", "address": "1 Mill Lane, Leeds", "url": "https://shop.example"}
 PRODUCTS = [
     {
@@ -143,7 +144,7 @@ def journeys() -> Mapping[str, Journey]:
 
 @cache
 def renderer() -> Renderer:
-    return Renderer(messages(), snippets(), shared={"company": COMPANY}, clock=lambda: 0.0)
+    return Renderer(messages(), snippets(), shared={"company": COMPANY}, link_hosts=HOSTS, clock=lambda: 0.0)
 
 
 @cache

@@ -10,6 +10,7 @@ from keepers.render.links import LinkSigner
 from keepers.render.renderer import Renderer
 
 LINKS = LinkSigner(b"k" * 32, "https://k.example")
+HOSTS = ("shop.example", "k.example")
 KEY = "welcome:1:hello:1:email:x"
 
 
@@ -31,7 +32,7 @@ def email(body: str, **more: Any) -> MessageTemplate:
 
 def renderer(message: MessageTemplate, shared: dict[str, Any] | None = None, **snippets: Any) -> Renderer:
     found = {k: parse_snippet({"id": k, "content": v}) for k, v in snippets.items()}
-    return Renderer({message.id: message}, found, shared=shared or {})
+    return Renderer({message.id: message}, found, shared=shared or {}, link_hosts=HOSTS)
 
 
 def rendered(body: str, context: dict[str, Any] | None = None, *, tracked: bool = False, **more: Any) -> Content:

@@ -126,7 +126,9 @@ def test_the_clock_is_the_letters() -> None:
 def renderer(body: str, **snippets: str) -> Renderer:
     content = {"en": {"text": body}}
     message = parse_message({"id": "m", "channel": "chat", "topic": "t", "content": content})
-    return Renderer({"m": message}, {k: parse_snippet({"id": k, "content": v}) for k, v in snippets.items()})
+    return Renderer(
+        {"m": message}, {k: parse_snippet({"id": k, "content": v}) for k, v in snippets.items()}, link_hosts=()
+    )
 
 
 def test_errors_name_message_language_part_and_line() -> None:

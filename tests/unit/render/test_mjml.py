@@ -98,11 +98,11 @@ def test_values_stand_in_any_attribute() -> None:
     html = page(
         '<mj-section background-url="{{ u }}"><mj-column><mj-image src="{{ u }}" alt="{{ a | append: "!" }}" '
         'href="https://x.example/{{ id }}?a=1&b={{ id }}" /></mj-column></mj-section>',
-        u="https://i.example/a.png?x=1&y=2",
+        u="https://i.shop.example/a.png?x=1&y=2",
         a='"quoted"',
         id=5,
     )
-    assert 'src="https://i.example/a.png?x=1&amp;y=2"' in html
+    assert 'src="https://i.shop.example/a.png?x=1&amp;y=2"' in html
     assert 'alt="&#34;quoted&#34;!"' in html
     assert "https://x.example/5?a=1&amp;b=5&amp;utm_source=keepers" in html
 

@@ -282,7 +282,7 @@ def _statement(
     basis = playbook.topics[topic].basis if topic in playbook.topics else "consent"
     return Consent(
         profile_id, channel, topic, cast(ConsentState, state), at, row.get("source") or "by hand",
-        row.get("wording") or "", basis, hashes.get(channel, ""),
+        wording=row.get("wording") or "", basis=basis, address_hash=hashes.get(channel, ""), holds_for="person",
     )  # fmt: skip
 
 

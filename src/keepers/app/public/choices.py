@@ -167,7 +167,7 @@ def choose_language(connection: Connection, context: ChoiceContext, owner: LinkO
     """Records the language a customer chose for messages, as the trait `locale`."""
     now = context.now
     trust: Trust = "own" if owner.holds_for == "person" else "public"
-    chosen = SystemEvent(owner.profile_id, "identify", now, {"locale": locale}, "identify", trust=trust)
+    chosen = SystemEvent(owner.profile_id, "identify", now, {"locale": locale}, kind="identify", trust=trust)
     append_events(connection, [chosen], now)
 
 
@@ -197,7 +197,18 @@ def _record(
             # Of others who have the address nothing is known but that.
             holds_for = owner.holds_for if who == owner.profile_id else "address"
             if hashed or holds_for == "person":
-                said_by = Consent(who, channel, topic, state, now, source, "", basis, hashed, holds_for)
+                said_by = Consent(
+                    who,
+                    channel,
+                    topic,
+                    state,
+                    now,
+                    source,
+                    wording="",
+                    basis=basis,
+                    address_hash=hashed,
+                    holds_for=holds_for,
+                )
                 statements.append(said_by)
     consents.record(connection, statements, now, properties=dict.fromkeys(everybody, details))
 

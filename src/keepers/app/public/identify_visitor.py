@@ -44,7 +44,7 @@ def known_or_new(connection: Connection, kind: IdentityKind, value: str, now: da
 
 def learn(connection: Connection, profile_id: int, traits: dict[str, Any], now: datetime, trust: Trust) -> None:
     """Records traits, as an identify call by such a key would."""
-    log.append_events(connection, [SystemEvent(profile_id, "identify", now, traits, "identify", trust=trust)], now)
+    log.append_events(connection, [SystemEvent(profile_id, "identify", now, traits, kind="identify", trust=trust)], now)
 
 
 def anonymous_id_of(secret: bytes, channel: str, recipient: str) -> str:

@@ -144,7 +144,7 @@ def add_browser(workspace: Workspace, actor: Actor, request: AddBrowser) -> Kept
         if is_first:
             # The browser's permission counts as consent to all topics; later choices are made per topic.
             agreed = Consent(
-                profile_id, CHANNEL, ALL_TOPICS, "subscribed", now, _SOURCE, request.wording,
+                profile_id, CHANNEL, ALL_TOPICS, "subscribed", now, _SOURCE, wording=request.wording,
                 holds_for="person" if actor.is_proven else "visitor",
             )  # fmt: skip
             consents.record(connection, [agreed], now)

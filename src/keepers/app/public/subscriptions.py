@@ -97,7 +97,7 @@ def subscribe(workspace: Workspace, actor: Actor, request: SubscribeForm) -> Sub
         learned = {"email": email} | ({"locale": form.locale} if form.locale else {})
         learn(connection, profile_id, learned, now, trust)
         pending = Consent(
-            profile_id, CHANNEL, topic.id, "pending", now, form.source or "form", form.wording,
+            profile_id, CHANNEL, topic.id, "pending", now, form.source or "form", wording=form.wording,
             address_hash=hashed, holds_for="person" if actor.is_proven else "address",
         )  # fmt: skip
         consents.request(connection, pending, requested, now)

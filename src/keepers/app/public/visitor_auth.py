@@ -18,7 +18,7 @@ from keepers.store import keys
 from keepers.store.keys import Key
 from keepers.store.schema.core import EPOCH
 
-SIGNED = Actor("visitor", "a signed user id", COLLECT)
+SIGNED = Actor("visitor", "a signed user id", COLLECT, is_proven=True)
 
 
 class UnprovenError(UserError):

@@ -30,10 +30,10 @@ class Actor(Struct, frozen=True):
     kind: Literal["command", "key", "visitor", "system"]
     name: str
     permissions: frozenset[Permission]
+    is_proven: bool
+    """whether it is proven who they are; of a visitor with a write key, which is public, or with a link it is not"""
     locale: str = "en"
     id: str = ""
-    is_proven: bool = True
-    """whether it is proven who they are; of a visitor with a write key, which is public, it is not"""
 
     def require(self, permission: Permission) -> None:
         """Raises NotAllowedError."""
@@ -52,7 +52,7 @@ class Actor(Struct, frozen=True):
 EVERYTHING: frozenset[Permission] = frozenset({"collect", "read", "send", "manage"})
 COLLECT: frozenset[Permission] = frozenset({"collect"})
 """of visitors, and of the keys of sites and servers"""
-VISITOR = Actor("visitor", "a visitor", COLLECT)
+VISITOR = Actor("visitor", "a visitor", COLLECT, is_proven=False)
 """for whoever opens a signed link"""
-COMMAND_LINE = Actor("command", "command line", EVERYTHING)
+COMMAND_LINE = Actor("command", "command line", EVERYTHING, is_proven=True)
 """for callers who can read the workspace's files, or its server's loopback token"""

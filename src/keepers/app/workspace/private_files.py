@@ -2,10 +2,12 @@
 
 Every process of Keepers begins with `folder.make_private`, so all that it or a library makes (databases with their
 journals, compiled queries, uploads, rejects, logs, exports) is made 0600, folders 0700, whatever the shell's umask.
-`mend` takes away what others could do with files that came from elsewhere: an older version, a copy, a backup.
+`restrict_files` takes away what others could do with files that came from elsewhere: an older version, a copy, a
+backup.
 
-`keepers.toml` and `data/` are Keepers' own and are mended. The playbook, its languages and the folder of the workspace
-itself are the user's: made private, and then left as they set them, for a team may share them by group.
+`keepers.toml` and `data/` are Keepers' own and are restricted at every start. The playbook, its languages and the
+folder of the workspace itself are the user's: made private, and then left as they set them, for a team may share them
+by group.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from keepers.app.workspace.folder import DATA, UMASK
 from keepers.app.workspace.settings import FILE
 
 
-class Mended(NamedTuple):
+class RestrictedFile(NamedTuple):
     """Something that others could read or change. `is_private` is false where the mode could not be changed."""
 
     path: Path
@@ -28,16 +30,16 @@ class Mended(NamedTuple):
     is_private: bool
 
 
-def mend(folder: Path) -> list[Mended]:
+def restrict_files(folder: Path) -> list[RestrictedFile]:
     """Makes private what others could read or change of a workspace; what it was, with its mode before.
 
     Symbolic links are not followed: what they lead to is not Keepers' to change.
     """
-    return [_mended(path, found) for path in _own(folder) if (found := _shared(path)) is not None]
+    return [_restricted(path, found) for path in _own(folder) if (found := _shared(path)) is not None]
 
 
 def shared_files(folder: Path) -> list[Path]:
-    """What `mend` would make private. Changes nothing."""
+    """What `restrict_files` would make private. Changes nothing."""
     return [path for path in _own(folder) if _shared(path) is not None]
 
 
@@ -60,9 +62,9 @@ def _shared(path: Path) -> int | None:
     return mode if mode & UMASK else None
 
 
-def _mended(path: Path, mode: int) -> Mended:
+def _restricted(path: Path, mode: int) -> RestrictedFile:
     try:
         path.chmod(mode & ~UMASK)
     except OSError:
-        return Mended(path, mode, False)
-    return Mended(path, mode, True)
+        return RestrictedFile(path, mode, False)
+    return RestrictedFile(path, mode, True)

@@ -47,7 +47,7 @@ _MOST_KNOWN = 20_000
 _PRUNES_EVERY = timedelta(minutes=10)
 _PRUNED = 1000
 CONFIRMATIONS_PER_PERSON = (3, timedelta(hours=1))
-"""limits confirmation e-mails to all the spellings of one inbox, so that a form cannot flood it"""
+"""limits confirmation e-mails to all the spellings of one inbox, so that a form cannot fill it"""
 log = logging.getLogger("keepers")
 PREFIX = "/e"
 """what the links of messages begin with, behind the public address"""

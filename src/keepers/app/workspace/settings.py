@@ -113,8 +113,9 @@ class CompanySettings(Struct, frozen=True, forbid_unknown_fields=True):
     url: str = ""
     """The shop's own site."""
     link_hosts: tuple[str, ...] = ()
-    """Hosts that links made of a customer's or an event's data may lead to, as ["dhl.com"], those below them too. The
-    hosts of `url` and of the public address, and whatever a template writes out itself, are always allowed."""
+    """Hosts that links, pictures and addresses made of a customer's or an event's data may lead to, as
+    ["dhl.com", "cdn.example"], those below them too. The hosts of `url` and of the public address, and whatever a
+    template writes out itself, are always allowed."""
 
 
 class PublicSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -68,12 +68,12 @@ def open_command(
 
 
 def _opened(workspace: Path | None) -> Workspace:
-    """The workspace, its files mended: a server begins by telling and closing what others could read."""
-    from keepers.app.workspace.private_files import mend
+    """The workspace, opened. What others could read of its files is named and made private first."""
+    from keepers.app.workspace.private_files import restrict_files
     from keepers.app.workspace.workspace import Workspace
 
     opened = Workspace.open(chosen_folder(workspace))
-    for path, mode, is_private in mend(opened.folder):
+    for path, mode, is_private in restrict_files(opened.folder):
         name = path.relative_to(opened.folder)
         if is_private:
             text = f"Other users could use {name} ({mode:04o}); it is yours alone now."

@@ -73,7 +73,7 @@ def secret_key_guard(keys: KeyRing, clock: Callable[[], datetime], local_token: 
                 problem("This is a {kind} key; the management API takes secret keys.", kind=key.kind), 403
             )
         keys.note_use(key, now)
-        actor = Actor("key", key.name, frozenset(key.scopes), locale_of(connection), key.id)
+        actor = Actor("key", key.name, frozenset(key.scopes), locale=locale_of(connection), id=key.id, is_proven=True)
         connection.scope["actor"] = actor  # type: ignore[typeddict-unknown-key]
 
     return guard

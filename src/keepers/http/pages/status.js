@@ -91,6 +91,16 @@ function pill(state, kind) {
   by("pill").className = `pill ${kind}`;
 }
 
+function showSelected() {
+  // The list alone is scrolled: a reader further down the page stays there.
+  const list = by("tabs");
+  const tab = list.querySelector('[aria-selected="true"]');
+  if (!tab) return;
+  const start = tab.offsetLeft - list.offsetLeft;
+  const end = start + tab.offsetWidth + 8 - list.clientWidth;
+  list.scrollLeft = Math.min(Math.max(list.scrollLeft, end), start);
+}
+
 function trouble(text) {
   by("trouble").hidden = !text;
   if (by("trouble").textContent !== text) by("trouble").textContent = text;
@@ -143,7 +153,7 @@ function tabs(status) {
     tab.tabIndex = isShown ? 0 : -1;
     if (!isShown || by("panel").getAttribute("aria-labelledby") === tab.id) continue;
     by("panel").setAttribute("aria-labelledby", tab.id);
-    tab.scrollIntoView({ block: "nearest", inline: "nearest" });
+    showSelected();
   }
   list.hidden = status.lifecycles.length < 2;
 }
@@ -314,13 +324,13 @@ function languages() {
     const asked = new URLSearchParams(location.search);
     asked.set("lang", link.lang);
     link.href = `?${asked}`;
-    if (link.lang === locale) link.setAttribute("aria-current", "true");
   }
 }
 
 by("send").textContent = `curl ${location.origin}/v1/track -u SERVER_KEY: -H 'content-type: application/json' `
   + `-d '{"userId":"ann","event":"Order Completed","properties":{"total":49.9}}'`;
 window.addEventListener("popstate", refresh);
+new ResizeObserver(showSelected).observe(by("tabs"));
 new ResizeObserver(() => { if (drawn && !by("board").hidden && !by("plot").hidden) chart(drawn.shown); }).observe(by("chart"));
 languages();
 keepRefreshing();

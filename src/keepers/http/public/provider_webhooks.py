@@ -31,7 +31,7 @@ def provider_handler(workspace: Workspace) -> HTTPRouteHandler:
         def answer() -> Response[bytes]:
             call = ProviderCall(provider=provider, headers=headers, body=body)
             try:
-                taken = take_reports(workspace, Actor("system", provider, COLLECT), call)
+                taken = take_reports(workspace, Actor("system", provider, COLLECT, is_proven=True), call)
             except KeepersError as error:
                 return answer_of(_problem(error))
             return Response(msgspec.json.encode(taken), status_code=200, media_type="application/json")

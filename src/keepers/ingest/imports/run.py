@@ -204,7 +204,7 @@ class _Run:
         rows = int(cursor.execute("SELECT count(*) FROM staged").fetchall()[0][0])
         per_row = int(bool(self._plan.traits)) + int(self._mapping.event is not None)
         with self._store.begin() as connection:
-            ids, _ = identities.resolve_many(connection, "user_id", who, since)
+            ids, _ = identities.resolve_many(connection, "user_id", who, since, is_unproven=False)
             first = counters.reserve(connection, counters.SEQ, rows * per_row)
         found = pa.table({"who": pa.array(who, pa.string()), "profile_id": pa.array(ids, pa.int64())})
         cursor.register("found", found)

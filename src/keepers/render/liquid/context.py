@@ -48,7 +48,7 @@ class MessageContext:
         self.clock = clock
         self.deadline = clock() + MOST_TIME
         self.locale = locale
-        self.outbound = outbound or Outbound(None, ())
+        self.outbound = outbound or Outbound(None, (), allowed=())
         self.now = now
         self.zone = zone
         self.currency = currency
@@ -61,22 +61,41 @@ class MessageContext:
 
 
 class Output:
-    """The output of a template, up to a limit."""
+    """The output of a template, up to a limit, and where the values in it are.
 
-    __slots__ = ("parts", "room")
+    Whatever is written by `write` counts as a value; the template's own text and what was checked already is written
+    by `write_own`.
+    """
 
-    def __init__(self, room: int = MOST_OUTPUT) -> None:
+    __slots__ = ("_most", "parts", "size", "spans")
+
+    def __init__(self, most: int = MOST_OUTPUT) -> None:
         self.parts: list[str] = []
-        self.room = room
+        self.spans: list[tuple[int, int]] = []
+        """start and end of each value"""
+        self.size = 0
+        self._most = most
+
+    @property
+    def room(self) -> int:
+        return self._most - self.size
 
     def write(self, text: str) -> int:
-        self.room -= len(text)
-        if self.room < 0:
+        start = self.size
+        written = self.write_own(text)
+        if written:
+            self.spans.append((start, self.size))
+        return written
+
+    def write_own(self, text: str) -> int:
+        length = len(text)
+        self.size += length
+        if self.size > self._most:
             raise OutputStreamLimitError(
                 problem("the text grew beyond {most:,} characters", most=MOST_OUTPUT), token=None
             )
         self.parts.append(text)
-        return len(text)
+        return length
 
     def getvalue(self) -> str:
         return "".join(self.parts)

@@ -16,7 +16,7 @@ from liquid.stringify import to_liquid_string
 from keepers.render.liquid.data_size import refuse_large
 
 if TYPE_CHECKING:
-    from keepers.render.liquid.context import Context
+    from keepers.render.liquid.context import Context, Output
 
 _TICK_EVERY = 64
 _SPECIAL = frozenset("&<>\"'")
@@ -28,7 +28,7 @@ class Text(ContentNode):
     __slots__ = ()
 
     def render(self, context: RenderContext, buffer: TextIO) -> int:
-        return buffer.write(self.text)
+        return cast("Output", buffer).write_own(self.text)
 
 
 class TextTag(Literal):

@@ -54,7 +54,7 @@ class Sandbox(Environment):
 
 
 def run(template: BoundTemplate, variables: Mapping[str, object], message: MessageContext) -> str:
-    """The text of a template. Raises LiquidError."""
+    """The text of a template, in which addresses of data that are not allowed make no links. Raises LiquidError."""
     output = Output()
     context = Context(template, variables, message)
     for node in template.nodes:
@@ -66,7 +66,7 @@ def run(template: BoundTemplate, variables: Mapping[str, object], message: Messa
         except LiquidError as error:
             error.token = error.token or node.token
             raise
-    return output.getvalue()
+    return message.outbound.printed(output.getvalue(), output.spans)
 
 
 def bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

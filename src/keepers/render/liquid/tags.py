@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
-from typing import Any, TextIO, cast
+from typing import Any, TextIO, cast, get_args
 
 from liquid import RenderContext, escape
 from liquid.ast import BlockNode, Node
@@ -25,10 +25,12 @@ from liquid.tag import Tag
 from liquid.token import TOKEN_AS, TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_FOR, TOKEN_TAG, TOKEN_WITH, TOKEN_WORD, Token
 
 from keepers.model.errors import problem
-from keepers.render.liquid.context import Context
+from keepers.render.liquid.context import Context, Output
+from keepers.render.outbound import AddressKind
 
 INLINE, END_INLINE = "inline", "endinline"
 LINK, END_LINK = "keepers_link", "endkeepers_link"
+VALUE, END_VALUE = "keepers_value", "endkeepers_value"
 
 
 class InlineNode(Node):
@@ -132,15 +134,16 @@ class LinkNode(Node):
         self.static = "".join(texts) if len(texts) == len(block.nodes) else None
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        url = self.static
+        url, values = self.static, [(0, 0)]
         if url is None:
-            inner = context.get_buffer(buffer)
-            self.block.render(context, inner)
-            url = inner.getvalue()
-        follow = cast(Context, context).message.outbound.follow
-        if context.autoescape:
-            return buffer.write(escape(follow(html.unescape(url), self.is_tracked)))
-        return buffer.write(follow(url, self.is_tracked))
+            url, values = _inner(self.block, context, buffer)
+        outbound = cast(Context, context).message.outbound
+        is_html = context.autoescape
+        if is_html:
+            url, values = _decoded(url, values)
+        own = values[0][0] if self.static is None and values else len(url)
+        target = outbound.follow(url, self.is_tracked, own)
+        return cast(Output, buffer).write_own(escape(target) if is_html else target)
 
     def children(self, static_context: RenderContext, *, include_partials: bool = True) -> Iterable[Node]:
         yield self.block
@@ -158,3 +161,67 @@ class LinkTag(Tag):
         block = get_parser(self.env).parse_block(stream, (END_LINK, TOKEN_EOF))
         stream.expect(TOKEN_TAG, value=END_LINK)
         return LinkNode(token, mode == "on", block)
+
+
+class ValueNode(Node):
+    """The value of an attribute, or a style sheet: what data brings into it leads to allowed hosts only."""
+
+    __slots__ = ("block", "is_raw", "kind")
+
+    def __init__(self, token: Token, kind: AddressKind, is_raw: bool, block: BlockNode) -> None:
+        super().__init__(token)
+        self.kind, self.is_raw, self.block = kind, is_raw, block
+        self.blank = False
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        text, values = _inner(self.block, context, buffer)
+        output = cast(Output, buffer)
+        if not values:
+            return output.write_own(text)
+        plain, spans = (text, values) if self.is_raw or not context.autoescape else _decoded(text, values)
+        checked = cast(Context, context).message.outbound.value(self.kind, plain, spans)
+        if checked == plain:
+            return output.write_own(text)
+        return output.write_own(checked if self.is_raw or not context.autoescape else escape(checked))
+
+    def children(self, static_context: RenderContext, *, include_partials: bool = True) -> Iterable[Node]:
+        yield self.block
+
+
+class ValueTag(Tag):
+    """`{% keepers_value address %}…{% endkeepers_value %}`, of a kind in `AddressKind`; `raw` after it for the text of
+    an element of style, in which no sign is escaped."""
+
+    name = VALUE
+    end = END_VALUE
+
+    def parse(self, stream: TokenStream) -> Node:
+        token = stream.eat(TOKEN_TAG)
+        kind, _, raw = stream.eat(TOKEN_EXPRESSION).value.strip().partition(" ")
+        if kind not in get_args(AddressKind):
+            raise LiquidSyntaxError(problem("unexpected '{tag}'", tag=kind), token=token)
+        block = get_parser(self.env).parse_block(stream, (END_VALUE, TOKEN_EOF))
+        stream.expect(TOKEN_TAG, value=END_VALUE)
+        return ValueNode(token, cast(AddressKind, kind), raw == "raw", block)
+
+
+def _inner(block: BlockNode, context: RenderContext, buffer: TextIO) -> tuple[str, list[tuple[int, int]]]:
+    """What a block prints, and where the values in it are."""
+    inner = cast(Output, context.get_buffer(buffer))
+    block.render(context, cast(TextIO, inner))
+    return inner.getvalue(), inner.spans
+
+
+def _decoded(text: str, values: list[tuple[int, int]]) -> tuple[str, list[tuple[int, int]]]:
+    """The text of an attribute as a browser reads it, and its values there."""
+    if "&" not in text:
+        return text, values
+    out: list[str] = []
+    spans: list[tuple[int, int]] = []
+    done = size = 0
+    for start, end in values:
+        before, value = html.unescape(text[done:start]), html.unescape(text[start:end])
+        out += (before, value)
+        spans.append((size + len(before), size + len(before) + len(value)))
+        size, done = spans[-1][1], end
+    return "".join((*out, html.unescape(text[done:]))), spans

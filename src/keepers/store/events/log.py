@@ -31,12 +31,12 @@ class SystemEvent(NamedTuple):
     event: str
     time: datetime
     properties: dict[str, Any]
+    trust: Trust
+    """`own`; `public` for what a visitor said, such as the address in a form"""
     kind: Literal["track", "identify"] = "track"
     hops: int = 0
     is_history: bool = False
     """filled in later but known from its own time, as imports are: it triggers nothing"""
-    trust: Trust = "own"
-    """`public` for what a visitor said, such as the address in a form"""
 
 
 class LogRow(NamedTuple):

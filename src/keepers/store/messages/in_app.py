@@ -70,7 +70,7 @@ def mark_read(connection: Connection, profile_id: int, ids: Sequence[int] | None
     read = list(connection.execute(statement).scalars())
     known = messages.get_many(connection, read)
     events = [
-        SystemEvent(profile_id, "In-App Read", now, event_properties(known[i]), hops=known[i].hops)
+        SystemEvent(profile_id, "In-App Read", now, event_properties(known[i]), hops=known[i].hops, trust="own")
         for i in read
         if i in known
     ]

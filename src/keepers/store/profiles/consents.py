@@ -46,7 +46,7 @@ def record(
     before, after = ({who: Agreements.of(own, known) for who, own in earlier.items()} for _ in range(2))
     kept, changed, happened = [], [], []
     for recorded in stated:
-        # Who only has an address is whoever has it: were they claimed to be somebody, it would not hold for them.
+        # A profile with an address alone: the statement holds for the address, not for a customer linked to it later.
         is_visitors = recorded.holds_for == "person" and recorded.profile_id not in known and not is_import
         holds_for: HoldsFor = "address" if recorded.address_hash else "visitor"
         consent = msgspec.structs.replace(recorded, holds_for=holds_for) if is_visitors else recorded
@@ -76,7 +76,7 @@ def record(
                     "identify",
                     time,
                     traits,
-                    "identify",
+                    kind="identify",
                     is_history=is_import,
                     trust=_trust(kept, profile_id),
                 )
@@ -187,7 +187,7 @@ def _time(agreed: Agreements, profile_id: int, stated: Iterable[Consent], now: d
 
 
 def _trust(stated: Iterable[Consent], profile_id: int) -> Trust:
-    """What a visitor agrees to is a visitor's word, whoever they are said to be later."""
+    """What a visitor agrees to is public, also when somebody later says that the visitor is a customer."""
     return "public" if any(c.profile_id == profile_id and c.holds_for == "visitor" for c in stated) else "own"
 
 

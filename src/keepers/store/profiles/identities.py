@@ -22,7 +22,7 @@ class KnownIdentity(NamedTuple):
     kind: str
     value: str
     profile_id: int
-    is_unproven: bool = False
+    is_unproven: bool
 
 
 def find(connection: Connection, kind: str, value: str) -> int | None:
@@ -115,7 +115,7 @@ def resolve_many(
     values: Sequence[str],
     at: Sequence[datetime],
     *,
-    is_unproven: bool = False,
+    is_unproven: bool,
 ) -> tuple[list[int], list[bool]]:
     """The profile of each value, creating the missing ones; set-based, made for a million values.
 
@@ -141,7 +141,7 @@ def resolve_many(
             connection, [StoredProfile(i, subject, bucket_key(kind, value), first_at[value]) for value, i in made]
         )
         # In the order of the key, which is how the table is kept: random order costs several times as much.
-        append(connection, [KnownIdentity(kind, value, i, is_unproven) for value, i in sorted(made)])
+        append(connection, [KnownIdentity(kind, value, i, is_unproven=is_unproven) for value, i in sorted(made)])
         found.update(made)
     unseen = set(missing)
     is_new = []

@@ -21,7 +21,7 @@ class PushSubscription(NamedTuple):
     profile_id: int
     keys: dict[str, str]
     created_at: datetime
-    is_unproven: bool = False
+    is_unproven: bool
     """added without proof of who uses it: it counts while nobody says who the visitor is, which anybody can"""
 
 
@@ -54,7 +54,7 @@ def of_profiles(connection: Connection, profile_ids: Sequence[int]) -> dict[int,
     for row in select_in(connection, query, push_subscriptions.c.profile_id, profile_ids):
         keys = msgspec.json.decode(row.keys, type=dict[str, str])
         found.setdefault(row.profile_id, []).append(
-            PushSubscription(row.endpoint, row.profile_id, keys, row.created_at, row.is_unproven)
+            PushSubscription(row.endpoint, row.profile_id, keys, row.created_at, is_unproven=row.is_unproven)
         )
     for listed in found.values():
         listed.sort(key=lambda subscription: (subscription.created_at, subscription.endpoint), reverse=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import (
     BigInteger,
@@ -69,6 +69,14 @@ def _from_microseconds(value: int | None) -> datetime | None:
 RowNumber = BigInteger().with_variant(Integer(), "sqlite")
 
 metadata = MetaData(naming_convention=NAMING)
+
+
+def must_be_written() -> NoReturn:
+    """The default of a column that says what a row may do: an insert that does not name it fails. What the database
+    would fill in is for the rows that were there before the column."""
+    raise ValueError("a new row must say this itself; what is filled in holds for older rows alone")
+
+
 inbox_metadata = MetaData(naming_convention=NAMING)
 
 inbox = Table(
@@ -79,7 +87,7 @@ inbox = Table(
     Column("source", String, nullable=False),
     Column("path", String, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    Column("trust", String, nullable=False, server_default="public"),
+    Column("trust", String, nullable=False, server_default="public", default=must_be_written),
     sqlite_autoincrement=True,
 )
 
@@ -104,7 +112,7 @@ log = Table(
     Column("source", String, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("hops", Integer, nullable=False, server_default="0"),
-    Column("trust", String, nullable=False, server_default="server"),
+    Column("trust", String, nullable=False, server_default="server", default=must_be_written),
 )
 
 message_ids = Table(
@@ -132,7 +140,7 @@ identities = Table(
     Column("kind", String, primary_key=True),
     Column("value", String, primary_key=True),
     Column("profile_id", BigInteger, nullable=False, index=True),
-    Column("is_unproven", Boolean, nullable=False, server_default=false()),
+    Column("is_unproven", Boolean, nullable=False, server_default=false(), default=must_be_written),
     sqlite_with_rowid=False,
 )
 

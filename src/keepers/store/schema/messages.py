@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text, false
 
-from keepers.store.schema.core import Instant, RowNumber, metadata
+from keepers.store.schema.core import Instant, RowNumber, metadata, must_be_written
 
 messages = Table(
     "messages",
@@ -94,7 +94,7 @@ consents = Table(
     Column("wording", Text, nullable=False),
     Column("basis", String, nullable=False),
     Column("address_hash", String, nullable=False, server_default=""),
-    Column("holds_for", String, nullable=False, server_default="person"),
+    Column("holds_for", String, nullable=False, server_default="person", default=must_be_written),
     sqlite_autoincrement=True,
 )
 Index("ix_consents_address", consents.c.address_hash, sqlite_where=consents.c.address_hash != "",
@@ -149,7 +149,7 @@ push_subscriptions = Table(
     Column("profile_id", BigInteger, nullable=False, index=True),
     Column("keys", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
-    Column("is_unproven", Boolean, nullable=False, server_default=false()),
+    Column("is_unproven", Boolean, nullable=False, server_default=false(), default=must_be_written),
 )
 
 broadcast_sends = Table(

@@ -37,10 +37,11 @@ class ImapSettings(Struct, frozen=True, forbid_unknown_fields=True):
 def read_imap(
     settings: ImapSettings, reader: MailReader, store_reports: ReportSink, now: Clock, most: int = 1000
 ) -> int:
-    """Reads up to `most` unseen mails and marks each as seen (or moves it) after `take` has committed its reports.
-    Gives how many were read. One reader at a time.
+    """Reads the first 512 KiB of up to `most` unseen mails, and marks each as seen (and moves it, where `move_to` is
+    set) after its reports were stored. Gives how many were read. One reader at a time.
 
-    Raises UserError when the server cannot be reached or refuses; what was marked before stays so.
+    Raises UserError when the server cannot be reached or refuses, and when a mail could not be read in time; what was
+    marked before stays so, the rest is unseen and read by the next call.
     """
     try:
         context = ssl.create_default_context(cafile=settings.ca_file or None)

@@ -6,9 +6,11 @@ import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock, Timer
 
@@ -21,6 +23,7 @@ from keepers.channels.email.bounces.set_aside import SetAside
 from keepers.channels.email.verp import Verp
 from keepers.model.message import DeliveryReport
 
+_MOST_LATE = 1000
 _MODULE = "keepers.channels.email.bounces.reading_process"
 log = logging.getLogger("keepers")
 
@@ -31,6 +34,9 @@ class ReadingLimits(Struct, frozen=True):
     cpu_s: int = 10
     """seconds of processor time: a machine with other work is no reason to give up a mail"""
     wall_s: float = 60.0
+    """seconds after which a try is given up: the machine is slow or was stopped, and the mail is tried again later"""
+    late_tries: int = 5
+    """after so many tries that were given up, the mail is the cause after all"""
     memory_bytes: int = 256 << 20
     mails: int = 1000
     """read by one process before another takes its place"""
@@ -39,22 +45,17 @@ class ReadingLimits(Struct, frozen=True):
 class MailReader:
     """Reads one mail at a time in a process that is started with the first and kept for the next ones.
 
-    A mail that takes too much time or memory, or ends the process twice, is set aside in a folder: said in the log,
-    counted by `doctor` and `/metrics`, and not read again.
+    A mail that takes too much processor time or memory, ends the process twice, or is not read in several tries of a
+    minute, is set aside in a folder: said in the log, counted by `doctor` and `/metrics`, and not read again.
     """
 
-    def __init__(
-        self,
-        verp: Verp,
-        folder: Path,
-        limits: ReadingLimits | None = None,
-        on_set_aside: Callable[[], None] | None = None,
-    ) -> None:
-        """Starts nothing. `folder` is where mail is set aside; `on_set_aside` is called after each."""
+    def __init__(self, verp: Verp, folder: Path, limits: ReadingLimits | None = None) -> None:
+        """Starts nothing. `folder` is where mail is set aside."""
         self.verp = verp
         self.set_aside = SetAside(folder)
         self._limits = limits or ReadingLimits()
-        self._on_set_aside = on_set_aside
+        self._late: Counter[bytes] = Counter()
+        """tries that took too long, by the hash of the mail"""
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._read = 0
@@ -63,8 +64,9 @@ class MailReader:
     def read(self, data: bytes, at: datetime, recipients: Sequence[str] = ()) -> tuple[DeliveryReport, ...]:
         """What a mail that came in at `at` (naive UTC) reports; empty for other mail and for one set aside.
 
-        Its first 512 KiB are read. May be called by any thread. Raises OSError when no process can be started or the
-        mail cannot be kept, UserError when the folder of mail set aside is full; the mail is then still the caller's.
+        Its first 512 KiB are read. May be called by any thread. Raises OSError when no process can be started, when
+        reading takes longer than a minute by the clock, and when the mail cannot be kept; UserError when the folder of
+        mail set aside is full. The mail is then still the caller's, who tries again later.
         """
         data = data[:MOST_BYTES]
         if self.set_aside.holds(data):
@@ -82,8 +84,6 @@ class MailReader:
                     break
         path = self.set_aside.put(data)
         log.error("A mail from outside was set aside, unread: %s. It is %s.", trouble, path)
-        if self._on_set_aside is not None:
-            self._on_set_aside()
         return ()
 
     def stop(self) -> None:
@@ -112,12 +112,26 @@ class MailReader:
             is_late = late.finished.is_set()
             late.cancel()
         if frame is None:
-            return (None, *self._failure(process, is_late))
+            trouble, is_certain = self._failure(process, is_late)
+            if is_late and not is_certain:
+                self._refuse_late(mail.data)
+                is_certain = True
+            return None, trouble, is_certain
         self._read += 1
         answer = msgspec.msgpack.decode(frame, type=Answer)
         if answer.failure:
             return None, answer.failure, True
         return answer, "", True
+
+    def _refuse_late(self, data: bytes) -> None:
+        """Raises OSError while the mail may be tried again."""
+        digest = sha256(data).digest()
+        if len(self._late) > _MOST_LATE:
+            self._late.clear()
+        self._late[digest] += 1
+        if self._late[digest] < self._limits.late_tries:
+            raise OSError(f"reading a mail took more than {self._limits.wall_s:g} s; it is tried again later")
+        del self._late[digest]
 
     def _failure(self, process: subprocess.Popen[bytes], is_late: bool) -> tuple[str, bool]:
         """Why the process has ended, and whether the mail is certainly the cause."""
@@ -126,7 +140,7 @@ class MailReader:
         if sys.platform != "win32" and code == -signal.SIGXCPU:
             return f"reading it took more than {self._limits.cpu_s} s of processor time", True
         if is_late:
-            return f"reading it took more than {self._limits.wall_s:g} s", True
+            return f"reading it took more than {self._limits.wall_s:g} s, {self._limits.late_tries} times", False
         if code == 0:
             return f"reading it took more than {self._limits.memory_bytes >> 20} MB of memory", True
         return f"the process reading it ended with code {code}", False

@@ -17,6 +17,8 @@ from keepers.channels.email.verp import Verp
 MOST_BYTES = 524_288
 """of a mail are read, and the rest left out: bounces state their reason near the beginning"""
 _BEGINNING = 65_536
+_LONGEST_LIST = 160
+"""bytes of a line; the formats that flufl.bounce knows have shorter ones"""
 LONGEST = 262_144
 """characters of a part that are read"""
 _MOST_PARTS = 50
@@ -41,7 +43,7 @@ class Returned(NamedTuple):
     original: Message | None
     """the returned message or its headers"""
     beginning: Message
-    """the mail, of which all but the first 64 KiB is left out"""
+    """the mail, of which all but the first 64 KiB is left out, and commas in lines of more than 160 bytes"""
 
     def key(self, verp: Verp, recipients: Sequence[str]) -> str:
         """The key of our message: from the address it came to (`recipients` of the envelope, else the headers), or
@@ -76,7 +78,8 @@ def read_returned(data: bytes) -> Returned:
         data = data.replace(b"\r", b"\n")
     data = without_excess(data)
     message = _parsed(data)
-    beginning = message if len(data) <= _BEGINNING else _parsed(data[:_BEGINNING])
+    known = _without_long_lists(data[:_BEGINNING])
+    beginning = message if known == data else _parsed(known)
     texts: list[str] = []
     statuses: list[str] = []
     original: Message | None = None
@@ -96,6 +99,13 @@ def read_returned(data: bytes) -> Returned:
             texts.append(without_tags(text) if kind == "text/html" else text)
     report = str(message.get_param("report-type") or "").lower()
     return Returned(message, tuple(texts), tuple(statuses), report, original, beginning)
+
+
+def _without_long_lists(data: bytes) -> bytes:
+    """The mail without commas in long lines: flufl.bounce looks for an address between two of them in a time that grows
+    with the cube of a line's length."""
+    lines = data.splitlines(keepends=True)
+    return b"".join(line.replace(b",", b" ") if len(line) > _LONGEST_LIST else line for line in lines)
 
 
 def _parsed(data: bytes) -> Message:

@@ -1,4 +1,4 @@
-"""Searches in mail written by strangers: every one takes time in proportion to the text, whatever it holds."""
+"""Searches in mail from outside: every one takes time in proportion to the text, whatever it holds."""
 
 from __future__ import annotations
 

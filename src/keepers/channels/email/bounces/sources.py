@@ -1,7 +1,7 @@
 """Where bounces and complaints come in: an SMTP port, a Maildir, an mbox file or an IMAP mailbox.
 
-All keep one order: `take` commits the reports, and only then is the mail marked as read. After a crash in between a
-mail is read again; nothing is lost.
+All keep one order: the reports are committed (`ReportSink`), and only then is the mail marked as read. After a crash in
+between a mail is read again; nothing is lost.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ log = logging.getLogger("keepers")
 
 
 class BounceListener:
-    """An SMTP server that takes mail for the bounce domain. `take` is called in the server's thread pool; when it
-    raises, the sender gets a temporary error (451) and keeps the mail."""
+    """An SMTP server that takes mail for the bounce domain. Mail is read and its reports are stored in a thread pool;
+    when either raises, the sender gets a temporary error (451) and keeps the mail."""
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class BounceListener:
         on_trouble: Callable[[str], None] | None = None,
     ) -> None:
         """Port 0 takes a free one. Mail for other domains than the reader's `verp.domain` is refused: this is no relay.
+        At most 100 connections, 20 of one network, each closed after 60 s of silence; mails of at most 5 MB.
 
         `on_trouble` is called, in the thread pool, with the reason why a mail could not be taken.
         """
@@ -109,7 +110,8 @@ class BounceListener:
 def read_maildir(folder: Path, reader: MailReader, store_reports: ReportSink, now: Clock, most: int = 1000) -> int:
     """Reads up to `most` new mails of a Maildir and moves each to `cur`, marked as seen. Gives how many were read.
 
-    Raises NotFoundError when the folder is no Maildir. May be called again at any time, by one reader at a time.
+    The first 512 KiB of each are read. Raises NotFoundError when the folder is no Maildir, OSError when a mail could
+    not be read in time: it and those after it stay new. May be called again at any time, by one reader at a time.
     """
     fresh = folder / "new"
     if not fresh.is_dir() or not (folder / "cur").is_dir():
@@ -129,7 +131,8 @@ def read_mbox(path: Path, reader: MailReader, store_reports: ReportSink, now: Cl
 
     How far it has read stands in `<file>.keepers-read` beside it (the offset in bytes, and the file's number), so the
     mailbox itself is left as it is; a file that was replaced or has shrunk is read from its beginning. The file is
-    locked while it is read (fcntl and dot lock), as mail servers do. Raises NotFoundError without the file.
+    locked while it is read (fcntl and dot lock), as mail servers do. The first 512 KiB of each mail are read. Raises
+    NotFoundError without the file, OSError when a mail could not be read in time: it is read by the next call.
     """
     if not path.is_file():
         raise NotFoundError(problem("There is no mailbox file {path}.", path=path))
@@ -205,7 +208,9 @@ def _beginning(path: Path) -> bytes:
 
 def take_mail(data: bytes, reader: MailReader, store_reports: ReportSink, now: Clock) -> None:
     """Stores what a mail of a mailbox reports. One that can be neither read nor set aside, since that folder is full,
-    is left to the mailbox it came from, so that it does not keep the next ones from being read."""
+    is named in the log and left in the mailbox, for the caller to mark as read like any other.
+
+    Raises OSError when the mail could not be read in time, and whatever `store_reports` raises."""
     try:
         reports = reader.read(data, now())
     except UserError as error:
