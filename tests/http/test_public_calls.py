@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
@@ -19,7 +18,6 @@ from keepers.app.public.rate_limit import Allowance
 from keepers.app.public.visitor_auth import signature_of
 from keepers.app.workspace.clock import clock
 from keepers.channels.email.providers.ses import Ses
-from keepers.channels.push import new_vapid_keys
 from keepers.model.consent import CONFIRMATION, Consent, address_hash
 from keepers.store import definitions
 from keepers.store import keys as keys_
@@ -27,8 +25,8 @@ from keepers.store.database import Store
 from keepers.store.events import log
 from keepers.store.messages import delivery_reports, in_app
 from keepers.store.messages.in_app import InAppRow
-from keepers.store.profiles import consents, identities, push_subscriptions, suppressions
-from public_shop import BEGAN, Shop, app_of, opened, path_of
+from keepers.store.profiles import consents, identities, suppressions
+from public_shop import BEGAN, Shop, app_of, opened, path_of, signed
 
 
 @pytest.fixture
@@ -252,10 +250,6 @@ def anna(shop: Shop) -> int:
     return anna
 
 
-def signed(shop: Shop, user_id: str, **more: Any) -> dict[str, Any]:
-    return {"userId": user_id, "signature": signature_of(shop.tokens["server"], user_id), **more}
-
-
 def test_a_signature_is_made_as_documented(shop: Shop) -> None:
     key = sha256(shop.tokens["server"].encode()).digest()
     assert signature_of(shop.tokens["server"], "анна") == hmac.new(key, "анна".encode(), sha256).hexdigest()
@@ -330,81 +324,6 @@ def test_a_revoked_server_key_ends_its_signatures(shop: Shop, client: TestClient
 @pytest.mark.parametrize("message", ["x", "-1", "1.5", "9" * 30, "%00", "٣"])
 def test_ids_that_are_none_are_refused(shop: Shop, client: TestClient, anna: int, message: str) -> None:
     assert client.post(f"/v1/inbox/{message}/read", json=signed(shop, "anna")).status_code in (400, 404, 422)
-
-
-# Browsers for push
-
-
-def browser(endpoint: str = "https://push.example.com/send/abc", **keys: str) -> dict[str, Any]:
-    given = {"p256dh": _text(b"\x04" + os.urandom(64)), "auth": _text(os.urandom(16)), **keys}
-    return {"endpoint": endpoint, "expirationTime": None, "keys": given}
-
-
-def _text(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
-def browsers(shop: Shop, kind: str, value: str) -> list[str]:
-    with shop.store.read() as connection:
-        profile = identities.find(connection, kind, value)
-        if profile is None:
-            return []
-        return [s.endpoint for s in push_subscriptions.of_profiles(connection, [profile]).get(profile, [])]
-
-
-def test_a_browser_is_added_and_forgotten(shop: Shop, client: TestClient) -> None:
-    wish = signed(shop, "carl", subscription=browser())
-    for _ in range(2):
-        assert client.post("/v1/push/subscriptions", json=wish).json() == {"success": True}
-    assert browsers(shop, "user_id", "carl") == ["https://push.example.com/send/abc"]
-    with shop.store.read() as connection:
-        carl = identities.find(connection, "user_id", "carl")
-        assert carl is not None
-        (agreed,) = consents.history(connection, carl)
-    assert (agreed.channel, agreed.topic, agreed.state) == ("push", "*", "subscribed")
-    anonymous = {"subscription": browser(), "anonymousId": "device", "writeKey": shop.tokens["write"]}
-    assert client.post("/v1/push/subscriptions", json=anonymous).status_code == 200
-    assert browsers(shop, "user_id", "carl") == []
-    assert len(browsers(shop, "anonymous_id", "device")) == 1
-    gone = {"endpoint": "https://push.example.com/send/abc", "writeKey": shop.tokens["write"]}
-    assert client.request("DELETE", "/v1/push/subscriptions", json=gone).status_code == 200
-    assert browsers(shop, "anonymous_id", "device") == []
-
-
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        "http://push.example.com/x", "https://127.0.0.1/x", "https://[::1]/x", "https://localhost/x",
-        "https://0x7f.1/x", "https://10.1/x", "https://a@push.example.com/x", "https://push.example.com:8080/x",
-        "https://push.example.com/\n", "https://metadata.internal/x", "file:///etc/passwd", "https://[", "",
-    ],
-)  # fmt: skip
-def test_endpoints_that_are_no_push_service_are_refused(shop: Shop, client: TestClient, endpoint: str) -> None:
-    got = client.post("/v1/push/subscriptions", json=signed(shop, "carl", subscription=browser(endpoint)))
-    assert got.status_code == 422
-    assert browsers(shop, "user_id", "carl") == []
-
-
-def test_a_browser_needs_keys_and_somebody_it_belongs_to(shop: Shop, client: TestClient) -> None:
-    write = {"writeKey": shop.tokens["write"]}
-    for wish, status in (
-        (signed(shop, "carl", subscription=browser(auth="AAAA")), 422),
-        (signed(shop, "carl", subscription=browser(p256dh="é")), 422),
-        (signed(shop, "carl", subscription={"endpoint": "https://push.example.com/"}), 422),
-        ({"subscription": browser(), **write}, 422),
-        ({"subscription": browser(), "userId": "carl", **write}, 401),
-        ({"subscription": browser(), "anonymousId": "device"}, 401),
-        ({"subscription": browser(), "anonymousId": "guest", **write}, 422),
-    ):
-        assert client.post("/v1/push/subscriptions", json=wish).status_code == status, wish
-    assert client.request("DELETE", "/v1/push/subscriptions", json={"endpoint": "x"}).status_code == 401
-
-
-def test_the_public_key_for_push_is_told_where_there_is_one(shop: Shop, client: TestClient) -> None:
-    assert client.get("/v1/push/key").status_code == 404
-    pair = new_vapid_keys()
-    shop.change(channels={"push": {"private_key": pair.private}})
-    assert client.get("/v1/push/key").json() == {"publicKey": pair.public}
 
 
 # Webhooks of providers
