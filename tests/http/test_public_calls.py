@@ -173,6 +173,22 @@ def test_forms_are_limited_per_visitor_and_mails_per_address(shop: Shop, client:
         "NEW+2@example.com",
         "new@example.com",
     ]
+    # Within 30 days it was six, whatever followed the plus sign.
+    shop.present += timedelta(days=2)
+    assert client.post("/v1/subscribe", json=form(shop, email="new+4@example.com")).status_code == 202
+    assert len(shop.asked) == 6
+
+
+def test_forms_use_up_nothing_of_what_the_business_may_have_confirmed(shop: Shop, client: TestClient) -> None:
+    """An attacker's forms ended the double opt-in of the shop's own server for that address."""
+    for n in range(10):
+        client.post("/v1/subscribe", json=form(shop, email=f"new+{n}@example.com"))
+    assert len(shop.asked) == 3
+    server = form(shop, userId="anna") | {"writeKey": shop.tokens["server"]}
+    for _ in range(4):
+        shop.present += timedelta(seconds=1)
+        assert client.post("/v1/subscribe", json=server).json() == {"status": "pending"}
+    assert [wanted.recipient for wanted in shop.asked[3:]] == ["new@example.com"] * 3
 
 
 @pytest.mark.parametrize(
