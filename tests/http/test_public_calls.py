@@ -78,6 +78,21 @@ def test_double_opt_in_waits_for_the_second_yes(shop: Shop, client: TestClient) 
     assert b"New@example.com" in rows[1].body
 
 
+def test_a_later_request_changes_no_words_that_are_confirmed(shop: Shop, client: TestClient) -> None:
+    """An attacker's later form put other words under what the person had asked for and confirmed."""
+    client.post("/v1/subscribe", json=form(shop, wording="News, twice a month."))
+    shop.present += timedelta(seconds=1)
+    client.post("/v1/subscribe", json=form(shop, wording="I sell my data."))
+    own, other = shop.asked
+    assert client.post(path_of(own.url)).status_code == 200
+    said = state(shop, own.profile_id)
+    assert said is not None
+    assert (said.state, said.wording) == ("subscribed", "News, twice a month.")
+    shop.present += timedelta(minutes=1)
+    assert client.post(path_of(other.url)).status_code == 200, "it is subscribed to"
+    assert state(shop, own.profile_id) == said
+
+
 def test_one_address_is_one_customer_however_often_it_is_typed(shop: Shop, client: TestClient) -> None:
     for email in ("new@example.com", "NEW@example.com", "new@EXAMPLE.COM"):
         assert client.post("/v1/subscribe", json=form(shop, email=email)).status_code == 202

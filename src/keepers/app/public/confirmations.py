@@ -52,7 +52,7 @@ def confirm_subscription(workspace: Workspace, actor: Actor, request: LinkReques
     context = ChoiceContext.at(workspace)
     opened, link, topic = _opened(workspace, context, request)
     with workspace.store.begin() as connection:
-        done = confirm_topic(connection, context, opened.owner, link.channel, topic.id, link.address)
+        done = confirm_topic(connection, context, opened.owner, link)
     url = workspace.sending.links.preferences(
         opened.owner.profile_id, opened.locale, channel=link.channel, address=link.address
     )

@@ -15,7 +15,7 @@ from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.channels.email.mailbox_address import parse_address
-from keepers.model.consent import CONFIRMATION, Consent, Topic, address_hash, normal_address
+from keepers.model.consent import CONFIRMATION, Consent, Topic, address_hash, normal_address, request_id
 from keepers.model.errors import UserError, nearest, problem
 from keepers.model.fields import text_in
 from keepers.model.identity import Trust
@@ -88,18 +88,19 @@ def subscribe(workspace: Workspace, actor: Actor, request: SubscribeForm) -> Sub
         requested = replace(topic, double_opt_in=True) if has_left or not actor.is_proven else topic
         is_closed = stopped is not None and stopped.reason != "unsubscribed"
         may_mail = requested.double_opt_in and not is_closed and _may_ask(workspace, connection, actor, email, now)
+        pending = Consent(
+            profile_id, CHANNEL, topic.id, "pending", now, form.source or "form", form.wording,
+            address_hash=hashed, holds_for="person" if actor.is_proven else "address",
+        )  # fmt: skip
         if may_mail:
             expires = now + _confirmation_template(workspace).expires
-            confirmed = Confirm(profile_id, CHANNEL, topic.id, email, int((expires - EPOCH).total_seconds()))
+            expires_s = int((expires - EPOCH).total_seconds())
+            confirmed = Confirm(profile_id, CHANNEL, topic.id, email, expires_s, request_id(pending), form.locale)
             url = workspace.sending.links.confirm(confirmed)
             _queue_confirmation(workspace, connection, Confirmation(profile_id, email, topic, form.locale, url, now))
         trust: Trust = "server" if actor.is_proven else "public"
         learned = {"email": email} | ({"locale": form.locale} if form.locale else {})
         learn(connection, profile_id, learned, now, trust)
-        pending = Consent(
-            profile_id, CHANNEL, topic.id, "pending", now, form.source or "form", form.wording,
-            address_hash=hashed, holds_for="person" if actor.is_proven else "address",
-        )  # fmt: skip
         consents.request(connection, pending, requested, now)
     return Subscribed("pending" if topic.double_opt_in or not actor.is_proven else "subscribed")
 

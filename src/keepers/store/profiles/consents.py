@@ -96,16 +96,14 @@ def request(connection: Connection, requested: Consent, topic: Topic, now: datet
     return found
 
 
-def confirm(
-    connection: Connection, profile_id: int, channel: str, topic: str, address_hash: str, now: datetime, source: str
-) -> bool:
-    """Confirms what is pending for an address, keeping its wording: it holds for that address. False for nothing."""
-    waiting = load(connection, [profile_id]).waiting(profile_id, channel, topic, address_hash)
+def confirm(connection: Connection, profile_id: int, request: str, now: datetime, source: str) -> bool:
+    """Confirms the one request of this id (see `model.consent.request_id`), if it waits, keeping its wording: it holds
+    for its address. False for nothing."""
+    waiting = load(connection, [profile_id]).waiting(profile_id, request)
     if waiting is None:
         return False
-    record(
-        connection, [msgspec.structs.replace(waiting, state="subscribed", at=max(now, waiting.at), source=source)], now
-    )
+    confirmed = msgspec.structs.replace(waiting, state="subscribed", at=max(now, waiting.at), source=source)
+    record(connection, [confirmed], now)
     return True
 
 
