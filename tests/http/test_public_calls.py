@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from litestar.testing import TestClient
 
@@ -76,6 +77,31 @@ def test_double_opt_in_waits_for_the_second_yes(shop: Shop, client: TestClient) 
         rows = log.read(connection, 0, 100)
     assert [row.kind for row in rows][:2] == ["profile", "identify"]
     assert b"New@example.com" in rows[1].body
+
+
+def learned(shop: Shop) -> list[dict[str, Any]]:
+    """The traits that were recorded, consent left out."""
+    with shop.store.read() as connection:
+        rows = [row for row in log.read(connection, 0, 1000) if row.kind == "identify"]
+    found = [{k: v for k, v in msgspec.json.decode(r.body)["traits"].items() if "subscribed" not in k} for r in rows]
+    return [traits for traits in found if traits]
+
+
+def test_a_form_says_nothing_of_its_customer_before_the_address_confirms_it(shop: Shop, client: TestClient) -> None:
+    """A stranger's form changed language and spelling of whoever has the address."""
+    client.post("/v1/subscribe", json=form(shop, locale="pl-PL", anonymousId="device"))
+    assert learned(shop) == []
+    (asked,) = shop.asked
+    assert client.post(path_of(asked.url)).status_code == 200
+    assert learned(shop) == [{"email": "new@example.com", "locale": "pl-PL"}]
+    shop.known[asked.profile_id] = {"email": "new@example.com", "language": "pl"}
+    shop.present += timedelta(minutes=1)
+    client.post(
+        "/v1/subscribe", json=form(shop, email="NEW@Example.com", topic="offers", locale="zh", anonymousId="device")
+    )
+    assert shop.asked[-1].profile_id == asked.profile_id
+    assert client.post(path_of(shop.asked[-1].url)).status_code == 200
+    assert len(learned(shop)) == 1, "what is known stays"
 
 
 def test_a_later_request_changes_no_words_that_are_confirmed(shop: Shop, client: TestClient) -> None:

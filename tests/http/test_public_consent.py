@@ -256,6 +256,21 @@ def test_the_preference_page_shows_what_is_chosen(shop: Shop, client: TestClient
     assert "Cosa" not in page
 
 
+def test_a_request_of_anybody_unticks_nothing_that_needs_no_consent(shop: Shop, client: TestClient, anna: int) -> None:
+    """Tips go out by legitimate interest: a stranger's form for them showed them as left, and saving left them."""
+    hashed = address_hash(shop.secret, "email", "Anna@example.com")
+    asked = Consent(anna, "email", "tips", "pending", BEGAN, "form", address_hash=hashed, holds_for="address")
+    with shop.store.begin() as connection:
+        consents.record(connection, [asked], BEGAN)
+    path = preferences(shop, anna)
+    assert "email:tips" in ticked(client.get(path).text)
+    form = {"shown": SHOWN, "on": sorted(ticked(client.get(path).text)), "action": "save"}
+    assert client.post(path, data=form).status_code in (200, 303)
+    assert states(shop, anna)["email", "tips"] == "pending"
+    client.post(path, data=form | {"on": []})
+    assert states(shop, anna)["email", "tips"] == "unsubscribed"
+
+
 def test_choices_are_saved_without_a_script(shop: Shop, client: TestClient, anna: int) -> None:
     path = preferences(shop, anna)
     form = {"shown": SHOWN, "on": ["email:newsletter", "push:offers"], "language": "it", "action": "save"}

@@ -18,7 +18,6 @@ from keepers.channels.email.mailbox_address import parse_address
 from keepers.model.consent import CONFIRMATION, Consent, Topic, address_hash, normal_address, request_id
 from keepers.model.errors import UserError, nearest, problem
 from keepers.model.fields import text_in
-from keepers.model.identity import Trust
 from keepers.render.definition import MessageTemplate
 from keepers.render.links import Confirm
 from keepers.store.messages import messages
@@ -98,11 +97,15 @@ def subscribe(workspace: Workspace, actor: Actor, request: SubscribeForm) -> Sub
             confirmed = Confirm(profile_id, CHANNEL, topic.id, email, expires_s, request_id(pending), form.locale)
             url = workspace.sending.links.confirm(confirmed)
             _queue_confirmation(workspace, connection, Confirmation(profile_id, email, topic, form.locale, url, now))
-        trust: Trust = "server" if actor.is_proven else "public"
-        learned = {"email": email} | ({"locale": form.locale} if form.locale else {})
-        learn(connection, profile_id, learned, now, trust)
+        if actor.is_proven:
+            learn(connection, profile_id, traits_of(email, form.locale), now, "server")
         consents.request(connection, pending, requested, now)
     return Subscribed("pending" if topic.double_opt_in or not actor.is_proven else "subscribed")
+
+
+def traits_of(email: str, locale: str) -> dict[str, str]:
+    """What a form says of its customer. Anybody fills in forms, so it is recorded when the address has confirmed it."""
+    return {"email": email} | ({"locale": locale} if locale else {})
 
 
 def _may_ask(workspace: Workspace, connection: Connection, actor: Actor, email: str, now: datetime) -> bool:
