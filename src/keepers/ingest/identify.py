@@ -172,7 +172,7 @@ def _proof_of(arrival: _Arrival, digests: list[bytes]) -> Proof:
 def _settle(resolver: Resolver, arrival: _Arrival, proof: Proof, rows: list[LogRow], first: int) -> None:
     message = arrival.message
     other_id = None
-    profile_id, happened = resolver.subject(message, proof, arrival.known_at)
+    profile_id, happened = resolver.subject(message, proof, arrival.known_at, first + len(rows))
     if message.group_id is not None:
         other_id, founded = resolver.account(message.group_id, proof, arrival.known_at)
         happened += founded

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
@@ -13,7 +13,7 @@ from keepers.model.event import TrackingCall
 from keepers.model.identity import MOST_IDENTITIES, MOST_UNPROVEN, IdentityKind, bucket_key, subject_kind
 from keepers.store import counters
 from keepers.store.profiles import identities, merges, profiles
-from keepers.store.profiles.identities import IdentityCount, KnownIdentity
+from keepers.store.profiles.identities import KnownIdentity
 from keepers.store.profiles.merges import Merge
 from keepers.store.profiles.profiles import StoredProfile
 
@@ -31,28 +31,38 @@ class Happened(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class Link(NamedTuple):
+    """An identifier of a profile: by which row of the log it came there, and whether without proof."""
+
+    seq: int
+    is_unproven: bool
+
+
 class Resolver:
     """Decides the subject of each message in turn. Made by `load`, emptied into the store by `write`.
 
     Rules: a known person (one with a user id) is never merged into another, except by an alias of the business's
     server; an anonymous profile joins the person it turns out to be; profiles that somebody took apart stay apart;
-    nothing is linked past `MOST_IDENTITIES`, and without proof past `MOST_UNPROVEN`, which leave room for the others.
+    nothing is linked with proof past `MOST_IDENTITIES`. Past `MOST_UNPROVEN` without proof the oldest of these links
+    are dropped: whoever fills them up ends nobody's linking, and a device that was dropped is linked when it calls.
     """
 
     def __init__(self, next_id: int, owners: dict[Name, int]) -> None:
         self._next_id = next_id
         self._owners = owners
         self._known: set[int] = set()
-        self._sizes: dict[int, IdentityCount] = {}
+        self._held: dict[int, dict[Name, Link]] = {}
+        """the identifiers of each profile that may get more"""
         self._apart: set[tuple[int, int]] = set()
         self._into: dict[int, int] = {}
         self._created: dict[int, StoredProfile] = {}
-        self._linked: dict[Name, tuple[int, bool]] = {}
-        """profile, and whether without proof"""
+        self._linked: dict[Name, int] = {}
+        """new identifiers, and the profile that each was linked to"""
+        self._dropped: set[Name] = set()
+        """stored identifiers that are taken from their profile"""
+        self._seq = 0
         self._merged: list[tuple[int, int, str, datetime]] = []
         self._full: set[int] = set()
-        self._unproven: set[int] = set()
-        """profiles that were merged without proof"""
         self.refused_merges = 0
 
     @classmethod
@@ -67,17 +77,21 @@ class Resolver:
         return resolver
 
     def _load_what_may_change(self, connection: Connection, messages: list[TrackingCall]) -> None:
-        # Most messages name one profile that stays as it is; sizes matter only where ids may be joined.
+        # Most messages name one profile that stays as it is; how many it has matters only where ids may be joined.
         touched: set[int] = set()
         for message in messages:
             owners = {self._owners.get(name) for name in _names(message) if name[0] != "group_id"}
             if len(owners) > 1 or message.kind == "alias":
                 touched.update(owner for owner in owners if owner is not None)
         ids = sorted(touched)
-        counted = identities.count(connection, ids)
+        stored = identities.of_profiles(connection, ids)
         for profile_id in ids:
-            self._sizes[profile_id] = counted[profile_id]
-            if counted[profile_id].has_user_id:
+            self._held[profile_id] = {
+                (one.kind, one.value): Link(one.linked_seq, one.is_unproven)  # type: ignore[misc]
+                for one in stored[profile_id]
+            }
+            self._owners.update(dict.fromkeys(self._held[profile_id], profile_id))
+            if any(kind == "user_id" for kind, _ in self._held[profile_id]):
                 self._known.add(profile_id)
         self._apart = merges.undone_pairs(connection, ids)
 
@@ -91,8 +105,9 @@ class Resolver:
         """How many profiles were merged so far."""
         return len(self._merged)
 
-    def subject(self, message: TrackingCall, proof: Proof, known_at: datetime) -> tuple[int, list[Happened]]:
-        """The person a message is about, and what had to happen for it, in order."""
+    def subject(self, message: TrackingCall, proof: Proof, known_at: datetime, seq: int) -> tuple[int, list[Happened]]:
+        """The person a message is about, and what had to happen for it, in order. `seq` is the log's next number."""
+        self._seq = seq
         happened: list[Happened] = []
         if message.kind == "alias":
             self._alias(message, proof, known_at, happened)
@@ -169,33 +184,41 @@ class Resolver:
         self._next_id += 1
         profile = StoredProfile(profile_id, subject_kind(name[0]), bucket_key(*name), at)
         self._created[profile_id] = profile
-        self._sizes[profile_id] = IdentityCount()
+        self._held[profile_id] = {}
         self._link(name, profile_id, proof)
         body = msgspec.json.encode({"kind": profile.kind, "bucket_key": profile.bucket_key})
         happened.append(Happened("profile", profile_id, None, body))
         return profile_id
 
     def _link(self, name: Name, profile_id: int, proof: Proof) -> bool:
-        is_unproven = proof == "unproven"
-        size = _sum(
-            self._sizes[profile_id], IdentityCount(int(not is_unproven), int(is_unproven), name[0] == "user_id")
-        )
-        if not self._fits(profile_id, size, proof):
+        held = self._held[profile_id]
+        link = Link(self._seq, proof == "unproven")
+        if not self._fits(profile_id, [*held.values(), link]):
             return False
-        self._sizes[profile_id] = size
+        held[name] = link
         self._owners[name] = profile_id
-        self._linked[name] = profile_id, is_unproven
+        self._linked[name] = profile_id
         if name[0] == "user_id":
             self._known.add(profile_id)
+        self._drop_oldest(profile_id)
         return True
 
-    def _fits(self, profile_id: int, size: IdentityCount, proof: Proof) -> bool:
-        """Whether a profile may have so many identifiers; one that may not is noted, unless anybody could bring it
-        about."""
-        if size.proven > MOST_IDENTITIES or size.proven + size.unproven > MOST_IDENTITIES + MOST_UNPROVEN:
-            self._full.add(profile_id)
-            return False
-        return proof != "unproven" or size.unproven <= MOST_UNPROVEN
+    def _fits(self, profile_id: int, links: Collection[Link]) -> bool:
+        """Whether a profile may have so many proven identifiers; one that may not is noted."""
+        if sum(not link.is_unproven for link in links) <= MOST_IDENTITIES:
+            return True
+        self._full.add(profile_id)
+        return False
+
+    def _drop_oldest(self, profile_id: int) -> None:
+        """Takes from a profile the devices past `MOST_UNPROVEN` that nobody proved to be theirs, the oldest first."""
+        held = self._held[profile_id]
+        unproven = [name for name, link in held.items() if link.is_unproven]
+        devices = sorted((held[name].seq, name) for name in unproven if name[0] == "anonymous_id")
+        for _, name in devices[: max(0, len(unproven) - MOST_UNPROVEN)]:
+            del held[name], self._owners[name]
+            if self._linked.pop(name, None) is None:
+                self._dropped.add(name)
 
     def _join(self, person: int, other: int, proof: Proof, cause: str, at: datetime, happened: list[Happened]) -> int:
         """One profile of two where the rules allow it; returns the one the message is about."""
@@ -206,21 +229,20 @@ class Resolver:
         if self._are_apart(survivor, gone):
             self.refused_merges += 1
             return person
-        joined = self._sizes[gone]
-        if proof == "unproven":
-            # Whoever made the identifiers of the one, nobody proved that they are the other's.
-            joined = IdentityCount(0, joined.proven + joined.unproven, joined.has_user_id)
-            self._unproven.add(gone)
-        size = _sum(self._sizes[survivor], joined)
-        if not self._fits(survivor, size, proof):
+        # Whoever made the identifiers of the one, without proof nobody knows that they are the other's.
+        joined = {
+            name: Link(self._seq, link.is_unproven or proof == "unproven") for name, link in self._held[gone].items()
+        }
+        if not self._fits(survivor, [*self._held[survivor].values(), *joined.values()]):
             self.refused_merges += 1
             return person
-        self._sizes[survivor] = size
-        del self._sizes[gone]
+        self._held[survivor].update(joined)
+        del self._held[gone]
         if gone in self._known:
             self._known.add(survivor)
         self._into[gone] = survivor
         self._merged.append((gone, survivor, cause, at))
+        self._drop_oldest(survivor)
         happened.append(Happened("merge", gone, survivor, msgspec.json.encode({"cause": cause})))
         return survivor
 
@@ -237,12 +259,9 @@ class Resolver:
             ]
             profiles.append(connection, made)
         moved = self._write_merges(connection, merge_seqs) if self._merged else []
+        identities.remove(connection, sorted(self._dropped))
         # The table is kept in the order of its key; inserting in that order is several times faster.
-        new = [
-            KnownIdentity(*name, self._live(owner), unproven or owner in self._unproven)
-            for name, (owner, unproven) in self._linked.items()
-        ]
-        identities.append(connection, sorted(new))
+        identities.append(connection, sorted(map(self._known_identity, self._linked)))
         identities.move(connection, moved)
         profiles.mark_full(connection, sorted(map(self._live, self._full)), now)
 
@@ -253,7 +272,7 @@ class Resolver:
             profile_id: [(identity.kind, identity.value) for identity in listed]
             for profile_id, listed in stored.items()
         }
-        for name, (owner, _) in self._linked.items():
+        for name, owner in self._linked.items():
             owned.setdefault(owner, []).append(name)
         recorded = []
         for (source, target, cause, at), seq in zip(self._merged, seqs, strict=True):
@@ -262,20 +281,13 @@ class Resolver:
             recorded.append(Merge(source, target, seq, at, cause, tuple(moving)))
         merges.append(connection, recorded)
         profiles.mark_merged(connection, [(i, self._into[i]) for i in gone if i not in self._created])
-        return [
-            KnownIdentity(
-                identity.kind,
-                identity.value,
-                self._live(identity.profile_id),
-                identity.is_unproven or identity.profile_id in self._unproven,
-            )
-            for listed in stored.values()
-            for identity in listed
-        ]
+        names: list[Name] = [(one.kind, one.value) for listed in stored.values() for one in listed]  # type: ignore[misc]
+        return [self._known_identity(name) for name in names if name not in self._dropped]
 
-
-def _sum(one: IdentityCount, other: IdentityCount) -> IdentityCount:
-    return IdentityCount(one.proven + other.proven, one.unproven + other.unproven, one.has_user_id or other.has_user_id)
+    def _known_identity(self, name: Name) -> KnownIdentity:
+        owner = self._live(self._owners[name])
+        link = self._held[owner][name]
+        return KnownIdentity(*name, owner, link.is_unproven, link.seq)
 
 
 def _names(message: TrackingCall) -> Iterator[Name]:
