@@ -19,7 +19,7 @@ from keepers.ingest import resolve_identities
 from keepers.ingest.identify import Identified, identify, unmerge
 from keepers.model.errors import ConflictError, NotFoundError
 from keepers.model.event import parse_request
-from keepers.model.identity import Trust, sign
+from keepers.model.identity import Trust, bucket_key, sign
 from keepers.model.json_text import Limits
 from keepers.store import keys
 from keepers.store.database import Store
@@ -28,6 +28,8 @@ from keepers.store.events.inbox import Accepted
 from keepers.store.events.log import LogRow
 from keepers.store.profiles import identities, merges, profiles
 from keepers.store.schema.core import identities as stored_identities
+from keepers.warehouse.database import Warehouse
+from keepers.warehouse.load import load
 from profiles import examples
 
 NOW = datetime(2026, 3, 1, 12)
@@ -173,6 +175,34 @@ def test_a_signature_proves_who_it_is_until_it_expires(store: Store, expires: in
     send(store, {"userId": "u1", "anonymousId": "phone", "context": context})
     send(store, *({"userId": "u1", "anonymousId": f"a{i}"} for i in range(200)))
     assert (who(store, "anonymous_id", "phone") == who(store, "user_id", "u1")) is is_proven
+
+
+def test_nobody_chooses_the_samples_of_a_customer_to_come(store: Store) -> None:
+    """Linked to a visitor of the attacker's choice, a user id had that visitor's arm in experiments for good."""
+    chosen, own = bucket_key("anonymous_id", "chosen"), bucket_key("user_id", "u1")
+    live, again = (Warehouse.open(None, zone="UTC", threads=1) for _ in range(2))
+
+    def everybody(warehouse: Warehouse) -> list[tuple[int, str]]:
+        load(warehouse, rows(store))
+        return warehouse.cursor().execute("SELECT profile_id, bucket_key FROM profiles ORDER BY 1").fetchall()
+
+    send(store, {"anonymousId": "chosen"}, {"type": "identify", "userId": "u1", "anonymousId": "chosen"})
+    person = who(store, "user_id", "u1")
+    assert person is not None
+    assert everybody(live) == [(person, chosen)]
+    send(store, {"userId": "u1"}, {"userId": "u1"}, trust="server")
+    assert everybody(live) == [(person, own)]
+    with store.read() as connection:
+        assert profiles.get(connection, person).bucket_key == own
+        assert identities.unproven_user_ids(connection, ["u1"]) == set()
+    # A visitor whom the server itself names keeps what they saw, and from the log alone all is the same.
+    send(
+        store, {"anonymousId": "shopper"}, {"userId": "u2", "anonymousId": "shopper"}, {"userId": "u2"}, trust="server"
+    )
+    assert everybody(live)[1:] == [(person + 1, bucket_key("anonymous_id", "shopper"))]
+    assert everybody(again) == everybody(live)
+    for opened in (live, again):
+        opened.close()
 
 
 def test_a_group_makes_an_account_and_names_it(store: Store) -> None:

@@ -23,7 +23,8 @@ Proof = Literal["unproven", "verified", "server"]
 
 
 class Happened(msgspec.Struct, frozen=True):
-    """A subject was created (`other_id` None) or `profile_id` merged into `other_id`, because of a message."""
+    """A subject was created or given another bucket key (`other_id` None), or `profile_id` merged into `other_id`,
+    because of a message."""
 
     kind: str
     profile_id: int
@@ -44,7 +45,8 @@ class Resolver:
     Rules: a known person (one with a user id) is never merged into another, except by an alias of the business's
     server; an anonymous profile joins the person it turns out to be; profiles that somebody took apart stay apart;
     nothing is linked with proof past `MOST_IDENTITIES`. Past `MOST_UNPROVEN` without proof the oldest of these links
-    are dropped: whoever fills them up ends nobody's linking, and a device that was dropped is linked when it calls.
+    are dropped: whoever fills them up ends nobody's linking, and a device that was dropped is linked when it calls. The
+    first call that proves a user id gives its profile the bucket key of that id, whoever linked it to what before.
     """
 
     def __init__(self, next_id: int, owners: dict[Name, int]) -> None:
@@ -60,6 +62,12 @@ class Resolver:
         """new identifiers, and the profile that each was linked to"""
         self._dropped: set[Name] = set()
         """stored identifiers that are taken from their profile"""
+        self._claimed: set[str] = set()
+        """user ids that nobody proved to be whose they are"""
+        self._proven: set[Name] = set()
+        self._bucket_keys: dict[int, str] = {}
+        self._replaced: dict[int, str] = {}
+        """profiles that get other bucket keys"""
         self._seq = 0
         self._merged: list[tuple[int, int, str, datetime]] = []
         self._full: set[int] = set()
@@ -78,13 +86,16 @@ class Resolver:
 
     def _load_what_may_change(self, connection: Connection, messages: list[TrackingCall]) -> None:
         # Most messages name one profile that stays as it is; how many it has matters only where ids may be joined.
-        touched: set[int] = set()
+        users = sorted({message.user_id for message in messages if message.user_id is not None})
+        self._claimed = identities.unproven_user_ids(connection, users)
+        touched = {self._owners["user_id", value] for value in self._claimed}
         for message in messages:
             owners = {self._owners.get(name) for name in _names(message) if name[0] != "group_id"}
             if len(owners) > 1 or message.kind == "alias":
                 touched.update(owner for owner in owners if owner is not None)
         ids = sorted(touched)
         stored = identities.of_profiles(connection, ids)
+        self._bucket_keys = profiles.bucket_keys(connection, ids)
         for profile_id in ids:
             self._held[profile_id] = {
                 (one.kind, one.value): Link(one.linked_seq, one.is_unproven)  # type: ignore[misc]
@@ -128,6 +139,8 @@ class Resolver:
             return self._create(name, proof, at, happened) if person is None else person
         user: Name = ("user_id", message.user_id)
         person = self._owner(user)
+        if person is not None and proof != "unproven" and message.user_id in self._claimed:
+            self._prove(user, person, happened)
         if message.anonymous_id is None:
             return self._create(user, proof, at, happened) if person is None else person
         device: Name = ("anonymous_id", message.anonymous_id)
@@ -186,6 +199,7 @@ class Resolver:
         self._created[profile_id] = profile
         self._held[profile_id] = {}
         self._link(name, profile_id, proof)
+        self._bucket_keys[profile_id] = profile.bucket_key
         body = msgspec.json.encode({"kind": profile.kind, "bucket_key": profile.bucket_key})
         happened.append(Happened("profile", profile_id, None, body))
         return profile_id
@@ -200,8 +214,27 @@ class Resolver:
         self._linked[name] = profile_id
         if name[0] == "user_id":
             self._known.add(profile_id)
+            if link.is_unproven:
+                self._claimed.add(name[1])
         self._drop_oldest(profile_id)
         return True
+
+    def _prove(self, user: Name, person: int, happened: list[Happened]) -> None:
+        """Notes that a user id is proven to be a profile's. Whoever linked it before chose the bucket key, by the
+        visitor that they linked it to, so it becomes that of the user id, unless another was proven before."""
+        held = self._held[person]
+        has_proven = any(kind == "user_id" and not link.is_unproven for (kind, _), link in held.items())
+        proven = held[user]._replace(is_unproven=False)
+        if not self._fits(person, [*held.values(), proven]):
+            return
+        held[user] = proven
+        self._proven.add(user)
+        self._claimed.discard(user[1])
+        key = bucket_key(*user)
+        if not has_proven and self._bucket_keys[person] != key:
+            self._bucket_keys[person] = self._replaced[person] = key
+            body = msgspec.json.encode({"kind": "person", "bucket_key": key, "is_replaced": True})
+            happened.append(Happened("profile", person, None, body))
 
     def _fits(self, profile_id: int, links: Collection[Link]) -> bool:
         """Whether a profile may have so many proven identifiers; one that may not is noted."""
@@ -255,14 +288,17 @@ class Resolver:
         if self._created:
             counters.reserve(connection, counters.PROFILE_ID, len(self._created))
             made = [
-                p._replace(merged_into=self._into[p.id]) if p.id in self._into else p for p in self._created.values()
+                p._replace(merged_into=self._into.get(p.id), bucket_key=self._bucket_keys[p.id])
+                for p in self._created.values()
             ]
             profiles.append(connection, made)
+        profiles.set_bucket_keys(connection, {i: k for i, k in self._replaced.items() if i not in self._created})
         moved = self._write_merges(connection, merge_seqs) if self._merged else []
         identities.remove(connection, sorted(self._dropped))
         # The table is kept in the order of its key; inserting in that order is several times faster.
         identities.append(connection, sorted(map(self._known_identity, self._linked)))
         identities.move(connection, moved)
+        identities.prove(connection, sorted(self._proven))
         profiles.mark_full(connection, sorted(map(self._live, self._full)), now)
 
     def _write_merges(self, connection: Connection, seqs: list[int]) -> list[KnownIdentity]:

@@ -105,6 +105,24 @@ def remove(connection: Connection, gone: Iterable[tuple[str, str]]) -> None:
         )
 
 
+def unproven_user_ids(connection: Connection, values: Sequence[str]) -> set[str]:
+    """Those of some user ids that nobody proved to be whose they are."""
+    query = select(identities.c.value).where(identities.c.kind == "user_id", identities.c.is_unproven)
+    return {row.value for row in select_in(connection, query, identities.c.value, values)}
+
+
+def prove(connection: Connection, names: Iterable[tuple[str, str]]) -> None:
+    """Marks identifiers, given as (kind, value), as proven."""
+    proven = [{"of_kind": kind, "of_value": value} for kind, value in names]
+    if proven:
+        connection.execute(
+            update(identities)
+            .where(identities.c.kind == bindparam("of_kind"), identities.c.value == bindparam("of_value"))
+            .values(is_unproven=False),
+            proven,
+        )
+
+
 def most_unproven(connection: Connection, number: int) -> list[int]:
     """The profiles with at least so many identifiers that were linked without proof, by id."""
     query = select(identities.c.profile_id).where(identities.c.is_unproven).group_by(identities.c.profile_id)
