@@ -62,6 +62,12 @@ def has_user_id(connection: Connection, profile_id: int) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
+def with_user_id(connection: Connection, ids: Sequence[int]) -> frozenset[int]:
+    """Those of some profiles of whom it was said who they are."""
+    query = select(identities.c.profile_id).where(identities.c.kind == "user_id")
+    return frozenset(row.profile_id for row in select_in(connection, query, identities.c.profile_id, ids))
+
+
 def search(connection: Connection, text: str, after: int, limit: int) -> list[int]:
     """Up to `limit` profiles past `after`, by id, one of whose identifiers contains the text, whatever its case."""
     contains = func.lower(identities.c.value).contains(text.lower(), autoescape=True)
