@@ -194,7 +194,7 @@ def test_nobody_chooses_the_samples_of_a_customer_to_come(store: Store) -> None:
     assert everybody(live) == [(person, own)]
     with store.read() as connection:
         assert profiles.get(connection, person).bucket_key == own
-        assert identities.unproven_user_ids(connection, ["u1"]) == set()
+        assert identities.unproven(connection, "user_id", ["u1"]) == set()
     # A visitor whom the server itself names keeps what they saw, and from the log alone all is the same.
     send(
         store, {"anonymousId": "shopper"}, {"userId": "u2", "anonymousId": "shopper"}, {"userId": "u2"}, trust="server"
@@ -203,6 +203,46 @@ def test_nobody_chooses_the_samples_of_a_customer_to_come(store: Store) -> None:
     assert everybody(again) == everybody(live)
     for opened in (live, again):
         opened.close()
+
+
+@pytest.mark.parametrize("first", ["the server", "the attacker's browser"])
+def test_what_a_server_says_of_a_visitor_is_never_a_customers_without_proof(store: Store, first: str) -> None:
+    """The attacker checks out as a guest, so the server names their visitor; then they say that it is the customer."""
+    guest = {"type": "identify", "anonymousId": "cookie", "traits": {"email": "attacker@example.com"}}
+    send(store, {"userId": "victim"}, trust="server")
+    if first != "the server":
+        send(store, {"anonymousId": "cookie"})
+    send(store, guest, trust="server")
+    for claim in (
+        {"type": "identify", "userId": "victim", "anonymousId": "cookie"},
+        {"type": "identify", "userId": "next victim", "anonymousId": "cookie"},
+        {"type": "alias", "userId": "third victim", "previousId": "cookie"},
+        {"type": "alias", "anonymousId": "other", "previousId": "cookie"},
+        {"type": "identify", "userId": "victim", "anonymousId": "other"},
+    ):
+        send(store, claim)
+    visitor = who(store, "anonymous_id", "cookie")
+    victims = {who(store, "user_id", name) for name in ("victim", "next victim", "third victim")}
+    assert visitor not in victims
+    assert len(victims) == 3
+    (stated,) = [row for row in rows(store, "identify") if b"attacker@" in row.body]
+    assert (stated.profile_id, stated.trust) == (visitor, "server")
+    # By the server's own word it is.
+    send(store, {"type": "identify", "userId": "victim", "anonymousId": "cookie"}, trust="server")
+    assert who(store, "anonymous_id", "cookie") == who(store, "user_id", "victim")
+
+
+def test_what_a_server_says_of_a_visitor_that_is_said_to_be_a_customer_is_not_trusted(store: Store) -> None:
+    send(store, {"userId": "victim"}, trust="server")
+    send(store, {"type": "identify", "userId": "victim", "anonymousId": "cookie"})
+    for _ in range(2):
+        guest = {"type": "identify", "anonymousId": "cookie", "traits": {"email": "attacker@example.com"}}
+        send(store, guest, trust="server")
+    assert [row.trust for row in rows(store, "identify")] == ["public"] * 3
+    # Once the server names both, it knows whose the visitor is.
+    send(store, {"type": "identify", "userId": "victim", "anonymousId": "cookie"}, trust="server")
+    send(store, {"type": "identify", "anonymousId": "cookie"}, trust="server")
+    assert [row.trust for row in rows(store, "identify")][3:] == ["server"] * 2
 
 
 def test_a_group_makes_an_account_and_names_it(store: Store) -> None:

@@ -47,6 +47,7 @@ class Resolver:
     nothing is linked with proof past `MOST_IDENTITIES`. Past `MOST_UNPROVEN` without proof the oldest of these links
     are dropped: whoever fills them up ends nobody's linking, and a device that was dropped is linked when it calls. The
     first call that proves a user id gives its profile the bucket key of that id, whoever linked it to what before.
+    A visitor of whom the business's server spoke becomes a customer by proof alone.
     """
 
     def __init__(self, next_id: int, owners: dict[Name, int]) -> None:
@@ -74,21 +75,28 @@ class Resolver:
         self.refused_merges = 0
 
     @classmethod
-    def load(cls, connection: Connection, messages: Iterable[TrackingCall]) -> Resolver:
-        """Reads all that the messages' identifiers lead to, in a few queries. Locks out other creators first."""
+    def load(cls, connection: Connection, messages: Iterable[TrackingCall], visitors: Collection[str] = ()) -> Resolver:
+        """Reads all that the messages' identifiers lead to, in a few queries. Locks out other creators first.
+
+        `visitors` are the anonymous ids that the business's server names.
+        """
         next_id = counters.reserve(connection, counters.PROFILE_ID, 0)
         messages = list(messages)
         names = {name for message in messages for name in _names(message)}
         owners: dict[Name, int] = identities.find_many(connection, names)  # type: ignore[assignment]
         resolver = cls(next_id, owners)
-        resolver._load_what_may_change(connection, messages)
+        resolver._load_what_may_change(connection, messages, visitors)
         return resolver
 
-    def _load_what_may_change(self, connection: Connection, messages: list[TrackingCall]) -> None:
+    def _load_what_may_change(
+        self, connection: Connection, messages: list[TrackingCall], visitors: Collection[str]
+    ) -> None:
         # Most messages name one profile that stays as it is; how many it has matters only where ids may be joined.
         users = sorted({message.user_id for message in messages if message.user_id is not None})
-        self._claimed = identities.unproven_user_ids(connection, users)
+        self._claimed = identities.unproven(connection, "user_id", users)
         touched = {self._owners["user_id", value] for value in self._claimed}
+        doubtful = identities.unproven(connection, "anonymous_id", sorted(visitors)) if visitors else ()
+        touched.update(self._owners["anonymous_id", value] for value in doubtful)
         for message in messages:
             owners = {self._owners.get(name) for name in _names(message) if name[0] != "group_id"}
             if len(owners) > 1 or message.kind == "alias":
@@ -124,6 +132,32 @@ class Resolver:
             self._alias(message, proof, known_at, happened)
         return self._person(message, proof, known_at, happened), happened
 
+    def is_doubtful(self, message: TrackingCall, person: int) -> bool:
+        """Whether a call by the business's server is about a customer only because somebody said, without proof, that
+        the visitor whom it names is that customer. Of a visitor whom nobody named, the server's word is noted."""
+        name: Name = ("anonymous_id", message.anonymous_id or "")
+        link = self._held.get(person, {}).get(name)
+        if message.user_id is not None or link is None or not link.is_unproven:
+            return False
+        return person in self._known or not self._note_proof(name, person)
+
+    def _note_proof(self, name: Name, person: int) -> bool:
+        """Makes an identifier that was linked without proof a proven one, where it is one and there is room."""
+        held = self._held.get(person, {})
+        link = held.get(name)
+        if link is None or not link.is_unproven:
+            return False
+        proven = link._replace(is_unproven=False)
+        if not self._fits(person, [*held.values(), proven]):
+            return False
+        held[name] = proven
+        self._proven.add(name)
+        return True
+
+    def _is_vouched_for(self, profile_id: int) -> bool:
+        """Whether the business's server spoke of any identifier of a profile."""
+        return any(not link.is_unproven for link in self._held[profile_id].values())
+
     def account(self, group_id: str, proof: Proof, known_at: datetime) -> tuple[int, list[Happened]]:
         """The account a group call is about."""
         happened: list[Happened] = []
@@ -146,13 +180,16 @@ class Resolver:
         device: Name = ("anonymous_id", message.anonymous_id)
         other = self._owner(device)
         if person is None:
-            if other is not None and other not in self._known and self._link(user, other, proof):
+            is_visitor = other is not None and other not in self._known and self._may_become(other, proof)
+            if other is not None and is_visitor and self._link(user, other, proof):
                 return other
             person = self._create(user, proof, at, happened)
         if other is None:
             self._link(device, person, proof)
         elif other != person:
             person = self._join(person, other, proof, "identify", at, happened)
+        elif proof == "server":
+            self._note_proof(device, person)
         return person
 
     def _alias(self, message: TrackingCall, proof: Proof, at: datetime, happened: list[Happened]) -> None:
@@ -179,9 +216,15 @@ class Resolver:
                 # The earlier name may also arrive as a user id, in a later request.
                 self._link(before[0], person, proof)
 
+    def _may_become(self, visitor: int, proof: Proof) -> bool:
+        """Whether somebody who has no user id yet may get one, or be joined to somebody else, on this proof."""
+        return proof != "unproven" or not self._is_vouched_for(visitor)
+
     def _may_alias(self, person: int, name: Name, proof: Proof) -> bool:
         """Whether an unused identifier may be linked to a profile: a second user id only by the server."""
-        return proof == "server" or name[0] != "user_id" or person not in self._known
+        if proof == "server" or name[0] != "user_id":
+            return True
+        return person not in self._known and self._may_become(person, proof)
 
     def _owner(self, name: Name) -> int | None:
         owner = self._owners.get(name)
@@ -224,11 +267,8 @@ class Resolver:
         visitor that they linked it to, so it becomes that of the user id, unless another was proven before."""
         held = self._held[person]
         has_proven = any(kind == "user_id" and not link.is_unproven for (kind, _), link in held.items())
-        proven = held[user]._replace(is_unproven=False)
-        if not self._fits(person, [*held.values(), proven]):
+        if not self._note_proof(user, person):
             return
-        held[user] = proven
-        self._proven.add(user)
         self._claimed.discard(user[1])
         key = bucket_key(*user)
         if not has_proven and self._bucket_keys[person] != key:
@@ -259,7 +299,7 @@ class Resolver:
             self.refused_merges += 1
             return person
         survivor, gone = (other, person) if other in self._known and person not in self._known else (person, other)
-        if self._are_apart(survivor, gone):
+        if self._are_apart(survivor, gone) or not self._may_become(gone, proof):
             self.refused_merges += 1
             return person
         # Whoever made the identifiers of the one, without proof nobody knows that they are the other's.

@@ -111,9 +111,9 @@ def remove(connection: Connection, gone: Iterable[tuple[str, str]]) -> None:
         )
 
 
-def unproven_user_ids(connection: Connection, values: Sequence[str]) -> set[str]:
-    """Those of some user ids that nobody proved to be whose they are."""
-    query = select(identities.c.value).where(identities.c.kind == "user_id", identities.c.is_unproven)
+def unproven(connection: Connection, kind: IdentityKind, values: Sequence[str]) -> set[str]:
+    """Those of some identifiers that were linked without proof."""
+    query = select(identities.c.value).where(identities.c.kind == kind, identities.c.is_unproven)
     return {row.value for row in select_in(connection, query, identities.c.value, values)}
 
 
