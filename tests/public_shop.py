@@ -14,6 +14,7 @@ from litestar import Litestar
 from sqlalchemy import select
 
 from keepers.app.operations.events import EventIntake
+from keepers.app.public.visitor_auth import signature_of
 from keepers.app.workspace.settings import Settings
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.application import create_app
@@ -223,3 +224,8 @@ def app_of(shop: Shop, clock: Callable[[], datetime]) -> Litestar:
 def path_of(url: str) -> str:
     """A link without its host, to be asked of a test client."""
     return url.partition("//")[2].partition("/")[1] + url.partition("//")[2].partition("/")[2]
+
+
+def signed(shop: Shop, user_id: str, **more: Any) -> dict[str, Any]:
+    """A request of a logged-in visitor."""
+    return {"userId": user_id, "signature": signature_of(shop.tokens["server"], user_id), **more}

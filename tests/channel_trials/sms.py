@@ -22,5 +22,5 @@ class Trial(HttpTrial, ChannelTrial):
         return [json.loads(call.body)["params"]["message"] for call in self.calls]
 
     def message(self, number: int = 1) -> Outgoing:
-        recipient = f"600 100 {200 + number}"
+        recipient = f"+48 600 100 {200 + number}"
         return msgspec.structs.replace(super().message(number), channel="sms", recipient=recipient)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hmac
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from litestar.testing import TestClient
 
@@ -19,7 +19,6 @@ from keepers.app.public.rate_limit import Allowance
 from keepers.app.public.visitor_auth import signature_of
 from keepers.app.workspace.clock import clock
 from keepers.channels.email.providers.ses import Ses
-from keepers.channels.push import new_vapid_keys
 from keepers.model.consent import CONFIRMATION, Consent, address_hash
 from keepers.store import definitions
 from keepers.store import keys as keys_
@@ -27,8 +26,8 @@ from keepers.store.database import Store
 from keepers.store.events import log
 from keepers.store.messages import delivery_reports, in_app
 from keepers.store.messages.in_app import InAppRow
-from keepers.store.profiles import consents, identities, push_subscriptions, suppressions
-from public_shop import BEGAN, Shop, app_of, opened, path_of
+from keepers.store.profiles import consents, identities, suppressions
+from public_shop import BEGAN, Shop, app_of, opened, path_of, signed
 
 
 @pytest.fixture
@@ -78,6 +77,46 @@ def test_double_opt_in_waits_for_the_second_yes(shop: Shop, client: TestClient) 
         rows = log.read(connection, 0, 100)
     assert [row.kind for row in rows][:2] == ["profile", "identify"]
     assert b"New@example.com" in rows[1].body
+
+
+def learned(shop: Shop) -> list[dict[str, Any]]:
+    """The traits that were recorded, consent left out."""
+    with shop.store.read() as connection:
+        rows = [row for row in log.read(connection, 0, 1000) if row.kind == "identify"]
+    found = [{k: v for k, v in msgspec.json.decode(r.body)["traits"].items() if "subscribed" not in k} for r in rows]
+    return [traits for traits in found if traits]
+
+
+def test_a_form_says_nothing_of_its_customer_before_the_address_confirms_it(shop: Shop, client: TestClient) -> None:
+    """A stranger's form changed language and spelling of whoever has the address."""
+    client.post("/v1/subscribe", json=form(shop, locale="pl-PL", anonymousId="device"))
+    assert learned(shop) == []
+    (asked,) = shop.asked
+    assert client.post(path_of(asked.url)).status_code == 200
+    assert learned(shop) == [{"email": "new@example.com", "locale": "pl-PL"}]
+    shop.known[asked.profile_id] = {"email": "new@example.com", "language": "pl"}
+    shop.present += timedelta(minutes=1)
+    client.post(
+        "/v1/subscribe", json=form(shop, email="NEW@Example.com", topic="offers", locale="zh", anonymousId="device")
+    )
+    assert shop.asked[-1].profile_id == asked.profile_id
+    assert client.post(path_of(shop.asked[-1].url)).status_code == 200
+    assert len(learned(shop)) == 1, "what is known stays"
+
+
+def test_a_later_request_changes_no_words_that_are_confirmed(shop: Shop, client: TestClient) -> None:
+    """An attacker's later form put other words under what the person had asked for and confirmed."""
+    client.post("/v1/subscribe", json=form(shop, wording="News, twice a month."))
+    shop.present += timedelta(seconds=1)
+    client.post("/v1/subscribe", json=form(shop, wording="I sell my data."))
+    own, other = shop.asked
+    assert client.post(path_of(own.url)).status_code == 200
+    said = state(shop, own.profile_id)
+    assert said is not None
+    assert (said.state, said.wording) == ("subscribed", "News, twice a month.")
+    shop.present += timedelta(minutes=1)
+    assert client.post(path_of(other.url)).status_code == 200, "it is subscribed to"
+    assert state(shop, own.profile_id) == said
 
 
 def test_one_address_is_one_customer_however_often_it_is_typed(shop: Shop, client: TestClient) -> None:
@@ -179,6 +218,22 @@ def test_forms_are_limited_per_visitor_and_mails_per_address(shop: Shop, client:
         "NEW+2@example.com",
         "new@example.com",
     ]
+    # Within 30 days it was six, whatever followed the plus sign.
+    shop.present += timedelta(days=2)
+    assert client.post("/v1/subscribe", json=form(shop, email="new+4@example.com")).status_code == 202
+    assert len(shop.asked) == 6
+
+
+def test_forms_use_up_nothing_of_what_the_business_may_have_confirmed(shop: Shop, client: TestClient) -> None:
+    """An attacker's forms ended the double opt-in of the shop's own server for that address."""
+    for n in range(10):
+        client.post("/v1/subscribe", json=form(shop, email=f"new+{n}@example.com"))
+    assert len(shop.asked) == 3
+    server = form(shop, userId="anna") | {"writeKey": shop.tokens["server"]}
+    for _ in range(4):
+        shop.present += timedelta(seconds=1)
+        assert client.post("/v1/subscribe", json=server).json() == {"status": "pending"}
+    assert [wanted.recipient for wanted in shop.asked[3:]] == ["new@example.com"] * 3
 
 
 @pytest.mark.parametrize(
@@ -256,10 +311,6 @@ def anna(shop: Shop) -> int:
     return anna
 
 
-def signed(shop: Shop, user_id: str, **more: Any) -> dict[str, Any]:
-    return {"userId": user_id, "signature": signature_of(shop.tokens["server"], user_id), **more}
-
-
 def test_a_signature_is_made_as_documented(shop: Shop) -> None:
     key = sha256(shop.tokens["server"].encode()).digest()
     assert signature_of(shop.tokens["server"], "анна") == hmac.new(key, "анна".encode(), sha256).hexdigest()
@@ -334,81 +385,6 @@ def test_a_revoked_server_key_ends_its_signatures(shop: Shop, client: TestClient
 @pytest.mark.parametrize("message", ["x", "-1", "1.5", "9" * 30, "%00", "٣"])
 def test_ids_that_are_none_are_refused(shop: Shop, client: TestClient, anna: int, message: str) -> None:
     assert client.post(f"/v1/inbox/{message}/read", json=signed(shop, "anna")).status_code in (400, 404, 422)
-
-
-# Browsers for push
-
-
-def browser(endpoint: str = "https://push.example.com/send/abc", **keys: str) -> dict[str, Any]:
-    given = {"p256dh": _text(b"\x04" + os.urandom(64)), "auth": _text(os.urandom(16)), **keys}
-    return {"endpoint": endpoint, "expirationTime": None, "keys": given}
-
-
-def _text(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
-def browsers(shop: Shop, kind: str, value: str) -> list[str]:
-    with shop.store.read() as connection:
-        profile = identities.find(connection, kind, value)
-        if profile is None:
-            return []
-        return [s.endpoint for s in push_subscriptions.of_profiles(connection, [profile]).get(profile, [])]
-
-
-def test_a_browser_is_added_and_forgotten(shop: Shop, client: TestClient) -> None:
-    wish = signed(shop, "carl", subscription=browser())
-    for _ in range(2):
-        assert client.post("/v1/push/subscriptions", json=wish).json() == {"success": True}
-    assert browsers(shop, "user_id", "carl") == ["https://push.example.com/send/abc"]
-    with shop.store.read() as connection:
-        carl = identities.find(connection, "user_id", "carl")
-        assert carl is not None
-        (agreed,) = consents.history(connection, carl)
-    assert (agreed.channel, agreed.topic, agreed.state) == ("push", "*", "subscribed")
-    anonymous = {"subscription": browser(), "anonymousId": "device", "writeKey": shop.tokens["write"]}
-    assert client.post("/v1/push/subscriptions", json=anonymous).status_code == 200
-    assert browsers(shop, "user_id", "carl") == []
-    assert len(browsers(shop, "anonymous_id", "device")) == 1
-    gone = {"endpoint": "https://push.example.com/send/abc", "writeKey": shop.tokens["write"]}
-    assert client.request("DELETE", "/v1/push/subscriptions", json=gone).status_code == 200
-    assert browsers(shop, "anonymous_id", "device") == []
-
-
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        "http://push.example.com/x", "https://127.0.0.1/x", "https://[::1]/x", "https://localhost/x",
-        "https://0x7f.1/x", "https://10.1/x", "https://a@push.example.com/x", "https://push.example.com:8080/x",
-        "https://push.example.com/\n", "https://metadata.internal/x", "file:///etc/passwd", "https://[", "",
-    ],
-)  # fmt: skip
-def test_endpoints_that_are_no_push_service_are_refused(shop: Shop, client: TestClient, endpoint: str) -> None:
-    got = client.post("/v1/push/subscriptions", json=signed(shop, "carl", subscription=browser(endpoint)))
-    assert got.status_code == 422
-    assert browsers(shop, "user_id", "carl") == []
-
-
-def test_a_browser_needs_keys_and_somebody_it_belongs_to(shop: Shop, client: TestClient) -> None:
-    write = {"writeKey": shop.tokens["write"]}
-    for wish, status in (
-        (signed(shop, "carl", subscription=browser(auth="AAAA")), 422),
-        (signed(shop, "carl", subscription=browser(p256dh="é")), 422),
-        (signed(shop, "carl", subscription={"endpoint": "https://push.example.com/"}), 422),
-        ({"subscription": browser(), **write}, 422),
-        ({"subscription": browser(), "userId": "carl", **write}, 401),
-        ({"subscription": browser(), "anonymousId": "device"}, 401),
-        ({"subscription": browser(), "anonymousId": "guest", **write}, 422),
-    ):
-        assert client.post("/v1/push/subscriptions", json=wish).status_code == status, wish
-    assert client.request("DELETE", "/v1/push/subscriptions", json={"endpoint": "x"}).status_code == 401
-
-
-def test_the_public_key_for_push_is_told_where_there_is_one(shop: Shop, client: TestClient) -> None:
-    assert client.get("/v1/push/key").status_code == 404
-    pair = new_vapid_keys()
-    shop.change(channels={"push": {"private_key": pair.private}})
-    assert client.get("/v1/push/key").json() == {"publicKey": pair.public}
 
 
 # Webhooks of providers

@@ -11,7 +11,7 @@ import pytest
 from litestar.testing import TestClient
 
 from keepers.app.workspace.clock import clock
-from keepers.model.consent import ALL_TOPICS, Consent, address_hash
+from keepers.model.consent import ALL_TOPICS, Consent, address_hash, request_id
 from keepers.render.links import Confirm
 from keepers.store.database import Store
 from keepers.store.events import log
@@ -58,10 +58,27 @@ def states(shop: Shop, profile: int) -> dict[tuple[str, str], str]:
     return {pair: one.state for pair, one in found.items() if one is not None}
 
 
-def confirming(shop: Shop, profile: int, email: str = "new@example.com") -> str:
+def requested(shop: Shop, profile: int, email: str = "new@example.com", wording: str = "Yes, news!") -> Consent:
+    """As a form stores it."""
+    hashed = address_hash(shop.secret, "email", email)
+    return Consent(
+        profile,
+        "email",
+        "newsletter",
+        "pending",
+        BEGAN,
+        "footer",
+        wording=wording,
+        address_hash=hashed,
+        holds_for="address",
+    )
+
+
+def confirming(shop: Shop, request: Consent, email: str = "new@example.com") -> str:
     """The link of a confirmation e-mail."""
     expires_s = int((BEGAN + timedelta(days=1) - datetime(1970, 1, 1)).total_seconds())
-    return path_of(shop.links.confirm(Confirm(profile, "email", "newsletter", email, expires_s)))
+    asked = Confirm(request.profile_id, "email", "newsletter", email, expires_s, request_id(request))
+    return path_of(shop.links.confirm(asked))
 
 
 def suppressed(shop: Shop, channel: str, to: str) -> str | None:
@@ -253,6 +270,21 @@ def test_the_preference_page_shows_what_is_chosen(shop: Shop, client: TestClient
     assert "Cosa" not in page
 
 
+def test_a_request_of_anybody_unticks_nothing_that_needs_no_consent(shop: Shop, client: TestClient, anna: int) -> None:
+    """Tips go out by legitimate interest: a stranger's form for them showed them as left, and saving left them."""
+    hashed = address_hash(shop.secret, "email", "Anna@example.com")
+    asked = Consent(anna, "email", "tips", "pending", BEGAN, "form", address_hash=hashed, holds_for="address")
+    with shop.store.begin() as connection:
+        consents.record(connection, [asked], BEGAN)
+    path = preferences(shop, anna)
+    assert "email:tips" in ticked(client.get(path).text)
+    form = {"shown": SHOWN, "on": sorted(ticked(client.get(path).text)), "action": "save"}
+    assert client.post(path, data=form).status_code in (200, 303)
+    assert states(shop, anna)["email", "tips"] == "pending"
+    client.post(path, data=form | {"on": []})
+    assert states(shop, anna)["email", "tips"] == "unsubscribed"
+
+
 def test_choices_are_saved_without_a_script(shop: Shop, client: TestClient, anna: int) -> None:
     path = preferences(shop, anna)
     form = {"shown": SHOWN, "on": ["email:newsletter", "push:offers"], "language": "it", "action": "save"}
@@ -325,7 +357,7 @@ def test_pages_escape_what_definitions_and_addresses_say(shop: Shop, client: Tes
     paths = [
         preferences(shop, profile),
         path_of(shop.links.unsubscribe(key)),
-        confirming(shop, profile),
+        confirming(shop, requested(shop, profile)),
         "/e/u/none",
     ]
     for path in paths:
@@ -352,13 +384,9 @@ def test_pages_let_nothing_in(shop: Shop, client: TestClient, anna: int) -> None
 
 def test_a_confirmation_needs_the_button(shop: Shop, client: TestClient) -> None:
     profile = shop.add_customer("new", email="new@example.com")
-    path = confirming(shop, profile)
+    wish = requested(shop, profile)
+    path = confirming(shop, wish)
     with shop.store.begin() as connection:
-        hashed = address_hash(shop.secret, "email", "new@example.com")
-        wish = Consent(
-            profile, "email", "newsletter", "pending", BEGAN, "footer", wording="Yes, news!",
-            address_hash=hashed, holds_for="address",
-        )  # fmt: skip
         consents.record(connection, [wish], BEGAN)
     asked = client.get(path)
     assert "n•••@example.com" in asked.text
@@ -379,17 +407,19 @@ def test_a_confirmation_needs_the_button(shop: Shop, client: TestClient) -> None
 def test_a_confirmation_says_yes_for_its_own_address_until_it_expires(shop: Shop, client: TestClient) -> None:
     """Of a request for one address nothing follows for another, whoever else has a link."""
     profile = shop.add_customer("new", email="new@example.com")
+    wishes = {email: requested(shop, profile, email) for email in ("new@example.com", "late@example.com")}
     with shop.store.begin() as connection:
-        for email in ("new@example.com", "late@example.com"):
-            hashed = address_hash(shop.secret, "email", email)
-            asked = Consent(
-                profile, "email", "newsletter", "pending", BEGAN, "footer", address_hash=hashed, holds_for="address"
-            )
-            consents.record(connection, [asked], BEGAN)
-    assert client.post(confirming(shop, profile, "other@example.com")).status_code == 409
-    assert client.post(confirming(shop, profile)).status_code == 200
+        for wish in wishes.values():
+            consents.record(connection, [wish], BEGAN)
+    assert (
+        client.post(confirming(shop, requested(shop, profile, "other@example.com"), "other@example.com")).status_code
+        == 409
+    )
+    unnamed = Confirm(profile, "email", "newsletter", "new@example.com", 4_000_000_000)
+    assert client.post(path_of(shop.links.confirm(unnamed))).status_code == 404
+    assert client.post(confirming(shop, wishes["new@example.com"])).status_code == 200
     shop.present = BEGAN + timedelta(days=2)
-    assert client.post(confirming(shop, profile, "late@example.com")).status_code == 404
+    assert client.post(confirming(shop, wishes["late@example.com"], "late@example.com")).status_code == 404
     hashes = {e: address_hash(shop.secret, "email", f"{e}@example.com") for e in ("new", "late", "other")}
     with shop.store.read() as connection:
         agreed = consents.load(connection, [profile], list(hashes.values()))

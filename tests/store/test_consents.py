@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from keepers.model.consent import Consent, Topic, address_hash
+from keepers.model.consent import Consent, Topic, address_hash, request_id
 from keepers.store.database import Store
 from keepers.store.events import log
 from keepers.store.profiles import consents, merge_rows, suppressions
@@ -82,9 +82,10 @@ def test_a_second_yes_is_asked_for_and_takes_nothing_from_who_said_it_before(sto
     with store.begin() as connection:
         assert consents.request(connection, statement("subscribed"), topic, NOW).state == "pending"
         assert recorded(connection) == []
-        assert not consents.confirm(connection, 1, "email", "other", "", NOW, "mail")
-        assert consents.confirm(connection, 1, "email", "news", "", NOW + HOUR, "mail")
-        assert not consents.confirm(connection, 1, "email", "news", "", NOW + HOUR, "mail")
+        (waiting,) = consents.history(connection, 1)
+        assert not consents.confirm(connection, 1, request_id(statement("pending", at=NOW + HOUR)), NOW, "mail")
+        assert consents.confirm(connection, 1, request_id(waiting), NOW + HOUR, "mail")
+        assert not consents.confirm(connection, 1, request_id(waiting), NOW + HOUR, "mail")
         assert (
             consents.request(connection, statement("subscribed", at=NOW + 2 * HOUR), topic, NOW).state == "subscribed"
         )

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
+from keepers.model.consent import Consent
 from keepers.model.errors import UserError
 from keepers.store.database import Store
 from keepers.store.migrate import PARTS, engine_of, head, is_current, upgrade
+from keepers.store.profiles.consents import load
+from keepers.store.profiles.push_subscriptions import PushSubscription, of_profiles
 from keepers.store.revisions import config
 from keepers.store.schema.core import inbox_metadata, metadata
+from keepers.store.schema.messages import consents, push_subscriptions
+
+NOW = datetime(2026, 1, 1)
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
@@ -109,3 +118,33 @@ def test_an_address_that_is_no_database_is_refused(new_store: Callable[[str], St
     for address in ("mysql://a@b/c", "http://example.com", "://"):
         with pytest.raises(UserError, match="postgresql://"):
             Store.open(address)
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite", "postgres"])
+def test_browsers_that_may_have_been_taken_unsigned_count_no_longer_for_customers(
+    engine_name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    store = Store.open(tmp_path / "old" if engine_name == "sqlite" else request.getfixturevalue("postgres").empty())
+    part = PARTS[0]
+    settings = config(part)
+    with store.engine.begin() as connection:
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "main_0010")
+        for who, kind in ((1, "user_id"), (2, "user_id"), (2, "anonymous_id")):
+            values = {"kind": kind, "value": f"{kind}{who}", "who": who}
+            connection.execute(text("INSERT INTO identities VALUES (:kind, :value, :who, FALSE)"), values)
+        for who in (1, 2):
+            browser = PushSubscription(f"https://push.example/{who}", who, {}, NOW, is_unproven=False)._asdict() | {
+                "keys": "{}"
+            }
+            connection.execute(push_subscriptions.insert().values(**browser))
+            agreed = Consent(who, "push", "*", "subscribed", NOW, "browser permission", holds_for="person")
+            connection.execute(consents.insert().values(**msgspec.structs.asdict(agreed)))
+    upgrade(store)
+    with store.read() as connection:
+        browsers = of_profiles(connection, [1, 2])
+        agreements = load(connection, [1, 2])
+    assert list(browsers) == [1]
+    assert agreements.effective(1, "push", "news") is not None
+    assert agreements.effective(2, "push", "news") is None
+    store.close()

@@ -35,7 +35,8 @@ class SmsChannel:
         self._service.open()
 
     async def send(self, message: Outgoing) -> Outcome:
-        number = e164(message.recipient, self._settings.country)
+        # Without a country: what was checked for consent and suppression is the number itself.
+        number = e164(message.recipient)
         if number is None:
             return Outcome("bounced", problem("This is not a telephone number in use."), "invalid_number", is_hard=True)
         text = message.content.text

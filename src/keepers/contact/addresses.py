@@ -27,17 +27,31 @@ INVISIBLE = re.compile(
 """characters that nobody sees and mail servers ignore or refuse (Unicode's Default_Ignorable_Code_Point)"""
 _DOTS = ".\u3002\uff0e\uff61"
 """full stops that are dots of a domain name (UTS 46)"""
+LONGEST_ADDRESS = 1_000
+"""characters; more are no address in any spelling, and would take a while to be put in order"""
+
+
+def plain_spelling(address: str) -> str:
+    """An e-mail address as it goes on the wire but for its domain's ASCII form: without invisible characters and dots
+    at the end, in Unicode's compatibility form (NFKC). Letters keep their case; what is no address is treated alike."""
+    is_plain = address.isascii() and address.isprintable() and " " not in address and not address.endswith(".")
+    if is_plain or len(address) > LONGEST_ADDRESS:
+        return address
+    form = address
+    # Some characters come apart into ones that are to be left out then.
+    while (changed := _plainer(form)) != form:
+        form = changed
+    return form
 
 
 def one_mailbox(address: str) -> str:
-    """An e-mail address in the one form by which it is hashed, whatever its spelling: in lower case, with the domain in
-    its ASCII form, without invisible characters and dots at the end. ß and ss are two letters. What is no address is
-    put in lower case alone."""
-    if address.isascii() and address.isprintable() and " " not in address and not address.endswith("."):
-        return address.lower()
-    form = address
-    # Some characters come apart into ones that are to be left out, or have another lower case then.
-    while (changed := _plainer(form)) != form:
+    """An e-mail address in the one form by which it is hashed, whatever its spelling: what goes on the wire, in lower
+    case. ß and ss are two letters. What is no address is put in lower case alone."""
+    form = plain_spelling(address)
+    if form.isascii() or len(form) > LONGEST_ADDRESS:
+        return form.lower()
+    # Some letters have a lower case that has another spelling then.
+    while (changed := plain_spelling(_in_lower_case(form))) != form:
         form = changed
     return form
 
@@ -45,7 +59,11 @@ def one_mailbox(address: str) -> str:
 def _plainer(address: str) -> str:
     plain = INVISIBLE.sub("", address).strip().rstrip(_DOTS)
     local, at, domain = unicodedata.normalize("NFKC", plain).rpartition("@")
-    domain = domain.strip()
+    return f"{local}{at}{domain.strip()}"
+
+
+def _in_lower_case(address: str) -> str:
+    local, at, domain = address.rpartition("@")
     try:
         name = domain.lower() if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
     except idna.IDNAError:

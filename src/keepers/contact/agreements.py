@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from keepers.model.consent import ALL_TOPICS, Consent
+from keepers.model.consent import ALL_TOPICS, Consent, request_id
 
 _Numbered = tuple[int, Consent]
 
@@ -53,15 +53,19 @@ class Agreements:
         newest = max(decided or counting, key=_order, default=None)
         return newest[1] if newest is not None else None
 
-    def waiting(self, profile_id: int, channel: str, topic: str, address_hash: str) -> Consent | None:
-        """The newest request for this very topic and address that waits to be confirmed: nothing was decided since."""
-        counting = list(self._counting(profile_id, channel, topic, address_hash))
-        own = [one for one in counting if one[1].profile_id == profile_id and one[1].state == "pending"]
-        requested = max((one for one in own if one[1].topic == topic), key=_order, default=None)
-        decided = max((one for one in counting if one[1].state != "pending"), key=_order, default=None)
-        if requested is None or (decided is not None and _order(decided) > _order(requested)):
+    def waiting(self, profile_id: int, request: str) -> Consent | None:
+        """The request with this id (see `model.consent.request_id`), if it waits to be confirmed: nothing was
+        decided on its topic and address since. Another for the same topic and address, which anybody may have made, is
+        none of it."""
+        of_channels = self._own.get(profile_id, {}).values()
+        own = [one for listed in of_channels for one in listed if one[1].state == "pending"]
+        requested = max((one for one in own if request_id(one[1]) == request), key=_order, default=None)
+        if requested is None:
             return None
-        return requested[1]
+        about = requested[1]
+        counting = self._counting(profile_id, about.channel, about.topic, about.address_hash)
+        decided = max((one for one in counting if one[1].state != "pending"), key=_order, default=None)
+        return about if decided is None or _order(decided) < _order(requested) else None
 
     def is_confirmed(
         self, profile_id: int, channel: str, topic: str, address_hash: str, until: datetime | None = None

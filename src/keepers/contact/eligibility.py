@@ -228,6 +228,8 @@ class Contact(Struct, frozen=True, omit_defaults=True):
     """the latest click, visit, order or consent; None when that is not known"""
     unconfirmed: tuple[str, ...] = ()
     """channels on which their address is known from public keys alone: anybody may have named it"""
+    trusted_activity_at: datetime | None = None
+    """when a trusted source last said that they did something"""
 
     def data(self) -> dict[str, Any]:
         """As part of a message's data."""

@@ -23,6 +23,8 @@ class RecipientFacts(NamedTuple):
     """the address has a message of the same broadcast already"""
     is_confirmed: bool = False
     """somebody who reads at the address agreed to be written to there"""
+    is_known: bool = False
+    """somebody said who the customer is: then anybody could say that they are active"""
 
 
 class SendingStops(NamedTuple):
@@ -86,7 +88,7 @@ class EligibilityWave:
             engaged_at=contact.engaged_at,
             is_run_alive=candidate.is_run_alive,
             expires_at=candidate.expires_at,
-            last_activity_at=contact.last_activity_at,
+            last_activity_at=contact.trusted_activity_at if recipient.is_known else contact.last_activity_at,
             country=contact.country,
             sent=sent,
             ahead=ahead,

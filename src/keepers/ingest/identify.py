@@ -127,7 +127,8 @@ def _identify(connection: Connection, arrivals: list[_Arrival], now: datetime, t
     if not fresh:
         return
     digests = keys.server_digests(connection, now) if any(one.message.signature for one in fresh) else []
-    resolver = Resolver.load(connection, (arrival.message for arrival in fresh))
+    visitors = {arrival.message.anonymous_id or "" for arrival in fresh if is_trusted(arrival.request.trust)}
+    resolver = Resolver.load(connection, (arrival.message for arrival in fresh), visitors)
     first = counters.reserve(connection, counters.SEQ, 0)
     rows: list[LogRow] = []
     for arrival in fresh:
@@ -171,17 +172,19 @@ def _proof_of(arrival: _Arrival, digests: list[bytes]) -> Proof:
 def _settle(resolver: Resolver, arrival: _Arrival, proof: Proof, rows: list[LogRow], first: int) -> None:
     message = arrival.message
     other_id = None
-    profile_id, happened = resolver.subject(message, proof, arrival.known_at)
+    profile_id, happened = resolver.subject(message, proof, arrival.known_at, first + len(rows))
     if message.group_id is not None:
         other_id, founded = resolver.account(message.group_id, proof, arrival.known_at)
         happened += founded
     request = arrival.request
+    # That the customer is who the server means rests on a public key's word, so what it says of them does too.
+    trust = "public" if proof == "server" and resolver.is_doubtful(message, profile_id) else request.trust
     for event in happened:
         rows.append(_happening(first + len(rows), event, arrival))
     rows.append(
         LogRow(
             first + len(rows), message.kind, profile_id, other_id, message.event, message.time,
-            request.received_at, arrival.known_at, request.source, message.body, 0, request.trust,
+            request.received_at, arrival.known_at, request.source, message.body, 0, trust,
         )
     )  # fmt: skip
 

@@ -85,6 +85,13 @@ class Consent(Struct, frozen=True):
     """of the address it was said for, or from: it counts for whoever has that address; empty where there is none"""
 
 
+def request_id(requested: Consent) -> str:
+    """What tells a request from every other for the same channel and address: 24 hex digits of when, where, in which
+    words and on what it was made. The profile is none of it, for profiles are merged."""
+    parts = (requested.channel, requested.topic, requested.address_hash, requested.at.isoformat(), requested.source)
+    return hashlib.blake2b("\0".join((*parts, requested.wording)).encode(), digest_size=12).hexdigest()
+
+
 def left_with(topic: Topic | None) -> str:
     """What leaving from a message of this topic means: the topic; all marketing where it could not be left."""
     return topic.id if topic is not None and topic.kind == "marketing" else ALL_TOPICS

@@ -75,6 +75,10 @@ class Confirm(Struct, frozen=True, array_like=True):
     address: str = ""
     expires_s: int = 0
     """Unix seconds, after which it confirms nothing"""
+    request: str = ""
+    """which request for the address and topic (see `model.consent.request_id`)"""
+    locale: str = ""
+    """the form's, where it named one"""
 
 
 Payload = Click | OfMessage | Preferences | Confirm

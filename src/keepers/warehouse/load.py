@@ -140,6 +140,8 @@ class Batch:
         self._imported: dict[int, datetime] = {}
         self._merge_log: list[tuple[int, str, int, int]] = []
         self._has_account = False
+        self._replaced: dict[int, str] = {}
+        """profiles that got another bucket key"""
         self.latest = dict[str, datetime]()
         for row in rows:
             self._add(row)
@@ -163,6 +165,8 @@ class Batch:
             case "profile":
                 body = _decode(row.body)
                 self._profiles[row.profile_id] = (body.get("kind", "person"), body.get("bucket_key", ""))
+                if body.get("is_replaced"):
+                    self._replaced[row.profile_id] = body["bucket_key"]
                 self._record_known(row.profile_id, row.known_at)
                 self._mark_dirty(row, row.profile_id, row.known_at, "profile")
             case "merge" | "unmerge":
@@ -257,6 +261,13 @@ class Batch:
         cursor.register("arriving_profiles", arrow(kinds, rows))
         upsert_profiles(cursor, "arriving_profiles")
         cursor.unregister("arriving_profiles")
+        if self._replaced:
+            keys = list(self._replaced.values())
+            cursor.execute(
+                "UPDATE profiles SET bucket_key = new.key FROM"
+                " (SELECT unnest(?::BIGINT[]) AS id, unnest(?::VARCHAR[]) AS key) AS new WHERE profile_id = new.id",
+                [list(self._replaced), keys],
+            )
 
 
 @contextmanager

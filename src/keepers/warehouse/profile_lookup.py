@@ -24,6 +24,7 @@ OWN_SOURCE = "keepers"
 RECENT = timedelta(days=7)
 """older activity before the last tick is not searched for: it lifts no quiet hours"""
 _LAST_TICK = "last_tick"
+_NEVER = (None, None)
 _decode = msgspec.json.Decoder().decode
 
 
@@ -40,6 +41,8 @@ class ProfileSnapshot(Struct, frozen=True):
     """when they last clicked, visited, ordered or consented, if known"""
     unconfirmed: frozenset[str] = frozenset()
     """the traits that are known from public keys alone"""
+    trusted_activity_at: datetime | None = None
+    """their newest event of the last days by a trusted source, if any"""
 
 
 def load_profiles(
@@ -58,14 +61,15 @@ def load_profiles(
         "SELECT profile_id, bucket_key, zone FROM profiles WHERE profile_id IN (SELECT id FROM looked_up)"
     ).fetchall()
     traits, unconfirmed = _traits(cursor) if whole else ({}, {})
-    active = dict(_activity(cursor)) if whole else {}
+    active = {owner: times for owner, *times in _activity(cursor)} if whole else {}
     engaged = dict(_engagement(cursor)) if whole else {}
     found = {
         i: ProfileSnapshot(
-            i, key, zone, traits.get(i, {}), active.get(i), engaged.get(i), frozenset(unconfirmed.get(i, ()))
+            i, key, zone, traits.get(i, {}), active.get(i, _NEVER)[0], engaged.get(i),
+            frozenset(unconfirmed.get(i, ())), active.get(i, _NEVER)[1],
         )
         for i, key, zone in known
-    }
+    }  # fmt: skip
     named = ((i, found.get(final.get(i, i))) for i in profile_ids)
     return {i: profile for i, profile in named if profile is not None}
 
@@ -120,12 +124,13 @@ def _engagement(cursor: duckdb.DuckDBPyConnection) -> list[tuple[int, datetime]]
     ).fetchall()
 
 
-def _activity(cursor: duckdb.DuckDBPyConnection) -> list[tuple[int, datetime]]:
+def _activity(cursor: duckdb.DuckDBPyConnection) -> list[tuple[int, datetime, datetime | None]]:
+    """Each owner's newest event, and their newest by a trusted source."""
     last_tick = get_meta(cursor, _LAST_TICK)
     since = datetime.fromisoformat(last_tick) - RECENT if last_tick else datetime.min.replace(year=1900)
     return cursor.execute(
         """
-        SELECT w.owner, max(t.time)
+        SELECT w.owner, max(t.time), max(t.time) FILTER (WHERE t.trusted)
         FROM tracks t
         JOIN looked_up_ids w ON w.id = t.profile_id
         WHERE t.time > ? AND t.source <> ? AND t.kind IN ('track', 'page', 'screen')
@@ -139,7 +144,9 @@ def contact_of(profile: ProfileSnapshot, addresses: Mapping[str, str]) -> Contac
     """The facts about a customer that decide whether and when they may be contacted. `addresses`: channel → trait."""
     unconfirmed = tuple(channel for channel, trait in addresses.items() if trait in profile.unconfirmed)
     country = country_of(profile.traits) or None
-    return Contact(profile.zone, country, profile.last_activity_at, profile.engaged_at, unconfirmed)
+    return Contact(
+        profile.zone, country, profile.last_activity_at, profile.engaged_at, unconfirmed, profile.trusted_activity_at
+    )
 
 
 def traits_for(profile: ProfileSnapshot, *, is_trusted: bool) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def test_what_is_put_in_is_read_again() -> None:
     assert LINKS.read("unsubscribe", token_of(LINKS.unsubscribe(KEY))) == OfMessage(KEY)
     assert LINKS.read("view", token_of(LINKS.view(KEY))) == OfMessage(KEY)
     assert LINKS.read("preferences", token_of(LINKS.preferences(12, "pl", KEY))) == Preferences(12, "pl", KEY)
-    asked = Confirm(12, "email", "newsletter", "anna@example.com", 1_800_000_000)
+    asked = Confirm(12, "email", "newsletter", "anna@example.com", 1_800_000_000, "0123abcd", "pl-PL")
     assert LINKS.read("confirm", token_of(LINKS.confirm(asked))) == asked
 
 

@@ -19,7 +19,7 @@ def test_who_they_are_at_present() -> None:
         row(4, "identify", 1, at=2, traits={"plan": "pro", "timezone": "Asia/Tokyo", "address": {"city": "Łódź"}}),
         row(5, "identify", 1, at=1, traits={"plan": "free", "tags": ["x"], "gone": 1}),
         row(6, "identify", 2, at=3, traits={"plan": "team", "gone": None}),
-        track(7, 2, "Order", 4), track(8, 1, "View", 5),
+        track(7, 2, "Order", 4), track(8, 1, "View", 5)._replace(trust="public"),
         track(9, 1, "Email Sent", 6)._replace(source="keepers"),
         row(10, "merge", 2, other=1, at=7),
     ])  # fmt: skip
@@ -27,6 +27,7 @@ def test_who_they_are_at_present() -> None:
     merged = ProfileSnapshot(
         1, "a", "Asia/Tokyo",
         {"plan": "team", "timezone": "Asia/Tokyo", "address.city": "Łódź", "tags": ["x"]}, START + 5 * hour,
+        trusted_activity_at=START + 4 * hour,
     )  # fmt: skip
     assert load_profiles(warehouse, [2, 1, 3, 4]) == {
         2: merged,

@@ -22,9 +22,11 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
 from keepers.i18n.problems import problem_text
 from keepers.model.errors import Problem, problem
+from keepers.model.identity import MOST_UNPROVEN
 from keepers.store import keys
 from keepers.store.events import inbox, log
 from keepers.store.keys import Key
+from keepers.store.profiles import identities
 from keepers.warehouse.fixed_tables import LOADED
 
 UNUSED_FOR = timedelta(days=90)
@@ -74,6 +76,7 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
     with workspace.store.read() as connection:
         logged = log.last_seq(connection)
         all_keys, recorded_since = keys.read_all(connection), keys.uses_recorded_since(connection)
+        crowded = identities.most_unproven(connection, MOST_UNPROVEN)
     ticked = last_tick(warehouse)
     lag_s = (now - oldest).total_seconds() if oldest else 0.0
     events = _number(cursor, "SELECT count(*) FROM tracks")
@@ -82,6 +85,7 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
     found = upkeep_findings(now, ticked, free_bytes=free, waiting=waiting, lag_s=lag_s, events=events)
     found += key_findings(now, all_keys, recorded_since)
     found += file_findings(workspace.folder)
+    found += identity_findings(crowded)
     return Diagnosis(
         keepers=__version__,
         python=platform.python_version(),
@@ -132,6 +136,21 @@ def file_findings(folder: Path) -> list[Problem]:
             "`keepers serve` again, which makes them private.",
             number=len(shared),
             path=shared[0].relative_to(folder),
+        )
+    ]
+
+
+def identity_findings(crowded: Sequence[int]) -> list[Problem]:
+    """Profiles, by number, whose oldest devices make room for those that anybody says are theirs."""
+    if not crowded:
+        return []
+    return [
+        problem(
+            "{number} customers, such as #{profile}, have {most} identifiers that nobody proved to be theirs; the "
+            "oldest make room for new ones. Sign user ids on your site, or send both ids from your server.",
+            number=len(crowded),
+            profile=crowded[0],
+            most=MOST_UNPROVEN,
         )
     ]
 

@@ -13,6 +13,7 @@ from keepers.app.public.link_owner import LinkOwner, addresses, channels_of, has
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import ALL_TOPICS, Consent, ConsentState, Topic, address_hash, left_with
 from keepers.model.identity import Trust
+from keepers.render.links import Confirm
 from keepers.store.events.log import SystemEvent, append_events
 from keepers.store.messages import message_history, messages
 from keepers.store.messages.message_history import HistoryRow
@@ -61,9 +62,16 @@ def choices_of(connection: Connection, context: ChoiceContext, owner: LinkOwner,
     for topic in marketing(context.topics):
         for channel in topic.channels:
             statement = agreed.effective(owner.speaks_for, channel, topic.id, address_of.get(channel, ""))
-            unsaid: ConsentState | None = None if topic.basis == "consent" else "subscribed"
-            states[channel, topic.id] = "unsubscribed" if channel in left else statement.state if statement else unsaid
+            states[channel, topic.id] = "unsubscribed" if channel in left else _standing(topic, statement)
     return Choices(states, blocked)
+
+
+def _standing(topic: Topic, statement: Consent | None) -> ConsentState | None:
+    """Where messages need no consent, they go out until somebody leaves: a request that waits, which anybody may have
+    made, changes nothing."""
+    if statement is not None and (topic.basis == "consent" or statement.state != "pending"):
+        return statement.state
+    return None if topic.basis == "consent" else "subscribed"
 
 
 def stop_topic(connection: Connection, context: ChoiceContext, owner: LinkOwner, source: str) -> None:
@@ -118,19 +126,13 @@ def choose(
     _record(connection, context, owner, changes, source, _by_channel(found))
 
 
-def confirm_topic(
-    connection: Connection,
-    context: ChoiceContext,
-    owner: LinkOwner,
-    channel: str,
-    topic: str,
-    address: str,
-) -> bool:
-    """Confirms a double opt-in for the address that was asked, and no other. Whether it is subscribed now, by this
-    confirmation or an earlier one."""
-    hashed = address_hash(context.secret, channel, address)
+def confirm_topic(connection: Connection, context: ChoiceContext, owner: LinkOwner, confirmed: Confirm) -> bool:
+    """Confirms the request that a link was sent for, in its words, for its address and no other. Whether the topic is
+    subscribed to now, by this confirmation or an earlier one."""
+    channel, topic = confirmed.channel, confirmed.topic
+    hashed = address_hash(context.secret, channel, confirmed.address)
     who = owner.profile_id
-    if consents.confirm(connection, who, channel, topic, hashed, context.now, "double opt-in"):
+    if consents.confirm(connection, who, confirmed.request, context.now, "double opt-in"):
         _lift(connection, [(channel, hashed)])
         return True
     statement = consents.load(connection, [who], [hashed]).effective(who, channel, topic, hashed)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from sqlalchemy import Connection
 
 from keepers.app.public.choices import ChoiceContext, confirm_topic
+from keepers.app.public.identify_visitor import learn
 from keepers.app.public.link_owner import (
     LinkOwner,
     LinkRequest,
@@ -15,11 +17,14 @@ from keepers.app.public.link_owner import (
     nobody,
     opened_link,
 )
+from keepers.app.public.subscriptions import traits_of
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import Topic
+from keepers.model.identity import LOCALE_TRAITS
 from keepers.render.links import Confirm
+from keepers.store.profiles import identities
 
 
 class ConfirmationView(Struct, frozen=True):
@@ -52,11 +57,25 @@ def confirm_subscription(workspace: Workspace, actor: Actor, request: LinkReques
     context = ChoiceContext.at(workspace)
     opened, link, topic = _opened(workspace, context, request)
     with workspace.store.begin() as connection:
-        done = confirm_topic(connection, context, opened.owner, link.channel, topic.id, link.address)
+        _learn(workspace, connection, opened.owner.profile_id, link)
+        done = confirm_topic(connection, context, opened.owner, link)
     url = workspace.sending.links.preferences(
         opened.owner.profile_id, opened.locale, channel=link.channel, address=link.address
     )
     return Confirmed(opened.locale, name_of(topic, opened.locale), done, url)
+
+
+def _learn(workspace: Workspace, connection: Connection, profile_id: int, link: Confirm) -> None:
+    """Records address and locale of a customer of whom neither is known, as a visitor's word. What is known was said by
+    the customer or the business, and whoever filled in the form need be neither."""
+    if identities.has_user_id(connection, profile_id):
+        return
+    known = workspace.sending.traits(profile_id)
+    has_locale = any(known.get(name) for name in LOCALE_TRAITS)
+    named = traits_of(link.address, "" if has_locale else link.locale)
+    learned = {name: value for name, value in named.items() if not known.get(name)}
+    if learned:
+        learn(connection, profile_id, learned, workspace.clock(), "public")
 
 
 def _opened(workspace: Workspace, context: ChoiceContext, request: LinkRequest) -> tuple[OpenedLink, Confirm, Topic]:

@@ -34,7 +34,11 @@ def known_or_new(connection: Connection, kind: IdentityKind, value: str, now: da
     check_identifier(value)
     (profile_id,), (is_new,) = identities.resolve_many(connection, kind, [value], [now], is_unproven=not is_proven)
     if not is_new:
-        return profiles.survivor(connection, profile_id)
+        profile_id = profiles.survivor(connection, profile_id)
+        if is_proven and not identities.has_user_id(connection, profile_id):
+            # What a server says of a visitor is not to become a customer's without proof.
+            identities.prove(connection, [(kind, value)])
+        return profile_id
     seq = counters.reserve(connection, counters.SEQ, 1)
     body = msgspec.json.encode({"kind": "person", "bucket_key": bucket_key(kind, value)})
     row = LogRow(seq, "profile", profile_id, None, "profile", now, now, now, OWN_SOURCE, body, 0, "own")

@@ -67,7 +67,7 @@ def confirmation_link(workspace: Workspace, token: str) -> Confirm:
     """What a link confirms. Raises UserError for an invalid token and for a link that has expired."""
     payload = workspace.sending.links.read("confirm", token)
     assert isinstance(payload, Confirm)
-    if payload.expires_s < (workspace.clock() - EPOCH).total_seconds():
+    if not payload.request or payload.expires_s < (workspace.clock() - EPOCH).total_seconds():
         raise BadLink(problem("This link has expired. Subscribe again to get a new one."))
     return payload
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
+from sqlalchemy import Connection
 
 from keepers.app.public.identify_visitor import check_identifier, known_or_new
 from keepers.app.use_cases.actor import Actor
@@ -128,24 +129,28 @@ def read_push_key(workspace: Workspace, actor: Actor, request: ReadPushKey) -> P
 
 @use_case("POST /v1/push/subscriptions", permission="collect", lock="locked")
 def add_browser(workspace: Workspace, actor: Actor, request: AddBrowser) -> Kept:
-    """Records a browser, and with a customer's first one their consent to push. Raises UserError.
+    """Records a browser, and with the first one that counts the customer's consent to push, unless they chose before.
+    Raises UserError.
 
-    Without proof of who it is, both count while nobody says so.
+    Without proof of who it is, both count while nobody says so. Nobody proves that a visitor is who they are said to be
+    later, so a visitor's browser is theirs alone, also when a server names it.
     """
     check_identifier(request.value)
     check_subscription(request.subscription)
     now, browser = workspace.clock(), request.subscription
     keys = {"p256dh": browser.keys.p256dh, "auth": browser.keys.auth}
+    is_customers = actor.is_proven and request.kind == "user_id"
     with workspace.store.begin() as connection:
         profile_id = known_or_new(connection, request.kind, request.value, now, is_proven=actor.is_proven)
-        is_first = not push_subscriptions.has_any(connection, profile_id)
-        added = PushSubscription(browser.endpoint, profile_id, keys, now, is_unproven=not actor.is_proven)
+        before = push_subscriptions.of_profiles(connection, [profile_id])
+        added = PushSubscription(browser.endpoint, profile_id, keys, now, is_unproven=not is_customers)
         push_subscriptions.put(connection, added)
-        if is_first:
+        is_first = not before and bool(push_subscriptions.of_profiles(connection, [profile_id]))
+        if is_first and not _has_chosen(connection, profile_id):
             # The browser's permission counts as consent to all topics; later choices are made per topic.
             agreed = Consent(
                 profile_id, CHANNEL, ALL_TOPICS, "subscribed", now, _SOURCE, wording=request.wording,
-                holds_for="person" if actor.is_proven else "visitor",
+                holds_for="person" if is_customers else "visitor",
             )  # fmt: skip
             consents.record(connection, [agreed], now)
     return Kept()
@@ -157,6 +162,13 @@ def forget_browser(workspace: Workspace, actor: Actor, request: ForgetBrowser) -
     with workspace.store.begin() as connection:
         push_subscriptions.remove(connection, [request.endpoint])
     return Kept()
+
+
+def _has_chosen(connection: Connection, profile_id: int) -> bool:
+    """Whether anything that the customer said of push counts: a browser that comes back brings back nobody who left."""
+    agreed = consents.load(connection, [profile_id])
+    topics = [topic for channel, topic in agreed.pairs(profile_id) if channel == CHANNEL]
+    return any(agreed.effective(profile_id, CHANNEL, topic) is not None for topic in topics)
 
 
 def _is_address(host: str) -> bool:

@@ -15,21 +15,20 @@ from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.channels.email.mailbox_address import parse_address
-from keepers.model.consent import CONFIRMATION, Consent, Topic, address_hash, normal_address
+from keepers.model.consent import CONFIRMATION, Consent, Topic, address_hash, normal_address, request_id
 from keepers.model.errors import UserError, nearest, problem
 from keepers.model.fields import text_in
-from keepers.model.identity import Trust
 from keepers.render.definition import MessageTemplate
 from keepers.render.links import Confirm
 from keepers.store.messages import messages
 from keepers.store.messages.messages import MessageRow, key_of
-from keepers.store.profiles import consents, identities, suppressions
+from keepers.store.profiles import confirmation_requests, consents, identities, suppressions
 from keepers.store.schema.core import EPOCH
 
 CHANNEL = "email"
 """the channel of the addresses that forms take"""
 CONFIRMATIONS = ((3, timedelta(days=1)), (6, timedelta(days=30)))
-"""most confirmation e-mails to one address within a span"""
+"""most confirmation e-mails to one person within a span, for forms and for the business's server each"""
 
 
 class Confirmation(Struct, frozen=True):
@@ -87,30 +86,40 @@ def subscribe(workspace: Workspace, actor: Actor, request: SubscribeForm) -> Sub
         # A write key is public, so its forms always have the address asked.
         requested = replace(topic, double_opt_in=True) if has_left or not actor.is_proven else topic
         is_closed = stopped is not None and stopped.reason != "unsubscribed"
-        may_mail = requested.double_opt_in and not is_closed and _may_ask(workspace, connection, email, hashed, now)
-        if may_mail:
-            expires = now + _confirmation_template(workspace).expires
-            confirmed = Confirm(profile_id, CHANNEL, topic.id, email, int((expires - EPOCH).total_seconds()))
-            url = workspace.sending.links.confirm(confirmed)
-            _queue_confirmation(workspace, connection, Confirmation(profile_id, email, topic, form.locale, url, now))
-        trust: Trust = "server" if actor.is_proven else "public"
-        learned = {"email": email} | ({"locale": form.locale} if form.locale else {})
-        learn(connection, profile_id, learned, now, trust)
+        may_mail = requested.double_opt_in and not is_closed and _may_ask(workspace, connection, actor, email, now)
         pending = Consent(
             profile_id, CHANNEL, topic.id, "pending", now, form.source or "form", wording=form.wording,
             address_hash=hashed, holds_for="person" if actor.is_proven else "address",
         )  # fmt: skip
+        if may_mail:
+            expires = now + _confirmation_template(workspace).expires
+            expires_s = int((expires - EPOCH).total_seconds())
+            confirmed = Confirm(profile_id, CHANNEL, topic.id, email, expires_s, request_id(pending), form.locale)
+            url = workspace.sending.links.confirm(confirmed)
+            _queue_confirmation(workspace, connection, Confirmation(profile_id, email, topic, form.locale, url, now))
+        if actor.is_proven:
+            learn(connection, profile_id, traits_of(email, form.locale), now, "server")
         consents.request(connection, pending, requested, now)
     return Subscribed("pending" if topic.double_opt_in or not actor.is_proven else "subscribed")
 
 
-def _may_ask(workspace: Workspace, connection: Connection, email: str, hashed: str, now: datetime) -> bool:
-    """Whether an address may be asked once more: a form must not flood the inbox of whoever it names."""
-    sent = messages.recent_to(connection, CONFIRMATION, hashed, now - max(span for _, span in CONFIRMATIONS))
+def traits_of(email: str, locale: str) -> dict[str, str]:
+    """What a form says of its customer. Anybody fills in forms, so it is recorded when the address has confirmed it."""
+    return {"email": email} | ({"locale": locale} if locale else {})
+
+
+def _may_ask(workspace: Workspace, connection: Connection, actor: Actor, email: str, now: datetime) -> bool:
+    """Whether a person may be asked once more, and counts it: a form must not flood the inbox of whoever it names.
+
+    Whatever follows a plus sign is one person. What anybody may ask for uses up nothing of what the business may.
+    """
+    person = address_hash(workspace.secret, CHANNEL, one_person(normal_address(CHANNEL, email)))
+    earliest = now - max(span for _, span in CONFIRMATIONS)
+    sent = confirmation_requests.since(connection, person, earliest, is_proven=actor.is_proven)
     if any(sum(at > now - span for at in sent) >= most for most, span in CONFIRMATIONS):
         return False
-    person = address_hash(workspace.secret, CHANNEL, one_person(email))
-    return workspace.sending.confirmations.spend(person, now) is None
+    confirmation_requests.remember(connection, person, now, earliest, is_proven=actor.is_proven)
+    return True
 
 
 def _queue_confirmation(workspace: Workspace, connection: Connection, wanted: Confirmation) -> None:

@@ -15,7 +15,6 @@ from msgspec import Struct
 from msgspec.structs import asdict
 from sqlalchemy import Connection
 
-from keepers.app.public.rate_limit import Allowance
 from keepers.channels.base import Channel, ChannelContext, read_settings
 from keepers.channels.email.channel import EmailChannel
 from keepers.channels.registry import CHANNELS
@@ -46,8 +45,6 @@ _MOST_COUNTED = 10_000
 _MOST_KNOWN = 20_000
 _PRUNES_EVERY = timedelta(minutes=10)
 _PRUNED = 1000
-CONFIRMATIONS_PER_PERSON = (3, timedelta(hours=1))
-"""limits confirmation e-mails to all the spellings of one inbox, so that a form cannot fill it"""
 log = logging.getLogger("keepers")
 PREFIX = "/e"
 """what the links of messages begin with, behind the public address"""
@@ -66,7 +63,6 @@ class Sending:
         live = workspace.active_playbook().playbook
         contacts = None if is_apart else self._contacts
         self.eligibility = StoredEligibility(live.contact, live.topics, workspace.secret, contacts)
-        self.confirmations = Allowance(*CONFIRMATIONS_PER_PERSON)
         self._refreshing = Lock()
         self._version = -1
         self._counted: dict[int, int] = {}

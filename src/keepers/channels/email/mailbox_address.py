@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import idna
 
-from keepers.contact.addresses import INVISIBLE
+from keepers.contact.addresses import LONGEST_ADDRESS, plain_spelling
 from keepers.model.errors import UserError, problem, shown
 
 _UNSAFE = re.compile(r"[\s\x00-\x20\x7f-\x9f<>(),;:\\\"\[\]]")
@@ -19,7 +19,7 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
 class Address(NamedTuple):
-    """A mailbox on the wire: `domain` is ASCII and in lower case, `local` as given."""
+    """A mailbox on the wire: `domain` is ASCII and in lower case, `local` in Unicode's compatibility form."""
 
     local: str
     domain: str
@@ -52,14 +52,14 @@ def ascii_domain(domain: str) -> str:
 
 
 def parse_address(text: str) -> Address:
-    """One bare address (`anna@example.com`), as stored in a trait; characters that nobody sees are left out.
+    """One bare address (`anna@example.com`), as stored in a trait, in the spelling by which consent and suppressions
+    know it: `one_mailbox` differs in letter case only, so nothing reaches a mailbox under the name of another.
 
     Quoted local parts and address literals are refused, and so is everything that could break out of an SMTP command or
     a header. Raises UserError with code `invalid_address`.
     """
-    address = INVISIBLE.sub("", text).strip()
-    local, at, domain = address.rpartition("@")
-    if not at or not local or not domain:
+    local, at, domain = plain_spelling(text).rpartition("@")
+    if len(text) > LONGEST_ADDRESS or not at or not local or not domain:
         raise UserError(problem("{text} is no e-mail address.", text=shown(text)), code="invalid_address")
     dots = local.startswith(".") or local.endswith(".") or ".." in local
     if _UNSAFE.search(local) or "@" in local or dots or len(local.encode("utf-8", "replace")) > 64:

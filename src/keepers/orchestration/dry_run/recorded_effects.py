@@ -33,6 +33,7 @@ class Known(NamedTuple):
     agreements: Agreements
     suppressions: Mapping[tuple[str, str], Suppression]
     activity: Mapping[int, Sequence[datetime]]
+    """what lifts quiet hours: of known customers what trusted sources saw, of others everything"""
     engaged: Mapping[int, Sequence[datetime]]
     sent: Sequence[OtherMessage]
     """marketing that really went out"""

@@ -42,7 +42,7 @@ from keepers.store.events.log import OWN_SOURCE, LogRow
 from keepers.store.journeys import entry_rejections, runs
 from keepers.store.journeys.runs import RunRow
 from keepers.store.migrate import upgrade
-from keepers.store.profiles import consents
+from keepers.store.profiles import consents, identities
 from keepers.store.profiles.suppressions import Suppression
 from keepers.store.schema.journeys import journey_runs
 from keepers.store.schema.messages import messages
@@ -177,24 +177,32 @@ class Replay:
         with self._store.read() as connection:
             agreed = consents.load_all(connection, people, canon)
             refused = {row[:2]: Suppression(*row) for row in connection.execute(select(suppressed)).all()}
+            named = identities.with_user_id(connection, sorted(people))
             for row in connection.execute(query):
                 other = OtherMessage(*row)
                 sent.append(other._replace(profile_id=canon.get(other.profile_id, other.profile_id)))
         engaged_at = _by_owner(engagement_times.times(self._evaluator.warehouse, since, until), people, canon)
-        return Known(agreed, refused, self._activity(people, canon, since, until), engaged_at, sent)
+        return Known(agreed, refused, self._activity(people, named, canon, since, until), engaged_at, sent)
 
     def _activity(
-        self, people: frozenset[int], canon: Mapping[int, int], since: datetime, until: datetime
+        self,
+        people: frozenset[int],
+        named: frozenset[int],
+        canon: Mapping[int, int],
+        since: datetime,
+        until: datetime,
     ) -> dict[int, list[datetime]]:
+        """Of whom it was said who they are (`named`), what trusted sources saw alone."""
         rows = self._evaluator.warehouse.cursor().execute(
             """
-            SELECT profile_id, time FROM tracks
+            SELECT profile_id, time, trusted FROM tracks
             WHERE time > ? AND time <= ? AND source <> 'keepers' AND kind IN ('track', 'page', 'screen')
             ORDER BY time
             """,
             [since - timedelta(days=1), until],
         )
-        return _by_owner(rows.fetchall(), people, canon)
+        counting = [(who, at) for who, at, trusted in rows.fetchall() if trusted or canon.get(who, who) not in named]
+        return _by_owner(counting, people, canon)
 
 
 def _by_owner(

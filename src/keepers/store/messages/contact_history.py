@@ -18,7 +18,7 @@ from keepers.model.message import UNFINISHED
 from keepers.store.bulk import select_in
 from keepers.store.messages import sending_switches
 from keepers.store.messages.messages import MessageRow
-from keepers.store.profiles import consents, suppressions
+from keepers.store.profiles import consents, identities, suppressions
 from keepers.store.schema.messages import messages
 
 LoadContacts = Callable[[Sequence[int]], Mapping[int, Contact]]
@@ -93,17 +93,21 @@ class StoredEligibility:
         )
         suppressed = suppressions.find(connection, hashes)
         agreed = consents.load(connection, customers, hashes)
+        found = [(c.profile_id, contacts.get(c.profile_id) or c.contact or Contact()) for c in known]
+        active = sorted({who for who, contact in found if contact.last_activity_at is not None})
+        has_user_id = identities.with_user_id(connection, active) if active else frozenset()
         decisions = []
-        for candidate in known:
+        for candidate, (_, contact) in zip(known, found, strict=True):
             consent = agreed.effective(candidate.profile_id, candidate.channel, candidate.topic, candidate.address_hash)
             suppression = suppressed.get((candidate.channel, candidate.address_hash))
             recipient = RecipientFacts(
                 consent.state if consent is not None else None,
                 suppression.reason if suppression is not None else None,
-                contacts.get(candidate.profile_id) or candidate.contact or Contact(),
+                contact,
                 is_confirmed=agreed.is_confirmed(
                     candidate.profile_id, candidate.channel, candidate.topic, candidate.address_hash
                 ),
+                is_known=candidate.profile_id in has_user_id,
             )
             decisions.append(wave.decide(candidate, recipient, now, reserving=reserving))
         return decisions

@@ -141,17 +141,6 @@ def profiles_at(connection: Connection, address_hash: str) -> list[int]:
     return list(found)
 
 
-def recent_to(connection: Connection, message: str, address_hash: str, since: datetime) -> list[datetime]:
-    """When a message was decided on for an address, outside journeys and broadcasts, since an instant."""
-    query = select(messages.c.decided_at).where(
-        messages.c.address_hash == address_hash,
-        messages.c.message == message,
-        messages.c.run_id.is_(None),
-        messages.c.decided_at > since,
-    )
-    return list(connection.execute(query).scalars())
-
-
 def of_profile(
     connection: Connection, profile_id: int, *, before: int | None = None, limit: int = 100
 ) -> list[MessageRow]:

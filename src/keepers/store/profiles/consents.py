@@ -15,7 +15,7 @@ from keepers.model.identity import Trust
 from keepers.store.bulk import insert_rows, select_in
 from keepers.store.events import log
 from keepers.store.events.log import SystemEvent
-from keepers.store.schema.core import identities
+from keepers.store.profiles.identities import with_user_id
 from keepers.store.schema.messages import consents
 
 _FIELDS = Consent.__struct_fields__
@@ -38,7 +38,7 @@ def record(
     the events: those of the message by which somebody unsubscribed (`messages.event_properties`).
     """
     ids = sorted({consent.profile_id for consent in stated})
-    known = _with_user_id(connection, ids)
+    known = with_user_id(connection, ids)
     earlier: dict[int, list[Consent]] = {who: [] for who in ids}
     for one in _own(connection, ids):
         earlier[one.profile_id].append(one)
@@ -96,16 +96,14 @@ def request(connection: Connection, requested: Consent, topic: Topic, now: datet
     return found
 
 
-def confirm(
-    connection: Connection, profile_id: int, channel: str, topic: str, address_hash: str, now: datetime, source: str
-) -> bool:
-    """Confirms what is pending for an address, keeping its wording: it holds for that address. False for nothing."""
-    waiting = load(connection, [profile_id]).waiting(profile_id, channel, topic, address_hash)
+def confirm(connection: Connection, profile_id: int, request: str, now: datetime, source: str) -> bool:
+    """Confirms the one request of this id (see `model.consent.request_id`), if it waits, keeping its wording: it holds
+    for its address. False for nothing."""
+    waiting = load(connection, [profile_id]).waiting(profile_id, request)
     if waiting is None:
         return False
-    record(
-        connection, [msgspec.structs.replace(waiting, state="subscribed", at=max(now, waiting.at), source=source)], now
-    )
+    confirmed = msgspec.structs.replace(waiting, state="subscribed", at=max(now, waiting.at), source=source)
+    record(connection, [confirmed], now)
     return True
 
 
@@ -115,7 +113,7 @@ def load(connection: Connection, profile_ids: Sequence[int], hashes: Sequence[st
     rows |= {row.id: row for row in _rows(connection, consents.c.address_hash, sorted(set(hashes) - {""}))}
     statements = [Consent(*tuple(rows[number])[:-1]) for number in sorted(rows)]
     uncertain = sorted({one.profile_id for one in statements if one.holds_for == "visitor" or one.address_hash})
-    return Agreements.of(statements, _with_user_id(connection, uncertain))
+    return Agreements.of(statements, with_user_id(connection, uncertain))
 
 
 def load_all(connection: Connection, people: Collection[int], canon: Mapping[int, int]) -> Agreements:
@@ -125,7 +123,7 @@ def load_all(connection: Connection, people: Collection[int], canon: Mapping[int
         who = canon.get(one.profile_id, one.profile_id)
         if who in people or one.address_hash:
             kept.append(msgspec.structs.replace(one, profile_id=who))
-    return Agreements.of(kept, _with_user_id(connection, sorted({one.profile_id for one in kept})))
+    return Agreements.of(kept, with_user_id(connection, sorted({one.profile_id for one in kept})))
 
 
 def _rows(connection: Connection, column: Column[Any], values: Sequence[Any]) -> Iterable[Row[Any]]:
@@ -141,12 +139,6 @@ def _own(connection: Connection, ids: Sequence[int]) -> list[Consent]:
         Consent(*tuple(row)[:-1])
         for row in sorted(_rows(connection, consents.c.profile_id, ids), key=lambda row: row.id)
     ]
-
-
-def _with_user_id(connection: Connection, ids: Sequence[int]) -> set[int]:
-    """Those of whom it was said who they are."""
-    query = select(identities.c.profile_id).where(identities.c.kind == "user_id")
-    return {row.profile_id for row in select_in(connection, query, identities.c.profile_id, ids)}
 
 
 def history(connection: Connection, profile_id: int) -> list[Consent]:

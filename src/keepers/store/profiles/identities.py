@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from keepers.model.identity import IdentityKind, bucket_key, subject_kind
 from keepers.store import counters
@@ -17,12 +17,14 @@ from keepers.store.schema.core import identities
 
 
 class KnownIdentity(NamedTuple):
-    """`is_unproven`: an unsigned call by a public key linked it."""
+    """`is_unproven`: an unsigned call by a public key linked it. `linked_seq` is the log's number of what linked it to
+    this profile: by it the oldest is found; 0 where that is not known."""
 
     kind: str
     value: str
     profile_id: int
     is_unproven: bool
+    linked_seq: int = 0
 
 
 def find(connection: Connection, kind: str, value: str) -> int | None:
@@ -60,34 +62,17 @@ def has_user_id(connection: Connection, profile_id: int) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
+def with_user_id(connection: Connection, ids: Sequence[int]) -> frozenset[int]:
+    """Those of some profiles of whom it was said who they are."""
+    query = select(identities.c.profile_id).where(identities.c.kind == "user_id")
+    return frozenset(row.profile_id for row in select_in(connection, query, identities.c.profile_id, ids))
+
+
 def search(connection: Connection, text: str, after: int, limit: int) -> list[int]:
     """Up to `limit` profiles past `after`, by id, one of whose identifiers contains the text, whatever its case."""
     contains = func.lower(identities.c.value).contains(text.lower(), autoescape=True)
     query = select(identities.c.profile_id).where(contains, identities.c.profile_id > after)
     return list(connection.execute(query.distinct().order_by(identities.c.profile_id).limit(limit)).scalars())
-
-
-class IdentityCount(NamedTuple):
-    """The identifiers of a profile. `proven` and `unproven` count them."""
-
-    proven: int = 0
-    unproven: int = 0
-    has_user_id: bool = False
-
-
-def count(connection: Connection, ids: Sequence[int]) -> dict[int, IdentityCount]:
-    """How many identifiers each profile has; profiles without any are absent."""
-    columns = identities.c.profile_id, identities.c.kind, identities.c.is_unproven
-    query = select(*columns, func.count().label("number")).group_by(*columns)
-    counted: dict[int, IdentityCount] = {}
-    for row in select_in(connection, query, identities.c.profile_id, ids):
-        known = counted.get(row.profile_id, IdentityCount())
-        counted[row.profile_id] = IdentityCount(
-            known.proven + (0 if row.is_unproven else row.number),
-            known.unproven + (row.number if row.is_unproven else 0),
-            known.has_user_id or row.kind == "user_id",
-        )
-    return counted
 
 
 def append(connection: Connection, new: Sequence[KnownIdentity]) -> None:
@@ -101,12 +86,53 @@ def move(connection: Connection, moved: Sequence[KnownIdentity]) -> None:
         connection.execute(
             update(identities)
             .where(identities.c.kind == bindparam("of_kind"), identities.c.value == bindparam("of_value"))
-            .values(profile_id=bindparam("to_profile"), is_unproven=bindparam("unproven")),
+            .values(
+                profile_id=bindparam("to_profile"), is_unproven=bindparam("unproven"), linked_seq=bindparam("by_seq")
+            ),
             [
-                {"of_kind": m.kind, "of_value": m.value, "to_profile": m.profile_id, "unproven": m.is_unproven}
+                {
+                    "of_kind": m.kind, "of_value": m.value, "to_profile": m.profile_id,
+                    "unproven": m.is_unproven, "by_seq": m.linked_seq,
+                }
                 for m in moved
             ],
+        )  # fmt: skip
+
+
+def remove(connection: Connection, gone: Iterable[tuple[str, str]]) -> None:
+    """Takes identifiers, given as (kind, value), from whoever has them: they are nobody's then."""
+    dropped = [{"of_kind": kind, "of_value": value} for kind, value in gone]
+    if dropped:
+        connection.execute(
+            delete(identities).where(
+                identities.c.kind == bindparam("of_kind"), identities.c.value == bindparam("of_value")
+            ),
+            dropped,
         )
+
+
+def unproven(connection: Connection, kind: IdentityKind, values: Sequence[str]) -> set[str]:
+    """Those of some identifiers that were linked without proof."""
+    query = select(identities.c.value).where(identities.c.kind == kind, identities.c.is_unproven)
+    return {row.value for row in select_in(connection, query, identities.c.value, values)}
+
+
+def prove(connection: Connection, names: Iterable[tuple[str, str]]) -> None:
+    """Marks identifiers, given as (kind, value), as proven."""
+    proven = [{"of_kind": kind, "of_value": value} for kind, value in names]
+    if proven:
+        connection.execute(
+            update(identities)
+            .where(identities.c.kind == bindparam("of_kind"), identities.c.value == bindparam("of_value"))
+            .values(is_unproven=False),
+            proven,
+        )
+
+
+def most_unproven(connection: Connection, number: int) -> list[int]:
+    """The profiles with at least so many identifiers that were linked without proof, by id."""
+    query = select(identities.c.profile_id).where(identities.c.is_unproven).group_by(identities.c.profile_id)
+    return list(connection.execute(query.having(func.count() >= number).order_by(identities.c.profile_id)).scalars())
 
 
 def resolve_many(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select, update
 
 from keepers.model.errors import NotFoundError, problem
-from keepers.store.bulk import insert_rows
+from keepers.store.bulk import insert_rows, select_in
 from keepers.store.schema.core import profiles
 
 
@@ -48,6 +48,18 @@ def mark_merged(connection: Connection, pairs: Sequence[tuple[int, int | None]])
     """Sets `merged_into` for (profile, survivor) pairs; None takes it back."""
     for profile_id, into in pairs:
         connection.execute(update(profiles).where(profiles.c.id == profile_id).values(merged_into=into))
+
+
+def bucket_keys(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    """The keys for samples and splits of some profiles."""
+    query = select(profiles.c.id, profiles.c.bucket_key)
+    return {row.id: row.bucket_key for row in select_in(connection, query, profiles.c.id, ids)}
+
+
+def set_bucket_keys(connection: Connection, keys: Mapping[int, str]) -> None:
+    """Gives profiles other keys for samples and splits."""
+    for profile_id, key in sorted(keys.items()):
+        connection.execute(update(profiles).where(profiles.c.id == profile_id).values(bucket_key=key))
 
 
 def mark_full(connection: Connection, ids: Sequence[int], at: datetime) -> None:

@@ -37,12 +37,6 @@ def remove(connection: Connection, endpoints: Sequence[str]) -> None:
     connection.execute(delete(push_subscriptions).where(push_subscriptions.c.endpoint.in_(list(endpoints))))
 
 
-def has_any(connection: Connection, profile_id: int) -> bool:
-    """Whether a profile ever had a browser that is still kept, proven or not."""
-    query = select(push_subscriptions.c.endpoint).where(push_subscriptions.c.profile_id == profile_id)
-    return connection.execute(query.limit(1)).first() is not None
-
-
 def of_profiles(connection: Connection, profile_ids: Sequence[int]) -> dict[int, list[PushSubscription]]:
     """Each profile's browsers, the newest first; profiles without any are absent. Not those of a customer with a user
     id that were added without proof."""

@@ -141,6 +141,7 @@ identities = Table(
     Column("value", String, primary_key=True),
     Column("profile_id", BigInteger, nullable=False, index=True),
     Column("is_unproven", Boolean, nullable=False, server_default=false(), default=must_be_written),
+    Column("linked_seq", BigInteger, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 

@@ -100,6 +100,16 @@ consents = Table(
 Index("ix_consents_address", consents.c.address_hash, sqlite_where=consents.c.address_hash != "",
       postgresql_where=consents.c.address_hash != "")  # fmt: skip
 
+confirmation_requests = Table(
+    "confirmation_requests",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("person_hash", String, nullable=False, index=True),
+    Column("at", Instant, nullable=False, index=True),
+    Column("is_proven", Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 suppressions = Table(
     "suppressions",
     metadata,
