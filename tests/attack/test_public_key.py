@@ -167,6 +167,22 @@ def test_a_customers_address_is_not_changed_in_whatever_order(shop: Attacked, fi
     assert (shown["email"], shown["firstName"]) == (hers, "Vera")
 
 
+@pytest.mark.parametrize("first", ["the order", "the claim"])
+def test_a_guests_address_does_not_become_a_customers(shop: Attacked, first: str) -> None:
+    """The attacker orders as a guest, so the shop's own server reports their address for their visitor."""
+    n = next(NUMBERS)
+    victim, hers, his, cookie = f"victim{n}", f"victim{n}@example.com", f"attacker{n}@example.com", f"cookie{n}"
+    shop.call(SERVER, identify(victim, email=hers))
+    shop.call(WRITE, track(None, "Looked", device=cookie))
+    steps = [(SERVER, identify(device=cookie, email=his)), (WRITE, identify(victim, device=cookie))]
+    for key, call in steps if first == "the order" else reversed(steps):
+        assert shop.call(key, call).status_code == 200
+    shop.order(victim)
+    shop.settle()
+    assert "Thanks for" in " ".join(shop.mails(hers))
+    assert not any(subject.startswith("Thanks for") for subject in shop.mails(his))
+
+
 def test_an_alias_moves_nothing_of_a_customer(shop: Attacked) -> None:
     n = next(NUMBERS)
     victim, hers = f"victim{n}", f"victim{n}@example.com"

@@ -62,11 +62,11 @@ def choices_of(connection: Connection, context: ChoiceContext, owner: LinkOwner,
     for topic in marketing(context.topics):
         for channel in topic.channels:
             statement = agreed.effective(owner.speaks_for, channel, topic.id, address_of.get(channel, ""))
-            states[channel, topic.id] = "unsubscribed" if channel in left else _standing(topic, statement)
+            states[channel, topic.id] = "unsubscribed" if channel in left else _state_of(topic, statement)
     return Choices(states, blocked)
 
 
-def _standing(topic: Topic, statement: Consent | None) -> ConsentState | None:
+def _state_of(topic: Topic, statement: Consent | None) -> ConsentState | None:
     """Where messages need no consent, they go out until somebody leaves: a request that waits, which anybody may have
     made, changes nothing."""
     if statement is not None and (topic.basis == "consent" or statement.state != "pending"):
