@@ -18,8 +18,7 @@ from keepers.contact.breakers import stream_of
 from keepers.contact.rules import Breakers
 from keepers.delivery.claim import Preparer, QueuedMessage
 from keepers.delivery.outcomes import UNCERTAIN, Delivered, Done, lock, record
-from keepers.delivery.rates import Rates
-from keepers.delivery.windows import Attempt, Windows
+from keepers.delivery.rates import Attempt, Rates, Windows
 from keepers.model.errors import problem
 from keepers.model.message import Outcome, Outgoing
 from keepers.store.database import Store

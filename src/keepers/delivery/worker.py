@@ -17,9 +17,8 @@ from sqlalchemy import Connection
 from keepers.channels.base import Channel
 from keepers.delivery.claim import Preparer, Render, one_by_one
 from keepers.delivery.outcomes import Delivered, Done, lock, record, recover
-from keepers.delivery.rates import Rates
+from keepers.delivery.rates import Rates, Windows
 from keepers.delivery.send import SendStream
-from keepers.delivery.windows import Windows
 from keepers.store.bulk import chunks
 from keepers.store.database import Store
 from keepers.store.messages import message_copies, workers

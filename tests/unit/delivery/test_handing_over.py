@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
-from keepers.delivery.windows import LONGEST_S, MOST, Attempt, HandOverWindow
+from keepers.delivery.rates import LONGEST_S, MOST, Attempt, HandOverWindow
 from keepers.model.message import Outcome, Outgoing
 from keepers.store.database import Store
 from keepers.store.schema.messages import messages
