@@ -47,7 +47,7 @@ KILLS ?= 500
 SEED ?=
 
 crash: $(VENV)/.installed-dev  ## Kill processes KILLS times at random moments, on both stores; SEED repeats the moments of a run
-	CRASH_KILLS=$(KILLS) CRASH_SEED=$(SEED) $(BIN)/python -m pytest tests/crash --timeout 0 --durations 12 -rP $(ARGS)
+	CRASH_KILLS=$(KILLS) CRASH_SEED=$(SEED) $(BIN)/python -m pytest tests/crash --durations 12 -rP $(ARGS)
 
 # Zone, day and hour of each run of test-times: night, 29 February, the hour that clocks skip, the end of a year.
 TIMES := UTC_2027-03-02_03:00:00 UTC_2028-02-29_12:00:00 Europe/Warsaw_2027-03-28_01:58:00 UTC_2026-12-31_23:59:00

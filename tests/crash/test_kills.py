@@ -34,6 +34,7 @@ def _kills(name: str, engine: str) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900 + 60 * KILLS)
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_what_is_killed_at_random_moments_ends_as_if_it_never_had_been(
     name: str, tmp_path: Path, migrated_folder: Path, postgres: Postgres
