@@ -117,6 +117,7 @@ class SendStream:
                 await self._gather()
                 await self._commit([], time)
             await asyncio.gather(*self._senders)
+            await self._commit([], time)
             watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watcher
