@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Tests start hundreds of processes: each would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-times install lint texts check bench clean
+.PHONY: demo test crash test-times install lint texts check bench clean
 
 demo: install  ## Set up and play a real shop's eighteen months
 	@$(BIN)/keepers demo $(ARGS)
@@ -42,6 +42,12 @@ texts: $(VENV)/.installed-dev  ## Collect the texts for people and add new ones 
 
 test: lint  ## Everything, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 15 -rs $(ARGS)
+
+KILLS ?= 500
+SEED ?=
+
+crash: $(VENV)/.installed-dev  ## Kill processes KILLS times at random moments, on both stores; SEED repeats the moments of a run
+	CRASH_KILLS=$(KILLS) CRASH_SEED=$(SEED) $(BIN)/python -m pytest tests/crash --durations 12 -rP $(ARGS)
 
 # Zone, day and hour of each run of test-times: night, 29 February, the hour that clocks skip, the end of a year.
 TIMES := UTC_2027-03-02_03:00:00 UTC_2028-02-29_12:00:00 Europe/Warsaw_2027-03-28_01:58:00 UTC_2026-12-31_23:59:00

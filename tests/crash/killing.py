@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from pathlib import Path
 
 import uvicorn
@@ -19,8 +17,17 @@ from processes import Working
 
 def _command(*arguments: str) -> None:
     # Chunks far smaller than a file's, so that kills fall between them.
-    chunks.CHUNK_LINES = 1000
+    chunks.CHUNK_LINES = 500
     processes.command(*arguments)
+
+
+def _commands(*commands: list[str]) -> None:
+    for command in commands:
+        try:
+            _command(*command)
+        except SystemExit as ended:
+            if ended.code:
+                raise
 
 
 def serve(place: str, port: int) -> None:
@@ -36,29 +43,11 @@ def start(folder: Path, *arguments: object) -> Working:
     return Working(_command, words, log_of(folder))
 
 
+def start_all(folder: Path, *commands: list[object]) -> Working:
+    """Several commands, one after the other, as one process."""
+    return Working(_commands, [["-w", str(folder), *map(str, command)] for command in commands], log_of(folder))
+
+
 def log_of(folder: Path) -> Path:
     """Where the processes over a workspace print."""
     return folder.with_name(f"{folder.name}.log")
-
-
-def run_whole(folder: Path, *arguments: object) -> float:
-    """Runs a command to its end and returns the seconds it took."""
-    began = time.monotonic()
-    assert start(folder, *arguments).wait(120) == 0
-    return time.monotonic() - began
-
-
-def run_killed(folder: Path, *arguments: object, chance: random.Random, times: int, longest_s: float) -> int:
-    """Kills the command up to `times` times, at random moments within `longest_s`, then runs it to its end.
-
-    Returns how many died at work; one that finishes before its moment ends the killing.
-    """
-    died = 0
-    for _ in range(times):
-        working = start(folder, *arguments)
-        time.sleep(chance.random() * longest_s)
-        if not working.kill():
-            break
-        died += 1
-    run_whole(folder, *arguments)
-    return died

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, event, update
 import workspaces
 from keepers.app.workspace.workspace import Workspace
 from keepers.contact.rules import parse_contact
-from keepers.delivery.outcomes import Delivered, Done, record
+from keepers.delivery.outcomes import Delivered, Done, lock, record
 from keepers.model.message import Outcome
 from keepers.store import counters
 from keepers.store.database import Store
@@ -129,7 +129,8 @@ def test_recording_an_answer_and_advancing_its_run_do_not_wait_for_each_other(sh
     def record_answer() -> None:
         outcome = Outcome("sent", answer={"status": 200, "body": None})
         with shop.store.begin() as connection:
-            record(connection, parse_contact(None).breakers, [Done(row, outcome, NOW + MINUTE)], Delivered())
+            done = [Done(row, outcome, NOW + MINUTE)]
+            record(connection, parse_contact(None).breakers, done, lock(connection, done), Delivered())
 
     event.listen(shop.store.engine, "after_cursor_execute", wait_for_both)
     try:
@@ -141,7 +142,7 @@ def test_recording_an_answer_and_advancing_its_run_do_not_wait_for_each_other(sh
     finally:
         event.remove(shop.store.engine, "after_cursor_execute", wait_for_both)
     with shop.store.read() as connection:
-        assert claims.lock_statuses(connection, [row.id])[row.id] == ("sent", "")
+        assert claims.lock_messages(connection, [row.id])[row.id][:2] == ("sent", "")
         assert row.run_id is not None
         run = runs.get(connection, row.run_id)
         assert run.status == "ended"

@@ -17,6 +17,7 @@ from keepers.app.messaging.delivery import deliver
 from keepers.app.workspace.clock import clock
 from keepers.devtools.mailbox import Mailbox
 from keepers.model.errors import ConflictError
+from keepers.store.messages import messages as stored
 from stories.story_sending import mailbox_for
 from workspaces import keepers
 
@@ -193,6 +194,29 @@ def test_preview_test_send_and_dead_letters(shop: Shop) -> None:
     assert shop.json_of("message", "retry", sent) == {"asked": 1, "queued": 0}
     assert "no message" in shop.refused("message", "retry", 999)
     assert shop.json_of("machine-rules", "rerun") == {"judged_otherwise": 0}
+
+
+def test_uncertain_messages_are_counted_apart_and_settled_together_with_the_risk_shown_first(shop: Shop) -> None:
+    assert shop.json_of("deliver", "--once")["sent"] == 1
+    sent = shop.json_of("messages", "--profile", "ann")["items"][0]["id"]
+    with workspaces.opened(shop.folder) as workspace, workspace.store.begin() as connection:
+        stored.put_status(connection, [(sent, "uncertain", "worker_died")], clock())
+    assert keepers("-w", shop.folder, "doctor", "--json").json["sending"]["uncertain"] == 1
+    (listed,) = shop.json_of("journeys")["items"]
+    assert listed["messages"] == {"skipped": 1, "uncertain": 1}
+    assert "uncertain" in shop.shown("journeys")
+    assert "which uncertain messages" in shop.refused("message", "settle", "retry")
+    assert "not a time" in shop.refused("message", "settle", "retry", "--since", "soon")
+    shown = shop.shown("message", "settle", "retry", "--journey", "welcome")
+    assert "Uncertain messages: 1." in shown
+    assert "twice" in shown
+    assert "--yes" in shown
+    counted = shop.json_of("message", "settle", "retry", "--journey", "welcome")
+    assert (counted["count"], counted["settled"]) == (1, 0)
+    assert shop.json_of("message", "settle", "retry", "--journey", "other", "--yes")["settled"] == 0
+    assert "1 uncertain message queued again" in shop.shown("message", "settle", "retry", "--channel", "email", "--yes")
+    sending = keepers("-w", shop.folder, "doctor", "--json").json["sending"]
+    assert (sending["uncertain"], sending["waiting"]) == (0, 1)
 
 
 def test_consent_is_shown_imported_and_exported(shop: Shop, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from keepers.i18n.problems import problem_text
 from keepers.i18n.reasons import reason_text
 from keepers.journeys.broadcast import EASTERNMOST, Broadcast
 from keepers.model.errors import ConflictError, NotFoundError, Problem, UserError, nearest, problem
-from keepers.model.message import Tally
+from keepers.model.message import SENT, UNFINISHED, Tally
 from keepers.model.moments import format_instant, parse_instant
 from keepers.model.reasons import Reason
 from keepers.playbook.active_playbook import ActivePlaybook
@@ -217,7 +217,6 @@ def _status(send: BroadcastSend, tally: list[Tally], locale: str, trouble: str) 
         numbers[one.status] += one.number
         if one.status == "skipped":
             skipped[one.reason] += one.number
-    out = ("handed_over", "sent", "delivered", "bounced", "uncertain")
     return SendingStatus(
         id=send.id,
         broadcast=send.broadcast,
@@ -229,8 +228,9 @@ def _status(send: BroadcastSend, tally: list[Tally], locale: str, trouble: str) 
         audience=data.get("audience", 0),
         taken=data.get("queued", 0) + sum(data.get("skipped", {}).values()),
         queued=data.get("queued", 0),
-        sent=sum(numbers[status] for status in out),
-        waiting=sum(numbers[status] for status in ("queued", "held", "claimed")),
+        sent=sum(numbers[status] for status in SENT),
+        uncertain=numbers["uncertain"],
+        waiting=sum(numbers[status] for status in (*UNFINISHED, "handed_over")),
         skipped=dict(skipped.most_common()) if tally else data.get("skipped", {}),
         messages=tally,
         winner=str(data.get("winner") or ""),

@@ -38,8 +38,9 @@ class SendingStatus(Struct, frozen=True):
     audience: int
     taken: Annotated[int, Meta(description="Of the audience, decided on so far.")]
     queued: int
-    sent: int
-    waiting: int
+    sent: Annotated[int, Meta(description="Went out, also those that bounced.")]
+    uncertain: Annotated[int, Meta(description="It is not known whether they went out.")]
+    waiting: Annotated[int, Meta(description="To be sent, or being sent.")]
     skipped: Annotated[dict[str, int], Meta(description="Reason → customers.")]
     messages: Annotated[list[Tally], Meta(description="How many messages there are of each variant and status.")] = []
     winner: str = ""

@@ -56,6 +56,8 @@ class ChannelKind(ChannelDescription, frozen=True, kw_only=True):
     """one sentence for the reference"""
     needs_settings: bool = True
     """whether it exists only when keepers.toml has a section for it"""
+    connections: str = ""
+    """the setting that bounds how many messages it sends at the same time; empty: as many as the worker"""
     has_subscriptions: bool = False
     """whether a message goes to each browser of the customer, and not to an address"""
 

@@ -1,4 +1,4 @@
-"""From waiting to handed over: claims due messages, checks eligibility, renders, and commits before sending."""
+"""From waiting to handed over: claims due messages, checks eligibility, renders, and marks them before sending."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keepers.store.bulk import update_rows
 from keepers.store.database import Store
 from keepers.store.journeys import runs
 from keepers.store.messages import claims, coupons, message_copies, messages, sending_switches
-from keepers.store.messages.claims import Freed, Slot
+from keepers.store.messages.claims import Freed, LockedMessage, Slot
 from keepers.store.messages.contact_history import StoredEligibility, candidate_of, lock_addresses
 from keepers.store.messages.coupons import CodeRequest
 from keepers.store.messages.messages import MessageRow
@@ -26,14 +26,15 @@ from keepers.store.schema.messages import messages as table
 
 Render = Callable[[Sequence[MessageRow], datetime], Sequence[Outgoing | UserError]]
 """messages → what is sent, or why it cannot be, in their order; customers are loaded for all at once"""
+QueuedMessage = tuple[MessageRow, Outgoing]
 CUT_OFF = frozenset({"goal", runs.MERGED})
 """reasons of a run's end for which its waiting messages are skipped; exits skip their messages themselves"""
 
 
 class Prepared(Struct):
-    """`ready` is handed over and to be sent now; the rest is counted."""
+    """`ready` is claimed and rendered, to be handed over; the rest is counted."""
 
-    ready: list[tuple[MessageRow, Outgoing]]
+    ready: list[QueuedMessage]
     claimed: int = 0
     held: int = 0
     skipped: int = 0
@@ -41,7 +42,7 @@ class Prepared(Struct):
 
 
 class Preparer:
-    """Prepares messages for one worker. Every call is one claim of at most `number` messages, in two transactions."""
+    """Prepares messages for one worker, and marks them as handed over."""
 
     def __init__(
         self,
@@ -70,20 +71,51 @@ class Preparer:
             return claims.slots(connection)
 
     def prepare(self, now: datetime, number: int, known: Sequence[Slot], most: Mapping[str, int]) -> Prepared:
-        """Claims what is due and eligible, and hands it over. An empty claim means that nothing is due."""
+        """Claims up to `number` messages that are due and eligible, in one transaction, and renders them.
+
+        An empty claim means that nothing is due.
+        """
         prepared = Prepared([])
         taken = self._claim(now, number, known, most, prepared)
-        if taken:
-            self._hand_over(taken, now, prepared)
+        broken: list[tuple[MessageRow, UserError]] = []
+        for message, outgoing in zip(taken, self._render(taken, now) if taken else (), strict=True):
+            if isinstance(outgoing, UserError):
+                broken.append((message, outgoing))
+            else:
+                known_id = message.message_id
+                ready = msgspec.structs.replace(outgoing, message_id=known_id) if known_id else outgoing
+                prepared.ready.append((message, ready))
+        if broken:
+            self._fail(broken, now, prepared)
         return prepared
 
-    def requeue(self, ids: Sequence[int], now: datetime) -> None:
-        """Requeues what was handed over and not sent, except what another worker has by now."""
-        with self._store.begin() as connection:
-            self._requeue(connection, ids, now)
+    def hand_over(
+        self,
+        connection: Connection,
+        ready: Sequence[QueuedMessage],
+        locked: Mapping[int, LockedMessage],
+        now: datetime,
+    ) -> list[QueuedMessage]:
+        """Marks messages as handed over, and keeps their copies. `locked` holds their rows as this transaction locked
+        them.
 
-    def _requeue(self, connection: Connection, ids: Sequence[int], now: datetime) -> None:
-        warm_up.free_places(connection, claims.requeue(connection, self._worker_id, ids, now), now)
+        Returns those that may be sent once it is committed; others were stopped since they were claimed.
+        """
+        mine = [(m, outgoing) for m, outgoing in ready if self._is_mine(locked.get(m.id))]
+        rows = [(m.id, outgoing.message_id, outgoing.content.locale or m.locale, m.attempts) for m, outgoing in mine]
+        claims.hand_over(connection, rows, now)
+        copies = [(m.id, outgoing.content) for m, outgoing in mine if _is_kept(outgoing.content)]
+        message_copies.put(connection, copies, now, self._kept)
+        warm_up.free_places(connection, [_place_of(m) for m, _ in ready if not self._is_mine(locked.get(m.id))], now)
+        return mine
+
+    def requeue(self, ids: Sequence[int], now: datetime) -> None:
+        """Requeues what was claimed and not sent, except what another worker has by now."""
+        with self._store.begin() as connection:
+            warm_up.free_places(connection, claims.requeue(connection, self._worker_id, ids, now), now)
+
+    def _is_mine(self, locked: LockedMessage | None) -> bool:
+        return locked is not None and locked.status == "claimed" and locked.claimed_by == self._worker_id
 
     def _claim(
         self, now: datetime, number: int, known: Sequence[Slot], most: Mapping[str, int], prepared: Prepared
@@ -125,13 +157,14 @@ class Preparer:
             codes = coupons.assign(connection, wants, now) if wants else {}
             without = {w.message_key for w in wants if w.message_key not in codes}
             skipped += [(m, NO_CODE) for m in allowed if m.key in without]
+            allowed = [claims.with_place(m, now) for m in allowed]
             taken = [_with_code(m, codes.get(m.key)) for m in allowed if m.key not in without]
             offered = [(msgspec.json.encode(m.data).decode(), m.id) for m in taken if m.key in codes]
             update_rows(connection, table, ("data",), offered)
             claims.claim(connection, self._worker_id, taken, now)
             claims.postpone(connection, "held", held, now)
             claims.skip(connection, skipped, now)
-            warm_up.free_places(connection, [_place_of(m, now) for m in allowed if m.key in without], now)
+            warm_up.free_places(connection, [_place_of(m) for m in allowed if m.key in without], now)
             prepared.held += len(held)
             prepared.skipped += len(skipped)
         return taken
@@ -154,40 +187,17 @@ class Preparer:
         once_per = known.every if known is not None else self._once_per
         return CodeRequest(pool, message.key, message.profile_id, message.run_id, once_per)
 
-    def _hand_over(self, taken: list[MessageRow], now: datetime, prepared: Prepared) -> None:
-        made: list[tuple[MessageRow, Outgoing]] = []
-        broken: list[tuple[MessageRow, UserError]] = []
-        for message, outgoing in zip(taken, self._render(taken, now), strict=True):
-            if isinstance(outgoing, UserError):
-                broken.append((message, outgoing))
-            else:
-                made.append((message, outgoing))
+    def _fail(self, broken: Sequence[tuple[MessageRow, UserError]], now: datetime, prepared: Prepared) -> None:
+        """Records messages that cannot be rendered; those stopped since they were claimed stay so."""
         with self._store.begin() as connection:
-            if not sending_switches.is_sending(sending_switches.everything(connection)):
-                self._requeue(connection, [message.id for message in taken], now)
-                return
-            locked = claims.lock_statuses(connection, [message.id for message in taken])
-            # Others were stopped since they were claimed, and stay so.
-            failed = [(m, error) for m, error in broken if m.id in locked and locked[m.id][0] == "claimed"]
+            locked = claims.lock_messages(connection, [m.id for m, _ in broken])
+            failed = [(m, error) for m, error in broken if self._is_mine(locked.get(m.id))]
             for message, error in failed:
                 messages.put_status(connection, [(message.id, "failed", error.code)], now, error.message)
-            update_rows(connection, table, ("counted_at",), [(None, message.id) for message, _ in failed])
-            ready = [
-                (m.id, m.message_id or outgoing.message_id, outgoing.content.locale or m.locale, m.attempts)
-                for m, outgoing in made
-            ]
-            mine = claims.hand_over(connection, self._worker_id, ready, now)
-            copies = [(m.id, outgoing.content) for m, outgoing in made if m.id in mine and _is_kept(outgoing.content)]
-            message_copies.put(connection, copies, now, self._kept)
-            not_out = [m for m, _ in broken] + [m for m, _ in made if m.id not in mine]
-            warm_up.free_places(connection, [_place_of(m, now) for m in not_out], now)
+            update_rows(connection, table, ("counted_at",), [(None, m.id) for m, _ in failed])
+            warm_up.free_places(connection, [_place_of(m) for m, _ in broken], now)
         prepared.failed += len(failed)
-        prepared.skipped += len(taken) - len(failed) - len(mine)
-        prepared.ready = [
-            (m, msgspec.structs.replace(outgoing, message_id=m.message_id) if m.message_id else outgoing)
-            for m, outgoing in made
-            if m.id in mine
-        ]
+        prepared.skipped += len(broken) - len(failed)
 
 
 def one_by_one(render: Callable[[MessageRow], Outgoing]) -> Render:
@@ -211,9 +221,8 @@ def _with_code(message: MessageRow, code: str | None) -> MessageRow:
     return msgspec.structs.replace(message, data={**message.data, "offer": {"code": code}})
 
 
-def _place_of(message: MessageRow, now: datetime) -> Freed:
-    """The place of a message that was claimed at `now`, as `claims.claim` gave it."""
-    return Freed(message.channel, message.is_transactional, message.counted_at or now)
+def _place_of(message: MessageRow) -> Freed:
+    return Freed(message.channel, message.is_transactional, message.counted_at)
 
 
 def _is_kept(content: Content) -> bool:

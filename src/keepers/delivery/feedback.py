@@ -296,7 +296,7 @@ class _ReportBatch:
         for message_id, listed in message_history.of_messages(self._connection, ids).items():
             self._known |= {(message_id, row.status, row.reason) for row in listed}
         # Locked from here on: a worker may be recording outcomes.
-        self._status = {id: status for id, (status, _) in claims.lock_statuses(self._connection, ids).items()}
+        self._status = {id: one.status for id, one in claims.lock_messages(self._connection, ids).items()}
         for item in sorted(matched, key=lambda n: n.report.at):
             self._apply(item)
         self._write()

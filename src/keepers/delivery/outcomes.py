@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from keepers.store.events import log
 from keepers.store.events.log import SystemEvent
 from keepers.store.journeys import runs
 from keepers.store.messages import claims, message_history
-from keepers.store.messages.claims import Freed
+from keepers.store.messages.claims import Freed, LockedMessage
 from keepers.store.messages.message_history import HistoryRow
 from keepers.store.messages.messages import MessageRow
 from keepers.store.schema.messages import messages as table
@@ -72,12 +72,23 @@ def is_resent(message: MessageRow) -> bool:
     return message.is_transactional or describe_channel(message.channel).is_repeatable
 
 
-def record(connection: Connection, breakers: Breakers, done: Sequence[Done], total: Delivered) -> None:
-    """Records outcomes in one transaction, and adds to `total`. Reports that came in before take precedence."""
-    now = max(one.at for one in done)
+def lock(connection: Connection, done: Sequence[Done], others: Sequence[int] = ()) -> dict[int, LockedMessage]:
+    """Locks what `record` writes, and other messages that the transaction will write, all in the order of ids."""
     # Runs before messages: see `lock_order`.
     runs.lock(connection, [run_id for one in done if (run_id := _answered_run(one.message)) is not None])
-    locked = claims.lock_statuses(connection, [one.message.id for one in done])
+    return claims.lock_messages(connection, [*(one.message.id for one in done), *others])
+
+
+def record(
+    connection: Connection,
+    breakers: Breakers,
+    done: Sequence[Done],
+    locked: Mapping[int, LockedMessage],
+    total: Delivered,
+) -> None:
+    """Records outcomes, at least one, and adds to `total`; `locked` is by `lock` in the same transaction. Reports that
+    came in before take precedence."""
+    now = max(one.at for one in done)
     attempts: list[tuple[Any, ...]] = []
     statuses: list[tuple[Any, ...]] = []
     freed: list[tuple[Any, ...]] = []
@@ -87,7 +98,8 @@ def record(connection: Connection, breakers: Breakers, done: Sequence[Done], tot
     answers: list[tuple[int, str, Any]] = []
     for one in done:
         message, outcome, at = one
-        status, stopped_for = locked.get(message.id, ("", ""))
+        found = locked.get(message.id)
+        status, stopped_for = (found.status, found.reason) if found is not None else ("", "")
         verdict = _verdict(one)
         if status == "handed_over" and stopped_for and verdict.status == "queued":
             # Its run ended, or its sending was stopped, while it was being sent.

@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 
 from keepers.channels.base import Channel
 from keepers.delivery.claim import Preparer, Render, one_by_one
-from keepers.delivery.outcomes import Delivered, Done, record, recover
-from keepers.delivery.rates import Rates
+from keepers.delivery.outcomes import Delivered, Done, lock, record, recover
+from keepers.delivery.rates import Rates, Windows
 from keepers.delivery.send import SendStream
 from keepers.store.bulk import chunks
 from keepers.store.database import Store
@@ -32,12 +32,14 @@ log = logging.getLogger("keepers")
 
 
 class Options(Struct, frozen=True):
-    """How a worker works. `concurrency` messages are sent at the same time; copies are kept for `kept`.
+    """How a worker works. `concurrency` messages of a channel are sent at the same time, or as many as it has
+    `connections`, when those are fewer; copies are kept for `kept`.
 
     Once it is stopped, attempts may still take `patience_s`. The kill switch and breakers are read every `watch_s`.
     """
 
     concurrency: int = 32
+    connections: Mapping[str, int] = {}
     coupon_once_per: timedelta | None = timedelta(days=90)
     kept: timedelta = message_copies.KEPT
     patience_s: float = 10.0
@@ -68,6 +70,7 @@ class Deliverer:
         self._eligibility = eligibility
         self._channels = channels
         self._rates = Rates(rates)
+        self._windows = Windows()
         self._clock = clock
         self._worker_id = worker_id
         self._options = options or Options()
@@ -141,12 +144,14 @@ class Deliverer:
             return total
         runner = self._runner = self._runner or self._with_channels()
         options = self._options
+        at_once = {c: min(options.concurrency, options.connections.get(c, options.concurrency)) for c in self._channels}
         flow = SendStream(
-            self._store, self._eligibility.rules.breakers, self._preparer, self._channels, self._rates,
-            self._store_thread, total, self._stopping, patience_s=options.patience_s, watch_s=options.watch_s,
+            self._store, self._eligibility.rules.breakers, self._preparer, self._channels, at_once, self._rates,
+            self._windows, self._store_thread, total, self._stopping,
+            patience_s=options.patience_s, watch_s=options.watch_s,
         )  # fmt: skip
         try:
-            runner.run(flow.run(now, self._clock, limit, known, self._options.concurrency))
+            runner.run(flow.run(now, self._clock, limit, known))
         except BaseException:
             # The next call settles what was being sent.
             self._recovered_at = None
@@ -159,7 +164,7 @@ class Deliverer:
         """Records outcomes that the store did not take, before anything else."""
         for some in chunks(list(self._unrecorded), _RECORDED):
             with self._store.begin() as connection:
-                record(connection, self._eligibility.rules.breakers, some, total)
+                record(connection, self._eligibility.rules.breakers, some, lock(connection, some), total)
             self._unrecorded = self._unrecorded[len(some) :]
 
     def _requeue_unsent(self, now: datetime) -> None:

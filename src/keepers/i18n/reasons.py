@@ -45,6 +45,8 @@ SENTENCES: dict[str, TextId] = {
     "invalid_address": text_id("reason", "the address is not a valid one"),
     "worker_died": text_id("reason", "the delivery worker stopped in the middle"),
     "connection_broke": text_id("reason", "the connection broke; it may have arrived"),
+    "settled_by_hand": text_id("reason", "taken as sent by hand"),
+    "given_up": text_id("reason", "it was not known whether it was sent, and it was given up"),
     "retried": text_id("reason", "another attempt was requested"),
     # Entries: why no run began.
     "already_entered": text_id("reason", "the customer was in the journey before and may enter only once"),

@@ -109,6 +109,14 @@ SendStatus = Literal["scheduled", "queueing", "testing", "releasing", "sending",
 """of a broadcast"""
 
 
+Settlement = Literal["retry", "sent", "not_sent"]
+"""what becomes of an uncertain message: sent again, taken as sent, or given up"""
+
+
+SENT: tuple[MessageStatus, ...] = ("sent", "delivered", "bounced")
+"""went out, whatever came of it; `uncertain` ones are counted apart"""
+
+
 class Tally(Struct, frozen=True):
     """How many messages of a sending have a status and reason. `variant` is empty outside of a test."""
 

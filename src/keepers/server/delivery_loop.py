@@ -43,6 +43,9 @@ class DeliveryLoop:
         self._thread = Thread(target=self._run, name="delivery", daemon=True)
         self._sent = Counter("keepers_messages_sent", "Messages handed to a channel and taken.", registry=registry)
         self._failed = Counter("keepers_messages_failed", "Messages that became dead letters.", registry=registry)
+        self._uncertain = Counter(
+            "keepers_messages_uncertain", "Messages of which it is not known whether they were sent.", registry=registry
+        )
         self.trouble = ""
 
     def start(self) -> None:
@@ -97,6 +100,7 @@ class DeliveryLoop:
         done = self._deliverer.run_once(clock())
         self._sent.inc(done.sent)
         self._failed.inc(done.failed)
+        self._uncertain.inc(done.uncertain)
         return bool(done.sent)
 
     def _record_failure(self, error: Exception) -> None:

@@ -10,6 +10,7 @@ from conftest import ENGINES
 from keepers.broadcasts import advance
 from keepers.model.consent import Consent
 from keepers.model.errors import ConflictError, NotFoundError
+from keepers.model.message import Outcome
 from keepers.store.messages import broadcast_sends, sending_switches
 from keepers.store.profiles import consents, suppressions
 from keepers.store.profiles.suppressions import Suppression
@@ -54,6 +55,16 @@ def test_who_is_counted_beforehand_is_who_gets_it(shop: Make, engine: str) -> No
     assert sorted(m.recipient for m in one.wire.sent) == [f"u{n}@example.com" for n in (0, 6, 7, 8, 9)]
     assert one.status().status == "finished"
     assert (one.status().sent, one.status().waiting) == (5, 0)
+
+
+def test_uncertain_messages_are_counted_apart_from_those_sent(shop: Make) -> None:
+    one = shop({})
+    one.customers(size=5)
+    one.start()
+    one.tick()
+    broken = Outcome("failed", "the connection broke", code="uncertain")
+    one.deliver(answer=lambda outgoing: Outcome("sent") if outgoing.recipient < "u2@" else broken)
+    assert (one.status().sent, one.status().uncertain, one.status().waiting) == (2, 3, 0)
 
 
 def test_the_audience_is_whoever_belongs_when_it_starts(shop: Make) -> None:

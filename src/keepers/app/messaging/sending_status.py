@@ -102,6 +102,7 @@ def sending_status(workspace: Workspace, now: datetime, locale: str = "en") -> t
         "brakes": " ".join(stopped) or "none",
         "waiting": sum(counted.get(s, 0) for s in ("queued", "held", "claimed")),
         "dead_letters": counted.get("failed", 0),
+        "uncertain": counted.get("uncertain", 0),
         "bounces_read": f"{read:%Y-%m-%dT%H:%M:%SZ}" if read is not None else "never",
         "mail_set_aside": count,
     }

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 from sqlalchemy import Connection
 
-from keepers.channels.base import Channel, ChannelContext, read_settings
+from keepers.channels.base import Channel, ChannelContext, ChannelKind, read_settings
 from keepers.channels.email.channel import EmailChannel
 from keepers.channels.registry import CHANNELS
 from keepers.delivery.feedback import collect_feedback
@@ -139,7 +139,7 @@ class Sending:
         made: dict[str, Channel] = {}
         for name in dict.fromkeys((*(c.id for c in CHANNELS.values() if not c.needs_settings), *sections)):
             kind = CHANNELS[name]
-            channel = kind.make(read_settings(kind, self._with_files(sections.get(name, {}))), around)
+            channel = kind.make(self._channel_settings(kind), around)
             made[name] = EveryBrowser(channel, self._workspace.store) if kind.has_subscriptions else channel
         return made
 
@@ -151,9 +151,15 @@ class Sending:
     def deliverer(self, worker_id: str, clock: Callable[[], datetime] | None = None) -> Deliverer:
         """A delivery worker. Without `clock` all of a call happens at its `now`, as in stories."""
         chosen = self._workspace.settings.sending
-        options = Options(concurrency=chosen.concurrency, kept=timedelta(days=chosen.keep_copies_days))
+        channels = self.channels()
+        bounded = {name: kind.connections for name in channels if (kind := CHANNELS[name]).connections}
+        options = Options(
+            concurrency=chosen.concurrency,
+            connections={n: getattr(self._channel_settings(CHANNELS[n]), setting) for n, setting in bounded.items()},
+            kept=timedelta(days=chosen.keep_copies_days),
+        )
         return Deliverer(
-            self._workspace.store, self.eligibility, self._make, self.channels(), chosen.per_second, clock, worker_id,
+            self._workspace.store, self.eligibility, self._make, channels, chosen.per_second, clock, worker_id,
             options, self.refresh_as_of,
         )  # fmt: skip
 
@@ -197,6 +203,9 @@ class Sending:
                 copy = message_copies.get(connection, message_id, at)
             self._counted[message_id] = len(set(_TRACKED.findall(copy.html))) if copy is not None else 1
         return self._counted[message_id]
+
+    def _channel_settings(self, kind: ChannelKind) -> Any:
+        return read_settings(kind, self._with_files(self._workspace.settings.channels.get(kind.id, {})))
 
     def _with_files(self, section: Mapping[str, Any]) -> dict[str, Any]:
         """A channel's settings, with relative paths resolved against the workspace's folder."""

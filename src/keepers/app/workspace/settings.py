@@ -130,7 +130,7 @@ class SendingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     per_second: dict[str, float] = field(default_factory=dict)
     """Most messages a second by channel, as {email = 50}; none given, none kept."""
     concurrency: int = 32
-    """Messages on their way at once, in one worker."""
+    """Messages of a channel on their way at once, in one worker."""
     locale: str = "en"
     """Locale of customers whose own is not known."""
     keep_copies_days: int = 396

@@ -276,6 +276,7 @@ KIND = ChannelKind(
     id="email",
     settings=EmailSettings,
     make=_make,
+    connections="max_connections",
     address_trait="email",
     event_name="Email",
     position=1,

@@ -9,7 +9,7 @@ import typer
 
 from keepers.cli.common import Folder, Json, Locale, app, call, show
 from keepers.model.errors import UserError
-from keepers.model.message import MessageStatus
+from keepers.model.message import MessageStatus, Settlement
 
 if TYPE_CHECKING:
     from keepers.app.messaging.messages import MessageCopy
@@ -106,6 +106,40 @@ def retry_messages(
     from keepers.cli.present.tables import fields
 
     show(call(workspace, retry_messages, RetryMessages(messages=numbers)), as_json, fields)
+
+
+@message.command("settle")
+def settle_uncertain(
+    settlement: Annotated[
+        Settlement, typer.Argument(metavar="HOW", help="retry: send them again. sent: they were. not_sent: give up.")
+    ],
+    journey: Annotated[str | None, typer.Option(help="Only of this journey.")] = None,
+    broadcast: Annotated[str | None, typer.Option(help="Only of this broadcast.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Only of this channel.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="INSTANT", help="Only those handed over from then on.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="INSTANT", help="Only those handed over before then.")] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it; without it they are counted, and the risk is shown.")
+    ] = False,
+    locale: Locale = "en",
+    workspace: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Settle uncertain messages of a journey, broadcast, channel or time: send them again, or decide what they were."""
+    from keepers.app.messaging.uncertain_messages import SettleUncertain, settle_uncertain
+    from keepers.cli.present.messages import settled
+
+    request = SettleUncertain(
+        settlement=settlement,
+        journey=journey,
+        broadcast=broadcast,
+        channel=channel,
+        since=since,
+        until=until,
+        dry_run=not yes,
+        locale=locale,
+    )
+    show(call(workspace, settle_uncertain, request), as_json, settled)
 
 
 @app.command("dead-letters")

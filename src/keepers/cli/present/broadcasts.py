@@ -55,7 +55,7 @@ def sending(answer: BroadcastSending) -> None:
     if answer.audience:
         share = answer.taken / answer.audience
         out.print(f"{answer.taken:,} of {answer.audience:,} taken up ({share:.0%}); {answer.sent:,} sent, ", end="")
-        out.print(f"{answer.waiting:,} waiting.")
+        out.print(f"{answer.uncertain:,} uncertain, {answer.waiting:,} waiting.")
     _reasons(answer.skipped)
     for name, figures in answer.variants.items():
         variant_counts = ", ".join(f"{key} {number:,}" for key, number in figures.items())

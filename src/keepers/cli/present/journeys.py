@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from keepers.model.message import SENT
+
 if TYPE_CHECKING:
     from keepers.app.messaging.journeys import Enrolled, FilesAdded, JourneyDetail, JourneyList, JourneyRun, ReasonCount
 
@@ -21,13 +23,13 @@ def journeys(answer: JourneyList) -> None:
         )
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("journey", "", "version", "entered", "active", "ended", "messages sent", "not sent"):
+    for title in ("journey", "", "version", "entered", "active", "ended", "messages sent", "uncertain", "not sent"):
         table.add_column(title, justify="left" if title in ("journey", "") else "right")
     for one in answer.items:
         table.add_row(
             f"[bold]{escape(one.id)}[/]", "[yellow]paused[/]" if one.is_paused else "live", str(one.version),
             *(f"{n:,}" for n in (one.entered, one.active, _sum(one.ended), _sent(one.messages))),
-            f"{one.messages.get('skipped', 0):,}",
+            f"{one.messages.get('uncertain', 0):,}", f"{one.messages.get('skipped', 0):,}",
         )  # fmt: skip
     out.print(table)
 
@@ -87,4 +89,4 @@ def _sum(listed: list[ReasonCount]) -> int:
 
 
 def _sent(messages: dict[str, int]) -> int:
-    return sum(messages.get(status, 0) for status in ("sent", "delivered", "bounced", "uncertain"))
+    return sum(messages.get(status, 0) for status in SENT)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from keepers.app.messaging.messages import DeadLetterPage, MessageCopy, MessagePage, MessageStory
     from keepers.app.messaging.sending_switches import SendingState
     from keepers.app.messaging.signing_keys import DkimKey
+    from keepers.app.messaging.uncertain_messages import UncertainSettled
 
 out = Console(highlight=False, soft_wrap=False)
 _COLOURS = {"sent": "green", "delivered": "green", "failed": "red", "bounced": "red", "skipped": "yellow"}
@@ -69,6 +70,16 @@ def dead_letters(answer: DeadLetterPage) -> None:
             f"{one.id}  {format_instant(one.decided_at)}  {escape(one.profile)}: {escape(one.says)}", soft_wrap=True
         )
     out.print("`keepers message retry N …` queues them again.")
+
+
+def settled(answer: UncertainSettled) -> None:
+    if answer.settled:
+        became = {"retry": "queued again", "sent": "taken as sent", "not_sent": "given up"}[answer.settlement]
+        out.print(f"{answer.settled:,} uncertain message{'' if answer.settled == 1 else 's'} {became}.")
+        return
+    out.print(escape(answer.risk), soft_wrap=True)
+    if answer.count:
+        out.print("Nothing was changed. Say it again with --yes to do it.")
 
 
 def secret(channel: str, answer: WebhookSecret | PushKeys) -> None:

@@ -34,6 +34,7 @@ from keepers.app.messaging import (
     replay,
     sending_switches,
     signing_keys,
+    uncertain_messages,
 )
 from keepers.app.operations import (
     audit,
@@ -60,7 +61,18 @@ from keepers.http.management.operations.progress import watch_operation
 PATH = "/api/v1"
 _MODULES: tuple[ModuleType, ...] = (
     *(profiles, why, export, erasure, segments, lifecycles, scores, conditions, consents, suppressions),
-    *(broadcasts, journeys, replay, messages, message_trials, channel_secrets, signing_keys, coupons, sending_switches),
+    *(
+        broadcasts,
+        journeys,
+        replay,
+        messages,
+        uncertain_messages,
+        message_trials,
+        channel_secrets,
+        signing_keys,
+        coupons,
+        sending_switches,
+    ),
     *(playbook, templates, imports, keys, audit, maintenance, health, doctor, operations, overview, page_access),
 )
 USE_CASES: tuple[UseCase[Any, Any], ...] = tuple(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, or_, select
 
 from keepers.model.message import MessageStatus
@@ -34,6 +35,14 @@ class Freed(NamedTuple):
     channel: str
     is_transactional: bool
     counted_at: datetime | None
+
+
+class LockedMessage(NamedTuple):
+    """How a message stands: its status, why, and the worker that has it."""
+
+    status: MessageStatus
+    reason: str
+    claimed_by: str | None
 
 
 def slots(connection: Connection) -> list[Slot]:
@@ -97,9 +106,16 @@ def _is_not_paused() -> ColumnElement[bool]:
     return table.c.journey.not_in(paused) & is_going_on
 
 
+def with_place(message: MessageRow, now: datetime) -> MessageRow:
+    """The message with a place under the caps (`counted_at`) from `now` on, unless it has one or is transactional."""
+    if message.counted_at is not None or message.is_transactional:
+        return message
+    return msgspec.structs.replace(message, counted_at=now)
+
+
 def claim(connection: Connection, worker_id: str, taken: Sequence[MessageRow], now: datetime) -> None:
-    """Claims messages: they have their place under the caps (`counted_at`) from now on, unless transactional."""
-    rows = [("claimed", "", worker_id, now, m.counted_at or (None if m.is_transactional else now), m.id) for m in taken]
+    """Claims messages, which have their place under the caps (see `with_place`)."""
+    rows = [("claimed", "", worker_id, now, m.counted_at, m.id) for m in taken]
     update_rows(connection, table, ("status", "reason", "claimed_by", "claimed_at", "counted_at"), rows)
 
 
@@ -121,27 +137,13 @@ def skip(connection: Connection, skipped: Sequence[tuple[MessageRow, str]], now:
     message_history.append(connection, [HistoryRow(m.id, now, "skipped", reason, detail) for m, reason in skipped])
 
 
-def hand_over(
-    connection: Connection, worker_id: str, ready: Sequence[tuple[int, str, str, int]], now: datetime
-) -> frozenset[int]:
-    """Marks messages, given as (message, Message-ID, locale, attempts so far), as handed over: to be sent once
-    committed.
-
-    Returns the ids that this worker may still send; others were stopped since they were claimed.
-    """
-    # Queried by id alone, here and below, for SQLite would choose the index on status.
-    query = select(table.c.id, table.c.status, table.c.claimed_by)
-    if connection.dialect.name == "postgresql":
-        query = query.order_by(table.c.id).with_for_update()
-    found = select_in(connection, query, table.c.id, [id for id, *_ in ready])
-    mine = frozenset(row.id for row in found if row.status == "claimed" and row.claimed_by == worker_id)
+def hand_over(connection: Connection, ready: Sequence[tuple[int, str, str, int]], now: datetime) -> None:
+    """Marks claimed messages, given as (message, Message-ID, locale, attempts so far), as handed over: to be sent once
+    committed. On PostgreSQL the transaction has locked them before."""
     rows = [
-        ("handed_over", now, message_id or None, locale, attempts + 1, id)
-        for id, message_id, locale, attempts in ready
-        if id in mine
+        ("handed_over", now, message_id or None, locale, attempts + 1, id) for id, message_id, locale, attempts in ready
     ]
     update_rows(connection, table, ("status", "handed_over_at", "message_id", "locale", "attempts"), rows)
-    return mine
 
 
 def requeue(connection: Connection, worker_id: str, ids: Sequence[int], now: datetime) -> list[Freed]:
@@ -192,9 +194,11 @@ def held_by(connection: Connection, worker_ids: Sequence[str], limit: int) -> li
     return [message_of(row) for row in connection.execute(query).all()]
 
 
-def lock_statuses(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[MessageStatus, str]]:
-    """The status of each message and why, locked on PostgreSQL until the transaction ends."""
-    query = select(table.c.id, table.c.status, table.c.reason)
+def lock_messages(connection: Connection, ids: Sequence[int]) -> dict[int, LockedMessage]:
+    """How each message stands, locked on PostgreSQL until the transaction ends."""
+    # Queried by id alone, for SQLite would choose the index on status.
+    query = select(table.c.id, table.c.status, table.c.reason, table.c.claimed_by)
     if connection.dialect.name == "postgresql":
         query = query.order_by(table.c.id).with_for_update()
-    return {row.id: (row.status, row.reason) for row in select_in(connection, query, table.c.id, ids)}
+    rows = select_in(connection, query, table.c.id, sorted(ids))
+    return {row.id: LockedMessage(row.status, row.reason, row.claimed_by) for row in rows}

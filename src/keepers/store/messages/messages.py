@@ -123,9 +123,9 @@ def by_provider_ids(connection: Connection, channel: str, ids: Sequence[str]) ->
 
 
 def unsettled(connection: Connection) -> dict[str, int]:
-    """How many messages wait, and how many are dead letters, by status."""
-    properties = (*UNFINISHED, "failed")
-    query = select(messages.c.status, func.count()).where(messages.c.status.in_(properties)).group_by(messages.c.status)
+    """How many messages wait, are dead letters, or uncertain, by status."""
+    statuses = (*UNFINISHED, "failed", "uncertain")
+    query = select(messages.c.status, func.count()).where(messages.c.status.in_(statuses)).group_by(messages.c.status)
     return {row[0]: int(row[1]) for row in connection.execute(query)}
 
 

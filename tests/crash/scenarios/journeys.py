@@ -5,15 +5,13 @@ from __future__ import annotations
 import random
 from collections import Counter
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import select
 
 import workspaces
-from conftest import ENGINES, Postgres
-from crash.killing import run_killed, run_whole
+from crash.killing import start
+from crash.scenario import Place, Scenario
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import Consent
 from keepers.store.database import Store
@@ -21,13 +19,14 @@ from keepers.store.profiles import consents
 from keepers.store.schema.core import log
 from keepers.store.schema.journeys import journey_runs
 from keepers.store.schema.messages import messages
+from processes import Working
 from stories.writing import completed
 
 START = datetime(2026, 1, 5)
-TICKS = (START + timedelta(days=4), START + timedelta(days=9))
 PEOPLE = 45
 A_DAY = 45
-KILLS = 3
+DAYS = 4
+"""of a round"""
 PLAYBOOK: dict[str, Any] = {
     "topics": [{"id": "tips", "name": "Tips"}],
     "mails": {"hello": "tips", "nudge": "tips"},
@@ -109,52 +108,41 @@ def _backlog(store: Store, chance: random.Random, days: range) -> None:
         workspaces.send(store, START + timedelta(days=day + 1), calls)
 
 
-def _run(folder: Path, migrated: Path, address: str | None, longest_s: float | None) -> tuple[list[float], int]:
-    """Two ticks over a backlog, killed again and again where `longest_s` is given. Returns seconds, and the dead."""
-    workspaces.make(folder, migrated, playbook=completed(PLAYBOOK), address=address)
-    with workspaces.opened(folder) as workspace:
-        _known(workspace)
-    chance = random.Random(f"advance {address is None}")
-    took, died = [], 0
-    for n, now in enumerate(TICKS):
-        with workspaces.opened(folder) as workspace:
-            _backlog(workspace.store, random.Random(n), range(n * 4, n * 4 + 4))
-        command = ["tick", "--until-idle", "--now", now.isoformat()]
-        if longest_s is None:
-            took.append(run_whole(folder, *command))
-        else:
-            died += run_killed(folder, *command, chance=chance, times=KILLS, longest_s=2 * longest_s / KILLS)
-    return took, died
+class Journeys(Scenario):
+    def __init__(self, place: Place, rounds: int, chance: random.Random) -> None:
+        super().__init__(place, rounds, chance)
+        workspaces.make(place.folder, place.migrated, playbook=completed(PLAYBOOK), address=place.address)
+        with workspaces.opened(place.folder) as workspace:
+            _known(workspace)
+        self._now = START
 
+    def begin_round(self, number: int) -> None:
+        days = range(number * DAYS, (number + 1) * DAYS)
+        self._now = START + timedelta(days=days.stop)
+        with workspaces.opened(self.place.folder) as workspace:
+            _backlog(workspace.store, random.Random(number), days)
 
-def _outcome(folder: Path) -> tuple[Counter[Any], Counter[Any], Counter[Any]]:
-    """Runs, messages, and what Keepers said, by names that do not depend on the order of work."""
-    with workspaces.opened(folder) as workspace, workspace.store.read() as connection:
-        r, m, e = journey_runs.c, messages.c, log.c
-        ran = select(r.journey, r.profile_id, r.status, r.reason, r.step, r.entered_at, r.since, r.wake_at, r.visits)
-        decided = select(m.journey, m.profile_id, m.step, m.visit, m.status, m.reason, m.decided_at)
-        events = select(e.event, e.profile_id, e.time, e.kind).where(e.source == "keepers", e.kind != "change")
-        found = [Counter(tuple(row) for row in connection.execute(query).all()) for query in (ran, decided, events)]
-        keys = connection.execute(select(m.run_id, m.step, m.visit)).all()
+    def start(self) -> list[Working]:
+        return [start(self.place.folder, "tick", "--until-idle", "--now", self._now.isoformat())]
+
+    def outcome(self) -> tuple[Counter[Any], ...]:
+        """Runs, messages, and what Keepers added to the log, by names that do not depend on the order of work."""
+        with workspaces.opened(self.place.folder) as workspace, workspace.store.read() as connection:
+            r, m, e = journey_runs.c, messages.c, log.c
+            ran = select(
+                r.journey, r.profile_id, r.status, r.reason, r.step, r.entered_at, r.since, r.wake_at, r.visits
+            )
+            decided = select(m.journey, m.profile_id, m.step, m.visit, m.status, m.reason, m.decided_at)
+            events = select(e.event, e.profile_id, e.time, e.kind).where(e.source == "keepers", e.kind != "change")
+            queries = (ran, decided, events)
+            found = [Counter(tuple(row) for row in connection.execute(query).all()) for query in queries]
+            keys = connection.execute(select(m.run_id, m.step, m.visit)).all()
+            stuck = connection.execute(select(r.id).where(r.status == "active", r.wake_at <= self._now)).all()
         assert len(keys) == len(set(keys)), "one message per run, step and visit"
-    return found[0], found[1], found[2]
+        assert not stuck, "no run waits for a moment that has passed"
+        assert sum(found[0].values()) > 100 * self.rounds
+        assert sum(found[1].values()) > 25 * self.rounds
+        return tuple(found)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("engine", ENGINES)
-def test_journeys_whose_ticks_are_killed_end_as_one_undisturbed_run(
-    engine: str, tmp_path: Path, migrated_folder: Path, request: pytest.FixtureRequest
-) -> None:
-    postgres: Postgres | None = request.getfixturevalue("postgres") if engine == "postgres" else None
-    addresses = [postgres.migrated() if postgres else None for _ in range(2)]
-    took, _ = _run(tmp_path / "whole", migrated_folder, addresses[0], None)
-    _, died = _run(tmp_path / "killed", migrated_folder, addresses[1], min(took))
-    whole, killed = _outcome(tmp_path / "whole"), _outcome(tmp_path / "killed")
-    for address in addresses:
-        if postgres and address:
-            postgres.drop(address)
-    assert sum(whole[0].values()) > 200
-    assert sum(whole[1].values()) > 50
-    for undisturbed, disturbed in zip(whole, killed, strict=True):
-        assert disturbed == undisturbed
-    assert died >= KILLS // 2, "kills must fall into the work"
+SCENARIO = Journeys

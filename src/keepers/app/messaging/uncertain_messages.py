@@ -1,0 +1,117 @@
+"""Messages of which it is not known whether they were sent, settled together: with the risk said first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.common_fields import Instant, RequestedLocale
+from keepers.app.use_cases.use_case import use_case
+from keepers.app.workspace.workspace import Workspace
+from keepers.delivery import settling
+from keepers.delivery.settling import Chosen
+from keepers.i18n.problems import problem_text
+from keepers.model.errors import Problem, UserError, problem
+from keepers.model.message import Settlement
+from keepers.model.moments import parse_instant
+
+
+class SettleUncertain(Struct, frozen=True, kw_only=True):
+    """What becomes of which uncertain messages: of those that all given fields hold for, at least one of them."""
+
+    settlement: Annotated[
+        Settlement,
+        Meta(description="`retry` sends them again, `sent` takes them as sent, `not_sent` gives them up."),
+    ]
+    journey: Annotated[str, Meta(description="Only of this journey.", max_length=200)] | None = None
+    broadcast: Annotated[str, Meta(description="Only of this broadcast.", max_length=200)] | None = None
+    channel: Annotated[str, Meta(description="Only of this channel.", max_length=200)] | None = None
+    since: Annotated[Instant, Meta(description="Only those handed over at or after this instant.")] | None = None
+    until: Annotated[Instant, Meta(description="Only those handed over before this instant.")] | None = None
+    dry_run: Annotated[bool, Meta(description="Only count, and say the risk; change nothing.")] = False
+    locale: RequestedLocale = "en"
+
+
+class UncertainSettled(Struct, frozen=True):
+    """How many uncertain messages are meant, how many were settled, and what is risked by it."""
+
+    settlement: Settlement
+    count: Annotated[int, Meta(ge=0, description="Uncertain messages that are meant.")]
+    settled: Annotated[int, Meta(ge=0, description="Of these, settled now; 0 with `dry_run`.")]
+    risk: Annotated[str, Meta(description="What it can do to customers, to be read before it is done.")]
+
+
+@use_case(
+    "POST /messages/uncertain/settle",
+    permission="send",
+    lock="locked",
+    problems=(422,),
+    audit={
+        "settlement": "plain",
+        "journey": "target",
+        "broadcast": "target",
+        "channel": "plain",
+        "since": "plain",
+        "until": "plain",
+    },
+)
+def settle_uncertain(workspace: Workspace, actor: Actor, request: SettleUncertain) -> UncertainSettled:
+    """Settle uncertain messages
+
+    A worker died, or a connection broke, between handing them over and the outcome. Nobody can be asked: no channel
+    finds a message by Keepers' number. Ask for the risk with `dry_run` first.
+    """
+    if not any((request.journey, request.broadcast, request.channel, request.since, request.until)):
+        raise UserError(
+            problem("Name a journey, a broadcast, a channel or a time: which uncertain messages are meant?"),
+            code="invalid",
+        )
+    chosen = Chosen(
+        request.journey, request.broadcast, request.channel, _instant(request.since), _instant(request.until)
+    )
+    with workspace.store.read() as connection:
+        number = settling.count(connection, chosen)
+    settled = 0 if request.dry_run else _settle(workspace, chosen, request.settlement)
+    number = max(number, settled)
+    return UncertainSettled(
+        request.settlement, number, settled, problem_text(_risk(request.settlement, number), request.locale)
+    )
+
+
+def _settle(workspace: Workspace, chosen: Chosen, settlement: Settlement) -> int:
+    now, settled, last = workspace.clock(), 0, 0
+    while True:
+        with workspace.store.begin() as connection:
+            number, last = settling.settle(connection, chosen, settlement, now, after=last)
+        if not number:
+            return settled
+        settled += number
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else parse_instant(text)
+
+
+def _risk(settlement: Settlement, number: int) -> Problem:
+    match settlement:
+        case "retry":
+            return problem(
+                "Uncertain messages: {number:,}. Each was handed over, and some have gone out. If they are sent again, "
+                "customers who have theirs get the same message twice.",
+                number=number,
+            )
+        case "sent":
+            return problem(
+                "Uncertain messages: {number:,}. Some have not gone out. If they are taken as sent, these customers "
+                "never get theirs, and reports count it.",
+                number=number,
+            )
+        case "not_sent":
+            return problem(
+                "Uncertain messages: {number:,}. Some have gone out. If they are given up, none is sent again, and "
+                "they no longer count for the caps: customers who have theirs may get the next message sooner.",
+                number=number,
+            )
