@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
-from keepers.app.operations.keys import KeyRing
+from keepers.app.operations.key_ring import KeyRing
 from keepers.model.errors import ConflictError, NotFoundError, UserError
 from keepers.model.identity import bucket_key
 from keepers.store import counters, cursors, definitions, keys, meta

@@ -15,6 +15,7 @@ from litestar.openapi.spec import Example
 from litestar.types import ExceptionHandlersMap
 from msgspec import Meta, Struct
 
+from keepers.app.public.rate_limit import TooManyError
 from keepers.i18n.page_texts import choose_locale
 from keepers.i18n.problems import error_text, problem_text
 from keepers.model.errors import ConflictError, KeepersError, NotFoundError, Problem, UserError, problem
@@ -54,6 +55,8 @@ class ProblemDetails(Struct, frozen=True, omit_defaults=True):
 STATUSES = {
     "unauthorized": 401,
     "not_allowed": 403,
+    "revoked": 403,
+    "expired": 403,
     "wrong_key": 403,
     "wrong_origin": 403,
     "cursor": 400,
@@ -180,6 +183,8 @@ def locale_of(request: ASGIConnection[Any, Any, Any, Any]) -> str:
 
 def kept_headers(error: Exception) -> dict[str, str]:
     """The headers of an error that go with its answer: what is allowed, and when to try again."""
+    if isinstance(error, TooManyError):
+        return {"Retry-After": str(error.wait_s)}
     headers = getattr(error, "headers", None) or {}
     return {name: value for name, value in headers.items() if name.lower() in ("allow", "retry-after")}
 
