@@ -20,6 +20,7 @@ from keepers.channels.email.bounces.set_aside import MOST_MAILS
 from keepers.channels.email.bounces.sources import BounceListener, read_maildir
 from keepers.channels.email.reply_reasons import classify_reply
 from keepers.model.message import DeliveryReport
+from mail_shop import wait_for
 from posting import KEY, NOW, VERP, dsn
 
 RETURN_PATH = VERP.return_path(VERP.token(KEY))
@@ -81,9 +82,9 @@ def test_a_hostile_mail_of_the_largest_size_is_read_within_the_limits(reader: Ma
 
 
 def cost(work: Callable[[], object]) -> float:
-    """Processor time, the least of two."""
+    """Processor time, the least of three: other programs can only add to it."""
     times = []
-    for _ in range(2):
+    for _ in range(3):
         start = time.process_time()
         work()
         times.append(time.process_time() - start)
@@ -115,14 +116,14 @@ def test_what_the_scanners_find() -> None:
 def test_a_mail_that_takes_too_long_is_set_aside_and_the_next_is_read(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reader = MailReader(VERP, tmp_path / "aside", ReadingLimits(wall_s=0.2))
+    reader = MailReader(VERP, tmp_path / "aside", ReadingLimits(wall_s=0))
     try:
         slow = HOSTILE["nested parts over many lines"]
         assert reader.read(slow, NOW) == ()
         (kept,) = (tmp_path / "aside").iterdir()
         assert kept.read_bytes() == slow
         assert kept.stat().st_mode & 0o777 == 0o600
-        assert "set aside, unread: reading it took more than 0.2 s" in caplog.text
+        assert "set aside, unread: reading it took more than 0 s" in caplog.text
         caplog.clear()
         assert reader.read(slow, NOW) == (), "it is not read again"
         assert caplog.text == ""
@@ -180,14 +181,16 @@ def test_the_listener_keeps_senders_with_many_connections_apart_from_others(read
             answers = [one.recv(100)[:3] for one in silent]
             assert answers.count(b"220") == 20
             assert answers.count(b"421") == 20
-        deadline = time.monotonic() + 20
-        while True:
+
+        def is_taken() -> bool:
             try:
-                with smtplib.SMTP("127.0.0.1", listener.port, timeout=20) as client:
+                with smtplib.SMTP("127.0.0.1", listener.port, timeout=60) as client:
                     client.sendmail("", [RETURN_PATH], dsn())
-                break
             except smtplib.SMTPConnectError:  # the closed ones are not all noticed yet
-                assert time.monotonic() < deadline
+                return False
+            return True
+
+        assert wait_for(is_taken)
     finally:
         listener.stop()
 
