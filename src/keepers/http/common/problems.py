@@ -83,7 +83,7 @@ _STATUS_TEXTS = {
 _EXAMPLES = {
     400: ("cursor", "This cursor was not made by this listing. Start again without one."),
     401: ("unauthorized", "Send a secret key: `Authorization: Bearer km_…`. `keepers keys create secret` makes one."),
-    403: ("wrong_key", "This is a write key; the management API takes secret keys."),
+    403: ("wrong_key", "This is a write key. Here one is needed of: secret."),
     404: ("not_found", "No profile is known as “ann”."),
     409: ("clock", "The last tick was at 2026-03-02T10:00:00Z; a tick before it would go back in time."),
     413: ("too_large", "The body is over 1,000,000 bytes, which is the limit."),
