@@ -11,7 +11,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import broadcast, delivering, evaluating, importing, ingest, moving, reacting, rendering, shop, smtp
+from benchmarks import (
+    auditing,
+    broadcast,
+    delivering,
+    evaluating,
+    importing,
+    ingest,
+    moving,
+    reacting,
+    rendering,
+    shop,
+    smtp,
+)
 from benchmarks.figures import Figure, Plan, show, write
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.settings import TEST_CLOCK
@@ -27,6 +39,7 @@ ALONE: dict[str, Callable[[Plan], list[Figure]]] = {
     "deliver": delivering.measure,
     "renders": rendering.measure,
     "broadcast_1m": broadcast.measure,
+    "audited_call": auditing.measure,
 }
 NAMES = (*ALONE, "full_evaluation", "live_tick")
 OUTPUT = Path("build/bench.json")

@@ -11,7 +11,7 @@ from typing import Any
 
 from keepers import __version__
 from keepers.app.operations.events import EventIntake
-from keepers.app.operations.keys import KeyRing
+from keepers.app.operations.key_ring import KeyRing
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.create import create
 from keepers.app.workspace.workspace import Workspace
@@ -50,16 +50,18 @@ time = receivedAt − (sentAt − timestamp).
 
 Limits: {event_bytes:,} bytes an event, {batch_bytes:,} bytes and {batch_items:,} items a batch, {depth} levels of
 nesting, the years 1970 to 2099. `Content-Encoding: gzip` is accepted. Messages and reasons are in the language of
-`Accept-Language`, else in English. CORS is open to every origin.
+`Accept-Language`, else in English. Pages of any site may send and read the answers; with a key that is for some sites
+only theirs may.
 
 | status | body | when |
 |---|---|---|
 | 200 | `{{"success": true}}` | everything is on disk |
 | 200 | `{{"success": false, "accepted": n, "errors": [{{"index", "reason"}}]}}` | some items of a batch were refused, \
-the rest is on disk |
+the rest is on disk. Twenty reasons are listed; of more refused items `further_errors` is the number |
 | 400 | `success`, `code`, `message`, perhaps `errors` | nothing in it can be used |
 | 401, 403 | the same | no key or an unknown one; a revoked one or one of the wrong kind |
-| 405, 413, 415 | the same | not POST; too large; an unknown encoding |
+| 405, 413, 415 | the same | not POST; too large, also for what a minute's [limits](settings.md) have room for; an \
+unknown encoding |
 | 429, 503 | the same, with `Retry-After` | too much at once; the store failed. Send again |
 """
 OTHER = """\

@@ -17,30 +17,41 @@ from keepers.app.customers.consents import RecordConsent, record_consent
 from keepers.app.customers.erasure import EraseProfile, erase_profile
 from keepers.app.customers.export import ExportProfile, export_profile
 from keepers.app.customers.suppressions import AddSuppressions, add_suppressions
-from keepers.app.messaging.journeys import EnrollCustomers, enroll_customers
+from keepers.app.messaging.channel_secrets import MakeWebhookSecret, make_webhook_secret
+from keepers.app.messaging.journeys import (
+    AddStarterJourneys,
+    EnrollCustomers,
+    LeaveJourney,
+    add_starter_journeys,
+    enroll_customers,
+    leave_journey,
+)
 from keepers.app.messaging.sending_switches import StopSending, stop_sending
 from keepers.app.operations.audit import AuditPage, ReadAudit, read_audit
-from keepers.app.operations.keys import CreateKey, create_key
+from keepers.app.operations.keys import CreateKey, ListKeys, create_key, list_keys
 from keepers.app.operations.maintenance import RunTick, UnmergeProfile, tick, unmerge
 from keepers.app.operations.playbook import ApplyPlaybook, apply_playbook
-from keepers.app.use_cases.actor import COMMAND_LINE, Actor, NotAllowedError
+from keepers.app.use_cases.actor import COMMAND_LINE, VISITOR, Actor, NotAllowedError
 from keepers.app.use_cases.audit_fields import is_harmless
 from keepers.app.use_cases.use_case import UseCase
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.management.router import USE_CASES
 from keepers.model.errors import KeepersError, NotFoundError
+from keepers.playbook.shipped.journeys import starters
+from keepers.store.journeys import runs
 from keepers.store.schema.core import audit_log
 from unit.broadcasts.mailing import NOW, Shop, playbook
 from workspaces import keepers
 
 AUDITED = [one for one in USE_CASES if one.is_audited]
+SLOW = {"id": "slow", "enter": [{"event": "Never"}], "steps": [{"id": "pause", "delay": "30d"}]}
 READER = Actor("key", "dashboard", frozenset({"read"}), id="key_reader", is_proven=True)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def shop(request: pytest.FixtureRequest, tmp_path: Path, migrated_folder: Path) -> Iterator[Shop]:
     address = request.getfixturevalue("postgres").migrated() if request.param == "postgres" else None
-    made = Shop(tmp_path / "shop", migrated_folder, playbook(), address)
+    made = Shop(tmp_path / "shop", migrated_folder, playbook(journeys=[SLOW]), address)
     made.customers(size=2)
     made.tick()
     yield made
@@ -54,7 +65,7 @@ def audit(workspace: Workspace, **wanted: Any) -> AuditPage:
 
 
 def test_whatever_changes_something_is_audited_and_says_what_of_its_fields_is_kept() -> None:
-    assert {one.name for one in USE_CASES if one.changes and not one.is_audited} == {"read_audit", "replay_journey"}
+    assert {one.name for one in USE_CASES if one.changes and not one.is_audited} == {"replay_journey"}
     assert len(AUDITED) > 30
     for one in AUDITED:
         hints = get_type_hints(one.request, include_extras=True)
@@ -114,8 +125,53 @@ def test_who_may_not_is_recorded_with_the_attempt(shop: Shop) -> None:
         stop_sending(shop.workspace, READER, StopSending(reason="because"))
     with pytest.raises(NotAllowedError):
         read_audit(shop.workspace, READER, ReadAudit())
-    (entry,) = audit(shop.workspace, actor="key_reader").items
-    assert (entry.use_case, entry.outcome, entry.actor) == ("stop_sending", "refused", "dashboard")
+    with pytest.raises(NotAllowedError):
+        list_keys(
+            shop.workspace, Actor("key", "sender", frozenset({"send"}), id="key_sender", is_proven=True), ListKeys()
+        )
+    entries = audit(shop.workspace).items[:3]
+    assert [(one.use_case, one.outcome, one.actor) for one in reversed(entries)] == [
+        ("stop_sending", "refused", "dashboard"),
+        ("read_audit", "refused", "dashboard"),
+        ("list_keys", "refused", "sender"),
+    ]
+    with pytest.raises(NotAllowedError):
+        list_keys(shop.workspace, VISITOR, ListKeys())
+    assert audit(shop.workspace).items[:3] == entries, "anybody may be a visitor"
+
+
+def test_only_what_may_change_something_wakes_the_loops(shop: Shop) -> None:
+    """An audited call that only hands something out woke them too."""
+    woken: list[str] = []
+    shop.workspace.wake = lambda: woken.append("")
+    export_profile(shop.workspace, COMMAND_LINE, ExportProfile(id="u0"))
+    make_webhook_secret(shop.workspace, COMMAND_LINE, MakeWebhookSecret())
+    assert woken == []
+    stop_sending(shop.workspace, COMMAND_LINE, StopSending(reason="x"))
+    assert woken == [""]
+
+
+def test_a_list_that_a_call_is_about_is_kept_as_names(shop: Shop) -> None:
+    ids = sorted(starters())[:2]
+    add_starter_journeys(shop.workspace, COMMAND_LINE, AddStarterJourneys(ids=ids))
+    assert audit(shop.workspace).items[0].target == " ".join(ids)
+
+
+def test_taking_somebody_out_of_a_journey_names_them_until_they_are_erased(shop: Shop) -> None:
+    workspace = shop.workspace
+    number = workspace.find_profile("u0")
+    enroll_customers(workspace, COMMAND_LINE, EnrollCustomers(id="slow", profiles=["u0"]))
+    shop.tick()
+    with workspace.store.read() as connection:
+        (run,) = runs.of_profiles(connection, [number])[number]
+    leave_journey(workspace, COMMAND_LINE, LeaveJourney(run=run.id))
+    (entry,) = audit(workspace, use_case="leave_journey").items
+    assert (entry.profile, entry.request["run"]) == (f"#{number}", run.id)
+    with pytest.raises(NotFoundError):
+        leave_journey(workspace, COMMAND_LINE, LeaveJourney(run=10_000))
+    assert audit(workspace).items[0].profile is None
+    erase_profile(workspace, COMMAND_LINE, EraseProfile(id="u0"))
+    assert {one.profile for one in audit(workspace, use_case="leave_journey").items} == {None}
 
 
 def test_where_nothing_can_be_recorded_nothing_is_done(shop: Shop) -> None:

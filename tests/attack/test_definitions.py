@@ -40,7 +40,7 @@ for text in (b'{"a":' + b" " * n, b'"' + b'\\\\"' * (n // 2), b'{"' + b'\\\\"' *
     is_deeper(text * 2, 100)
     has_huge_number(text)
     members(b"{" + text + b"}")
-    elements(b"[" + text + b"]")
+    elements(b"[" + text + b"]", 2500)
 print("done")
 """
     assert within_limits(script) == "done\n"

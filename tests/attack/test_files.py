@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,12 +98,24 @@ def test_what_others_could_read_is_told_and_mended_at_start(shop: Path, tmp_path
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs a second user")
-def test_another_user_reads_nothing(shop: Path, tmp_path: Path) -> None:
-    folder = copied(shop, tmp_path / "shop")
-    tmp_path.chmod(0o755)
-    for path in (folder / "keepers.toml", folder / "data" / "keepers.db"):
-        read = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "cat", str(path)]
-        assert subprocess.run(read, capture_output=True, check=False).stdout == b""
+def test_another_user_reads_nothing(shop: Path) -> None:
+    def read(path: Path) -> bytes:
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "cat", str(path)]
+        return subprocess.run(command, capture_output=True, check=False).stdout
+
+    # The folder of the tests itself is closed to others: this place is open, and a file there is read.
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        place = Path(name)
+        folder = copied(shop, place / "shop")
+        control = folder / "control.txt"
+        control.write_text("read", encoding="utf-8")
+        control.chmod(0o644)
+        for one in (place, folder, folder / "data", folder / "playbook"):
+            one.chmod(0o755)
+        assert read(control) == b"read"
+        files = [path for path in folder.rglob("*") if path.is_file() and path != control]
+        assert {"keepers.toml", "keepers.db", "warehouse.duckdb", "regulars.yaml"} <= {path.name for path in files}
+        assert {path.name: read(path) for path in files} == {path.name: b"" for path in files}
 
 
 UNSAFE = (

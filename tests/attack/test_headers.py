@@ -39,7 +39,9 @@ def served(tmp_path_factory: pytest.TempPathFactory, migrated_folder: Path) -> I
         state=_state(workspace), **options("0"),
     )  # fmt: skip
     with TestClient(app) as client:
-        yield client, token, access.begin_session(clock())
+        session = access.sign_in_by_link(access.make_link(clock()), "", clock())
+        assert session is not None
+        yield client, token, session
     workspace.close()
 
 

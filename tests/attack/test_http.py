@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import gzip
-import json
 import resource
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
-from keepers.channels.connection_counts import ConnectionCounts, network_of
+from keepers.channels.connection_counts import ConnectionCounts
+from keepers.channels.networks import network_of
 from serving import SECRET, SERVER, Serving, serving
 from workspaces import keepers, make
 
 TIME_S = 2.0
-"""for headers, and for bodies"""
+"""for headers, and for bodies; what ends when is tested by a clock that is moved, in test_http_times.py"""
+PATIENCE_S = 120.0
+"""how long a test waits for what a server does at all"""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def files() -> None:
 
 def connected(server: Serving, source: str = "127.0.0.1") -> socket.socket:
     host, _, port = server.address.removeprefix("http://").partition(":")
-    return socket.create_connection((host, int(port)), timeout=20, source_address=(source, 0))
+    return socket.create_connection((host, int(port)), timeout=PATIENCE_S, source_address=(source, 0))
 
 
 def answer(client: socket.socket) -> bytes:
@@ -66,11 +66,10 @@ def status(client: socket.socket) -> bytes:
     return answer(client).partition(b" ")[2][:3]
 
 
-def seconds_to_answer(server: Serving) -> float:
-    start = time.monotonic()
-    response = httpx.get(f"{server.address}/health", timeout=20, trust_env=False)
-    assert response.status_code == 200
-    return time.monotonic() - start
+def require_answers(server: Serving, number: int = 20) -> None:
+    """Others are answered meanwhile; how slow a machine may be is not this test's to say."""
+    for _ in range(number):
+        assert httpx.get(f"{server.address}/health", timeout=PATIENCE_S, trust_env=False).status_code == 200
 
 
 def memory(server: Serving) -> int:
@@ -81,7 +80,7 @@ def memory(server: Serving) -> int:
 
 def figure(server: Serving, name: str) -> float:
     bearer = {"Authorization": f"Bearer {SECRET}"}
-    got = httpx.get(f"{server.address}/metrics", headers=bearer, timeout=20, trust_env=False)
+    got = httpx.get(f"{server.address}/metrics", headers=bearer, timeout=PATIENCE_S, trust_env=False)
     text = got.raise_for_status().text
     return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
@@ -89,13 +88,11 @@ def figure(server: Serving, name: str) -> float:
 def test_silent_connections_are_no_outage(server: Serving) -> None:
     with ExitStack() as stack:
         silent = [stack.enter_context(connected(server)) for _ in range(1100)]
-        assert max(seconds_to_answer(server) for _ in range(20)) < 2
+        require_answers(server)
         assert figure(server, "keepers_connections ") <= 200
         assert figure(server, 'keepers_connections_ended_total{reason="made room"}') >= 900
-        start = time.monotonic()
-        for client in silent:
-            answer(client)
-        assert time.monotonic() - start < 4 * TIME_S, "those left are closed for their silence"
+        # Those left are closed for their silence: none is waited for in vain.
+        assert {answer(client) for client in silent} == {b""}
 
 
 def test_silent_connections_of_many_addresses_are_no_outage(server: Serving) -> None:
@@ -103,29 +100,8 @@ def test_silent_connections_of_many_addresses_are_no_outage(server: Serving) -> 
         for n in range(10):
             for _ in range(120):
                 stack.enter_context(connected(server, f"127.0.0.{n + 2}"))
-        assert max(seconds_to_answer(server) for _ in range(20)) < 2
+        require_answers(server)
         assert figure(server, "keepers_connections ") <= 1000
-
-
-def answered_while_sending(client: socket.socket, piece: bytes, every_s: float) -> bytes:
-    """What the server answers while the same piece is sent again and again, for 20 s at most."""
-    start = time.monotonic()
-    client.settimeout(every_s)
-    while time.monotonic() - start < 20:
-        try:
-            client.sendall(piece)
-            return client.recv(1000)
-        except TimeoutError:
-            continue
-    return b""
-
-
-def test_headers_that_come_slowly_are_ended(server: Serving) -> None:
-    with connected(server) as client:
-        start = time.monotonic()
-        client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n")
-        assert answered_while_sending(client, b"X-Slow: 1\r\n", 0.2).startswith(b"HTTP/1.1 408 ")
-        assert TIME_S - 0.5 < time.monotonic() - start < 5 * TIME_S
 
 
 @pytest.mark.parametrize("line", [b"X-Long: ", b"X-Many: 1\r\n", b"/"], ids=["one field", "many fields", "the address"])
@@ -159,32 +135,6 @@ def test_headers_over_the_limit_are_answered_431(server: Serving) -> None:
 POST = b"POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
-def test_a_body_that_stops_is_ended(server: Serving) -> None:
-    with connected(server) as client:
-        client.sendall(POST + b"Content-Length: 1000\r\n\r\n{")
-        assert status(client) == b"408"
-
-
-def test_a_body_that_drips_is_ended(server: Serving) -> None:
-    with connected(server) as client:
-        client.sendall(POST + b"Content-Length: 100000\r\n\r\n")
-        assert answered_while_sending(client, b" ", 0.1).startswith(b"HTTP/1.1 408 ")
-
-
-def test_a_body_of_many_seconds_is_taken_as_long_as_it_comes(server: Serving) -> None:
-    event = json.dumps({"batch": [{"type": "track", "userId": "u", "event": "Seen", "properties": {"a": "x" * 9000}}]})
-    body = event.encode()
-    basic = httpx.BasicAuth(SERVER, "").auth_flow(httpx.Request("GET", "http://x"))
-    authorization = next(basic).headers["authorization"].encode()
-    with connected(server) as client:
-        client.sendall(POST + b"Connection: close\r\nAuthorization: " + authorization)
-        client.sendall(b"\r\nContent-Length: %d\r\n\r\n" % len(body))
-        for at in range(0, len(body), 1000):
-            client.sendall(body[at : at + 1000])
-            time.sleep(0.35)
-        assert status(client) == b"200"
-
-
 def test_chunks_with_endless_extensions_and_trailers_are_ended(server: Serving) -> None:
     chunked = POST + b"Transfer-Encoding: chunked\r\n\r\n"
     for start, more in ((b"1;", b"x" * 65_536), (b"0\r\n", b"X: y\r\n" * 10_000)):
@@ -195,22 +145,24 @@ def test_chunks_with_endless_extensions_and_trailers_are_ended(server: Serving) 
             raise AssertionError("40 MB were taken")
 
 
-def test_an_answer_is_quick_while_others_send_slowly(server: Serving) -> None:
+def test_others_are_answered_while_many_send_slowly(server: Serving) -> None:
     with ExitStack() as stack:
-        for _ in range(150):
-            client = stack.enter_context(connected(server))
+        slow = [stack.enter_context(connected(server)) for _ in range(150)]
+        for client in slow:
             client.sendall(POST + b"Content-Length: 1000\r\n\r\n{")
-        with ThreadPoolExecutor(4) as pool:
-            assert max(pool.map(lambda _: seconds_to_answer(server), range(40))) < 2
+        require_answers(server, 40)
+        assert {status(client) for client in slow} == {b"408"}
 
 
 def test_several_requests_on_one_connection_are_answered(server: Serving) -> None:
     one = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
     with connected(server) as client:
         client.sendall(one * 3 + one[:10])
-        time.sleep(0.2)
+        got = b""
+        while got.count(b"HTTP/1.1 200 ") < 3:
+            got += client.recv(65_536)
         client.sendall(one[10:].replace(b"Host", b"Connection: close\r\nHost"))
-        assert answer(client).count(b"HTTP/1.1 200 ") == 4
+        assert (got + answer(client)).count(b"HTTP/1.1 200 ") == 4
 
 
 def test_a_gzip_bomb_is_refused_without_unpacking_it(server: Serving) -> None:
@@ -221,7 +173,7 @@ def test_a_gzip_bomb_is_refused_without_unpacking_it(server: Serving) -> None:
         content=bomb,
         headers={"content-encoding": "gzip", "content-type": "application/json"},
         auth=(SERVER, ""),
-        timeout=20,
+        timeout=PATIENCE_S,
         trust_env=False,
     )
     assert response.status_code == 413

@@ -12,7 +12,7 @@ from litestar.testing import TestClient
 
 from keepers.app.operations.doctor import UNUSED_FOR, key_findings
 from keepers.app.operations.events import EventIntake
-from keepers.app.operations.keys import KeyRing
+from keepers.app.operations.key_ring import KeyRing
 from keepers.app.workspace.clock import clock
 from keepers.http.application import create_app
 from keepers.model.errors import UserError
@@ -122,6 +122,11 @@ def sites(store: Store) -> Iterator[TrackingClient]:
             "shop": keys.create(connection, "write", "w", clock(), origins=[SHOP, "https://*.shop.example"])[1],
             "any": keys.create(connection, "write", "w", clock())[1],
         }
+        ago = clock() - timedelta(days=2)
+        past = keys.create(connection, "write", "w", ago, expires_at=ago + timedelta(days=1), origins=[SHOP])
+        old, tokens["old"] = keys.create(connection, "write", "w", clock(), origins=[SHOP])
+        tokens["past"] = past[1]
+        keys.revoke(connection, old.id, clock())
     with TestClient(create_app(EventIntake(store), clock=clock)) as client:
         yield TrackingClient(client, store, tokens)
 
@@ -151,7 +156,30 @@ def test_pages_of_other_sites_cannot_use_a_write_key(sites: TrackingClient, page
     refused = sites.client.post("/v1/track", json=body, headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (403, "wrong_origin")
     assert "access-control-allow-origin" not in refused.headers
+    assert refused.headers["vary"] == "Origin"
     assert sites.kept() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "status"),
+    [
+        ("/v1/track", b"{", 400),
+        ("/v1/track", b" " * 40_000, 413),
+        ("/v1/batch", b'{"batch": [7]}', 400),
+        ("/v1/batch", b'{"batch": [{"type": "track", "event": "Seen", "userId": "u"}, 7]}', 200),
+    ],
+)
+@pytest.mark.parametrize("key", ["shop", "old", "past", "any"])
+def test_the_answer_to_a_key_of_some_sites_is_for_those_alone(
+    sites: TrackingClient, path: str, content: bytes, status: int, key: str
+) -> None:
+    """Its refusals could be read by the pages of any site."""
+    for origin in (SHOP, THEIRS):
+        got = sites.client.post(path, content=content, headers={"Origin": origin, **sites.header(key)})
+        assert got.status_code == (403 if key in ("old", "past") or (key, origin) == ("shop", THEIRS) else status)
+        readable = "*" if key == "any" else SHOP if origin == SHOP else None
+        assert got.headers.get("access-control-allow-origin") == readable
+        assert got.headers.get("vary") == (None if key == "any" else "Origin")
 
 
 @pytest.mark.parametrize(
@@ -186,6 +214,19 @@ def test_forms_and_push_of_other_sites_cannot_use_a_write_key(server: Serving) -
         asked = httpx.post(f"{server.address}/v1/subscribe", json=form, headers=headers, trust_env=False)
         assert (asked.json().get("code") == "wrong_origin") is is_refused, asked.text
         assert asked.headers.get("access-control-allow-origin") == (None if is_refused else SHOP)
+    _revoke(server, token)
+    browser = {"endpoint": "https://p.example", "keys": {"p256dh": "B" * 87, "auth": "A" * 22}}
+    push = {"subscription": browser, "anonymousId": "d", "writeKey": token}
+    for path, body in (("/v1/subscribe", form), ("/v1/push/subscriptions", push)):
+        for origin, readable in ((THEIRS, None), (SHOP, SHOP)):
+            asked = httpx.post(f"{server.address}{path}", json=body, headers={"Origin": origin}, trust_env=False)
+            assert (asked.status_code, asked.json()["code"]) == (403, "revoked"), asked.text
+            assert asked.headers.get("access-control-allow-origin") == readable
+
+
+def _revoke(server: Serving, token: str) -> None:
+    (key,) = (one for one in keepers(server.folder, "keys", "list")["items"] if one["name"] == "site")
+    keepers(server.folder, "keys", "revoke", key["id"])
 
 
 @pytest.mark.parametrize(
@@ -219,18 +260,16 @@ def test_the_use_of_keys_is_recorded_apart_from_requests_and_never_goes_back(sto
         other, _ = keys.create(connection, "write", "o", NOW)
     ring = KeyRing(store.read)
     ring.refresh(NOW)
-    found = ring.find(token)
-    assert found is not None
-    ring.note_use(found, NOW + timedelta(minutes=2))
-    ring.note_use(found, NOW + timedelta(minutes=3))
+    ring.admit(token, NOW + timedelta(minutes=2))
+    ring.admit(token, NOW + timedelta(minutes=3))
     assert _used(store) == {key.id: None, other.id: None}
     assert ring.record_uses(store.begin, NOW) == 1
     assert ring.record_uses(_Never(), NOW) == 0
     assert _used(store) == {key.id: NOW + timedelta(minutes=3), other.id: None}
-    ring.note_use(found, NOW + timedelta(minutes=1))
+    ring.admit(token, NOW + timedelta(minutes=1))
     ring.record_uses(store.begin, NOW)
     assert _used(store)[key.id] == NOW + timedelta(minutes=3)
-    ring.note_use(found, NOW + timedelta(minutes=5))
+    ring.admit(token, NOW + timedelta(minutes=5))
     with pytest.raises(AssertionError):
         ring.record_uses(_Never(), NOW)
     assert ring.record_uses(store.begin, NOW) == 1

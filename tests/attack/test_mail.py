@@ -22,6 +22,7 @@ from keepers.channels.email.bounces.set_aside import MOST_MAILS
 from keepers.channels.email.bounces.sources import BounceListener, read_maildir
 from keepers.channels.email.reply_reasons import classify_reply
 from keepers.model.message import DeliveryReport
+from mail_shop import wait_for
 from posting import KEY, NOW, VERP, dsn
 
 RETURN_PATH = VERP.return_path(VERP.token(KEY))
@@ -83,9 +84,9 @@ def test_a_hostile_mail_of_the_largest_size_is_read_within_the_limits(reader: Ma
 
 
 def cost(work: Callable[[], object]) -> float:
-    """Processor time, the least of two."""
+    """Processor time, the least of three: other programs can only add to it."""
     times = []
-    for _ in range(2):
+    for _ in range(3):
         start = time.process_time()
         work()
         times.append(time.process_time() - start)
@@ -212,14 +213,16 @@ def test_the_listener_keeps_senders_with_many_connections_apart_from_others(read
             answers = [one.recv(100)[:3] for one in silent]
             assert answers.count(b"220") == 20
             assert answers.count(b"421") == 20
-        deadline = time.monotonic() + 20
-        while True:
+
+        def is_taken() -> bool:
             try:
-                with smtplib.SMTP("127.0.0.1", listener.port, timeout=20) as client:
+                with smtplib.SMTP("127.0.0.1", listener.port, timeout=60) as client:
                     client.sendmail("", [RETURN_PATH], dsn())
-                break
             except smtplib.SMTPConnectError:  # the closed ones are not all noticed yet
-                assert time.monotonic() < deadline
+                return False
+            return True
+
+        assert wait_for(is_taken)
     finally:
         listener.stop()
 

@@ -3,21 +3,25 @@ sessions, with links that were used."""
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import httpx
 import pytest
 
-from keepers.app.operations.page_access import LINK_LASTS, SESSION_LASTS, PageAccess
+from keepers.app.operations.audit import ReadAudit, read_audit
+from keepers.app.operations.page_access import LINK_LASTS, REFUSALS_OF_NETWORK, SESSION_LASTS, PageAccess
+from keepers.app.public.rate_limit import TooManyError
+from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.clock import clock
+from keepers.app.workspace.workspace import Workspace
 from keepers.http.common.auth import SESSION_COOKIE
+from keepers.store import keys, page_sessions
 from serving import SECRET, SERVER, WRITE, Serving, copied, keepers, serving
+from workspaces import lay_out
 
 GUARDED = ("/status.json", "/metrics")
 
@@ -48,8 +52,6 @@ def is_in(browser: httpx.Client) -> bool:
         {"Host": "127.0.0.1", "Connection": "close"},
         {"Host": "localhost", "X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1"},
         {"Authorization": "Bearer x"},
-        {"Authorization": f"Bearer {WRITE}"},
-        {"Authorization": f"Bearer {SERVER}"},
         {"Cookie": f"{SESSION_COOKIE}=x"},
         {"Cookie": f"{SESSION_COOKIE}=" + "A" * 4000},
     ],
@@ -89,7 +91,7 @@ def test_a_key_signs_in_and_the_session_ends_with_it(server: Serving, browser: h
     assert (signed.status_code, signed.headers["location"]) == (303, "/?lifecycle=value")
     assert "secure" in signed.headers["set-cookie"].lower()
     session = signed.headers["set-cookie"].partition("=")[2].partition(";")[0]
-    assert made["token"] not in base64.urlsafe_b64decode(session + "==").decode("latin-1")
+    assert made["token"] not in session
     browser.cookies.set(SESSION_COOKIE, session)
     assert is_in(browser)
     keepers(server.folder, "keys", "revoke", made["id"])
@@ -103,12 +105,34 @@ def test_other_keys_do_not(browser: httpx.Client, key: str) -> None:
     assert "set-cookie" not in refused.headers
 
 
-def test_a_key_that_may_not_read_sees_nothing(server: Serving, browser: httpx.Client) -> None:
-    token = keepers(server.folder, "keys", "create", "secret", "--scope", "send")["token"]
+@pytest.mark.parametrize("token", [WRITE, SERVER])
+def test_a_key_of_another_kind_is_known_and_may_not(browser: httpx.Client, token: str) -> None:
     for path in GUARDED:
-        assert browser.get(path, headers={"Authorization": f"Bearer {token}"}).status_code == 401
-    assert browser.post("/login", data={"key": token}).status_code == 403
+        refused = browser.get(path, headers={"Authorization": f"Bearer {token}"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "wrong_key")
+
+
+def test_a_key_that_may_not_read_sees_nothing_and_is_recorded(server: Serving, browser: httpx.Client) -> None:
+    made = keepers(server.folder, "keys", "create", "secret", "--name", "sender", "--scope", "send")
+    bearer = {"Authorization": f"Bearer {made['token']}"}
+    for path in ("/", *GUARDED, "/api/v1/lifecycles"):
+        refused = browser.get(path, headers=bearer)
+        assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
+    assert browser.post("/login", data={"key": made["token"]}).status_code == 403
     assert browser.get("/metrics", headers={"Authorization": f"Bearer {SECRET}"}).status_code == 200
+    assert of_audit(server, "--actor", made["id"]) == [
+        ("sign_in", "sender", "refused"),
+        ("list_lifecycles", "sender", "refused"),
+        ("read_metrics", "sender", "refused"),
+        ("read_overview", "sender", "refused"),
+        ("read_overview", "sender", "refused"),
+    ]
+
+
+def of_audit(server: Serving, *options: str) -> list[tuple[str, str, str]]:
+    """The use case, actor and outcome of the audit log's rows, latest first."""
+    rows = keepers(server.folder, "audit", *options)["items"]
+    return [(row["use_case"], row["actor"], row["outcome"]) for row in rows]
 
 
 def test_links_are_for_commands_on_the_machine(server: Serving, browser: httpx.Client) -> None:
@@ -121,34 +145,109 @@ def test_links_are_for_commands_on_the_machine(server: Serving, browser: httpx.C
     assert browser.get("/metrics", headers=headers).status_code == 401
 
 
+def test_signing_out_ends_the_session_wherever_its_cookie_got_to(server: Serving, browser: httpx.Client) -> None:
+    """A stolen cookie was good for twelve hours, whatever its owner did."""
+    made = keepers(server.folder, "keys", "create", "secret", "--name", "reader", "--scope", "read")
+    for sign_in in (
+        lambda: browser.get(keepers(server.folder, "open")["url"]),
+        lambda: browser.post("/login", data={"key": made["token"]}),
+    ):
+        sign_in()
+        assert is_in(browser)
+        with httpx.Client(base_url=server.address, trust_env=False) as thief:
+            thief.cookies.set(SESSION_COOKIE, browser.cookies[SESSION_COOKIE])
+            assert is_in(thief)
+            browser.post("/logout")
+            assert not is_in(thief)
+    assert of_audit(server, "--use-case", "sign_out")[:2] == [
+        ("sign_out", "reader", "done"),
+        ("sign_out", "a session of the status page", "done"),
+    ]
+
+
+def test_who_signs_in_and_who_tries_is_recorded(server: Serving, browser: httpx.Client) -> None:
+    link = keepers(server.folder, "open")["url"]
+    assert browser.get(link).status_code == 200
+    assert browser.get(link).status_code == 403
+    assert browser.post("/login", data={"key": "km_a-guess-of-some-length"}).status_code == 403
+    rows = of_audit(server)[:4]
+    assert rows == [
+        ("sign_in", "a key that does not sign in", "refused"),
+        ("sign_in", "a link that signs in", "refused"),
+        ("sign_in", "a link that signs in", "done"),
+        ("make_page_link", "command line", "done"),
+    ]
+
+
 @pytest.fixture
-def access() -> PageAccess:
-    ring = SimpleNamespace(refresh=lambda now: None, find=lambda token: None, find_by_id=lambda key_id: None)
-    workspace: Any = SimpleNamespace(secret=b"s" * 32, key_ring=ring)
-    return PageAccess(workspace)
+def workspace(tmp_path: Path, migrated_folder: Path) -> Iterator[Workspace]:
+    opened = Workspace.open(lay_out(tmp_path / "shop", migrated_folder))
+    yield opened
+    opened.close()
 
 
-def test_sessions_end_and_cannot_be_changed(access: PageAccess) -> None:
+@pytest.fixture
+def access(workspace: Workspace) -> PageAccess:
+    return workspace.part(PageAccess)
+
+
+def begun(access: PageAccess, now: datetime) -> str:
+    cookie = access.sign_in_by_link(access.make_link(now), "", now)
+    assert cookie is not None
+    return cookie
+
+
+def test_sessions_end_survive_a_restart_and_cannot_be_guessed(workspace: Workspace, access: PageAccess) -> None:
     now = clock()
-    cookie = access.begin_session(now)
+    cookie = begun(access, now)
     assert access.is_session(cookie, now)
-    assert access.is_session(cookie, now + SESSION_LASTS - timedelta(seconds=1))
+    assert PageAccess(workspace).is_session(cookie, now + SESSION_LASTS - timedelta(seconds=1))
     assert not access.is_session(cookie, now + SESSION_LASTS)
-    raw = bytearray(base64.urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4)))
-    for place in range(len(raw)):
-        forged = bytes(raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :])
-        assert not access.is_session(base64.urlsafe_b64encode(forged).decode().rstrip("="), now)
-    other: Any = SimpleNamespace(secret=b"t" * 32)
-    assert not access.is_session(PageAccess(other).begin_session(now), now)
+    for place in range(len(cookie)):
+        other = "A" if cookie[place] != "A" else "B"
+        assert not access.is_session(cookie[:place] + other + cookie[place + 1 :], now)
+    for wrong in ("", "\0", "ключ", "\ud800", "A" * 4000):
+        assert not access.is_session(wrong, now)
+    begun(access, now + SESSION_LASTS)
+    with workspace.store.read() as connection:
+        assert page_sessions.find(connection, sha256(cookie.encode()).digest()) is None, "what has ended is removed"
+
+
+def test_a_session_ends_with_its_key_at_once_whoever_revokes_it(workspace: Workspace, access: PageAccess) -> None:
+    """Also before this process has read the keys again."""
+    now = clock()
+    with workspace.store.begin() as connection:
+        key, token = keys.create(connection, "secret", "s", now)
+    cookie = access.sign_in_by_key(token, "", now)
+    assert cookie is not None
+    assert access.is_session(cookie, now)
+    with workspace.store.begin() as connection:
+        keys.revoke(connection, key.id, now)
+    assert not workspace.key_ring.is_stale(now)
+    assert not access.is_session(cookie, now)
 
 
 def test_links_end_and_do_not_pile_up(access: PageAccess) -> None:
     now = clock()
     first = access.make_link(now)
     late = access.make_link(now)
-    assert not access.redeem(late, now + LINK_LASTS)
-    assert not access.redeem("", now)
+    assert access.sign_in_by_link(late, "192.0.2.1", now + LINK_LASTS) is None
+    assert access.sign_in_by_link("", "192.0.2.1", now) is None
     links = [access.make_link(now) for _ in range(200)]
-    assert not access.redeem(first, now)
-    assert [access.redeem(link, now) for link in links].count(True) == 100
-    assert not any(access.redeem(link, now) for link in links)
+    assert access.sign_in_by_link(first, "192.0.2.1", now) is None
+    used = [access.sign_in_by_link(link, f"192.0.2.{n}", now) for n, link in enumerate(links)]
+    assert sum(cookie is not None for cookie in used) == 100
+    assert not any(access.sign_in_by_link(link, f"192.0.2.{n}", now) for n, link in enumerate(links))
+
+
+def test_refused_sign_ins_fill_no_disk_and_shut_nobody_out(workspace: Workspace, access: PageAccess) -> None:
+    now = clock()
+    with workspace.store.begin() as connection:
+        _, token = keys.create(connection, "secret", "s", now)
+    for _ in range(REFUSALS_OF_NETWORK):
+        assert access.sign_in_by_key("guess", "192.0.2.1", now) is None
+    with pytest.raises(TooManyError):
+        access.sign_in_by_key("guess", "192.0.2.1", now)
+    assert access.sign_in_by_key(token, "192.0.2.1", now) is not None
+    refused = read_audit(workspace, COMMAND_LINE, ReadAudit(use_case="sign_in", limit=200)).items
+    assert [one.outcome for one in refused].count("refused") == REFUSALS_OF_NETWORK

@@ -32,7 +32,7 @@ def tracking(store: Store, arrivals: list[int]) -> Iterator[TrackingClient]:
         ended, tokens["revoked"] = keys.create(connection, "write", "old", clock())
         keys.revoke(connection, ended.id, clock())
     events = EventIntake(store, on_arrival=lambda: arrivals.append(1))
-    workspace: Any = SimpleNamespace(secret=bytes(32), key_ring=events.keys)
+    workspace: Any = SimpleNamespace(store=store, key_ring=events.keys)
     app = create_app(events, clock=clock, access=PageAccess(workspace))
     with TestClient(app) as client:
         yield TrackingClient(client, store, tokens)

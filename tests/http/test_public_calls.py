@@ -445,7 +445,7 @@ def test_a_provider_that_asks_to_be_confirmed_is_visited(
 
 
 def test_an_allowance_never_grows_without_end() -> None:
-    allowance = Allowance(1, timedelta(hours=1), most_keys=3)
+    allowance = Allowance(1, timedelta(hours=1), most_names=3)
     assert [allowance.spend(str(n), BEGAN) for n in range(10)] == [None] * 10
     assert allowance.spend("9", BEGAN) == timedelta(hours=1)
     assert allowance.spend("9", BEGAN + timedelta(hours=1)) is None

@@ -23,8 +23,12 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "keepers"
 _CALLS = frozenset({"compile", "match", "search", "fullmatch", "sub", "subn", "split", "findall", "finditer"})
 _SHORT, _LONG = 2_000, 8_000
-_FREE_S = 0.05
-"""what may be spent on the longer text without a look at the shorter"""
+_STEEP = 8
+"""how much more the longer text, of four times the length, may take: its square takes 16 times as long"""
+_FREE = 2.0
+"""what may be spent on the longer text without a look at the shorter, in times of the yardstick"""
+_MOST = 60.0
+"""what a listed pattern may take at its largest text, in times of the yardstick"""
 MADE = {
     "channels/email/channel.py": "four patterns of words written there; an answer of a server has 512 bytes a line",
     "channels/email/reply_reasons.py": "words written there, joined; texts are cut to 4,000 characters",
@@ -146,11 +150,19 @@ def seconds(pattern: re.Pattern[Any], text: Any) -> float:
     return time.process_time() - start
 
 
+@cache
+def yardstick() -> float:
+    """Processor time that this machine takes to look through a million characters: about 20 ms on one of 2020."""
+    letters = re.compile("[b-z]+")
+    return min(seconds(letters, "a" * 1_000_000) for _ in range(5))
+
+
 def is_steep(pattern: re.Pattern[Any]) -> bool:
-    """Whether four times the text takes far more than four times the time."""
+    """Whether four times the text takes far more than four times the processor time."""
+    free = _FREE * yardstick()
     for short, long in zip(texts(pattern, _SHORT), texts(pattern, _LONG), strict=True):
-        spent = min(seconds(pattern, long) for _ in range(2)) if seconds(pattern, long) > _FREE_S else 0.0
-        if spent > _FREE_S and spent > 8 * min(seconds(pattern, short) for _ in range(2)):
+        spent = min(seconds(pattern, long) for _ in range(3)) if seconds(pattern, long) > free else 0.0
+        if spent > free and spent > _STEEP * min(seconds(pattern, short) for _ in range(3)):
             return True
     return False
 
@@ -198,11 +210,12 @@ def test_nothing_is_listed_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize("key", LISTED, ids=lambda key: f"{key[0]}: {key[1]}")
-def test_a_listed_pattern_at_its_largest_text_takes_less_than_a_second(key: tuple[str, str]) -> None:
+def test_a_listed_pattern_at_its_largest_text_takes_little(key: tuple[str, str]) -> None:
     size, _ = LISTED[key]
     for (module, text), pattern in written().items():
         if module == key[0] and text.startswith(key[1]):
-            assert max(seconds(pattern, worst) for worst in texts(pattern, size)) < 1
+            for worst in texts(pattern, size):
+                assert min(seconds(pattern, worst) for _ in range(2)) < _MOST * yardstick()
 
 
 @pytest.mark.parametrize("text", [r"\s*\n", r"<x.*?</x>"])

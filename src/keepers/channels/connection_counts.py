@@ -3,21 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv6Address, ip_address
-
-
-def network_of(address: str) -> str:
-    """What connections of an address are counted under: an IPv4 address itself, the /64 of an IPv6 one, since whoever
-    has one address there has all of them; anything else as it is."""
-    try:
-        found = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(found, IPv6Address):
-        if found.ipv4_mapped is not None:
-            return str(found.ipv4_mapped)
-        return str(IPv6Address(int(found) >> 64 << 64))
-    return str(found)
 
 
 class ConnectionCounts:

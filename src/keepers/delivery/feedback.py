@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from keepers.contact.rules import ContactRules
 from keepers.delivery import suppression_rules
-from keepers.delivery.machine_rules import network_of
+from keepers.delivery.machine_rules import known_network
 from keepers.delivery.suppression_rules import COMPLAINED, HARD, SOFT, Bounce
 from keepers.delivery.system_events import message_event
 from keepers.model.consent import (
@@ -373,7 +373,7 @@ class _ReportBatch:
             report.user_agent or UNTOLD,
             known_by,
             "GET",
-            network=network_of(report.ip) if report.ip else "",
+            network=known_network(report.ip) if report.ip else "",
             is_reported_machine=report.is_machine,
         )
 

@@ -62,7 +62,7 @@ _ONLY_CLICKS = re.compile(r"ms-?office|microsoft office", re.IGNORECASE)
 """Outlook shows images itself, a person's open; links it hands to a browser, so a click by Office is its own check"""
 
 
-def network_of(ip: str) -> str:
+def known_network(ip: str) -> str:
     """`apple` for an address of Apple's own, else empty; stored with the request when the address is not."""
     try:
         address = ip_address(ip)

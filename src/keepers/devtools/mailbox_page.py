@@ -246,5 +246,5 @@ def _attachments(message: EmailMessage) -> list[str]:
 def _html_of(data: bytes) -> str:
     """The HTML part, its links opening in a tab of their own, because the sandbox cannot leave the frame."""
     html = _body_of(_parsed(data), "html")
-    with_base, found = re.subn(r"(<head\b[^>]*>)", r'\1<base target="_blank">', html, count=1, flags=re.I)
+    with_base, found = re.subn(r"(<head\b[^<>]*>)", r'\1<base target="_blank">', html, count=1, flags=re.I)
     return with_base if found else html

@@ -69,7 +69,7 @@ def create_app(
     made = _Application(
         route_handlers=[
             Tracking(events, figures, clock, proxies).handler(),
-            *health_handlers(events, figures, read_guard(access, clock), notes),
+            *health_handlers(events, figures, read_guard(access, clock, "read_metrics"), notes),
             *handlers,
         ],
         lifespan=[collecting, *options.pop("lifespan", ())],

@@ -23,10 +23,9 @@ from litestar.params import FromPath, QueryParameter
 from keepers.app.operations.overview import ReadOverview, read_overview
 from keepers.app.operations.page_access import SESSION_LASTS, PageAccess
 from keepers.app.use_cases import wire_format
-from keepers.app.use_cases.actor import Actor
 from keepers.app.workspace.workspace import Workspace
-from keepers.http.common.auth import SESSION_COOKIE, may_read, read_guard
-from keepers.http.common.request_info import form_of, is_https
+from keepers.http.common.auth import SESSION_COOKIE, actor_of, read_guard, reader_of
+from keepers.http.common.request_info import client_address, form_of, is_https
 from keepers.i18n.catalogues import languages
 from keepers.i18n.locales import own_name
 from keepers.i18n.page_texts import choose_locale
@@ -38,7 +37,7 @@ HTML = ("status.html", "login.html", "signed_in.html")
 PARTS = ("head.html", "brand.html")
 """what the pages share"""
 _WORD = re.compile(r"\{\{([a-z_.]+)\}\}")
-VISITOR = Actor("visitor", "status page", frozenset({"read"}), is_proven=False)
+WHAT = read_overview.name
 MOST_FORM_BYTES = 4_000
 _CURRENT = ' aria-current="true"'
 Call = Request[Any, Any, Any]
@@ -53,7 +52,7 @@ def status_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
 
     @get("/", include_in_schema=False, sync_to_thread=True)
     def page(request: Call, lang: Annotated[str | None, QueryParameter(name="lang")] = None) -> Response[str]:
-        if not may_read(access, request, clock()):
+        if reader_of(access, request, WHAT, clock()) is None:
             return Response("", status_code=303, headers={"Location": "/login" + _query(request)})
         locale = _locale(request, lang)
         return Response(
@@ -69,17 +68,21 @@ def status_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
             raise NotFoundError(problem("There is no page file “{name}”.", name=name))
         return Response(pages.file(name), media_type=FILES[name])
 
-    @get("/status.json", include_in_schema=False, sync_to_thread=True, guards=[read_guard(access, clock)])
+    @get("/status.json", include_in_schema=False, sync_to_thread=True, guards=[read_guard(access, clock, WHAT)])
     def status(
         request: Call,
         lifecycle: Annotated[str | None, QueryParameter(name="lifecycle")] = None,
         lang: Annotated[str | None, QueryParameter(name="lang")] = None,
     ) -> Response[bytes]:
-        overview = read_overview(workspace, VISITOR, ReadOverview(lifecycle=lifecycle, locale=_locale(request, lang)))
+        wanted = ReadOverview(lifecycle=lifecycle, locale=_locale(request, lang))
+        overview = read_overview(workspace, actor_of(request), wanted)
         return Response(wire_format.encode(overview), media_type="application/json")
 
-    @get("/login", include_in_schema=False, sync_to_thread=False)
-    def login(
+    def address_of(request: Call) -> str:
+        return client_address(request.scope, workspace.settings.server.proxies)
+
+    @get("/login", include_in_schema=False)
+    async def login(
         request: Call,
         token: Annotated[str | None, QueryParameter(name="token", max_length=200)] = None,
         lang: Annotated[str | None, QueryParameter(name="lang")] = None,
@@ -89,23 +92,25 @@ def status_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
         locale = _locale(request, lang)
         if token is None:
             return _sign_in(pages.html("login.html", locale, workspace_name))
-        if not access.redeem(token, clock()):
+        session = await asyncio.to_thread(access.sign_in_by_link, token, address_of(request), clock())
+        if session is None:
             return _sign_in(pages.html("login.html", locale, workspace_name, wrong="wrong_link"), 403)
         html = pages.html("signed_in.html", locale, workspace_name, target="/" + _query(request))
-        return _with_cookie(request, _sign_in(html), access.begin_session(clock()))
+        return _with_cookie(request, _sign_in(html), session)
 
     @post("/login", include_in_schema=False, status_code=303, request_max_body_size=MOST_FORM_BYTES)
     async def sign_in(request: Call, lang: Annotated[str | None, QueryParameter(name="lang")] = None) -> Response[str]:
         sent = (await form_of(request)).get("key", [""])[0].strip()
-        key = await asyncio.to_thread(access.key_of, sent, clock())
-        if key is None:
+        session = await asyncio.to_thread(access.sign_in_by_key, sent, address_of(request), clock())
+        if session is None:
             html = pages.html("login.html", _locale(request, lang), workspace_name, wrong="wrong_key")
             return _sign_in(html, 403)
         answer = Response("", status_code=303, headers={"Location": "/" + _query(request)})
-        return _with_cookie(request, answer, access.begin_session(clock(), key))
+        return _with_cookie(request, answer, session)
 
     @post("/logout", include_in_schema=False, status_code=303, request_max_body_size=MOST_FORM_BYTES)
     async def sign_out(request: Call) -> Response[str]:
+        await asyncio.to_thread(access.sign_out, request.cookies.get(SESSION_COOKIE, ""), clock())
         return _with_cookie(request, Response("", status_code=303, headers={"Location": "/login"}), "", 0)
 
     return [page, file, status, login, sign_in, sign_out]

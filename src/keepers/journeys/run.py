@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -56,7 +57,12 @@ class Run(Struct, frozen=True):
     @property
     def trust(self) -> Trust:
         """What the events and traits are trusted with that it brings forth: no more than what it was entered by."""
-        return "public" if UNTRUSTED in self.vars else "own"
+        return trust_of_run(self.vars)
+
+
+def trust_of_run(variables: Mapping[str, Any]) -> Trust:
+    """What a run with these `vars` brings forth is trusted with."""
+    return "public" if UNTRUSTED in variables else "own"
 
 
 What = Literal["passed", "waits", "goal", "ended"]

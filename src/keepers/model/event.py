@@ -69,15 +69,21 @@ class _Batch(Struct):
     context: Raw | None = None
 
 
+class _BatchContext(Struct, frozen=True):
+    """The context that a batch gives once for all its items. With `problem` it is one for each item that needs it."""
+
+    text: bytes
+    signature: UserSignature | None
+    problem: Problem | None
+
+
 class _Request(Struct, frozen=True):
     received_at: datetime
     limits: Limits
     sent_at: datetime | _RefusedError | None
     is_import: bool
     token: str
-    context: bytes | None = None
-    signature: UserSignature | None = None
-    """of the batch's context"""
+    context: _BatchContext | None = None
 
 
 _decode_batch = Decoder(_Batch).decode
@@ -126,24 +132,24 @@ def _parse_batch(call: str, body: bytes, received_at: datetime, limits: Limits, 
             ),
             code="too_large",
         )
-    items, sent_at, context = _split(body)
+    items, sent_at, context = _split(body, limits)
     if len(items) > limits.batch_items:
         raise UserError(
-            problem(
-                "The batch has {number:,} items; {most:,} are allowed. Send smaller batches.",
-                number=len(items),
-                most=limits.batch_items,
-            ),
+            problem("The batch has more than {most:,} items. Send smaller batches.", most=limits.batch_items),
             code="too_large",
         )
-    request = _Request(
-        received_at, limits, _sent_at(sent_at), call == "import", token, context, _signature_of_batch(context)
-    )
+    shared = None if context is None or context == b"null" else _batch_context(context, limits)
+    request = _Request(received_at, limits, _sent_at(sent_at), call == "import", token, shared)
+    added = 0
     accepted: list[TrackingCall] = []
     errors: list[tuple[int, Problem]] = []
     for index, item in enumerate(items):
         try:
-            accepted.append(_message(index, None, item, request))
+            found = _message(index, None, item, request)
+            added += len(found.body) - len(item)
+            if added > limits.context_bytes:
+                raise _RefusedError(problem("The batch's context makes the batch too large. Send a shorter one."))
+            accepted.append(found)
         except _RefusedError as refused:
             errors.append((index, refused.problem))
     return ParsedRequest(accepted, errors)
@@ -157,15 +163,17 @@ def _sent_at(value: object) -> datetime | _RefusedError | None:
         return refused
 
 
-def _split(body: bytes) -> tuple[list[bytes], object, bytes | None]:
-    """A batch's items as text, its `sentAt` and its `context`; item by item when the whole cannot be decoded."""
+def _split(body: bytes, limits: Limits) -> tuple[list[bytes], object, bytes | None]:
+    """A batch's items as text, of too many one more than may be, its `sentAt` and its `context`; item by item when the
+    whole cannot be decoded."""
+    most = limits.batch_items + 1
     try:
         batch = _decode_batch(body)
         context = None if batch.context is None else bytes(batch.context)
-        return [bytes(item) for item in batch.batch], batch.sentAt, context
+        return [bytes(item) for item in batch.batch[:most]], batch.sentAt, context
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
         parts = json_text.members(body)
-        items = None if parts is None or "batch" not in parts else json_text.elements(parts["batch"])
+        items = None if parts is None or "batch" not in parts else json_text.elements(parts["batch"], most)
         if parts is None or items is None:
             reason = problem("it is nested too deeply") if isinstance(error, RecursionError) else error
             raise UserError(
@@ -218,7 +226,7 @@ def _message(index: int, call: str | None, body: bytes, request: _Request) -> Tr
     signature = _signature(fields.get("context"))
     if request.context is not None and fields.get("context") is None:
         body = _with_context(body, request.context, limits, bool(fields))
-        signature = request.signature
+        signature = request.context.signature
     event = _event_name(fields) if kind == "track" else kind
     return TrackingCall(
         index, kind, event, user_id, anonymous_id, previous_id, group_id, message_id, time, body, signature
@@ -235,11 +243,17 @@ def _signature(context: Any) -> UserSignature | None:
     return UserSignature(text, expires)
 
 
-def _signature_of_batch(context: bytes | None) -> UserSignature | None:
+def _batch_context(text: bytes, limits: Limits) -> _BatchContext:
+    """Read once, however many items take it over; those are refused with its problem."""
+    no_object = problem("The batch's context is not an object. Send it as names and values, or leave it out.")
+    # An item is an object around it, which is one level more.
+    if json_text.is_deeper(text, limits.depth - 1):
+        return _BatchContext(text, None, no_object)
     try:
-        return None if context is None else _signature(_decode(context))
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        return None  # each item that takes the context is refused with the reason
+        context = _decode(text)
+    except (DecodeError, UnicodeDecodeError):
+        return _BatchContext(text, None, no_object)
+    return _BatchContext(text, _signature(context), None if type(context) is dict else no_object)
 
 
 def _fields(body: bytes, limits: Limits) -> dict[str, Any]:
@@ -382,22 +396,14 @@ def _instant(value: object, field: str) -> datetime:
         ) from None
 
 
-def _with_context(body: bytes, context: bytes, limits: Limits, has_fields: bool) -> bytes:
+def _with_context(body: bytes, context: _BatchContext, limits: Limits, has_fields: bool) -> bytes:
     """The item with the batch's context, which Segment lets a batch give once for all."""
-    if context == b"null":
-        return body
     # A later key wins over an earlier null of the same name, as in every common JSON reader.
-    joined = body.rstrip()[:-1] + (b"," if has_fields else b"") + b'"context":' + context + b"}"
+    joined = body.rstrip()[:-1] + (b"," if has_fields else b"") + b'"context":' + context.text + b"}"
     if len(joined) > limits.event_bytes:
         raise _RefusedError(problem("The batch's context makes the event too large. Send a shorter one."))
-    try:
-        is_object = not json_text.is_deeper(joined, limits.depth) and type(_decode(joined)["context"]) is dict
-    except (DecodeError, UnicodeDecodeError):
-        is_object = False
-    if not is_object:
-        raise _RefusedError(
-            problem("The batch's context is not an object. Send it as names and values, or leave it out.")
-        )
+    if context.problem is not None:
+        raise _RefusedError(context.problem)
     return joined
 
 

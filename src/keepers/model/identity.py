@@ -24,7 +24,7 @@ LOCALE_TRAITS = ("locale", "language", "lang")
 IDENTITY_KINDS: Final[tuple[IdentityKind, ...]] = ("user_id", "anonymous_id", "group_id")
 LONGEST_ID: Final = 512
 MOST_IDENTITIES: Final = 1000
-"""identifiers of one profile; past it nothing more is linked to it"""
+"""identifiers that one profile's trusted sources and proven calls may link to it"""
 MOST_UNPROVEN: Final = 200
 """identifiers of one profile that unsigned calls by a public key linked to it; they leave room for the others"""
 
@@ -73,13 +73,20 @@ class UserSignature(Struct, frozen=True, gc=False):
     text: str
     expires: int | None = None
 
+    def has_expired(self, now_s: float) -> bool:
+        return self.expires is not None and self.expires < now_s
+
     def proves(self, digests: Iterable[bytes], user_id: str, now_s: float) -> bool:
         """Whether it is of this user id by one of the server keys, given as SHA-256 digests, and holds at `now_s`."""
-        if "\n" in user_id or (self.expires is not None and self.expires < now_s):
-            # With a line break the signed text would equal that of an id with an expiry.
+        if not is_signable(user_id) or self.has_expired(now_s):
             return False
         sent = self.text.lower().encode("utf-8", "replace")
         return any(hmac.compare_digest(sent, sign(one, user_id, self.expires).encode()) for one in digests)
+
+
+def is_signable(user_id: str) -> bool:
+    """Whether a user id can be signed: with a line break the text would equal that of an id with an expiry."""
+    return "\n" not in user_id
 
 
 def sign(digest: bytes, user_id: str, expires: int | None = None) -> str:

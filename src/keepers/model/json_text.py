@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from math import isinf
 from typing import Final
 
@@ -25,6 +26,7 @@ _STRING = re.compile(_TEXT, re.DOTALL)
 _ALL_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _HUGE = b"0" * 309
 TOO_LARGE = problem("A number is too large to keep. Send it as text.")
+_MOST_MEMBERS = 100
 _OPENING = frozenset(b"[{")
 _CLOSING = frozenset(b"]}")
 
@@ -53,9 +55,10 @@ def has_huge_number(text: bytes) -> bool:
 
 
 def members(text: bytes) -> dict[str, bytes] | None:
-    """The values of a top-level object's members, as text; None when it is no object or does not end."""
+    """The values of a top-level object's members, as text, of the first hundred of more; None when it is no object or
+    does not end."""
     found: dict[str, bytes] = {}
-    parts = _parts(text, b"{}")
+    parts = _parts(text, b"{}", _MOST_MEMBERS)
     if parts is None:
         return None
     for part in parts:
@@ -67,9 +70,10 @@ def members(text: bytes) -> dict[str, bytes] | None:
     return found
 
 
-def elements(text: bytes) -> list[bytes] | None:
-    """The elements of a top-level list, as text; None when it is no list or does not end."""
-    return _parts(text, b"[]")
+def elements(text: bytes, most: int) -> list[bytes] | None:
+    """The elements of a top-level list, as text, or the first `most` of more; None when it is no list or does not
+    end."""
+    return _parts(text, b"[]", most)
 
 
 def reason(text: bytes, error: str) -> Problem:
@@ -126,12 +130,13 @@ def _is_outside_strings(text: bytes, position: int) -> bool:
     return all(not string.start() < position < string.end() for string in _STRING.finditer(text))
 
 
-def _parts(text: bytes, brackets: bytes) -> list[bytes] | None:
+def _parts(text: bytes, brackets: bytes, most: int) -> list[bytes] | None:
     text = text.strip()
     if len(text) < 2 or text[0] != brackets[0] or text[-1] != brackets[1]:
         return None
-    cuts = list(_cuts(text))
-    if not cuts or cuts[-1] != len(text) - 1:
+    cuts = list(islice(_cuts(text), most))
+    is_whole = bool(cuts) and cuts[-1] == len(text) - 1
+    if not is_whole and len(cuts) != most:
         return None
     starts = [1, *(cut + 1 for cut in cuts[:-1])]
     parts = [text[start:cut].strip() for start, cut in zip(starts, cuts, strict=True)]
@@ -161,6 +166,8 @@ class Limits(Struct, frozen=True):
     batch_bytes: int = 500 * 1024
     batch_items: int = 2500
     depth: int = 64
+    context_bytes: int = 8 * 1024 * 1024
+    """what the context of a batch, which each item takes over, may add to the batch in all"""
 
 
 LIMITS: Final = Limits()

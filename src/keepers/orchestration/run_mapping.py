@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from keepers.journeys.run import UNTRUSTED, Run
-from keepers.model.identity import Trust
+from keepers.journeys.run import Run, trust_of_run
 from keepers.store.events.log import SystemEvent
 from keepers.store.journeys.run_history import RunHistoryRow
 from keepers.store.journeys.runs import RunRow
@@ -51,7 +50,7 @@ def first_line(run: RunRow) -> RunHistoryRow:
 def entered(run: RunRow) -> SystemEvent:
     """A run's beginning as an event."""
     about = {"journey": run.journey, "version": run.version}
-    trust: Trust = "public" if UNTRUSTED in run.vars else "own"
+    trust = trust_of_run(run.vars)
     return SystemEvent(run.profile_id, "Journey Entered", run.entered_at, about, hops=run.hops, trust=trust)
 
 

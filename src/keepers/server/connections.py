@@ -20,18 +20,18 @@ log = logging.getLogger("keepers")
 
 
 class ConnectionLimits(Struct, frozen=True):
-    """What clients may take. Times in seconds."""
+    """What clients may take, by the section `server` of the settings. Times in seconds."""
 
-    header_s: float = 10.0
-    header_bytes: int = 65_536
-    body_s: float = 30.0
+    header_s: float
+    header_bytes: int
+    body_s: float
+    most: int
+    most_of_network: int
+    """0 for any number"""
     body_bytes_per_s: int = 500
     """how much later than `body_s` a body may end for its size; slower ones are cut off"""
     answer_s: float = 60.0
     """how long a client may take nothing of an answer that waits for it"""
-    most: int = 1000
-    most_of_network: int = 200
-    """0 for any number"""
 
 
 class Connection(Hashable, Protocol):
@@ -44,8 +44,9 @@ class Connection(Hashable, Protocol):
 
 
 class Connections:
-    """Admits connections, and closes the one that has kept the server waiting longest when there is no room for a new
-    one: of the same network when that has enough, else of the network with most. For one event loop."""
+    """Admits connections, and closes a waiting one when there is no room for a new one: of the same network when that
+    has enough, else of the network with most connections among those that keep the server waiting; in that network the
+    one that does so longest. For one event loop."""
 
     def __init__(self, limits: ConnectionLimits, registry: CollectorRegistry) -> None:
         self.limits = limits

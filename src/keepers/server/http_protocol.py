@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from keepers.channels.connection_counts import network_of
+from keepers.channels.networks import network_of
 from keepers.server.connections import Connections
 
 Phase = Literal["idle", "head", "body", "answer"]
@@ -49,21 +49,20 @@ class LimitedProtocol(HttpToolsProtocol):
         self._enter("head")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timers()
-        self._is_ended = True
-        if self._is_admitted:
-            self._is_admitted = False
-            self._open.remove(self)
+        self._leave()
         super().connection_lost(exc)
 
     def give_way(self) -> None:
         """Closes the connection, and frees its place at once."""
+        self._leave()
+        self.transport.abort()
+
+    def _leave(self) -> None:
         self._is_ended = True
         self._stop_timers()
         if self._is_admitted:
             self._is_admitted = False
             self._open.remove(self)
-        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._is_ended:
@@ -131,9 +130,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
+        self._stop_write_timer()
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
@@ -210,6 +207,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _stop_timers(self) -> None:
         self._stop_timer()
+        self._stop_write_timer()
+
+    def _stop_write_timer(self) -> None:
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None

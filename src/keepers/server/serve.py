@@ -24,7 +24,7 @@ from keepers import __version__
 from keepers.app.operations.events import EventIntake
 from keepers.app.operations.health import readiness_notes
 from keepers.app.operations.imports import remove_uploads
-from keepers.app.operations.keys import KeyRing
+from keepers.app.operations.key_ring import KeyRing
 from keepers.app.operations.operations import operations_of
 from keepers.app.operations.page_access import PageAccess
 from keepers.app.workspace.clock import clock

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 KeyKind = Literal["write", "server", "secret"]
+KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
+SENDER_KINDS: tuple[KeyKind, ...] = ("write", "server")
+"""that send events and call for a site"""
+SERVER_KINDS: tuple[KeyKind, ...] = ("server",)
+SECRET_KINDS: tuple[KeyKind, ...] = ("secret",)
 Scope = Literal["collect", "read", "send", "manage"]
 """a permission that a key grants"""
 SCOPES: dict[KeyKind, tuple[Scope, ...]] = {

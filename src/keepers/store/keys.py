@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -18,10 +18,9 @@ from keepers.model.errors import ConflictError, NotFoundError, UserError, proble
 from keepers.model.identity import Trust
 from keepers.model.web_origins import parse_origin
 from keepers.store import meta
-from keepers.store.key_kinds import SCOPES, KeyKind, Scope
+from keepers.store.key_kinds import KINDS, SCOPES, KeyKind, Scope
 from keepers.store.schema.core import Instant, keys
 
-KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
 TRUST_OF: Mapping[KeyKind, Trust] = {"write": "public", "server": "server", "secret": "server"}
 """how far what comes by a key is trusted"""
 _PREFIX = {"write": "kw_", "server": "ks_", "secret": "km_"}
@@ -134,6 +133,12 @@ def read_all(connection: Connection) -> list[Key]:
     """Every key, revoked and expired ones too, oldest first."""
     rows = connection.execute(select(keys).order_by(keys.c.created_at, keys.c.id))
     return [_key_of(row) for row in rows]
+
+
+def read_one(connection: Connection, key_id: str) -> Key | None:
+    """The key with an id, ended or not."""
+    row = connection.execute(select(keys).where(keys.c.id == key_id)).one_or_none()
+    return None if row is None else _key_of(row)
 
 
 def _key_of(row: Row[Any]) -> Key:

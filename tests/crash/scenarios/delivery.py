@@ -52,7 +52,7 @@ def _queue(store: Store, first: int, now: datetime) -> dict[str, bool]:
             )
         )
     with store.begin() as connection:
-        agreed = [Consent(m.profile_id, "email", "news", "subscribed", now, "form") for m in made]
+        agreed = [Consent(m.profile_id, "email", "news", "subscribed", now, "form", holds_for="person") for m in made]
         messages.queue(connection, made)
         consents.record(connection, agreed, now, is_import=True)
     return {m.key: m.is_transactional for m in made}

@@ -13,7 +13,7 @@ from keepers.delivery.machine_rules import (
     GMAIL_PREFETCH_AGENT,
     Rule,
     classify,
-    network_of,
+    known_network,
 )
 from keepers.store.messages.engagement_requests import EngagementRow
 
@@ -76,13 +76,13 @@ def test_apples_privacy_proxy_by_its_bare_agent_is_a_machine() -> None:
 
 @pytest.mark.parametrize("ip", ["17.58.97.1", "2620:149:af0::10", "2a01:b740:a42::1"])
 def test_an_open_from_apples_own_network_is_a_machine_and_a_click_is_not(ip: str) -> None:
-    assert alone(opened(IPHONE, network=network_of(ip))) == "apple_privacy"
-    assert alone(clicked(agent=IPHONE, network=network_of(ip))) == PERSON
+    assert alone(opened(IPHONE, network=known_network(ip))) == "apple_privacy"
+    assert alone(clicked(agent=IPHONE, network=known_network(ip))) == PERSON
 
 
 @pytest.mark.parametrize("ip", ["192.0.2.7", "2001:db8::1", "", "not an address", "17.1"])
 def test_other_networks_mean_nothing(ip: str) -> None:
-    assert network_of(ip) == ""
+    assert known_network(ip) == ""
 
 
 def test_gmails_prefetch_is_a_machine_and_only_word_for_word() -> None:

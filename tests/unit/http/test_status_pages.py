@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
-from typing import Any, cast
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
+from msgspec.structs import replace
 
 from keepers.app.operations.page_access import PageAccess
 from keepers.app.workspace.clock import clock
-from keepers.http.common.auth import SESSION_COOKIE
+from keepers.app.workspace.workspace import Workspace
 from keepers.http.status_page import status_handlers
 from keepers.i18n.catalogues import languages
+from workspaces import lay_out
 
 NAME = "Tea {{words}} & <b>{{sign_in}}</b>"
 
 
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory, migrated_folder: Path) -> Iterator[Workspace]:
+    workspace = Workspace.open(lay_out(tmp_path_factory.mktemp("named") / "shop", migrated_folder))
+    shown = replace(workspace.settings.workspace, name=NAME)
+    workspace.settings = replace(workspace.settings, workspace=shown)
+    yield workspace
+    workspace.close()
+
+
 @pytest.mark.parametrize("locale", sorted(languages()))
-def test_every_word_is_filled_in_once(locale: str) -> None:
-    access = PageAccess(cast(Any, SimpleNamespace(secret=bytes(32))))
-    settings = SimpleNamespace(workspace=SimpleNamespace(name=NAME))
-    site = cast(Any, SimpleNamespace(settings=settings, clock=clock, part=lambda _: access))
-    cookie = {"Cookie": f"{SESSION_COOKIE}={access.begin_session(clock())}"}
-    with TestClient(Litestar(status_handlers(site))) as client:
+def test_every_word_is_filled_in_once(locale: str, named: Workspace) -> None:
+    access = named.part(PageAccess)
+    with TestClient(Litestar(status_handlers(named))) as client:
         pages = [
-            client.get(f"/?lang={locale}", headers=cookie).text,
-            client.get(f"/login?lang={locale}").text,
             client.get("/login", params={"token": access.make_link(clock()), "lang": locale}).text,
+            client.get(f"/?lang={locale}").text,
+            client.get(f"/login?lang={locale}").text,
         ]
     shown = "Tea {{words}} &amp; &lt;b&gt;{{sign_in}}&lt;/b&gt;"
     for page in pages:

@@ -161,7 +161,7 @@ def test_every_error_is_raised_with_a_text_of_the_catalogues(room: str) -> None:
 
 def test_the_search_covers_what_there_is() -> None:
     assert {"app", "contact", "devtools", "http", "model", "scores", "server", "store"} < set(ROOMS)
-    assert {"UserError", "SenderRefusedError", "RequestError", "RenderError"} < texts_of_errors().keys()
+    assert {"UserError", "KeyRefusedError", "RequestError", "RenderError"} < texts_of_errors().keys()
     assert sum(1 for tree in parsed().values() for _ in texts(tree)) > 500
     assert all((ROOT / place).exists() for place in EXCEPTIONS)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import pytest
 from litestar import Litestar, get
@@ -18,7 +17,6 @@ from keepers.app.workspace.sending import Company
 from keepers.app.workspace.workspace import Workspace
 from keepers.conditions.parsing.conditions import parse_condition
 from keepers.conditions.wording import describe
-from keepers.http.common.auth import SESSION_COOKIE
 from keepers.http.common.parameters import known_parameters_guard
 from keepers.http.common.problems import exception_handlers
 from keepers.http.public.links.pages import broken, draw
@@ -33,6 +31,7 @@ from keepers.model.errors import UserError
 from keepers.playbook.check import check
 from keepers.playbook.load import load
 from keepers.playbook.shipped.journeys import install_journeys, starters
+from workspaces import lay_out, opened
 
 HEAD = """msgid ""
 msgstr ""
@@ -134,12 +133,12 @@ def test_it_is_offered_and_spoken() -> None:
 
 
 @pytest.mark.usefixtures("german")
-def test_the_status_page_is_in_it() -> None:
-    access = PageAccess(cast(Any, SimpleNamespace(secret=bytes(32))))
-    settings = SimpleNamespace(workspace=SimpleNamespace(name="Laden"))
-    site = cast(Any, SimpleNamespace(settings=settings, clock=clock, part=lambda _: access))
-    with TestClient(Litestar(status_handlers(site))) as client:
-        html = client.get("/?lang=de", headers={"Cookie": f"{SESSION_COOKIE}={access.begin_session(clock())}"}).text
+def test_the_status_page_is_in_it(tmp_path: Path, migrated_folder: Path) -> None:
+    with opened(lay_out(tmp_path / "shop", migrated_folder)) as workspace:
+        token = workspace.part(PageAccess).make_link(clock())
+        with TestClient(Litestar(status_handlers(workspace))) as client:
+            client.get("/login", params={"token": token})
+            html = client.get("/?lang=de").text
     assert '<html lang="de">' in html
     assert ">Phasen</h2>" in html
     assert '<a href="?lang=de" lang="de" hreflang="de">Deutsch</a>' in html

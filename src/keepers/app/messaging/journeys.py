@@ -340,7 +340,7 @@ def enroll_customers(workspace: Workspace, actor: Actor, request: EnrollCustomer
     permission="send",
     lock="sequenced",
     problems=(404, 409),
-    audit={"reason": "hidden"},
+    audit={"run": "run", "reason": "hidden"},
 )
 def leave_journey(workspace: Workspace, actor: Actor, request: LeaveJourney) -> JourneyRun:
     """Take a customer out of a journey

@@ -31,10 +31,18 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
 
     number: int
     at: datetime
-    actor_kind: Annotated[str, Meta(description="`command`: on the server's own machine. `key`: by a secret key.")]
+    actor_kind: Annotated[
+        str,
+        Meta(
+            description="`command`: on the server's own machine. `key`: by a secret key. `visitor`: by a link or a "
+            "session of the status page, or by a key that does not sign in."
+        ),
+    ]
     actor: Annotated[str, Meta(description="The key's name.")]
     actor_id: Annotated[str, Meta(description="The key's id.")]
-    use_case: str
+    use_case: Annotated[
+        str, Meta(description="Such as `create_key`; or `sign_in` and `sign_out`, to and from the status page.")
+    ]
     target: Annotated[str, Meta(description="Ids of what it was about.")]
     profile: Annotated[str | None, Meta(description="The customer it was about: `#` and their number, until erased.")]
     outcome: Annotated[
@@ -52,8 +60,9 @@ class AuditPage(Struct, frozen=True):
 def read_audit(workspace: Workspace, actor: Actor, request: ReadAudit) -> AuditPage:
     """Who changed what
 
-    Every call that changed something or handed data or secrets out, by keys and by commands, latest first. What
-    visitors do is not in it. It is kept for `audit.keep_days` of the settings.
+    Every call that changed something or handed data or secrets out, by keys and by commands, what keys were refused for
+    lack of a scope, and who signed in to the status page, latest first. What visitors do is not in it. It is kept for
+    `audit.keep_days` of the settings.
     """
     since, until = (None if t is None else parse_instant(t, workspace.zone) for t in (request.since, request.until))
     listing = ("audit", request.actor, request.use_case, request.since, request.until)

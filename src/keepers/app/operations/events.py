@@ -5,30 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from keepers.app.operations.keys import KeyRing, require_origin, why_ended
+from keepers.app.operations.key_ring import KeyRefusedError, KeyRing
 from keepers.app.public.rate_limit import PublicLimits
 from keepers.app.workspace.settings import LimitSettings
 from keepers.ingest.collect import Collector, NotCommittedError
 from keepers.model.errors import KeepersError, problem
 from keepers.model.event import ParsedRequest, parse_request
+from keepers.model.identity import Trust
 from keepers.model.json_text import LIMITS, Limits
 from keepers.store.database import Store
 from keepers.store.events import inbox
 from keepers.store.events.inbox import Accepted
+from keepers.store.key_kinds import SENDER_KINDS
 from keepers.store.keys import TRUST_OF, Key
 from keepers.store.migrate import is_current
 
+QUICK_BYTES: dict[Trust, int] = {"public": 8_192, "server": 65_536}
+"""a body up to this size is parsed at once; a larger one in a thread, for one that is made to be slow takes a second"""
 log = logging.getLogger("keepers")
-
-
-class SenderRefusedError(KeepersError):
-    """The sender's key is refused: the code is `unauthorized`, `revoked`, `expired` or `wrong_key`."""
-
-    code = "unauthorized"
 
 
 class EventIntake:
@@ -54,6 +53,8 @@ class EventIntake:
         """called after each commit with its number of requests and its seconds"""
         self._store = store
         self._collector = Collector(store, on_arrival, self._committed, most_requests=most_waiting)
+        # One thread, so that whoever sends much waits for themselves and not the event loop for all of them.
+        self._parsing = ThreadPoolExecutor(1, "parsing")
 
     def start(self) -> None:
         """Called from the event loop that will await `take`."""
@@ -61,6 +62,7 @@ class EventIntake:
 
     def stop(self) -> None:
         """Commits what waits. Blocks until it has."""
+        self._parsing.shutdown()
         self._collector.stop()
 
     @property
@@ -68,32 +70,23 @@ class EventIntake:
         """Requests that are not yet on disk."""
         return self._collector.waiting
 
-    async def sender(self, token: str, now: datetime, origin: str = "") -> Key:
+    async def sender(self, token: str, now: datetime, origin: str = "", address: str = "") -> Key:
         """The sender's key. `origin` is that of the page which sends, empty where it is no page.
 
-        Raises SenderRefusedError, OriginRefusedError, and KeepersError (`store`) when the keys cannot be read.
+        Raises KeyRefusedError, TooManyError for a network (`address`) with too many unknown keys, and KeepersError
+        (`store`) when the keys cannot be read.
         """
         if self.keys.is_stale(now):
             try:
                 await asyncio.to_thread(self.keys.refresh, now)
             except SQLAlchemyError:
                 raise NotCommittedError(problem("The store does not answer. Send it again in a moment.")) from None
-        key = self.keys.find(token) if token else None
-        if key is None:
-            raise SenderRefusedError(
-                problem("The write key is unknown.") if token else problem("A write key is needed.")
-            )
-        if key.has_ended(now):
-            if key.revoked_at is None:
-                raise SenderRefusedError(why_ended(key), code="expired")
-            raise SenderRefusedError(why_ended(key), code="revoked")
-        if key.kind == "secret":
-            raise SenderRefusedError(
-                problem("A management key may not send events. Use a write or a server key."), code="wrong_key"
-            )
-        require_origin(key, origin)
-        self.keys.note_use(key, now)
-        return key
+        try:
+            return self.keys.admit(token, now, SENDER_KINDS, origin)
+        except KeyRefusedError as refused:
+            if refused.code == "unauthorized":
+                self._public_limits.spend_request(address, now)
+            raise
 
     def record_key_uses(self, now: datetime) -> None:
         """Writes when keys were last used. Blocks. A store that does not answer is tried again the next time."""
@@ -109,10 +102,15 @@ class EventIntake:
         over a limit of public keys, and KeepersError with the code `busy` when too much waits, or `store` when the
         store failed; nothing is kept then.
         """
-        parsed = parse_request(path, body, received_at, self.limits)
         trust = TRUST_OF[key.kind]
+        counted = self._public_limits.spend_body(address, len(body), received_at) if trust == "public" else 0
+        if len(body) <= QUICK_BYTES[trust]:
+            parsed = parse_request(path, body, received_at, self.limits)
+        else:
+            loop = asyncio.get_running_loop()
+            parsed = await loop.run_in_executor(self._parsing, parse_request, path, body, received_at, self.limits)
         if trust == "public":
-            self._public_limits.spend_events(key.id, address, parsed.items, received_at)
+            self._public_limits.spend_events(key.id, address, parsed, counted, received_at)
         if parsed.items:
             await self._collector.commit(Accepted(received_at, key.id, trust, path, body))
         return parsed

@@ -1,26 +1,19 @@
-"""API keys: create, list, revoke; the key ring that verifies tokens and notes when they were used."""
+"""API keys: create, list, revoke."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
-from hmac import compare_digest
-from threading import Lock
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct, field
-from sqlalchemy import Connection
 
 from keepers.app.use_cases.actor import COLLECT, Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
-from keepers.model.errors import KeepersError, Problem, UserError, problem
+from keepers.model.errors import UserError
 from keepers.model.moments import parse_duration, parse_instant
-from keepers.model.web_origins import is_allowed
 from keepers.store import keys
 from keepers.store.key_kinds import KeyKind, Scope
-from keepers.store.keys import Key, digest_of, read_all
 
 
 class ListKeys(Struct, frozen=True, kw_only=True):
@@ -165,102 +158,3 @@ def revoke_key(workspace: Workspace, actor: Actor, request: RevokeKey) -> Revoke
         keys.revoke(connection, request.id, workspace.clock())
     workspace.key_ring.forget_copy()
     return RevokedKey(request.id)
-
-
-class OriginRefusedError(KeepersError):
-    """A page of another site than the key is for sent it."""
-
-    code = "wrong_origin"
-
-
-def why_ended(key: Key) -> Problem:
-    """Why a key that has ended lets nobody in."""
-    if key.revoked_at is not None:
-        return problem("This key was revoked. Use one that is not.")
-    return problem("This key has expired. Make another one.")
-
-
-def require_origin(key: Key, origin: str) -> None:
-    """Refuses pages of sites that a key is not for. `origin` is empty where no browser sent the request.
-
-    Raises OriginRefusedError.
-    """
-    if key.origins and origin and not is_allowed(origin, key.origins):
-        raise OriginRefusedError(
-            problem("This key is not for pages of {origin}. Make one with that origin.", origin=origin)
-        )
-
-
-class KeyRing:
-    """Verifies tokens against a copy of the keys that is read again every few seconds. Threads may share it.
-
-    When keys were used is kept in memory; `record_uses` writes it, set-based and apart from the requests.
-    """
-
-    def __init__(
-        self,
-        connect: Callable[[], AbstractContextManager[Connection]],
-        fresh_for: timedelta = timedelta(seconds=2),
-    ) -> None:
-        self._connect = connect
-        self._fresh_for = fresh_for
-        self._lock = Lock()
-        self._by_hash: dict[bytes, Key] = {}
-        self._by_token: dict[str, Key] = {}
-        self._read_at: datetime | None = None
-        self._used: dict[str, datetime] = {}
-
-    def is_stale(self, now: datetime) -> bool:
-        """Whether the copy should be read again before it is relied on."""
-        return self._read_at is None or not timedelta() <= now - self._read_at < self._fresh_for
-
-    def refresh(self, now: datetime) -> None:
-        """Reads the keys again if they are stale. Blocks on the database."""
-        with self._lock:
-            if not self.is_stale(now):
-                return
-            with self._connect() as connection:
-                self._by_hash = {key.hash: key for key in read_all(connection)}
-            self._by_token = {}
-            self._read_at = now
-
-    def forget_copy(self) -> None:
-        """The keys were changed: they are read again before the copy is relied on."""
-        self._read_at = None
-
-    def find(self, token: str) -> Key | None:
-        """The key a token belongs to, ended or not; None for an unknown one. Never touches the database."""
-        key = self._by_token.get(token)
-        if key is not None:
-            return key
-        digest = digest_of(token)
-        key = self._by_hash.get(digest)
-        if key is None or not compare_digest(key.hash, digest):
-            return None
-        # Only valid tokens are cached, so that unauthenticated callers cannot make this grow.
-        self._by_token[token] = key
-        return key
-
-    def find_by_id(self, key_id: str) -> Key | None:
-        """The key with an id, ended or not. Never touches the database."""
-        return next((key for key in self._by_hash.values() if key.id == key_id), None)
-
-    def note_use(self, key: Key, now: datetime) -> None:
-        """Notes that a key let somebody in. Never touches the database."""
-        self._used[key.id] = now
-
-    def record_uses(self, begin: Callable[[], AbstractContextManager[Connection]], now: datetime) -> int:
-        """Writes when keys were last used, those used since the last call; how many. Blocks on the database.
-
-        What could not be written is written by the next call.
-        """
-        used, self._used = self._used, {}
-        if not used:
-            return 0
-        try:
-            with begin() as connection:
-                keys.record_uses(connection, used, now)
-        except BaseException:
-            self._used = used | self._used
-            raise
-        return len(used)

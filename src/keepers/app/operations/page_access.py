@@ -1,30 +1,39 @@
-"""Who may see the status page and the metrics: links that sign in once, and signed sessions."""
+"""Who may see the status page and the metrics: links that sign in once, sessions, and keys."""
 
 from __future__ import annotations
 
-import hmac
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime, timedelta
 from hashlib import sha256
 from threading import Lock
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Struct
 
-from keepers.app.use_cases.actor import Actor
+from keepers.app.operations.key_ring import KeyRefusedError, actor_of_key, require_usable
+from keepers.app.public.rate_limit import Allowance, NetworkAllowance, TooManyError
+from keepers.app.use_cases.actor import Actor, NotAllowedError
+from keepers.app.use_cases.auditing import audit_event
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import ConflictError, problem
+from keepers.store import keys, page_sessions
+from keepers.store.audit_log import DONE, REFUSED
+from keepers.store.key_kinds import SECRET_KINDS
 from keepers.store.keys import Key
-from keepers.store.schema.core import EPOCH
+from keepers.store.page_sessions import PageSession
 
 LINK_LASTS = timedelta(hours=1)
 SESSION_LASTS = timedelta(hours=12)
 _MOST_LINKS = 100
-_LONGEST_COOKIE = 500
-_PURPOSE = b"session of the status page"
+_LONGEST_COOKIE = 100
+REFUSALS_OF_NETWORK = 20
+"""refused sign-ins of one network a minute; past it they are answered 429"""
+_MOST_REFUSALS = 1000
+"""refused sign-ins that are audited, an hour: anybody may try"""
+SESSION = Actor("visitor", "a session of the status page", frozenset({"read"}), is_proven=False)
+BY_LINK = Actor("visitor", "a link that signs in", frozenset({"read"}), is_proven=False)
+BY_UNKNOWN_KEY = Actor("visitor", "a key that does not sign in", frozenset(), is_proven=False)
 
 
 class MakePageLink(Struct, frozen=True, kw_only=True):
@@ -36,24 +45,18 @@ class StatusPageLink(Struct, frozen=True):
     expires_at: datetime
 
 
-class _Session(Struct, frozen=True, array_like=True):
-    expires: int
-    """Unix seconds"""
-    key_id: str
-    """the key it was begun with; empty for a link"""
-
-
 class PageAccess:
     """Links that sign in, each once, known to this process alone; sessions, which outlive a restart.
 
-    Threads may share it.
+    Threads may share it. What signs in, is refused or signs out is audited; see `_MOST_REFUSALS` for the bound.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._secret = hmac.digest(workspace.secret, _PURPOSE, sha256)
         self._lock = Lock()
         self._links: dict[bytes, datetime] = {}
+        self._refusals = NetworkAllowance(REFUSALS_OF_NETWORK, timedelta(minutes=1))
+        self._audited_refusals = Allowance(_MOST_REFUSALS, timedelta(hours=1))
 
     def make_link(self, now: datetime) -> str:
         """The token of a new link. Of more than a hundred unused ones the oldest ends."""
@@ -65,53 +68,94 @@ class PageAccess:
             self._links[_digest(token)] = now + LINK_LASTS
         return token
 
-    def redeem(self, token: str, now: datetime) -> bool:
-        """Whether a link may sign in; it never may again."""
+    def sign_in_by_link(self, token: str, address: str, now: datetime) -> str | None:
+        """The cookie of a new session; None for a link that is used, late or unknown. Blocks.
+
+        Raises TooManyError for a network with too many refused ones; so does `sign_in_by_key`.
+        """
         with self._lock:
             end = self._links.pop(_digest(token), None)
-        return end is not None and end > now
+        if end is None or end <= now:
+            self._refuse(BY_LINK, address, now)
+            return None
+        return self._begin(BY_LINK, now)
 
-    def begin_session(self, now: datetime, key: Key | None = None) -> str:
-        """The cookie of a new session, of whoever has a key or came by a link."""
-        expires = int((now + SESSION_LASTS - EPOCH).total_seconds())
-        content = msgspec.json.encode(_Session(expires, key.id if key is not None else ""))
-        return urlsafe_b64encode(hmac.digest(self._secret, content, sha256) + content).decode().rstrip("=")
+    def sign_in_by_key(self, token: str, address: str, now: datetime) -> str | None:
+        """The cookie of a new session; None for a key that may not read. Blocks."""
+        try:
+            reader = self._actor_of(token, now)
+        except KeyRefusedError:
+            self._refuse(BY_UNKNOWN_KEY, address, now)
+            return None
+        if "read" not in reader.permissions:
+            self._refuse(reader, address, now)
+            return None
+        return self._begin(reader, now)
+
+    def reader(self, token: str, what: str, now: datetime) -> Actor:
+        """Whoever brings a key that may read; `what` names to the audit log what is read. Blocks.
+
+        Raises KeyRefusedError, and NotAllowedError, which is audited.
+        """
+        reader = self._actor_of(token, now)
+        try:
+            reader.require("read")
+        except NotAllowedError:
+            audit_event(self._workspace, reader, what, REFUSED)
+            raise
+        return reader
 
     def is_session(self, cookie: str, now: datetime) -> bool:
         """Whether a cookie is of a session that lasts: one begun with a key ends with the key. Blocks."""
-        if not cookie or len(cookie) > _LONGEST_COOKIE or not cookie.isascii():
+        if not cookie or len(cookie) > _LONGEST_COOKIE:
             return False
-        try:
-            raw = urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4))
-            tag, content = raw[:32], raw[32:]
-            if not hmac.compare_digest(tag, hmac.digest(self._secret, content, sha256)):
+        with self._workspace.store.read() as connection:
+            session = page_sessions.find(connection, _digest(cookie))
+            if session is None or session.expires_at <= now:
                 return False
-            session = msgspec.json.decode(content, type=_Session)
-        except (ValueError, msgspec.DecodeError):
-            return False
-        if session.expires <= (now - EPOCH).total_seconds():
-            return False
-        return not session.key_id or self._may_read(session.key_id, now)
+            return session.key_id is None or _may_read(keys.read_one(connection, session.key_id), now)
 
-    def key_of(self, token: str, now: datetime) -> Key | None:
-        """The key of a token where it may read; else None. Blocks."""
+    def sign_out(self, cookie: str, now: datetime) -> None:
+        """Ends a session at once, wherever its cookie has got to. Blocks."""
+        if not self.is_session(cookie, now):
+            return
+        with self._workspace.store.read() as connection:
+            session = page_sessions.find(connection, _digest(cookie))
+            key = None if session is None or session.key_id is None else keys.read_one(connection, session.key_id)
+        audit_event(self._workspace, SESSION if key is None else actor_of_key(key), "sign_out", DONE)
+        with self._workspace.store.begin() as connection:
+            page_sessions.end(connection, _digest(cookie))
+
+    def _actor_of(self, token: str, now: datetime) -> Actor:
         ring = self._workspace.key_ring
         ring.refresh(now)
-        key = ring.find(token) if token else None
-        if key is None or key.has_ended(now) or "read" not in key.scopes:
-            return None
-        ring.note_use(key, now)
-        return key
+        return actor_of_key(ring.admit_secret(token, now))
 
-    def _may_read(self, key_id: str, now: datetime) -> bool:
-        ring = self._workspace.key_ring
-        ring.refresh(now)
-        key = ring.find_by_id(key_id)
-        return key is not None and not key.has_ended(now) and "read" in key.scopes
+    def _begin(self, who: Actor, now: datetime) -> str:
+        token = secrets.token_urlsafe(32)
+        audit_event(self._workspace, who, "sign_in", DONE)
+        with self._workspace.store.begin() as connection:
+            session = PageSession(_digest(token), who.id or None, now + SESSION_LASTS)
+            page_sessions.begin(connection, session, now)
+        return token
+
+    def _refuse(self, who: Actor, address: str, now: datetime) -> None:
+        wait = self._refusals.spend(address, now)
+        if wait is not None:
+            raise TooManyError(problem("Too many refused sign-ins from this network. Try again in a moment."), wait)
+        if self._audited_refusals.spend("", now) is None:
+            audit_event(self._workspace, who, "sign_in", REFUSED)
+
+
+def _may_read(key: Key | None, now: datetime) -> bool:
+    try:
+        return "read" in require_usable(key, now, SECRET_KINDS).scopes
+    except KeyRefusedError:
+        return False
 
 
 def _digest(token: str) -> bytes:
-    return sha256(token.encode("utf-8", "replace")).digest()
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def page_link(workspace: Workspace) -> StatusPageLink:
@@ -121,7 +165,7 @@ def page_link(workspace: Workspace) -> StatusPageLink:
     return StatusPageLink(f"{workspace.listening_at}/login?token={token}", now + LINK_LASTS)
 
 
-@use_case("POST /status-links", permission="read", tag="health", problems=(409,), is_local=True)
+@use_case("POST /status-links", permission="manage", tag="health", problems=(409,), is_local=True)
 def make_page_link(workspace: Workspace, actor: Actor, request: MakePageLink) -> StatusPageLink:
     """A link that signs in to the status page
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from keepers.app.workspace.workspace import Workspace
 from keepers.delivery.engagement_log import EngagementLog, EngagementRequest
-from keepers.delivery.machine_rules import network_of
+from keepers.delivery.machine_rules import known_network
 from keepers.model.consent import network_address_hash
 from keepers.model.errors import UserError
 from keepers.model.fields import is_web
@@ -56,4 +56,4 @@ class EngagementRecorder:
         agent = visit.user_agent.replace("\0", "")
         known_by = network_address_hash(self._workspace.secret, visit.address)
         now = self._workspace.clock()
-        return EngagementRequest(key, now, url, visit.method, agent, known_by, network_of(visit.address))
+        return EngagementRequest(key, now, url, visit.method, agent, known_by, known_network(visit.address))

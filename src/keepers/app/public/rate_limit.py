@@ -3,57 +3,137 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address, ip_network
+from hashlib import blake2b
+from itertools import islice
 from threading import Lock
 
 from keepers.app.workspace.settings import LimitSettings
-from keepers.model.errors import KeepersError, Problem, problem
-from keepers.model.event import TrackingCall
+from keepers.channels.networks import network_of, site_of
+from keepers.model.errors import KeepersError, Problem, UserError, problem
+from keepers.model.event import ParsedRequest
 
 _MINUTE = timedelta(minutes=1)
+_HOUR = timedelta(hours=1)
+_SITE_FACTOR = 4
+"""how much more than one of its networks an IPv6 site (/48) may"""
+EVENT_BYTES = 1024
+"""so many bytes of a body count as one event, or more events as they are"""
+_MOST_COUNTED = 100_000
 
 
 class TooManyError(KeepersError):
-    """A limit is reached; `headers` say when to come again."""
+    """A limit is reached; `wait_s` seconds later it may be tried again."""
 
     code = "too_many"
 
     def __init__(self, message: Problem, wait: timedelta) -> None:
         super().__init__(message)
         self.wait_s = int(wait.total_seconds()) + 1
-        self.headers = {"Retry-After": str(self.wait_s)}
+
+
+class _Counts:
+    """What was used by name. Of a name a digest is kept, since callers choose names and their length; of more than
+    `most_names` the older half is forgotten, which bounds memory."""
+
+    def __init__(self, most_names: int) -> None:
+        self._most_names = most_names
+        self._by_name: dict[bytes, int] = {}
+
+    def of(self, name: bytes) -> int | None:
+        """None for a name that is not known."""
+        return self._by_name.get(name)
+
+    def put(self, name: bytes, used: int) -> None:
+        if len(self._by_name) >= self._most_names and name not in self._by_name:
+            for old in list(islice(self._by_name, (len(self._by_name) + 1) // 2)):
+                del self._by_name[old]
+        self._by_name[name] = used
+
+
+def _named(*parts: str) -> bytes:
+    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class Allowance:
-    """`most` uses within `span` per key, in fixed spans; 0 for any number. Threads may share it.
+    """`most` uses within `span` per name, in fixed spans; 0 for any number. Threads may share it."""
 
-    At most `most_keys` are counted; when more come within one span all counts are reset, which bounds memory.
-    """
-
-    def __init__(self, most: int, span: timedelta, most_keys: int = 100_000) -> None:
-        self._most = most
+    def __init__(self, most: int, span: timedelta, most_names: int = _MOST_COUNTED) -> None:
+        self.most = most
         self._span = span
-        self._most_keys = most_keys
-        self._counts: dict[str, int] = {}
+        self._most_names = most_names
+        self._counts = _Counts(most_names)
         self._since: datetime | None = None
         self._lock = Lock()
 
-    def spend(self, key: str, now: datetime, amount: int = 1) -> timedelta | None:
-        """Counts a use. None when it is allowed, else how long until the next may be."""
-        if not self._most:
+    def spend(self, name: str, now: datetime, amount: int = 1) -> timedelta | None:
+        """Counts a use. None when it is allowed, else how long until the span ends."""
+        if not self.most:
             return None
+        digest = _named(name)
         with self._lock:
             if self._since is None or not timedelta() <= now - self._since < self._span:
-                self._since, self._counts = now, {}
-            used = self._counts.get(key, 0)
-            # One that is larger than the whole allowance is taken when nothing else was.
-            if used and used + amount > self._most:
+                self._since, self._counts = now, _Counts(self._most_names)
+            used = self._counts.of(digest) or 0
+            if used + amount > self.most:
                 return self._span - (now - self._since)
-            if len(self._counts) >= self._most_keys and key not in self._counts:
-                self._counts = {}
-            self._counts[key] = used + amount
+            self._counts.put(digest, used + amount)
+            return None
+
+
+class NetworkAllowance:
+    """`most` uses within `span` per network, and four times as many per IPv6 site, of whose 65,536 networks one
+    attacker may have all."""
+
+    def __init__(self, most: int, span: timedelta) -> None:
+        self.most = most
+        self._networks = Allowance(most, span)
+        self._sites = Allowance(most * _SITE_FACTOR, span)
+
+    def spend(self, address: str, now: datetime, amount: int = 1) -> timedelta | None:
+        """Counts a use by a network address. None when it is allowed, else how long until the span ends."""
+        network, site = network_of(address), site_of(address)
+        wait = self._networks.spend(network, now, amount)
+        return self._sites.spend(site, now, amount) if wait is None and site != network else wait
+
+
+class SharedAllowance:
+    """`most` uses within `span` per name, shared by sites: when they are used up, only the sites are refused that had
+    more than their share, which is `most` by the number of sites seen. Threads may share it.
+
+    So one who uses it up shuts out nobody else. What is let through past `most` is bounded: for n sites it is
+    `most` × (1 + ln n) at the worst, each having come when the share was its largest.
+    """
+
+    def __init__(self, most: int, span: timedelta, most_names: int = _MOST_COUNTED) -> None:
+        self.most = most
+        self._span = span
+        self._most_names = most_names
+        self._totals: Counter[str] = Counter()
+        self._sites: Counter[str] = Counter()
+        self._by_site = _Counts(most_names)
+        self._since: datetime | None = None
+        self._lock = Lock()
+
+    def spend(self, name: str, site: str, now: datetime, amount: int = 1) -> timedelta | None:
+        """Counts a use by a site. None when it is allowed, else how long until the span ends."""
+        if not self.most:
+            return None
+        digest = _named(name, site)
+        with self._lock:
+            if self._since is None or not timedelta() <= now - self._since < self._span:
+                self._since, self._by_site = now, _Counts(self._most_names)
+                self._totals, self._sites = Counter(), Counter()
+            own = self._by_site.of(digest)
+            if own is None:
+                own = 0
+                self._sites[name] += 1
+            is_full = self._totals[name] + amount > self.most
+            if is_full and own + amount > self.most / self._sites[name]:
+                self._by_site.put(digest, own)
+                return self._span - (now - self._since)
+            self._by_site.put(digest, own + amount)
+            self._totals[name] += amount
             return None
 
 
@@ -61,46 +141,73 @@ class PublicLimits:
     """What one network, one visitor and one public key may do. Server keys have no limits but the machine's."""
 
     def __init__(self, settings: LimitSettings) -> None:
-        self._network = Allowance(settings.network_per_minute, _MINUTE)
+        self._network = NetworkAllowance(settings.network_per_minute, _MINUTE)
         self._visitor = Allowance(settings.visitor_per_minute, _MINUTE)
-        self._key = Allowance(settings.key_per_minute, _MINUTE)
+        self._key = SharedAllowance(settings.key_per_minute, _MINUTE)
+        self._forms = NetworkAllowance(settings.forms_per_hour, _HOUR)
 
     def spend_request(self, address: str, now: datetime) -> None:
         """Counts a request from a network address. Raises TooManyError."""
-        wait = self._network.spend(network_of(address), now)
+        wait = self._network.spend(address, now)
         if wait is not None:
             raise TooManyError(problem("Too many requests from this network. Try again in a moment."), wait)
 
-    def spend_events(self, key_id: str, address: str, calls: Sequence[TrackingCall], now: datetime) -> None:
-        """Counts the events of a request by a public key. Raises TooManyError: nothing of it is taken then.
+    def spend_form(self, address: str, now: datetime) -> None:
+        """Counts a subscribe form from a network address. Raises TooManyError."""
+        wait = self._forms.spend(address, now)
+        if wait is not None:
+            raise TooManyError(problem("Too many forms from this address. Try again later."), wait)
 
-        In the order of who is to blame: one network does not use up what others may, and a visitor is counted by
-        network, for anybody can name one.
+    def spend_body(self, address: str, size: int, now: datetime) -> int:
+        """Counts the bytes of a body by a public key, before it is parsed; as how many events.
+
+        Raises TooManyError, and UserError (`too_large`) for one that no minute has room for.
         """
+        events = max(1, -(-size // EVENT_BYTES))
+        self._spend_network(address, events, now)
+        return events
+
+    def spend_events(self, key_id: str, address: str, parsed: ParsedRequest, counted: int, now: datetime) -> None:
+        """Counts the items of a request by a public key, refused ones too; `counted` of them were by `spend_body`.
+
+        Raises TooManyError, and UserError (`too_large`) for more than any minute has room for: nothing of the request
+        is taken then. In the order of who is to blame: one network does not use up what others may, and a visitor is
+        counted by network, for anybody can name one.
+        """
+        number = len(parsed.items) + len(parsed.errors)
+        size = sum(len(item.body) for item in parsed.items)
+        more = max(number, size // EVENT_BYTES) - counted
+        if more > 0:
+            self._spend_network(address, more, now)
         network = network_of(address)
-        wait = self._network.spend(network, now, max(1, len(calls)))
-        if wait is not None:
-            raise TooManyError(problem("Too many events from this network. Send them again in a moment."), wait)
-        for visitor, number in Counter(call.user_id or call.anonymous_id or "" for call in calls).items():
-            wait = self._visitor.spend(f"{network} {visitor}", now, number)
+        for visitor, events in Counter(item.user_id or item.anonymous_id or "" for item in parsed.items).items():
+            wait = self._visitor.spend(f"{network} {visitor}", now, events)
             if wait is not None:
+                _require_room(events, self._visitor.most)
                 raise TooManyError(problem("Too many events of one visitor. Send them again in a moment."), wait)
-        wait = self._key.spend(key_id, now, len(calls))
+        wait = self._key.spend(key_id, site_of(address), now, number)
         if wait is not None:
+            _require_room(number, self._key.most)
             raise TooManyError(problem("Too many events by this key. Send them again in a moment."), wait)
 
+    def _spend_network(self, address: str, events: int, now: datetime) -> None:
+        wait = self._network.spend(address, now, events)
+        if wait is not None:
+            _require_room(events, self._network.most)
+            raise TooManyError(problem("Too many events from this network. Send them again in a moment."), wait)
 
-def network_of(address: str) -> str:
-    """The network that is counted: an IPv4 address itself, of an IPv6 address its /64, which one customer of a
-    provider gets; empty for an address that is not known."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return ""
-    if isinstance(found, IPv6Address):
-        mapped = found.ipv4_mapped
-        return str(mapped) if mapped is not None else str(ip_network((found, 64), strict=False))
-    return str(found)
+
+def _require_room(events: int, most: int) -> None:
+    """Raises UserError for what would be refused again whenever it is sent."""
+    if events > most:
+        raise UserError(
+            problem(
+                "The request counts as {events:,} events; {most:,} a minute are allowed. Send smaller batches.",
+                events=events,
+                most=most,
+            ),
+            code="too_large",
+        )
 
 
 def one_person(email: str) -> str:

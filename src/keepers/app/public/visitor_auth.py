@@ -7,17 +7,21 @@ already has. It is sent as `signature`, with `expires` where one was signed. A s
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import TypeAlias
 
-from keepers.app.operations.keys import require_origin, why_ended
+from keepers.app.operations.key_ring import actor_of_key, require_usable
 from keepers.app.public.identify_visitor import check_identifier
 from keepers.app.use_cases.actor import COLLECT, Actor
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import UserError, problem
-from keepers.model.identity import UserSignature, sign
+from keepers.model.identity import UserSignature, is_signable, sign
 from keepers.store import keys
+from keepers.store.key_kinds import SENDER_KINDS, SERVER_KINDS
 from keepers.store.keys import Key
 from keepers.store.schema.core import EPOCH
 
+SentKey: TypeAlias = Key | None
+"""the key that a call of a site or app brought; None for none"""
 SIGNED = Actor("visitor", "a signed user id", COLLECT, is_proven=True)
 
 
@@ -28,7 +32,7 @@ class UnprovenError(UserError):
 
 
 class WrongProofError(UserError):
-    """The proof is of another user, or the key of another kind."""
+    """The proof is of another user."""
 
     code = "wrong_key"
 
@@ -38,84 +42,47 @@ def signature_of(server_key: str, user_id: str, expires: int | None = None) -> s
     return sign(sha256(server_key.encode()).digest(), user_id, expires)
 
 
-def check_visitor(workspace: Workspace, token: str, user_id: str, signature: str | None, expires: int | None) -> Actor:
-    """The customer, or the business's server; `token` is the key that was sent, if any.
+def check_visitor(
+    workspace: Workspace, key: SentKey, user_id: str, signature: str | None, expires: int | None
+) -> Actor:
+    """The customer, or the business's server; `key` is the one that was sent, if any.
 
     Raises UnprovenError without proof, WrongProofError for a wrong one, UserError for an impossible user id.
     """
     check_identifier(user_id)
-    if "\n" in user_id:
-        # With a line break the signed text would equal that of an id with an expiry.
+    if not is_signable(user_id):
         raise UserError(problem("A user id of one line is needed."), code="body")
     if signature:
         now_s = (workspace.clock() - EPOCH).total_seconds()
-        if expires is not None and expires < now_s:
+        sent = UserSignature(signature, expires)
+        if sent.has_expired(now_s):
             raise UnprovenError(problem("This signature has expired. Sign the user id again."))
         with workspace.store.read() as connection:
             digests = keys.server_digests(connection, workspace.clock())
-        if not UserSignature(signature, expires).proves(digests, user_id, now_s):
+        if not sent.proves(digests, user_id, now_s):
             raise WrongProofError(
                 problem("The signature is not one of this user id by a server key of this workspace.")
             )
         return SIGNED
-    key = key_of(workspace, token)
     if key is None:
         raise UnprovenError(problem("Send `signature` for this user id, or authenticate with a server key."))
-    if key.kind != "server":
-        raise WrongProofError(problem("This is a {kind} key; a server key is needed here.", kind=key.kind))
-    return actor_of(key)
+    return actor_of_key(require_usable(key, workspace.clock(), SERVER_KINDS))
 
 
-def actor_of(key: Key) -> Actor:
-    """Who calls with a write or server key: a visitor, or the business's server."""
-    is_server = key.kind == "server"
-    return Actor("key" if is_server else "visitor", key.name, COLLECT, is_proven=is_server)
-
-
-def require_collect_key(workspace: Workspace, token: str) -> Actor:
-    """Whose key a site or app sent. Blocks.
-
-    Raises UnprovenError without one, WrongProofError for a management key.
-    """
-    key = key_of(workspace, token)
+def require_collect_key(key: SentKey) -> Actor:
+    """Whose key a site or app sent. Raises UnprovenError without one."""
     if key is None:
         raise UnprovenError(problem("Send a write key, as `writeKey` or by Basic authentication."))
-    if key.kind == "secret":
-        raise WrongProofError(problem("A management key may not be used in browsers. Use a write key."))
-    return actor_of(key)
+    return actor_of_key(key)
 
 
-def check_origin(workspace: Workspace, token: str, origin: str) -> tuple[str, ...]:
-    """The origins that the key of a token is for: none for any, and for no or an unknown key.
+def sent_key(workspace: Workspace, token: str, origin: str) -> SentKey:
+    """The key that a site or app sent; None without any. Blocks.
 
-    `origin` is that of the page that sent it, empty where no page did. Raises OriginRefusedError. Blocks.
-    """
-    if not token:
-        return ()
-    now = workspace.clock()
-    if workspace.key_ring.is_stale(now):
-        workspace.key_ring.refresh(now)
-    key = workspace.key_ring.find(token)
-    if key is None:
-        return ()
-    require_origin(key, origin)
-    return key.origins
-
-
-def key_of(workspace: Workspace, token: str) -> Key | None:
-    """The key of a token; None without any. Blocks.
-
-    Raises UnprovenError for an unknown key, WrongProofError for a revoked one.
+    `origin` is that of the page that sent it, empty where no page did. Raises KeyRefusedError.
     """
     if not token:
         return None
     now = workspace.clock()
-    if workspace.key_ring.is_stale(now):
-        workspace.key_ring.refresh(now)
-    key = workspace.key_ring.find(token)
-    if key is None:
-        raise UnprovenError(problem("This key is unknown."))
-    if key.has_ended(now):
-        raise WrongProofError(why_ended(key))
-    workspace.key_ring.note_use(key, now)
-    return key
+    workspace.key_ring.refresh(now)
+    return workspace.key_ring.admit(token, now, SENDER_KINDS, origin)

@@ -14,10 +14,11 @@ from msgspec import Struct
 
 from keepers.model.moments import format_instant
 
-Kept = Literal["plain", "target", "profile", "names", "hidden"]
+Kept = Literal["plain", "target", "profile", "run", "names", "hidden"]
 """`plain`: as it is. `target`: as it is, and as what the call was about. `profile`: it names a customer, of whom only
-the number is kept, and that until they are erased. `names`: of a mapping its names, without values. `hidden`, for
-secrets and what is said of persons: whether it was given, and how many."""
+the number is kept, and that until they are erased. `run`: as it is, with the customer whose run through a journey it
+is. `names`: of a mapping its names, without values. `hidden`, for secrets and what is said of persons: whether it was
+given, and how many."""
 _HARMLESS = (bool, int, float, datetime, type(None))
 _LONGEST = 1000
 _MOST_LISTED = 50
@@ -27,6 +28,8 @@ class AuditedRequest(NamedTuple):
     target: str
     profile: str
     """what the customer is called in the request; empty for none"""
+    run: int | None
+    """the number of the run whose customer it is about"""
     values: dict[str, Any]
 
 
@@ -34,21 +37,24 @@ def audited(request: Struct, declared: Mapping[str, Kept]) -> AuditedRequest:
     """What is kept of a request, as its use case declares it by field."""
     hints = get_type_hints(type(request), include_extras=True)
     values: dict[str, Any] = {}
-    targets, profile = [], ""
+    targets: list[str] = []
+    profile, run = "", None
     for name in request.__struct_fields__:
         value = getattr(request, name)
         match declared.get(name, "plain" if is_harmless(hints[name]) else "hidden"):
             case "profile":
                 profile = str(value or "")
+            case "run":
+                values[name] = run = value
             case "target":
-                targets.append(_shown(value))
+                targets += map(str, shown if isinstance(shown := _shown(value), list) else [shown])
             case "plain":
                 values[name] = _shown(value)
             case "names":
                 values[name] = sorted(value)[:_MOST_LISTED] if value else []
             case _:
                 values[name] = _hidden(value)
-    return AuditedRequest(" ".join(map(str, targets)), profile, values)
+    return AuditedRequest(" ".join(targets), profile, run, values)
 
 
 def is_harmless(hint: Any) -> bool:

@@ -14,11 +14,12 @@ import msgspec
 from msgspec import Struct
 
 from keepers.app.use_cases.actor import Actor, NotAllowedError
-from keepers.app.use_cases.audit_fields import audited
-from keepers.model.errors import KeepersError
+from keepers.app.use_cases.audit_fields import AuditedRequest, audited
+from keepers.model.errors import KeepersError, NotFoundError
 from keepers.model.write_scope import apart
 from keepers.store import audit_log
 from keepers.store.audit_log import BEGUN, DONE, REFUSED, AuditRow
+from keepers.store.journeys import runs
 
 if TYPE_CHECKING:
     from keepers.app.use_cases.use_case import UseCase
@@ -48,12 +49,20 @@ def _outcome(error: BaseException) -> str:
     return f"failed: {error.code if isinstance(error, KeepersError) else 'internal'}"
 
 
+def audit_event(workspace: Workspace, actor: Actor, name: str, outcome: str) -> None:
+    """Audits what is no call of a use case, such as signing in."""
+    _write(workspace, actor, name, outcome, AuditedRequest("", "", None, {}))
+
+
 def _add(workspace: Workspace, actor: Actor, use_case: UseCase[Any, Any], request: Struct, outcome: str) -> int:
-    kept = audited(request, use_case.audit)
+    return _write(workspace, actor, use_case.name, outcome, audited(request, use_case.audit))
+
+
+def _write(workspace: Workspace, actor: Actor, name: str, outcome: str, kept: AuditedRequest) -> int:
     now = workspace.clock()
     values = msgspec.json.encode(kept.values).decode()
-    profile_id = _profile_id(workspace, kept.profile)
-    row = AuditRow(now, actor.kind, actor.name, actor.id, use_case.name, kept.target, profile_id, outcome, values)
+    profile_id = _profile_id(workspace, kept)
+    row = AuditRow(now, actor.kind, actor.name, actor.id, name, kept.target, profile_id, outcome, values)
     keep_from = now - timedelta(days=workspace.settings.audit.keep_days)
     with apart(), workspace.store.begin() as connection:
         return audit_log.add(connection, row, keep_from)
@@ -64,9 +73,12 @@ def _end(workspace: Workspace, number: int, outcome: str) -> None:
         audit_log.end(connection, number, outcome)
 
 
-def _profile_id(workspace: Workspace, name: str) -> int | None:
-    """Their number; None for nobody, or for somebody who is not known: then nothing is kept of the name."""
+def _profile_id(workspace: Workspace, kept: AuditedRequest) -> int | None:
+    """The customer's number; None for nobody, or for somebody who is not known: then nothing is kept of the name."""
     try:
-        return workspace.find_profile(name) if name else None
-    except KeepersError:
+        if kept.run is not None:
+            with workspace.store.read() as connection:
+                return runs.get(connection, kept.run).profile_id
+        return workspace.find_profile(kept.profile) if kept.profile else None
+    except NotFoundError:
         return None

@@ -105,11 +105,11 @@ class UseCase(Generic[Q, A]):
         return answer
 
     def require(self, workspace: Workspace, actor: Actor, request: Struct | None = None) -> None:
-        """Raises NotAllowedError for an actor who may not, and audits that."""
+        """Raises NotAllowedError for an actor who may not, and audits that: of keys whatever they tried."""
         try:
             actor.require(self.permission)
         except NotAllowedError:
-            if self.is_audited:
+            if self.is_audited or actor.kind == "key":
                 audit_refusal(workspace, actor, self, request or NoRequest())
             raise
 
@@ -124,13 +124,14 @@ class UseCase(Generic[Q, A]):
 
     @property
     def changes(self) -> bool:
-        """Whether it changes data, or hands data or secrets out. Other calls do not wake the ticker: anyone may open a
-        public page as often as they like."""
-        return self.lock != "free" or self.permission in ("send", "manage")
+        """Whether it may change data, as its lock says. Other calls do not wake the ticker: anyone may open a public
+        page as often as they like."""
+        return self.lock != "free"
 
     @property
     def is_audited(self) -> bool:
-        """Whether its calls are recorded in the audit log: what changes something, but not what visitors do."""
+        """Whether its calls are recorded in the audit log: what changes something or hands data or secrets out, but not
+        what visitors do."""
         return self.permission in ("send", "manage") and not self.reads_audit
 
     @cached_property

@@ -1,9 +1,8 @@
-"""Who may read the files of a workspace: the user it runs as, and nobody else. The one place that decides.
+"""Takes from others what they could do with the files of a workspace that came from elsewhere.
 
 Every process of Keepers begins with `folder.make_private`, so all that it or a library makes (databases with their
 journals, compiled queries, uploads, rejects, logs, exports) is made 0600, folders 0700, whatever the shell's umask.
-`restrict_files` takes away what others could do with files that came from elsewhere: an older version, a copy, a
-backup.
+`restrict_files` is for files of an older version, a copy, a backup.
 
 `keepers.toml` and `data/` are Keepers' own and are restricted at every start. The playbook, its languages and the
 folder of the workspace itself are the user's: made private, and then left as they set them, for a team may share them

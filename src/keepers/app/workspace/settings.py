@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
-from keepers.model.errors import NotFoundError, UserError, nearest, problem, problem_as_written
+from keepers.model.errors import NotFoundError, UserError, nearest, problem, problem_as_written, shown
 from keepers.model.json_text import Limits
 from keepers.model.moments import parse_instant, parse_zone
 
@@ -21,14 +21,34 @@ TEST_CLOCK = "KEEPERS_TEST_CLOCK"
 TEST_CLOCK_EXAMPLE = "2026-03-02T10:00:00Z@2026-11-26T01:00:00Z"
 FREE = ("channels", "providers")
 """sections whose own sections are checked by what they set up"""
-_RANGES = (
-    ("header_seconds", 1, 600),
-    ("max_header_bytes", 4096, 1_048_576),
-    ("body_seconds", 1, 3600),
-    ("max_connections", 16, 100_000),
-    ("max_connections_per_address", 4, 100_000),
-)
-"""of the section `server`: setting, least and largest value"""
+_MOST = 2**31 - 1
+_MOST_PER_SECOND = 100_000
+RANGES: dict[str, tuple[float, float]] = {
+    "warehouse.threads": (0, 1024),
+    "server.port": (0, 65_535),
+    "server.tick_every": (0.05, 3600),
+    "server.proxies": (0, 100),
+    "server.max_upload_bytes": (1, 2**50),
+    "server.header_seconds": (1, 600),
+    "server.max_header_bytes": (4096, 1_048_576),
+    "server.body_seconds": (1, 3600),
+    "server.max_connections": (16, 100_000),
+    "server.max_connections_per_address": (4, 100_000),
+    "collect.max_event_bytes": (1024, 104_857_600),
+    "collect.max_batch_bytes": (1024, 104_857_600),
+    "collect.max_waiting": (1, 1_000_000),
+    "limits.network_per_minute": (0, _MOST),
+    "limits.visitor_per_minute": (0, _MOST),
+    "limits.key_per_minute": (0, _MOST),
+    "limits.forms_per_hour": (0, _MOST),
+    "sending.concurrency": (1, 10_000),
+    "sending.keep_copies_days": (1, 36_500),
+    "bounces.listen_port": (0, 65_535),
+    "bounces.imap_port": (1, 65_535),
+    "bounces.every": (1, 86_400),
+    "audit.keep_days": (1, 36_500),
+}
+"""numbers: section and name, least and largest value"""
 
 
 class WorkspaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,8 +93,8 @@ class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     body_seconds: float = 30.0
     """Seconds a client has for a body, and one more for each 500 bytes; none may be silent longer; then 408."""
     max_connections: int = 1000
-    """Most open connections. For a new one beyond, the one that has kept the server waiting longest is closed; when
-    all are being answered, the new one gets 503."""
+    """Most open connections. For a new one beyond, one is closed that keeps the server waiting: of the address with
+    most connections the one that does so longest; when all are being answered, the new one gets 503."""
     max_connections_per_address: int = 200
     """The same for each address (IPv6: each /64); not asked with `proxies`, where all have the proxy's."""
 
@@ -95,14 +115,16 @@ class CollectSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
     network_per_minute: int = 30_000
-    """Requests and events that one network address may send by public keys and to public pages, a minute. IPv6 networks
-    are counted by /64. 0 for any number, here and below."""
+    """Requests and events, refused ones too, that one network address may send by public keys and to public pages, a
+    minute; 1,024 bytes count as an event. IPv6 networks are counted by /64, and each /48 may four times as much. 0 for
+    any number, here and below."""
     visitor_per_minute: int = 600
-    """Events of one visitor or customer by public keys, a minute."""
+    """Events of one visitor or customer by public keys, a minute. A batch with more of one visitor is answered 413."""
     key_per_minute: int = 600_000
-    """Events by one public key, a minute."""
+    """Events by one public key, a minute. Past it those networks (IPv6: /48) are refused that sent more than their
+    share of it."""
     forms_per_hour: int = 20
-    """Subscribe forms from one network address, an hour."""
+    """Subscribe forms from one network address, an hour; counted as above."""
 
 
 class CompanySettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -220,34 +242,33 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
     except msgspec.ValidationError as error:
         raise UserError(problem_as_written(f"{path}: {error}."), code="settings") from None
     parse_zone(settings.workspace.zone)
-    if not 0 <= settings.server.port <= 65535:
-        raise UserError(problem("{path}: server.port must lie between 0 and 65535.", path=path), code="settings")
-    if not 0 <= settings.bounces.listen_port <= 65535:
-        raise UserError(
-            problem("{path}: bounces.listen_port must lie between 0 and 65535.", path=path), code="settings"
-        )
-    if not 1 <= settings.bounces.every <= 86_400:
-        raise UserError(
-            problem("{path}: bounces.every must lie between 1 and 86400 seconds.", path=path), code="settings"
-        )
-    for name, least, most in _RANGES:
-        if not least <= getattr(settings.server, name) <= most:
+    for place, (least, most) in RANGES.items():
+        section, _, name = place.partition(".")
+        value = getattr(getattr(settings, section), name)
+        if not least <= value <= most:
             raise UserError(
                 problem(
-                    "{path}: server.{name} must lie between {least:,} and {most:,}.",
+                    "{path}: {place} is {value:,}; it must lie between {least:,} and {most:,}.",
                     path=path,
-                    name=name,
+                    place=place,
+                    value=value,
                     least=least,
                     most=most,
                 ),
                 code="settings",
             )
-    if not 0.05 <= settings.server.tick_every <= 3600:
-        raise UserError(
-            problem("{path}: server.tick_every must lie between 0.05 and 3600 seconds.", path=path), code="settings"
-        )
-    if not 1 <= settings.audit.keep_days <= 36_500:
-        raise UserError(problem("{path}: audit.keep_days must lie between 1 and 36500.", path=path), code="settings")
+    for channel, rate in settings.sending.per_second.items():
+        if not 0 <= rate <= _MOST_PER_SECOND:
+            raise UserError(
+                problem(
+                    "{path}: sending.per_second of {channel} is {rate:,}; it must lie between 0 and {most:,}.",
+                    path=path,
+                    channel=shown(channel),
+                    rate=rate,
+                    most=_MOST_PER_SECOND,
+                ),
+                code="settings",
+            )
     return settings
 
 

@@ -27,7 +27,7 @@ from keepers.model.write_scope import write_scope
 
 # The parts are imported where they are made: a command that a server answers needs none of them.
 if TYPE_CHECKING:
-    from keepers.app.operations.keys import KeyRing
+    from keepers.app.operations.key_ring import KeyRing
     from keepers.app.public.rate_limit import PublicLimits
     from keepers.app.tick import Ticker
     from keepers.app.workspace.definitions_cache import DefinitionsCache, Loaded
@@ -188,7 +188,7 @@ class Workspace:
     @cached_property
     def key_ring(self) -> KeyRing:
         """The keys that callers are known by."""
-        from keepers.app.operations.keys import KeyRing
+        from keepers.app.operations.key_ring import KeyRing
 
         return KeyRing(self.store.read)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP
 
-from keepers.channels.connection_counts import ConnectionCounts, network_of
+from keepers.channels.connection_counts import ConnectionCounts
+from keepers.channels.networks import network_of
 from keepers.model.errors import UserError, problem
 
 _START_S = 20.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from hmac import compare_digest
 from typing import Any
@@ -14,13 +14,12 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import SecurityScheme
 
-from keepers.app.operations.keys import KeyRing, why_ended
-from keepers.app.operations.page_access import PageAccess
+from keepers.app.operations.key_ring import KeyRefusedError, KeyRing, actor_of_key
+from keepers.app.operations.page_access import SESSION, PageAccess
 from keepers.app.use_cases.actor import COMMAND_LINE, Actor
 from keepers.http.common.loopback import is_local
 from keepers.http.common.problems import RequestError, locale_of
 from keepers.model.errors import problem
-from keepers.model.web_origins import origin_of_page
 
 SCHEME = "secret_key"
 SESSION_COOKIE = "keepers_session"
@@ -39,8 +38,8 @@ def security_scheme() -> SecurityScheme:
 
 def bearer(connection: Connection) -> str:
     """The bearer token of a request; empty when there is none."""
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+    authorization = connection.headers.get("authorization", "")
+    return token_in(authorization) if authorization[:7].lower() == "bearer " else ""
 
 
 def secret_key_guard(keys: KeyRing, clock: Callable[[], datetime], local_token: str) -> Guard:
@@ -59,34 +58,32 @@ def secret_key_guard(keys: KeyRing, clock: Callable[[], datetime], local_token: 
         now = clock()
         if keys.is_stale(now):
             await asyncio.to_thread(keys.refresh, now)
-        key = keys.find(token) if token else None
-        if key is None:
-            what = problem("This key is unknown.") if token else problem("A secret key is needed.")
+        try:
+            key = keys.admit_secret(token, now)
+        except KeyRefusedError as refused:
+            if refused.code != "unauthorized":
+                raise
             raise RequestError(
-                problem("{what} Send `Authorization: Bearer km_…`; `keepers keys create secret` makes one.", what=what),
+                problem(
+                    "{what} Send `Authorization: Bearer km_…`; `keepers keys create secret` makes one.",
+                    what=refused.problem,
+                ),
                 401,
-            )
-        if key.has_ended(now):
-            raise RequestError(why_ended(key), 403)
-        if key.kind != "secret":
-            raise RequestError(
-                problem("This is a {kind} key; the management API takes secret keys.", kind=key.kind), 403
-            )
-        keys.note_use(key, now)
-        actor = Actor("key", key.name, frozenset(key.scopes), locale=locale_of(connection), id=key.id, is_proven=True)
-        connection.scope["actor"] = actor  # type: ignore[typeddict-unknown-key]
+            ) from None
+        connection.scope["actor"] = actor_of_key(key, locale_of(connection))  # type: ignore[typeddict-unknown-key]
 
     return guard
 
 
-def read_guard(access: PageAccess | None, clock: Callable[[], datetime]) -> Guard:
-    """Lets requests pass that bring a session's cookie, or a key with the scope `read` as a bearer token; 401 else.
-
-    Without `access` nobody passes.
-    """
+def read_guard(access: PageAccess | None, clock: Callable[[], datetime], what: str) -> Guard:
+    """Lets requests pass that bring a session's cookie, or a key with the scope `read` as a bearer token: 401 without,
+    403 with a key that may not. Without `access` nobody passes. `what` names to the audit log what is read."""
 
     async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
-        if access is None or not await asyncio.to_thread(may_read, access, connection, clock()):
+        reader = None
+        if access is not None:
+            reader = await asyncio.to_thread(reader_of, access, connection, what, clock())
+        if reader is None:
             raise RequestError(
                 problem(
                     "Sign in at /login, or send `Authorization: Bearer km_…` with a secret key that may read: "
@@ -94,16 +91,25 @@ def read_guard(access: PageAccess | None, clock: Callable[[], datetime]) -> Guar
                 ),
                 401,
             )
+        connection.scope["actor"] = reader  # type: ignore[typeddict-unknown-key]
 
     return guard
 
 
-def may_read(access: PageAccess, connection: Connection, now: datetime) -> bool:
-    """Whether a request brings a session or a key that may read. Blocks."""
+def reader_of(access: PageAccess, connection: Connection, what: str, now: datetime) -> Actor | None:
+    """Who brings a session or a key that may read; None for nobody and for an unknown key. Blocks.
+
+    Raises KeyRefusedError for another key that does not let in, and NotAllowedError for one that may not read.
+    """
     token = bearer(connection)
-    if token:
-        return access.key_of(token, now) is not None
-    return access.is_session(connection.cookies.get(SESSION_COOKIE, ""), now)
+    if not token:
+        return SESSION if access.is_session(connection.cookies.get(SESSION_COOKIE, ""), now) else None
+    try:
+        return access.reader(token, what, now)
+    except KeyRefusedError as refused:
+        if refused.code != "unauthorized":
+            raise
+        return None
 
 
 def actor_of(connection: Connection) -> Actor:
@@ -118,17 +124,13 @@ def local_guard(connection: Connection, _handler: BaseRouteHandler) -> None:
         raise RequestError(problem("This is for commands on the server's own machine."), 403)
 
 
-def origin_of(headers: Mapping[str, str]) -> str:
-    """The origin of the page that sent a request, by Origin or else Referer; empty where no page says so."""
-    return headers.get("origin") or origin_of_page(headers.get("referer") or "")
-
-
 def sent_token(connection: Connection, in_body: str = "") -> str:
     """The key a request of a site or app brings: Basic user name, bearer token, or in its body; empty for none."""
-    return _token(connection.headers.get("authorization", "")) or in_body
+    return token_in(connection.headers.get("authorization", "")) or in_body
 
 
-def _token(authorization: str) -> str:
+def token_in(authorization: str) -> str:
+    """The bearer token or the user name of Basic authentication; empty where there is neither."""
     scheme, _, sent = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return sent.strip()

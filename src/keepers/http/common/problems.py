@@ -15,6 +15,7 @@ from litestar.openapi.spec import Example
 from litestar.types import ExceptionHandlersMap
 from msgspec import Meta, Struct
 
+from keepers.app.public.rate_limit import TooManyError
 from keepers.i18n.page_texts import choose_locale
 from keepers.i18n.problems import error_text, problem_text
 from keepers.model.errors import ConflictError, KeepersError, NotFoundError, Problem, UserError, problem
@@ -54,6 +55,8 @@ class ProblemDetails(Struct, frozen=True, omit_defaults=True):
 STATUSES = {
     "unauthorized": 401,
     "not_allowed": 403,
+    "revoked": 403,
+    "expired": 403,
     "wrong_key": 403,
     "wrong_origin": 403,
     "cursor": 400,
@@ -80,7 +83,7 @@ _STATUS_TEXTS = {
 _EXAMPLES = {
     400: ("cursor", "This cursor was not made by this listing. Start again without one."),
     401: ("unauthorized", "Send a secret key: `Authorization: Bearer km_…`. `keepers keys create secret` makes one."),
-    403: ("wrong_key", "This is a write key; the management API takes secret keys."),
+    403: ("wrong_key", "This is a write key. Here one is needed of: secret."),
     404: ("not_found", "No profile is known as “ann”."),
     409: ("clock", "The last tick was at 2026-03-02T10:00:00Z; a tick before it would go back in time."),
     413: ("too_large", "The body is over 1,000,000 bytes, which is the limit."),
@@ -180,6 +183,8 @@ def locale_of(request: ASGIConnection[Any, Any, Any, Any]) -> str:
 
 def kept_headers(error: Exception) -> dict[str, str]:
     """The headers of an error that go with its answer: what is allowed, and when to try again."""
+    if isinstance(error, TooManyError):
+        return {"Retry-After": str(error.wait_s)}
     headers = getattr(error, "headers", None) or {}
     return {name: value for name, value in headers.items() if name.lower() in ("allow", "retry-after")}
 

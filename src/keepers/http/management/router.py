@@ -49,7 +49,7 @@ from keepers.app.operations import (
     playbook,
     templates,
 )
-from keepers.app.operations.keys import KeyRing
+from keepers.app.operations.key_ring import KeyRing
 from keepers.app.use_cases.use_case import UseCase
 from keepers.http.common.auth import SCHEME, secret_key_guard, security_scheme
 from keepers.http.common.parameters import known_parameters_guard

@@ -3,18 +3,18 @@
 It speaks ASGI directly: the body's bytes go to the parser and the inbox untouched, and answers are ready bytes.
 
 Answers. 200 `{"success": true}` when all was kept; 200 `{"success": false, "accepted": n, "errors": [{"index",
-"reason"}]}` when some items of a batch were refused and the rest kept; else an error with `success`, `code` and
-`message` (and `errors` where items have reasons): 400 nothing usable, 401 unknown key, 403 a key that may not,
-405, 413 too large, 415 unknown encoding, 429 too much at once, 503 the store failed.
+"reason"}], "further_errors": m}` when some items of a batch were refused, of whom the first twenty are listed, and the
+rest kept; else an error with `success`, `code` and `message` (and the errors where items have reasons): 400 nothing
+usable, 401 unknown key, 403 a key that may not, 405, 413 too large, 415 unknown encoding, 429 too much at once, 503 the
+store failed.
 """
 
 from __future__ import annotations
 
 import zlib
-from base64 import b64decode
-from binascii import Error as Base64Error
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -22,7 +22,10 @@ from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import HTTPScope, Receive, Scope, Send
 
 from keepers.app.operations.events import EventIntake
+from keepers.app.operations.key_ring import KeyRefusedError
 from keepers.app.public.rate_limit import TooManyError
+from keepers.http.common.auth import token_in
+from keepers.http.common.cors import PREFLIGHT, origin_of, readable_by
 from keepers.http.common.metrics import ServerMetrics
 from keepers.http.common.problems import STATUSES
 from keepers.http.common.request_info import client_address
@@ -30,25 +33,21 @@ from keepers.i18n.page_texts import choose_locale
 from keepers.i18n.problems import problem_text
 from keepers.model.errors import KeepersError, Problem, problem
 from keepers.model.event import BATCHES, CALLS, SHORT, ParsedRequest, call_of
-from keepers.model.web_origins import origin_of_page
 
 _SUCCESS = b'{"success":true}'
-_CORS = [(b"access-control-allow-origin", b"*")]
 _JSON = [(b"content-type", b"application/json")]
-_PREFLIGHT = [
-    *_CORS,
-    (b"access-control-allow-methods", b"POST, OPTIONS"),
-    (b"access-control-allow-headers", b"authorization, content-type, content-encoding, x-requested-with"),
-    (b"access-control-max-age", b"86400"),
-    (b"content-length", b"0"),
-]
-_REFUSED = {"unauthorized": 401, "revoked": 403, "expired": 403, "wrong_key": 403}
-"""statuses of senders who may not"""
+MOST_LISTED = 20
+"""reasons in an answer; of further refused items their number"""
 _SUCCESS_START: Any = {
     "type": "http.response.start",
     "status": 200,
-    "headers": [*_JSON, *_CORS, (b"content-length", str(len(_SUCCESS)).encode())],
+    "headers": [
+        *_JSON,
+        *((name.lower().encode(), value.encode()) for name, value in readable_by((), {}).items()),
+        (b"content-length", str(len(_SUCCESS)).encode()),
+    ],
 }
+"""for a key of any site, which most are"""
 _SUCCESS_BODY: Any = {"type": "http.response.body", "body": _SUCCESS}
 
 
@@ -68,19 +67,27 @@ class _Answer(Exception):  # noqa: N818 - not always an error
     def body(self, locale: str) -> dict[str, Any]:
         """What is sent, in a language."""
         sent = {"success": False, "code": self.code, "message": problem_text(self.problem, locale)}
-        return sent if self.parsed is None else {**sent, "accepted": 0, "errors": _listed(self.parsed, locale)}
+        return sent if self.parsed is None else {**sent, "accepted": 0, **_errors(self.parsed, locale)}
 
 
 def _answer_of(error: KeepersError) -> _Answer:
-    status = _REFUSED.get(error.code) or STATUSES.get(error.code, 400)
+    status = STATUSES.get(error.code, 400)
     if isinstance(error, TooManyError):
         answer = _Answer(429, error.code, error.problem)
-        answer.headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+        answer.headers = [(b"retry-after", str(error.wait_s).encode())]
         return answer
     if status == 401:
         what = problem("{what} Send it as the user name of Basic authentication.", what=error.problem)
         return _Answer(status, error.code, what)
     return _Answer(status, error.code, error.problem)
+
+
+class _Sent:
+    """What is known of a request, also when it is refused."""
+
+    def __init__(self) -> None:
+        self.origins: Collection[str] = ()
+        """of the sites that its key is for"""
 
 
 class _WriteKey(msgspec.Struct):
@@ -113,54 +120,63 @@ class Tracking:
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """One request, from its first byte to its answer."""
         call = call_of(scope["path"]) or "other"
+        if scope["method"] == "OPTIONS":
+            await _send(send, 204, [*_encoded(PREFLIGHT), _length(b"")], b"")
+            return
+        headers = _headers(scope)
+        sent = _Sent()
         try:
-            if scope["method"] == "OPTIONS":
-                await _send(send, 204, _PREFLIGHT, b"")
-                return
-            origins, parsed = await self._accept(scope, receive, call)
+            parsed = await self._accept(scope, receive, call, headers, sent)
         except (_Answer, KeepersError) as refused:
             answer = refused if isinstance(refused, _Answer) else _answer_of(refused)
+            origins = refused.origins if isinstance(refused, KeyRefusedError) else sent.origins
+            cors = _encoded(readable_by(origins, headers))
             self._figures.answered(call, answer.status)
             self._figures.refused.inc(len(answer.parsed.errors) if answer.parsed is not None else 0)
-            body = msgspec.json.encode(answer.body(_locale_of(scope)))
-            await _send(send, answer.status, [*_JSON, *_readable(answer.code), *answer.headers, _length(body)], body)
+            body = msgspec.json.encode(answer.body(_locale_of(headers)))
+            await _send(send, answer.status, [*_JSON, *cors, *answer.headers, _length(body)], body)
             return
         self._figures.answered(call, 200)
         self._figures.accepted.inc(len(parsed.items))
-        if not parsed.errors and not origins:
+        if not parsed.errors and not sent.origins:
             await send(_SUCCESS_START)
             await send(_SUCCESS_BODY)
             return
-        cors = _cors_of(origins, _headers(scope))
+        cors = _encoded(readable_by(sent.origins, headers))
         if not parsed.errors:
             await _send(send, 200, [*_JSON, *cors, _length(_SUCCESS)], _SUCCESS)
             return
         self._figures.refused.inc(len(parsed.errors))
-        errors = _listed(parsed, _locale_of(scope))
-        body = msgspec.json.encode({"success": False, "accepted": len(parsed.items), "errors": errors})
+        errors = _errors(parsed, _locale_of(headers))
+        body = msgspec.json.encode({"success": False, "accepted": len(parsed.items), **errors})
         await _send(send, 200, [*_JSON, *cors, _length(body)], body)
 
-    async def _accept(self, scope: HTTPScope, receive: Receive, call: str) -> tuple[tuple[str, ...], ParsedRequest]:
-        """The origins the sender's key is for, and what of the request was kept."""
+    async def _accept(
+        self, scope: HTTPScope, receive: Receive, call: str, headers: Mapping[str, str], sent: _Sent
+    ) -> ParsedRequest:
+        """What of the request was kept; `sent` gets the origins of its key once that is known."""
         if scope["method"] != "POST":
             raise _Answer(405, "method", problem("Events are sent by POST."))
         received_at = self._clock()
-        headers = _headers(scope)
         most = self._limits.batch_bytes if call in BATCHES else self._limits.event_bytes
-        authorization = headers.get(b"authorization")
-        origin = _origin_of(headers)
-        # A key in the header is verified before the body is read.
-        key = None if authorization is None else await self._events.sender(_user_of(authorization), received_at, origin)
-        body = _plain(headers.get(b"content-encoding", b""), await _body(receive, headers, most), most)
-        if key is None:
-            key = await self._events.sender(self._key_in(body), received_at, origin)
         address = client_address(scope, self._proxies)
+        sender = partial(self._events.sender, now=received_at, origin=origin_of(headers), address=address)
+        authorization = headers.get("authorization")
+        key = None
+        if authorization is not None:
+            # A key in the header is verified before the body is read.
+            key = await sender(token_in(authorization))
+            sent.origins = key.origins
+        body = _plain(headers.get("content-encoding", ""), await _body(receive, headers, most), most)
+        if key is None:
+            key = await sender(self._key_in(body))
+            sent.origins = key.origins
         parsed = await self._events.accept(key, scope["path"], body, received_at, address)
         if not parsed.items and parsed.errors:
             several = problem("No item could be used; see the reason of each.")
             reason: Problem = parsed.errors[0][1] if len(parsed.errors) == 1 else several
             raise _Answer(400, "invalid", reason, parsed)
-        return key.origins, parsed
+        return parsed
 
     def _key_in(self, body: bytes) -> str:
         """The write key in the body, where browsers put it to do without a preflight."""
@@ -170,55 +186,32 @@ class Tracking:
             return ""
 
 
-def _listed(parsed: ParsedRequest, locale: str) -> list[dict[str, Any]]:
-    return [{"index": index, "reason": problem_text(reason, locale)} for index, reason in parsed.errors]
+def _errors(parsed: ParsedRequest, locale: str) -> dict[str, Any]:
+    shown = parsed.errors[:MOST_LISTED]
+    listed = [{"index": index, "reason": problem_text(reason, locale)} for index, reason in shown]
+    further = len(parsed.errors) - len(shown)
+    return {"errors": listed, "further_errors": further} if further else {"errors": listed}
 
 
-def _locale_of(scope: HTTPScope) -> str:
+def _locale_of(headers: Mapping[str, str]) -> str:
     """The language of reasons. Read when there is one; Segment's SDKs name none and get English."""
-    return choose_locale("", "", _headers(scope).get(b"accept-language", b"").decode("latin-1"))
+    return choose_locale("", "", headers.get("accept-language", ""))
 
 
 def _length(body: bytes) -> tuple[bytes, bytes]:
     return b"content-length", str(len(body)).encode()
 
 
-def _headers(scope: HTTPScope) -> dict[bytes, bytes]:
-    return {name.lower(): value for name, value in scope["headers"]}
+def _headers(scope: HTTPScope) -> dict[str, str]:
+    return {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-def _origin_of(headers: dict[bytes, bytes]) -> str:
-    """The origin of the page that sends; empty where no page says so."""
-    sent = headers.get(b"origin") or b""
-    return sent.decode("latin-1") if sent else origin_of_page(headers.get(b"referer", b"").decode("latin-1"))
+def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 
-def _readable(code: str) -> list[tuple[bytes, bytes]]:
-    """Whether a page may read a refusal: one of a site that the key is not for may not."""
-    return [] if code == "wrong_origin" else _CORS
-
-
-def _cors_of(origins: tuple[str, ...], headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-    """A key for some sites answers the one that asks; others answer any."""
-    sent = headers.get(b"origin")
-    if not origins:
-        return _CORS
-    return [(b"vary", b"Origin"), *([(b"access-control-allow-origin", sent)] if sent else [])]
-
-
-def _user_of(authorization: bytes) -> str:
-    """The user name of Basic authentication; empty when there is none."""
-    scheme, _, encoded = authorization.partition(b" ")
-    if scheme.lower() != b"basic":
-        return ""
-    try:
-        return b64decode(encoded.strip()).decode().partition(":")[0]
-    except (Base64Error, ValueError):
-        return ""
-
-
-async def _body(receive: Receive, headers: dict[bytes, bytes], most: int) -> bytes:
-    declared = headers.get(b"content-length", b"")
+async def _body(receive: Receive, headers: Mapping[str, str], most: int) -> bytes:
+    declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared) > most:
         raise _too_large(most)
     message: Any = await receive()
@@ -240,12 +233,12 @@ async def _body(receive: Receive, headers: dict[bytes, bytes], most: int) -> byt
     return b"".join(parts)
 
 
-def _plain(encoding: bytes, body: bytes, most: int) -> bytes:
+def _plain(encoding: str, body: bytes, most: int) -> bytes:
     """The body decompressed, never to more than `most` bytes and one."""
     encoding = encoding.strip().lower()
-    if encoding in (b"", b"identity"):
+    if encoding in ("", "identity"):
         return body
-    if encoding not in (b"gzip", b"x-gzip"):
+    if encoding not in ("gzip", "x-gzip"):
         raise _Answer(415, "encoding", problem("The content encoding is unknown. Send gzip, or none."))
     inflate = zlib.decompressobj(wbits=31)
     try:

@@ -202,6 +202,14 @@ audit_log = Table(
     sqlite_autoincrement=True,
 )
 
+page_sessions = Table(
+    "page_sessions",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("key_id", String),
+    Column("expires_at", Instant, nullable=False),
+)
+
 cursors = Table(
     "cursors",
     metadata,

@@ -13,6 +13,7 @@ from litestar.types import ExceptionHandlersMap
 
 from keepers.app.public.rate_limit import TooManyError
 from keepers.app.workspace.workspace import Workspace
+from keepers.http.common.problems import kept_headers
 from keepers.http.common.request_info import page_locale
 from keepers.http.public.links.pages import PageLink, broken, draw, notice
 from keepers.i18n.page_texts import page_text
@@ -32,7 +33,7 @@ def page_errors(workspace: Workspace) -> ExceptionHandlersMap:
             text = problem_text(error.problem, locale)
             page = notice("failed_title", [text], is_good=False, status=429)
             drawn = draw(page, locale, workspace.sending.company)
-            drawn.headers.update(error.headers)
+            drawn.headers.update(kept_headers(error))
             return drawn
         if isinstance(error, UserError):
             return draw(broken(locale, workspace.sending.company), locale, workspace.sending.company)

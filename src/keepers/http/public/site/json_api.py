@@ -12,22 +12,15 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ExceptionHandlersMap
 from msgspec import Struct
 
-from keepers.app.public.visitor_auth import check_origin
+from keepers.app.operations.key_ring import KeyRefusedError
+from keepers.app.public.visitor_auth import SentKey, sent_key
 from keepers.app.workspace.workspace import Workspace
-from keepers.http.common.auth import origin_of, sent_token
+from keepers.http.common.auth import sent_token
+from keepers.http.common.cors import PREFLIGHT, origin_of, readable_by
 from keepers.http.common.problems import answer_of, kept_headers, locale_of, problem_of
 from keepers.model.errors import UserError, problem, problem_as_written
 
-_ALLOWED = "Access-Control-Allow-Origin"
-_ONE_ORIGIN = "is_for_one_origin"
-CORS = {_ALLOWED: "*"}
-"""no cookies are used, so any page may call; what may be done is decided by keys and signatures"""
-PREFLIGHT = {
-    **CORS,
-    "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "authorization, content-type",
-    "Access-Control-Max-Age": "86400",
-}
+_ORIGINS = "origins_of_key"
 MOST_BODY_BYTES = 32_000
 log = logging.getLogger("keepers")
 T = TypeVar("T", bound=Struct)
@@ -43,30 +36,18 @@ def preflight(*paths: str) -> HTTPRouteHandler:
     return allowed
 
 
-def page_key(workspace: Workspace, request: Request[Any, Any, Any], in_body: str = "") -> str:
-    """The key that a request brings, empty for none; the pages of sites that it is not for are refused.
-
-    Raises OriginRefusedError. Blocks.
-    """
-    token = sent_token(request, in_body)
-    origins = check_origin(workspace, token, origin_of(request.headers))
-    if origins:
-        request.scope["state"][_ONE_ORIGIN] = True
-    return token
+def page_key(workspace: Workspace, request: Request[Any, Any, Any], in_body: str = "") -> SentKey:
+    """The key that a request brings, None for none. Raises KeyRefusedError. Blocks."""
+    key = sent_key(workspace, sent_token(request, in_body), origin_of(request.headers))
+    if key is not None:
+        request.scope["state"][_ORIGINS] = key.origins
+    return key
 
 
 def json_answer(request: Request[Any, Any, Any], answer: object, status: int = 200) -> Response[bytes]:
-    """An answer as JSON: for any origin, or for the one that asks where the key is for some sites."""
-    content = msgspec.json.encode(answer)
-    return Response(content, status_code=status, media_type="application/json", headers=_cors(request))
-
-
-def _cors(request: Request[Any, Any, Any]) -> dict[str, str]:
-    if not request.scope["state"].get(_ONE_ORIGIN):
-        return CORS
-    headers = {name: value for name, value in CORS.items() if name != _ALLOWED} | {"Vary": "Origin"}
-    origin = request.headers.get("origin")
-    return headers if origin is None else headers | {_ALLOWED: origin}
+    """An answer as JSON, readable by the pages that its key is for."""
+    cors = readable_by(request.scope["state"].get(_ORIGINS, ()), request.headers)
+    return Response(msgspec.json.encode(answer), status_code=status, media_type="application/json", headers=cors)
 
 
 async def body_of(request: Request[Any, Any, Any], shape: type[T]) -> T:
@@ -90,7 +71,8 @@ def call_errors() -> ExceptionHandlersMap:
         found = problem_of(error, locale_of(request))
         if found.status >= 500:
             log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__, exc_info=error)
-        cors = {n: v for n, v in CORS.items() if n != _ALLOWED} if found.code == "wrong_origin" else _cors(request)
+        origins = request.scope["state"].get(_ORIGINS, ())
+        cors = readable_by(error.origins if isinstance(error, KeyRefusedError) else origins, request.headers)
         return answer_of(found, {**cors, **kept_headers(error)})
 
     return {Exception: answer, HTTPException: answer}

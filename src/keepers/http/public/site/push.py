@@ -49,7 +49,7 @@ def push_handlers(workspace: Workspace) -> list[HTTPRouteHandler]:
         sent = await body_of(request, Unsubscribe)
 
         def answer() -> Response[bytes]:
-            actor = require_collect_key(workspace, page_key(workspace, request, sent.writeKey))
+            actor = require_collect_key(page_key(workspace, request, sent.writeKey))
             return json_answer(request, forget_browser(workspace, actor, ForgetBrowser(endpoint=sent.endpoint)))
 
         return await in_thread(answer)
@@ -66,4 +66,4 @@ def _customer(
         return actor, "user_id", sent.userId
     if sent.anonymousId is None:
         raise UserError(problem("Name the browser's owner: a signed userId, or an anonymousId."), field="userId")
-    return require_collect_key(workspace, page_key(workspace, request, sent.writeKey)), "anonymous_id", sent.anonymousId
+    return require_collect_key(page_key(workspace, request, sent.writeKey)), "anonymous_id", sent.anonymousId
