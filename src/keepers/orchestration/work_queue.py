@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from keepers.conditions.graph import Reads
+from keepers.conditions.schema import EVENT_KINDS
 from keepers.evaluation.relay import KIND as CHANGE
 from keepers.evaluation.relay import ChangeBody
 from keepers.journeys.entry.definitions import SegmentEntry, StageEntry
@@ -19,7 +20,7 @@ from keepers.model.identity import is_trusted
 from keepers.model.moments import format_instant
 from keepers.orchestration.journey_index import EntryTrigger, JourneyIndex, trigger_of
 from keepers.store.events.log import OWN_SOURCE, LogRow
-from keepers.warehouse.load import TYPED_KINDS, event_properties
+from keepers.warehouse.typed_tables import event_properties
 
 ENTER = "enter"
 """the kind of a log row that requests an entry: by API, command or another journey"""
@@ -131,7 +132,7 @@ def _items(row: LogRow, at: datetime, who: int, index: JourneyIndex) -> Iterable
 def _by_event(row: LogRow, sources: Sequence[EntryTrigger]) -> Iterable[TriggeredEntry]:
     if not sources:
         return
-    properties = event_properties(row.kind, _decode(row.body)) if row.kind in TYPED_KINDS else {}
+    properties = event_properties(row.kind, _decode(row.body)) if row.kind in EVENT_KINDS else {}
     trigger = trigger_of(row.event, format_instant(row.time), row.seq, properties)
     # Only /v1/import may state a time at which it was known before its arrival.
     is_import = row.known_at < row.received_at and row.received_at - row.time <= LATE

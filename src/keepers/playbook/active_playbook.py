@@ -11,9 +11,10 @@ import msgspec
 from msgspec import Struct, field
 from sqlalchemy import Connection
 
-from keepers.conditions import ast
-from keepers.evaluation.active_queries import Definitions
+from keepers.conditions import ast, graph
+from keepers.evaluation.active_queries import Definitions, conditions_of
 from keepers.journeys.definition import Journey
+from keepers.journeys.entry.definitions import EventEntry
 from keepers.journeys.parse import parse_journey
 from keepers.model.errors import NotFoundError, nearest, problem
 from keepers.playbook.load import Playbook, load_bodies
@@ -35,6 +36,18 @@ class ActivePlaybook(Struct, frozen=True):
     fitted_at: dict[str, datetime] = field(default_factory=dict)
     pinned: tuple[ast.Condition, ...] = ()
     """conditions on accounts in older versions of journeys that still have runs"""
+
+    def named(self) -> graph.NamedProperties:
+        """The events that arrive, and their properties, that anything in the playbook reads."""
+        playbook = self.playbook
+        broadcasts = playbook.broadcasts.values()
+        conditions = [c for one in playbook.segments_and_lifecycles for c in conditions_of(one)]
+        conditions += [c for journey in playbook.journeys.values() for c in journey.questions().values()]
+        conditions += [c for one in broadcasts for c in (one.include, one.exclude) if c is not None]
+        entries = (entry for journey in playbook.journeys.values() for entry in journey.entries)
+        events = [*playbook.computed.values(), *(e.event for e in entries if isinstance(e, EventEntry))]
+        events += [one.test.goal.event for one in broadcasts if one.test is not None and one.test.goal is not None]
+        return graph.named_properties((*conditions, *self.pinned), playbook.events, events)
 
     def definitions(self) -> Definitions:
         return definitions_of(self.playbook, self.figures, self.pinned)

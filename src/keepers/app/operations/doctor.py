@@ -25,7 +25,10 @@ from keepers.model.errors import Problem, problem
 from keepers.store import keys
 from keepers.store.events import inbox, log
 from keepers.store.keys import Key
+from keepers.warehouse.arrivals import unlisted_rows
+from keepers.warehouse.database import Warehouse
 from keepers.warehouse.fixed_tables import LOADED
+from keepers.warehouse.registry import MAX_PUBLIC_EVENTS, MAX_PUBLIC_TRAITS
 
 UNUSED_FOR = timedelta(days=90)
 """after so long without use a key is reported"""
@@ -82,6 +85,7 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
     found = upkeep_findings(now, ticked, free_bytes=free, waiting=waiting, lag_s=lag_s, events=events)
     found += key_findings(now, all_keys, recorded_since)
     found += file_findings(workspace.folder)
+    found += name_findings(warehouse)
     return Diagnosis(
         keepers=__version__,
         python=platform.python_version(),
@@ -134,6 +138,30 @@ def file_findings(folder: Path) -> list[Problem]:
             path=shared[0].relative_to(folder),
         )
     ]
+
+
+def name_findings(warehouse: Warehouse) -> list[Problem]:
+    """Names that came by write keys alone, more of them than are listed."""
+    found = []
+    if warehouse.registry.has_more_events:
+        found.append(
+            problem(
+                "Write keys sent events of more than {listed} names that no server key, import or playbook knows. "
+                "{number} events of further names count as other: conditions read them, lists do not show them. "
+                "Look whose keys they are with `keepers keys list`, and revoke one that was misused.",
+                listed=MAX_PUBLIC_EVENTS,
+                number=unlisted_rows(warehouse),
+            )
+        )
+    if warehouse.registry.has_more_traits:
+        found.append(
+            problem(
+                "Write keys sent traits of more than {listed} names that no server key or import knows. Further names "
+                "count as other: conditions read them, lists do not show them.",
+                listed=MAX_PUBLIC_TRAITS,
+            )
+        )
+    return found
 
 
 def key_findings(now: datetime, all_keys: Sequence[Key], recorded_since: datetime | None) -> list[Problem]:
