@@ -214,7 +214,7 @@ def with_segment(queries: ActiveQueries, segment: Segment) -> ActiveQueries:
     old = queries.definitions
     definitions = Definitions(
         old.events, old.segments | {segment.id: segment}, old.lifecycles, old.scores, old.questions,
-        old.currencies,
+        old.currencies, old.trusted,
     )  # fmt: skip
     numbers = {name: query.number for name, query in queries.by_id.items()}
     fresh = [name for name in definitions.by_id() if name not in numbers]

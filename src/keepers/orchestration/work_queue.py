@@ -11,6 +11,7 @@ import msgspec
 
 from keepers.conditions.graph import Reads
 from keepers.conditions.schema import EVENT_KINDS
+from keepers.evaluation.active_queries import TRUSTED
 from keepers.evaluation.relay import KIND as CHANGE
 from keepers.evaluation.relay import ChangeBody
 from keepers.journeys.entry.definitions import SegmentEntry, StageEntry
@@ -41,6 +42,8 @@ class TriggeredEntry(NamedTuple):
     cause: Cause = "live"
     is_trusted: bool | None = None
     """whether what happened is trusted; None where the trusted rows have to be asked"""
+    is_echo: bool = False
+    """it only says why nobody is entered: another item enters them, where trusted rows say so"""
 
 
 class WorkItem(NamedTuple):
@@ -151,8 +154,9 @@ def _by_change(row: LogRow, at: datetime, who: int, index: JourneyIndex) -> Iter
                 {"name": name, "from": change.from_stage, "to": change.to_stage, "cause": change.cause},
             )  # fmt: skip
             cause = next((accident for accident in ACCIDENTS if change.cause.startswith(accident)), "live")
-            trusted = True if index.has_trusted_changes(source.entry) else None
-            entries.append(TriggeredEntry(source, trigger, row.hops, cast(Cause, cause), trusted))
+            is_sure = index.has_trusted_changes(source.entry) or change.definition.startswith(TRUSTED)
+            trusted, is_echo = True if is_sure else None, index.is_echo(source, change.definition)
+            entries.append(TriggeredEntry(source, trigger, row.hops, cast(Cause, cause), trusted, is_echo))
     kind, _, name = change.definition.partition(":")
     listens = name in (index.interests.segments if kind == "segment" else index.interests.lifecycles)
     if entries or listens:

@@ -18,6 +18,7 @@ from keepers.journeys.entry.definitions import EventEntry
 from keepers.journeys.parse import parse_journey
 from keepers.model.errors import NotFoundError, nearest, problem
 from keepers.playbook.load import Playbook, load_bodies
+from keepers.playbook.trust import answered_for_trust
 from keepers.scores import registry
 from keepers.scores.registry import SCORES
 from keepers.store import definitions
@@ -60,7 +61,13 @@ def definitions_of(
     conditions = tuple(c for journey in playbook.journeys.values() for c in _about_accounts(journey))
     scores = registry.configured_scores(playbook.scores, figures)
     return Definitions(
-        playbook.events, playbook.segments, playbook.lifecycles, scores, (*conditions, *pinned), playbook.currencies
+        playbook.events,
+        playbook.segments,
+        playbook.lifecycles,
+        scores,
+        (*conditions, *pinned),
+        playbook.currencies,
+        answered_for_trust(playbook),
     )
 
 
