@@ -28,19 +28,23 @@ traits = st.fixed_dictionaries(
 
 
 ats = st.integers(0, 60)
+trusts = st.sampled_from(["server", "public"])
+items = st.dictionaries(st.sampled_from(["a", "b", "value"]), values, max_size=2) | values
+events = st.sampled_from(["x", "X", "tracks"])
 calls = st.one_of(
-    st.tuples(st.just("track"), ids, ats, st.sampled_from(["x", "X", "tracks"]), objects),
-    st.tuples(st.just("identify"), ids, ats, st.none(), traits),
-    st.tuples(st.just("group"), ids, ats, st.integers(8, 9), traits),
-    st.tuples(st.just("page"), ids, ats, st.none(), objects),
-    st.tuples(st.sampled_from(["merge", "unmerge"]), ids, ats, st.integers(1, 3), st.none()),
+    st.tuples(st.just("track"), ids, ats, events, objects, trusts),
+    st.tuples(st.just("track"), ids, ats, events, st.fixed_dictionaries({"list": st.lists(items, max_size=3)}), trusts),
+    st.tuples(st.just("identify"), ids, ats, st.none(), traits, trusts),
+    st.tuples(st.just("group"), ids, ats, st.integers(8, 9), traits, trusts),
+    st.tuples(st.just("page"), ids, ats, st.none(), objects, trusts),
+    st.tuples(st.sampled_from(["merge", "unmerge"]), ids, ats, st.integers(1, 3), st.none(), st.just("own")),
 )
-"""(kind, of whom, when, the event's name or whom else, properties or traits)"""
+"""(kind, of whom, when, the event's name or whom else, properties or traits, its trust)"""
 
 
 def log(made: list[Any]) -> list[Row]:
     rows = []
-    for seq, (kind, who, at, other, held) in enumerate(made, start=1):
+    for seq, (kind, who, at, other, held, trust) in enumerate(made, start=1):
         match kind:
             case "track":
                 rows.append(row(seq, kind, who, event=other, at=at, properties=held))
@@ -50,6 +54,7 @@ def log(made: list[Any]) -> list[Row]:
                 rows.append(row(seq, kind, who, other=other, at=at, traits=held))
             case _:
                 rows.append(row(seq, kind, who, other=(who + other - 1) % 4 + 1, at=at))
+        rows[-1] = rows[-1]._replace(trust=trust)
     return rows
 
 

@@ -26,6 +26,7 @@ from keepers.store.events import log
 from keepers.warehouse import engagement_times
 from keepers.warehouse.fixed_tables import LOADED
 from keepers.warehouse.load import KINDS, load
+from keepers.warehouse.rebuild import take_names
 
 
 class Ticker:
@@ -130,6 +131,7 @@ class Ticker:
 
     def _sync(self, now: datetime) -> None:
         assert self._active_playbook is not None
+        take_names(self._evaluator.warehouse, self._active_playbook.named())
         self._queries, self._unanswered = query_numbers.sync(
             self._evaluator.warehouse, self._active_playbook.definitions(), now
         )

@@ -180,6 +180,9 @@ class Audience:
 
     def _traits(self, named: frozenset[str] | None) -> list[str]:
         """The known traits that messages may name."""
+        if named is not None and self._warehouse.registry.has_more_traits:
+            query = "SELECT DISTINCT trait FROM trait_values WHERE split_part(trait, '.', 1) IN (SELECT unnest(?))"
+            return [trait for (trait,) in self._cursor.execute(query, [sorted(named)]).fetchall()]
         known = [row[0] for row in self._cursor.execute("SELECT trait FROM trait_names ORDER BY trait").fetchall()]
         return [t for t in known if named is None or t.partition(".")[0] in named]
 

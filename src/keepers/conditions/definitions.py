@@ -71,6 +71,8 @@ class Lifecycle(Struct, frozen=True):
     of: Kind = "person"
     phases_of: str | None = None
     """the lifecycle whose customers this one divides differently, such as the plan phases of `value`"""
+    trust: Accepted = "any"
+    """`server` of the hidden one that trusted journeys listen to: a playbook's counts everything"""
 
 
 Definition = Segment | Lifecycle

@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from keepers.conditions import ast
-from keepers.conditions.definitions import DerivedEvent, Lifecycle, Segment
+from keepers.conditions.definitions import DerivedEvent, Lifecycle, Segment, Source
 from keepers.conditions.operators import BY_NAME
 from keepers.i18n.findings import Sentence, sentence
 from keepers.model.errors import DefinitionError
 
+NamedProperties = Mapping[str, frozenset[tuple[str, str]]]
+"""event that arrives → (list, path) of its properties; the list is empty for a property of the event itself"""
+MEMBER = "profile_id"
+"""the profile that did it, unless a property has this name; of an account's events the member"""
 ZONE_TRAITS = frozenset({"timezone", "country"})
 """traits that decide a subject's midnight, and with it the day of an anniversary"""
 
@@ -95,6 +99,47 @@ def reads(
         lifecycles=frozenset(lifecycles),
         accounts=accounts,
     )
+
+
+def named_properties(
+    conditions: Iterable[ast.Condition], events: Mapping[str, DerivedEvent], names: Iterable[str] = ()
+) -> NamedProperties:
+    """The events that arrive, and their properties, that conditions and derived events name. `names`: further events,
+    derived ones or others."""
+    found: dict[str, set[tuple[str, str]]] = {}
+
+    def add(source: Source, where: Iterable[ast.PropertyTest], paths: Iterable[str]) -> None:
+        own = {"value": source.value, "currency": source.currency}
+        into = found.setdefault(source.event, set())
+        for test in (*source.where, *where):
+            path = test.path if test.some else own.get(test.path) or test.path
+            into.add(("", path))
+            into.update((path, inner.path) for inner in test.some)
+            # A test on a list means its items.
+            into.update([(path, "value")] if not test.some else [])
+        into.update(("", own.get(path) or path) for path in paths)
+        if source.unless is not None:
+            into.add(("", source.unless.same))
+            for voiding in source.unless.events:
+                found.setdefault(voiding, set()).add(("", source.unless.same))
+
+    def read(event: str, where: Iterable[ast.PropertyTest], paths: Iterable[str]) -> None:
+        for source in events[event].sources if event in events else (Source(event),):
+            add(source, where, paths)
+
+    for event in (*events, *names):
+        read(event, (), ())
+    for part in (part for condition in conditions for part in ast.walk(condition)):
+        match part:
+            case ast.Did(event, where, aggregates):
+                amounts = ("currency",) if ast.uses_reporting(part) else ()
+                read(event, where, (*(a.of for a in aggregates if a.of), *amounts))
+            case ast.Sequence(steps, same):
+                for step in steps:
+                    read(step.event, step.where, (same,) if same else ())
+            case _:
+                pass
+    return {event: frozenset(paths - {("", MEMBER)}) for event, paths in found.items()}
 
 
 def spelled_out(

@@ -11,18 +11,23 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from keepers.conditions import ast, graph
-from keepers.conditions.compile.accounts import account_definition
+from keepers.conditions.compile.accounts import ACCOUNT, account_definition
 from keepers.conditions.compile.compile import StandingQuery, Vocabulary
 from keepers.conditions.currencies import Currencies
 from keepers.conditions.definitions import Definition, DerivedEvent, Lifecycle, Segment
 from keepers.scores.registry import SCORES, Scores, computed_traits, configured_scores, events_of
 from keepers.warehouse.fixed_tables import IMPORT
 
+TRUSTED = "trusted:"
+"""what the ids of definitions of trusted rows alone begin with"""
+
 
 class Definitions(Struct, frozen=True):
     """What a playbook defines, parsed, and the scores with their frozen figures.
 
     `questions` are the conditions of journeys: the accounts in them must be answered ahead, like any definition.
+    `trusted` are the definitions that are answered of trusted rows alone besides, hidden (`trusted_id`): their changes
+    are what trusted journeys listen to, since what anybody says moves the others.
     """
 
     events: dict[str, DerivedEvent] = field(default_factory=dict)
@@ -31,6 +36,7 @@ class Definitions(Struct, frozen=True):
     scores: Scores = field(default_factory=configured_scores)
     questions: tuple[ast.Condition, ...] = ()
     currencies: Currencies | None = None
+    trusted: frozenset[str] = frozenset()
 
     @property
     def computed(self) -> dict[str, str]:
@@ -38,18 +44,37 @@ class Definitions(Struct, frozen=True):
         return events_of(self.scores)
 
     def by_id(self) -> dict[str, Definition]:
-        """Every segment, lifecycle and hidden account condition by its id (`segment:x`, `lifecycle:y`)."""
+        """Every segment, lifecycle and hidden definition by its id (`segment:x`, `lifecycle:y`)."""
         found: dict[str, Definition] = {f"segment:{s.id}": self._answered(s) for s in self.segments.values()}
         found |= {f"lifecycle:{x.id}": x for x in self.lifecycles.values()}
+        found |= {trusted_id(name): self._of_trusted_rows(name, found[name]) for name in sorted(self.trusted)}
         conditions = [c for definition in found.values() for c in conditions_of(definition)]
         return found | hidden_accounts((*conditions, *self.questions))
 
-    def _answered(self, segment: Segment) -> Segment:
-        """A segment as it is evaluated: one of trusted rows alone reads no answers that rest on all rows."""
-        if segment.trust != "server":
-            return segment
-        who = graph.spelled_out(segment.who, self.segments, self.lifecycles, frozenset({f"segment:{segment.id}"}))
-        return replace(segment, who=who)
+    def _answered(self, segment: Segment) -> Definition:
+        """A segment as it is evaluated."""
+        return self._of_trusted_rows(f"segment:{segment.id}", segment) if segment.trust == "server" else segment
+
+    def _of_trusted_rows(self, name: str, definition: Definition) -> Definition:
+        """A definition of trusted rows alone: it reads no answers that rest on all rows."""
+
+        def spelled_out(condition: ast.Condition) -> ast.Condition:
+            return graph.spelled_out(condition, self.segments, self.lifecycles, frozenset({name}))
+
+        if isinstance(definition, Segment):
+            return replace(definition, who=spelled_out(definition.who), trust="server")
+        stages = tuple(replace(stage, when=spelled_out(stage.when)) for stage in definition.stages)
+        return replace(definition, stages=stages, trust="server")
+
+
+def trusted_id(name: str) -> str:
+    """The id under which a definition is answered of trusted rows alone."""
+    return f"{TRUSTED}{name}"
+
+
+def is_hidden(name: str) -> bool:
+    """Whether an id is of a definition that no playbook has: of accounts in conditions, or of trusted rows."""
+    return name.startswith((TRUSTED, ACCOUNT))
 
 
 def conditions_of(definition: Definition) -> list[ast.Condition]:
@@ -194,7 +219,7 @@ def _signature(definition: Definition, definitions: Definitions, upstream: list[
 
 def rule(definition: Definition) -> list[Any]:
     """The parts of a definition that decide answers: not its names and texts."""
-    if isinstance(definition, Lifecycle):
-        return [definition.of, [[stage.id, stage.when] for stage in definition.stages]]
     trust = [definition.trust] if definition.trust != "any" else []
+    if isinstance(definition, Lifecycle):
+        return [definition.of, [[stage.id, stage.when] for stage in definition.stages], *trust]
     return [definition.of, definition.who, *trust]

@@ -12,7 +12,7 @@ from keepers.conditions.compile.compile import StandingQuery, Vocabulary, compil
 from keepers.conditions.compile.tables import Mode
 from keepers.conditions.definitions import DerivedEvent, Segment
 from keepers.conditions.lazy_ibis import ibis
-from keepers.conditions.schema import Schema
+from keepers.conditions.schema import Schema, TypedTable
 from keepers.evaluation.active_queries import Definitions, build, conditions_of, hidden_accounts, rule
 from keepers.evaluation.query_cache import QueryCache
 
@@ -214,7 +214,7 @@ def with_segment(queries: ActiveQueries, segment: Segment) -> ActiveQueries:
     old = queries.definitions
     definitions = Definitions(
         old.events, old.segments | {segment.id: segment}, old.lifecycles, old.scores, old.questions,
-        old.currencies,
+        old.currencies, old.trusted,
     )  # fmt: skip
     numbers = {name: query.number for name, query in queries.by_id.items()}
     fresh = [name for name in definitions.by_id() if name not in numbers]
@@ -244,6 +244,10 @@ def _sql_of(expression: Any) -> str:
     return str(ibis.to_sql(expression, dialect="duckdb", pretty=False))
 
 
+def _places(found: TypedTable) -> tuple[Any, ...]:
+    return found.table, sorted(found.overflow), found.has_more, sorted(found.named)
+
+
 def _relevant(queries: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vocabulary) -> bytes:
     """The part of schema and vocabulary that the SQL depends on: other changes recompile nothing."""
     events = {name: trait.event for name, trait in vocabulary.computed.items()}
@@ -258,14 +262,18 @@ def _relevant(queries: tuple[StandingQuery, ...], schema: Schema, vocabulary: Vo
     definitions |= reads.definitions
     parts = [
         [
-            (t.event, t.table, t.columns, sorted(t.overflow), t.children, t.has_future)
-            for t in (schema.events[name] for name in sorted(reads.events & schema.events.keys()))
+            (
+                (t.event, t.columns, t.has_future, *_places(t)),
+                [(path, child.columns, *_places(child)) for path, child in sorted(t.children.items())],
+            )
+            for t in map(schema.event, sorted(reads.events))
+            if t is not None
         ],
         [vocabulary.derived[word] for word in sorted(reads.words)],
         [vocabulary.computed[name].signature for name in sorted(reads.traits & vocabulary.computed.keys())],
         sorted((name, vocabulary.query_ids[name]) for name in definitions & vocabulary.query_ids.keys()),
         sorted((name, vocabulary.stages[name]) for name in reads.lifecycles & vocabulary.stages.keys()),
-        sorted(reads.traits & schema.traits),
+        [name for name in sorted(reads.traits) if schema.has_trait(name)],
         schema.has_merges,
         rates,
     ]

@@ -25,11 +25,6 @@ TEXTS: dict[str, TextId] = {
         "“{name}” is started by trusted events alone, and all {number} of “{event}” came by public keys. Send them "
         "with a server key: events of public keys start no transactional message.",
     ),
-    "leaving_is_not_trusted": text_id(
-        "finding",
-        "only trusted events start “{name}”, and that somebody left is not known of them alone: nobody enters. "
-        "Enter by a segment with “trust: server”.",
-    ),
     "lasting_is_not_trusted": text_id(
         "finding",
         "how long somebody has been in “{name}” rests on all events, and browsers can end it and begin it again. "

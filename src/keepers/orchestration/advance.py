@@ -46,8 +46,8 @@ from keepers.store.journeys.run_history import RunHistoryRow
 from keepers.store.journeys.runs import RunRow
 from keepers.store.messages import messages
 from keepers.store.profiles import merge_rows
-from keepers.warehouse.load import collector_paused
 from keepers.warehouse.profile_lookup import ProfileSnapshot, load_profiles, survivors
+from keepers.warehouse.typed_tables import collector_paused
 
 CURSOR = "advance"
 CLOCK = "advanced_to"

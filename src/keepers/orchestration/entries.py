@@ -61,11 +61,17 @@ def enter(
         ]
         source = group[0].entry.source
         replies = answer(evaluator, queries, conditions, askings, is_trusted=source.is_trusted)
+        if source.is_trusted and source.condition is not None:
+            # Of trusted rows alone it is no such event: that it is one, and not trusted, is why nobody is entered.
+            public = [askings[n] for n, candidate in enumerate(group) if candidate.entry.is_trusted is False]
+            replies |= answer(evaluator, queries, {source.question: source.condition}, public)
         trusted = _trusted(evaluator, queries, source, group)
         for n, candidate in enumerate(group):
             unmet = next((name for name in conditions if not replies[name, n].holds), None)
             if unmet is None and source.is_trusted and n not in trusted:
                 refused.append(_refusal(candidate.entry, candidate.item, NOT_TRUSTED))
+            elif candidate.entry.is_echo:
+                pass
             elif unmet is None:
                 entered.append(_row(candidate, is_trusted=n in trusted))
             else:
@@ -108,6 +114,8 @@ def _candidates(
             journey = entry.source.journey
             before = earlier.get(item.profile_id, ())
             key = may_enter(journey, before, entry.trigger, item.at, cause=entry.cause, hops=entry.hops)
+            if isinstance(key, EntryRejected) and entry.is_echo:
+                continue
             if isinstance(key, EntryRejected):
                 refused.append(_refusal(entry, item, key.reason))
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,12 +15,13 @@ from keepers.conditions.compile.one_event import this_event
 from keepers.conditions.definitions import DerivedEvent
 from keepers.conditions.graph import Reads, spelled_out
 from keepers.conditions.parsing.conditions import Parser
+from keepers.evaluation.active_queries import trusted_id
 from keepers.journeys.definition import Journey
 from keepers.journeys.entry.definitions import DateEntry, Entry, EventEntry, ScheduleEntry, SegmentEntry, StageEntry
 from keepers.journeys.parse import parse_journey
 from keepers.playbook.active_playbook import ActivePlaybook
 from keepers.playbook.references import traits_named
-from keepers.playbook.trust import is_trusted
+from keepers.playbook.trust import answered_for_trust, is_trusted
 from keepers.render.definition import MessageTemplate
 from keepers.store import definitions
 from keepers.store.journeys import runs
@@ -52,9 +53,14 @@ class EntryTrigger(Struct, frozen=True):
 
 
 class JourneyIndex:
-    """Built again after each apply. `events` are the playbook's derived events."""
+    """Built again after each apply. `events` are the playbook's derived events.
 
-    def __init__(self, connection: Connection, live: ActivePlaybook, zone: ZoneInfo) -> None:
+    `unrecorded`: definitions whose changes were not recorded, in a dry run.
+    """
+
+    def __init__(
+        self, connection: Connection, live: ActivePlaybook, zone: ZoneInfo, unrecorded: Collection[str] = ()
+    ) -> None:
         self._zone = zone
         self.playbook = live.playbook
         self.events: Mapping[str, DerivedEvent] = live.playbook.events
@@ -73,6 +79,9 @@ class JourneyIndex:
         self.by_event: dict[str, list[EntryTrigger]] = {}
         self.by_definition: dict[str, list[EntryTrigger]] = {}
         self.dated: list[EntryTrigger] = []
+        self._answered_for_trust = frozenset(
+            name for name in answered_for_trust(live.playbook) if trusted_id(name) not in unrecorded
+        )
         for source in self._sources():
             self._list(source)
         for key in runs.versions(connection):
@@ -156,19 +165,27 @@ class JourneyIndex:
 
     def _membership(self, entry: Entry) -> ast.Condition | None:
         match entry:
-            case SegmentEntry(segment, "entered") | ScheduleEntry(segment=segment):
+            case SegmentEntry(segment, on):
+                inside = self.spelled_out(ast.InSegment(segment))
+            case ScheduleEntry(segment=segment):
                 return self.spelled_out(ast.InSegment(segment))
-            case StageEntry(stage, "entered"):
+            case StageEntry(stage, on):
                 lifecycle, _, name = stage.rpartition(".")
-                return self.spelled_out(ast.InStage(lifecycle, name))
+                inside = self.spelled_out(ast.InStage(lifecycle, name))
             case _:
-                # That somebody left is trusted only where all changes are: who never was in it is out of it as well.
                 return None
+        # That somebody left is known of trusted changes alone: who never was in it is out of it as well.
+        return inside if on == "entered" else None
 
     def has_trusted_changes(self, entry: Entry) -> bool:
         """Whether an entry is by a segment that counts trusted rows alone."""
         segment = self.playbook.segments.get(entry.segment) if isinstance(entry, SegmentEntry) else None
         return segment is not None and segment.trust == "server"
+
+    def is_echo(self, source: EntryTrigger, definition: str) -> bool:
+        """Whether an entry is by the change of a definition that is answered of trusted rows alone besides: the change
+        of that one is what counts."""
+        return source.is_trusted and definition in self._answered_for_trust
 
     def _list(self, source: EntryTrigger) -> None:
         match source.entry:
@@ -176,14 +193,21 @@ class JourneyIndex:
                 for name in graph.base_events(event, self.events):
                     self.by_event.setdefault(name, []).append(source)
             case SegmentEntry(segment):
-                self.by_definition.setdefault(f"segment:{segment}", []).append(source)
+                self._list_changes(source, f"segment:{segment}")
             case StageEntry(stage):
-                lifecycle = stage.rpartition(".")[0]
-                self.by_definition.setdefault(f"lifecycle:{lifecycle}", []).append(source)
+                self._list_changes(source, f"lifecycle:{stage.rpartition('.')[0]}")
             case DateEntry() | ScheduleEntry():
                 self.dated.append(source)
             case _:
                 pass
+
+    def _list_changes(self, source: EntryTrigger, definition: str) -> None:
+        has_two = self.is_echo(source, definition)
+        if has_two:
+            self.by_definition.setdefault(trusted_id(definition), []).append(source)
+        # That somebody left by all rows cannot be told from what trusted rows say of them.
+        if not has_two or source.membership is not None:
+            self.by_definition.setdefault(definition, []).append(source)
 
     def _interests(self) -> Reads:
         found = Reads()

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from keepers.conditions.graph import Reads
+from keepers.conditions.schema import EVENT_KINDS
+from keepers.evaluation.active_queries import TRUSTED
 from keepers.evaluation.relay import KIND as CHANGE
 from keepers.evaluation.relay import ChangeBody
 from keepers.journeys.entry.definitions import SegmentEntry, StageEntry
@@ -19,7 +21,7 @@ from keepers.model.identity import is_trusted
 from keepers.model.moments import format_instant
 from keepers.orchestration.journey_index import EntryTrigger, JourneyIndex, trigger_of
 from keepers.store.events.log import OWN_SOURCE, LogRow
-from keepers.warehouse.load import TYPED_KINDS, event_properties
+from keepers.warehouse.typed_tables import event_properties
 
 ENTER = "enter"
 """the kind of a log row that requests an entry: by API, command or another journey"""
@@ -40,6 +42,8 @@ class TriggeredEntry(NamedTuple):
     cause: Cause = "live"
     is_trusted: bool | None = None
     """whether what happened is trusted; None where the trusted rows have to be asked"""
+    is_echo: bool = False
+    """it only says why nobody is entered: another item enters them, where trusted rows say so"""
 
 
 class WorkItem(NamedTuple):
@@ -131,7 +135,7 @@ def _items(row: LogRow, at: datetime, who: int, index: JourneyIndex) -> Iterable
 def _by_event(row: LogRow, sources: Sequence[EntryTrigger]) -> Iterable[TriggeredEntry]:
     if not sources:
         return
-    properties = event_properties(row.kind, _decode(row.body)) if row.kind in TYPED_KINDS else {}
+    properties = event_properties(row.kind, _decode(row.body)) if row.kind in EVENT_KINDS else {}
     trigger = trigger_of(row.event, format_instant(row.time), row.seq, properties)
     # Only /v1/import may state a time at which it was known before its arrival.
     is_import = row.known_at < row.received_at and row.received_at - row.time <= LATE
@@ -150,8 +154,9 @@ def _by_change(row: LogRow, at: datetime, who: int, index: JourneyIndex) -> Iter
                 {"name": name, "from": change.from_stage, "to": change.to_stage, "cause": change.cause},
             )  # fmt: skip
             cause = next((accident for accident in ACCIDENTS if change.cause.startswith(accident)), "live")
-            trusted = True if index.has_trusted_changes(source.entry) else None
-            entries.append(TriggeredEntry(source, trigger, row.hops, cast(Cause, cause), trusted))
+            is_sure = index.has_trusted_changes(source.entry) or change.definition.startswith(TRUSTED)
+            trusted, is_echo = True if is_sure else None, index.is_echo(source, change.definition)
+            entries.append(TriggeredEntry(source, trigger, row.hops, cast(Cause, cause), trusted, is_echo))
     kind, _, name = change.definition.partition(":")
     listens = name in (index.interests.segments if kind == "segment" else index.interests.lifecycles)
     if entries or listens:

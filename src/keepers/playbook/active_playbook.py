@@ -11,12 +11,14 @@ import msgspec
 from msgspec import Struct, field
 from sqlalchemy import Connection
 
-from keepers.conditions import ast
-from keepers.evaluation.active_queries import Definitions
+from keepers.conditions import ast, graph
+from keepers.evaluation.active_queries import Definitions, conditions_of
 from keepers.journeys.definition import Journey
+from keepers.journeys.entry.definitions import EventEntry
 from keepers.journeys.parse import parse_journey
 from keepers.model.errors import NotFoundError, nearest, problem
 from keepers.playbook.load import Playbook, load_bodies
+from keepers.playbook.trust import answered_for_trust
 from keepers.scores import registry
 from keepers.scores.registry import SCORES
 from keepers.store import definitions
@@ -36,6 +38,18 @@ class ActivePlaybook(Struct, frozen=True):
     pinned: tuple[ast.Condition, ...] = ()
     """conditions on accounts in older versions of journeys that still have runs"""
 
+    def named(self) -> graph.NamedProperties:
+        """The events that arrive, and their properties, that anything in the playbook reads."""
+        playbook = self.playbook
+        broadcasts = playbook.broadcasts.values()
+        conditions = [c for one in playbook.segments_and_lifecycles for c in conditions_of(one)]
+        conditions += [c for journey in playbook.journeys.values() for c in journey.questions().values()]
+        conditions += [c for one in broadcasts for c in (one.include, one.exclude) if c is not None]
+        entries = (entry for journey in playbook.journeys.values() for entry in journey.entries)
+        events = [*playbook.computed.values(), *(e.event for e in entries if isinstance(e, EventEntry))]
+        events += [one.test.goal.event for one in broadcasts if one.test is not None and one.test.goal is not None]
+        return graph.named_properties((*conditions, *self.pinned), playbook.events, events)
+
     def definitions(self) -> Definitions:
         return definitions_of(self.playbook, self.figures, self.pinned)
 
@@ -47,7 +61,13 @@ def definitions_of(
     conditions = tuple(c for journey in playbook.journeys.values() for c in _about_accounts(journey))
     scores = registry.configured_scores(playbook.scores, figures)
     return Definitions(
-        playbook.events, playbook.segments, playbook.lifecycles, scores, (*conditions, *pinned), playbook.currencies
+        playbook.events,
+        playbook.segments,
+        playbook.lifecycles,
+        scores,
+        (*conditions, *pinned),
+        playbook.currencies,
+        answered_for_trust(playbook),
     )
 
 

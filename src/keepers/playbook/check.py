@@ -182,18 +182,26 @@ class _Check:
         return with_nearest(sentence("unknown_lifecycle", name=name), name, self.playbook.lifecycles)
 
     def _event(self, key: str, field: str, name: str) -> Iterator[Remark]:
-        if self.schema is None or name in self.playbook.events or name in self.schema.events or name in own_events():
+        if self._is_known(name) or name in self.playbook.events or name in own_events():
             return
+        assert self.schema is not None
         known = [*self.schema.events, *self.playbook.events, *sorted(own_events())]
         yield Remark(key, field, "warning", with_nearest(sentence("unseen_event", name=name), name, known))
 
     def _trait(self, key: str, reference: Reference) -> Iterator[Remark]:
         name = reference.name
-        if self.schema is None or name in self.schema.traits or name in self.computed:
+        if self.schema is None or self.schema.has_trait(name) or name in self.computed:
             return
         known = [*self.schema.traits, *self.computed] if self.schema.traits else []
         finding = with_nearest(sentence("unseen_trait", name=name), name, known)
         yield Remark(key, reference.field, "warning", finding)
+
+    def _is_known(self, event: str) -> bool:
+        """Whether an event has arrived, or nothing is known of what has."""
+        if self.schema is None or event in self.schema.events or self.schema.event(event) is None:
+            return self.schema is None or event in self.schema.events
+        # One that is not listed, since too many came by public keys, may have arrived.
+        return self.trust is None or any(self.trust(event))
 
     def _derived(self) -> Iterator[Remark]:
         words = self.playbook.events
@@ -229,7 +237,7 @@ class _Check:
                 readers.setdefault(word, set()).add(definition.id)
         for word, by in readers.items():
             sources = list(dict.fromkeys(s.event for s in self.playbook.events[word].sources))
-            if any(name in self.schema.events or name in own_events() for name in sources):
+            if any(self._is_known(name) or name in own_events() for name in sources):
                 continue
             shown = ", ".join(sources[:4]) + (" …" if len(sources) > 4 else "")
             finding = sentence("unseen_word", name=word, events=shown, by=", ".join(sorted(by)))
@@ -274,7 +282,7 @@ class _Check:
         for name, one in configured_scores(self.playbook.scores).items():
             score = SCORES[name]
             event = score.event(one.settings)
-            if event in self.playbook.events or self.schema is None or event in self.schema.events:
+            if self.schema is None or event in self.playbook.events or self._is_known(event):
                 continue
             if name in self.playbook.sources or any(not traits.isdisjoint(score.traits) for traits in read):
                 known = [*self.playbook.events, *self.schema.events]

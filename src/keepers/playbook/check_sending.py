@@ -114,7 +114,7 @@ def _broadcasts(playbook: Playbook) -> Iterator[Remark]:
 
 
 def _messages(playbook: Playbook, schema: Schema | None) -> Iterator[Remark]:
-    traits = schema.traits if schema is not None else None
+    traits = schema.traits if schema is not None and not schema.has_more_traits else None
     yielded: set[Remark] = set()
     for template in playbook.messages.values():
         key = f"message/{template.id}"

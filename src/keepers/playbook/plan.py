@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 from msgspec import Struct, field
 
-from keepers.evaluation.active_queries import Definitions, build, signatures
+from keepers.evaluation.active_queries import Definitions, build, is_hidden, signatures
 from keepers.evaluation.evaluator import Evaluator
 from keepers.evaluation.query_numbers import preview_numbers
 from keepers.evaluation.score_fit import fit_score
@@ -88,7 +88,7 @@ def _changes_answers(key: str, current: Playbook, wanted: Playbook, changed: set
 
 def _flows(evaluator: Evaluator, before: Definitions, after: Definitions, now: datetime) -> tuple[Flow, ...]:
     """Per segment and stage whose answers may change: counts, and who would come and go."""
-    changed = sorted(n for n in _changed_ids(before, after) if not n.startswith("account:"))
+    changed = sorted(n for n in _changed_ids(before, after) if not is_hidden(n))
     if not changed:
         return ()
     cursor = evaluator.prepare_as_of(now)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from keepers.conditions import ast, graph
 from keepers.i18n.findings import Sentence, sentence
 from keepers.journeys.definition import Journey
-from keepers.journeys.entry.definitions import Entry, EventEntry, SegmentEntry, StageEntry
+from keepers.journeys.entry.definitions import EventEntry, SegmentEntry, StageEntry
 from keepers.model.consent import Topic
 from keepers.playbook.load import Playbook
 from keepers.render.definition import MessageTemplate
@@ -44,9 +44,19 @@ def is_trusted(playbook: Playbook, journey: Journey) -> bool:
     return sends_transactional(playbook, journey)
 
 
+def answered_for_trust(playbook: Playbook) -> frozenset[str]:
+    """The segments and lifecycles (`segment:x`, `lifecycle:y`) that trusted journeys are entered by and that count all
+    rows: they are answered of trusted rows alone besides."""
+    entries = [e for journey in playbook.journeys.values() if is_trusted(playbook, journey) for e in journey.entries]
+    segments = {e.segment for e in entries if isinstance(e, SegmentEntry)}
+    lifecycles = {e.stage.rpartition(".")[0] for e in entries if isinstance(e, StageEntry)}
+    found = {f"segment:{s.id}" for s in playbook.segments.values() if s.id in segments and s.trust != "server"}
+    return frozenset(found | {f"lifecycle:{name}" for name in lifecycles & playbook.lifecycles.keys()})
+
+
 def trust_remarks(playbook: Playbook, seen: SeenTrust | None) -> Iterator[TrustRemark]:
-    """Journeys that anybody could make send transactional messages, entries whose events come by public keys alone or
-    that no trusted row can make; of trusted journeys and segments, what they ask about accounts and about how long.
+    """Journeys that anybody could make send transactional messages, entries whose events come by public keys alone; of
+    trusted journeys and segments, what they ask about accounts and about how long.
 
     `seen` looks at what has arrived; without it only what needs no data is said.
     """
@@ -56,10 +66,7 @@ def trust_remarks(playbook: Playbook, seen: SeenTrust | None) -> Iterator[TrustR
         if not is_trusted(playbook, journey):
             continue
         for n, entry in enumerate(journey.entries):
-            if _is_never_entered(playbook, entry):
-                about = sentence("leaving_is_not_trusted", name=journey.id)
-                yield TrustRemark(f"journey/{journey.id}", f"enter[{n}]", about)
-            elif isinstance(entry, EventEntry) and seen is not None:
+            if isinstance(entry, EventEntry) and seen is not None:
                 for event in sorted(graph.base_events(entry.event, playbook.events)):
                     trusted, public = seen(event)
                     if public and not trusted:
@@ -89,15 +96,3 @@ def _lasting(playbook: Playbook, condition: ast.Condition) -> Iterator[str]:
                 yield f"{lifecycle}.{stage}"
             case _:
                 pass
-
-
-def _is_never_entered(playbook: Playbook, entry: Entry) -> bool:
-    """Whether an entry is by leaving what is answered of all rows: who never was in it is out of it as well."""
-    match entry:
-        case SegmentEntry(segment, "left"):
-            known = playbook.segments.get(segment)
-            return known is None or known.trust != "server"
-        case StageEntry(_, "left"):
-            return True
-        case _:
-            return False

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from keepers.conditions import ast
 from keepers.conditions.definitions import Lifecycle
 from keepers.conditions.wording import describe
+from keepers.evaluation.active_queries import is_hidden
 from keepers.model.fields import Text
 from keepers.warehouse.fixed_tables import TRAIT_ORDER
 
@@ -80,9 +81,7 @@ def report_profile(
     if row is None:
         return None
     kind, created_at, zone = row
-    answered = [
-        query for query in queries.by_id.values() if query.subject == kind and not query.id.startswith("account:")
-    ]
+    answered = [query for query in queries.by_id.values() if query.subject == kind and not is_hidden(query.id)]
     evaluator.as_of(queries, [query.id for query in answered], now)
     held = {
         number: (value, since)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keepers.conditions.currencies import Currencies, Unrated
-from keepers.conditions.schema import TRUSTED
+from keepers.conditions.schema import EVENT_KINDS, TRUSTED
 from keepers.warehouse.names import literal, quoted
 
 if TYPE_CHECKING:
@@ -53,10 +53,18 @@ def unrated_amounts(warehouse: Warehouse, event: str, path: str, currency: str, 
 def rows_by_trust(warehouse: Warehouse, event: str) -> tuple[int, int]:
     """How many rows of an event are trusted, and how many came by public keys."""
     layout = warehouse.registry.events.get(event)
-    if layout is None:
+    if layout is None and not warehouse.registry.has_more_events:
         return 0, 0
-    table, column = (quoted(layout.table), quoted(TRUSTED)) if layout.table else ("tracks", "trusted")
-    only = "" if layout.table else f" WHERE event = {literal(event)}"
+    table, column, only = "tracks", "trusted", f" WHERE event = {literal(event)} AND kind IN {EVENT_KINDS}"
+    if layout is not None and layout.table:
+        table, column, only = quoted(layout.table), quoted(TRUSTED), ""
     query = f"SELECT count(*) FILTER ({column}), count(*) FILTER (NOT {column}) FROM {table}{only}"
     (found,) = warehouse.cursor().execute(query).fetchall()
     return int(found[0]), int(found[1])
+
+
+def unlisted_rows(warehouse: Warehouse) -> int:
+    """How many rows are of events that are not listed, since too many names came by public keys."""
+    query = f"SELECT count(*) FROM tracks WHERE kind IN {EVENT_KINDS} AND event NOT IN (SELECT event FROM event_names)"
+    (found,) = warehouse.cursor().execute(query).fetchall()
+    return int(found[0])

@@ -3,7 +3,8 @@ are made by `registry.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from keepers.conditions.schema import TRUSTED
@@ -53,15 +54,16 @@ FIXED = {
         rows BIGINT, rejected BIGINT, loaded_at TIMESTAMP""",
     "zone_offsets": """
         zone VARCHAR, from_utc TIMESTAMP, until_utc TIMESTAMP, offset_s INTEGER, local_from TIMESTAMP""",
-    # The names registry: `physical` is empty for an event past the limit.
-    "event_names": "event VARCHAR, physical VARCHAR",
-    # kind number|text|boolean|list|overflow; `list` is the path of the list a child table's field belongs to.
-    "event_columns": 'event VARCHAR, list VARCHAR, path VARCHAR, kind VARCHAR, "column" VARCHAR',
+    # The names registry: `physical` is empty for an event past the limit, and for one that came by public keys alone.
+    # `trusted`: from a trusted source or named by the playbook, which is what counts for the limits.
+    "event_names": "event VARCHAR, physical VARCHAR, trusted BOOLEAN",
+    # kind number|text|boolean|list|overflow|more; `list` is the path of the list a child table's field belongs to.
+    "event_columns": 'event VARCHAR, list VARCHAR, path VARCHAR, kind VARCHAR, "column" VARCHAR, trusted BOOLEAN',
     "event_times": "event VARCHAR, latest TIMESTAMP",
-    "trait_names": "trait VARCHAR",
+    "trait_names": "trait VARCHAR, trusted BOOLEAN",
     "meta": "name VARCHAR, value VARCHAR",
 }
-LAYOUT_VERSION = "3"
+LAYOUT_VERSION = "4"
 TRAIT_ORDER = "(v.trusted, v.time, v.seq)"
 """SQL: the greatest counts of the values `v` that a trait has: what is trusted before the rest, of these the latest"""
 
@@ -119,7 +121,54 @@ def _add_trust(connection: duckdb.DuckDBPyConnection, table: str, column: str) -
     )
 
 
-UPGRADES: dict[str, Upgrade] = {"1": _to_2, "2": _to_3}
+def _to_4(connection: duckdb.DuckDBPyConnection, public_sources: Collection[str]) -> None:
+    """Names say whether they are known from a trusted source. Tables and columns stay."""
+    connection.execute(
+        """
+        CREATE OR REPLACE TABLE event_names AS
+        SELECT *, event IN (SELECT event FROM tracks WHERE trusted AND kind IN ('track', 'page', 'screen')) AS trusted
+        FROM event_names"""
+    )
+    connection.execute(
+        """
+        CREATE OR REPLACE TABLE trait_names AS
+        SELECT *, trait IN (SELECT trait FROM trait_values WHERE trusted) AS trusted FROM trait_names"""
+    )
+    columns = connection.execute('SELECT event, list, path, kind, "column" FROM event_columns').fetchall()
+    tables = dict(connection.execute("SELECT event, physical FROM event_names").fetchall())
+    children = {(event, path): column for event, _, path, kind, column in columns if kind == "list"}
+    seen: dict[str, set[str]] = {}
+    """table → its columns that hold a value of a trusted row"""
+    for table in (*filter(None, tables.values()), *children.values()):
+        described = [row[0] for row in connection.execute(f"DESCRIBE {quoted(table)}").fetchall()]
+        trusted = quoted(TRUSTED) if TRUSTED in described else "seq IN (SELECT seq FROM tracks WHERE trusted)"
+        counts = ", ".join(f"count({quoted(name)})" for name in described)
+        (row,) = connection.execute(f"SELECT {counts} FROM {quoted(table)} WHERE {trusted}").fetchall()
+        seen[table] = {name for name, count in zip(described, row, strict=True) if count}
+    known = [
+        _is_seen(kind, column, children[event, of_list] if of_list else tables[event], seen)
+        for event, of_list, _, kind, column in columns
+    ]
+    rows = [(*row, is_known) for row, is_known in zip(columns, known, strict=True)]
+    # Past their limits, paths were not noted any more.
+    fields = Counter((event, of_list) for event, of_list, _, kind, _ in columns if of_list or kind == "overflow")
+    for (event, of_list), number in fields.items():
+        if number >= (300 if of_list else 2000):
+            rows.append((event, of_list, "", "more", "", True))
+    connection.execute("ALTER TABLE event_columns ADD COLUMN trusted BOOLEAN")
+    connection.execute("DELETE FROM event_columns")
+    if rows:
+        connection.executemany("INSERT INTO event_columns VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+
+def _is_seen(kind: str, column: str, table: str, seen: Mapping[str, set[str]]) -> bool:
+    """Whether a name of the registry is known from a trusted row."""
+    if kind == "list":
+        return bool(seen[column])
+    return kind == "overflow" or column in seen[table]
+
+
+UPGRADES: dict[str, Upgrade] = {"1": _to_2, "2": _to_3, "3": _to_4}
 """layout → what makes the next one of it"""
 
 

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import pyarrow as pa
 
+from keepers.conditions.schema import EVENT_KINDS
 from keepers.model.identity import Trust, bucket_key, is_trusted
 from keepers.warehouse.account_memberships import Members
 from keepers.warehouse.database import set_watermark
 from keepers.warehouse.fixed_tables import IMPORT, LOADED
 from keepers.warehouse.identity_links import ZONE_TRAITS, MergeLinks
-from keepers.warehouse.typed_tables import STAMP, TypedRows, append, arrow
-from keepers.warehouse.values import leaves, read_date, scalar
+from keepers.warehouse.rebuild import save_names
+from keepers.warehouse.registry import write_latest
+from keepers.warehouse.typed_tables import (
+    STAMP,
+    TRAITS,
+    TypedRows,
+    append,
+    arrow,
+    collector_paused,
+    event_properties,
+)
+from keepers.warehouse.values import TraitRow, object_in, trait_values
 from keepers.warehouse.zone_offsets import local_day, zone_of
 
 if TYPE_CHECKING:
@@ -44,22 +53,7 @@ _TRACKS = {
     "trusted": pa.bool_(),
 }
 _MERGE_LOG = {"seq": pa.int64(), "kind": pa.string(), "from_id": pa.int64(), "to_id": pa.int64()}
-TRAITS = {
-    "profile_id": pa.int64(),
-    "trait": pa.string(),
-    "time": STAMP,
-    "seq": pa.int64(),
-    "known_at": STAMP,
-    "number": pa.float64(),
-    "text": pa.string(),
-    "boolean": pa.bool_(),
-    "instant": STAMP,
-    "date": pa.date32(),
-    "raw": pa.string(),
-    "trusted": pa.bool_(),
-}
 _DIRTY = {"profile_id": pa.int64(), "at": STAMP, "kind": pa.string(), "name": pa.string()}
-TraitRow = tuple[Any, ...]
 
 
 class LoadableRow(Protocol):
@@ -106,11 +100,7 @@ def load(warehouse: Warehouse, rows: Sequence[LoadableRow]) -> int:
             with warehouse.transaction() as cursor:
                 set_watermark(cursor, LOADED, new[-1].seq)
             return len(new)
-        with collector_paused():
-            batch = Batch(warehouse, held)
-        if warehouse.registry.is_changed:
-            with warehouse.transaction() as cursor:
-                warehouse.registry.save(cursor)
+        batch = read_batch(warehouse, held)
         with warehouse.transaction() as cursor:
             batch.write(cursor)
             set_watermark(cursor, LOADED, new[-1].seq)
@@ -118,10 +108,26 @@ def load(warehouse: Warehouse, rows: Sequence[LoadableRow]) -> int:
         return len(new)
 
 
+def read_batch(warehouse: Warehouse, rows: Sequence[LoadableRow]) -> Batch:
+    """A batch ready to be written, its new names saved. Call it while holding `warehouse.writing()`.
+
+    Where a name gets its table or column in the middle, the batch is read again, so that rows before have it too.
+    """
+    while True:
+        with collector_paused():
+            batch = Batch(warehouse, rows)
+        is_complete = not warehouse.registry.promoted
+        if warehouse.registry.is_changed:
+            with warehouse.transaction() as cursor:
+                save_names(warehouse, cursor)
+        if is_complete:
+            return batch
+
+
 class Batch:
     """A batch read in Python, row by row in the order of seq, ready to be written set-wise.
 
-    Make it while holding `warehouse.writing()`; save the registry if it changed, then `write` in a transaction.
+    `read_batch` makes it; then `write` in a transaction.
     """
 
     def __init__(self, warehouse: Warehouse, rows: Sequence[LoadableRow]) -> None:
@@ -190,14 +196,14 @@ class Batch:
         self._record_known(row.profile_id, row.known_at)
         self._name(row.profile_id, message)
         if row.kind == "identify":
-            self._add_traits(row, row.profile_id, _object(message, "traits"))
+            self._add_traits(row, row.profile_id, object_in(message, "traits"))
         elif row.kind == "group" and row.other_id is not None:
             self._record_known(row.other_id, row.known_at)
             self._members.join(row.other_id, row.profile_id, row.time, row.known_at)
             self._has_account = True
             self._mark_dirty(row, row.profile_id, row.time, "account")
             self._mark_dirty(row, row.other_id, row.time, "account")
-            self._add_traits(row, row.other_id, _object(message, "traits"))
+            self._add_traits(row, row.other_id, object_in(message, "traits"))
         day = local_day(self._links.zone(row.profile_id), row.time)
         self._tracks.append(
             (
@@ -205,12 +211,13 @@ class Batch:
                 row.source, raw, row.other_id if row.kind == "group" else None, is_trusted(row.trust),
             )
         )  # fmt: skip
-        if row.kind in TYPED_KINDS:
+        if row.kind in EVENT_KINDS:
             properties = event_properties(row.kind, message)
-            self._typed.add(
+            is_listed = self._typed.add(
                 row.event, row.seq, row.profile_id, row.time, row.known_at, day, is_trusted(row.trust), properties
             )
-            self.latest[row.event] = max(row.time, self.latest.get(row.event, row.time))
+            if is_listed:
+                self.latest[row.event] = max(row.time, self.latest.get(row.event, row.time))
             self._mark_dirty(row, row.profile_id, max(row.time, row.known_at), "event", row.event)
 
     def _add_traits(self, row: LoadableRow, subject: int, traits: dict[str, Any]) -> None:
@@ -221,7 +228,7 @@ class Batch:
                 self._links.learn(subject, trait, row.time, row.seq, named, trusted=trusted)
         zone = self._links.zone(subject)
         for trait, held in trait_values(traits, zone):
-            self._warehouse.registry.trait(trait)
+            self._warehouse.registry.trait(trait, trusted=trusted)
             self._traits.append((subject, trait, row.time, row.seq, row.known_at, *held, trusted))
             self._mark_dirty(row, subject, max(row.time, row.known_at), "trait", trait)
 
@@ -270,56 +277,6 @@ class Batch:
             )
 
 
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Pauses the cycle collector: a batch makes a million tuples and no cycle, and collecting costs half the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-TYPED_KINDS = frozenset({"track", "page", "screen"})
-
-
-def event_properties(kind: str, message: dict[str, Any]) -> dict[str, Any]:
-    """A message's properties; a page's or screen's `name` and `category` are among them."""
-    properties = _object(message, "properties")
-    if kind in ("page", "screen"):
-        extra = {key: message[key] for key in ("name", "category") if key in message and key not in properties}
-        return properties | extra
-    return properties
-
-
-def trait_values(traits: dict[str, Any], zone: str) -> list[tuple[str, TraitRow]]:
-    """(trait, (number, text, boolean, instant, date, raw)) of each leaf.
-
-    A list is held in raw alone. A null clears the trait: every value is NULL and raw is `null`.
-    """
-    found: list[tuple[str, TraitRow]] = []
-    for trait, value in leaves(traits):
-        raw = msgspec.json.encode(value).decode()
-        number: float | None = None
-        text: str | None = None
-        boolean: bool | None = None
-        instant: datetime | None = None
-        day: date | None = None
-        if value is not None and type(value) is not list:
-            kind, held = scalar(value)
-            if kind == "text":
-                text = held
-                instant, day = read_date(held, zone) or (None, None)
-            elif kind == "number":
-                number = held
-            else:
-                boolean = held
-        found.append((trait, (number, text, boolean, instant, day, raw)))
-    return found
-
-
 def upsert_profiles(cursor: duckdb.DuckDBPyConnection, relation: str) -> None:
     """Adds subjects that are not there; known ones keep all but an earlier `created_at` and a missing key."""
     cursor.execute(
@@ -339,28 +296,3 @@ def upsert_profiles(cursor: duckdb.DuckDBPyConnection, relation: str) -> None:
         WHERE NOT EXISTS (SELECT 1 FROM profiles WHERE profiles.profile_id = new.profile_id)
         ORDER BY profile_id"""
     )
-
-
-def write_latest(cursor: duckdb.DuckDBPyConnection, latest: dict[str, datetime]) -> None:
-    """Moves the events' latest times forward; `latest` then holds what the table holds."""
-    if not latest:
-        return
-    cursor.register("arriving_times", arrow({"event": pa.string(), "latest": STAMP}, latest.items()))
-    cursor.execute(
-        """
-        UPDATE event_times SET latest = greatest(event_times.latest, new.latest)
-        FROM arriving_times AS new WHERE event_times.event = new.event"""
-    )
-    cursor.execute(
-        "INSERT INTO event_times SELECT * FROM arriving_times WHERE event NOT IN (SELECT event FROM event_times)"
-    )
-    rows = cursor.execute(
-        "SELECT event, latest FROM event_times WHERE event IN (SELECT event FROM arriving_times)"
-    ).fetchall()
-    latest.update(rows)
-    cursor.unregister("arriving_times")
-
-
-def _object(message: dict[str, Any], key: str) -> dict[str, Any]:
-    value = message.get(key)
-    return value if isinstance(value, dict) else {}

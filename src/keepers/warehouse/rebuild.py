@@ -1,4 +1,5 @@
-"""Rebuilds typed tables, child tables and trait_values from `tracks.raw`, sorted for scoped reads."""
+"""Makes typed tables, child tables and trait_values from `tracks.raw`: all of them anew, sorted for scoped reads, or
+those of names that get a table or a column after rows of theirs have arrived."""
 
 from __future__ import annotations
 
@@ -8,10 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from keepers.conditions.graph import NamedProperties
+from keepers.conditions.schema import EVENT_KINDS, TRUSTED
 from keepers.warehouse.identity_links import ZONE_TRAITS, MergeLinks
-from keepers.warehouse.load import TRAITS, TYPED_KINDS, collector_paused, event_properties, trait_values
 from keepers.warehouse.names import quoted
-from keepers.warehouse.typed_tables import TypedRows, append, arrow
+from keepers.warehouse.registry import write_latest
+from keepers.warehouse.typed_tables import (
+    TRAITS,
+    TypedRows,
+    append,
+    arrow,
+    collector_paused,
+    event_properties,
+)
+from keepers.warehouse.values import object_in, trait_values
 from keepers.warehouse.zone_offsets import zone_of
 
 if TYPE_CHECKING:
@@ -30,15 +41,76 @@ def rebuild(warehouse: Warehouse, progress: Progress | None = None) -> int:
     One transaction: either all is rebuilt or nothing changed. The tables hold the same rows as before, sorted
     by (profile_id, time). `progress` is called with (tracks done, all tracks).
     """
+    registry = warehouse.registry
     with warehouse.transaction() as cursor:
-        tables = typed_tables(warehouse)
-        for table in (*tables, "trait_values"):
-            cursor.execute(f"DELETE FROM {quoted(table)}")
-        with collector_paused():
-            done = _replay(warehouse, cursor, progress)
-        warehouse.registry.save(cursor)
+        while True:
+            for table in (*typed_tables(warehouse), "trait_values"):
+                cursor.execute(f"DELETE FROM {quoted(table)}")
+            with collector_paused():
+                done = _replay(warehouse, cursor, progress)
+            if not registry.promoted:
+                break
+            # A name that only trusted rows later on made known: all rows have its columns the next time.
+            registry.promoted = {}
         _sort(warehouse, cursor)
     return done
+
+
+def take_names(warehouse: Warehouse, named: NamedProperties) -> None:
+    """Gives what the playbook names its tables and columns, also where it came by public keys alone."""
+    if warehouse.registry.named == named:
+        return
+
+    def has_rows(event: str) -> bool:
+        query = f"SELECT 1 FROM tracks WHERE event = ? AND kind IN {EVENT_KINDS} LIMIT 1"
+        return bool(cursor.execute(query, [event]).fetchall())
+
+    with warehouse.transaction() as cursor:
+        warehouse.registry.name(named, has_rows)
+        save_names(warehouse, cursor)
+
+
+def save_names(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection) -> None:
+    """Saves the registry, and writes again the rows that lack what their events have now, all in the caller's
+    transaction. The rows of a batch that is being read are not yet in `tracks`."""
+    promoted, warehouse.registry.promoted = warehouse.registry.promoted, {}
+    warehouse.registry.save(cursor)
+    for event, is_new in promoted.items():
+        if warehouse.registry.events[event].table:
+            with collector_paused():
+                _fill(warehouse, cursor, event, is_new)
+
+
+def _fill(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, event: str, is_new: bool) -> None:
+    """An event's rows from the record: all of them into a new table, else those that are not trusted, since trusted
+    ones have every column."""
+    registry = warehouse.registry
+    only = ""
+    if not is_new:
+        layout, only = registry.events[event], "AND NOT trusted"
+        table, untrusted = quoted(layout.table), f"NOT {quoted(TRUSTED)}"
+        for child in layout.children.values():
+            if child.table:
+                rows = f"SELECT seq FROM {table} WHERE {untrusted}"
+                cursor.execute(f"DELETE FROM {quoted(child.table)} WHERE seq IN ({rows})")
+        cursor.execute(f"DELETE FROM {table} WHERE {untrusted}")
+    decode = msgspec.json.Decoder().decode
+    query = f"""
+        SELECT seq, profile_id, kind, time, known_at, day, raw, trusted FROM tracks
+        WHERE event = ? AND kind IN {EVENT_KINDS} AND seq > ? {only} ORDER BY seq LIMIT {_BATCH}"""
+    after, latest = -1, datetime.min
+    while found := cursor.execute(query, [event, after]).fetchall():
+        typed = TypedRows(registry)
+        for seq, profile_id, kind, time, known_at, day, raw, trusted in found:
+            typed.add(event, seq, profile_id, time, known_at, day, trusted, event_properties(kind, decode(raw)))
+            latest = max(latest, time)
+        registry.save(cursor)
+        typed.write(cursor)
+        after = found[-1][0]
+    if after >= 0:
+        times = {event: latest}
+        write_latest(cursor, times)
+        warehouse.latest.update(times)
 
 
 def typed_tables(warehouse: Warehouse) -> list[str]:
@@ -86,12 +158,11 @@ def _replay(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, progress: P
             while relinks and relinks[-1][0] < seq:
                 _relink(links, relinks.pop())
             message = decode(raw)
-            if kind in TYPED_KINDS:
+            if kind in EVENT_KINDS:
                 typed.add(event, seq, profile_id, time, known_at, day, trusted, event_properties(kind, message))
             elif kind == "identify" or (kind == "group" and other_id is not None):
                 subject = profile_id if kind == "identify" else other_id
-                sent = message.get("traits")
-                sent = sent if isinstance(sent, dict) else {}
+                sent = object_in(message, "traits")
                 for trait in ZONE_TRAITS:
                     if trait in sent:
                         links.learn(subject, trait, time, seq, zone_of(trait, sent[trait]), trusted=trusted)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Struct, field
 
+from keepers.conditions.graph import NamedProperties
 from keepers.conditions.schema import TRUSTED, ChildTable, EventTable, Schema
 from keepers.warehouse.fixed_tables import FIXED
 from keepers.warehouse.names import FIXED_COLUMNS, free, physical, quoted, snake
@@ -19,22 +21,34 @@ MAX_EVENT_TABLES = 200
 MAX_PROPERTIES = 300
 MAX_CHILD_TABLES = 200
 MAX_OVERFLOW_NAMES = 2000
+MAX_PUBLIC_EVENTS = 2000
+MAX_PUBLIC_TRAITS = 1000
+"""names that came by public keys alone and that the playbook does not name; past that they are not listed"""
 SQL_TYPES = {"number": "DOUBLE", "text": "VARCHAR", "boolean": "BOOLEAN"}
 EVENT_COLUMNS = (
     f"seq BIGINT, profile_id BIGINT, time TIMESTAMP, known_at TIMESTAMP, day DATE, {quoted(TRUSTED)} BOOLEAN"
 )
 CHILD_COLUMNS = "seq BIGINT, profile_id BIGINT, position INTEGER"
 # A page is a track of its own name in the Segment convention, and its table is the plural.
+_MORE = "more"
+_NAMED = "named"
 _TABLE_NAMES = {"page": "pages", "screen": "screens"}
 PLURALS = frozenset(_TABLE_NAMES.values())
 
 
 class Layout(Struct):
-    """Where one event's properties (or one list's fields) live. `table` is empty past the limit."""
+    """Where one event's properties (or one list's fields) live. `table` is empty past the limit, and for an event that
+    came by public keys alone."""
 
     event: str
     table: str
     list: str = ""
+    is_trusted: bool = False
+    """it came from a trusted source, or the playbook names it: only then it counts for the limits"""
+    has_more: bool = False
+    """the record holds paths that came by public keys alone and are not listed"""
+    named: frozenset[str] = frozenset()
+    """paths that the playbook names"""
     number: dict[str, str] = field(default_factory=dict)
     text: dict[str, str] = field(default_factory=dict)
     boolean: dict[str, str] = field(default_factory=dict)
@@ -42,10 +56,20 @@ class Layout(Struct):
     overflow: set[str] = field(default_factory=set)
     taken: set[str] = field(default_factory=lambda: set(FIXED_COLUMNS))
     paths: set[str] = field(default_factory=set)
+    """those that count for the limit"""
 
     def kind(self, kind: str) -> dict[str, str]:
         """Property path → physical column, for one JSON kind."""
         return self.number if kind == "number" else self.text if kind == "text" else self.boolean
+
+    @property
+    def lacks_any(self) -> bool:
+        """Whether the record holds what stands in no column, of the event or of its lists."""
+        return self.has_more or any(child.has_more for child in self.children.values())
+
+    def may_have(self, path: str, *, trusted: bool) -> bool:
+        """Whether a path is known from a trusted source, or named by the playbook."""
+        return trusted or path in self.paths or path in self.named or path in self.overflow
 
     def columns(self) -> dict[str, dict[str, str]]:
         """Property path → JSON kind → physical column."""
@@ -56,75 +80,130 @@ class Layout(Struct):
         return found
 
 
+_UNLISTED = Layout("", "")
+
+
 class Registry:
-    """What is known of names, in memory; `save` writes what was added since, with its DDL."""
+    """What is known of names, in memory; `save` writes what was added since, with its DDL.
+
+    A name gets a table or a column when it comes from a trusted source, or when the playbook names it: whoever holds a
+    public key fills no limit of theirs. `promoted` are the events of which earlier rows lack what they have now (a
+    whole table: true); `rebuild.save_names` writes those again.
+    """
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self.events: dict[str, Layout] = {}
-        self.traits: set[str] = set()
+        self.traits: dict[str, bool] = {}
+        """trait → whether it is known from a trusted source"""
+        self.named: NamedProperties = {}
+        self.has_more_events = False
+        self.has_more_traits = False
         self.version = 0
+        self.promoted: dict[str, bool] = {}
         self._tables = set(FIXED) | PLURALS
         self._typed = 0
         self._children = 0
+        self._public_events = 0
+        self._public_traits = 0
         self._ddl: list[str] = []
-        self._rows: list[tuple[str, str, str, str, str]] = []
-        self._names: list[tuple[str, str]] = []
-        self._traits: list[str] = []
+        self._rows: list[tuple[str, str, str, str, str, bool]] = []
+        self._names: dict[str, tuple[str, bool]] = {}
+        self._traits: dict[str, bool] = {}
+        self._meta: dict[str, str] = {}
         self._read(cursor)
 
     @property
     def is_changed(self) -> bool:
-        return bool(self._names or self._rows or self._traits)
+        return bool(self._names or self._rows or self._traits or self._meta)
 
-    def layout(self, event: str) -> Layout:
-        """The event's layout, a new table when it is seen for the first time."""
+    def layout(self, event: str, *, trusted: bool = True) -> Layout:
+        """The event's layout: with a table as soon as it is known from a trusted source or named by the playbook."""
         found = self.events.get(event)
-        if found is not None:
+        if found is not None and (found.is_trusted or not trusted):
             return found
-        table = ""
-        if self._typed < MAX_EVENT_TABLES:
-            table = _TABLE_NAMES.get(event) or physical(event, self._tables)
-            self._ddl.append(f"CREATE TABLE {quoted(table)} ({EVENT_COLUMNS})")
-        self._names.append((event, table))
-        return self._add_event(event, table)
+        if trusted or event in self.named:
+            return self._trust(event)
+        if self._public_events >= MAX_PUBLIC_EVENTS:
+            if not self.has_more_events:
+                self.has_more_events = True
+                self._meta["has_more_events"] = "1"
+            return _UNLISTED
+        self._names[event] = ("", False)
+        return self._add_event(event, "", is_trusted=False)
 
-    def column(self, layout: Layout, path: str, kind: str) -> str:
+    def column(self, layout: Layout, path: str, kind: str, *, trusted: bool = True) -> str:
         """The column of a property's kind, added when new; empty when the property lives in `raw` alone."""
         found = layout.kind(kind).get(path)
         if found is not None:
             return found
+        if not layout.may_have(path, trusted=trusted):
+            self._note_more(layout)
+            return ""
         column = ""
         if path not in layout.paths and (not layout.table or len(layout.paths) >= MAX_PROPERTIES):
             self._overflow(layout, path)
         elif path not in layout.overflow:
+            if path not in layout.paths:
+                self._promote(layout, path)
             base = physical(path, layout.taken)
             others = any(path in layout.kind(other) for other in SQL_TYPES)
             column = free(f"{snake(path)}__{kind}", layout.taken) if others else base
             self._ddl.append(f"ALTER TABLE {quoted(layout.table)} ADD COLUMN {quoted(column)} {SQL_TYPES[kind]}")
-            self._rows.append((layout.event, layout.list, path, kind, column))
+            self._rows.append((layout.event, layout.list, path, kind, column, True))
         self._add_column(layout, path, kind, column)
         return column
 
-    def child(self, layout: Layout, path: str) -> Layout | None:
+    def child(self, layout: Layout, path: str, *, trusted: bool = True) -> Layout | None:
         """The child table of a list, added when new; None when the list lives in `raw` alone."""
         found = layout.children.get(path)
         if found is not None:
             return found if found.table else None
+        if not trusted and path not in layout.named:
+            # Also where the path is known as another kind: child tables have a limit of their own.
+            self._note_more(layout)
+            return None
         is_full = len(layout.paths) >= MAX_PROPERTIES or self._children >= MAX_CHILD_TABLES
-        if not layout.table or (is_full and path not in layout.children):
+        if not layout.table or is_full:
             self._overflow(layout, path)
             layout.children[path] = Layout(layout.event, "", path)
             return None
+        self._promote(layout, path)
         table = free(f"{layout.table}__{snake(path)}", self._tables)
         self._ddl.append(f"CREATE TABLE {quoted(table)} ({CHILD_COLUMNS})")
-        self._rows.append((layout.event, "", path, "list", table))
-        return self._add_child(layout, path, table)
+        self._rows.append((layout.event, "", path, "list", table, True))
+        return self._add_child(layout, path, table, is_trusted=True)
 
-    def trait(self, name: str) -> None:
+    def trait(self, name: str, *, trusted: bool = True) -> None:
         """Notes a trait's name."""
-        if name not in self.traits:
-            self.traits.add(name)
-            self._traits.append(name)
+        known = self.traits.get(name)
+        if known or (known is not None and not trusted):
+            return
+        if not trusted and self._public_traits >= MAX_PUBLIC_TRAITS:
+            if not self.has_more_traits:
+                self.has_more_traits = True
+                self._meta["has_more_traits"] = "1"
+            return
+        self._public_traits += (not trusted) - (known is not None)
+        self.traits[name] = self._traits[name] = trusted
+
+    def name(self, named: NamedProperties, has_rows: Callable[[str], bool]) -> None:
+        """Takes what the playbook names as known: event → (list, path) of its properties. `has_rows` says whether an
+        event that is not listed has arrived."""
+        if named == self.named:
+            return
+        before, self.named = self.named, named
+        self._meta[_NAMED] = _as_json(named)
+        for layout in self.events.values():
+            self._set_named(layout)
+        for event, paths in named.items():
+            found = self.events.get(event)
+            if found is None:
+                if self.has_more_events and has_rows(event):
+                    self._trust(event)
+            elif not found.is_trusted:
+                self._trust(event)
+            elif found.table and found.lacks_any and not paths <= before.get(event, frozenset()):
+                self.promoted.setdefault(event, False)
 
     def save(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Runs the DDL and writes the registry rows; call it inside a transaction."""
@@ -132,11 +211,14 @@ class Registry:
             return
         for statement in self._ddl:
             cursor.execute(statement)
-        _insert(cursor, "event_names", ("event", "physical"), self._names)
-        _insert(cursor, "event_columns", ("event", "list", "path", "kind", "column"), self._rows)
-        _insert(cursor, "trait_names", ("trait",), [(name,) for name in self._traits])
+        names = [(event, table, trusted) for event, (table, trusted) in self._names.items()]
+        _insert(cursor, "event_names", ("event", "physical", "trusted"), names, key="event")
+        _insert(cursor, "event_columns", ("event", "list", "path", "kind", "column", "trusted"), self._rows)
+        _insert(cursor, "trait_names", ("trait", "trusted"), list(self._traits.items()), key="trait")
+        for name, value in self._meta.items():
+            set_meta(cursor, name, value)
         self.bump(cursor)
-        self._ddl, self._rows, self._names, self._traits = [], [], [], []
+        self._ddl, self._rows, self._names, self._traits, self._meta = [], [], {}, {}, {}
 
     def bump(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Makes a new schema version."""
@@ -147,61 +229,134 @@ class Registry:
         """The registry as the audience layer reads it. `future`: events with a row later than now."""
         events = {}
         for event, layout in self.events.items():
-            children = {p: ChildTable(c.table, c.columns()) for p, c in layout.children.items() if c.table}
-            columns = {path: {k: c for k, c in by.items() if c} for path, by in layout.columns().items()}
             events[event] = EventTable(
                 event=event,
-                table=layout.table,
-                columns={path: by for path, by in columns.items() if by},
-                overflow=frozenset(layout.overflow),
-                children=children,
+                children={p: ChildTable(**_typed_table(c)) for p, c in layout.children.items() if c.table},
                 has_future=event in future,
+                **_typed_table(layout),
             )
-        return Schema(version, events, frozenset(self.traits), has_merges, has_accounts)
+        return Schema(
+            version,
+            events,
+            frozenset(self.traits),
+            has_merges,
+            has_accounts,
+            self.has_more_events,
+            self.has_more_traits,
+            frozenset(self.named),
+        )
 
     def _read(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        for event, table in cursor.execute("SELECT event, physical FROM event_names").fetchall():
-            self._add_event(event, table)
-        rows = cursor.execute('SELECT event, list, path, kind, "column" FROM event_columns').fetchall()
-        for event, _, path, kind, column in rows:
+        self.named = _from_json(get_meta(cursor, _NAMED) or "{}")
+        for event, table, trusted in cursor.execute("SELECT event, physical, trusted FROM event_names").fetchall():
+            self._add_event(event, table, is_trusted=trusted)
+        rows = cursor.execute('SELECT event, list, path, kind, "column", trusted FROM event_columns').fetchall()
+        for event, _, path, kind, column, trusted in rows:
             if kind == "list":
-                self._add_child(self.events[event], path, column)
-            elif kind == "overflow":
-                self.events[event].overflow.add(path)
-        for event, of_list, path, kind, column in rows:
+                self._add_child(self.events[event], path, column, is_trusted=trusted)
+        for event, of_list, path, kind, column, trusted in rows:
+            layout = self.events[event].children[of_list] if of_list else self.events[event]
             if kind in SQL_TYPES:
-                layout = self.events[event]
-                self._add_column(layout.children[of_list] if of_list else layout, path, kind, column)
-        self.traits = {name for (name,) in cursor.execute("SELECT trait FROM trait_names").fetchall()}
+                self._add_column(layout, path, kind, column, is_trusted=trusted)
+            elif kind == "overflow":
+                layout.overflow.add(path)
+            elif kind == _MORE:
+                layout.has_more = True
+        for name, trusted in cursor.execute("SELECT trait, trusted FROM trait_names").fetchall():
+            self.traits[name] = trusted
+            self._public_traits += not trusted
+        self.has_more_events = get_meta(cursor, "has_more_events") == "1"
+        self.has_more_traits = get_meta(cursor, "has_more_traits") == "1"
         self.version = int(get_meta(cursor, "schema_version") or 0)
 
-    def _add_event(self, event: str, table: str) -> Layout:
-        layout = self.events[event] = Layout(event, table)
+    def _trust(self, event: str) -> Layout:
+        """The layout of an event that counts from now on; a table of an older layout of the warehouse stays."""
+        found = self.events.get(event)
+        self._public_events -= found is not None
+        table = found.table if found is not None else ""
+        if not table and self._typed < MAX_EVENT_TABLES:
+            table = _TABLE_NAMES.get(event) or physical(event, self._tables)
+            self._ddl.append(f"CREATE TABLE {quoted(table)} ({EVENT_COLUMNS})")
+            if found is not None or self.has_more_events:
+                self.promoted[event] = True
+        self._names[event] = (table, True)
+        if found is None or not found.table:
+            return self._add_event(event, table, is_trusted=True)
+        found.is_trusted = True
+        self._typed += 1
+        return found
+
+    def _promote(self, layout: Layout, path: str) -> None:
+        """A path that gets its first column: earlier rows hold it where a public key sent it before."""
+        if layout.has_more and path not in layout.named:
+            self.promoted.setdefault(layout.event, False)
+
+    def _add_event(self, event: str, table: str, *, is_trusted: bool) -> Layout:
+        layout = self.events[event] = Layout(event, table, is_trusted=is_trusted)
+        self._set_named(layout)
         if table:
             self._tables.add(table)
-            self._typed += 1
+        self._typed += bool(table) and is_trusted
+        self._public_events += not is_trusted
         return layout
 
-    def _add_child(self, layout: Layout, path: str, table: str) -> Layout:
+    def _set_named(self, layout: Layout) -> None:
+        paths = self.named.get(layout.event, frozenset())
+        layout.named = frozenset(path for of_list, path in paths if not of_list)
+        for name, child in layout.children.items():
+            child.named = frozenset(path for of_list, path in paths if of_list == name)
+
+    def _add_child(self, layout: Layout, path: str, table: str, *, is_trusted: bool) -> Layout:
         child = layout.children[path] = Layout(layout.event, table, path)
-        layout.paths.add(path)
+        self._set_named(layout)
         self._tables.add(table)
-        self._children += 1
+        if is_trusted:
+            layout.paths.add(path)
+            self._children += 1
         return child
 
     @staticmethod
-    def _add_column(layout: Layout, path: str, kind: str, column: str) -> None:
+    def _add_column(layout: Layout, path: str, kind: str, column: str, *, is_trusted: bool = True) -> None:
         layout.kind(kind)[path] = column
         if column:
-            layout.paths.add(path)
             layout.taken.add(column)
+            if is_trusted:
+                layout.paths.add(path)
 
     def _overflow(self, layout: Layout, path: str) -> None:
         # A sender of ever new names must not fill the registry; the values stay in raw.
-        if path in layout.overflow or layout.list or len(layout.overflow) >= MAX_OVERFLOW_NAMES:
+        if path in layout.overflow:
+            return
+        if len(layout.overflow) >= MAX_OVERFLOW_NAMES and path not in layout.named:
+            self._note_more(layout)
             return
         layout.overflow.add(path)
-        self._rows.append((layout.event, "", path, "overflow", ""))
+        self._rows.append((layout.event, layout.list, path, "overflow", "", True))
+
+    def _note_more(self, layout: Layout) -> None:
+        if not layout.has_more:
+            layout.has_more = True
+            self._rows.append((layout.event, layout.list, "", _MORE, "", True))
+
+
+def _typed_table(layout: Layout) -> dict[str, Any]:
+    columns = {path: {k: c for k, c in by.items() if c} for path, by in layout.columns().items()}
+    return {
+        "table": layout.table,
+        "columns": {path: by for path, by in columns.items() if by},
+        "overflow": frozenset(layout.overflow),
+        "has_more": layout.has_more,
+        "named": layout.named,
+    }
+
+
+def _as_json(named: NamedProperties) -> str:
+    return msgspec.json.encode({event: sorted(paths) for event, paths in sorted(named.items())}).decode()
+
+
+def _from_json(text: str) -> NamedProperties:
+    read = msgspec.json.decode(text, type=dict[str, frozenset[tuple[str, str]]])
+    return dict(read)
 
 
 def get_meta(cursor: duckdb.DuckDBPyConnection, name: str) -> str | None:
@@ -221,14 +376,45 @@ def latest_times(cursor: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
     return dict(cursor.execute("SELECT event, latest FROM event_times").fetchall())
 
 
+def write_latest(cursor: duckdb.DuckDBPyConnection, latest: dict[str, datetime]) -> None:
+    """Moves the events' latest times forward; `latest` then holds what the table holds."""
+    if not latest:
+        return
+    import pyarrow as pa
+
+    times = pa.array(list(latest.values()), pa.timestamp("us"))
+    cursor.register("arriving_times", pa.table({"event": list(latest), "latest": times}))
+    cursor.execute(
+        """
+        UPDATE event_times SET latest = greatest(event_times.latest, new.latest)
+        FROM arriving_times AS new WHERE event_times.event = new.event"""
+    )
+    cursor.execute(
+        "INSERT INTO event_times SELECT * FROM arriving_times WHERE event NOT IN (SELECT event FROM event_times)"
+    )
+    rows = cursor.execute(
+        "SELECT event, latest FROM event_times WHERE event IN (SELECT event FROM arriving_times)"
+    ).fetchall()
+    latest.update(rows)
+    cursor.unregister("arriving_times")
+
+
 def _insert(
-    cursor: duckdb.DuckDBPyConnection, table: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]
+    cursor: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+    key: str = "",
 ) -> None:
+    """Adds rows; with a `key`, in place of those that have the same."""
     if not rows:
         return
     import pyarrow as pa  # a quarter of a second to load, for the first rows that arrive
 
     values = {name: [row[i] for row in rows] for i, name in enumerate(columns)}
     cursor.register("registry_rows", pa.table(values))
-    cursor.execute(f"INSERT INTO {table} SELECT * FROM registry_rows")
+    if key:
+        cursor.execute(f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM registry_rows)")
+    listed = ", ".join(map(quoted, columns))
+    cursor.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM registry_rows")
     cursor.unregister("registry_rows")

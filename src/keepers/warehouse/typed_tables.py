@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from keepers.conditions.schema import TRUSTED
+from keepers.conditions.schema import MAX_DEPTH, TRUSTED
 from keepers.warehouse.names import quoted
-from keepers.warehouse.values import MAX_DEPTH, nfc, scalar
+from keepers.warehouse.values import nfc, object_in, scalar
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,6 +29,21 @@ _FIXED = {
     "day": pa.date32(),
     TRUSTED: pa.bool_(),
     "position": pa.int32(),
+}
+
+TRAITS = {
+    "profile_id": pa.int64(),
+    "trait": pa.string(),
+    "time": STAMP,
+    "seq": pa.int64(),
+    "known_at": STAMP,
+    "number": pa.float64(),
+    "text": pa.string(),
+    "boolean": pa.bool_(),
+    "instant": STAMP,
+    "date": pa.date32(),
+    "raw": pa.string(),
+    "trusted": pa.bool_(),
 }
 
 
@@ -78,6 +95,7 @@ class TypedRows:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._tables: dict[str, Columns] = {}
+        self._trusted = True
 
     def add(
         self,
@@ -89,23 +107,27 @@ class TypedRows:
         day: date,
         trusted: bool,
         properties: dict[str, Any],
-    ) -> None:
-        """One event with its properties and, for lists, the rows of their child tables."""
-        layout = self._registry.layout(event)
-        rows = None
+    ) -> bool:
+        """One event with its properties and, for lists, the rows of their child tables; whether its name is listed.
+
+        An event without a table stands in `tracks` alone.
+        """
+        layout = self._registry.layout(event, trusted=trusted)
         if layout.table:
             rows = self._tables.get(layout.table)
             if rows is None:
                 rows = self._tables[layout.table] = Columns(("seq", "profile_id", "time", "known_at", "day", TRUSTED))
             rows.add(seq, profile_id, time, known_at, day, trusted)
-        self._add_object(layout, rows, properties, "", 0, seq, profile_id)
+            self._trusted = trusted
+            self._add_object(layout, rows, properties, "", 0, seq, profile_id)
+        return bool(layout.event)
 
     def write(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Appends everything inside the caller's transaction."""
         for table, rows in self._tables.items():
             rows.write(cursor, table)
 
-    def _put(self, layout: Layout, rows: Columns | None, path: str, value: Any) -> None:
+    def _put(self, layout: Layout, rows: Columns, path: str, value: Any) -> None:
         # The kinds in the order in which they are common; anything unusual is judged by `scalar`.
         of_type = type(value)
         if of_type is str:
@@ -117,14 +139,14 @@ class TypedRows:
             columns = layout.kind(kind)
         column = columns.get(path)
         if column is None:
-            column = self._registry.column(layout, path, kind)
-        if column and rows is not None:
+            column = self._registry.column(layout, path, kind, trusted=self._trusted)
+        if column:
             rows.put(column, kind, held)
 
     def _add_object(
         self,
         layout: Layout,
-        rows: Columns | None,
+        rows: Columns,
         values: dict[str, Any],
         prefix: str,
         depth: int,
@@ -146,7 +168,7 @@ class TypedRows:
                 self._put(layout, rows, path, value)
 
     def _add_list(self, layout: Layout, path: str, items: list[Any], seq: int, profile_id: int) -> None:
-        child = self._registry.child(layout, path)
+        child = self._registry.child(layout, path, trusted=self._trusted)
         if child is None:
             return
         rows = self._tables.get(child.table)
@@ -175,3 +197,24 @@ def arrow(types: dict[str, pa.DataType], rows: Iterable[tuple[Any, ...]]) -> pa.
     columns = list(zip(*rows, strict=True)) or [()] * len(types)
     arrays = [pa.array(list(values), kind) for values, kind in zip(columns, types.values(), strict=True)]
     return pa.table(dict(zip(types, arrays, strict=True)))
+
+
+def event_properties(kind: str, message: dict[str, Any]) -> dict[str, Any]:
+    """A message's properties; a page's or screen's `name` and `category` are among them."""
+    properties = object_in(message, "properties")
+    if kind in ("page", "screen"):
+        extra = {key: message[key] for key in ("name", "category") if key in message and key not in properties}
+        return properties | extra
+    return properties
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Pauses the cycle collector: a batch makes a million tuples and no cycle, and collecting costs half the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -8,10 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from unicodedata import is_normalized, normalize
 
+import msgspec
+
+from keepers.conditions.schema import MAX_DEPTH
 from keepers.warehouse.zone_offsets import local_day, to_utc
 
-MAX_DEPTH = 16
-"""objects nested deeper stay in raw alone"""
+TraitRow = tuple[Any, ...]
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:$|[T ]\d{2}:?\d{2})")
 _DAY_LENGTH = 10
 
@@ -43,6 +45,38 @@ def leaves(values: dict[str, Any], prefix: str = "", depth: int = 0) -> Iterator
                 yield from leaves(value, path + ".", depth + 1)
         else:
             yield path, value
+
+
+def trait_values(traits: dict[str, Any], zone: str) -> list[tuple[str, TraitRow]]:
+    """(trait, (number, text, boolean, instant, date, raw)) of each leaf.
+
+    A list is held in raw alone. A null clears the trait: every value is NULL and raw is `null`.
+    """
+    found: list[tuple[str, TraitRow]] = []
+    for trait, value in leaves(traits):
+        raw = msgspec.json.encode(value).decode()
+        number: float | None = None
+        text: str | None = None
+        boolean: bool | None = None
+        instant: datetime | None = None
+        day: date | None = None
+        if value is not None and type(value) is not list:
+            kind, held = scalar(value)
+            if kind == "text":
+                text = held
+                instant, day = read_date(held, zone) or (None, None)
+            elif kind == "number":
+                number = held
+            else:
+                boolean = held
+        found.append((trait, (number, text, boolean, instant, day, raw)))
+    return found
+
+
+def object_in(message: dict[str, Any], key: str) -> dict[str, Any]:
+    """An object of a message; empty where it is something else."""
+    value = message.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def read_date(text: str, zone: str) -> tuple[datetime, date] | None:

@@ -13,7 +13,6 @@ from keepers.playbook.load import load_texts
 CODES = {
     "trusts_anybody",
     "waits_for_server",
-    "leaving_is_not_trusted",
     "accounts_are_not_trusted",
     "lasting_is_not_trusted",
 }
@@ -56,13 +55,6 @@ def test_journeys_whose_events_all_came_by_public_keys_are_named(seen: Any, said
 def test_a_journey_that_anybody_may_start_is_warned_about_where_it_cannot_be_declined() -> None:
     assert findings({"Paid": (0, 9)}, trust="any") == [("journey/j.trust", "trusts_anybody")]
     assert findings(trust="any", topic="news") == []
-
-
-def test_leaving_is_trusted_of_segments_that_count_trusted_events() -> None:
-    left = [{"segment": "some", "on": "left"}]
-    assert findings(enter=left) == [("journey/j.enter[0]", "leaving_is_not_trusted")]
-    assert findings(enter=left, segment={"trust": "server"}) == []
-    assert findings(enter=left, topic="news") == []
 
 
 def test_accounts_are_not_trusted() -> None:

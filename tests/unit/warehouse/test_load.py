@@ -83,7 +83,7 @@ def test_two_thousand_events_and_a_thousand_properties_stay_in_the_record(wareho
     assert fetch(warehouse, "SELECT count(*), count(DISTINCT event) FROM tracks") == [(2001, 2000)]
     assert schema.events["event 199"].table
     assert schema.events["event 1999"].table == ""
-    assert schema.events["event 1999"].overflow == {"x"}
+    assert schema.events["event 1999"].in_record("x")
     assert len(schema.events["event 0"].columns) == 300
     assert "p999" in schema.events["event 0"].overflow
 
@@ -180,7 +180,7 @@ def test_a_file_that_is_no_warehouse_is_refused(tmp_path: Path) -> None:
 def test_an_error_inside_a_transaction_leaves_nothing(warehouse: Warehouse) -> None:
     def fail() -> None:
         with warehouse.transaction() as cursor:
-            cursor.execute("INSERT INTO trait_names VALUES ('x')")
+            cursor.execute("INSERT INTO trait_names VALUES ('x', true)")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

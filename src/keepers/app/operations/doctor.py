@@ -27,7 +27,10 @@ from keepers.store import keys
 from keepers.store.events import inbox, log
 from keepers.store.keys import Key
 from keepers.store.profiles import identities
+from keepers.warehouse.arrivals import unlisted_rows
+from keepers.warehouse.database import Warehouse
 from keepers.warehouse.fixed_tables import LOADED
+from keepers.warehouse.registry import MAX_PUBLIC_EVENTS, MAX_PUBLIC_TRAITS
 
 UNUSED_FOR = timedelta(days=90)
 """after so long without use a key is reported"""
@@ -86,6 +89,7 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
     found += key_findings(now, all_keys, recorded_since)
     found += file_findings(workspace.folder)
     found += identity_findings(crowded)
+    found += name_findings(warehouse)
     return Diagnosis(
         keepers=__version__,
         python=platform.python_version(),
@@ -153,6 +157,30 @@ def identity_findings(crowded: Sequence[int]) -> list[Problem]:
             most=MOST_UNPROVEN,
         )
     ]
+
+
+def name_findings(warehouse: Warehouse) -> list[Problem]:
+    """Names that came by write keys alone, more of them than are listed."""
+    found = []
+    if warehouse.registry.has_more_events:
+        found.append(
+            problem(
+                "Write keys sent events of more than {listed} names that no server key, import or playbook knows. "
+                "{number} events of further names count as other: conditions read them, lists do not show them. "
+                "Look whose keys they are with `keepers keys list`, and revoke one that was misused.",
+                listed=MAX_PUBLIC_EVENTS,
+                number=unlisted_rows(warehouse),
+            )
+        )
+    if warehouse.registry.has_more_traits:
+        found.append(
+            problem(
+                "Write keys sent traits of more than {listed} names that no server key or import knows. Further names "
+                "count as other: conditions read them, lists do not show them.",
+                listed=MAX_PUBLIC_TRAITS,
+            )
+        )
+    return found
 
 
 def key_findings(now: datetime, all_keys: Sequence[Key], recorded_since: datetime | None) -> list[Problem]:

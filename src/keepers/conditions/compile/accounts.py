@@ -13,11 +13,14 @@ from keepers.conditions.compile.features import Features, Finish, Term
 from keepers.conditions.compile.tables import STATES, table
 from keepers.conditions.lazy_ibis import ibis
 
+ACCOUNT = "account:"
+"""what the ids of hidden definitions of accounts begin with"""
+
 
 def account_definition(leaf: ast.Account) -> str:
     """The id of the hidden segment of accounts that answers the inner condition: a hash of it."""
     body = msgspec.json.encode(leaf.condition, enc_hook=str)
-    return "account:" + hashlib.sha256(body).hexdigest()[:16]
+    return ACCOUNT + hashlib.sha256(body).hexdigest()[:16]
 
 
 def account(leaf: ast.Account, features: Features) -> Finish:

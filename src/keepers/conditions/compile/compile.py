@@ -35,7 +35,7 @@ class StandingQuery(Struct, frozen=True):
     @property
     def is_trusted(self) -> bool:
         """Whether it counts only what is trusted."""
-        return isinstance(self.definition, Segment) and self.definition.trust == "server"
+        return self.definition.trust == "server"
 
 
 def together(queries: Iterable[StandingQuery]) -> Iterator[tuple[StandingQuery, ...]]:

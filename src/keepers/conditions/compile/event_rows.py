@@ -7,27 +7,27 @@ conditions need (where-flags, numbers, keys) are computed per source, so that un
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from keepers.conditions.ast import Comparison, PropertyTest, ReportingTest, has_reporting
 from keepers.conditions.comparisons import Clock, ComparedValue, later, never, seconds, sure
+from keepers.conditions.compile import record
 from keepers.conditions.compile.reporting import CODE, RATE, with_rates
-from keepers.conditions.compile.tables import EVENT_COLUMNS, IBIS_KINDS, TRACKS, SubjectRows, table
+from keepers.conditions.compile.tables import EVENT_COLUMNS, IBIS_KINDS, SubjectRows, table
 from keepers.conditions.currencies import Currencies
 from keepers.conditions.definitions import DerivedEvent, Source
+from keepers.conditions.graph import MEMBER
 from keepers.conditions.lazy_ibis import ibis
 from keepers.conditions.operators import BY_NAME, is_relative
-from keepers.conditions.schema import TRUSTED, ChildTable, EventTable, Schema
+from keepers.conditions.schema import TRUSTED, EventTable, Schema
 
 Where = tuple[PropertyTest, ...]
 VALUE = "value"
 CURRENCY = "currency"
-MEMBER = "profile_id"
-"""the profile that did it, unless a property has this name; of an account's events the member"""
 SEQ = "$seq"
 """the event's own number, for testing one certain event"""
 
@@ -104,12 +104,12 @@ class RowSource:
     def has(self, event: str) -> bool:
         """Whether any row of an event ever arrived."""
         word = self.derived.get(event)
-        return any(s.event in self.schema.events for s in (word.sources if word else (Source(event),)))
+        return any(self.schema.event(s.event) for s in (word.sources if word else (Source(event),)))
 
     def rows(self, event: str, needs: RowColumns) -> Rows | None:
         """Rows of an event; None when none ever arrived."""
         word = self.derived.get(event)
-        sources = [s for s in (word.sources if word else (Source(event),)) if s.event in self.schema.events]
+        sources = [s for s in (word.sources if word else (Source(event),)) if self.schema.event(s.event)]
         if not sources:
             return None
         parts = [self._source_rows(source, needs) for source in sources]
@@ -123,10 +123,10 @@ class RowSource:
 
     def _has_future(self, source: Source) -> bool:
         names = (source.event, *(source.unless.events if source.unless else ()))
-        return any(self.schema.events[n].has_future for n in names if n in self.schema.events)
+        return any(found.has_future for found in map(self.schema.event, names) if found is not None)
 
     def _source_rows(self, source: Source, needs: RowColumns) -> Any:
-        base = BaseRows(self.schema, source.event)
+        base = BaseRows(self.schema, source.event, self._paths(source, needs))
         for wheres in (source.where, *needs.wheres):
             base.prepare(_translated(wheres, source))
         if needs.uses_reporting:
@@ -172,6 +172,15 @@ class RowSource:
         void_at = ibis.cases((sure(joined[TRUSTED]), joined.trusted_void_at), else_=joined.void_at)
         return joined.mutate(void_at=void_at).drop("void_owner", "void_key", "unless_key", "trusted_void_at", TRUSTED)
 
+    @staticmethod
+    def _paths(source: Source, needs: RowColumns) -> set[str]:
+        """The properties of the source's own rows that are read, besides those of list items."""
+        tests = [test for wheres in (source.where, *needs.wheres) for test in wheres if not test.some]
+        paths = {_own_path(path, source) for path in (*needs.numbers, *needs.amounts, *needs.keys)}
+        paths |= {_own_path(test.path, source) for test in tests} | {test.path for test in source.where}
+        paths |= {source.currency or CURRENCY} if needs.uses_reporting else set()
+        return paths | ({source.unless.same} if source.unless else set())
+
     def _voids(self, source: Source) -> Any:
         """When each (subject, key) was first cancelled, by anything and by something trusted, without which nothing
         trusted is cancelled; None when nothing that cancels ever arrived."""
@@ -179,9 +188,9 @@ class RowSource:
         if source.unless is None:
             return None
         for event in source.unless.events:
-            if event not in self.schema.events:
+            if self.schema.event(event) is None:
                 continue
-            base = BaseRows(self.schema, event)
+            base = BaseRows(self.schema, event, {source.unless.same})
             rows = self.subject_rows.attach(base.table)
             key = base.key(rows, source.unless.same)
             parts.append(
@@ -217,20 +226,27 @@ def _translated(wheres: Where, source: Source) -> Where:
     return tuple(replace(t, path=_own_path(t.path, source)) if not t.some else t for t in wheres)
 
 
-class BaseRows:
-    """One base event's table, with a flag column joined in for every test on list items."""
+class Items(NamedTuple):
+    """The items of a list: `table` with the event's seq, and what gives a field on rows with its columns."""
 
-    def __init__(self, schema: Schema, event: str) -> None:
-        self.event: EventTable = schema.events.get(event, EventTable(event))
-        if self.event.table:
-            self.table = _typed(self.event.table, EVENT_COLUMNS, self.event.columns)
+    table: Any
+    field: Callable[[Any, str], ComparedValue]
+
+
+class BaseRows:
+    """One base event's table, with a flag column joined in for every test on list items. `paths` are the properties
+    that will be read: the record is joined in where one of them may have no column."""
+
+    def __init__(self, schema: Schema, event: str, paths: Iterable[str]) -> None:
+        self.event = schema.event(event) or EventTable(event)
+        if not self.event.table:
+            self.table = record.records(event).rename({TRUSTED: "trusted", "raw_kind": "kind"})
         else:
-            tracks = table("tracks", TRACKS)
-            self.table = tracks.filter(tracks.event == event).rename({TRUSTED: "trusted"})
-        if self.event.table and self.event.overflow:
-            tracks = table("tracks", TRACKS)
-            raw = tracks.filter(tracks.event == event).select(raw_seq=tracks.seq, raw=tracks.raw)
-            self.table = self.table.join(raw, self.table.seq == raw.raw_seq).drop("raw_seq")
+            self.table = _typed(self.event.table, EVENT_COLUMNS, self.event.columns)
+            if any(path not in self.event.columns and self.event.in_record(path) for path in paths):
+                rows = record.records(event)
+                raw = rows.select(raw_seq=rows.seq, raw=rows.raw, raw_kind=rows.kind)
+                self.table = self.table.join(raw, self.table.seq == raw.raw_seq).drop("raw_seq")
         self._item_flags: dict[PropertyTest, str] = {}
 
     def prepare(self, wheres: Where) -> None:
@@ -239,13 +255,13 @@ class BaseRows:
             if item_test.refs or item_test in self._item_flags:
                 continue
             name = self._name_item_flag(item_test)
-            child = self.event.children.get(item_test.path)
-            if child is None:
+            items = self._items(item_test)
+            if items is None:
                 self.table = self.table.mutate(**{name: ibis.literal(False)})
                 continue
-            items = _items(child)
+            rows = items.table
             # Selected first: a field that never arrived is a bare literal, which cannot be aggregated.
-            tested = items.select(item_seq=items.seq, passes=_item_passes(items, child, item_test, None))
+            tested = rows.select(item_seq=rows.seq, passes=_item_passes(items, rows, item_test, None))
             flags = tested.group_by("item_seq").aggregate(**{name: tested.passes.any()})
             joined = self.table.left_join(flags, self.table.seq == flags.item_seq)
             self.table = joined.drop("item_seq").mutate(**{name: sure(joined[name])})
@@ -256,19 +272,39 @@ class BaseRows:
             if not item_test.refs or item_test in self._item_flags:
                 continue
             name = self._name_item_flag(item_test)
-            child = self.event.children.get(item_test.path)
-            if child is None:
+            items = self._items(item_test)
+            if items is None:
                 rows = rows.mutate(**{name: ibis.literal(False)})
                 continue
-            items = _items(child).rename(item_seq="seq")
+            own = items.table.rename(item_seq="seq")
             referring = rows.select(*subject_rows.carried, item_owner=rows.profile_id, referring_seq=rows.seq).view()
-            joined = items.join(referring, items.item_seq == referring.referring_seq)
-            passes = _item_passes(joined, child, item_test, subject_rows.clock(joined))
+            joined = own.join(referring, own.item_seq == referring.referring_seq)
+            passes = _item_passes(items, joined, item_test, subject_rows.clock(joined))
             tested = joined.select("item_owner", "item_seq", passes=passes)
             flags = tested.group_by("item_owner", "item_seq").aggregate(**{name: tested.passes.any()})
             found = rows.left_join(flags, [rows.profile_id == flags.item_owner, rows.seq == flags.item_seq])
             rows = found.drop("item_owner", "item_seq").mutate(**{name: sure(found[name])})
         return rows
+
+    def _items(self, test: PropertyTest) -> Items | None:
+        """The items that a test is about; None where none ever arrived."""
+        child = self.event.children.get(test.path)
+        fields = [inner.path for inner in test.some]
+        if child is not None and not any(f not in child.columns and child.in_record(f) for f in fields):
+            columns = child.columns
+            return Items(
+                _typed(child.table, {"seq": "int64", "position": "int64"}, columns),
+                lambda rows, path: _columns(rows, columns.get(path, {})),
+            )
+        if child is None and not self.event.in_record(test.path):
+            return None
+        rows = record.records(self.event.event)
+        found = record.items_of(rows.select("seq", "raw", raw_kind=rows.kind), test.path)
+        return Items(found, lambda rows, path: _with_instant(record.field_of(rows.item, path)))
+
+    def _is_list(self, path: str) -> bool:
+        """Whether a property has, or may have, arrived as a list."""
+        return path in self.event.children or self.event.in_record(path)
 
     def _name_item_flag(self, item_test: PropertyTest) -> str:
         return self._item_flags.setdefault(item_test, f"item{len(self._item_flags)}")
@@ -277,7 +313,7 @@ class BaseRows:
         """The tests of list items: `some`, or `{tags: vip}` on a list, which means such an item."""
         if test.some:
             return [test]
-        if test.path not in self.event.children:
+        if not self._is_list(test.path):
             return []
         return [item for part in _parts(test.tests) if (item := _of_item(test.path, part)) is not None]
 
@@ -287,11 +323,8 @@ class BaseRows:
             return ComparedValue(number=rows.seq)
         if path in self.event.columns:
             return _columns(rows, self.event.columns[path])
-        if not self.event.table or path in self.event.overflow:
-            node = rows.raw["properties"]
-            for part in path.split("."):
-                node = node[part]
-            return _with_instant(ComparedValue(node.float, node.str, node.bool))
+        if self.event.in_record(path):
+            return _with_instant(record.value_of(rows, path))
         return ComparedValue()
 
     def key(self, rows: Any, path: str) -> Any:
@@ -326,7 +359,7 @@ class BaseRows:
                 value = ComparedValue(number=number * rows[RATE])
             for part in _parts(test.tests):
                 passed = _tests_hold(value, part, clock)
-                item = _of_item(test.path, part) if test.path in self.event.children else None
+                item = _of_item(test.path, part) if self._is_list(test.path) else None
                 if item is not None:
                     found = rows[self._item_flags[item]]
                     passed = passed & ~found if _is_negative(part[0]) else passed | found
@@ -360,10 +393,6 @@ def _of_one_item(test: Comparison) -> Comparison:
     return Comparison(BY_NAME[positive].of_item or positive, test.operand)
 
 
-def _items(child: ChildTable) -> Any:
-    return _typed(child.table, {"seq": "int64", "position": "int64"}, child.columns)
-
-
 def _typed(name: str, fixed: dict[str, str], properties: dict[str, dict[str, str]]) -> Any:
     """A typed table; properties whose names are taken here are renamed."""
     columns = dict(fixed)
@@ -375,7 +404,7 @@ def _typed(name: str, fixed: dict[str, str], properties: dict[str, dict[str, str
 
 
 _CALLED = re.compile(
-    r"id|now|since|raw|raw_seq|(from|to|member|identified|account)_id|item.*|asked_seq|passes|void_.*|reporting_.*|rate_.*"
+    r"id|now|since|raw|raw_seq|raw_kind|(from|to|member|identified|account)_id|item.*|asked_seq|passes|void_.*|reporting_.*|rate_.*"
 )
 """names of columns here other than properties"""
 
@@ -384,11 +413,11 @@ def _own(physical: str) -> str:
     return f"${physical}" if _CALLED.fullmatch(physical) else physical
 
 
-def _item_passes(items: Any, child: ChildTable, test: PropertyTest, clock: Clock | None) -> Any:
-    """Whether an item passes all the tests on its fields."""
+def _item_passes(items: Items, rows: Any, test: PropertyTest, clock: Clock | None) -> Any:
+    """Whether an item passes all the tests on its fields. `rows` have the columns of the items."""
     holds: Any = ibis.literal(True)
     for inner in test.some:
-        holds = holds & _tests_hold(_columns(items, child.columns.get(inner.path, {})), inner.tests, clock)
+        holds = holds & _tests_hold(items.field(rows, inner.path), inner.tests, clock)
     return holds
 
 

@@ -87,7 +87,7 @@ def _trait(leaf: ast.Trait, features: Features) -> Finish:
     computed = features.computed.get(leaf.name)
     if computed is not None:
         value_of = computed.request(features)
-    elif leaf.name not in features.schema.traits:
+    elif not features.schema.has_trait(leaf.name):
 
         def value_of(row: Any) -> tuple[ComparedValue, tuple[Any, ...]]:
             return ComparedValue(), ()

@@ -27,7 +27,7 @@ from keepers.store.database import Store
 from keepers.store.events.log import LogRow
 from keepers.store.profiles import identities
 from keepers.warehouse.database import Warehouse
-from keepers.warehouse.load import Batch, collector_paused
+from keepers.warehouse.load import read_batch
 
 __all__ = ["ImportPreview", "ImportProblem", "ImportReport", "Mapping", "dry_run", "run_import"]
 
@@ -170,13 +170,9 @@ class _Run:
             rejects.add(problems)
             rows = self._resolve(cursor)
             flat = chunk.records is None and writing.is_flat(plan)
-            with collector_paused():
-                batch = None if flat else Batch(warehouse, self._messages(cursor, chunk))
+            batch = None if flat else read_batch(warehouse, self._messages(cursor, chunk))
             if batch is None:
                 writing.add_names(warehouse, plan, mapping)
-            elif warehouse.registry.is_changed:
-                with warehouse.transaction() as writer:
-                    warehouse.registry.save(writer)
             with warehouse.transaction() as writer:
                 writing.write_profiles(writer, warehouse.zone, self._now)
                 if batch is None:

@@ -14,8 +14,10 @@ from keepers.ingest.imports.mapping import Mapping
 from keepers.ingest.imports.stage import CellValue, StagingPlan
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.fixed_tables import IMPORT
-from keepers.warehouse.load import upsert_profiles, write_latest
+from keepers.warehouse.load import upsert_profiles
 from keepers.warehouse.names import literal, quoted
+from keepers.warehouse.rebuild import save_names
+from keepers.warehouse.registry import write_latest
 from keepers.warehouse.values import read_date
 
 _SQL_TYPES = {"number": "DOUBLE", "text": "VARCHAR", "boolean": "BOOLEAN"}
@@ -67,7 +69,7 @@ def add_names(warehouse: Warehouse, plan: StagingPlan, mapping: Mapping) -> None
         registry.trait(value.name)
     if registry.is_changed:
         with warehouse.transaction() as writer:
-            registry.save(writer)
+            save_names(warehouse, writer)
 
 
 def number_rows(cursor: duckdb.DuckDBPyConnection, first_seq: int, per_row: int, zone: str, has_zones: bool) -> None:

@@ -92,7 +92,8 @@ class Replay:
         share: float,
     ) -> Replayed:
         with store.read() as connection:
-            index = JourneyIndex(connection, self._live, self._zone)
+            unrecorded = [name for name, query in queries.by_id.items() if query.number < 0]
+            index = JourneyIndex(connection, self._live, self._zone, unrecorded)
         people = self._sample(share)
         canon = self._canon()
         waiting = self._queue(index, queries, people, since, until)
@@ -107,8 +108,8 @@ class Replay:
             ids = connection.execute(select(journey_runs.c.id)).scalars().all()
             made = list(runs.get_many(connection, ids).values())
             refused = entry_rejections.counts(connection, self._name)
-        unrecorded = [name for name in index.by_definition if name in queries.by_id and queries.by_id[name].number < 0]
-        return _report(self._name, since, until, len(people), made, refused, dry_run, sorted(unrecorded))
+        missed = sorted(index.by_definition.keys() & set(unrecorded))
+        return _report(self._name, since, until, len(people), made, refused, dry_run, missed)
 
     def _sample(self, share: float) -> frozenset[int]:
         """Customers by a stable share of their keys."""

@@ -158,7 +158,7 @@ def blind_words(template: Template, schema: Schema, playbook: Playbook | None = 
 
     def seen(name: str) -> bool:
         sources = {s.event for s in words[name].sources} if name in words else {name}
-        return not sources.isdisjoint(schema.events)
+        return any(schema.event(source) for source in sources)
 
     stages = [
         (f"{x.id}.{s.id}", _words_read(s.when, words, segments), s.when, possible(s.when, segments, seen))

@@ -1,0 +1,84 @@
+"""Names that came by public keys alone have no columns, and conditions on them are answered exactly all the same:
+before a playbook names them, after it does, and after the first trusted row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keepers.conditions import graph
+from keepers.evaluation.active_queries import Definitions, conditions_of
+from keepers.warehouse.database import Warehouse
+from keepers.warehouse.load import load
+from keepers.warehouse.rebuild import rebuild, take_names, typed_tables
+from profiles import large
+from properties.definitions import playbooks
+from properties.oracle import Oracle
+from properties.populations import scenarios
+from properties.running import Live, difference, expected
+from properties.scenario import Scenario, at
+from properties.test_fold import END, visible
+from properties.warehouses import empty_warehouse
+from warehouse_rows import contents
+
+
+def by_public_keys(scenario: Scenario) -> Scenario:
+    """The same world, of which everything was said by browsers."""
+    facts = [replace(f, trust="public") if f.kind in ("track", "identify", "group") else f for f in scenario.facts]
+    return Scenario(facts, scenario.zone)
+
+
+def named(definitions: Definitions) -> graph.NamedProperties:
+    conditions = chain.from_iterable(conditions_of(one) for one in definitions.by_id().values())
+    return graph.named_properties(conditions, definitions.events, definitions.computed.values())
+
+
+def agrees(running: Live, scenario: Scenario, definitions: Definitions) -> None:
+    wanted = expected(Oracle(scenario, definitions), at(END))
+    got = running.as_of(at(END))
+    assert not (found := difference(visible(got), visible(wanted), scenario, definitions)), found
+
+
+def typed_rows(warehouse: Warehouse) -> dict[str, Any]:
+    rows = contents(warehouse)
+    return {table: rows[table] for table in typed_tables(warehouse)}
+
+
+@large(0.05)
+@given(scenarios(merges=True, future=False), playbooks())
+def test_what_public_keys_alone_sent_is_answered_without_columns_and_with_them(
+    scenario: Scenario, definitions: Definitions
+) -> None:
+    public = by_public_keys(scenario)
+    with empty_warehouse() as warehouse:
+        load(warehouse, public.rows())
+        assert typed_tables(warehouse) == []
+        running = Live(warehouse, definitions, at(0))
+        agrees(running, public, definitions)
+        take_names(warehouse, named(definitions))
+        arrived = {f.event for f in public.facts} & named(definitions).keys()
+        assert {e for e, layout in warehouse.registry.events.items() if layout.table} == arrived
+        agrees(running, public, definitions)
+        before = typed_rows(warehouse)
+        rebuild(warehouse)
+        assert typed_rows(warehouse) == before
+
+
+@large(0.05)
+@given(scenarios(merges=True, future=False), playbooks(), st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_names_get_their_columns_with_the_first_trusted_row(
+    scenario: Scenario, definitions: Definitions, sizes: list[int]
+) -> None:
+    with empty_warehouse() as warehouse:
+        running = Live(warehouse, definitions, at(0))
+        running.load(scenario.rows(), sizes)
+        trusted = {f.event for f in scenario.facts if f.trusted and f.kind == "track"}
+        assert {e for e, layout in warehouse.registry.events.items() if layout.table} == trusted
+        agrees(running, scenario, definitions)
+        before = typed_rows(warehouse)
+        rebuild(warehouse)
+        assert typed_rows(warehouse) == before

@@ -1,0 +1,260 @@
+"""Names of public keys: without tables and columns until a trusted source or the playbook knows them, and answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keepers.conditions import graph
+from keepers.conditions.parsing.definitions import parse_segment
+from keepers.evaluation.active_queries import Definitions, build
+from keepers.evaluation.evaluator import Evaluator
+from keepers.store.events.log import LogRow
+from keepers.warehouse import registry
+from keepers.warehouse.database import Warehouse
+from keepers.warehouse.load import load
+from keepers.warehouse.rebuild import rebuild, take_names
+from warehouse_rows import START, contents, row, track
+
+LATER = START + timedelta(days=30)
+
+
+@pytest.fixture
+def warehouse() -> Iterator[Warehouse]:
+    opened = Warehouse.open(None, threads=1)
+    yield opened
+    opened.close()
+
+
+def by_browser(one: LogRow) -> LogRow:
+    return one._replace(trust="public")
+
+
+def count(warehouse: Warehouse, who: dict[str, Any]) -> int:
+    segment = parse_segment({"id": "s", "who": who})
+    queries = build(Definitions(segments={"s": segment}))
+    return Evaluator(warehouse).count(queries, segment.who, LATER)
+
+
+def named_by(*conditions: dict[str, Any]) -> graph.NamedProperties:
+    return graph.named_properties((parse_segment({"id": "s", "who": c}).who for c in conditions), {})
+
+
+def tables(warehouse: Warehouse) -> list[str]:
+    return sorted(layout.table for layout in warehouse.registry.events.values() if layout.table)
+
+
+SENT: dict[str, Any] = {
+    "flat.key": 1,
+    "a": {"b": {"c": "deep"}, "d.e": True},
+    "text": "caf" + "e\u0301",
+    "huge": 10**320,
+    "/s~l": 2,
+    "$": "dollar",
+    'q"': 3,
+    "none": None,
+    "day": "2026-01-20",
+    "tags": ["vip", 7, None, ["inner"]],
+    "items": [{"sku": "x", "size": {"cm": 4}, "n": 1}, {"sku": "y", "n.m": 2}, "loose"],
+}
+TESTS: list[tuple[dict[str, Any], int]] = [
+    ({"flat.key": 1}, 1),
+    ({"a.b.c": "deep"}, 1),
+    ({"a.d.e": True}, 1),
+    ({"text": "café"}, 1),
+    ({"huge": {"contains": "000"}}, 1),
+    ({"huge": {"gte": 1}}, 0),
+    ({"/s~l": {"gt": 1}}, 1),
+    ({"$": "dollar"}, 1),
+    ({'q"': 3}, 1),
+    ({"none": {"exists": True}}, 0),
+    ({"flat.key": "1"}, 0),
+    ({"day": {"after": "2026-01-19"}}, 1),
+    ({"day": {"after": "2026-01-21"}}, 0),
+    ({"tags": "vip"}, 1),
+    ({"tags": 7}, 1),
+    ({"tags": "inner"}, 0),
+    ({"tags": {"ne": "vip"}}, 0),
+    ({"tags": {"exists": True}}, 1),
+    ({"items": {"some": {"sku": "y", "n.m": 2}}}, 1),
+    ({"items": {"some": {"sku": "y", "n": 1}}}, 0),
+    ({"items": {"some": {"size.cm": {"gte": 4}}}}, 1),
+    ({"items": {"some": {"value": "loose"}}}, 1),
+    ({"never": {"exists": True}}, 0),
+]
+
+
+def test_the_record_is_read_as_columns_are(warehouse: Warehouse) -> None:
+    """The same properties by a browser, by a browser once the playbook names them, and by a server."""
+    conditions = [{"did": "Looked", "where": where} for where, _ in TESTS]
+    load(warehouse, [by_browser(track(1, 1, "Looked", 0, **SENT))])
+    assert tables(warehouse) == []
+    unnamed = [count(warehouse, who) for who in conditions]
+    take_names(warehouse, named_by(*conditions))
+    assert tables(warehouse) == ["looked"]
+    assert warehouse.registry.events["Looked"].text["text"]
+    named = [count(warehouse, who) for who in conditions]
+    load(warehouse, [track(3, 3, "Looked", 0, **SENT)])
+    both = [count(warehouse, who) for who in conditions]
+    wanted = [number for _, number in TESTS]
+    assert unnamed == wanted
+    assert named == wanted
+    assert both == [2 * number for number in wanted]
+
+
+def test_a_page_has_its_name_and_category_also_in_the_record(warehouse: Warehouse) -> None:
+    load(warehouse, [
+        by_browser(row(1, "page", 1, name="Home", category="shop", properties={"url": "/"})),
+        by_browser(row(2, "page", 2, name="Home", properties={"name": "Own"})),
+        by_browser(row(3, "page", 3, name="Home", properties={"name": None})),
+        by_browser(track(4, 4, "page", 0, url="/")._replace(body=b'{"type":"track","event":"page","name":"Home"}')),
+    ])  # fmt: skip
+    asked = {"Home": 1, "Own": 1}
+    pages = [{"did": "page", "where": {"name": name}} for name in asked]
+    assert [count(warehouse, who) for who in pages] == list(asked.values())
+    take_names(warehouse, named_by(*pages))
+    assert tables(warehouse) == ["pages"]
+    assert [count(warehouse, who) for who in pages] == list(asked.values())
+
+
+def test_calls_of_other_kinds_are_no_events(warehouse: Warehouse) -> None:
+    load(warehouse, [by_browser(row(1, "identify", 1, traits={"x": 1})), by_browser(track(2, 2, "identify"))])
+    assert count(warehouse, {"did": "identify"}) == 1
+    take_names(warehouse, named_by({"did": "identify"}))
+    assert count(warehouse, {"did": "identify"}) == 1
+
+
+def test_a_trusted_row_brings_the_columns_of_its_own_properties(warehouse: Warehouse) -> None:
+    """What browsers sent of them before is in them too; what only browsers send stays in the record."""
+    load(warehouse, [by_browser(track(n, n, "Bought", 0, total=n, mood="good", tags=["x"])) for n in range(1, 4)])
+    load(warehouse, [
+        by_browser(track(4, 4, "Bought", 0, total="four", mood="bad")),
+        track(5, 5, "Bought", 0, total=5),
+        by_browser(track(6, 6, "Bought", 0, total=6)),
+    ])  # fmt: skip
+    layout = warehouse.registry.events["Bought"]
+    assert layout.columns() == {"total": {"number": "total", "text": "total__text"}}
+    assert layout.has_more
+    assert count(warehouse, {"did": "Bought", "where": {"total": {"gte": 1}}}) == 5
+    assert count(warehouse, {"did": "Bought", "where": {"total": "four"}}) == 1
+    assert count(warehouse, {"did": "Bought", "where": {"mood": "good"}}) == 3
+    load(warehouse, [track(7, 7, "Bought", 0, mood="good", tags=["x", "y"])])
+    assert layout.columns().keys() == {"total", "mood"}
+    assert count(warehouse, {"did": "Bought", "where": {"mood": "good"}}) == 4
+    assert count(warehouse, {"did": "Bought", "where": {"tags": "x"}}) == 4
+    before = contents(warehouse)
+    assert before["bought__tags"]
+    assert len(before["bought"]) == 7
+    rebuild(warehouse)
+    assert contents(warehouse) == before
+
+
+def test_browsers_fill_no_limit_of_trusted_names(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "MAX_EVENT_TABLES", 3)
+    monkeypatch.setattr(registry, "MAX_PROPERTIES", 3)
+    monkeypatch.setattr(registry, "MAX_CHILD_TABLES", 1)
+    monkeypatch.setattr(registry, "MAX_PUBLIC_EVENTS", 5)
+    monkeypatch.setattr(registry, "MAX_PUBLIC_TRAITS", 5)
+    load(warehouse, [track(1, 1, "Known", 0, a=1)])
+    noise = {f"p{n}": n for n in range(50)} | {f"l{n}": [n] for n in range(50)} | {"a": ["list"]}
+    rows = [by_browser(track(n, n, f"noise {n}", 0, **noise)) for n in range(2, 30)]
+    rows += [by_browser(track(n, n, "Known", 0, **noise)) for n in range(30, 40)]
+    rows += [by_browser(row(n, "identify", n, traits={f"t{n}": 1, f"u{n}": 1})) for n in range(40, 50)]
+    load(warehouse, rows)
+    assert tables(warehouse) == ["known"]
+    assert warehouse.registry.events["Known"].columns() == {"a": {"number": "a"}}
+    assert (len(warehouse.registry.events), len(warehouse.registry.traits)) == (6, 5)
+    own = track(50, 50, "New", 0, x=1, y=2, z=[3])
+    load(warehouse, [own, track(51, 51, "Known", 0, b=2, c=3), row(52, "identify", 52, traits={"mine": 1})])
+    assert tables(warehouse) == ["known", "new"]
+    assert warehouse.registry.events["New"].columns().keys() == {"x", "y"}
+    assert warehouse.registry.events["New"].children["z"].table == "new__z"
+    assert warehouse.registry.events["Known"].columns().keys() == {"a", "b", "c"}
+    assert "mine" in warehouse.registry.traits
+    # What is not listed is answered as well.
+    assert count(warehouse, {"did": "noise 29", "where": {"p3": 3, "l4": 4}}) == 1
+    assert count(warehouse, {"did": "never"}) == 0
+    assert count(warehouse, {"trait": "u49", "eq": 1}) == 1
+    take_names(warehouse, named_by({"did": "noise 29", "where": {"p3": 3}}))
+    assert tables(warehouse) == ["known", "new", "noise_29"]
+    assert warehouse.latest["noise 29"] == START
+    assert count(warehouse, {"did": "noise 29", "where": {"p3": 3, "l4": 4}}) == 1
+    before = contents(warehouse)
+    reopened = Warehouse(warehouse.cursor(), None, warehouse.zone)
+    assert reopened.schema(LATER) == warehouse.schema(LATER)
+    rebuild(warehouse)
+    assert contents(warehouse) == before
+
+
+def test_what_the_playbook_names_gets_its_column_when_it_arrives(warehouse: Warehouse) -> None:
+    who = {"did": "Cart", "where": {"value": {"gte": 2}, "items": {"some": {"sku": "a"}}}}
+    load(warehouse, [track(1, 1, "Other")])
+    take_names(warehouse, named_by(who))
+    assert tables(warehouse) == ["other"]
+    load(warehouse, [by_browser(track(2, 2, "Cart", 0, value=3, items=[{"sku": "a", "more": 1}], else_=1))])
+    layout = warehouse.registry.events["Cart"]
+    assert layout.columns() == {"value": {"number": "value"}}
+    assert layout.children["items"].columns() == {"sku": {"text": "sku"}}
+    assert count(warehouse, who) == 1
+    assert count(warehouse, {"did": "Cart", "where": {"items": {"some": {"sku": "a", "more": 1}}}}) == 1
+
+
+def test_a_names_columns_come_whole_or_not_at_all(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(warehouse, [by_browser(track(n, n, "Bought", 0, total=n)) for n in range(1, 4)])
+    before = contents(warehouse)
+
+    def fail(*_: object) -> None:
+        raise OSError("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("keepers.warehouse.rebuild.write_latest", fail)
+        with pytest.raises(OSError, match="no room"):
+            load(warehouse, [track(4, 4, "Bought", 0, total=4)])
+    assert contents(warehouse) == before
+    load(warehouse, [track(4, 4, "Bought", 0, total=4)])
+    assert count(warehouse, {"did": "Bought", "where": {"total": {"gte": 1}}}) == 4
+
+
+def test_tables_of_an_older_layout_stay_and_those_of_browsers_fill_no_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "warehouse.duckdb"
+    older = Warehouse.open(file, threads=1)
+    load(older, [
+        track(1, 1, "Seen", 0, a=1, items=[{"sku": "x"}]), track(2, 2, "Bought", 0, a=1, b=2, items=[{"sku": "x"}]),
+        row(3, "identify", 1, traits={"mood": "good"}), row(4, "identify", 2, traits={"plan": "pro"}),
+    ])  # fmt: skip
+    with older.transaction() as cursor:
+        # As an older Keepers left it: two rows of a browser, of which one has brought a column, and no trust of names.
+        for statement in (
+            "UPDATE bought SET b = NULL",
+            'INSERT INTO bought (seq, profile_id, time, known_at, day, b, "$trusted") SELECT 9, 1, time, known_at, day,'
+            " 2, false FROM bought",
+            'UPDATE seen SET "$trusted" = false',
+            "UPDATE tracks SET trusted = false WHERE seq IN (1, 3)",
+            "UPDATE trait_values SET trusted = false WHERE seq = 3",
+            *(f"ALTER TABLE {name} DROP COLUMN trusted" for name in ("event_names", "event_columns", "trait_names")),
+        ):
+            cursor.execute(statement)
+        registry.set_meta(cursor, "layout_version", "3")
+    older.close()
+    monkeypatch.setattr(registry, "MAX_EVENT_TABLES", 2)
+    monkeypatch.setattr(registry, "MAX_PROPERTIES", 3)
+    monkeypatch.setattr(registry, "MAX_CHILD_TABLES", 1)
+    opened = Warehouse.open(file, threads=1)
+    layouts = opened.registry.events
+    assert tables(opened) == ["bought", "seen"]
+    assert {name: one.is_trusted for name, one in layouts.items()} == {"Seen": False, "Bought": True}
+    assert opened.registry.traits == {"mood": False, "plan": True}
+    assert layouts["Bought"].paths == {"a", "items"}
+    assert layouts["Seen"].children["items"].table == "seen__items"
+    assert count(opened, {"did": "Seen", "where": {"a": 1, "items": {"some": {"sku": "x"}}}}) == 1
+    load(opened, [track(10, 3, "New"), track(11, 3, "Bought", 0, c=1, d=1)])
+    assert tables(opened) == ["bought", "new", "seen"]
+    assert layouts["Bought"].paths == {"a", "items", "c"}
+    assert layouts["Bought"].overflow == {"d"}
+    opened.close()
