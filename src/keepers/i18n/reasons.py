@@ -45,6 +45,9 @@ SENTENCES: dict[str, TextId] = {
     "invalid_address": text_id("reason", "the address is not a valid one"),
     "worker_died": text_id("reason", "the delivery worker stopped in the middle"),
     "connection_broke": text_id("reason", "the connection broke; it may have arrived"),
+    "restored": text_id(
+        "reason", "the workspace was restored from a backup; it may have been sent after that was made"
+    ),
     "retried": text_id("reason", "another attempt was requested"),
     # Entries: why no run began.
     "already_entered": text_id("reason", "the customer was in the journey before and may enter only once"),
