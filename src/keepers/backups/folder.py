@@ -15,7 +15,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -107,14 +107,20 @@ class BackupFolder:
         (self.path / _MANIFESTS).mkdir(mode=0o700, exist_ok=True)
         write_sealed(self._manifest(manifest.id), manifest)
 
-    def expire(self, now: datetime, newest: int | None, longest: timedelta | None) -> list[str]:
-        """Removes backups beyond the newest so many and those older than `longest`, never the newest; their ids."""
-        made = sorted(self.readable()[0], key=lambda one: (one.made_at, one.id), reverse=True)
+    def expire(self, made: Manifest, newest: int | None, longest: timedelta | None) -> list[str]:
+        """Removes backups beyond the newest so many and those older than `longest`, never the one just made; their ids.
+
+        That one counts as the newest, whatever a clock said when others were made.
+        """
+        known = sorted(self.readable()[0], key=lambda one: (one.id == made.id, one.made_at, one.id), reverse=True)
         old = [
             one
-            for number, one in enumerate(made)
+            for number, one in enumerate(known)
             if number
-            and ((newest is not None and number >= newest) or (longest is not None and now - one.made_at > longest))
+            and (
+                (newest is not None and number >= newest)
+                or (longest is not None and made.made_at - one.made_at > longest)
+            )
         ]
         for one in old:
             self._manifest(one.id).unlink()
@@ -132,22 +138,31 @@ class BackupFolder:
     def ledger(self) -> Ledger:
         """The erasures that were known with the last backup. Raises DamagedBackupError."""
         path = self.path / LEDGER
-        return read_ledger(path, self.owner) if path.exists() else Ledger([], [])
+        try:
+            return read_ledger(path, self.owner) if path.exists() else Ledger([], [])
+        except DamagedBackupError as error:
+            raise DamagedBackupError(
+                problem(
+                    "{reason}. It says who was erased: put a copy of it there, or remove it and name the workspace, or "
+                    "a copy elsewhere, when you restore.",
+                    reason=error.problem,
+                )
+            ) from None
 
     def add_erased(self, erased: Ledger) -> None:
         """Adds to the ledger, from which nothing is ever taken. Raises OSError, DamagedBackupError."""
         everything = joined(self.ledger(), erased)
         write_sealed(self.path / LEDGER, _KeptLedger(FORMAT, self.owner, *everything))
 
-    def damages(self, manifest: Manifest) -> Iterator[Damage | None]:
-        """Reads every piece of a backup: for each None, or what is wrong with it."""
-        for name in sorted(manifest.chunk_names()):
+    def check(self, names: Iterable[str]) -> Iterator[tuple[str, DamagedBackupError | None]]:
+        """Reads pieces: each with None, or with what is wrong with it."""
+        for name in names:
             try:
                 self.chunks.get(name)
             except DamagedBackupError as error:
-                yield Damage(manifest.id, error)
+                yield name, error
             else:
-                yield None
+                yield name, None
 
     def _manifest(self, id: str) -> Path:
         return self.path / _MANIFESTS / f"{id}.json"
@@ -210,6 +225,8 @@ def opened_for_writing(path: Path, owner: str) -> Iterator[BackupFolder]:
             )
         # A program that outlives a killed backup may still write there: then it is removed by a later one.
         shutil.rmtree(path / _STAGING, ignore_errors=True)
+        for half in (path / _MANIFESTS).glob(f"*{FRESH}"):
+            half.unlink()
         (path / _STAGING).mkdir(mode=0o700, exist_ok=True)
         try:
             yield BackupFolder(path, owner, Path(mkdtemp(dir=path / _STAGING)))

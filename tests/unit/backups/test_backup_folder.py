@@ -63,14 +63,30 @@ def test_backups_expire_by_number_and_by_age_and_the_newest_stays(tmp_path: Path
     with opened_for_writing(tmp_path / "b", OWNER) as folder:
         made = [add(folder, NOW + timedelta(days=n), shared=b"the same", own=b"%d" % n) for n in range(5)]
         assert len(pieces(folder)) == 6
-        late = NOW + timedelta(days=10)
-        assert folder.expire(late, newest=None, longest=timedelta(days=8)) == [made[1].id, made[0].id]
-        assert folder.expire(late, newest=2, longest=None) == [made[2].id]
+        last = made[4]
+        assert folder.expire(last, newest=None, longest=timedelta(days=2)) == [made[1].id, made[0].id]
+        assert folder.expire(last, newest=2, longest=None) == [made[2].id]
         assert folder.remove_unneeded() > 0
-        assert folder.ids() == [made[3].id, made[4].id]
+        assert folder.ids() == [made[3].id, last.id]
         assert len(pieces(folder)) == 3
-        assert folder.expire(late + timedelta(days=999), newest=1, longest=timedelta(days=1)) == [made[3].id]
-        assert list(folder.damages(made[4])) == [None, None]
+        assert folder.expire(last, newest=1, longest=timedelta(days=9)) == [made[3].id]
+        assert [wrong for _, wrong in folder.check(last.chunk_names())] == [None, None]
+
+
+def test_the_one_just_made_stays_whatever_the_clock_said_before(tmp_path: Path) -> None:
+    with opened_for_writing(tmp_path / "b", OWNER) as folder:
+        ahead = add(folder, NOW + timedelta(days=400), own=b"1")
+        made = add(folder, NOW, own=b"2")
+        assert folder.expire(made, newest=1, longest=timedelta(days=1)) == [ahead.id]
+        assert folder.ids() == [made.id]
+
+
+def test_a_damaged_ledger_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with opened_for_writing(tmp_path / "b", OWNER) as folder:
+        folder.add_erased(Ledger([ErasedIdentifier("a", NOW)], []))
+        (folder.path / "erasures.json").write_bytes(b"{}")
+        with pytest.raises(DamagedBackupError, match=r"erasures.json is not as it was written. It says who was erased"):
+            folder.ledger()
 
 
 def test_backups_of_one_second_have_names_of_their_own(tmp_path: Path) -> None:
@@ -99,6 +115,7 @@ def test_what_an_interrupted_backup_left_is_removed_by_the_next(tmp_path: Path) 
         half = folder.path / "chunks" / "ab" / ("ab" * 32 + ".new")
         half.parent.mkdir(exist_ok=True)
         half.write_bytes(b"half")
+        (folder.path / "backups" / "20260101T000000Z.json.new").write_bytes(b"half")
     assert not (tmp_path / "b" / "staging").exists()
     (tmp_path / "b" / "staging" / "of_one_that_was_killed").mkdir(parents=True)
     with opened_for_writing(tmp_path / "b", OWNER) as folder:
@@ -106,7 +123,7 @@ def test_what_an_interrupted_backup_left_is_removed_by_the_next(tmp_path: Path) 
         assert list((tmp_path / "b" / "staging").iterdir()) == [folder.staging]
         folder.remove_unneeded()
         assert not half.exists()
-        assert len(pieces(folder)) == 1
+        assert len(list((folder.path / "backups").iterdir())) == len(pieces(folder)) == 1
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:

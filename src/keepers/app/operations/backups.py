@@ -17,6 +17,7 @@ from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.backup_files import files_of, inside
 from keepers.app.workspace.folder import DATA
 from keepers.app.workspace.workspace import Workspace
+from keepers.backups.chunks import DamagedBackupError
 from keepers.backups.folder import opened_for_reading, opened_for_writing
 from keepers.backups.make import Source, Written, make_backup
 from keepers.backups.manifest import FORMAT, Manifest
@@ -116,14 +117,15 @@ def list_backups(folder: Path, *, is_checked: bool = False, progress: Progress =
         items = [ListedBackup(
             id=one.id, made_at=None, workspace="", keepers="", store="", files=0, size=0, damage=one.error.message
         ) for one in damaged]  # fmt: skip
-        total, done = sum(len(one.chunk_names()) for one in manifests), 0
+        pieces = sorted(set().union(*(one.chunk_names() for one in manifests))) if is_checked else []
+        wrong: dict[str, DamagedBackupError] = {}
+        for done, (name, error) in enumerate(found.check(pieces), 1):
+            progress(done, len(pieces))
+            if error is not None:
+                wrong[name] = error
         for one in manifests:
-            damage = ""
-            for wrong in found.damages(one) if is_checked else ():
-                done += 1
-                progress(done, total)
-                damage = damage or (wrong.error.message if wrong is not None else "")
-            items.append(_listed(one, damage))
+            damaged_pieces = sorted(one.chunk_names() & wrong.keys())
+            items.append(_listed(one, wrong[damaged_pieces[0]].message if damaged_pieces else ""))
     return BackupList(str(folder), sorted(items, key=lambda item: item.id))
 
 
@@ -147,29 +149,28 @@ def _back_up(workspace: Workspace, path: Path, request: BackUp, progress: Progre
     with opened_for_writing(path, owner_of_backups(workspace)) as folder:
         files, made_at = make_backup(source, folder, progress, written)
         folder.add_erased(read_ledger(workspace))
-        folder.add(
-            Manifest(
-                format=FORMAT,
-                id=(id := folder.new_id(made_at)),
-                made_at=made_at,
-                owner=folder.owner,
-                workspace=settings.workspace.name,
-                keepers=__version__,
-                store="sqlite" if store.is_sqlite else "postgresql",
-                revisions={part.name: migrate.head(part) for part in migrate.PARTS},
-                layout=LAYOUT_VERSION,
-                files=files,
-            )
+        made = Manifest(
+            format=FORMAT,
+            id=folder.new_id(made_at),
+            made_at=made_at,
+            owner=folder.owner,
+            workspace=settings.workspace.name,
+            keepers=__version__,
+            store="sqlite" if store.is_sqlite else "postgresql",
+            revisions={part.name: migrate.head(part) for part in migrate.PARTS},
+            layout=LAYOUT_VERSION,
+            files=files,
         )
+        folder.add(made)
         longest = timedelta(days=request.expire_after_days) if request.expire_after_days is not None else None
-        expired = folder.expire(made_at, request.keep_newest, longest)
+        expired = folder.expire(made, request.keep_newest, longest)
         freed = folder.remove_unneeded()
         manifests, damaged = folder.readable()
     return BackedUp(
-        id=id,
+        id=made.id,
         folder=str(path),
         files=len(files),
-        size=sum(file.size for file in files),
+        size=made.size,
         new_bytes=written.new,
         kept=len(manifests),
         expired=expired,
