@@ -36,7 +36,7 @@ class Taken(NamedTuple):
     at: datetime
 
 
-class Source(Struct, frozen=True):
+class BackupSource(Struct, frozen=True):
     """What a backup is made of. `store_folder` and `warehouse_path` are relative to the workspace's folder.
 
     `hold_store` takes the store's snapshot. `files` is gone through after the databases are copied, so that they are
@@ -51,7 +51,7 @@ class Source(Struct, frozen=True):
     files: Iterable[tuple[str, Path]]
 
 
-def make_backup(source: Source, folder: BackupFolder, step: Step, written: Written) -> Taken:
+def make_backup(source: BackupSource, folder: BackupFolder, step: Step, written: Written) -> Taken:
     """Copies everything into the folder's pieces.
 
     The store is copied as of a moment at which nothing is written to the warehouse, and both go on at once: what a tick

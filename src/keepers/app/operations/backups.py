@@ -19,7 +19,7 @@ from keepers.app.workspace.folder import DATA
 from keepers.app.workspace.workspace import Workspace
 from keepers.backups.chunks import DamagedBackupError
 from keepers.backups.folder import opened_for_reading, opened_for_writing
-from keepers.backups.make import Source, Written, make_backup
+from keepers.backups.make import BackupSource, Written, make_backup
 from keepers.backups.manifest import FORMAT, Manifest
 from keepers.backups.store_snapshot import hold
 from keepers.model.errors import UserError, problem
@@ -137,7 +137,7 @@ def owner_of_backups(workspace: Workspace) -> str:
 def _back_up(workspace: Workspace, path: Path, request: BackUp, progress: Progress) -> BackedUp:
     _require_apart(workspace.folder, path)
     settings, store = workspace.settings, workspace.store
-    source = Source(
+    source = BackupSource(
         warehouse=workspace.warehouse,
         hold_store=lambda: hold(store),
         clock=workspace.clock,
