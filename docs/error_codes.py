@@ -5,6 +5,9 @@ from __future__ import annotations
 CODES: dict[str, str] = {
     "address": "An address that may not be called: private, link-local or not resolvable; allow it in the channel's "
     "settings if that is intended.",
+    "backup": "A backup cannot be made or restored as was asked: a folder, a backup or a program that is not there, or "
+    "files of the workspace that lie outside of it; the message says which.",
+    "backup_damaged": "A part of a backup is missing or is not as it was written. Exit code 1. Restore another backup.",
     "bad_link": "A link in a message that was changed, is of another workspace, or is of another kind than its "
     "address.",
     "body": "The body of the request cannot be read as what this address takes; the message says what is expected.",

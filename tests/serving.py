@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -69,11 +69,11 @@ class Serving:
         self.folder = folder
         self.process = process
 
-    def api(self) -> httpx.Client:
-        """Asks the management API with the secret key."""
+    def api(self, secret: str = SECRET) -> httpx.Client:
+        """Asks the management API with a secret key."""
         return httpx.Client(
             base_url=f"{self.address}/api/v1",
-            headers={"Authorization": f"Bearer {SECRET}"},
+            headers={"Authorization": f"Bearer {secret}"},
             timeout=30,
             trust_env=False,
         )
@@ -95,15 +95,21 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, command: str = "serve", is_anew: bool = False) -> Iterator[Serving]:
+def serving(
+    folder: Path,
+    *arguments: str,
+    command: str = "serve",
+    is_anew: bool = False,
+    work: Callable[..., Any] = processes.command,
+) -> Iterator[Serving]:
     """`keepers serve` (or `collect`) on a free port until the block ends.
 
-    `is_anew` starts a Python of its own for it, which takes seconds more.
+    `is_anew` starts a Python of its own for it, which takes seconds more; else `work` runs the command.
     """
     log = folder / "data" / "server.log"
     log.write_text("", encoding="utf-8")
     words = ["-w", str(folder), command, "--port", "0", *arguments]
-    process = Working(processes.command_anew if is_anew else processes.command, words, log)
+    process = Working(processes.command_anew if is_anew else work, words, log)
     try:
         yield Serving(_address(process, log), folder, process)
     finally:

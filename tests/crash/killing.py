@@ -14,17 +14,20 @@ from keepers.ingest.imports import chunks
 from keepers.store.database import Store
 from processes import Working
 
+SMALL_CHUNK = 1000
+"""lines"""
 
-def _command(*arguments: str) -> None:
-    # Chunks far smaller than a file's, so that kills fall between them.
-    chunks.CHUNK_LINES = 500
+
+def in_small_chunks(*arguments: str) -> None:
+    """The work of `keepers ARGUMENTS` with chunks far smaller than a file's, so that much falls between them."""
+    chunks.CHUNK_LINES = SMALL_CHUNK
     processes.command(*arguments)
 
 
 def _commands(*commands: list[str]) -> None:
     for command in commands:
         try:
-            _command(*command)
+            in_small_chunks(*command)
         except SystemExit as ended:
             if ended.code:
                 raise
@@ -40,7 +43,7 @@ def serve(place: str, port: int) -> None:
 def start(folder: Path, *arguments: object) -> Working:
     """`keepers -w FOLDER …` as a process."""
     words = ["-w", str(folder), *map(str, arguments)]
-    return Working(_command, words, log_of(folder))
+    return Working(in_small_chunks, words, log_of(folder))
 
 
 def start_all(folder: Path, *commands: list[object]) -> Working:

@@ -18,6 +18,7 @@ import pytest
 from conftest import ENGINES, Postgres
 from crash import scenarios
 from crash.scenario import Place, Scenario, rounds_of, run
+from postgres_programs import on_path
 
 SCENARIOS: dict[str, type[Scenario]] = {
     module.name: import_module(f"crash.scenarios.{module.name}").SCENARIO
@@ -37,8 +38,9 @@ def _kills(name: str, engine: str) -> int:
 @pytest.mark.timeout(900 + 60 * KILLS)
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_what_is_killed_at_random_moments_ends_as_if_it_never_had_been(
-    name: str, tmp_path: Path, migrated_folder: Path, postgres: Postgres
+    name: str, tmp_path: Path, migrated_folder: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    on_path(monkeypatch)
     kind = SCENARIOS[name]
     seed = os.environ.get("CRASH_SEED") or str(randbelow(10**9))
     rounds = rounds_of(max(_kills(name, engine) for engine in ENGINES))

@@ -197,6 +197,11 @@ def newest(store: Store) -> dict[str, BroadcastSend]:
         return broadcast_sends.newest(connection)
 
 
+def under_way(store: Store) -> list[str]:
+    """The broadcasts whose last sending is neither finished nor stopped."""
+    return sorted(name for name, send in newest(store).items() if send.status not in _OVER)
+
+
 def _stopped_by(known: Mapping[str, Switch], locale: str) -> str:
     """The switch or breakers that stop what is under way, as a sentence; empty when nothing does."""
     if not sending_switches.is_sending(known):

@@ -47,6 +47,9 @@ SENTENCES: dict[str, TextId] = {
     "connection_broke": text_id("reason", "the connection broke; it may have arrived"),
     "settled_by_hand": text_id("reason", "taken as sent by hand"),
     "given_up": text_id("reason", "it was not known whether it was sent, and it was given up"),
+    "restored": text_id(
+        "reason", "the workspace was restored from a backup; it may have been sent after that was made"
+    ),
     "retried": text_id("reason", "another attempt was requested"),
     # Entries: why no run began.
     "already_entered": text_id("reason", "the customer was in the journey before and may enter only once"),

@@ -110,6 +110,12 @@ class Warehouse:
         with self._writing:
             yield
 
+    @contextmanager
+    def held_up(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """This thread's cursor while no other thread writes, for what changes no row."""
+        with self._writing:
+            yield self.cursor()
+
     def reload(self) -> None:
         """Reads the names registry again, as after a transaction that was rolled back."""
         cursor = self.cursor()

@@ -210,7 +210,11 @@ NAMES_A_PERSON = {
     "profile_id", "account_id", "from_id", "to_id", "other_id", "merged_into", "run_id", "message_id", "hash",
     "address_hash", "recipient", "message_key",
 }  # fmt: skip
-NO_PERSON = {"keys": "the hash of a token", "message_ids": "the hash of a call's id and its source"}
+NO_PERSON = {
+    "keys": "the hash of a token",
+    "message_ids": "the hash of a call's id and its source",
+    "erased_identifiers": "who is there is gone: a hash that only the person's own identifier makes",
+}
 """tables of the operational store with such a column that says nothing of a person"""
 
 

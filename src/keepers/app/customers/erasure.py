@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from keepers.app.customers.addresses import owner_of
+from keepers.app.customers import erasing
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.common_fields import ProfileName
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
-from keepers.store.profiles import erasure
 
 
 class EraseProfile(Struct, frozen=True, kw_only=True):
@@ -47,9 +46,5 @@ def erase_profile(workspace: Workspace, actor: Actor, request: EraseProfile) -> 
     Messages and copies, runs, consent, inbox, browsers and the record of all that are removed, and their addresses
     suppressed. This cannot be undone. The events and traits that arrived of them are not erased by this.
     """
-    profile_id = workspace.find_profile(request.id)
-    owner = owner_of(workspace, profile_id)
-    channels = {channel for channel, trait in workspace.addresses.items() if trait}
-    with workspace.store.begin() as connection:
-        gone = erasure.erase(connection, owner, workspace.clock(), channels)
-    return Erased(**gone, suppressed=len(owner.addresses))
+    gone, suppressed = erasing.erase_person(workspace, workspace.find_profile(request.id), workspace.clock())
+    return Erased(**gone, suppressed=suppressed)

@@ -51,6 +51,7 @@ class UncertainSettled(Struct, frozen=True):
     problems=(422,),
     audit={
         "settlement": "plain",
+        "locale": "plain",
         "journey": "target",
         "broadcast": "target",
         "channel": "plain",

@@ -353,3 +353,33 @@ def initial_toml(name: str, zone: str) -> str:
         "# A Keepers workspace. Every setting is described in docs/reference/settings.md.\n"
         f"[workspace]\nname = {msgspec.json.encode(name).decode()}\nzone = {msgspec.json.encode(zone).decode()}\n"
     )
+
+
+def with_store(text: str, url: str) -> str:
+    """A `keepers.toml` whose store is at `url`, otherwise as it was.
+
+    Raises UserError where its section [store] is not written plainly.
+    """
+    line = f"url = {msgspec.json.encode(url).decode()}"
+    lines = text.splitlines()
+    begins = next((n for n, one in enumerate(lines) if one.strip() == "[store]"), len(lines))
+    if begins == len(lines):
+        lines += ["", "[store]"]
+        begins += 1
+    ends = next((n for n in range(begins + 1, len(lines)) if lines[n].startswith("[")), len(lines))
+    kept = [one for one in lines[begins + 1 : ends] if one.partition("=")[0].strip() != "url"]
+    made = "\n".join([*lines[: begins + 1], line, *kept, *lines[ends:]]) + "\n"
+    try:
+        is_there = tomllib.loads(made)["store"]["url"] == url
+    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+        is_there = False
+    if not is_there:
+        raise UserError(
+            problem(
+                "The store's address could not be written into {file}. Write its section [store] with a line of its "
+                "own for url.",
+                file=FILE,
+            ),
+            code="settings",
+        )
+    return made

@@ -1,12 +1,15 @@
-"""Tick, backfill, doctor, rebuild, unmerge."""
+"""Tick, backfill, doctor, rebuild, unmerge, backup, backups, restore."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from keepers.cli.common import Folder, Json, app, call, show
+
+Backups = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the backups.")]
 
 
 @app.command("tick")
@@ -61,3 +64,78 @@ def unmerge_command(
     from keepers.cli.present.operations import unmerged
 
     show(call(workspace, unmerge, UnmergeProfile(id=id)), as_json, unmerged)
+
+
+@app.command("backup")
+def backup_command(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder for the backups of this workspace, best on another disk.")
+    ],
+    keep_newest: Annotated[
+        int | None, typer.Option("--keep", min=1, metavar="N", help="Remove all but the newest N backups.")
+    ] = None,
+    expire_after: Annotated[
+        int | None,
+        typer.Option(min=1, max=36_500, metavar="DAYS", help="Remove backups older than this, never the newest."),
+    ] = None,
+    workspace: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Back up the workspace while everything goes on; only what changed since earlier backups is written."""
+    from keepers.app.operations.backups import BackUp, back_up
+    from keepers.cli.present.backups import backed_up
+
+    request = BackUp(
+        folder=str(directory.expanduser().absolute()), keep_newest=keep_newest, expire_after_days=expire_after
+    )
+    show(call(workspace, back_up, request, "Backing up"), as_json, backed_up)
+
+
+@app.command("backups")
+def backups_command(
+    directory: Backups,
+    check: Annotated[bool, typer.Option("--check", help="Read all that is kept, and say what is damaged.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the backups in a folder, oldest first."""
+    from keepers.app.operations.backups import list_backups
+    from keepers.cli.present.backups import listed
+    from keepers.cli.progress import reporting
+
+    with reporting("Checking") as report:
+        found = list_backups(directory.expanduser().absolute(), is_checked=check, progress=report)
+    show(found, as_json, listed)
+    if any(one.damage for one in found.items):
+        raise typer.Exit(1)
+
+
+@app.command("restore")
+def restore_command(
+    directory: Backups,
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="The new workspace; nothing may be there yet.")],
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="ID", help="Which backup, as `backups` lists it; else the newest.")
+    ] = None,
+    erasures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="WORKSPACE_OR_FILE",
+            help="Where later erasures are known too: the old workspace, or erasures.json of other backups.",
+        ),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="An empty PostgreSQL database, for a backup of one; else that of KEEPERS_STORE_URL."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a workspace from a backup. Nothing is sent from it until `start-sending`."""
+    from keepers.app.operations.restore import restore_workspace
+    from keepers.cli.present.backups import restored
+    from keepers.cli.progress import reporting
+
+    with reporting("Restoring") as report:
+        done = restore_workspace(directory, to, at, erasures, store, report)
+    show(done, as_json, restored)

@@ -38,6 +38,7 @@ from keepers.app.messaging import (
 )
 from keepers.app.operations import (
     audit,
+    backups,
     doctor,
     health,
     imports,
@@ -61,19 +62,22 @@ from keepers.http.management.operations.progress import watch_operation
 PATH = "/api/v1"
 _MODULES: tuple[ModuleType, ...] = (
     *(profiles, why, export, erasure, segments, lifecycles, scores, conditions, consents, suppressions),
+    *(broadcasts, journeys, replay, messages, uncertain_messages, message_trials),
+    *(channel_secrets, signing_keys, coupons, sending_switches),
     *(
-        broadcasts,
-        journeys,
-        replay,
-        messages,
-        uncertain_messages,
-        message_trials,
-        channel_secrets,
-        signing_keys,
-        coupons,
-        sending_switches,
+        playbook,
+        templates,
+        imports,
+        keys,
+        audit,
+        maintenance,
+        backups,
+        health,
+        doctor,
+        operations,
+        overview,
+        page_access,
     ),
-    *(playbook, templates, imports, keys, audit, maintenance, health, doctor, operations, overview, page_access),
 )
 USE_CASES: tuple[UseCase[Any, Any], ...] = tuple(
     found
@@ -96,7 +100,7 @@ _TAGS = {
     "imports": "Files of events and traits.",
     "keys": "Keys for programs.",
     "audit": "Who changed what.",
-    "maintenance": "Ticks, history, and rebuilding the typed tables.",
+    "maintenance": "Ticks, history, rebuilding the typed tables, and backups.",
     "operations": "Long work that was started with `Prefer: respond-async`: following it, cancelling it.",
     "health": "Watermarks, lag, readiness, and what the status page shows.",
 }

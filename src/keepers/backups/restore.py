@@ -1,0 +1,54 @@
+"""Writes the files of a backup into a new folder, each piece checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from keepers.backups.chunks import DamagedBackupError
+from keepers.backups.folder import BackupFolder
+from keepers.backups.manifest import Manifest, StoredFile
+from keepers.model.errors import problem
+
+Step = Callable[[int, int], None]
+"""(bytes done, of how many)"""
+
+
+def write_files(folder: BackupFolder, manifest: Manifest, target: Path, step: Step) -> None:
+    """Writes everything into the folder `target`, which is empty; readable by this user alone.
+
+    Raises DamagedBackupError naming the backup, the file and what is wrong; OSError.
+    """
+    done = 0
+    for file in manifest.files:
+        try:
+            path = target / _safe(file)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                for name in file.chunks:
+                    done += stream.write(folder.chunks.get(name))
+                    step(done, manifest.size)
+                if stream.tell() != file.size:
+                    raise DamagedBackupError(problem("its size is not the one that was written"))
+                stream.flush()
+                os.fsync(stream.fileno())
+        except (DamagedBackupError, FileExistsError) as error:
+            raise DamagedBackupError(
+                problem(
+                    "Backup {id} cannot be restored, {file} is damaged: {reason}. Nothing was written. Restore another "
+                    "one with --at; `keepers backups {folder} --check` says which are whole.",
+                    id=manifest.id,
+                    file=file.path,
+                    reason=error.problem if isinstance(error, DamagedBackupError) else error.strerror,
+                    folder=folder.path,
+                )
+            ) from None
+
+
+def _safe(file: StoredFile) -> PurePosixPath:
+    path = PurePosixPath(file.path)
+    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in file.path:
+        raise DamagedBackupError(problem("it leads out of the folder"))
+    return path
