@@ -49,6 +49,11 @@ def bucket_key(kind: IdentityKind, value: str) -> str:
     return md5(f"{kind}:{value}".encode(), usedforsecurity=False).hexdigest()
 
 
+def identifier_hash(secret: bytes, kind: str, value: str) -> str:
+    """A keyed hash of an identifier (HMAC-SHA-256, hex): it outlives the person's erasure and gives nothing away."""
+    return hmac.digest(secret, f"identifier:{kind}:{value}".encode("utf-8", "replace"), "sha256").hex()
+
+
 def subject_kind(kind: IdentityKind) -> Literal["person", "account"]:
     """Whether an identifier belongs to a person or to an account."""
     return "account" if kind == "group_id" else "person"

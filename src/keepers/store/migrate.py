@@ -11,7 +11,7 @@ from sqlalchemy.exc import DatabaseError
 
 from keepers.model.errors import UserError, problem
 from keepers.store.database import Store
-from keepers.store.schema import journeys, messages  # noqa: F401 - tables are declared by being imported
+from keepers.store.schema import journeys, messages, privacy  # noqa: F401 - tables are declared by being imported
 from keepers.store.schema.core import inbox_metadata, metadata
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

@@ -11,6 +11,7 @@ import msgspec
 from keepers.warehouse.identity_links import ZONE_TRAITS, MergeLinks
 from keepers.warehouse.load import TRAITS, TYPED_KINDS, collector_paused, event_properties, trait_values
 from keepers.warehouse.names import quoted
+from keepers.warehouse.privacy.retention import FORGOTTEN
 from keepers.warehouse.typed_tables import TypedRows, append, arrow
 from keepers.warehouse.zone_offsets import zone_of
 
@@ -27,13 +28,16 @@ Progress = Callable[[int, int], None]
 def rebuild(warehouse: Warehouse, progress: Progress | None = None) -> int:
     """Rebuilds everything that is made from `tracks.raw`; returns the number of tracks read.
 
+    What was made of events whose JSON is kept no longer stays as it is.
+
     One transaction: either all is rebuilt or nothing changed. The tables hold the same rows as before, sorted
     by (profile_id, time). `progress` is called with (tracks done, all tracks).
     """
     with warehouse.transaction() as cursor:
         tables = typed_tables(warehouse)
         for table in (*tables, "trait_values"):
-            cursor.execute(f"DELETE FROM {quoted(table)}")
+            kept = f"SELECT seq FROM tracks WHERE raw = '{FORGOTTEN}'"
+            cursor.execute(f"DELETE FROM {quoted(table)} WHERE seq NOT IN ({kept})")
         with collector_paused():
             done = _replay(warehouse, cursor, progress)
         warehouse.registry.save(cursor)
@@ -67,16 +71,24 @@ def _sort_table(cursor: duckdb.DuckDBPyConnection, table: str, order: str) -> No
 
 def _replay(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, progress: Progress | None) -> int:
     decode = msgspec.json.Decoder().decode
-    total = int(cursor.execute("SELECT count(*) FROM tracks").fetchall()[0][0])
+    total = int(cursor.execute("SELECT count(*) FROM tracks WHERE raw <> ?", [FORGOTTEN]).fetchall()[0][0])
     relinks = cursor.execute("SELECT seq, kind, from_id, to_id FROM merge_log ORDER BY seq DESC").fetchall()
     links = MergeLinks(cursor, (), warehouse.zone)
+    # What is kept no longer still says which zone the dates of later traits are of.
+    facts = cursor.execute(
+        "SELECT profile_id, trait, time, seq, zone, trusted FROM zone_facts"
+        " WHERE seq IN (SELECT seq FROM tracks WHERE raw = ?) ORDER BY seq",
+        [FORGOTTEN],
+    ).fetchall()
+    for subject, trait, time, seq, zone, trusted in facts:
+        links.learn(subject, trait, time, seq, zone, trusted=trusted)
     done, after = 0, -1
     while True:
         tracks = cursor.execute(
             """
             SELECT seq, profile_id, other_id, kind, event, time, known_at, day, raw, trusted FROM tracks
-            WHERE seq > ? ORDER BY seq LIMIT ?""",
-            [after, _BATCH],
+            WHERE seq > ? AND raw <> ? ORDER BY seq LIMIT ?""",
+            [after, FORGOTTEN, _BATCH],
         ).fetchall()
         if not tracks:
             return done

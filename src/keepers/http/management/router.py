@@ -47,6 +47,7 @@ from keepers.app.operations import (
     page_access,
     playbook,
     templates,
+    upkeep,
 )
 from keepers.app.operations.keys import KeyRing
 from keepers.app.use_cases.use_case import UseCase
@@ -61,7 +62,20 @@ PATH = "/api/v1"
 _MODULES: tuple[ModuleType, ...] = (
     *(profiles, why, export, erasure, segments, lifecycles, scores, conditions, consents, suppressions),
     *(broadcasts, journeys, replay, messages, message_trials, channel_secrets, signing_keys, coupons, sending_switches),
-    *(playbook, templates, imports, keys, audit, maintenance, health, doctor, operations, overview, page_access),
+    *(
+        playbook,
+        templates,
+        imports,
+        keys,
+        audit,
+        maintenance,
+        health,
+        doctor,
+        operations,
+        overview,
+        page_access,
+        upkeep,
+    ),
 )
 USE_CASES: tuple[UseCase[Any, Any], ...] = tuple(
     found
@@ -84,7 +98,7 @@ _TAGS = {
     "imports": "Files of events and traits.",
     "keys": "Keys for programs.",
     "audit": "Who changed what.",
-    "maintenance": "Ticks, history, and rebuilding the typed tables.",
+    "maintenance": "Ticks, history, rebuilding the typed tables, compacting the files.",
     "operations": "Long work that was started with `Prefer: respond-async`: following it, cancelling it.",
     "health": "Watermarks, lag, readiness, and what the status page shows.",
 }
