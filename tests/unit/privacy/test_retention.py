@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from keepers.app.operations import upkeep
 from keepers.app.operations.maintenance import RunRebuild, rebuild
+from keepers.app.public import link_owner
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.settings import load_settings
 from keepers.model.consent import address_hash
@@ -100,6 +101,12 @@ def test_a_plain_address_goes_and_its_hash_does_its_work(shop: Shop) -> None:
     assert shop.rows("recipient") == [f"={one}" for one in hashes]
     assert [address_hash(secret, "email", one) for one in shop.rows("recipient")] == hashes
     assert address_hash(secret, "email", "=u0@example.com") not in hashes
+    with shop.workspace.store.read() as connection:
+        owner = link_owner.of_message(connection, shop.rows("key")[0])
+    assert owner is not None
+    # A link in an old message still leaves for the address it was sent to, and shows none.
+    assert link_owner.hashes(secret, link_owner.addresses(owner, {}, "")) == [("email", hashes[0])]
+    assert owner.whom == ""
     with shop.workspace.store.begin() as connection:
         connection.execute(messages.update().values(status="failed"))
         assert stored.retry(connection, [1, 2, 3, 4], LATER) == 0  # there is nobody to send it to
