@@ -130,14 +130,13 @@ def test_erasing_leaves_nothing_but_hashes(shop: Path) -> None:
             messages.queue(connection, inner)
             made = messages.queue(connection, rows)
             copies = [(number, Content(subject="Hello")) for number in made.values()]
-            message_copies.put(connection, copies, NOW, timedelta(days=9))
+            message_copies.put(connection, copies, NOW, timedelta(days=999))
             coupons.put(connection, "gift", ["A", "B"], NOW)
             coupons.assign(connection, [CodeRequest("gift", f"m{ids[0]}", ids[0])], NOW)
     assert keepers("-w", shop, "erase", "ida").code == 2
     gone = keepers("-w", shop, "erase", "ida", "--yes", "--json").json
     assert (gone["messages"], gone["message_copies"], gone["consents"], gone["coupons"]) == (4, 1, 1, 1)
-    again = keepers("-w", shop, "erase", "ida", "--yes", "--json").json
-    assert {table: number for table, number in again.items() if number} == {"suppressed": 2}
+    assert keepers("-w", shop, "erase", "ida", "--yes").code == 2  # nobody is known by that name any more
     with opened(shop) as workspace, workspace.store.read() as connection:
         assert set(messages.by_keys(connection, [row.key for row in rows])) == {f"m{ids[1]}"}
         assert [len(consents.history(connection, i)) for i in ids] == [0, 1]

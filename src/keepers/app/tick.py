@@ -14,7 +14,7 @@ from keepers.evaluation.active_queries import ActiveQueries
 from keepers.evaluation.evaluate import Progress, evaluate, refuse_past
 from keepers.evaluation.evaluator import Evaluator
 from keepers.evaluation.score_fit import fit_score
-from keepers.ingest.identify import identify
+from keepers.ingest.identify import Identified, identify
 from keepers.ingest.load import BATCH
 from keepers.model.json_text import LIMITS, Limits
 from keepers.orchestration.advance import Advanced, Advancer
@@ -23,6 +23,8 @@ from keepers.scores.registry import SCORES
 from keepers.store import definitions
 from keepers.store.database import Store
 from keepers.store.events import log
+from keepers.store.events.log import LogRow
+from keepers.store.privacy import erasures
 from keepers.warehouse import engagement_times
 from keepers.warehouse.fixed_tables import LOADED
 from keepers.warehouse.load import KINDS, load
@@ -40,6 +42,7 @@ class Ticker:
         advancer: Advancer,
         broadcaster: Broadcaster,
         collect_feedback: Callable[[datetime], int],
+        carry_on_erasures: Callable[[datetime], int],
         limits: Limits = LIMITS,
     ) -> None:
         self._store = store
@@ -47,6 +50,7 @@ class Ticker:
         self._zone = zone
         self._advancer = advancer
         self._collect_feedback = collect_feedback
+        self._carry_on_erasures = carry_on_erasures
         self._limits = limits
         self._broadcaster = broadcaster
         self._seen_version = -1
@@ -57,9 +61,8 @@ class Ticker:
     def tick(self, now: datetime, progress: Progress | None = None) -> Ticked:
         """Everything there is, up to `now`. Raises ConflictError when that is before the last tick."""
         refuse_past(self._evaluator.warehouse, now)
-        feedback = self._collect_feedback(now)
-        identified = identify(self._store, now, self._limits)
-        loaded = self.load()
+        feedback, identified, loaded = self.take_in(now)
+        self._carry_on_erasures(now)
         answered = self._evaluator.warehouse.watermark(LOADED)
         engagement_times.refresh(self._evaluator.warehouse)
         queries = self._current(now, arrived=bool(loaded))
@@ -71,6 +74,12 @@ class Ticker:
             now, identified.events, loaded, done.waves, done.subjects, done.changes, feedback,
             advanced.entered, advanced.moved, advanced.ended, advanced.queued + broadcast,
         )  # fmt: skip
+
+    def take_in(self, now: datetime) -> tuple[int, Identified, int]:
+        """Takes in what has arrived: feedback, what was identified, and how many rows were loaded."""
+        feedback = self._collect_feedback(now)
+        identified = identify(self._store, now, self._limits)
+        return feedback, identified, self.load()
 
     def _advance(self, queries: ActiveQueries, now: datetime, answered: int) -> Advanced:
         """Runs move by what was answered, up to the seq `answered`, and by the changes that came of it."""
@@ -113,7 +122,17 @@ class Ticker:
                 rows = log.read(connection, position, BATCH)
             if not rows:
                 return total
-            total += load(self._evaluator.warehouse, rows)
+            total += load(self._evaluator.warehouse, self._without_erased(rows))
+
+    def _without_erased(self, rows: list[LogRow]) -> list[LogRow]:
+        """The rows but those of somebody who was erased: what was under way then is removed from the log too."""
+        with self._store.read() as connection:
+            erased = erasures.profile_ids(connection, sorted({row.profile_id for row in rows}))
+        if not erased:
+            return rows
+        with self._store.begin() as connection:
+            log.remove(connection, [row.seq for row in rows if row.profile_id in erased])
+        return [row for row in rows if row.profile_id not in erased]
 
     def _current(self, now: datetime, arrived: bool) -> ActiveQueries:
         """The definitions in force, read again when something was applied since."""

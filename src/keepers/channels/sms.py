@@ -7,6 +7,7 @@ from msgspec import Struct
 from keepers.channels.apprise_service import AppriseService
 from keepers.channels.base import ChannelContext, ChannelKind
 from keepers.contact.addresses import GSM7, GSM7_TWICE, e164
+from keepers.model.consent import is_forgotten
 from keepers.model.errors import Problem, UserError, problem
 from keepers.model.message import Outcome, Outgoing
 
@@ -84,7 +85,7 @@ KIND = ChannelKind(
     canonical=lambda address, country: e164(address, country) or address,
     one_inbox=_digits,
     mistake=_mistake,
-    masked=lambda address: f"{address[:3]}•••{address[-3:]}" if len(address) > 7 else "",
+    masked=lambda address: f"{address[:3]}•••{address[-3:]}" if len(address) > 7 and not is_forgotten(address) else "",
     docs="Text messages through any SMS gateway that Apprise supports.",
 )
 

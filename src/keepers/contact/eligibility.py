@@ -25,7 +25,7 @@ UNCONFIRMED = "unconfirmed_address"
 KILL_SWITCH = "kill_switch"
 QUIET_HOURS = "quiet_hours"
 KILL_SWITCH_RETRY = timedelta(minutes=5)
-STOPS_EVERYTHING: frozenset[SuppressionReason] = frozenset({"hard_bounce", "manual", "erased"})
+STOPS_EVERYTHING: frozenset[SuppressionReason] = frozenset({"hard_bounce", "manual"})
 """suppressions that hold for transactional messages too"""
 PASSING = frozenset({"cap", "brake", "expired"})
 """codes of reasons that pass by themselves"""

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from keepers.ingest.erased import erased_among, is_dropped
 from keepers.ingest.resolve_identities import Happened, Proof, Resolver
 from keepers.model.errors import ConflictError, UserError, problem
 from keepers.model.event import LATE, TrackingCall, call_of, parse_request
@@ -20,8 +21,11 @@ from keepers.store.database import Store
 from keepers.store.events import inbox, log
 from keepers.store.events.inbox import PendingRequest
 from keepers.store.events.log import DUPLICATE_WINDOW, LogRow
+from keepers.store.privacy import removed_counts
+from keepers.store.privacy.removed_counts import RemovedCount
 from keepers.store.profiles import identities, merges, profiles
 from keepers.store.schema.core import EPOCH
+from keepers.store.secret import workspace_secret
 
 BATCH_EVENTS = 2000
 READ_ROWS = 100
@@ -37,6 +41,8 @@ class Identified(Struct):
     created: int = 0
     merged: int = 0
     refused_merges: int = 0
+    erased: int = 0
+    """events about somebody who was erased, which were dropped"""
     last_seq: int = 0
 
 
@@ -72,9 +78,13 @@ def identify_batch(store: Store, now: datetime, total: Identified, until: int, l
     if not requests:
         return False
     ids = [request.id for request in requests]
+    secret = workspace_secret(store)
     with store.begin() as connection:
         log.prune(connection, now)
-        _identify(connection, arrivals, now, total)
+        kept = _without_erased(connection, secret, arrivals)
+        removed_counts.add(connection, [RemovedCount("dropped", len(arrivals) - len(kept))])
+        total.erased += len(arrivals) - len(kept)
+        _identify(connection, kept, now, total)
         if not store.is_sqlite:
             inbox.remove(connection, ids)
     if store.is_sqlite:
@@ -142,6 +152,33 @@ def _identify(connection: Connection, arrivals: list[_Arrival], now: datetime, t
     total.merged += resolver.merged
     total.refused_merges += resolver.refused_merges
     total.last_seq = rows[-1].seq
+
+
+def _without_erased(connection: Connection, secret: bytes, arrivals: list[_Arrival]) -> list[_Arrival]:
+    """The arrivals but those that must not bring back somebody who was erased; see `erased.py`."""
+    names = [_subject(arrival.message) for arrival in arrivals]
+    erased = erased_among(connection, secret, names)
+    if not erased:
+        return arrivals
+    return [
+        arrival
+        for arrival, name in zip(arrivals, names, strict=True)
+        if name not in erased
+        or not is_dropped(
+            erased[name],
+            arrival.message.time,
+            is_history=arrival.known_at != arrival.request.received_at,
+            is_trusted=is_trusted(arrival.request.trust),
+        )
+    ]
+
+
+def _subject(message: TrackingCall) -> tuple[str, str]:
+    """The identifier that says whom a message is about."""
+    if message.user_id is not None:
+        return "user_id", message.user_id
+    assert message.anonymous_id is not None  # the parser refuses a message without any id
+    return "anonymous_id", message.anonymous_id
 
 
 def _without_duplicates(connection: Connection, arrivals: list[_Arrival]) -> list[_Arrival]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from datetime import datetime
 from typing import Any, Literal, cast, get_args
 from zoneinfo import ZoneInfo
@@ -92,6 +93,11 @@ def request_id(requested: Consent) -> str:
     return hashlib.blake2b("\0".join((*parts, requested.wording)).encode(), digest_size=12).hexdigest()
 
 
+FORGOTTEN = "="
+"""what a recipient begins with whose keyed hash is kept in place of the address"""
+_FORGOTTEN = re.compile(r"=[0-9a-f]{64}")
+
+
 def left_with(topic: Topic | None) -> str:
     """What leaving from a message of this topic means: the topic; all marketing where it could not be left."""
     return topic.id if topic is not None and topic.kind == "marketing" else ALL_TOPICS
@@ -107,8 +113,18 @@ def normal_address(channel: str, recipient: str) -> str:
     return describe_channel(channel).one_inbox(recipient.strip())
 
 
+def is_forgotten(recipient: str) -> bool:
+    """Whether a message's recipient is kept as its hash alone."""
+    return _FORGOTTEN.fullmatch(recipient) is not None
+
+
 def address_hash(secret: bytes, channel: str, recipient: str) -> str:
-    """A keyed hash of an address (HMAC-SHA-256, hex): it outlives the person's erasure and gives nothing away."""
+    """A keyed hash of an address (HMAC-SHA-256, hex): it outlives the person's erasure and gives nothing away.
+
+    Of a recipient that is kept as its hash (`FORGOTTEN`) it is that hash.
+    """
+    if is_forgotten(recipient):
+        return recipient.removeprefix(FORGOTTEN)
     text = f"{channel}:{normal_address(channel, recipient)}"
     return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
 

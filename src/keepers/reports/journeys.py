@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from keepers.model.channels import ANSWERED
 from keepers.store.journeys import entry_rejections, journey_states, run_history, runs
 from keepers.store.messages import messages as messages_
+from keepers.store.privacy import removed_counts
 from keepers.store.schema.journeys import journey_runs
 from keepers.store.schema.messages import messages as message_table
 
@@ -123,6 +124,10 @@ def _messages(connection: Connection, journey: str | None = None) -> dict[str, d
     found: dict[str, dict[str, int]] = {}
     for name, status, number in connection.execute(query):
         found.setdefault(name, {})[status] = number
+    for row in removed_counts.read(connection, "message", journey=journey):
+        if row.journey and row.channel not in ANSWERED:
+            of_journey = found.setdefault(row.journey, {})
+            of_journey[row.status] = of_journey.get(row.status, 0) + row.number
     return found
 
 

@@ -97,7 +97,8 @@ class DeliveryLoop:
         if self._stopping.is_set():
             # Stopped before the worker existed.
             self._deliverer.stop()
-        done = self._deliverer.run_once(clock())
+        with self._workspace.warehouse_gate.inside():
+            done = self._deliverer.run_once(clock())
         self._sent.inc(done.sent)
         self._failed.inc(done.failed)
         self._uncertain.inc(done.uncertain)

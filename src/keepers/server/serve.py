@@ -43,6 +43,8 @@ from keepers.server.http_protocol import LimitedProtocol
 from keepers.server.listen import local_address, open_sockets
 from keepers.server.log_file import log_to_file
 from keepers.server.tick_loop import TickLoop
+from keepers.server.upkeep_loop import UpkeepLoop
+from keepers.warehouse.privacy.compaction import remove_left
 
 API_THREADS = 8
 _GRACE_S = 3
@@ -69,11 +71,13 @@ def serve(
         sockets, address = open_sockets(stack, workspace, host, port)
         workspace.listening_at = address
         remove_uploads(workspace)
+        remove_left(workspace.folder / workspace.settings.warehouse.path)
         stack.enter_context(log_to_file(workspace))
         figures, keys = ServerMetrics(), workspace.key_ring
         loop = TickLoop(workspace, figures.registry) if ticking else None
         sends = ticking and workspace.settings.sending.enabled
         delivery = DeliveryLoop(workspace, figures.registry) if sends else None
+        daily = UpkeepLoop(workspace) if ticking else None
         if loop is not None and delivery is not None:
             loop.on_queued = delivery.wake
         bounces = BounceReading(workspace, loop.wake if loop is not None else None, figures.registry)
@@ -95,6 +99,8 @@ def serve(
                 loop.start()
             if delivery is not None:
                 delivery.start()
+            if daily is not None:
+                daily.start()
             yield
 
         app = _app(
@@ -128,6 +134,8 @@ def serve(
             if not operations.wait_ended(_PATIENCE_S):
                 log.error("Long work did not end in time; what it had committed is kept.")
             bounces.stop()
+            if daily is not None:
+                daily.stop()
             if delivery is not None:
                 delivery.stop()
             if loop is not None:

@@ -70,6 +70,7 @@ class Store:
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
+            hide_parameters=True,  # errors are written to a file, and parameters are customers' data
             connect_args={"application_name": "keepers"},
         )
         return cls(engine, engine, url.render_as_string(hide_password=True), None)
@@ -134,7 +135,11 @@ class Store:
 
 
 def _sqlite_engine(file: Path) -> Engine:
-    engine = create_engine(URL.create("sqlite", database=str(file)), connect_args={"timeout": _BUSY_MS / 1000})
+    engine = create_engine(
+        URL.create("sqlite", database=str(file)),
+        connect_args={"timeout": _BUSY_MS / 1000},
+        hide_parameters=True,
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _record: Any) -> None:
@@ -145,6 +150,8 @@ def _sqlite_engine(file: Path) -> Engine:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         connection.execute("PRAGMA temp_store = MEMORY")
+        # What is deleted is overwritten where its page is written anyway; a compaction does the rest.
+        connection.execute("PRAGMA secure_delete = FAST")
         connection.execute("PRAGMA cache_size = -65536")
 
     @event.listens_for(engine, "begin")

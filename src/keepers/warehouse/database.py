@@ -17,12 +17,17 @@ from keepers.model.write_scope import require_sequence
 from keepers.warehouse import fixed_tables, zone_offsets
 from keepers.warehouse.registry import Registry, get_meta, latest_times, set_meta
 
+Settings = dict[str, str | bool | int | float | list[str]]
+
 
 class Warehouse:
     """An open warehouse. Make one with `Warehouse.open`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None, zone: str) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, path: Path | None, zone: str, settings: Settings | None = None
+    ) -> None:
         self._connection = connection
+        self._settings = settings or {}
         self._threads = threading.local()
         self._cursors: WeakValueDictionary[int, duckdb.DuckDBPyConnection] = WeakValueDictionary()
         self._writing = threading.RLock()
@@ -48,7 +53,7 @@ class Warehouse:
         a file of an older layout is brought up to date. Raises ConflictError when another process has the file open
         and UserError when it is no DuckDB file, cannot be written, or was made by a newer Keepers.
         """
-        settings: dict[str, str | bool | int | float | list[str]] = {"preserve_insertion_order": True}
+        settings: Settings = {"preserve_insertion_order": True}
         if memory:
             settings["memory_limit"] = memory
         if threads:
@@ -60,7 +65,7 @@ class Warehouse:
             raise _opening_failed(file, error) from error
         connection.execute("SET TimeZone = 'UTC'")
         _prepare(connection, file, public_sources)
-        return cls(connection, file, zone)
+        return cls(connection, file, zone, settings)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """This thread's own connection to the database; it lives as long as the thread."""
@@ -154,6 +159,21 @@ class Warehouse:
         """How far a stage has come; 0 at first."""
         rows = self.cursor().execute("SELECT position FROM watermarks WHERE name = ?", [name]).fetchall()
         return int(rows[0][0]) if rows else 0
+
+    def release(self) -> None:
+        """Closes every thread's cursor and the file, which is complete then. Only `reopen` may be called next."""
+        for cursor in list(self._cursors.values()):
+            cursor.close()
+        self._connection.close()
+        self._cursors.clear()
+        self._threads = threading.local()
+
+    def reopen(self) -> None:
+        """Opens the file that is there now, after `release`."""
+        assert self.path is not None
+        self._connection = duckdb.connect(str(self.path), config=self._settings)
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self.reload()
 
     def close(self) -> None:
         """Closes the file; every thread's cursor ends with it."""

@@ -48,12 +48,12 @@ def test_policy_is_asked_in_its_order() -> None:
     assert decide(RULES, facts()) == ALLOW
 
 
-@pytest.mark.parametrize("reason", ["hard_bounce", "manual", "erased"])
+@pytest.mark.parametrize("reason", ["hard_bounce", "manual"])
 def test_a_suppressed_address_gets_nothing_not_even_transactional(reason: Any) -> None:
     assert decide(RULES, facts(suppression=reason, is_transactional=True)) == Skip(f"suppressed.{reason}")
 
 
-@pytest.mark.parametrize("reason", ["complaint", "unsubscribed", "soft_bounces", "import"])
+@pytest.mark.parametrize("reason", ["complaint", "unsubscribed", "soft_bounces", "import", "erased"])
 def test_other_suppressions_stop_marketing_alone(reason: Any) -> None:
     assert decide(RULES, facts(suppression=reason)) == Skip(f"suppressed.{reason}")
     assert decide(RULES, facts(suppression=reason, is_transactional=True)) == ALLOW

@@ -12,7 +12,7 @@ from keepers.channels.registry import CHANNELS
 from keepers.contact.addresses import address_of, country_of
 from keepers.model.consent import address_hash
 from keepers.model.errors import NotFoundError, UserError, nearest, problem
-from keepers.store.profiles.personal_data import Owner
+from keepers.store.privacy.personal_data import Owner
 from keepers.store.schema.core import profiles
 
 _HASH = re.compile(r"[0-9a-f]{64}")

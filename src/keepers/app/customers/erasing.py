@@ -1,35 +1,72 @@
-"""Erases a person, records it in the ledger of erasures, and applies a ledger to a workspace that is behind it."""
+"""Erases a person step by step: begun once, carried on after a crash, done when nothing of them can be read."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from sqlalchemy import select
 
 from keepers.app.customers.addresses import owner_of
-from keepers.app.workspace.workspace import Workspace
+from keepers.app.customers.erasing_files import forget_in_files
+from keepers.contact.addresses import address_of, country_of
+from keepers.evaluation.changes import keep_number
+from keepers.model.consent import address_hash
 from keepers.model.identity import identifier_hash
-from keepers.store.privacy import erasures
-from keepers.store.privacy.erasures import Ledger
-from keepers.store.profiles import erasure, identities, suppressions
+from keepers.store.bulk import select_in
+from keepers.store.events import log
+from keepers.store.privacy import erasure, erasures
+from keepers.store.privacy.erasures import Erasure, Ledger
+from keepers.store.privacy.personal_data import Owner
+from keepers.store.profiles import identities, suppressions
 from keepers.store.profiles.suppressions import Suppression
 from keepers.store.schema.core import identities as identity_table
+from keepers.store.schema.messages import messages
+from keepers.warehouse.privacy import personal_data as warehouse_data
+
+if TYPE_CHECKING:
+    from keepers.app.workspace.workspace import Workspace
 
 _IDENTITIES_AT_ONCE = 20_000
+WAREHOUSE_ROWS = "warehouse_rows"
+
+
+class _Known(Struct, frozen=True):
+    """What a person is known by. `names` are (kind, value), `texts` what may stand in files. Addresses as (channel,
+    hash): `reached` are those they have or were written to at, `addresses` also those they had before."""
+
+    names: list[tuple[str, str]]
+    reached: list[tuple[str, str]]
+    addresses: list[tuple[str, str]]
+    texts: list[str]
 
 
 def erase_person(workspace: Workspace, profile_id: int, now: datetime) -> tuple[dict[str, int], int]:
     """Erases a person with all that were merged into them: rows removed by table, and addresses suppressed.
 
-    The caller holds the sequence of events.
+    The caller holds the sequence of events, and has taken in what had arrived. A crash at any point leaves an erasure
+    that `carry_on` finishes.
     """
     owner = owner_of(workspace, profile_id)
-    channels = {channel for channel, trait in workspace.addresses.items() if trait}
+    known = _known(workspace, owner)
     with workspace.store.begin() as connection:
-        names = [one for found in identities.of_profiles(connection, owner.profile_ids).values() for one in found]
-        erasures.remember(connection, [identifier_hash(workspace.secret, one.kind, one.value) for one in names], now)
-        return erasure.erase(connection, owner, now, channels), len(owner.addresses)
+        begun = erasures.begin(connection, owner.profile_ids, now)
+        # First of all: nothing goes to them any more, and what comes of them again is known.
+        suppressions.add(connection, [Suppression(c, h, "erased", now, "erasure") for c, h in known.reached])
+        erasures.remember(connection, [identifier_hash(workspace.secret, *name) for name in known.names], now)
+    return _run(workspace, begun, owner, known, now), len(known.reached)
+
+
+def carry_on(workspace: Workspace, now: datetime) -> int:
+    """Finishes the erasures that were begun and not done; how many. The caller holds the sequence of events."""
+    with workspace.store.read() as connection:
+        begun = erasures.unfinished(connection)
+    for one in begun:
+        owner = Owner(one.profile_ids, [])
+        _run(workspace, one, owner, _known(workspace, owner), now)
+    return len(begun)
 
 
 def read_ledger(workspace: Workspace, since: datetime | None = None) -> Ledger:
@@ -49,8 +86,8 @@ def apply_ledger(workspace: Workspace, ledger: Ledger, now: datetime) -> int:
             erasures.remember(connection, [one.hash for one in ledger.identifiers if one.erased_at == at], at)
         stops = [Suppression(one.channel, one.hash, "erased", one.erased_at, "erasure") for one in ledger.addresses]
         suppressions.add(connection, stops)
-    done: set[int] = set()
     found = _named_in(workspace, {one.hash for one in ledger.identifiers})
+    done: set[int] = set()
     for profile_id in found:
         if profile_id not in done:
             done.update(owner_of(workspace, profile_id).profile_ids)
@@ -72,3 +109,53 @@ def _named_in(workspace: Workspace, hashes: Collection[str]) -> list[int]:
             return sorted(found)
         found.update(row.profile_id for row in rows if identifier_hash(workspace.secret, row.kind, row.value) in hashes)
         after = (rows[-1].kind, rows[-1].value)
+
+
+def _known(workspace: Workspace, owner: Owner) -> _Known:
+    by_channel = {channel: trait for channel, trait in workspace.addresses.items() if trait}
+    with workspace.store.read() as connection:
+        listed = identities.of_profiles(connection, owner.profile_ids)
+        query = select(messages.c.channel, messages.c.recipient, messages.c.address_hash)
+        sent = select_in(connection, query, messages.c.profile_id, owner.profile_ids)
+    names = [(one.kind, one.value) for found in listed.values() for one in found]
+    written = {row.recipient for row in sent if row.recipient and row.channel in by_channel}
+    cursor = workspace.warehouse.cursor()
+    values = warehouse_data.values_of_traits(cursor, owner.profile_ids, sorted({*by_channel.values(), "country"}))
+    countries = {country_of({"country": one}) for one in values.pop("country", [])} | {workspace.addresses.country}
+    had = {
+        (channel, address_hash(workspace.secret, channel, address))
+        for channel, trait in by_channel.items()
+        for value in values.get(trait, ())
+        for country in countries
+        if (address := address_of(channel, value, country))
+    }
+    texts = {value for _, value in names} | written | {one for found in values.values() for one in found}
+    reached = {(row.channel, row.address_hash) for row in sent if row.address_hash and row.channel in by_channel}
+    reached |= set(owner.addresses)
+    return _Known(names, sorted(reached), sorted(reached | had), sorted(texts))
+
+
+def _run(workspace: Workspace, begun: Erasure, owner: Owner, known: _Known, now: datetime) -> dict[str, int]:
+    store = workspace.store
+    removed = forget_in_files(workspace.data_folder, workspace.warehouse.path, known.texts)
+    with store.begin() as connection:
+        erasure.forget_details(connection, known.addresses)
+        one = erasures.record(connection, begun, removed)
+        logged = log.last_seq(connection)
+    erasure.forget_in_merges(store, owner, known.names)
+    for steps in (erasure.rows_in_steps(store, owner), erasure.log_in_steps(store, owner)):
+        for connection, gone in steps:
+            one = erasures.record(connection, one, gone)
+    with workspace.warehouse.transaction() as cursor:
+        keep_number(cursor)
+        gone_there = warehouse_data.erase(cursor, owner.profile_ids, now)
+    with store.begin() as connection:
+        last = {WAREHOUSE_ROWS: gone_there} | erasure.remove_identity(connection, owner)
+        one = erasures.record(connection, one, last)
+    # What others wrote meanwhile about somebody whom they had looked up before; nobody finds them from here on.
+    for steps in (erasure.rows_in_steps(store, owner), erasure.log_in_steps(store, owner, logged)):
+        for connection, gone in steps:
+            one = erasures.record(connection, one, gone)
+    with store.begin() as connection:
+        erasures.finish(connection, one, now)
+    return one.removed

@@ -1,8 +1,10 @@
-"""Erasure: a customer's messages, journeys and consent are deleted for good."""
+"""Erasure: whatever is held of a person is removed for good."""
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
 
 from keepers.app.customers import erasing
 from keepers.app.use_cases.actor import Actor
@@ -16,8 +18,13 @@ class EraseProfile(Struct, frozen=True, kw_only=True):
 
 
 class Erased(Struct, frozen=True):
-    """How many rows of each table are gone, and how many addresses are never written to again."""
+    """How many rows of each table are gone, and how many addresses get no marketing any more."""
 
+    events: Annotated[int, Meta(description="Rows of the log.")] = field(name="log")
+    warehouse_rows: int
+    profiles: Annotated[int, Meta(description="The person, and all that were merged into them.")]
+    identities: int
+    merges: int
     messages: int
     message_copies: int
     message_history: int
@@ -28,7 +35,11 @@ class Erased(Struct, frozen=True):
     consents: int
     in_app: int
     push_subscriptions: int
-    coupons: int
+    coupons: Annotated[int, Meta(description="Codes that stay taken, by nobody.")]
+    audit_log: Annotated[int, Meta(description="Rows that no longer name them.")]
+    rejects: Annotated[int, Meta(description="Rows of imports' rejects files.")]
+    set_aside_mails: int
+    error_lines: int
     suppressed: int
 
 
@@ -43,8 +54,13 @@ class Erased(Struct, frozen=True):
 def erase_profile(workspace: Workspace, actor: Actor, request: EraseProfile) -> Erased:
     """Erase a customer for good
 
-    Messages and copies, runs, consent, inbox, browsers and the record of all that are removed, and their addresses
-    suppressed. This cannot be undone. The events and traits that arrived of them are not erased by this.
+    Everything that is held of them is removed: events, traits, identifiers, merges, messages and copies, runs, consent,
+    inbox, browsers, what the audit log knew of them. Keyed hashes stay, by which their addresses get no marketing and
+    they are known if they come again in an import; and counts, so that reports still add up. This cannot be undone.
+    What files still hold of deleted rows goes with the next compaction.
     """
-    gone, suppressed = erasing.erase_person(workspace, workspace.find_profile(request.id), workspace.clock())
-    return Erased(**gone, suppressed=suppressed)
+    now = workspace.clock()
+    workspace.ticker.take_in(now)
+    removed, suppressed = erasing.erase_person(workspace, workspace.find_profile(request.id), now)
+    rows = {name: removed.get(name, 0) for name in Erased.__struct_fields__}
+    return Erased(**rows | {"events": removed.get("log", 0), "suppressed": suppressed})

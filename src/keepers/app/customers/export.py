@@ -19,12 +19,12 @@ from keepers.app.use_cases.paging import seal, unseal
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.identity import is_trusted
-from keepers.store.profiles import personal_data
-from keepers.store.profiles.personal_data import Owner
+from keepers.store.privacy import personal_data
+from keepers.store.privacy.personal_data import Owner
 from keepers.store.schema.core import log
-from keepers.warehouse import personal_data as warehouse_data
 from keepers.warehouse.fixed_tables import LOADED
 from keepers.warehouse.load import KINDS
+from keepers.warehouse.privacy import personal_data as warehouse_data
 
 SUMMARY = "profile"
 _MOST_BYTES = 2_000_000

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from keepers import __version__
 from keepers.app.messaging.sending_status import sending_status
+from keepers.app.operations.upkeep import compacted_at, last_retention
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock_notice
@@ -26,6 +27,8 @@ from keepers.model.identity import MOST_UNPROVEN
 from keepers.store import keys
 from keepers.store.events import inbox, log
 from keepers.store.keys import Key
+from keepers.store.privacy import erasures, removed_counts
+from keepers.store.privacy.erasures import WaitingErasures
 from keepers.store.profiles import identities
 from keepers.warehouse.arrivals import unlisted_rows
 from keepers.warehouse.database import Warehouse
@@ -34,6 +37,8 @@ from keepers.warehouse.registry import MAX_PUBLIC_EVENTS, MAX_PUBLIC_TRAITS
 
 UNUSED_FOR = timedelta(days=90)
 """after so long without use a key is reported"""
+UNCOMPACTED_FOR = timedelta(days=2)
+"""after so long without a compaction an erasure is reported"""
 LIBRARIES = ("duckdb", "ibis-framework", "sqlalchemy", "litestar", "msgspec", "uvicorn", "psycopg")
 
 
@@ -60,6 +65,11 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     last_tick: datetime | None
     profiles: int
     events: int
+    compacted_at: Annotated[datetime | None, Meta(description="When the files were last rewritten.")]
+    retention: Annotated[
+        dict[str, Any] | None, Meta(description="When retention last ran (`at`), and how much of what it removed.")
+    ]
+    erased_dropped: Annotated[int, Meta(description="Events dropped because they named somebody who was erased.")]
     server: Annotated[str | None, Meta(description="The address of the server that has the workspace open.")]
     sending: Annotated[dict[str, Any], Meta(description="Channels, kill switch, circuit breakers and queued messages.")]
     findings: Annotated[list[str], Meta(description="What is wrong, each with what to do.")]
@@ -80,6 +90,8 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
         logged = log.last_seq(connection)
         all_keys, recorded_since = keys.read_all(connection), keys.uses_recorded_since(connection)
         crowded = identities.most_unproven(connection, MOST_UNPROVEN)
+        waiting_erasures = erasures.waiting(connection)
+        dropped = sum(row.number for row in removed_counts.read(connection, "dropped"))
     ticked = last_tick(warehouse)
     lag_s = (now - oldest).total_seconds() if oldest else 0.0
     events = _number(cursor, "SELECT count(*) FROM tracks")
@@ -90,6 +102,7 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
     found += file_findings(workspace.folder)
     found += identity_findings(crowded)
     found += name_findings(warehouse)
+    found += erasure_findings(now, waiting_erasures)
     return Diagnosis(
         keepers=__version__,
         python=platform.python_version(),
@@ -107,6 +120,9 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
         last_tick=ticked,
         profiles=_number(cursor, "SELECT count(*) FROM profiles"),
         events=events,
+        compacted_at=compacted_at(workspace),
+        retention=last_retention(workspace),
+        erased_dropped=dropped,
         server=server.address if (server := workspace.server()) is not None else None,
         sending=sending,
         findings=[problem_text(one, actor.locale) for one in found] + [f"{one[:1].upper()}{one[1:]}" for one in wrong],
@@ -178,6 +194,25 @@ def name_findings(warehouse: Warehouse) -> list[Problem]:
                 "Write keys sent traits of more than {listed} names that no server key or import knows. Further names "
                 "count as other: conditions read them, lists do not show them.",
                 listed=MAX_PUBLIC_TRAITS,
+            )
+        )
+    return found
+
+
+def erasure_findings(now: datetime, waiting: WaitingErasures) -> list[Problem]:
+    """Erasures that are not done, and those of which files have held the bytes for too long."""
+    found = []
+    if waiting.unfinished:
+        found.append(
+            problem("{number} erasures are not finished. The next tick carries them on.", number=waiting.unfinished)
+        )
+    if waiting.oldest is not None and now - waiting.oldest > UNCOMPACTED_FOR:
+        found.append(
+            problem(
+                "Files still hold deleted bytes of {number} who were erased, the first {days} days ago. Run "
+                "`keepers compact`, or leave `keepers serve` running at the hour of upkeep.at.",
+                number=waiting.to_compact,
+                days=(now - waiting.oldest).days,
             )
         )
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_type_hints
@@ -116,7 +116,10 @@ class UseCase(Generic[Q, A]):
     def _holding_lock(self, workspace: Workspace, on_wait: OnWait) -> AbstractContextManager[object]:
         if self.lock == "sequenced":
             return workspace.sequencing(f"keepers {self.name}", on_wait)
-        return write_scope(self.lock, self.name)
+        stack = ExitStack()
+        stack.enter_context(write_scope(self.lock, self.name))
+        stack.enter_context(workspace.warehouse_gate.inside())
+        return stack
 
     @property
     def name(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,6 +49,16 @@ RANGES: dict[str, tuple[float, float]] = {
     "audit.keep_days": (1, 36_500),
 }
 """numbers: section and name, least and largest value"""
+
+
+_KEPT = (
+    ("recipients_days", 7, 36_500),
+    ("messages_days", 60, 36_500),
+    ("run_history_days", 30, 36_500),
+    ("events_days", 30, 36_500),
+    ("rejects_days", 1, 36_500),
+)
+"""of the section `retention`: setting, least and largest value; caps and bounces look back so far"""
 
 
 class WorkspaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -191,6 +201,27 @@ class AuditSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How long the audit log keeps who changed what, in days."""
 
 
+class RetentionSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    recipients_days: int = 30
+    """How long messages keep the plain address they went to, in days after they were decided on: retries and bounces
+    need it. Then its keyed hash takes its place, by which links and bounces still work. 0 for good, here and below."""
+    messages_days: int = 1095
+    """How long messages are kept, with history, opens and clicks (3 years). Reports keep their counts; what a run of a
+    customer was sent, and links in older messages, are gone. Copies: sending.keep_copies_days."""
+    run_history_days: int = 730
+    """How long the steps of ended runs are kept, and what set them off (2 years). Reports keep their counts."""
+    events_days: int = 0
+    """How long the JSON of events is kept, as it was sent. Stages, segments, typed tables and traits made of it stay;
+    `rebuild` and properties without a column of their own reach back only so far."""
+    rejects_days: int = 30
+    """How long rejected rows of imports and mail that was set aside are kept."""
+
+
+class UpkeepSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    at: str = "03:40"
+    """When `keepers serve` does the day's upkeep, in the workspace's zone: an hour at which little happens."""
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     workspace: WorkspaceSettings = field(default_factory=WorkspaceSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
@@ -203,6 +234,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     sending: SendingSettings = field(default_factory=SendingSettings)
     bounces: BounceSettings = field(default_factory=BounceSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    upkeep: UpkeepSettings = field(default_factory=UpkeepSettings)
     channels: dict[str, dict[str, Any]] = field(default_factory=dict)
     """`[channels.email]` and so on: read by each channel's own settings"""
     providers: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -269,6 +302,25 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
                 ),
                 code="settings",
             )
+    for name, least, most in _KEPT:
+        if (days := getattr(settings.retention, name)) and not least <= days <= most:
+            raise UserError(
+                problem(
+                    "{path}: retention.{name} must lie between {least:,} and {most:,} days, or be 0 for good.",
+                    path=path,
+                    name=name,
+                    least=least,
+                    most=most,
+                ),
+                code="settings",
+            )
+    try:
+        time.fromisoformat(settings.upkeep.at)
+    except ValueError:
+        raise UserError(
+            problem("{path}: upkeep.at must be a time of day such as 03:40.", path=path),
+            code="settings",
+        ) from None
     return settings
 
 

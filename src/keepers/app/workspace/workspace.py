@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from keepers.app.workspace.clock import clock, environment
 from keepers.app.workspace.fair_lock import FairLock, OnWait, no_wait
 from keepers.app.workspace.folder import DATA, LOCALE, PLAYBOOK
+from keepers.app.workspace.gate import Gate
 from keepers.app.workspace.server_file import RunningServer, read_server_file
 from keepers.app.workspace.settings import Settings, load_settings
 from keepers.app.workspace.ticker_status import TickerStatus
@@ -54,6 +55,8 @@ class Workspace:
         self.folder = folder
         self.settings = settings
         self._sequence_lock = FairLock()
+        self.warehouse_gate = Gate()
+        """entered by whoever reads the warehouse without holding the sequence of events"""
         self.clock: Callable[[], datetime] = clock
         """the present, naive UTC"""
         self.listening_at = ""
@@ -175,7 +178,7 @@ class Workspace:
         broadcaster = Broadcaster(self.store, self.evaluator, self.addresses, self.secret)
         return Ticker(
             self.store, self.evaluator, self.zone, self.advancer, broadcaster, self._collect_feedback,
-            self.settings.collect.limits,
+            self._carry_on_erasures, self.settings.collect.limits,
         )  # fmt: skip
 
     @cached_property
@@ -201,6 +204,11 @@ class Workspace:
 
     def _collect_feedback(self, now: datetime) -> int:
         return self.sending.collect_feedback(now)
+
+    def _carry_on_erasures(self, now: datetime) -> int:
+        from keepers.app.customers.erasing import carry_on
+
+        return carry_on(self, now)
 
     def active_playbook(self) -> ActivePlaybook:
         """The definitions applied last."""

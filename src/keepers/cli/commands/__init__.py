@@ -12,7 +12,7 @@ NAMES = {
     "journeys": ("journeys", "journey", "enroll", "leave", "why"),
     "keys": ("keys", "audit"),
     "messages": ("messages", "message", "machine-rules", "dead-letters", "new-secret"),
-    "operations": ("tick", "backfill", "doctor", "rebuild", "unmerge", "backup", "backups", "restore"),
+    "operations": ("tick", "backfill", "doctor", "rebuild", "compact", "unmerge", "backup", "backups", "restore"),
     "playbook": ("init", "check", "plan", "apply", "templates", "rhythm"),
     "replay": ("replay",),
     "serve": ("serve", "collect", "open"),

@@ -22,7 +22,7 @@ def erase_command(
 ) -> None:
     """Erase a customer's messages, journeys, consent and inbox, and never write to their addresses again.
 
-    The events and traits that arrived of them are not erased by this.
+    Everything held of them is removed; keyed hashes and counts stay. Make `keepers export` before, if they want a copy.
     """
     if not yes:
         raise UserError(f"Erasing what is kept of “{id}” cannot be taken back. Say so with --yes.", code="yes")

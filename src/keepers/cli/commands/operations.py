@@ -1,4 +1,4 @@
-"""Tick, backfill, doctor, rebuild, unmerge, backup, backups, restore."""
+"""Tick, backfill, doctor, rebuild, compact, unmerge, backup, backups, restore."""
 
 from __future__ import annotations
 
@@ -51,6 +51,15 @@ def rebuild_command(workspace: Folder = None, as_json: Json = False) -> None:
     from keepers.cli.present.operations import rebuilt
 
     show(call(workspace, rebuild, RunRebuild(), "Rebuilding"), as_json, rebuilt)
+
+
+@app.command("compact")
+def compact_command(workspace: Folder = None, as_json: Json = False) -> None:
+    """Rewrite the files without what was deleted. A server does it each day when something was erased."""
+    from keepers.app.operations.upkeep import CompactFiles, compact
+    from keepers.cli.present.operations import compacted
+
+    show(call(workspace, compact, CompactFiles(), "Compacting"), as_json, compacted)
 
 
 @app.command("unmerge")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from keepers.app.operations.keys import CreatedKey, KeyList, RevokedKey
     from keepers.app.operations.maintenance import Rebuilt, Unmerged
     from keepers.app.operations.page_access import StatusPageLink
+    from keepers.app.operations.upkeep import Compacted
 
 
 def ticked(done: Struct) -> None:
@@ -39,6 +40,14 @@ _TICKED = (
 
 def rebuilt(done: Rebuilt) -> None:
     out.print("The typed tables were made anew.")
+
+
+def compacted(done: Compacted) -> None:
+    out.print(f"The files were rewritten: {done.bytes_before:,} bytes before, {done.bytes_after:,} now.")
+    if not done.store:
+        out.print("PostgreSQL's own files are its operator's: see `VACUUM FULL` and how long it keeps its WAL.")
+    if done.erasures:
+        out.print(f"Nothing is left in them of {done.erasures:,} erased.")
 
 
 def unmerged(done: Unmerged) -> None:
@@ -72,6 +81,8 @@ def imported(done: Any) -> None:
         f"{done.rows:,} rows: {done.loaded:,} imported, {done.duplicates_skipped:,} were there already, "
         f"{done.rejected:,} rejected, in {done.seconds:.1f} s."
     )
+    if done.erased:
+        out.print(f"{done.erased:,} rows about people who were erased were dropped.")
     _problems(done)
     if done.rejects_path:
         out.print(f"Rejected rows and reasons: {escape(done.rejects_path)}", soft_wrap=True)

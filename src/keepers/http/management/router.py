@@ -49,6 +49,7 @@ from keepers.app.operations import (
     page_access,
     playbook,
     templates,
+    upkeep,
 )
 from keepers.app.operations.key_ring import KeyRing
 from keepers.app.use_cases.use_case import UseCase
@@ -77,6 +78,7 @@ _MODULES: tuple[ModuleType, ...] = (
         operations,
         overview,
         page_access,
+        upkeep,
     ),
 )
 USE_CASES: tuple[UseCase[Any, Any], ...] = tuple(
@@ -100,7 +102,7 @@ _TAGS = {
     "imports": "Files of events and traits.",
     "keys": "Keys for programs.",
     "audit": "Who changed what.",
-    "maintenance": "Ticks, history, rebuilding the typed tables, and backups.",
+    "maintenance": "Ticks, history, rebuilding the typed tables, compacting the files, and backups.",
     "operations": "Long work that was started with `Prefer: respond-async`: following it, cancelling it.",
     "health": "Watermarks, lag, readiness, and what the status page shows.",
 }

@@ -120,6 +120,7 @@ class ImportReport(Struct, frozen=True):
     duplicates_skipped: Annotated[
         int, Meta(ge=0, description="Rows an earlier import of the same file and mapping had added.")
     ]
+    erased: Annotated[int, Meta(ge=0, description="Rows about people who were erased: dropped, and not kept anywhere.")]
     seconds: float
     rejects_path: Annotated[
         str | None, Meta(description="Where the rejected rows are kept; null for none, and for what was uploaded.")

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from keepers.ingest.imports.mapping import ImportProblem
 
+FOLDER = "rejects"
+"""beside the warehouse"""
+
 
 class Rejects:
     """Appends rejects of a run; what an interrupted run wrote past its last committed line is taken out first."""

@@ -13,11 +13,12 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from keepers.ingest.erased import erased_among
 from keepers.ingest.imports import stage as staging
 from keepers.ingest.imports import write as writing
 from keepers.ingest.imports.chunks import Chunk
 from keepers.ingest.imports.mapping import ImportPreview, ImportProblem, ImportReport, Mapping
-from keepers.ingest.imports.rejects import Rejects
+from keepers.ingest.imports.rejects import FOLDER, Rejects
 from keepers.ingest.imports.scan import Scan, scan
 from keepers.ingest.imports.stage import StagingPlan
 from keepers.model.errors import UserError, problem
@@ -26,6 +27,7 @@ from keepers.store import counters
 from keepers.store.database import Store
 from keepers.store.events.log import LogRow
 from keepers.store.profiles import identities
+from keepers.store.secret import workspace_secret
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import read_batch
 
@@ -55,7 +57,7 @@ def run_import(
     with path.open("rb") as stream:
         file_sha = file_digest(stream, "sha256").hexdigest()
     run = _Run(store, warehouse, scanned, mapping, file_sha, now)
-    folder = warehouse.path.parent / "rejects" if warehouse.path is not None else None
+    folder = warehouse.path.parent / FOLDER if warehouse.path is not None else None
     rejects = Rejects(folder, path.name, run.key, run.committed_line)
     for number, chunk in enumerate(scanned.chunks()):
         found = path.stat()
@@ -72,6 +74,7 @@ def run_import(
         loaded=run.loaded,
         rejected=run.rejected,
         duplicates_skipped=run.skipped,
+        erased=run.erased,
         seconds=monotonic() - started,
         rejects_path=rejects.written,
         problems=rejects.first,
@@ -128,7 +131,7 @@ class _Run:
         committed = ledger.fetchall()
         self._done = {(chunk, last): (rows, rejected) for chunk, last, rows, rejected in committed}
         self.committed_line = max((last for _, last, _, _ in committed), default=0)
-        self.rows = self.loaded = self.rejected = self.skipped = 0
+        self.rows = self.loaded = self.rejected = self.skipped = self.erased = 0
 
     def close(self) -> None:
         """Clears the profiles found so far."""
@@ -168,6 +171,7 @@ class _Run:
             unusable = staging.stage(cursor, chunk.cells, plan, mapping, self._zone, self._now, chunk.records is None)
             problems = sorted(chunk.rejects + staging.problems(unusable, chunk.raw_of), key=lambda p: p.line)
             rejects.add(problems)
+            erased = self._drop_erased(cursor)
             rows = self._resolve(cursor)
             flat = chunk.records is None and writing.is_flat(plan)
             batch = None if flat else read_batch(warehouse, self._messages(cursor, chunk))
@@ -188,7 +192,27 @@ class _Run:
             warehouse.latest.update(latest)
             cursor.execute("DROP TABLE numbered")
             cursor.execute("DROP TABLE staged")
+        self.erased += erased
+        self.rows += erased
         return rows, len(problems)
+
+    def _drop_erased(self, cursor: duckdb.DuckDBPyConnection) -> int:
+        """Takes those who were erased out of `staged`; how many rows. See `ingest/erased.py`."""
+        who, _ = staging.distinct_ids(cursor)
+        secret = workspace_secret(self._store)
+        with self._store.read() as connection:
+            erased = erased_among(connection, secret, [("user_id", one) for one in who])
+        if not erased:
+            return 0
+        until = [one.erased_at if one.is_known else None for one in erased.values()]
+        names = pa.array([value for _, value in erased], pa.string())
+        cursor.register("erased_names", pa.table({"who": names, "until": pa.array(until, pa.timestamp("us"))}))
+        gone = cursor.execute(
+            "DELETE FROM staged USING erased_names e"
+            " WHERE staged.who = e.who AND (e.until IS NULL OR staged.time <= e.until)"
+        ).fetchall()
+        cursor.unregister("erased_names")
+        return int(gone[0][0])
 
     def _resolve(self, cursor: duckdb.DuckDBPyConnection) -> int:
         """Makes `numbered`: each row's profile and seq. Returns how many rows there are.

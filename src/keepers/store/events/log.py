@@ -105,6 +105,11 @@ def read(connection: Connection, after: int, limit: int) -> list[LogRow]:
     return [LogRow(*row) for row in connection.execute(query)]
 
 
+def remove(connection: Connection, seqs: Sequence[int]) -> int:
+    """Removes rows; how many there were."""
+    return sum(connection.execute(delete(log).where(log.c.seq.in_(chunk))).rowcount for chunk in chunks(seqs))
+
+
 def of_kind(connection: Connection, kind: str, after: int, until: int) -> list[LogRow]:
     """The rows of one kind past `after` and not past `until`, by seq."""
     query = select(log).where(log.c.seq > after, log.c.seq <= until, log.c.kind == kind).order_by(log.c.seq)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select, tuple_
 
 from keepers.store.bulk import chunks, insert_rows, select_in
+from keepers.store.privacy import removed_counts
 from keepers.store.schema.journeys import entry_rejections
 
 
@@ -57,4 +58,7 @@ def counts(connection: Connection, journey: str) -> dict[str, int]:
     """How many profiles were rejected by a journey, by reason."""
     table = entry_rejections
     query = select(table.c.reason, func.count()).where(table.c.journey == journey).group_by(table.c.reason)
-    return {row[0]: row[1] for row in connection.execute(query)}
+    found = {row[0]: row[1] for row in connection.execute(query)}
+    for row in removed_counts.read(connection, "rejection", journey=journey):
+        found[row.reason] = found.get(row.reason, 0) + row.number
+    return found

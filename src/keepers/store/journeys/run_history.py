@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection, distinct, func, select
 
 from keepers.store.bulk import insert_rows, select_in
+from keepers.store.privacy import removed_counts
 from keepers.store.schema.journeys import journey_runs, run_history
 
 _encode = msgspec.json.Encoder().encode
@@ -68,11 +69,17 @@ def counts(connection: Connection, journey: str, version: int | None = None) -> 
         .join(journey_runs, journey_runs.c.id == run_history.c.run_id)
         .where(journey_runs.c.journey == journey)
         .group_by(run_history.c.step, run_history.c.what, run_history.c.reason)
-        .order_by(run_history.c.step, run_history.c.what, run_history.c.reason)
     )
     if version is not None:
         query = query.where(journey_runs.c.version == version)
-    return [Passed(*row) for row in connection.execute(query)]
+    found = {(row[0], row[1], row[2]): Passed(*row) for row in connection.execute(query)}
+    for what in ("happened", "happened_runs"):
+        for row in removed_counts.read(connection, what, journey=journey, version=version):
+            key = (row.step, row.status, row.reason)
+            passed = found.get(key, Passed(*key, 0, 0))
+            times, runs = (row.number, 0) if what == "happened" else (0, row.number)
+            found[key] = passed._replace(times=passed.times + times, runs=passed.runs + runs)
+    return [found[key] for key in sorted(found)]
 
 
 def visits(connection: Connection, journey: str, version: int | None = None) -> dict[str, int]:
@@ -87,4 +94,7 @@ def visits(connection: Connection, journey: str, version: int | None = None) -> 
         each = each.where(journey_runs.c.version == version)
     found = each.subquery()
     query = select(found.c.step, func.count()).group_by(found.c.step)
-    return {row[0]: row[1] for row in connection.execute(query)}
+    counted = {row[0]: row[1] for row in connection.execute(query)}
+    for row in removed_counts.read(connection, "visit", journey=journey, version=version):
+        counted[row.step] = counted.get(row.step, 0) + row.number
+    return counted

@@ -15,6 +15,7 @@ from keepers.model.errors import ConflictError, NotFoundError, problem
 from keepers.store.bulk import insert_new, select_in, update_rows
 from keepers.store.journeys import run_history
 from keepers.store.journeys.run_history import RunHistoryRow
+from keepers.store.privacy import removed_counts
 from keepers.store.schema.journeys import journey_runs, journey_states
 
 MERGED = "merged"
@@ -276,7 +277,7 @@ class StepCounts(Struct, frozen=True):
 
 
 def counts(connection: Connection, journey: str, version: int | None = None) -> StepCounts:
-    """How many runs a journey has, where they wait and why they ended; for each step see `run_history.counts`."""
+    """How many runs a journey has had, where they wait and why they ended; for each step see `run_history.counts`."""
     query = (
         select(journey_runs.c.status, journey_runs.c.step, journey_runs.c.reason, func.count())
         .where(journey_runs.c.journey == journey)
@@ -291,6 +292,8 @@ def counts(connection: Connection, journey: str, version: int | None = None) -> 
             waiting[step or ""] = waiting.get(step or "", 0) + number
         else:
             ended[reason] = ended.get(reason, 0) + number
+    for row in removed_counts.read(connection, "run", journey=journey, version=version):
+        ended[row.reason] = ended.get(row.reason, 0) + row.number
     active = sum(waiting.values())
     return StepCounts(active + sum(ended.values()), active, waiting, ended)
 

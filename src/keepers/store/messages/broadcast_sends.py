@@ -15,6 +15,8 @@ from keepers.model.errors import NotFoundError, problem
 from keepers.model.message import UNFINISHED, SendStatus, Tally
 from keepers.store.bulk import insert_new, select_in, update_rows
 from keepers.store.database import Store
+from keepers.store.privacy import removed_counts
+from keepers.store.privacy.removed_counts import Counted
 from keepers.store.schema.core import to_microseconds
 from keepers.store.schema.messages import broadcast_sends, consents, engagement_requests, message_history
 from keepers.store.schema.messages import messages as table
@@ -109,8 +111,12 @@ def lock(connection: Connection, send_id: int) -> BroadcastSend:
 def tally(connection: Connection, send: BroadcastSend) -> list[Tally]:
     """The messages of a sending by variant, status and reason."""
     named = (table.c.step, table.c.status, table.c.reason)
-    query = select(*named, func.count()).where(_of(send)).group_by(*named).order_by(*named)
-    return [Tally(*row) for row in connection.execute(query)]
+    query = select(*named, func.count()).where(_of(send)).group_by(*named)
+    found = {(row[0], row[1], row[2]): int(row[3]) for row in connection.execute(query)}
+    for row in removed_counts.read(connection, "message", broadcast=send.broadcast, send_id=send.id):
+        key = (row.step, row.status, row.reason)
+        found[key] = found.get(key, 0) + row.number
+    return [Tally(step, status, reason, found[step, status, reason]) for step, status, reason in sorted(found)]
 
 
 def is_waiting(connection: Connection, send: BroadcastSend, *, tested: bool = False) -> bool:
@@ -324,6 +330,10 @@ def results(connection: Connection, send: BroadcastSend) -> dict[str, Result]:
             requests = requests.where(condition)
         for variant, number in connection.execute(requests.group_by(table.c.step)):
             numbers.setdefault(variant, [0, 0, 0])[place] = number
+    counted: tuple[Counted, ...] = ("sent", "opened", "clicked")
+    for place, what in enumerate(counted):
+        for row in removed_counts.read(connection, what, broadcast=send.broadcast, send_id=send.id):
+            numbers.setdefault(row.step, [0, 0, 0])[place] += row.number
     return {variant: Result(variant, *counted) for variant, counted in numbers.items()}
 
 

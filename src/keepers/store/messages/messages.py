@@ -14,11 +14,13 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
+from keepers.model.consent import FORGOTTEN
 from keepers.model.errors import NotFoundError, problem
 from keepers.model.message import UNFINISHED, MessageStatus
 from keepers.store.bulk import chunks, insert_new, select_in, update_rows
 from keepers.store.messages import message_history
 from keepers.store.messages.message_history import HistoryRow
+from keepers.store.privacy import removed_counts
 from keepers.store.profiles import profiles
 from keepers.store.schema.messages import messages
 
@@ -222,7 +224,9 @@ def retry(connection: Connection, ids: Sequence[int], now: datetime) -> int:
 
     Of concurrent calls only one queues a message. An expiry that has passed is removed: the caller chose to send late.
     """
-    query = columns.where(messages.c.status.in_(("failed", "uncertain"))).order_by(messages.c.id)
+    # Where the address is kept no longer there is nobody to send it to.
+    is_plain = ~messages.c.recipient.startswith(FORGOTTEN)
+    query = columns.where(messages.c.status.in_(("failed", "uncertain")), is_plain).order_by(messages.c.id)
     if connection.dialect.name == "postgresql":
         # A call that waits here for another sees the message as the other left it.
         query = query.with_for_update()
@@ -251,14 +255,18 @@ def counts(
 ) -> list[MessageCount]:
     """How many messages of a journey, a broadcast or at all are in which status and why, by step and template."""
     named = (messages.c.step, messages.c.message, messages.c.channel, messages.c.status, messages.c.reason)
-    query = select(*named, func.count()).group_by(*named).order_by(*named)
+    query = select(*named, func.count()).group_by(*named)
     if journey is not None:
         query = query.where(messages.c.journey == journey)
     if broadcast is not None:
         query = query.where(messages.c.broadcast == broadcast)
     if version is not None:
         query = query.where(messages.c.version == version)
-    return [MessageCount(*row) for row in connection.execute(query)]
+    found = {(row[0], row[1], row[2], row[3], row[4]): int(row[5]) for row in connection.execute(query)}
+    for row in removed_counts.read(connection, "message", journey=journey, broadcast=broadcast, version=version):
+        key = (row.step, row.message, row.channel, row.status, row.reason)
+        found[key] = found.get(key, 0) + row.number
+    return [MessageCount(*key, number) for key, number in sorted(found.items())]
 
 
 def message_of(row: Any) -> MessageRow:

@@ -16,7 +16,7 @@ from keepers.store.schema.messages import suppressions
 _STRENGTH: tuple[SuppressionReason, ...] = (
     "unsubscribed", "soft_bounces", "complaint", "import", "erased", "hard_bounce", "manual",
 )  # fmt: skip
-"""a weaker reason does not take the place of a stronger one: the last ones stop transactional messages too"""
+"""a weaker reason does not take the place of a stronger one: the last two stop transactional messages too"""
 
 
 class Suppression(NamedTuple):

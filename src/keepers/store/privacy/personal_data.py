@@ -28,14 +28,13 @@ class HeldTable(NamedTuple):
     """A table with rows about a person.
 
     `columns` name whom a row is about, by what `owner` says: a profile, a run or a message of theirs, or an address as
-    (channel, hash). At erasure its rows are removed, or freed or redacted (kept without the person), or added to, or
-    kept.
+    (channel, hash). At erasure its rows are removed, or freed or redacted (kept without the person), or added to.
     """
 
     table: Table
     owner: Literal["profile", "run", "message", "address"]
     columns: tuple[str, ...]
-    at_erasure: Literal["removed", "freed", "redacted", "added", "kept"]
+    at_erasure: Literal["removed", "freed", "redacted", "added"]
     texts: frozenset[str] = frozenset()
     """columns of text that are no JSON"""
     hidden: frozenset[str] = frozenset()
@@ -44,6 +43,9 @@ class HeldTable(NamedTuple):
     """rows read at once"""
     left_out: ColumnElement[bool] | None = None
     """rows that are not exported: an export would never end that reads what it writes itself"""
+
+    is_identity: bool = False
+    """says who the person is: removed last, for all else is found by it"""
 
     @property
     def section(self) -> str:
@@ -82,12 +84,34 @@ HELD: tuple[HeldTable, ...] = (
         left_out=audit_log.c.use_case == "export_profile",
     ),
     HeldTable(suppressions, "address", ("channel", "hash"), "added", texts=frozenset({"detail"})),
-    HeldTable(identities, "profile", _PROFILE, "kept"),
-    HeldTable(profiles, "profile", ("id",), "kept"),
-    HeldTable(merges, "profile", ("from_id", "to_id"), "kept"),
+    HeldTable(identities, "profile", _PROFILE, "removed", is_identity=True),
+    HeldTable(profiles, "profile", ("id",), "removed", is_identity=True),
+    HeldTable(merges, "profile", ("from_id", "to_id"), "removed", is_identity=True),
     # The record of events. It has no index by profile: what the warehouse has loaded of it is read there.
-    HeldTable(log, "profile", _PROFILE, "kept"),
+    HeldTable(log, "profile", _PROFILE, "removed"),
 )
+NOT_HELD: dict[str, str] = {
+    "inbox": "in transit: taken in before anything is exported or erased",
+    "reports": "in transit, the same",
+    "message_ids": "the hash of a call's id and its source, for 30 days",
+    "provider_calls": "hashes of providers' calls, for as long as they would be accepted again",
+    "definitions": "what the business wrote",
+    "broadcast_sends": "how far a sending has come, in numbers",
+    "journey_states": "which journeys are paused",
+    "switches": "whether sending is on",
+    "workers": "processes that deliver",
+    "keys": "hashes of tokens",
+    "page_sessions": "hashes of the status page's sessions, for 12 hours",
+    "confirmation_requests": "keyed hashes of addresses that were sent a confirmation, for 30 days",
+    "counters": "the last numbers given out",
+    "cursors": "how far the log was read",
+    "meta": "facts about the workspace, its secret among them",
+    "erasures": "that somebody was erased, when, and how many rows of which table",
+    "erased_profiles": "numbers of profiles that are no more",
+    "erased_identifiers": "keyed hashes",
+    "removed_counts": "counts of what is not kept any more",
+}
+"""tables that hold nothing of a person, and why"""
 Key = list[Any]
 """values of a table's primary key, as JSON has them"""
 

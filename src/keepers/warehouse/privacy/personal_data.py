@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from keepers.warehouse.fixed_tables import FIXED
+from keepers.warehouse.names import quoted
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -95,6 +98,56 @@ DERIVED: dict[str, str] = {
 }
 """tables that name profiles and hold nothing of their own, with what they are made of; besides them the typed tables,
 which are the same events once more, and the audience of a broadcast for as long as it is being queued"""
+
+
+_NAMES_PROFILES = ("profile_id", "account_id", "from_id", "to_id", "other_id")
+
+
+def values_of_traits(
+    cursor: duckdb.DuckDBPyConnection, profile_ids: Sequence[int], traits: Sequence[str]
+) -> dict[str, list[str]]:
+    """Every value that some traits of a person ever had, as texts, by trait: addresses of before are theirs too."""
+    rows = cursor.execute(
+        "SELECT DISTINCT trait, json_extract_string(raw, '$') FROM trait_values"
+        " WHERE profile_id IN (SELECT unnest(?::BIGINT[])) AND trait IN (SELECT unnest(?::VARCHAR[]))",
+        [list(profile_ids), list(traits)],
+    )
+    found: dict[str, list[str]] = {}
+    for trait, value in rows.fetchall():
+        if value:
+            found.setdefault(trait, []).append(value)
+    return found
+
+
+def erase(cursor: duckdb.DuckDBPyConnection, profile_ids: Sequence[int], now: datetime) -> int:
+    """Removes the rows of every table that name some profiles, inside the caller's transaction; how many.
+
+    The accounts they were members of are answered again. The caller keeps the number of the last change before.
+    """
+    tables: dict[str, list[str]] = {}
+    columns = cursor.execute(
+        "SELECT table_name, column_name FROM duckdb_columns()"
+        " WHERE NOT internal AND database_name = current_database() AND list_contains(?::VARCHAR[], column_name)",
+        [list(_NAMES_PROFILES)],
+    )
+    for table, column in columns.fetchall():
+        # In a table of events any other name is a property's.
+        if table in FIXED or column == "profile_id":
+            tables.setdefault(table, []).append(column)
+    cursor.execute("CREATE OR REPLACE TEMP TABLE erased AS SELECT unnest(?::BIGINT[]) AS id", [list(profile_ids)])
+    cursor.execute(
+        "CREATE OR REPLACE TEMP TABLE accounts_of_erased AS SELECT DISTINCT account_id AS id FROM account_members"
+        " WHERE profile_id IN (SELECT id FROM erased) AND account_id NOT IN (SELECT id FROM erased)"
+    )
+    gone = 0
+    for table, names in sorted(tables.items()):
+        named = " OR ".join(f"{quoted(name)} IN (SELECT id FROM erased)" for name in names)
+        found = cursor.execute(f"DELETE FROM {quoted(table)} WHERE {named}").fetchone()
+        gone += int(found[0]) if found else 0
+    cursor.execute("INSERT INTO dirty SELECT id, ?, 'account', '' FROM accounts_of_erased", [now])
+    for table in ("erased", "accounts_of_erased"):
+        cursor.execute(f"DROP TABLE {table}")
+    return gone
 
 
 def read_held(

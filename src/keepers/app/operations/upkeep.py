@@ -1,0 +1,169 @@
+"""Daily upkeep: what was kept long enough is removed, and files are rewritten without what was deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+from sqlalchemy import Connection
+
+from keepers.app.use_cases.actor import Actor
+from keepers.app.use_cases.progress import Progress
+from keepers.app.use_cases.use_case import use_case
+from keepers.app.workspace.workspace import Workspace
+from keepers.channels.email.bounces.set_aside import FOLDER as SET_ASIDE
+from keepers.ingest.imports.rejects import FOLDER as REJECTS
+from keepers.model.moments import format_instant, parse_instant
+from keepers.store import meta
+from keepers.store.privacy import compaction as store_compaction
+from keepers.store.privacy import erasures, retention
+from keepers.store.schema.core import EPOCH
+from keepers.warehouse.fixed_tables import LOADED
+from keepers.warehouse.privacy import compaction as warehouse_compaction
+from keepers.warehouse.privacy import retention as warehouse_retention
+
+COMPACTED, RAN, RETAINED = "compacted_at", "upkeep_at", "retention"
+"""names in `meta`"""
+_AT_ONCE = 200
+"""rows that one transaction of retention removes"""
+_PATIENCE_S = 10.0
+"""how long the warehouse's readers are waited for; new ones wait meanwhile"""
+
+
+class CompactFiles(Struct, frozen=True, kw_only=True):
+    """No parameters."""
+
+
+class Compacted(Struct, frozen=True):
+    """What was rewritten."""
+
+    store: Annotated[bool, Meta(description="False on PostgreSQL, whose files are its operator's.")]
+    warehouse: bool
+    bytes_before: int
+    bytes_after: int
+    erasures: Annotated[int, Meta(description="Erasures of which nothing is left in these files now.")]
+
+
+@use_case("POST /compact", permission="manage", lock="sequenced", tag="maintenance", problems=(409,), is_long=True)
+def compact(workspace: Workspace, actor: Actor, request: CompactFiles, progress: Progress) -> Compacted:
+    """Rewrite the files without what was deleted
+
+    SQLite's and DuckDB's files keep the bytes of deleted rows; this writes them anew. A server does it each day when
+    something was erased. Events are taken in meanwhile; ticks wait. It needs room for a second copy of each file.
+    """
+    return run_compaction(workspace, workspace.clock(), progress)
+
+
+def run_compaction(workspace: Workspace, now: datetime, progress: Progress) -> Compacted:
+    """The same for who holds the sequence of events already. Raises ConflictError while files are in use."""
+    before = _size(workspace)
+    with workspace.store.read() as connection:
+        waiting = erasures.waiting(connection).to_compact
+    progress(0, 2)
+    # The warehouse first: what is written into the store on the way is compacted with it.
+    warehouse = warehouse_compaction.compact(workspace.warehouse, workspace.warehouse_gate.alone(_PATIENCE_S))
+    progress(1, 2)
+    store = store_compaction.compact(workspace.store, lambda: progress(1, 2))
+    with workspace.store.begin() as connection:
+        erasures.mark_compacted(connection, now, now)
+        meta.put(connection, COMPACTED, format_instant(now))
+    progress(2, 2)
+    return Compacted(store, warehouse, before, _size(workspace), waiting)
+
+
+def run_retention(workspace: Workspace, now: datetime, progress: Progress) -> dict[str, int]:
+    """Removes what was kept long enough by the settings; how much of what. The caller holds the sequence of events."""
+    kept = workspace.settings.retention
+    loaded = workspace.warehouse.watermark(LOADED)
+    steps: dict[str, tuple[int, Callable[[Connection, datetime, int], int]]] = {
+        "recipients": (kept.recipients_days, retention.forget_recipients),
+        "messages": (kept.messages_days, retention.remove_messages),
+        "run_history": (kept.run_history_days, retention.remove_run_history),
+        "events": (kept.events_days, lambda c, before, limit: retention.remove_events(c, before, loaded, limit)),
+    }
+    removed: dict[str, int] = {}
+    for name, (days, remove) in steps.items():
+        removed[name] = 0
+        while days:
+            progress(0, 1)
+            with workspace.store.begin() as connection:
+                gone = remove(connection, now - timedelta(days=days), _AT_ONCE)
+            removed[name] += gone
+            if gone < _AT_ONCE:
+                break
+    if kept.events_days:
+        before = now - timedelta(days=kept.events_days)
+        removed["events"] = max(removed["events"], warehouse_retention.forget_raw(workspace.warehouse, before))
+    removed["rejects"] = _remove_files(workspace, now, kept.rejects_days)
+    with workspace.store.begin() as connection:
+        meta.put(connection, RETAINED, msgspec.json.encode({"at": format_instant(now), **removed}).decode())
+    return removed
+
+
+def last_retention(workspace: Workspace) -> dict[str, Any] | None:
+    """When retention last ran (`at`), and how much of what it removed."""
+    with workspace.store.read() as connection:
+        found = meta.get(connection, RETAINED)
+    return None if found is None else msgspec.json.decode(found)
+
+
+def _remove_files(workspace: Workspace, now: datetime, days: int) -> int:
+    """Removes rejects files and set-aside mails that were last written so long ago; how many."""
+    if not days:
+        return 0
+    warehouse = workspace.warehouse.path
+    folders = [workspace.data_folder / SET_ASIDE, *([warehouse.parent / REJECTS] if warehouse is not None else ())]
+    until = (now - EPOCH - timedelta(days=days)).total_seconds()
+    old = [one for folder in folders for one in folder.glob("*.*") if one.stat().st_mtime < until]
+    for file in old:
+        file.unlink()
+    return len(old)
+
+
+def compacted_at(workspace: Workspace) -> datetime | None:
+    """When the files were last rewritten."""
+    with workspace.store.read() as connection:
+        found = meta.get(connection, COMPACTED)
+    return parse_instant(found) if found is not None else None
+
+
+def run_upkeep(workspace: Workspace, now: datetime, progress: Progress) -> None:
+    """A day's upkeep. The caller holds the sequence of events. May be interrupted and repeated."""
+    removed = run_retention(workspace, now, progress)
+    with workspace.store.read() as connection:
+        waits = erasures.waiting(connection).to_compact
+    if waits or any(removed.values()):
+        run_compaction(workspace, now, progress)
+    with workspace.store.begin() as connection:
+        meta.put(connection, RAN, format_instant(now))
+
+
+def is_due(workspace: Workspace, now: datetime) -> bool:
+    """Whether the day's hour has passed since upkeep last ran. The first time is the next time it passes."""
+    with workspace.store.read() as connection:
+        found = meta.get(connection, RAN)
+    if found is None:
+        with workspace.store.begin() as connection:
+            meta.put(connection, RAN, format_instant(now))
+        return False
+    return parse_instant(found) < last_hour(workspace, now)
+
+
+def last_hour(workspace: Workspace, now: datetime) -> datetime:
+    """The last instant, up to `now`, at which the clock of the workspace's zone showed the hour of upkeep."""
+    hour = time.fromisoformat(workspace.settings.upkeep.at)
+    local = now.replace(tzinfo=UTC).astimezone(workspace.zone)
+    shown = datetime.combine(local.date(), hour, workspace.zone).astimezone(UTC).replace(tzinfo=None)
+    if shown > now:
+        before = local.date() - timedelta(days=1)
+        shown = datetime.combine(before, hour, workspace.zone).astimezone(UTC).replace(tzinfo=None)
+    return shown
+
+
+def _size(workspace: Workspace) -> int:
+    store = workspace.store.folder
+    files = [workspace.warehouse.path, *(store.glob("*.db*") if store is not None else ())]
+    return sum(file.stat().st_size for file in files if file is not None and file.exists())

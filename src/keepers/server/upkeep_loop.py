@@ -1,0 +1,59 @@
+"""The daily upkeep of a running server, in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+from threading import Event, Thread
+
+from keepers.app.operations import upkeep
+from keepers.app.workspace.clock import clock
+from keepers.app.workspace.workspace import Workspace
+from keepers.model.errors import KeepersError, problem
+
+_EVERY_S = 60.0
+"""seconds between looks at the clock, and before what failed is tried again ten times as long"""
+log = logging.getLogger("keepers")
+
+
+class UpkeepLoop:
+    """Does the upkeep of one workspace when its hour comes. The process owns the sequencer's lock meanwhile."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._stopping = Event()
+        self._thread = Thread(target=self._run, name="upkeep", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread. Work under way is interrupted, and done again after the next start."""
+        self._stopping.set()
+        while self._thread.is_alive():
+            if self._thread.ident is not None and "warehouse" in self._workspace.__dict__:
+                self._workspace.warehouse.interrupt([self._thread.ident])
+            self._thread.join(0.1)
+
+    def _run(self) -> None:
+        pause = _EVERY_S
+        while not self._stopping.wait(pause):
+            try:
+                self.run_if_due()
+                pause = _EVERY_S
+            except Exception as error:
+                pause = 10 * _EVERY_S
+                if not self._stopping.is_set():
+                    known = isinstance(error, KeepersError)
+                    log.error("The daily upkeep failed: %s", error, exc_info=None if known else error)
+
+    def run_if_due(self) -> bool:
+        """Whether the hour had come. Raises what stops it."""
+        if not upkeep.is_due(self._workspace, clock()):
+            return False
+        with self._workspace.sequencing("the daily upkeep"):
+            upkeep.run_upkeep(self._workspace, clock(), self._progress)
+        return True
+
+    def _progress(self, done: int, total: int) -> None:
+        if self._stopping.is_set():
+            raise KeepersError(problem("The server is stopping. Try again when it is back."), code="stopped")

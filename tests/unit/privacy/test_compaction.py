@@ -1,0 +1,145 @@
+"""After a compaction no byte of an erased person is left in any file of the workspace, and all else is as before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from threading import Event, Thread
+
+import duckdb
+import pytest
+
+from keepers.app.customers.erasure import EraseProfile, erase_profile
+from keepers.app.operations import upkeep
+from keepers.app.operations.upkeep import CompactFiles, compact
+from keepers.app.use_cases.actor import COMMAND_LINE
+from keepers.app.workspace.gate import Gate
+from keepers.model.errors import ConflictError
+from keepers.warehouse.privacy import compaction
+from unit.broadcasts.mailing import Shop
+from unit.privacy import somebody
+from unit.privacy.somebody import DEVICES, USER
+
+
+@pytest.fixture(scope="module")
+def erased(tmp_path_factory: pytest.TempPathFactory, migrated_folder: Path) -> Path:
+    """A workspace whose customer was erased."""
+    shop = somebody.make(tmp_path_factory.mktemp("erased") / "shop", migrated_folder)
+    erase_profile(shop.workspace, COMMAND_LINE, EraseProfile(id=USER))
+    shop.close()
+    return shop.folder
+
+
+@pytest.fixture
+def shop(erased: Path, tmp_path: Path) -> Iterator[Shop]:
+    found = somebody.copied(erased, tmp_path / "shop")
+    yield found
+    found.close()
+
+
+def test_no_byte_is_left_in_any_file(shop: Shop) -> None:
+    assert len(somebody.in_files(shop.folder)) > 10  # the reason for all of this
+    before = sorted(map(str, somebody.cells(shop.workspace)))
+    done = compact(shop.workspace, COMMAND_LINE, CompactFiles())
+    assert (done.store, done.warehouse, done.erasures) == (True, True, 1)
+    left = somebody.in_files(shop.folder)
+    assert left.keys() == {DEVICES[2]}  # in the record of another customer, who used it too
+    after = sorted(map(str, somebody.cells(shop.workspace)))
+    ours = ("meta.", "audit_log.", "erasures.")
+    assert [cell for cell in after if not any(name in cell for name in ours)] == [
+        cell for cell in before if not any(name in cell for name in ours)
+    ]
+    assert compact(shop.workspace, COMMAND_LINE, CompactFiles()).erasures == 0
+
+
+def test_it_goes_on_with_the_new_file(shop: Shop) -> None:
+    compact(shop.workspace, COMMAND_LINE, CompactFiles())
+    shop.did("Order Completed", ["u0"], shop.workspace.clock())
+    shop.reopen()
+    events = shop.workspace.warehouse.cursor().execute("SELECT count(*) FROM order_completed").fetchall()
+    assert events == [(3,)]
+    assert sorted(one.name for one in shop.workspace.data_folder.glob("warehouse*")) == ["warehouse.duckdb"]
+
+
+def test_readers_are_waited_for_and_new_ones_wait(shop: Shop) -> None:
+    """A thread with a query under way keeps the file from being replaced, and its cursor works to the end."""
+    reading, may_end = Event(), Event()
+    seen = []
+
+    def read() -> None:
+        with shop.workspace.warehouse_gate.inside():
+            cursor = shop.workspace.warehouse.cursor()
+            reading.set()
+            may_end.wait(60)
+            seen.append(cursor.execute("SELECT count(*) FROM tracks").fetchall())
+
+    reader = Thread(target=read)
+    reader.start()
+    assert reading.wait(60)
+    with shop.workspace.sequencing("a test"), pytest.raises(ConflictError, match="being read"):
+        compaction.compact(shop.workspace.warehouse, shop.workspace.warehouse_gate.alone(0.01))
+    may_end.set()
+    reader.join(60)
+    assert len(seen) == 1
+    compact(shop.workspace, COMMAND_LINE, CompactFiles())
+
+
+def test_one_alone_lets_nobody_in() -> None:
+    gate, entered = Gate(), Event()
+
+    def enter() -> None:
+        with gate.inside():
+            entered.set()
+
+    with gate.alone(1), gate.inside():
+        other = Thread(target=enter)
+        other.start()
+        assert not entered.wait(0.01)
+    other.join(60)
+    assert entered.is_set()
+
+
+def test_a_connection_that_nobody_knew_of_keeps_the_old_file(shop: Shop) -> None:
+    """DuckDB would go on with the old file, unseen, and what was written would be lost with it."""
+    warehouse = shop.workspace.warehouse
+    stray = duckdb.connect(str(warehouse.path), config=warehouse._settings)
+    before = stray.execute("SELECT count(*) FROM tracks").fetchall()
+    with shop.workspace.sequencing("a test"), pytest.raises(Exception, match="still in use"):
+        compaction.compact(shop.workspace.warehouse, shop.workspace.warehouse_gate.alone(1))
+    stray.close()
+    shop.did("Order Completed", ["u0"], shop.workspace.clock())
+    shop.reopen()
+    assert shop.workspace.warehouse.cursor().execute("SELECT count(*) FROM tracks").fetchall() > before
+
+
+def test_an_interrupted_one_leaves_everything_as_it_was(shop: Shop) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(done: int, total: int) -> None:
+        if done:
+            raise StoppedError
+
+    before = sorted(map(str, somebody.cells(shop.workspace)))
+    with shop.workspace.sequencing("a test"), pytest.raises(StoppedError):
+        upkeep.run_compaction(shop.workspace, shop.workspace.clock(), stop)
+    assert upkeep.compacted_at(shop.workspace) is None
+    ours = ("meta.",)
+    after = sorted(map(str, somebody.cells(shop.workspace)))
+    assert [one for one in after if ours[0] not in one] == [one for one in before if ours[0] not in one]
+
+
+def test_it_is_due_once_a_day_at_its_hour(shop: Shop) -> None:
+    workspace = shop.workspace
+    now = workspace.clock().replace(hour=12, minute=0, second=0, microsecond=0)
+    assert not upkeep.is_due(workspace, now)  # the first time: the hour of today has passed
+    assert not upkeep.is_due(workspace, now.replace(hour=23))
+    night = (now + timedelta(days=1)).replace(hour=3, minute=40)
+    assert not upkeep.is_due(workspace, night - timedelta(seconds=1))
+    assert upkeep.is_due(workspace, night)
+    with workspace.sequencing("a test"):
+        upkeep.run_upkeep(workspace, night, lambda done, total: None)
+    assert not upkeep.is_due(workspace, night)
+    assert upkeep.compacted_at(workspace) is not None
+    assert upkeep.is_due(workspace, night + timedelta(days=3))
