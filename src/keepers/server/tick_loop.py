@@ -11,7 +11,6 @@ import duckdb
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.ticker_status import TickerStatus
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import KeepersError, problem
@@ -78,7 +77,7 @@ class TickLoop:
                 if self._stopping.is_set():
                     return 0.0
                 began = monotonic()
-                done = ticker.tick(clock())
+                done = ticker.tick(self._workspace.tick_moment())
                 took = monotonic() - began
             if done.queued and self.on_queued is not None:
                 self.on_queued()
@@ -89,7 +88,7 @@ class TickLoop:
         took_s = took if done.did_something else self.status.took_s
         if done.did_something:
             self._seconds.observe(took)
-        self.status = TickerStatus(is_ticking=True, ticked_at=clock(), took_s=took_s)
+        self.status = TickerStatus(is_ticking=True, ticked_at=self._workspace.clock(), took_s=took_s)
         self._ticked.set_to_current_time()
         return self._every
 

@@ -21,7 +21,7 @@ from keepers.app.workspace.private_files import shared_files
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
 from keepers.i18n.problems import problem_text
-from keepers.model.errors import Problem, problem
+from keepers.model.errors import ConflictError, Problem, problem, problem_as_written
 from keepers.store import keys
 from keepers.store.events import inbox, log
 from keepers.store.keys import Key
@@ -79,7 +79,8 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
     events = _number(cursor, "SELECT count(*) FROM tracks")
     free = shutil.disk_usage(workspace.folder).free
     sending, wrong = sending_status(workspace, now, actor.locale)
-    found = upkeep_findings(now, ticked, free_bytes=free, waiting=waiting, lag_s=lag_s, events=events)
+    found = upkeep_findings(ticked, free_bytes=free, waiting=waiting, lag_s=lag_s, events=events)
+    found += clock_findings(workspace)
     found += key_findings(now, all_keys, recorded_since)
     found += file_findings(workspace.folder)
     return Diagnosis(
@@ -106,7 +107,7 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
 
 
 def upkeep_findings(
-    now: datetime, ticked: datetime | None, *, free_bytes: int, waiting: int, lag_s: float, events: int
+    ticked: datetime | None, *, free_bytes: int, waiting: int, lag_s: float, events: int
 ) -> list[Problem]:
     notice = clock_notice()
     found = [notice] if notice else []
@@ -114,11 +115,18 @@ def upkeep_findings(
         found.append(problem("Less than 1 GB of disk is free. Make room: events are refused when the disk is full."))
     if waiting and lag_s > 60:
         found.append(problem("Events have waited over a minute. Start `keepers serve`, or run `keepers tick`."))
-    if ticked is not None and ticked > now:
-        found.append(problem("The last tick is in the future: ticks with the real time are refused until then."))
     if ticked is None and events:
         found.append(problem("There are events, and nothing was evaluated yet. Run `keepers tick`."))
     return found
+
+
+def clock_findings(workspace: Workspace) -> list[Problem]:
+    """Why a tick would be refused now."""
+    try:
+        workspace.tick_moment()
+    except ConflictError as error:
+        return [error.problem] if isinstance(error.problem, Problem) else [problem_as_written(error.message)]
+    return []
 
 
 def file_findings(folder: Path) -> list[Problem]:

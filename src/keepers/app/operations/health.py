@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
+from keepers.app.workspace.steady_clock import CODE as CLOCK
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
 from keepers.i18n.problems import error_text
@@ -76,4 +77,8 @@ def health_of(workspace: Workspace, locale: str = "en") -> Health:
 
 def readiness_notes(workspace: Workspace) -> dict[str, str]:
     """Warnings that the readiness probe reports although the server is ready."""
-    return {"tick": "failing: see /api/v1/health"} if workspace.ticker_status().trouble else {}
+    trouble = workspace.ticker_status().trouble
+    if trouble is None:
+        return {}
+    # What is wrong with the clock names nothing of the workspace, and nobody is asked who they are here.
+    return {"clock": trouble.message} if trouble.code == CLOCK else {"tick": "failing: see /api/v1/health"}

@@ -22,6 +22,7 @@ TEST_CLOCK_EXAMPLE = "2026-03-02T10:00:00Z@2026-11-26T01:00:00Z"
 FREE = ("channels", "providers")
 """sections whose own sections are checked by what they set up"""
 _RANGES = (
+    ("longest_jump_days", 1, 3650),
     ("header_seconds", 1, 600),
     ("max_header_bytes", 4096, 1_048_576),
     ("body_seconds", 1, 3600),
@@ -59,6 +60,9 @@ class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Port `keepers serve` listens on."""
     tick_every: float = 1.0
     """Seconds between ticks when nothing arrives; what arrives is ticked at once."""
+    longest_jump_days: int = 7
+    """How many days the clock may be ahead of the last tick, from where nothing shows that time passed. Beyond, ticks
+    wait for `keepers tick --allow-jump`: a clock that is wrong must not move everybody into the future."""
     page: Literal["on", "off"] = "on"
     """Whether there is a status page at /. Signing in takes the link that `keepers open` prints, or a secret key that
     may read."""

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from threading import Lock, get_ident
@@ -18,6 +18,7 @@ from keepers.app.workspace.fair_lock import FairLock, OnWait, no_wait
 from keepers.app.workspace.folder import DATA, LOCALE, PLAYBOOK
 from keepers.app.workspace.server_file import RunningServer, read_server_file
 from keepers.app.workspace.settings import Settings, load_settings
+from keepers.app.workspace.steady_clock import SteadyClock
 from keepers.app.workspace.ticker_status import TickerStatus
 from keepers.i18n import catalogues
 from keepers.model.errors import KeepersError, NotFoundError, nearest, problem
@@ -54,7 +55,10 @@ class Workspace:
         self.folder = folder
         self.settings = settings
         self._sequence_lock = FairLock()
-        self.clock: Callable[[], datetime] = clock
+        self.machine_clock: Callable[[], datetime] = clock
+        """what the machine's clock shows, naive UTC, also where it fell back behind the last tick"""
+        self.steady_clock = SteadyClock(lambda: self.machine_clock())
+        self.clock: Callable[[], datetime] = self.steady_clock
         """the present, naive UTC"""
         self.listening_at = ""
         """the address at which this process serves the workspace; empty if it does not"""
@@ -242,6 +246,28 @@ class Workspace:
         from keepers.evaluation.evaluate import last_tick
 
         return last_tick(self.warehouse) or self.clock()
+
+    def tick_moment(self, *, is_jump_allowed: bool = False) -> datetime:
+        """The present as the moment of a tick. Raises ConflictError (`clock`) when the clock cannot be believed."""
+        from keepers.evaluation.evaluate import last_tick
+
+        self.steady_clock.note_tick(last_tick(self.warehouse))
+        now = self.clock()
+        longest = timedelta.max if is_jump_allowed else timedelta(days=self.settings.server.longest_jump_days)
+        self.steady_clock.require_believable(now, longest, self._received_since)
+        return now
+
+    def forget_ticks(self) -> None:
+        """Drops what ticks keep in memory, after the answers and the log were changed otherwise."""
+        for part in ("ticker", "advancer", "definitions"):
+            self.__dict__.pop(part, None)
+        self.steady_clock.note_tick(None)
+
+    def _received_since(self, last: datetime) -> Iterator[datetime]:
+        from keepers.store.events import inbox
+
+        with self.store.read_inbox() as connection:
+            yield from inbox.received_since(connection, last)
 
     @contextmanager
     def sequencing(self, holder: str, on_wait: OnWait = no_wait) -> Iterator[Ticker]:

@@ -12,7 +12,7 @@ NAMES = {
     "journeys": ("journeys", "journey", "enroll", "leave", "why"),
     "keys": ("keys", "audit"),
     "messages": ("messages", "message", "machine-rules", "dead-letters", "new-secret"),
-    "operations": ("tick", "backfill", "doctor", "rebuild", "unmerge"),
+    "operations": ("tick", "backfill", "doctor", "rewind", "rebuild", "unmerge"),
     "playbook": ("init", "check", "plan", "apply", "templates", "rhythm"),
     "replay": ("replay",),
     "serve": ("serve", "collect", "open"),

@@ -1,4 +1,4 @@
-"""Tick, backfill, doctor, rebuild, unmerge."""
+"""Tick, backfill, doctor, rewind, rebuild, unmerge."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from keepers.cli.common import Folder, Json, app, call, show
 def tick_command(
     now: Annotated[str | None, typer.Option("--now", metavar="ISO", help="Tick up to this moment.")] = None,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="Repeat until nothing is left.")] = False,
+    allow_jump: Annotated[
+        bool, typer.Option("--allow-jump", help="The clock, or --now, is right although it is far ahead.")
+    ] = False,
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
@@ -20,7 +23,8 @@ def tick_command(
     from keepers.app.operations.maintenance import RunTick, tick
     from keepers.cli.present.operations import ticked
 
-    show(call(workspace, tick, RunTick(now=now, until_idle=until_idle), "Ticking"), as_json, ticked)
+    request = RunTick(now=now, until_idle=until_idle, allow_jump=allow_jump)
+    show(call(workspace, tick, request, "Ticking"), as_json, ticked)
 
 
 @app.command("backfill")
@@ -39,6 +43,15 @@ def doctor_command(workspace: Folder = None, as_json: Json = False) -> None:
     from keepers.cli.present.operations import diagnosis
 
     show(call(workspace, doctor, ExamineInstallation()), as_json, diagnosis)
+
+
+@app.command("rewind")
+def rewind_command(workspace: Folder = None, as_json: Json = False) -> None:
+    """Take back what ticks did ahead of the present, after a clock that was ahead."""
+    from keepers.app.operations.maintenance import RunRewind, rewind
+    from keepers.cli.present.operations import rewound
+
+    show(call(workspace, rewind, RunRewind(), "Taking back"), as_json, rewound)
 
 
 @app.command("rebuild")
