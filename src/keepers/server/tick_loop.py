@@ -7,7 +7,6 @@ from collections.abc import Callable
 from threading import Event, Thread
 from time import monotonic
 
-import duckdb
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -28,7 +27,6 @@ class TickLoop:
         self._every = workspace.settings.server.tick_every
         self._arrived = Event()
         self._stopping = Event()
-        self._cursor: duckdb.DuckDBPyConnection | None = None
         self._thread = Thread(target=self._run, name="ticker", daemon=True)
         self.status = TickerStatus(is_ticking=True)
         self.on_queued: Callable[[], None] | None = None
@@ -52,12 +50,11 @@ class TickLoop:
         self._arrived.set()
         self._thread.join(patience_s)
         while self._thread.is_alive():
-            if self._cursor is not None:
-                self._cursor.interrupt()
+            if self._thread.ident is not None:
+                self._workspace.warehouse.interrupt({self._thread.ident})
             self._thread.join(0.1)
 
     def _run(self) -> None:
-        self._cursor = self._workspace.warehouse.cursor()
         while not self._stopping.is_set():
             self._arrived.clear()
             pause = self._tick()
@@ -82,6 +79,7 @@ class TickLoop:
             if done.queued and self.on_queued is not None:
                 self.on_queued()
         except Exception as error:  # noqa: BLE001 - whatever stops a tick, the next one is tried, and it is said
+            self._workspace.warehouse.note_failure(error)
             return self._failed(error)
         if self.status.failures:
             log.warning("Ticks work again after %d that failed.", self.status.failures)

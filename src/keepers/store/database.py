@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from keepers.model.errors import UserError, problem
 from keepers.model.write_scope import require_rows
@@ -125,6 +125,20 @@ class Store:
                 ),
                 code="store",
             ) from error
+
+    def damage(self) -> str:
+        """What SQLite finds wrong with its files; empty when nothing is, and on PostgreSQL, which checks its own."""
+        if not self.is_sqlite:
+            return ""
+        for engine in (self.engine, self.inbox_engine):
+            try:
+                with engine.connect().execution_options(is_reading=True) as connection:
+                    found = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+            except DatabaseError as error:
+                found = str(error.orig)
+            if found != "ok":
+                return f"{Path(str(engine.url.database)).name}: {found}".replace("\n", " ")
+        return ""
 
     def close(self) -> None:
         """Closes pooled connections. The store may be used again; it reconnects."""

@@ -56,7 +56,7 @@ def _loop(post: Post, wire: Wire) -> DeliveryLoop:
     def made(worker_id: str, _clock: object) -> Deliverer:
         return Deliverer(post.store, post.eligibility, one_by_one(render), {"email": wire}, {}, None, worker_id)
 
-    workspace: Any = SimpleNamespace(sending=SimpleNamespace(refresh=lambda: None, deliverer=made))
+    workspace: Any = SimpleNamespace(clock=lambda: NOW, sending=SimpleNamespace(refresh=lambda: None, deliverer=made))
     return DeliveryLoop(workspace, CollectorRegistry(), every_s=0.001, longest_pause_s=0.01)
 
 

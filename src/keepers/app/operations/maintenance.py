@@ -19,7 +19,6 @@ from keepers.evaluation.backfill import backfill as run_backfill
 from keepers.evaluation.evaluate import Evaluated
 from keepers.ingest.identify import unmerge as run_unmerge
 from keepers.model.moments import parse_instant
-from keepers.orchestration.rewind.rewind import Rewound
 from keepers.orchestration.rewind.rewind import rewind as run_rewind
 from keepers.warehouse.rebuild import rebuild as run_rebuild
 
@@ -52,6 +51,13 @@ class UnmergeProfile(Struct, frozen=True, kw_only=True):
 
 class Rebuilt(Struct, frozen=True):
     rebuilt: bool
+
+
+class TakenBack(Struct, frozen=True):
+    runs: Annotated[int, Meta(description="Journeys' runs that were put back, or removed.")]
+    messages: Annotated[int, Meta(description="Messages that had not left, and were removed.")]
+    events: Annotated[int, Meta(description="Rows of the log that were dated back to the present, or removed.")]
+    changes: Annotated[int, Meta(description="Changes of segment or stage that were undone.")]
 
 
 class Unmerged(Struct, frozen=True):
@@ -98,7 +104,7 @@ def backfill(workspace: Workspace, actor: Actor, request: RunBackfill, progress:
 
 
 @use_case("POST /rewind", permission="manage", lock="sequenced", tag="maintenance", problems=(409,), is_long=True)
-def rewind(workspace: Workspace, actor: Actor, request: RunRewind, progress: Progress) -> Rewound:
+def rewind(workspace: Workspace, actor: Actor, request: RunRewind, progress: Progress) -> TakenBack:
     """Take back what ticks did ahead of the present
 
     After a clock that was ahead, or a tick at a wrong moment. Stages, segments, journeys and messages are as they were
@@ -109,7 +115,7 @@ def rewind(workspace: Workspace, actor: Actor, request: RunRewind, progress: Pro
     assert workspace.advancer.index is not None
     done = run_rewind(workspace.store, workspace.warehouse, workspace.advancer.index, now, progress)
     workspace.forget_ticks()
-    return done
+    return TakenBack(done.runs, done.messages, done.events, done.changes)
 
 
 @use_case("POST /rebuild", permission="manage", lock="sequenced", tag="maintenance", problems=(409,), is_long=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from keepers.app.workspace.clock import clock, environment
+from keepers.app.workspace.disk_probe import require_writable
 from keepers.app.workspace.fair_lock import FairLock, OnWait, no_wait
 from keepers.app.workspace.folder import DATA, LOCALE, PLAYBOOK
 from keepers.app.workspace.server_file import RunningServer, read_server_file
@@ -21,7 +22,7 @@ from keepers.app.workspace.settings import Settings, load_settings
 from keepers.app.workspace.steady_clock import SteadyClock
 from keepers.app.workspace.ticker_status import TickerStatus
 from keepers.i18n import catalogues
-from keepers.model.errors import KeepersError, NotFoundError, nearest, problem
+from keepers.model.errors import KeepersError, NotFoundError, UserError, nearest, problem
 from keepers.model.identity import IDENTITY_KINDS
 from keepers.model.moments import parse_zone
 from keepers.model.write_scope import write_scope
@@ -97,7 +98,13 @@ class Workspace:
 
         url = self.settings.store.url
         store = Store.open(url if "://" in url else self.folder / url)
-        upgrade(store)
+        try:
+            upgrade(store)
+        except UserError:
+            # SQLite says no more than that it cannot open the file.
+            if store.folder is not None:
+                require_writable(store.folder)
+            raise
         return store
 
     @cached_property
@@ -113,6 +120,7 @@ class Workspace:
             memory=chosen.memory or None,
             threads=chosen.threads or None,
             public_sources=self._write_key_ids,
+            now=self.machine_clock(),
         )
 
     def _write_key_ids(self) -> list[str]:

@@ -13,6 +13,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from keepers.ingest.imports import import_counts
 from keepers.ingest.imports import stage as staging
 from keepers.ingest.imports import write as writing
 from keepers.ingest.imports.chunks import Chunk
@@ -192,6 +193,9 @@ class _Run:
             warehouse.latest.update(latest)
             cursor.execute("DROP TABLE numbered")
             cursor.execute("DROP TABLE staged")
+        # Last: a crash before it makes the record too small, never too large.
+        with self._store.begin() as connection:
+            import_counts.record(connection, *self.key, self.skipped + self.loaded + rows)
         return rows, len(problems)
 
     def _resolve(self, cursor: duckdb.DuckDBPyConnection) -> int:
