@@ -332,6 +332,17 @@ class Workspace:
             with self._running_lock:
                 self._running[thread] -= 1
 
+    @contextmanager
+    def outages_named(self) -> Iterator[None]:
+        """Raises UserError (`store`) where the store cannot be reached or written to. The store is not opened by it."""
+        try:
+            yield
+        except Exception as error:
+            outage = self.store.outage_of(error) if "store" in self.__dict__ else None
+            if outage is None:
+                raise
+            raise outage from error
+
     def interrupt(self) -> None:
         """Ends the queries of use cases under way, for a stop within seconds. What they had committed is kept."""
         with self._running_lock:
