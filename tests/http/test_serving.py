@@ -77,16 +77,20 @@ def test_what_arrives_is_ticked_and_what_is_applied_takes_effect(shop: Path, tmp
 
 def test_a_tick_that_fails_is_said_and_does_not_keep_events_out(shop: Path, tmp_path: Path) -> None:
     folder = copied(shop, tmp_path / "shop")
-    keepers(folder, "tick", "--now", "2150-01-01")
+    assert "--allow-jump" in keepers(folder, "tick", "--now", "2150-01-01", code=2)["error"]["message"]
+    keepers(folder, "tick", "--now", "2150-01-01", "--allow-jump")
     with serving(folder) as server, server.api() as api:
         found = wait_until(api, "/health", lambda a: a["status"] == "failing")
-        assert "go back in time" in str(found["trouble"])
+        assert "keepers rewind" in str(found["trouble"])
         ready = httpx.get(f"{server.address}/ready")
         assert ready.status_code == 200
-        assert ready.json()["tick"].startswith("failing: ")
+        assert ready.json()["clock"] == found["trouble"]
+        assert found["trouble"] in keepers(folder, "doctor")["findings"]
         event = {"userId": "c001", "event": "Order Completed"}
         assert httpx.post(f"{server.address}/v1/track", json=event, auth=(WRITE, "")).status_code == 200
         assert "A tick failed" in (folder / "data" / "server.log").read_text(encoding="utf-8")
+        keepers(folder, "rewind")
+        wait_until(api, "/health", lambda a: a["status"] == "ok" and a["last_tick"] < "2027")
         assert server.stop() == 0
 
 

@@ -42,7 +42,7 @@ def empty_warehouse(*, is_named: bool = False, zone: str = "UTC") -> Iterator[Wa
 def again(holder: Warehouse) -> Warehouse:
     """Another warehouse of the same database, with connections of its own: temporary tables and variables end with
     them."""
-    return Warehouse(holder.cursor().cursor(), None, holder.zone)
+    return Warehouse(lambda: holder.cursor().cursor(), None, holder.zone)
 
 
 def _opened(zone: str, is_named: bool) -> Warehouse:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from keepers.app.ticked import Ticked
 from keepers.broadcasts.advance import Broadcaster
-from keepers.evaluation import query_numbers
+from keepers.evaluation import query_numbers, relay
 from keepers.evaluation.active_queries import ActiveQueries
 from keepers.evaluation.evaluate import Progress, evaluate, refuse_past
 from keepers.evaluation.evaluator import Evaluator
@@ -61,6 +61,7 @@ class Ticker:
     def tick(self, now: datetime, progress: Progress | None = None) -> Ticked:
         """Everything there is, up to `now`. Raises ConflictError when that is before the last tick."""
         refuse_past(self._evaluator.warehouse, now)
+        relay.resume(self._store, self._evaluator.warehouse, now)
         feedback, identified, loaded = self.take_in(now)
         self._carry_on_erasures(now)
         answered = self._evaluator.warehouse.watermark(LOADED)

@@ -103,7 +103,7 @@ def evaluate(
 def _initial(evaluator: Evaluator, queries: ActiveQueries, unanswered: frozenset[int], now: datetime) -> Evaluated:
     with evaluator.warehouse.transaction() as cursor:
         if not unanswered:
-            _set_clock(cursor, now)
+            set_clock(cursor, now)
             return Evaluated()
         wave = Wave(evaluator, cursor, queries)
         for layer in queries.layers:
@@ -112,7 +112,7 @@ def _initial(evaluator: Evaluator, queries: ActiveQueries, unanswered: frozenset
         if unanswered == queries.numbers:
             # Everything was answered again for everybody, so nothing is dirty.
             cursor.execute("DELETE FROM dirty")
-        _set_clock(cursor, now)
+        set_clock(cursor, now)
         return Evaluated(1, count_of(cursor, "SELECT count(*) FROM profiles"), wave.moved)
 
 
@@ -287,7 +287,8 @@ def _leave_merged(cursor: duckdb.DuckDBPyConnection, now: datetime) -> int:
     return int(left[0]) if left else 0
 
 
-def _set_clock(cursor: duckdb.DuckDBPyConnection, now: datetime) -> None:
+def set_clock(cursor: duckdb.DuckDBPyConnection, now: datetime) -> None:
+    """Records up to when everything has been answered, in the transaction that answers it."""
     cursor.execute('DELETE FROM imported WHERE "at" <= ?', [now])
     cursor.execute("DELETE FROM meta WHERE name = ?", [CLOCK])
     cursor.execute("INSERT INTO meta VALUES (?, ?)", [CLOCK, now.isoformat()])

@@ -127,8 +127,12 @@ def _arrival(message: TrackingCall, request: PendingRequest, is_import: bool) ->
     known_at = received_at
     if is_import or received_at - message.time > LATE:
         known_at = min(message.time, received_at)
-    mark = f"{request.source}\0{message.message_id}".encode()
-    return _Arrival(message, request, known_at, blake2b(mark, digest_size=16).digest())
+    return _Arrival(message, request, known_at, message_hash(request.source, message.message_id))
+
+
+def message_hash(source: str, message_id: str) -> bytes:
+    """What a message is known by, so that a second one is noticed: 16 bytes."""
+    return blake2b(f"{source}\0{message_id}".encode(), digest_size=16).digest()
 
 
 def _identify(connection: Connection, arrivals: list[_Arrival], now: datetime, total: Identified) -> None:

@@ -115,7 +115,7 @@ class Advancer:
 
     def relay(self, live: ActivePlaybook, now: datetime) -> int:
         """Appends the new changes that journeys listen to to the log; how many."""
-        self._refresh_index(live)
+        self.refresh_index(live)
         assert self.index is not None
         return relay(self.store, self.evaluator.warehouse, self.index.watched, now)
 
@@ -126,7 +126,7 @@ class Advancer:
         loaded since wait: they would be judged by memberships that do not reflect them.
         """
         require_sequence()
-        self._refresh_index(live)
+        self.refresh_index(live)
         assert self.index is not None
         work = Work(self, self.index, queries, now)
         with self.store.read() as connection:
@@ -164,7 +164,8 @@ class Advancer:
             pairs = [(row.profile_id, row.other_id, row.time) for row in rows if row.other_id is not None]
             merge_rows.merge(connection, pairs)
 
-    def _refresh_index(self, live: ActivePlaybook) -> None:
+    def refresh_index(self, live: ActivePlaybook) -> None:
+        """Reads the journeys again when something was applied since."""
         if live is not self._seen:
             with self.store.read() as connection:
                 self.index = JourneyIndex(connection, live, self._zone)

@@ -11,7 +11,6 @@ import msgspec
 from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy import Connection
 
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.channels.email.bounces.imap import ImapSettings, read_imap
 from keepers.channels.email.bounces.mail_reader import MailReader
@@ -68,7 +67,7 @@ class BounceReading:
         if self._settings.listen_port:
             chosen = self._settings
             self._listener = BounceListener(
-                chosen.listen_host, chosen.listen_port, reader, self._arrived, clock,
+                chosen.listen_host, chosen.listen_port, reader, self._arrived, workspace.clock,
                 lambda trouble: self._record_status("listener", 0, trouble),
             )  # fmt: skip
 
@@ -117,10 +116,10 @@ class BounceReading:
         made: dict[str, Read] = {}
         if chosen.maildir:
             place = folder / Path(chosen.maildir).expanduser()
-            made["maildir"] = lambda: read_maildir(place, reader, self._store_reports, clock)
+            made["maildir"] = lambda: read_maildir(place, reader, self._store_reports, self._workspace.clock)
         if chosen.mbox:
             file = folder / Path(chosen.mbox).expanduser()
-            made["mbox"] = lambda: read_mbox(file, reader, self._store_reports, clock)
+            made["mbox"] = lambda: read_mbox(file, reader, self._store_reports, self._workspace.clock)
         if chosen.imap_host:
             if not chosen.imap_user:
                 raise UserError("[bounces] imap_host needs imap_user and imap_password.", code="settings")
@@ -133,7 +132,7 @@ class BounceReading:
                 move_to=chosen.imap_move_to,
                 ca_file=str(folder / chosen.imap_ca_file) if chosen.imap_ca_file else "",
             )
-            made["imap"] = lambda: read_imap(imap, reader, self._store_reports, clock)
+            made["imap"] = lambda: read_imap(imap, reader, self._store_reports, self._workspace.clock)
         return made
 
     def _run(self) -> None:
@@ -179,5 +178,5 @@ class BounceReading:
     def _write_status(self, connection: Connection, name: str, mails: int, trouble: str) -> None:
         kept = meta.get(connection, STATE, for_update=True)
         known = msgspec.json.decode(kept, type=dict[str, Reading]) if kept else {}
-        known[name] = Reading(clock(), mails, trouble)
+        known[name] = Reading(self._workspace.clock(), mails, trouble)
         meta.put(connection, STATE, msgspec.json.encode(known).decode())

@@ -7,7 +7,6 @@ from threading import Event, Thread
 
 from prometheus_client import CollectorRegistry, Counter
 
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.delivery.worker import Deliverer
 from keepers.model.errors import KeepersError
@@ -93,12 +92,12 @@ class DeliveryLoop:
         """One round; returns whether another should follow at once."""
         self._workspace.sending.refresh()
         if self._deliverer is None:
-            self._deliverer = self._workspace.sending.deliverer(self._worker_id, clock)
+            self._deliverer = self._workspace.sending.deliverer(self._worker_id, self._workspace.clock)
         if self._stopping.is_set():
             # Stopped before the worker existed.
             self._deliverer.stop()
         with self._workspace.warehouse_gate.inside():
-            done = self._deliverer.run_once(clock())
+            done = self._deliverer.run_once(self._workspace.clock())
         self._sent.inc(done.sent)
         self._failed.inc(done.failed)
         self._uncertain.inc(done.uncertain)

@@ -27,7 +27,6 @@ from keepers.app.operations.imports import remove_uploads
 from keepers.app.operations.key_ring import KeyRing
 from keepers.app.operations.operations import operations_of
 from keepers.app.operations.page_access import PageAccess
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.server_file import publish_server
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.application import create_app
@@ -88,7 +87,7 @@ def serve(
             workspace.ticker_status = lambda: loop.status
         token = secrets.token_urlsafe(32)
         handlers: list[ControllerRouterHandler] = [
-            management(keys, clock, token),
+            management(keys, workspace.clock, token),
             *(status_handlers(workspace) if workspace.settings.server.page == "on" else ()),
             *public_handlers(workspace),
         ]
@@ -215,7 +214,7 @@ def _app(
     access = workspace.part(PageAccess)
     return create_app(
         events,
-        clock=clock,
+        clock=workspace.clock,
         handlers=handlers,
         figures=figures,
         access=access,

@@ -10,7 +10,6 @@ from time import monotonic
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.ticker_status import TickerStatus
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import KeepersError, problem
@@ -52,7 +51,7 @@ class TickLoop:
         self._thread.join(patience_s)
         while self._thread.is_alive():
             if self._thread.ident is not None:
-                self._workspace.warehouse.interrupt([self._thread.ident])
+                self._workspace.warehouse.interrupt({self._thread.ident})
             self._thread.join(0.1)
 
     def _run(self) -> None:
@@ -75,18 +74,19 @@ class TickLoop:
                 if self._stopping.is_set():
                     return 0.0
                 began = monotonic()
-                done = ticker.tick(clock())
+                done = ticker.tick(self._workspace.tick_moment())
                 took = monotonic() - began
             if done.queued and self.on_queued is not None:
                 self.on_queued()
         except Exception as error:  # noqa: BLE001 - whatever stops a tick, the next one is tried, and it is said
+            self._workspace.warehouse.note_failure(error)
             return self._failed(error)
         if self.status.failures:
             log.warning("Ticks work again after %d that failed.", self.status.failures)
         took_s = took if done.did_something else self.status.took_s
         if done.did_something:
             self._seconds.observe(took)
-        self.status = TickerStatus(is_ticking=True, ticked_at=clock(), took_s=took_s)
+        self.status = TickerStatus(is_ticking=True, ticked_at=self._workspace.clock(), took_s=took_s)
         self._ticked.set_to_current_time()
         return self._every
 

@@ -6,7 +6,6 @@ import logging
 from threading import Event, Thread
 
 from keepers.app.operations import upkeep
-from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import KeepersError, problem
 
@@ -48,10 +47,10 @@ class UpkeepLoop:
 
     def run_if_due(self) -> bool:
         """Whether the hour had come. Raises what stops it."""
-        if not upkeep.is_due(self._workspace, clock()):
+        if not upkeep.is_due(self._workspace, self._workspace.clock()):
             return False
         with self._workspace.sequencing("the daily upkeep"):
-            upkeep.run_upkeep(self._workspace, clock(), self._progress)
+            upkeep.run_upkeep(self._workspace, self._workspace.clock(), self._progress)
         return True
 
     def _progress(self, done: int, total: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 
 from keepers.model.errors import UserError, problem
 from keepers.model.write_scope import require_rows
@@ -18,6 +18,9 @@ from keepers.model.write_scope import require_rows
 MAIN_FILE = "keepers.db"
 INBOX_FILE = "inbox.db"
 _BUSY_MS = 30_000
+_OUTAGES_SQLITE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_BUSY")
+_OUTAGES_POSTGRES = ("08", "53", "57")
+"""classes of SQLSTATE: no connection, out of resources, stopped by its operator"""
 
 
 class Store:
@@ -118,20 +121,51 @@ class Store:
                 with engine.connect().execution_options(is_reading=True) as connection:
                     connection.execute(text("SELECT 1"))
         except OperationalError as error:
-            raise UserError(
-                problem(
-                    "The store at {store} does not answer: {reason}. Check that it is running and may be read.",
-                    store=self.place,
-                    reason=error.orig,
-                ),
-                code="store",
-            ) from error
+            raise self._outage(error) from error
+
+    def outage_of(self, error: Exception) -> UserError | None:
+        """What to say of an error that is one because the store cannot be reached or written to; None for others."""
+        return self._outage(error) if isinstance(error, DBAPIError) and _is_outage(error) else None
+
+    def _outage(self, error: DBAPIError) -> UserError:
+        return UserError(
+            problem(
+                "The store at {store} does not answer: {reason}. Check that it is running and may be read.",
+                store=self.place,
+                reason=error.orig,
+            ),
+            code="store",
+        )
+
+    def damage(self) -> str:
+        """What SQLite finds wrong with its files; empty when nothing is, and on PostgreSQL, which checks its own."""
+        if not self.is_sqlite:
+            return ""
+        for engine in (self.engine, self.inbox_engine):
+            try:
+                with engine.connect().execution_options(is_reading=True) as connection:
+                    found = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+            except DatabaseError as error:
+                found = str(error.orig)
+            if found != "ok":
+                return f"{Path(str(engine.url.database)).name}: {found}".replace("\n", " ")
+        return ""
 
     def close(self) -> None:
         """Closes pooled connections. The store may be used again; it reconnects."""
         self.engine.dispose()
         if self.inbox_engine is not self.engine:
             self.inbox_engine.dispose()
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorname", "").startswith(_OUTAGES_SQLITE)
+    state = getattr(cause, "sqlstate", None)
+    return error.connection_invalidated or (
+        isinstance(error, OperationalError) and (state is None or state.startswith(_OUTAGES_POSTGRES))
+    )
 
 
 def _sqlite_engine(file: Path) -> Engine:

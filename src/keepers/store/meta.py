@@ -19,3 +19,9 @@ def put(connection: Connection, name: str, value: str) -> None:
     """Sets the value."""
     connection.execute(delete(meta).where(meta.c.name == name))
     connection.execute(insert(meta).values(name=name, value=value))
+
+
+def starting_with(connection: Connection, prefix: str) -> dict[str, str]:
+    """The facts whose names begin so."""
+    query = select(meta.c.name, meta.c.value).where(meta.c.name.startswith(prefix, autoescape=True))
+    return {row.name: row.value for row in connection.execute(query)}

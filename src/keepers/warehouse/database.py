@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -15,19 +16,23 @@ from keepers.conditions.schema import Schema
 from keepers.model.errors import ConflictError, UserError, problem
 from keepers.model.write_scope import require_sequence
 from keepers.warehouse import fixed_tables, zone_offsets
+from keepers.warehouse.names import quoted
 from keepers.warehouse.registry import Registry, get_meta, latest_times, set_meta
 
 Settings = dict[str, str | bool | int | float | list[str]]
+DAMAGED = ".damaged-"
+"""follows the name of what is set aside, before the instant"""
+log = logging.getLogger("keepers")
 
 
 class Warehouse:
     """An open warehouse. Make one with `Warehouse.open`."""
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, path: Path | None, zone: str, settings: Settings | None = None
-    ) -> None:
-        self._connection = connection
-        self._settings = settings or {}
+    def __init__(self, connect: Callable[[], duckdb.DuckDBPyConnection], path: Path | None, zone: str) -> None:
+        self._connect = connect
+        self._connection = connect()
+        self._is_invalid = False
+        self._reopening = threading.Lock()
         self._threads = threading.local()
         self._cursors: WeakValueDictionary[int, duckdb.DuckDBPyConnection] = WeakValueDictionary()
         self._writing = threading.RLock()
@@ -46,8 +51,12 @@ class Warehouse:
         memory: str | None = None,
         threads: int | None = None,
         public_sources: Callable[[], Collection[str]] = tuple,
+        now: datetime | None = None,
     ) -> Warehouse:
         """Opens (or makes) the file; None keeps everything in memory.
+
+        A write-ahead log beside it that is damaged is set aside, under a name with the instant `now` (see `set_aside`).
+        What was in it is loaded again from the store's log by the next tick; imported rows in it are missing.
 
         `memory` is DuckDB's limit, such as `2GB`. `public_sources` gives the ids of write keys, and is asked where
         a file of an older layout is brought up to date. Raises ConflictError when another process has the file open
@@ -59,22 +68,44 @@ class Warehouse:
         if threads:
             settings["threads"] = threads
         file = Path(path) if path is not None else None
-        try:
-            connection = duckdb.connect(str(file) if file else ":memory:", config=settings)
-        except duckdb.Error as error:
-            raise _opening_failed(file, error) from error
-        connection.execute("SET TimeZone = 'UTC'")
-        _prepare(connection, file, public_sources)
-        return cls(connection, file, zone, settings)
+
+        def connect() -> duckdb.DuckDBPyConnection:
+            connection = _connect(file, settings, now)
+            connection.execute("SET TimeZone = 'UTC'")
+            _prepare(connection, file, public_sources)
+            return connection
+
+        return cls(connect, file, zone)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """This thread's own connection to the database; it lives as long as the thread."""
+        """This thread's own connection to the database; it lives as long as the thread.
+
+        Opens a file anew that DuckDB has given up (see `note_failure`). Raises UserError while that fails.
+        """
+        if self._is_invalid:
+            self._reopen()
         found: duckdb.DuckDBPyConnection | None = getattr(self._threads, "cursor", None)
         if found is None:
             found = self._threads.cursor = self._connection.cursor()
             self._cursors[threading.get_ident()] = found
             found.execute("SET TimeZone = 'UTC'")
         return found
+
+    def note_failure(self, error: BaseException) -> None:
+        """Notices that DuckDB gives up the open database, as when a checkpoint finds the disk full.
+
+        What was committed is in the file; every further query fails until it is opened anew.
+        """
+        if isinstance(error, duckdb.FatalException):
+            self._is_invalid = True
+
+    def _reopen(self) -> None:
+        with self._reopening:
+            if not self._is_invalid:
+                return
+            self.release()
+            self.reopen()
+        log.warning("The warehouse was opened anew, after DuckDB had given it up.")
 
     def interrupt(self, threads: Collection[int]) -> None:
         """Ends what the cursors of some threads are running; those threads see an error that `is_interruption`."""
@@ -101,7 +132,10 @@ class Warehouse:
             try:
                 yield cursor
                 cursor.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
+                self.note_failure(error)
+                if self._is_invalid:
+                    raise
                 # A failed COMMIT has already ended the transaction; either way nothing of it stays.
                 with suppress(duckdb.TransactionException):
                     cursor.execute("ROLLBACK")
@@ -162,18 +196,29 @@ class Warehouse:
 
     def release(self) -> None:
         """Closes every thread's cursor and the file, which is complete then. Only `reopen` may be called next."""
+        # The database stays open for as long as any connection to it is.
         for cursor in list(self._cursors.values()):
-            cursor.close()
+            with suppress(duckdb.Error):
+                cursor.interrupt()
+                cursor.close()
         self._connection.close()
-        self._cursors.clear()
-        self._threads = threading.local()
+        self._threads, self._cursors = threading.local(), WeakValueDictionary()
 
     def reopen(self) -> None:
         """Opens the file that is there now, after `release`."""
-        assert self.path is not None
-        self._connection = duckdb.connect(str(self.path), config=self._settings)
-        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection = self._connect()
+        self._is_invalid = False
         self.reload()
+
+    def require_readable(self) -> None:
+        """Reads every table. Raises UserError (`warehouse`), naming the remedy, where the file is damaged."""
+        cursor = self.cursor()
+        tables = cursor.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall()
+        try:
+            for (table,) in tables:
+                cursor.execute(f"SELECT count(t) FROM (SELECT hash(x) AS t FROM {quoted(table)} x)").fetchall()
+        except duckdb.Error as error:
+            raise _opening_failed(self.path, error) from error
 
     def close(self) -> None:
         """Closes the file; every thread's cursor ends with it."""
@@ -218,6 +263,44 @@ def _prepare(
     connection.execute("COMMIT")
 
 
+def _connect(
+    file: Path | None, settings: dict[str, str | bool | int | float | list[str]], now: datetime | None
+) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(str(file) if file else ":memory:", config=settings)
+    except duckdb.Error as error:
+        if file is None or not _is_of_wal(error):
+            raise _opening_failed(file, error) from error
+        return _connect_without_wal(file, settings, now)
+
+
+def _is_of_wal(error: duckdb.Error) -> bool:
+    return "replaying WAL" in str(error)
+
+
+def _connect_without_wal(
+    file: Path, settings: dict[str, str | bool | int | float | list[str]], now: datetime | None
+) -> duckdb.DuckDBPyConnection:
+    wal = file.with_name(f"{file.name}.wal")
+    stamp = f"{now:%Y%m%dT%H%M%SZ}" if now is not None else "unknown"
+    aside = wal.with_name(f"{wal.name}{DAMAGED}{stamp}")
+    wal.replace(aside)
+    log.warning(
+        "The write-ahead log of the warehouse is damaged. It is set aside as %s; the next tick loads what it held from "
+        "the log of events again. `keepers doctor` says whether imported rows are missing.",
+        aside.name,
+    )
+    try:
+        return duckdb.connect(str(file), config=settings)
+    except duckdb.Error as error:
+        raise _opening_failed(file, error) from error
+
+
+def set_aside(file: Path) -> list[Path]:
+    """The damaged write-ahead logs of a warehouse that were set aside, oldest first."""
+    return sorted(file.parent.glob(f"{file.name}.wal{DAMAGED}*"))
+
+
 def _layout(connection: duckdb.DuckDBPyConnection) -> str | None:
     """The layout of the file's fixed tables; None when it has none yet."""
     if not connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'meta'").fetchall():
@@ -227,7 +310,7 @@ def _layout(connection: duckdb.DuckDBPyConnection) -> str | None:
 
 def _opening_failed(file: Path | None, error: duckdb.Error) -> UserError:
     text = str(error)
-    if "lock" in text.lower():
+    if "could not set lock" in text.lower():
         return ConflictError(
             problem(
                 "The warehouse {file} is in use by another process. Stop that one, or send the command "
@@ -236,9 +319,15 @@ def _opening_failed(file: Path | None, error: duckdb.Error) -> UserError:
             ),
             code="warehouse_locked",
         )
-    if "not a valid DuckDB database" in text or "Could not read" in text or "checksum" in text.lower():
+    if any(sign in text for sign in ("not a valid DuckDB database", "Could not read", "Corrupt database file")):
         return UserError(
-            problem("The file {file} is not a DuckDB database. Move it away, or restore it from a backup.", file=file),
+            problem(
+                "The warehouse {file} is damaged, or no DuckDB database ({reason}). Restore it from a backup; or move "
+                "it away: the next tick makes a new one from the log of events, without imported files, which are "
+                "to be imported again.",
+                file=file,
+                reason=text.splitlines()[0],
+            ),
             code="warehouse",
         )
     return UserError(

@@ -134,7 +134,7 @@ def test_the_example_of_a_test_clock_is_read() -> None:
 def test_no_command_runs_by_a_test_clock_without_saying_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TEST_CLOCK, TEST_CLOCK_EXAMPLE)
     assert f"because {TEST_CLOCK} is set" in keepers("templates", "--json").err
-    assert doctor.upkeep_findings(clock(), None, free_bytes=1 << 40, waiting=0, lag_s=0, events=0) == [clock_notice()]
+    assert doctor.upkeep_findings(None, free_bytes=1 << 40, waiting=0, lag_s=0, events=0) == [clock_notice()]
     monkeypatch.delenv(TEST_CLOCK)
     assert "clock" not in keepers("templates", "--json").err
     assert clock_notice() is None

@@ -17,7 +17,6 @@ from sqlalchemy.exc import OperationalError
 from keepers.delivery.claim import one_by_one
 from keepers.delivery.worker import Deliverer
 from keepers.model.message import Outcome, Outgoing
-from keepers.server import delivery_loop
 from keepers.server.delivery_loop import DeliveryLoop
 from keepers.store.database import Store
 from keepers.store.messages import claims, workers
@@ -56,7 +55,7 @@ def _loop(post: Post, wire: Wire) -> DeliveryLoop:
     def made(worker_id: str, _clock: object) -> Deliverer:
         return Deliverer(post.store, post.eligibility, one_by_one(render), {"email": wire}, {}, None, worker_id)
 
-    workspace: Any = SimpleNamespace(sending=SimpleNamespace(refresh=lambda: None, deliverer=made))
+    workspace: Any = SimpleNamespace(clock=lambda: NOW, sending=SimpleNamespace(refresh=lambda: None, deliverer=made))
     return DeliveryLoop(workspace, CollectorRegistry(), every_s=0.001, longest_pause_s=0.01)
 
 
@@ -76,7 +75,6 @@ def test_a_worker_closes_whether_or_not_its_store_answers(store: Store, monkeypa
 
 
 def test_the_loop_outlives_an_outage_and_goes_on(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery_loop, "clock", lambda: NOW)
     post, outage = Post(sqlite_store, LOOSE), Outage(sqlite_store, monkeypatch, most=4)
     all_sent, known = Event(), set[str]()
 

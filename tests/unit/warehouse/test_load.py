@@ -173,7 +173,7 @@ def test_rebuilt_tables_equal_those_before(warehouse: Warehouse) -> None:
 
 def test_a_file_that_is_no_warehouse_is_refused(tmp_path: Path) -> None:
     (tmp_path / "w.duckdb").write_bytes(b"hello" * 2000)
-    with pytest.raises(UserError, match="not a DuckDB database"):
+    with pytest.raises(UserError, match="no DuckDB database"):
         Warehouse.open(tmp_path / "w.duckdb")
 
 

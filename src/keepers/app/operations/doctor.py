@@ -18,11 +18,13 @@ from keepers.app.operations.upkeep import compacted_at, last_retention
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock_notice
+from keepers.app.workspace.disk_probe import why_not_writable
 from keepers.app.workspace.private_files import shared_files
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
 from keepers.i18n.problems import problem_text
-from keepers.model.errors import Problem, problem
+from keepers.ingest.imports import import_counts
+from keepers.model.errors import ConflictError, Problem, problem, problem_as_written
 from keepers.model.identity import MOST_UNPROVEN
 from keepers.store import keys
 from keepers.store.events import inbox, log
@@ -31,7 +33,7 @@ from keepers.store.privacy import erasures, removed_counts
 from keepers.store.privacy.erasures import WaitingErasures
 from keepers.store.profiles import identities
 from keepers.warehouse.arrivals import unlisted_rows
-from keepers.warehouse.database import Warehouse
+from keepers.warehouse.database import Warehouse, set_aside
 from keepers.warehouse.fixed_tables import LOADED
 from keepers.warehouse.registry import MAX_PUBLIC_EVENTS, MAX_PUBLIC_TRAITS
 
@@ -83,6 +85,7 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
     """
     now = workspace.clock()
     warehouse = workspace.warehouse
+    warehouse.require_readable()
     cursor = warehouse.cursor()
     with workspace.store.read_inbox() as connection:
         waiting, oldest = inbox.depth(connection), inbox.oldest(connection)
@@ -97,7 +100,10 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
     events = _number(cursor, "SELECT count(*) FROM tracks")
     free = shutil.disk_usage(workspace.folder).free
     sending, wrong = sending_status(workspace, now, actor.locale)
-    found = upkeep_findings(now, ticked, free_bytes=free, waiting=waiting, lag_s=lag_s, events=events)
+    found = upkeep_findings(ticked, free_bytes=free, waiting=waiting, lag_s=lag_s, events=events)
+    found += clock_findings(workspace)
+    found += disk_findings(workspace)
+    found += damage_findings(workspace)
     found += key_findings(now, all_keys, recorded_since)
     found += file_findings(workspace.folder)
     found += identity_findings(crowded)
@@ -130,7 +136,7 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
 
 
 def upkeep_findings(
-    now: datetime, ticked: datetime | None, *, free_bytes: int, waiting: int, lag_s: float, events: int
+    ticked: datetime | None, *, free_bytes: int, waiting: int, lag_s: float, events: int
 ) -> list[Problem]:
     notice = clock_notice()
     found = [notice] if notice else []
@@ -138,11 +144,67 @@ def upkeep_findings(
         found.append(problem("Less than 1 GB of disk is free. Make room: events are refused when the disk is full."))
     if waiting and lag_s > 60:
         found.append(problem("Events have waited over a minute. Start `keepers serve`, or run `keepers tick`."))
-    if ticked is not None and ticked > now:
-        found.append(problem("The last tick is in the future: ticks with the real time are refused until then."))
     if ticked is None and events:
         found.append(problem("There are events, and nothing was evaluated yet. Run `keepers tick`."))
     return found
+
+
+def damage_findings(workspace: Workspace) -> list[Problem]:
+    """What the stores have lost, or cannot read any more."""
+    found = []
+    store, warehouse = workspace.store, workspace.warehouse
+    if broken := store.damage():
+        found.append(
+            problem(
+                "The store is damaged: {reason}. Stop the server, keep a copy of the files, and restore a backup.",
+                reason=broken,
+            )
+        )
+    if lost := import_counts.missing(store, warehouse):
+        found.append(
+            problem(
+                "{number} imported rows are missing in the warehouse, which was damaged, or replaced by another file. "
+                "Import the same files again: what is there already is skipped.",
+                number=lost,
+            )
+        )
+    if aside := set_aside(warehouse.path) if warehouse.path is not None else []:
+        found.append(
+            problem(
+                "A damaged write-ahead log of the warehouse was set aside as {file}; what it held is loaded again from "
+                "the log of events. When nothing is missing, delete the file.",
+                file=aside[-1].name,
+            )
+        )
+    with store.read() as connection:
+        logged = log.last_seq(connection)
+    if warehouse.watermark(LOADED) > logged:
+        found.append(
+            problem(
+                "The warehouse holds events up to {loaded}, the store's log only up to {logged}: they do not belong "
+                "together. Restore both from one backup.",
+                loaded=warehouse.watermark(LOADED),
+                logged=logged,
+            )
+        )
+    return found
+
+
+def disk_findings(workspace: Workspace) -> list[Problem]:
+    """Folders of the workspace's data that cannot be written to."""
+    folders = {(workspace.folder / workspace.settings.warehouse.path).parent}
+    if workspace.store.folder is not None:
+        folders.add(workspace.store.folder)
+    return [trouble for one in sorted(folders) if (trouble := why_not_writable(one)) is not None]
+
+
+def clock_findings(workspace: Workspace) -> list[Problem]:
+    """Why a tick would be refused now."""
+    try:
+        workspace.tick_moment()
+    except ConflictError as error:
+        return [error.problem] if isinstance(error.problem, Problem) else [problem_as_written(error.message)]
+    return []
 
 
 def file_findings(folder: Path) -> list[Problem]:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from keepers.app.operations.key_ring import KeyRefusedError, KeyRing
 from keepers.app.public.rate_limit import PublicLimits
+from keepers.app.workspace.disk_probe import DiskProbe
 from keepers.app.workspace.settings import LimitSettings
 from keepers.ingest.collect import Collector, NotCommittedError
 from keepers.model.errors import KeepersError, problem
@@ -52,6 +53,7 @@ class EventIntake:
         self.on_commit: Callable[[int, float], None] = _uncounted
         """called after each commit with its number of requests and its seconds"""
         self._store = store
+        self._disk = DiskProbe(store.folder) if store.folder is not None else None
         self._collector = Collector(store, on_arrival, self._committed, most_requests=most_waiting)
         # One thread, so that whoever sends much waits for themselves and not the event loop for all of them.
         self._parsing = ThreadPoolExecutor(1, "parsing")
@@ -125,6 +127,9 @@ class EventIntake:
             # The caller is not authenticated, and the error's text names hosts and folders.
             log.warning("Not ready: %s", error.message)
             return "The store does not answer. The server's log says more."
+        trouble = self._disk.why_not_writable() if self._disk is not None else ""
+        if trouble:
+            return f"The disk of the store cannot be written to: {trouble}. Make room, or make it writable."
         return "" if self._collector.is_running else "The collector has stopped. Start the server again."
 
     def inbox_depth(self) -> int:

@@ -9,11 +9,15 @@ from msgspec import Meta, Struct
 
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
+from keepers.app.workspace.disk_probe import DiskProbe
+from keepers.app.workspace.steady_clock import CODE as CLOCK
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
 from keepers.i18n.problems import error_text
+from keepers.ingest.imports import import_counts
 from keepers.store.events import inbox
 from keepers.store.events import log as event_log
+from keepers.warehouse.database import set_aside
 from keepers.warehouse.fixed_tables import LOADED
 
 
@@ -76,4 +80,22 @@ def health_of(workspace: Workspace, locale: str = "en") -> Health:
 
 def readiness_notes(workspace: Workspace) -> dict[str, str]:
     """Warnings that the readiness probe reports although the server is ready."""
-    return {"tick": "failing: see /api/v1/health"} if workspace.ticker_status().trouble else {}
+    notes = {}
+    trouble = workspace.ticker_status().trouble
+    if trouble is not None:
+        # What is wrong with the clock names nothing of the workspace, and nobody is asked who they are here.
+        notes = {"clock": trouble.message} if trouble.code == CLOCK else {"tick": "failing: see /api/v1/health"}
+    lost = import_counts.missing(workspace.store, workspace.warehouse)
+    if lost:
+        notes["warehouse"] = f"{lost} imported rows are missing: see keepers doctor"
+    elif workspace.warehouse.path is not None and set_aside(workspace.warehouse.path):
+        notes["warehouse"] = "a damaged write-ahead log was set aside: see keepers doctor"
+    reason = workspace.part(warehouse_disk).why_not_writable()
+    if reason:
+        notes["disk"] = f"The disk of the warehouse cannot be written to: {reason}. Make room, or make it writable."
+    return notes
+
+
+def warehouse_disk(workspace: Workspace) -> DiskProbe:
+    """Probes where the warehouse is."""
+    return DiskProbe((workspace.folder / workspace.settings.warehouse.path).parent)

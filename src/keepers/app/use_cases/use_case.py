@@ -97,9 +97,10 @@ class UseCase(Generic[Q, A]):
         self.require(workspace, actor, request)
         request = _checked(request)
         arguments = (workspace, actor, request, progress) if self.is_long else (workspace, actor, request)
-        audit = auditing(workspace, actor, self, request) if self.is_audited else nullcontext()
-        with audit, workspace.interruptible(), self._holding_lock(workspace, on_wait):
-            answer = self.function(*arguments)
+        with workspace.outages_named():
+            audit = auditing(workspace, actor, self, request) if self.is_audited else nullcontext()
+            with audit, workspace.interruptible(), self._holding_lock(workspace, on_wait):
+                answer = self.function(*arguments)
         if self.changes:
             workspace.wake()
         return answer

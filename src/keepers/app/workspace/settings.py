@@ -29,6 +29,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "server.tick_every": (0.05, 3600),
     "server.proxies": (0, 100),
     "server.max_upload_bytes": (1, 2**50),
+    "server.longest_jump_days": (1, 3650),
     "server.header_seconds": (1, 600),
     "server.max_header_bytes": (4096, 1_048_576),
     "server.body_seconds": (1, 3600),
@@ -89,6 +90,9 @@ class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Port `keepers serve` listens on."""
     tick_every: float = 1.0
     """Seconds between ticks when nothing arrives; what arrives is ticked at once."""
+    longest_jump_days: int = 7
+    """How many days the clock may be ahead of the last tick, from where nothing shows that time passed. Beyond, ticks
+    wait for `keepers tick --allow-jump`: a clock that is wrong must not move everybody into the future."""
     page: Literal["on", "off"] = "on"
     """Whether there is a status page at /. Signing in takes the link that `keepers open` prints, or a secret key that
     may read."""

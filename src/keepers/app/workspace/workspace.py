@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from threading import Lock, get_ident
@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from keepers.app.workspace.clock import clock, environment
+from keepers.app.workspace.disk_probe import require_writable
 from keepers.app.workspace.fair_lock import FairLock, OnWait, no_wait
 from keepers.app.workspace.folder import DATA, LOCALE, PLAYBOOK
 from keepers.app.workspace.gate import Gate
 from keepers.app.workspace.server_file import RunningServer, read_server_file
 from keepers.app.workspace.settings import Settings, load_settings
+from keepers.app.workspace.steady_clock import SteadyClock
 from keepers.app.workspace.ticker_status import TickerStatus
 from keepers.i18n import catalogues
-from keepers.model.errors import KeepersError, NotFoundError, nearest, problem
+from keepers.model.errors import KeepersError, NotFoundError, UserError, nearest, problem
 from keepers.model.identity import IDENTITY_KINDS
 from keepers.model.moments import parse_zone
 from keepers.model.write_scope import write_scope
@@ -57,7 +59,10 @@ class Workspace:
         self._sequence_lock = FairLock()
         self.warehouse_gate = Gate()
         """entered by whoever reads the warehouse without holding the sequence of events"""
-        self.clock: Callable[[], datetime] = clock
+        self.machine_clock: Callable[[], datetime] = clock
+        """what the machine's clock shows, naive UTC, also where it fell back behind the last tick"""
+        self.steady_clock = SteadyClock(lambda: self.machine_clock())
+        self.clock: Callable[[], datetime] = self.steady_clock
         """the present, naive UTC"""
         self.listening_at = ""
         """the address at which this process serves the workspace; empty if it does not"""
@@ -96,7 +101,13 @@ class Workspace:
 
         url = self.settings.store.url
         store = Store.open(url if "://" in url else self.folder / url)
-        upgrade(store)
+        try:
+            upgrade(store)
+        except UserError:
+            # SQLite says no more than that it cannot open the file.
+            if store.folder is not None:
+                require_writable(store.folder)
+            raise
         return store
 
     @cached_property
@@ -112,6 +123,7 @@ class Workspace:
             memory=chosen.memory or None,
             threads=chosen.threads or None,
             public_sources=self._write_key_ids,
+            now=self.machine_clock(),
         )
 
     def _write_key_ids(self) -> list[str]:
@@ -251,6 +263,28 @@ class Workspace:
 
         return last_tick(self.warehouse) or self.clock()
 
+    def tick_moment(self, *, is_jump_allowed: bool = False) -> datetime:
+        """The present as the moment of a tick. Raises ConflictError (`clock`) when the clock cannot be believed."""
+        from keepers.evaluation.evaluate import last_tick
+
+        self.steady_clock.note_tick(last_tick(self.warehouse))
+        now = self.clock()
+        longest = timedelta.max if is_jump_allowed else timedelta(days=self.settings.server.longest_jump_days)
+        self.steady_clock.require_believable(now, longest, self._received_since)
+        return now
+
+    def forget_ticks(self) -> None:
+        """Drops what ticks keep in memory, after the answers and the log were changed otherwise."""
+        for part in ("ticker", "advancer", "definitions"):
+            self.__dict__.pop(part, None)
+        self.steady_clock.note_tick(None)
+
+    def _received_since(self, last: datetime) -> Iterator[datetime]:
+        from keepers.store.events import inbox
+
+        with self.store.read_inbox() as connection:
+            yield from inbox.received_since(connection, last)
+
     @contextmanager
     def sequencing(self, holder: str, on_wait: OnWait = no_wait) -> Iterator[Ticker]:
         """Work on the sequence of events: one process, and in it one thread, at a time.
@@ -305,6 +339,17 @@ class Workspace:
         finally:
             with self._running_lock:
                 self._running[thread] -= 1
+
+    @contextmanager
+    def outages_named(self) -> Iterator[None]:
+        """Raises UserError (`store`) where the store cannot be reached or written to. The store is not opened by it."""
+        try:
+            yield
+        except Exception as error:
+            outage = self.store.outage_of(error) if "store" in self.__dict__ else None
+            if outage is None:
+                raise
+            raise outage from error
 
     def interrupt(self) -> None:
         """Ends the queries of use cases under way, for a stop within seconds. What they had committed is kept."""

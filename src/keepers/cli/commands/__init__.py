@@ -12,7 +12,10 @@ NAMES = {
     "journeys": ("journeys", "journey", "enroll", "leave", "why"),
     "keys": ("keys", "audit"),
     "messages": ("messages", "message", "machine-rules", "dead-letters", "new-secret"),
-    "operations": ("tick", "backfill", "doctor", "rebuild", "compact", "unmerge", "backup", "backups", "restore"),
+    "operations": (
+        *("tick", "backfill", "doctor", "rewind", "rebuild", "compact", "unmerge"),
+        *("backup", "backups", "restore"),
+    ),
     "playbook": ("init", "check", "plan", "apply", "templates", "rhythm"),
     "replay": ("replay",),
     "serve": ("serve", "collect", "open"),

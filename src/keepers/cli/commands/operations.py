@@ -1,4 +1,4 @@
-"""Tick, backfill, doctor, rebuild, compact, unmerge, backup, backups, restore."""
+"""Tick, backfill, doctor, rewind, rebuild, compact, unmerge, backup, backups, restore."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ Backups = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the 
 def tick_command(
     now: Annotated[str | None, typer.Option("--now", metavar="ISO", help="Tick up to this moment.")] = None,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="Repeat until nothing is left.")] = False,
+    allow_jump: Annotated[
+        bool, typer.Option("--allow-jump", help="The clock, or --now, is right although it is far ahead.")
+    ] = False,
     workspace: Folder = None,
     as_json: Json = False,
 ) -> None:
@@ -23,7 +26,8 @@ def tick_command(
     from keepers.app.operations.maintenance import RunTick, tick
     from keepers.cli.present.operations import ticked
 
-    show(call(workspace, tick, RunTick(now=now, until_idle=until_idle), "Ticking"), as_json, ticked)
+    request = RunTick(now=now, until_idle=until_idle, allow_jump=allow_jump)
+    show(call(workspace, tick, request, "Ticking"), as_json, ticked)
 
 
 @app.command("backfill")
@@ -42,6 +46,15 @@ def doctor_command(workspace: Folder = None, as_json: Json = False) -> None:
     from keepers.cli.present.operations import diagnosis
 
     show(call(workspace, doctor, ExamineInstallation()), as_json, diagnosis)
+
+
+@app.command("rewind")
+def rewind_command(workspace: Folder = None, as_json: Json = False) -> None:
+    """Take back what ticks did ahead of the present, after a clock that was ahead."""
+    from keepers.app.operations.maintenance import RunRewind, rewind
+    from keepers.cli.present.operations import rewound
+
+    show(call(workspace, rewind, RunRewind(), "Taking back"), as_json, rewound)
 
 
 @app.command("rebuild")

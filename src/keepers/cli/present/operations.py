@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from keepers.app.operations.create import CreatedWorkspace
     from keepers.app.operations.doctor import Diagnosis
     from keepers.app.operations.keys import CreatedKey, KeyList, RevokedKey
-    from keepers.app.operations.maintenance import Rebuilt, Unmerged
+    from keepers.app.operations.maintenance import Rebuilt, TakenBack, Unmerged
     from keepers.app.operations.page_access import StatusPageLink
     from keepers.app.operations.upkeep import Compacted
 
@@ -36,6 +36,13 @@ _TICKED = (
     ("changes", "changes of segment or stage"),
     ("waves", "waves"),
 )
+
+
+def rewound(done: TakenBack) -> None:
+    out.print(
+        f"Taken back: {done.runs:,} runs, {done.messages:,} messages that had not left, {done.changes:,} changes of "
+        f"segment or stage; {done.events:,} events dated back to the present. The next tick goes on from here."
+    )
 
 
 def rebuilt(done: Rebuilt) -> None:

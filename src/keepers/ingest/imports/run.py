@@ -14,6 +14,7 @@ import msgspec
 import pyarrow as pa
 
 from keepers.ingest.erased import erased_among
+from keepers.ingest.imports import import_counts
 from keepers.ingest.imports import stage as staging
 from keepers.ingest.imports import write as writing
 from keepers.ingest.imports.chunks import Chunk
@@ -194,6 +195,9 @@ class _Run:
             cursor.execute("DROP TABLE staged")
         self.erased += erased
         self.rows += erased
+        # Last: a crash before it makes the record too small, never too large.
+        with self._store.begin() as connection:
+            import_counts.record(connection, *self.key, self.skipped + self.loaded + rows)
         return rows, len(problems)
 
     def _drop_erased(self, cursor: duckdb.DuckDBPyConnection) -> int:

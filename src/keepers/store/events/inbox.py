@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -61,6 +61,13 @@ def last_id(connection: Connection) -> int:
 def depth(connection: Connection) -> int:
     """How many requests wait."""
     return int(connection.execute(select(func.count()).select_from(inbox)).scalar_one())
+
+
+def received_since(connection: Connection, last: datetime) -> Iterator[datetime]:
+    """When the requests that wait and were received after `last` were received, in order."""
+    query = select(inbox.c.received_at).where(inbox.c.received_at > last).order_by(inbox.c.received_at)
+    for (at,) in connection.execute(query).yield_per(1000):
+        yield at
 
 
 def oldest(connection: Connection) -> datetime | None:

@@ -1,0 +1,61 @@
+"""Whether a folder can be written to: asked by writing, for a full or read-only disk looks like any other."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from threading import Lock
+from time import monotonic
+
+from keepers.model.errors import Problem, UserError, problem
+
+PROBE_BYTES = 65_536
+REMEMBERED_S = 1.0
+"""seconds for which an answer holds: whoever may ask whether the server is ready must not make it write without end"""
+
+
+class DiskProbe:
+    """Probes one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = Lock()
+        self._asked_at = float("-inf")
+        self._answer = ""
+
+    def why_not_writable(self) -> str:
+        """The system's reason, such as `No space left on device`; empty when it can be written to. Blocks."""
+        with self._lock:
+            if monotonic() - self._asked_at >= REMEMBERED_S:
+                self._answer = _write(self.folder)
+                self._asked_at = monotonic()
+            return self._answer
+
+
+def why_not_writable(folder: Path) -> Problem | None:
+    """That a folder cannot be written to, why, and the remedy."""
+    reason = DiskProbe(folder).why_not_writable()
+    if not reason:
+        return None
+    return problem(
+        "{folder} cannot be written to: {reason}. Make room, or make it writable.", folder=folder, reason=reason
+    )
+
+
+def require_writable(folder: Path) -> None:
+    """Raises UserError (`store`) when a folder cannot be written to."""
+    trouble = why_not_writable(folder)
+    if trouble is not None:
+        raise UserError(trouble, code="store")
+
+
+def _write(folder: Path) -> str:
+    try:
+        # It has no name, or loses it at once, so that nothing of it is left behind.
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(b"\0" * PROBE_BYTES)
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return ""
