@@ -17,7 +17,7 @@ from benchmarks.smtp import CONNECTIONS
 from keepers.app.operations.playbook import ApplyPlaybook, apply_playbook
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.create import create
-from keepers.app.workspace.folder import PLAYBOOK
+from keepers.app.workspace.files.folder import PLAYBOOK
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.consent import Consent
 from keepers.store.events import inbox

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from keepers import __version__
+from keepers.app.access.key_ring import KeyRing
 from keepers.app.operations.events import EventIntake
-from keepers.app.operations.key_ring import KeyRing
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.create import create
 from keepers.app.workspace.workspace import Workspace

@@ -19,7 +19,7 @@ from hypothesis import settings
 import profiles
 import run_files
 from keepers.app.workspace.clock import clock
-from keepers.app.workspace.folder import make_private
+from keepers.app.workspace.files.folder import make_private
 from keepers.app.workspace.settings import TEST_CLOCK
 from keepers.channels import registry  # noqa: F401 - rules, texts and conditions read the table that it fills
 from keepers.model.moments import format_instant

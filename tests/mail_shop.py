@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import yaml
 
 from keepers.app.workspace.clock import clock
-from keepers.app.workspace.folder import PLAYBOOK
+from keepers.app.workspace.files.folder import PLAYBOOK
 from keepers.devtools.mailbox import Mailbox
 from serving import SECRET, SERVER, WRITE, keepers
 

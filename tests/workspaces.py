@@ -20,7 +20,7 @@ import run_files
 from keepers.app.operations.playbook import ApplyPlaybook, apply_playbook
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.create import create
-from keepers.app.workspace.folder import PLAYBOOK
+from keepers.app.workspace.files.folder import PLAYBOOK
 from keepers.app.workspace.workspace import Workspace
 from keepers.cli import main as command_line
 from keepers.evaluation import query_cache

@@ -13,6 +13,8 @@ import pytest
 from msgspec import Struct
 from sqlalchemy import select, text
 
+from keepers.app.access.audit import AuditPage, ReadAudit, read_audit
+from keepers.app.access.keys import CreateKey, ListKeys, create_key, list_keys
 from keepers.app.customers.consents import RecordConsent, record_consent
 from keepers.app.customers.erasure import EraseProfile, erase_profile
 from keepers.app.customers.export import ExportProfile, export_profile
@@ -27,8 +29,6 @@ from keepers.app.messaging.journeys import (
     leave_journey,
 )
 from keepers.app.messaging.sending_switches import StopSending, stop_sending
-from keepers.app.operations.audit import AuditPage, ReadAudit, read_audit
-from keepers.app.operations.keys import CreateKey, ListKeys, create_key, list_keys
 from keepers.app.operations.maintenance import RunTick, UnmergeProfile, tick, unmerge
 from keepers.app.operations.playbook import ApplyPlaybook, apply_playbook
 from keepers.app.use_cases.actor import COMMAND_LINE, VISITOR, Actor, NotAllowedError

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from keepers.app.operations.doctor import file_findings
-from keepers.app.workspace.folder import UMASK, make_private
-from keepers.app.workspace.private_files import restrict_files, shared_files
+from keepers.app.workspace.files.folder import UMASK, make_private
+from keepers.app.workspace.files.private_files import restrict_files, shared_files
 from keepers.model.errors import UserError
 from keepers.playbook.files import refuse_unsafe, written
 from serving import Serving, copied, keepers, serving

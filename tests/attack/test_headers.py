@@ -11,8 +11,8 @@ import pytest
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 
+from keepers.app.access.page_access import PageAccess
 from keepers.app.operations.events import EventIntake
-from keepers.app.operations.page_access import PageAccess
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.application import create_app

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from litestar.testing import TestClient
 
+from keepers.app.access.key_ring import KeyRing
 from keepers.app.operations.doctor import UNUSED_FOR, key_findings
 from keepers.app.operations.events import EventIntake
-from keepers.app.operations.key_ring import KeyRing
 from keepers.app.workspace.clock import clock
 from keepers.http.application import create_app
 from keepers.model.errors import UserError

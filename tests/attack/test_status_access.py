@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from keepers.app.operations.audit import ReadAudit, read_audit
-from keepers.app.operations.page_access import LINK_LASTS, REFUSALS_OF_NETWORK, SESSION_LASTS, PageAccess
+from keepers.app.access.audit import ReadAudit, read_audit
+from keepers.app.access.page_access import LINK_LASTS, REFUSALS_OF_NETWORK, SESSION_LASTS, PageAccess
 from keepers.app.public.rate_limit import TooManyError
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.clock import clock

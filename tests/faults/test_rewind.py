@@ -90,7 +90,7 @@ def ticked(workspace: Workspace, at: datetime) -> None:
 def agree(workspace: Workspace) -> None:
     """Everybody agrees, at the beginning."""
     people = [workspace.find_profile(f"u{n}") for n in range(PEOPLE)]
-    stated = [Consent(one, "email", "tips", "subscribed", BEGIN, "form") for one in people]
+    stated = [Consent(one, "email", "tips", "subscribed", BEGIN, "form", holds_for="person") for one in people]
     with workspace.store.begin() as connection:
         consents.record(connection, stated, BEGIN)
 

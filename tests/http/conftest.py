@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+from keepers.app.access.page_access import PageAccess
 from keepers.app.operations.events import EventIntake
-from keepers.app.operations.page_access import PageAccess
 from keepers.app.workspace.clock import clock
 from keepers.http.application import create_app
 from keepers.store import keys

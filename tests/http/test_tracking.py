@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from litestar.testing import TestClient
 
+from keepers.app.access.key_ring import KeyRing
 from keepers.app.operations.events import EventIntake
-from keepers.app.operations.key_ring import KeyRing
 from keepers.app.workspace.clock import clock
 from keepers.http.application import create_app
 from keepers.store import keys

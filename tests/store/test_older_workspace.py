@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from keepers.app.access.keys import ListKeys, list_keys
 from keepers.app.customers.consents import ReadConsents, read_consents
 from keepers.app.customers.lifecycles import ReadLifecycle, read_lifecycle
 from keepers.app.customers.profiles import Profile, ReadProfile, read_profile
@@ -26,7 +27,6 @@ from keepers.app.messaging.broadcasts import ListSendings, list_sendings
 from keepers.app.messaging.coupons import ListPools, list_pools
 from keepers.app.messaging.journeys import ListRuns, ReadJourney, list_runs, read_journey
 from keepers.app.messaging.messages import ListMessages, ReadMessageCopy, list_messages, read_message_copy
-from keepers.app.operations.keys import ListKeys, list_keys
 from keepers.app.operations.playbook import CheckPlaybook, PlanPlaybook, check_playbook, plan_playbook
 from keepers.app.tick import until_idle
 from keepers.app.use_cases.actor import COMMAND_LINE

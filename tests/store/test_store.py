@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Table, insert
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from keepers.app.operations.key_ring import KeyRing
+from keepers.app.access.key_ring import KeyRing
 from keepers.app.use_cases.actor import COLLECT, Actor
 from keepers.model.consent import Consent
 from keepers.model.errors import ConflictError, NotFoundError, UserError

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from keepers import __version__
-from keepers.app.workspace.folder import find_folder
+from keepers.app.workspace.files.folder import find_folder
 from keepers.cli.commands import NAMES
 from keepers.i18n.catalogues import shipped_languages
 

@@ -91,7 +91,7 @@ def _report(workspace: Workspace, last: datetime, timings: Timings) -> None:
 
 
 def _serve(workspace: Workspace, port: int | None, mailbox: DemoMailbox | None) -> None:
-    from keepers.app.operations.page_access import page_link
+    from keepers.app.access.page_access import page_link
     from keepers.server.serve import serve
 
     if mailbox is not None:

@@ -17,7 +17,7 @@ from keepers.model.errors import KeepersError, UserError
 def main() -> None:
     """Runs the command: 0 done, 2 for the person's mistake, 1 for ours; never a traceback."""
     from keepers.app.workspace.clock import clock_notice
-    from keepers.app.workspace.folder import make_private
+    from keepers.app.workspace.files.folder import make_private
 
     make_private()
     interrupts.begin()

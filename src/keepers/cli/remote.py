@@ -16,7 +16,7 @@ from keepers.app.operations.operations import Operation
 from keepers.app.use_cases import wire_format
 from keepers.app.use_cases.progress import Progress
 from keepers.app.use_cases.use_case import UseCase
-from keepers.app.workspace.server_file import RunningServer, other_settings
+from keepers.app.workspace.files.server_file import RunningServer, other_settings
 from keepers.app.workspace.settings import Settings
 from keepers.model.errors import ConflictError, KeepersError, NotFoundError, UserError
 

@@ -13,8 +13,8 @@ from urllib.parse import unquote
 from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
+from keepers.app.access.page_access import PageAccess
 from keepers.app.operations.events import EventIntake
-from keepers.app.operations.page_access import PageAccess
 from keepers.http.common.auth import read_guard
 from keepers.http.common.metrics import ServerMetrics
 from keepers.http.common.parameters import SLASH

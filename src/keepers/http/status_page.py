@@ -20,8 +20,8 @@ from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, QueryParameter
 
+from keepers.app.access.page_access import SESSION_LASTS, PageAccess
 from keepers.app.operations.overview import ReadOverview, read_overview
-from keepers.app.operations.page_access import SESSION_LASTS, PageAccess
 from keepers.app.use_cases import wire_format
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.common.auth import SESSION_COOKIE, actor_of, read_guard, reader_of

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from keepers.app.workspace.folder import DATA
+from keepers.app.workspace.files.folder import DATA
 from keepers.app.workspace.workspace import Workspace
 
 log = logging.getLogger("keepers")

@@ -21,13 +21,13 @@ from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 
 from keepers import __version__
+from keepers.app.access.key_ring import KeyRing
+from keepers.app.access.page_access import PageAccess
 from keepers.app.operations.events import EventIntake
 from keepers.app.operations.health import readiness_notes
 from keepers.app.operations.imports import remove_uploads
-from keepers.app.operations.key_ring import KeyRing
 from keepers.app.operations.operations import operations_of
-from keepers.app.operations.page_access import PageAccess
-from keepers.app.workspace.server_file import publish_server
+from keepers.app.workspace.files.server_file import publish_server
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.application import create_app
 from keepers.http.common.metrics import ServerMetrics

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from keepers.app.workspace.backup_files import files_of, inside
+from keepers.app.workspace.files.backup_files import files_of, inside
 from keepers.app.workspace.settings import Settings, StoreSettings, with_store
 from keepers.model.errors import UserError
 

@@ -11,7 +11,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from msgspec.structs import replace
 
-from keepers.app.operations.page_access import PageAccess
+from keepers.app.access.page_access import PageAccess
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.status_page import status_handlers

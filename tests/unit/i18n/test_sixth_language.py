@@ -11,7 +11,7 @@ from litestar import Litestar, get
 from litestar.params import QueryParameter
 from litestar.testing import TestClient
 
-from keepers.app.operations.page_access import PageAccess
+from keepers.app.access.page_access import PageAccess
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.sending import Company
 from keepers.app.workspace.workspace import Workspace

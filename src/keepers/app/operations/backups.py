@@ -14,8 +14,8 @@ from keepers.app.customers.erasing import read_ledger
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.progress import Progress, no_progress
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.backup_files import files_of, inside
-from keepers.app.workspace.folder import DATA
+from keepers.app.workspace.files.backup_files import files_of, inside
+from keepers.app.workspace.files.folder import DATA
 from keepers.app.workspace.workspace import Workspace
 from keepers.backups.chunks import DamagedBackupError
 from keepers.backups.folder import opened_for_reading, opened_for_writing

@@ -18,8 +18,8 @@ from keepers.app.operations.upkeep import compacted_at, last_retention
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock_notice
-from keepers.app.workspace.disk_probe import why_not_writable
-from keepers.app.workspace.private_files import shared_files
+from keepers.app.workspace.files.disk_probe import why_not_writable
+from keepers.app.workspace.files.private_files import shared_files
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
 from keepers.i18n.problems import problem_text

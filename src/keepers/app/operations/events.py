@@ -10,9 +10,9 @@ from datetime import datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from keepers.app.operations.key_ring import KeyRefusedError, KeyRing
+from keepers.app.access.key_ring import KeyRefusedError, KeyRing
 from keepers.app.public.rate_limit import PublicLimits
-from keepers.app.workspace.disk_probe import DiskProbe
+from keepers.app.workspace.files.disk_probe import DiskProbe
 from keepers.app.workspace.settings import LimitSettings
 from keepers.ingest.collect import Collector, NotCommittedError
 from keepers.model.errors import KeepersError, problem

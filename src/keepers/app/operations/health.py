@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
-from keepers.app.workspace.disk_probe import DiskProbe
+from keepers.app.workspace.files.disk_probe import DiskProbe
 from keepers.app.workspace.steady_clock import CODE as CLOCK
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick

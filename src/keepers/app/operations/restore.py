@@ -17,9 +17,9 @@ from sqlalchemy import func, select
 from keepers.app.customers.erasing import apply_ledger, read_ledger
 from keepers.app.operations.backups import owner_of_backups
 from keepers.app.use_cases.progress import Progress, no_progress
-from keepers.app.workspace.backup_files import inside
 from keepers.app.workspace.clock import environment
-from keepers.app.workspace.folder import DATA
+from keepers.app.workspace.files.backup_files import inside
+from keepers.app.workspace.files.folder import DATA
 from keepers.app.workspace.settings import FILE, load_settings, with_store
 from keepers.app.workspace.workspace import Workspace
 from keepers.backups.chunks import sync_folder

@@ -9,7 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TypeAlias
 
-from keepers.app.operations.key_ring import actor_of_key, require_usable
+from keepers.app.access.key_ring import actor_of_key, require_usable
 from keepers.app.public.identify_visitor import check_identifier
 from keepers.app.use_cases.actor import COLLECT, Actor
 from keepers.app.workspace.workspace import Workspace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from keepers.app.workspace.folder import DATA, PLAYBOOK
+from keepers.app.workspace.files.folder import DATA, PLAYBOOK
 from keepers.app.workspace.settings import FILE, initial_toml
 from keepers.model.errors import ConflictError, UserError, problem
 from keepers.model.moments import parse_zone

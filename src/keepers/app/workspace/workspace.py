@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from keepers.app.workspace.clock import clock, environment
-from keepers.app.workspace.disk_probe import require_writable
 from keepers.app.workspace.fair_lock import FairLock, OnWait, no_wait
-from keepers.app.workspace.folder import DATA, LOCALE, PLAYBOOK
+from keepers.app.workspace.files.disk_probe import require_writable
+from keepers.app.workspace.files.folder import DATA, LOCALE, PLAYBOOK
+from keepers.app.workspace.files.server_file import RunningServer, read_server_file
 from keepers.app.workspace.gate import Gate
-from keepers.app.workspace.server_file import RunningServer, read_server_file
 from keepers.app.workspace.settings import Settings, load_settings
 from keepers.app.workspace.steady_clock import SteadyClock
 from keepers.app.workspace.ticker_status import TickerStatus
@@ -30,7 +30,7 @@ from keepers.model.write_scope import write_scope
 
 # The parts are imported where they are made: a command that a server answers needs none of them.
 if TYPE_CHECKING:
-    from keepers.app.operations.key_ring import KeyRing
+    from keepers.app.access.key_ring import KeyRing
     from keepers.app.public.rate_limit import PublicLimits
     from keepers.app.tick import Ticker
     from keepers.app.workspace.definitions_cache import DefinitionsCache, Loaded
@@ -203,7 +203,7 @@ class Workspace:
     @cached_property
     def key_ring(self) -> KeyRing:
         """The keys that callers are known by."""
-        from keepers.app.operations.key_ring import KeyRing
+        from keepers.app.access.key_ring import KeyRing
 
         return KeyRing(self.store.read)
 

@@ -15,7 +15,7 @@ app.add_typer(keys, name="keys")
 @keys.command("list")
 def list_command(workspace: Folder = None, as_json: Json = False) -> None:
     """Every key, without its token, and when it was last used."""
-    from keepers.app.operations.keys import ListKeys, list_keys
+    from keepers.app.access.keys import ListKeys, list_keys
     from keepers.cli.present.operations import keys
 
     show(call(workspace, list_keys, ListKeys()), as_json, keys)
@@ -44,7 +44,7 @@ def create_command(
     as_json: Json = False,
 ) -> None:
     """Make a key; its token is shown this once."""
-    from keepers.app.operations.keys import CreateKey, create_key
+    from keepers.app.access.keys import CreateKey, create_key
     from keepers.cli.present.operations import created_key
 
     scopes: list[Any] = scope or []  # checked with the request
@@ -59,7 +59,7 @@ def revoke_command(
     as_json: Json = False,
 ) -> None:
     """Revoke a key."""
-    from keepers.app.operations.keys import RevokeKey, revoke_key
+    from keepers.app.access.keys import RevokeKey, revoke_key
     from keepers.cli.present.operations import revoked_key
 
     show(call(workspace, revoke_key, RevokeKey(id=id)), as_json, revoked_key)
@@ -77,7 +77,7 @@ def audit_command(
     as_json: Json = False,
 ) -> None:
     """Who changed what: calls of keys and commands, latest first."""
-    from keepers.app.operations.audit import ReadAudit, read_audit
+    from keepers.app.access.audit import ReadAudit, read_audit
     from keepers.cli.present.operations import audit
 
     wanted = ReadAudit(actor=actor, use_case=use_case, since=since, until=until, limit=limit, cursor=cursor)

@@ -58,7 +58,7 @@ def open_command(
     as_json: Json = False,
 ) -> None:
     """Sign in to the status page of the running server: prints a link that works once, and opens it."""
-    from keepers.app.operations.page_access import MakePageLink, make_page_link
+    from keepers.app.access.page_access import MakePageLink, make_page_link
     from keepers.cli.present.operations import page_link
 
     made = call(workspace, make_page_link, MakePageLink())
@@ -69,7 +69,7 @@ def open_command(
 
 def _opened(workspace: Path | None) -> Workspace:
     """The workspace, opened. What others could read of its files is named and made private first."""
-    from keepers.app.workspace.private_files import restrict_files
+    from keepers.app.workspace.files.private_files import restrict_files
     from keepers.app.workspace.workspace import Workspace
 
     opened = Workspace.open(chosen_folder(workspace))
@@ -92,7 +92,7 @@ def _started(does: str, name: str) -> Callable[[str], None]:
 
 def _serving(workspace: Workspace) -> Callable[[str], None]:
     """Says where it serves, and on the terminal how to see its page."""
-    from keepers.app.operations.page_access import page_link
+    from keepers.app.access.page_access import page_link
 
     started = _started("serves", workspace.settings.workspace.name)
 

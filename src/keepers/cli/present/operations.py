@@ -14,12 +14,12 @@ from keepers.model.moments import format_instant
 if TYPE_CHECKING:
     from msgspec import Struct
 
-    from keepers.app.operations.audit import AuditPage
+    from keepers.app.access.audit import AuditPage
+    from keepers.app.access.keys import CreatedKey, KeyList, RevokedKey
+    from keepers.app.access.page_access import StatusPageLink
     from keepers.app.operations.create import CreatedWorkspace
     from keepers.app.operations.doctor import Diagnosis
-    from keepers.app.operations.keys import CreatedKey, KeyList, RevokedKey
     from keepers.app.operations.maintenance import Rebuilt, TakenBack, Unmerged
-    from keepers.app.operations.page_access import StatusPageLink
     from keepers.app.operations.upkeep import Compacted
 
 

@@ -14,8 +14,8 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import SecurityScheme
 
-from keepers.app.operations.key_ring import KeyRefusedError, KeyRing, actor_of_key
-from keepers.app.operations.page_access import SESSION, PageAccess
+from keepers.app.access.key_ring import KeyRefusedError, KeyRing, actor_of_key
+from keepers.app.access.page_access import SESSION, PageAccess
 from keepers.app.use_cases.actor import COMMAND_LINE, Actor
 from keepers.http.common.loopback import is_local
 from keepers.http.common.problems import RequestError, locale_of

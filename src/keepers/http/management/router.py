@@ -12,6 +12,8 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, Server, Tag
 
+from keepers.app.access import audit, keys, page_access
+from keepers.app.access.key_ring import KeyRing
 from keepers.app.customers import (
     conditions,
     consents,
@@ -37,21 +39,17 @@ from keepers.app.messaging import (
     uncertain_messages,
 )
 from keepers.app.operations import (
-    audit,
     backups,
     doctor,
     health,
     imports,
-    keys,
     maintenance,
     operations,
     overview,
-    page_access,
     playbook,
     templates,
     upkeep,
 )
-from keepers.app.operations.key_ring import KeyRing
 from keepers.app.use_cases.use_case import UseCase
 from keepers.http.common.auth import SCHEME, secret_key_guard, security_scheme
 from keepers.http.common.parameters import known_parameters_guard

@@ -21,8 +21,8 @@ import msgspec
 from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import HTTPScope, Receive, Scope, Send
 
+from keepers.app.access.key_ring import KeyRefusedError
 from keepers.app.operations.events import EventIntake
-from keepers.app.operations.key_ring import KeyRefusedError
 from keepers.app.public.rate_limit import TooManyError
 from keepers.http.common.auth import token_in
 from keepers.http.common.cors import PREFLIGHT, origin_of, readable_by

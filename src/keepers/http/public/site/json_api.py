@@ -12,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ExceptionHandlersMap
 from msgspec import Struct
 
-from keepers.app.operations.key_ring import KeyRefusedError
+from keepers.app.access.key_ring import KeyRefusedError
 from keepers.app.public.visitor_auth import SentKey, sent_key
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.common.auth import sent_token

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from keepers.app.workspace.folder import DATA, UMASK
+from keepers.app.workspace.files.folder import DATA, UMASK
 from keepers.app.workspace.settings import FILE
 
 

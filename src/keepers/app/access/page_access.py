@@ -10,7 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from keepers.app.operations.key_ring import KeyRefusedError, actor_of_key, require_usable
+from keepers.app.access.key_ring import KeyRefusedError, actor_of_key, require_usable
 from keepers.app.public.rate_limit import Allowance, NetworkAllowance, TooManyError
 from keepers.app.use_cases.actor import Actor, NotAllowedError
 from keepers.app.use_cases.auditing import audit_event

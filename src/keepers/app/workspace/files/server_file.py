@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from keepers.app.workspace.clock import environment
-from keepers.app.workspace.folder import SERVER_FILE
+from keepers.app.workspace.files.folder import SERVER_FILE
 from keepers.app.workspace.settings import FREE, TEST_CLOCK, Settings, environment_settings
 
 if TYPE_CHECKING:

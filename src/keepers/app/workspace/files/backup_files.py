@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from glob import escape
 from pathlib import Path, PurePosixPath
 
-from keepers.app.workspace.folder import DATA, SERVER_FILE
+from keepers.app.workspace.files.folder import DATA, SERVER_FILE
 from keepers.app.workspace.settings import Settings
 from keepers.model.errors import UserError, problem
 from keepers.store.database import INBOX_FILE, MAIN_FILE
