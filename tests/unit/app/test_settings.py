@@ -7,7 +7,7 @@ from typing import get_type_hints
 
 import pytest
 
-from keepers.app.workspace.settings import FILE, RANGES, Settings, load_settings, sections
+from keepers.app.workspace.settings import FILE, OR_ZERO, RANGES, Settings, load_settings, sections
 from keepers.model.errors import UserError
 
 NUMBERS = [
@@ -28,16 +28,17 @@ def test_every_number_has_a_range_that_its_default_is_in() -> None:
     assert set(RANGES) == set(NUMBERS)
     for place, (least, most) in RANGES.items():
         section, _, name = place.partition(".")
-        assert least <= getattr(getattr(Settings(), section), name) <= most, place
+        value = getattr(getattr(Settings(), section), name)
+        assert least <= value <= most or (place in OR_ZERO and value == 0), place
 
 
 @pytest.mark.parametrize("place", NUMBERS)
 def test_a_number_out_of_its_range_is_refused(tmp_path: Path, place: str) -> None:
     least, most = RANGES[place]
     section, _, name = place.partition(".")
-    for value in (least, most):
+    for value in (least, most, *([0] if place in OR_ZERO else [])):
         assert getattr(getattr(load(tmp_path, place, value), section), name) == value
-    for value in (-5, least - 1, most + 1, "nan", "-inf"):
+    for value in (-5, (least - 1) or -1, most + 1, "nan", "-inf"):
         with pytest.raises(UserError) as refused:
             load(tmp_path, place, value)
         assert refused.value.code == "settings"

@@ -21,6 +21,8 @@ NO_USE_CASE = {
     "deliver": "is a worker, which runs until it is stopped",
     "mailbox": "is a mail server for trying things out",
     "init": "makes the workspace that an endpoint would need",
+    "restore": "makes the workspace that an endpoint would need",
+    "backups": "reads a folder of backups; the workspace they are of may be gone",
     "new-secret": "needs no workspace; the endpoints are POST /channels/webhook/secret and /channels/push/keys",
 }
 NO_COMMAND = {

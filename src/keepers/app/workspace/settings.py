@@ -48,18 +48,18 @@ RANGES: dict[str, tuple[float, float]] = {
     "bounces.imap_port": (1, 65_535),
     "bounces.every": (1, 86_400),
     "audit.keep_days": (1, 36_500),
+    # Caps and bounces look back so far.
+    "retention.recipients_days": (7, 36_500),
+    "retention.messages_days": (60, 36_500),
+    "retention.run_history_days": (30, 36_500),
+    "retention.events_days": (30, 36_500),
+    "retention.rejects_days": (1, 36_500),
 }
 """numbers: section and name, least and largest value"""
 
 
-_KEPT = (
-    ("recipients_days", 7, 36_500),
-    ("messages_days", 60, 36_500),
-    ("run_history_days", 30, 36_500),
-    ("events_days", 30, 36_500),
-    ("rejects_days", 1, 36_500),
-)
-"""of the section `retention`: setting, least and largest value; caps and bounces look back so far"""
+OR_ZERO = frozenset(place for place in RANGES if place.startswith("retention."))
+"""numbers that may be 0 too: kept for good"""
 
 
 class WorkspaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -282,18 +282,27 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
     for place, (least, most) in RANGES.items():
         section, _, name = place.partition(".")
         value = getattr(getattr(settings, section), name)
-        if not least <= value <= most:
-            raise UserError(
-                problem(
-                    "{path}: {place} is {value:,}; it must lie between {least:,} and {most:,}.",
-                    path=path,
-                    place=place,
-                    value=value,
-                    least=least,
-                    most=most,
-                ),
-                code="settings",
+        if least <= value <= most or (value == 0 and place in OR_ZERO):
+            continue
+        if place in OR_ZERO:
+            wrong = problem(
+                "{path}: {place} is {value:,}; it must lie between {least:,} and {most:,}, or be 0.",
+                path=path,
+                place=place,
+                value=value,
+                least=least,
+                most=most,
             )
+        else:
+            wrong = problem(
+                "{path}: {place} is {value:,}; it must lie between {least:,} and {most:,}.",
+                path=path,
+                place=place,
+                value=value,
+                least=least,
+                most=most,
+            )
+        raise UserError(wrong, code="settings")
     for channel, rate in settings.sending.per_second.items():
         if not 0 <= rate <= _MOST_PER_SECOND:
             raise UserError(
@@ -303,18 +312,6 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
                     channel=shown(channel),
                     rate=rate,
                     most=_MOST_PER_SECOND,
-                ),
-                code="settings",
-            )
-    for name, least, most in _KEPT:
-        if (days := getattr(settings.retention, name)) and not least <= days <= most:
-            raise UserError(
-                problem(
-                    "{path}: retention.{name} must lie between {least:,} and {most:,} days, or be 0 for good.",
-                    path=path,
-                    name=name,
-                    least=least,
-                    most=most,
                 ),
                 code="settings",
             )

@@ -36,18 +36,20 @@ class DiskProbe:
 def why_not_writable(folder: Path) -> Problem | None:
     """That a folder cannot be written to, why, and the remedy."""
     reason = DiskProbe(folder).why_not_writable()
-    if not reason:
-        return None
-    return problem(
-        "{folder} cannot be written to: {reason}. Make room, or make it writable.", folder=folder, reason=reason
-    )
+    return _not_writable(folder, reason) if reason else None
 
 
 def require_writable(folder: Path) -> None:
     """Raises UserError (`store`) when a folder cannot be written to."""
-    trouble = why_not_writable(folder)
-    if trouble is not None:
-        raise UserError(trouble, code="store")
+    reason = DiskProbe(folder).why_not_writable()
+    if reason:
+        raise UserError(_not_writable(folder, reason), code="store")
+
+
+def _not_writable(folder: Path, reason: str) -> Problem:
+    return problem(
+        "{folder} cannot be written to: {reason}. Make room, or make it writable.", folder=folder, reason=reason
+    )
 
 
 def _write(folder: Path) -> str:
