@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from keepers.app.workspace.gate import Gate
 from keepers.delivery.claim import one_by_one
 from keepers.delivery.worker import Deliverer
 from keepers.model.message import Outcome, Outgoing
@@ -55,7 +56,8 @@ def _loop(post: Post, wire: Wire) -> DeliveryLoop:
     def made(worker_id: str, _clock: object) -> Deliverer:
         return Deliverer(post.store, post.eligibility, one_by_one(render), {"email": wire}, {}, None, worker_id)
 
-    workspace: Any = SimpleNamespace(clock=lambda: NOW, sending=SimpleNamespace(refresh=lambda: None, deliverer=made))
+    sending = SimpleNamespace(refresh=lambda: None, deliverer=made)
+    workspace: Any = SimpleNamespace(clock=lambda: NOW, warehouse_gate=Gate(), sending=sending)
     return DeliveryLoop(workspace, CollectorRegistry(), every_s=0.001, longest_pause_s=0.01)
 
 
