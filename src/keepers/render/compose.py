@@ -32,7 +32,7 @@ from keepers.render.liquid.sandbox import Sandbox
 from keepers.render.liquid.tags import InlineTag, LinkTag, ValueTag
 from keepers.render.plain_text import to_text
 
-_BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
+_BODY = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)
 _URL = re.compile(r"https?://[^\s<>\"']+")
 _ENDS = ".,;:!?)]»”’"
 _HIDDEN = "display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden;mso-hide:all;"
