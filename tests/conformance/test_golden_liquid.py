@@ -21,6 +21,7 @@ CASES = Path(__file__).parents[3] / "shared" / "data" / "liquid" / "golden_liqui
 NOT_OURS = {
     "tags, include, ": "there is no {% include %}: {% render %} does it, without names computed at run time",
     "filters, date, missing argument": "{{ x | date }} without a format is the customer's own medium form",
+    "filters, url encode, some special URL characters": "a name that a value prints is broken, so that it is no link",
 }
 """what does not apply, by the beginning of a case's name: such a template must be refused, or differ by intent"""
 
@@ -44,6 +45,10 @@ def test_include_is_refused() -> None:
 
 def test_a_date_without_a_format_is_written_in_the_medium_form() -> None:
     assert _render({"template": "{{ 'March 14, 2016' | date }}"}) == "Mar 14, 2016"
+
+
+def test_a_name_in_an_encoded_address_is_broken() -> None:
+    assert _render({"template": "{{ 'bob@example.com!' | url_encode }}"}) == "bob%40example.\u200bcom%21"
 
 
 def _render(case: dict[str, Any]) -> str:

@@ -42,7 +42,7 @@ class Ingest(Scenario):
         with workspaces.opened(place.folder) as workspace:
             token = workspace.ensure_key("write", "clients") or ""
         self._port, self._over = _free_port(), Event()
-        self._clients = [Client(n, self._port, token, self._over) for n in range(CLIENTS)]
+        self._clients = [Client(n, f"http://127.0.0.1:{self._port}", token, self._over) for n in range(CLIENTS)]
         self._kills = 0
 
     def begin_round(self, number: int) -> None:

@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
 
-import duckdb
 import pytest
 
 from keepers.app.customers.erasure import EraseProfile, erase_profile
@@ -103,7 +102,7 @@ def test_one_alone_lets_nobody_in() -> None:
 def test_a_connection_that_nobody_knew_of_keeps_the_old_file(shop: Shop) -> None:
     """DuckDB would go on with the old file, unseen, and what was written would be lost with it."""
     warehouse = shop.workspace.warehouse
-    stray = duckdb.connect(str(warehouse.path), config=warehouse._settings)
+    stray = warehouse._connect()
     before = stray.execute("SELECT count(*) FROM tracks").fetchall()
     with shop.workspace.sequencing("a test"), pytest.raises(Exception, match="still in use"):
         compaction.compact(shop.workspace.warehouse, shop.workspace.warehouse_gate.alone(1))

@@ -146,7 +146,7 @@ def test_files_that_nobody_looked_at_go(shop: Shop) -> None:
 def test_a_setting_that_would_break_delivery_is_refused(shop: Shop) -> None:
     file = shop.folder / "keepers.toml"
     file.write_text(f"{file.read_text()}[retention]\nrecipients_days = 1\n")
-    with pytest.raises(UserError, match="recipients_days must lie between 7"):
+    with pytest.raises(UserError, match="recipients_days is 1; it must lie between 7"):
         load_settings(shop.folder, {})
 
 

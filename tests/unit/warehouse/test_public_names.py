@@ -184,7 +184,7 @@ def test_browsers_fill_no_limit_of_trusted_names(warehouse: Warehouse, monkeypat
     assert warehouse.latest["noise 29"] == START
     assert count(warehouse, {"did": "noise 29", "where": {"p3": 3, "l4": 4}}) == 1
     before = contents(warehouse)
-    reopened = Warehouse(warehouse.cursor(), None, warehouse.zone)
+    reopened = Warehouse(warehouse.cursor, None, warehouse.zone)
     assert reopened.schema(LATER) == warehouse.schema(LATER)
     rebuild(warehouse)
     assert contents(warehouse) == before

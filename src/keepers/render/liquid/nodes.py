@@ -11,6 +11,7 @@ from liquid.builtin.output import Output as OutputTag
 from liquid.builtin.output import OutputNode
 from liquid.builtin.tags.cycle_tag import CycleNode, CycleTag
 from liquid.builtin.tags.echo_tag import EchoNode, EchoTag
+from liquid.output import NullIO
 from liquid.stringify import to_liquid_string
 
 from keepers.render.liquid.data_size import refuse_large
@@ -28,6 +29,8 @@ class Text(ContentNode):
     __slots__ = ()
 
     def render(self, context: RenderContext, buffer: TextIO) -> int:
+        if isinstance(buffer, NullIO):  # of a block that has nothing but white space
+            return buffer.write(self.text)
         return cast("Output", buffer).write_own(self.text)
 
 
