@@ -40,7 +40,7 @@ class Ingest(Scenario):
         super().__init__(place, rounds, chance)
         workspaces.make(place.folder, place.migrated, lifecycles=["value"], address=place.address)
         with workspaces.opened(place.folder) as workspace:
-            token = workspace.ensure_key("write", "clients") or ""
+            token = workspace.ensure_key("server", "clients") or ""
         self._port, self._over = _free_port(), Event()
         self._clients = [Client(n, f"http://127.0.0.1:{self._port}", token, self._over) for n in range(CLIENTS)]
         self._kills = 0
