@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,7 @@ def _compact(engine: Engine, on_step: Callable[[], None]) -> None:
         connection.set_progress_handler(step, _OPERATIONS)
         try:
             connection.execute("VACUUM")
-        except Exception:
+        except sqlite3.Error:
             if ended:
                 raise ended[0] from None
             raise
