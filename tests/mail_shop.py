@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
@@ -16,7 +15,6 @@ from keepers.app.workspace.files.folder import PLAYBOOK
 from keepers.devtools.mailbox import Mailbox
 from serving import SECRET, SERVER, WRITE, keepers
 
-T = TypeVar("T")
 BODY = "<mj-section><mj-column><mj-text>Thank you</mj-text></mj-column></mj-section>"
 RECEIPTS: dict[str, Any] = {
     "topics": [{"id": "orders", "name": "Orders", "kind": "transactional", "basis": "contract"}],
@@ -66,12 +64,3 @@ def make_mail_shop(
         keepers(folder, "keys", "create", kind, "--token", token)
     keepers(folder, "apply")
     return folder
-
-
-def wait_for(seen: Callable[[], T], seconds: float = 30) -> T:
-    """Looks until something truthy is there, and gives it."""
-    deadline = time.monotonic() + seconds
-    while not (found := seen()):
-        assert time.monotonic() < deadline, "It did not happen in time."
-        time.sleep(0.05)
-    return found

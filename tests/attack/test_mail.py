@@ -22,8 +22,8 @@ from keepers.channels.email.bounces.set_aside import MOST_MAILS
 from keepers.channels.email.bounces.sources import BounceListener, read_maildir
 from keepers.channels.email.reply_reasons import classify_reply
 from keepers.model.message import DeliveryReport
-from mail_shop import wait_for
 from posting import KEY, NOW, VERP, dsn
+from waiting import wait_for
 
 RETURN_PATH = VERP.return_path(VERP.token(KEY))
 

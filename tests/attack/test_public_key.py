@@ -19,8 +19,9 @@ from keepers.devtools.mailbox_folder import Received
 from keepers.model.consent import CONFIRMATION, address_hash
 from keepers.store.journeys import entry_rejections
 from keepers.store.profiles import consents, identities, push_subscriptions, suppressions
-from mail_shop import BODY, mailbox_at, make_mail_shop, wait_for
+from mail_shop import BODY, mailbox_at, make_mail_shop
 from serving import SECRET, SERVER, WRITE, Serving, serving
+from waiting import wait_for
 from workspaces import opened
 
 BUTTON = '<mj-section><mj-column><mj-button href="{{ trigger.order_url }}">See</mj-button></mj-column></mj-section>'

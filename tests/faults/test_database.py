@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 import workspaces
 from conftest import Postgres
 from serving import SECRET, WRITE, Serving, keepers, serving
+from waiting import wait_for
 
 
 @pytest.fixture
@@ -39,15 +39,6 @@ def folder(own_postgres: Postgres, tmp_path: Path, migrated_folder: Path) -> Pat
     return made
 
 
-def until(holds: Callable[[], Any], longest_s: float = 150) -> Any:
-    """What is asked for again and again until it holds."""
-    deadline = time.monotonic() + longest_s
-    while not (found := holds()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
-    return found
-
-
 def send(server: Serving, number: int) -> httpx.Response:
     event = {"userId": f"d{number}", "event": "Order Completed", "messageId": f"d{number}"}
     return httpx.post(f"{server.address}/v1/track", json=event, auth=(WRITE, ""), timeout=120)
@@ -57,7 +48,7 @@ def arrived(server: Serving, numbers: set[int]) -> None:
     """Waits until all of them are customers: ticks went on by themselves."""
     with server.api() as api:
         for number in sorted(numbers, reverse=True):
-            until(lambda number=number: api.get(f"/profiles?id=d{number}").json().get("items"))
+            wait_for(lambda number=number: api.get(f"/profiles?id=d{number}").json().get("items"))
 
 
 def ready(server: Serving) -> int:
@@ -69,7 +60,7 @@ def test_a_database_that_is_gone_for_a_while_costs_nothing(folder: Path, own_pos
         acknowledged = {n for n in range(3) if send(server, n).status_code == 200}
         assert len(acknowledged) == 3
         own_postgres.server.stop()
-        assert until(lambda: ready(server) == 503)
+        assert wait_for(lambda: ready(server) == 503)
         for n in range(3, 8):
             answer = send(server, n)
             assert answer.status_code == 503
@@ -78,11 +69,11 @@ def test_a_database_that_is_gone_for_a_while_costs_nothing(folder: Path, own_pos
         assert ran.code
         assert "does not answer" in ran.err
         own_postgres.server.start()
-        assert until(lambda: ready(server) == 200)
-        assert until(lambda: send(server, 8).status_code == 200)
+        assert wait_for(lambda: ready(server) == 200)
+        assert wait_for(lambda: send(server, 8).status_code == 200)
         arrived(server, acknowledged | {8})
         with server.api() as api:
-            found = until(lambda: a if (a := api.get("/health").json())["status"] == "ok" else None)
+            found = wait_for(lambda: a if (a := api.get("/health").json())["status"] == "ok" else None)
             assert found["events"] == 4
 
 
@@ -100,5 +91,5 @@ def test_a_database_without_free_connections_is_said_and_waited_for(folder: Path
         # A connection that the server holds already may do.
         assert ran.code == 0 or "too many clients" in ran.err
         assert "unexpected" not in ran.err
-        assert until(lambda: send(server, 6).status_code == 200)
+        assert wait_for(lambda: send(server, 6).status_code == 200)
         arrived(server, {0, 6} | acknowledged)

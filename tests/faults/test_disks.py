@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import httpx
@@ -18,6 +16,7 @@ from keepers.warehouse.database import Warehouse
 from keepers.warehouse.fixed_tables import LAYOUT_VERSION
 from keepers.warehouse.registry import get_meta
 from serving import WRITE, Serving, serving
+from waiting import wait_for
 
 ROOM_MB = 48
 
@@ -34,15 +33,6 @@ def folder(shop: Path, disk: Disk) -> Path:
     return shutil.copytree(shop, disk.folder / "shop", symlinks=True)
 
 
-def until(holds: Callable[[], Any], longest_s: float = 120) -> Any:
-    """What is asked for again and again until it holds."""
-    deadline = time.monotonic() + longest_s
-    while not (found := holds()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
-    return found
-
-
 def send(server: Serving, number: int) -> httpx.Response:
     event = {"userId": f"d{number}", "event": "Order Completed", "messageId": f"d{number}", "properties": {"n": number}}
     return httpx.post(f"{server.address}/v1/track", json=event, auth=(WRITE, ""), timeout=60)
@@ -56,7 +46,7 @@ def ready(server: Serving) -> tuple[int, dict[str, str]]:
 def orders(server: Serving, last: int) -> set[int]:
     """Numbers of the orders that the warehouse holds, once the last one is there."""
     with server.api() as api:
-        until(lambda: api.get(f"/profiles?id=d{last}").json().get("items"))
+        wait_for(lambda: api.get(f"/profiles?id=d{last}").json().get("items"))
         return {n for n in range(last + 1) if api.get(f"/profiles?id=d{n}").json().get("items")}
 
 
@@ -66,7 +56,7 @@ def test_a_full_disk_is_said_first_loses_nothing_and_all_goes_on(folder: Path, d
         assert ready(server)[0] == 200
         disk.fill()
         # What it found holds for a second.
-        code, said = until(lambda: found if (found := ready(server))[0] != 200 else None)
+        code, said = wait_for(lambda: found if (found := ready(server))[0] != 200 else None)
         assert (code, said["status"]) == (503, "not ready")
         assert "No space left on device" in said["reason"]
         refused = 0
@@ -80,7 +70,7 @@ def test_a_full_disk_is_said_first_loses_nothing_and_all_goes_on(folder: Path, d
                 refused += 1
         assert refused
         disk.make_room()
-        until(lambda: ready(server)[1] == {"status": "ready"})
+        wait_for(lambda: ready(server)[1] == {"status": "ready"})
         assert send(server, 40).status_code == 200
         assert orders(server, 40) == acknowledged | {40}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from keepers.app.workspace.clock import clock
 from keepers.http.application import create_app
 from keepers.store import keys
 from keepers.store.database import Store
+from public_shop import Shop, app_of, opened
 from tracking_client import TrackingClient
 
 
@@ -36,3 +38,18 @@ def tracking(store: Store, arrivals: list[int]) -> Iterator[TrackingClient]:
     app = create_app(events, clock=clock, access=PageAccess(workspace))
     with TestClient(app) as client:
         yield TrackingClient(client, store, tokens)
+
+
+@pytest.fixture
+def shop(store: Store, tmp_path: Path) -> Iterator[Shop]:
+    """What customers reach, on both engines, with one key of each kind."""
+    with opened(store, tmp_path) as shop:
+        shop.add_keys()
+        yield shop
+
+
+@pytest.fixture
+def client(shop: Shop) -> Iterator[TestClient]:
+    """A browser of the shop's customers."""
+    with TestClient(app_of(shop, clock)) as client:
+        yield client

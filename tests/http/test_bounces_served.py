@@ -16,9 +16,10 @@ from keepers.model.consent import address_hash
 from keepers.model.errors import UserError
 from keepers.server.bounce_loop import BounceReading
 from keepers.store.profiles import suppressions
-from mail_shop import RECEIPTS, free_port, mailbox_at, make_mail_shop, wait_for
+from mail_shop import RECEIPTS, free_port, mailbox_at, make_mail_shop
 from posting import dsn
 from serving import SERVER, Serving, serving
+from waiting import wait_for
 from workspaces import make, opened
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,31 +15,15 @@ from litestar.testing import TestClient
 from keepers.app.public import provider_webhooks
 from keepers.app.public.rate_limit import Allowance
 from keepers.app.public.visitor_auth import signature_of
-from keepers.app.workspace.clock import clock
 from keepers.channels.email.providers.ses import Ses
 from keepers.model.consent import CONFIRMATION, Consent, address_hash
 from keepers.store import definitions
 from keepers.store import keys as keys_
-from keepers.store.database import Store
 from keepers.store.events import log
 from keepers.store.messages import delivery_reports, in_app
 from keepers.store.messages.in_app import InAppRow
 from keepers.store.profiles import consents, identities, suppressions
-from public_shop import BEGAN, Shop, app_of, opened, path_of, signed
-
-
-@pytest.fixture
-def shop(store: Store, tmp_path: Path) -> Iterator[Shop]:
-    """On both engines, with one key of each kind."""
-    with opened(store, tmp_path) as shop:
-        shop.add_keys()
-        yield shop
-
-
-@pytest.fixture
-def client(shop: Shop) -> Iterator[TestClient]:
-    with TestClient(app_of(shop, clock)) as client:
-        yield client
+from public_shop import BEGAN, Shop, path_of, signed
 
 
 def form(shop: Shop, **more: Any) -> dict[str, Any]:

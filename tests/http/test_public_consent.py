@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 from litestar.testing import TestClient
 
-from keepers.app.workspace.clock import clock
 from keepers.model.consent import ALL_TOPICS, Consent, address_hash, request_id
 from keepers.render.links import Confirm
 from keepers.store.database import Store
 from keepers.store.events import log
 from keepers.store.messages import message_history
 from keepers.store.profiles import consents, suppressions
-from public_shop import BEGAN, Shop, app_of, opened, path_of
+from public_shop import BEGAN, Shop, opened, path_of
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
@@ -27,12 +26,6 @@ def shop(store: Store, tmp_path: Path) -> Iterator[Shop]:
     """On both engines."""
     with opened(store, tmp_path) as shop:
         yield shop
-
-
-@pytest.fixture
-def client(shop: Shop) -> Iterator[TestClient]:
-    with TestClient(app_of(shop, clock)) as client:
-        yield client
 
 
 @pytest.fixture

@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from litestar.testing import TestClient
 
-from keepers.app.workspace.clock import clock
 from keepers.channels.push import new_vapid_keys
 from keepers.model.consent import Consent
-from keepers.store.database import Store
 from keepers.store.profiles import consents, identities, push_subscriptions
 from keepers.store.profiles.identities import KnownIdentity
-from public_shop import BEGAN, Shop, app_of, opened, signed
-
-
-@pytest.fixture
-def shop(store: Store, tmp_path: Path) -> Iterator[Shop]:
-    """On both engines, with one key of each kind."""
-    with opened(store, tmp_path) as shop:
-        shop.add_keys()
-        yield shop
-
-
-@pytest.fixture
-def client(shop: Shop) -> Iterator[TestClient]:
-    with TestClient(app_of(shop, clock)) as client:
-        yield client
+from public_shop import BEGAN, Shop, signed
 
 
 def browser(endpoint: str = "https://push.example.com/send/abc", **keys: str) -> dict[str, Any]:

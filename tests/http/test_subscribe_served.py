@@ -12,8 +12,9 @@ import pytest
 from keepers.app.workspace.workspace import Workspace
 from keepers.devtools.mailbox import Mailbox
 from keepers.store.profiles import consents, identities
-from mail_shop import mailbox_at, make_mail_shop, wait_for
+from mail_shop import mailbox_at, make_mail_shop
 from serving import WRITE, serving
+from waiting import wait_for
 from workspaces import opened
 
 

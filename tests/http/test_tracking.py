@@ -18,9 +18,9 @@ from keepers.app.workspace.clock import clock
 from keepers.http.application import create_app
 from keepers.store import keys
 from keepers.store.database import Store
-from mail_shop import wait_for
 from profiles import examples
 from tracking_client import TrackingClient
+from waiting import wait_for
 
 TRACK = {"userId": "u1", "event": "Ordered", "properties": {"total": 9.5}}
 
