@@ -70,9 +70,9 @@ class MessageBuilder:
     ) -> Content:
         """A message as a customer would get it now; links lead nowhere and no code is used."""
         topic = self._topic(message)
-        is_trusted = topic is not None and topic.kind == "transactional"
+        trusted_only = topic is not None and topic.kind == "transactional"
         shown = {"offer": {"code": "CODE-PREVIEW"}, **data}
-        context = self._context(topic, message, profile, shown, now, is_trusted=is_trusted)
+        context = self._context(topic, message, profile, shown, now, trusted_only=trusted_only)
         return self.renderer.render(message, context, _locales(context["customer"], locale), None)
 
     def test(
@@ -98,7 +98,7 @@ class MessageBuilder:
         topic = self._playbook.topics.get(row.topic)
         campaign = row.journey or row.broadcast or row.message
         data = {**row.data, "journey": {"id": campaign}}
-        context = self._context(topic, row.message, profile, data, now, is_trusted=row.is_transactional)
+        context = self._context(topic, row.message, profile, data, now, trusted_only=row.is_transactional)
         locales = _locales(context["customer"], row.locale)
         links = self._links.of(row.key, row.profile_id, locales[0] if locales else "")
         content = self.renderer.render(self._template_of(row), context, locales, links)
@@ -128,11 +128,11 @@ class MessageBuilder:
         data: Mapping[str, Any],
         now: datetime,
         *,
-        is_trusted: bool,
+        trusted_only: bool,
     ) -> dict[str, Any]:
         """What templates may name."""
         customer = (
-            nested(traits_for(profile, is_trusted=is_trusted)) | {"id": profile.profile_id}
+            nested(traits_for(profile, trusted_only=trusted_only)) | {"id": profile.profile_id}
             if profile is not None
             else data.get("customer", {})
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from keepers.conditions.compile.compile import together
+from keepers.conditions.compile.compile import by_mode
 from keepers.evaluation.account_components import hold_back
 from keepers.evaluation.changes import LAST_NUMBER
 from keepers.evaluation.waves import Wave, count_of
@@ -107,7 +107,7 @@ def _initial(evaluator: Evaluator, queries: ActiveQueries, unanswered: frozenset
             return Evaluated()
         wave = Wave(evaluator, cursor, queries)
         for layer in queries.layers:
-            for fresh in together(q for q in layer if q.number in unanswered):
+            for fresh in by_mode(q for q in layer if q.number in unanswered):
                 wave.answer_everybody(fresh, now)
         if unanswered == queries.numbers:
             # Everything was answered again for everybody, so nothing is dirty.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from keepers.conditions import ast, graph
-from keepers.conditions.compile.compile import StandingQuery, Vocabulary, compile_condition, compile_queries, together
+from keepers.conditions.compile.compile import StandingQuery, Vocabulary, by_mode, compile_condition, compile_queries
 from keepers.conditions.compile.tables import Mode
 from keepers.conditions.definitions import DerivedEvent, Segment
 from keepers.conditions.lazy_ibis import ibis
@@ -74,8 +74,8 @@ class Evaluator:
         cursor = self.prepare_as_of(now)
         schema = self.warehouse.schema(now)
         for layer in queries.upstream(ids):
-            for alike in together(layer):
-                mode = Mode(as_of=True, subject=alike[0].subject, is_trusted=alike[0].is_trusted)
+            for alike in by_mode(layer):
+                mode = Mode(as_of=True, subject=alike[0].subject, trusted_only=alike[0].trusted_only)
                 self._add_as_of_states(cursor, alike, self.sql(alike, schema, queries.vocabulary, mode), now)
         return cursor
 
@@ -96,7 +96,7 @@ class Evaluator:
         profile_id: int,
         now: datetime,
         *,
-        is_trusted: bool = False,
+        trusted_only: bool = False,
     ) -> tuple[bool, dict[ast.Condition, tuple[bool, dict[str, Any]]]]:
         """Whether a condition holds for one subject, and each leaf's answer with the figures it saw.
 
@@ -107,7 +107,7 @@ class Evaluator:
         cursor.execute("INSERT INTO scope VALUES (?, ?)", [profile_id, now])
         cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
         schema = self.warehouse.schema(now)
-        mode = Mode(scoped=True, as_of=True, subject=of, is_trusted=is_trusted)
+        mode = Mode(scoped=True, as_of=True, subject=of, trusted_only=trusted_only)
         sql, named = self._explanation(condition, schema, queries.vocabulary, mode)
         found = cursor.execute(sql)
         columns = [c[0] for c in found.description or []]

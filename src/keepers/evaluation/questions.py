@@ -46,19 +46,19 @@ def answer(
     conditions: Mapping[str, ast.Condition],
     questions: Sequence[Question],
     *,
-    is_trusted: bool = False,
+    trusted_only: bool = False,
 ) -> dict[tuple[str, int], Reply]:
     """The answer of every condition for every question: (condition, run_id) → Reply.
 
     `queries` are the definitions that the conditions may name. Each question is answered at its own moment over all
     that has been loaded, with memberships and stages as they were then. The same set of conditions is compiled once:
-    pass those of one journey together, always the same ones. With `is_trusted` only trusted rows are read.
+    pass those of one journey together, always the same ones. With `trusted_only` only trusted rows are read.
 
     Uses the calling thread's cursor and temporary tables alone: also inside `warehouse.transaction()`.
     """
     if not conditions or not questions:
         return {}
-    query = _Query(evaluator, queries, conditions, is_trusted)
+    query = _Query(evaluator, queries, conditions, trusted_only)
     found: dict[tuple[str, int], Reply] = {}
     for batch in _batches(evaluator.warehouse, questions):
         replies = query.run(batch)
@@ -76,12 +76,12 @@ class _Query:
         evaluator: Evaluator,
         queries: ActiveQueries,
         conditions: Mapping[str, ast.Condition],
-        is_trusted: bool,
+        trusted_only: bool,
     ) -> None:
         self._warehouse = evaluator.warehouse
         self._cursor = evaluator.warehouse.cursor()
         self._paths = tuple(sorted(frozenset[str]().union(*(ast.refs(c) for c in conditions.values()))))
-        self._mode = Mode(scoped=True, refs=self._paths, is_trusted=is_trusted)
+        self._mode = Mode(scoped=True, refs=self._paths, trusted_only=trusted_only)
         compiled = tuple(StandingQuery(n, name, Segment(name, who)) for n, (name, who) in enumerate(conditions.items()))
         self._compiled = compiled
         # As of the earliest moment: one text of the query, whether or not an event lies after a question.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from keepers.conditions.compile.compile import together
+from keepers.conditions.compile.compile import by_mode
 from keepers.conditions.compile.tables import Mode
 from keepers.evaluation.changes import LAST_NUMBER
 
@@ -49,12 +49,12 @@ class Wave:
         schema = self._evaluator.warehouse.schema(earliest)
         self._bring_states()
         for layer in self._queries.layers:
-            for queries in together(q for q in layer if q.number in numbers):
+            for queries in by_mode(q for q in layer if q.number in numbers):
                 kind = queries[0].subject
                 source = "account_scope" if kind == "account" else "people_scope"
                 self._cursor.execute(SCOPE)
                 self._cursor.execute(f"INSERT INTO scope SELECT profile_id, now, cause FROM {source}")
-                mode = Mode(scoped=True, subject=kind, is_trusted=queries[0].is_trusted)
+                mode = Mode(scoped=True, subject=kind, trusted_only=queries[0].trusted_only)
                 sql = self._evaluator.sql(queries, schema, self._queries.vocabulary, mode)
                 self._record(queries, sql)
                 if kind == "account":
@@ -65,7 +65,7 @@ class Wave:
         """The first answer of new rules that one expression answers, for everybody: recorded as initial."""
         schema = self._evaluator.warehouse.schema(now)
         self._cursor.execute(f"SET VARIABLE now = TIMESTAMP '{now.isoformat(sep=' ')}'")
-        mode = Mode(subject=queries[0].subject, is_trusted=queries[0].is_trusted)
+        mode = Mode(subject=queries[0].subject, trusted_only=queries[0].trusted_only)
         sql = self._evaluator.sql(queries, schema, self._queries.vocabulary, mode)
         self._record_first(queries, sql)
         for query in queries:

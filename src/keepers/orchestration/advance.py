@@ -369,7 +369,7 @@ class Work:
             )
         self._complete([job for job, _ in (*reads, *checks) if not job.is_whole])
         for job, read in reads:
-            is_hidden = read.trait in job.profile.unconfirmed and self._index.is_trusted(job.journey)
+            is_hidden = read.trait in job.profile.unconfirmed and self._index.trusted_only(job.journey)
             job.answers[read] = None if is_hidden else job.profile.traits.get(read.trait)
         if checks:
             self._check(checks)
@@ -398,7 +398,7 @@ class Work:
             Question(job.run.id, job.run.profile_id, job.at, keys_for(job.run, paths) if paths else {}) for job in jobs
         ]
         replies = answer(
-            self._advancer.evaluator, self._queries, conditions, askings, is_trusted=self._index.is_trusted(journey)
+            self._advancer.evaluator, self._queries, conditions, askings, trusted_only=self._index.trusted_only(journey)
         )
         for name in names:
             question = CheckCondition(name)

@@ -104,7 +104,7 @@ class Calendar:
                     "until": until,
                     "first": first,
                     "last": last,
-                    "trusted": source.is_trusted,
+                    "trusted": source.trusted_only,
                 },
             )
             .fetchall()

@@ -93,11 +93,11 @@ class EffectCollector:
             self.history.append(RunHistoryRow(run.id, at, effect.step, effect.visit, "refused", gone))
             return
         recipient = recipient_of(profile, template.channel, self._addresses)
-        is_important = is_transactional(self._index.playbook.topics, template)
+        transactional = is_transactional(self._index.playbook.topics, template)
         data: dict[str, Any] = {
             "trigger": run.trigger,
             "run": _run_data(run),
-            "customer": customer_of(profile, self._index.named_traits(template.id), is_trusted=is_important),
+            "customer": customer_of(profile, self._index.named_traits(template.id), trusted_only=transactional),
             **contact_of(profile, self._addresses).data(),
         }
         if send.coupon:
@@ -120,7 +120,7 @@ class EffectCollector:
                 message=template.id,
                 template_version=self._index.template_versions.get(template.id, 0),
                 topic=template.topic,
-                is_transactional=is_important,
+                is_transactional=transactional,
                 priority=self._index.rank(template, run.journey),
                 status=status,
                 reason=reason,
@@ -168,11 +168,11 @@ class EffectCollector:
         )
 
 
-def customer_of(profile: ProfileSnapshot, named: frozenset[str] | None, *, is_trusted: bool) -> dict[str, Any]:
+def customer_of(profile: ProfileSnapshot, named: frozenset[str] | None, *, trusted_only: bool) -> dict[str, Any]:
     """What a message's texts may name of its customer, stored with it for workers without a warehouse."""
     traits = {
         name: value
-        for name, value in traits_for(profile, is_trusted=is_trusted).items()
+        for name, value in traits_for(profile, trusted_only=trusted_only).items()
         if named is None or name.partition(".")[0] in named
     }
     return nested(traits) | {"id": profile.profile_id}

@@ -60,15 +60,15 @@ def enter(
             for n, candidate in enumerate(group)
         ]
         source = group[0].entry.source
-        replies = answer(evaluator, queries, conditions, askings, is_trusted=source.is_trusted)
-        if source.is_trusted and source.condition is not None:
+        replies = answer(evaluator, queries, conditions, askings, trusted_only=source.trusted_only)
+        if source.trusted_only and source.condition is not None:
             # Of trusted rows alone it is no such event: that it is one, and not trusted, is why nobody is entered.
             public = [askings[n] for n, candidate in enumerate(group) if candidate.entry.is_trusted is False]
             replies |= answer(evaluator, queries, {source.question: source.condition}, public)
         trusted = _trusted(evaluator, queries, source, group)
         for n, candidate in enumerate(group):
             unmet = next((name for name in conditions if not replies[name, n].holds), None)
-            if unmet is None and source.is_trusted and n not in trusted:
+            if unmet is None and source.trusted_only and n not in trusted:
                 refused.append(_refusal(candidate.entry, candidate.item, NOT_TRUSTED))
             elif candidate.entry.is_echo:
                 pass
@@ -86,10 +86,10 @@ def _trusted(
     """The places of those in a group whose entry is trusted: by its event, or by what trusted rows alone say."""
     found = {n for n, candidate in enumerate(group) if candidate.entry.is_trusted}
     unsaid = [n for n, candidate in enumerate(group) if candidate.entry.is_trusted is None]
-    if source.membership is None or not (source.is_trusted or source.journey.has_outcomes):
+    if source.membership is None or not (source.trusted_only or source.journey.has_outcomes):
         return found
     askings = [Question(n, group[n].run.profile_id, group[n].item.at) for n in unsaid]
-    replies = answer(evaluator, queries, {"trusted": source.membership}, askings, is_trusted=True)
+    replies = answer(evaluator, queries, {"trusted": source.membership}, askings, trusted_only=True)
     return found | {n for n in unsaid if replies["trusted", n].holds}
 
 

@@ -21,7 +21,7 @@ from keepers.journeys.entry.definitions import DateEntry, Entry, EventEntry, Sch
 from keepers.journeys.parse import parse_journey
 from keepers.playbook.active_playbook import ActivePlaybook
 from keepers.playbook.references import traits_named
-from keepers.playbook.trust import answered_for_trust, is_trusted
+from keepers.playbook.trust import answered_for_trust, trusted_only
 from keepers.render.definition import MessageTemplate
 from keepers.store import definitions
 from keepers.store.journeys import runs
@@ -41,7 +41,7 @@ class EntryTrigger(Struct, frozen=True):
     entry: Entry
     only_if: ast.Condition | None
     """the journey's `if`, as it is asked"""
-    is_trusted: bool
+    trusted_only: bool
     """only what is trusted starts a run"""
     condition: ast.Condition | None = None
     membership: ast.Condition | None = None
@@ -100,14 +100,14 @@ class JourneyIndex:
             found = self._known[name, version] = stored_journey(connection, name, version, self._zone)
         return found
 
-    def is_trusted(self, journey: Journey) -> bool:
+    def trusted_only(self, journey: Journey) -> bool:
         """Whether a journey goes by trusted rows alone."""
-        return is_trusted(self.playbook, journey)
+        return trusted_only(self.playbook, journey)
 
     def question(self, journey: Journey, name: str) -> ast.Condition:
         """A question of a journey's. A trusted one's names no segments and stages, which are answered of all rows."""
         condition = journey.questions()[name]
-        if not self.is_trusted(journey):
+        if not self.trusted_only(journey):
             return condition
         key = (journey.id, journey.version, name)
         found = self._spelled_out.get(key)
@@ -161,7 +161,7 @@ class JourneyIndex:
         entry = journey.entries[max(n, 0)]
         only_if = self.question(journey, "if") if journey.condition is not None else None
         membership = self._membership(entry) if n >= 0 else None
-        return EntryTrigger(journey, n, entry, only_if, self.is_trusted(journey), condition, membership)
+        return EntryTrigger(journey, n, entry, only_if, self.trusted_only(journey), condition, membership)
 
     def _membership(self, entry: Entry) -> ast.Condition | None:
         match entry:
@@ -185,7 +185,7 @@ class JourneyIndex:
     def is_echo(self, source: EntryTrigger, definition: str) -> bool:
         """Whether an entry is by the change of a definition that is answered of trusted rows alone besides: the change
         of that one is what counts."""
-        return source.is_trusted and definition in self._answered_for_trust
+        return source.trusted_only and definition in self._answered_for_trust
 
     def _list(self, source: EntryTrigger) -> None:
         match source.entry:

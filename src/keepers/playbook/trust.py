@@ -37,7 +37,7 @@ def sends_transactional(playbook: Playbook, journey: Journey) -> bool:
     return any(template is not None and is_transactional(playbook.topics, template) for template in sent)
 
 
-def is_trusted(playbook: Playbook, journey: Journey) -> bool:
+def trusted_only(playbook: Playbook, journey: Journey) -> bool:
     """Whether a journey goes by trusted rows alone: as it says, else when it sends transactional messages."""
     if journey.trust is not None:
         return journey.trust == "server"
@@ -47,7 +47,7 @@ def is_trusted(playbook: Playbook, journey: Journey) -> bool:
 def answered_for_trust(playbook: Playbook) -> frozenset[str]:
     """The segments and lifecycles (`segment:x`, `lifecycle:y`) that trusted journeys are entered by and that count all
     rows: they are answered of trusted rows alone besides."""
-    entries = [e for journey in playbook.journeys.values() if is_trusted(playbook, journey) for e in journey.entries]
+    entries = [e for journey in playbook.journeys.values() if trusted_only(playbook, journey) for e in journey.entries]
     segments = {e.segment for e in entries if isinstance(e, SegmentEntry)}
     lifecycles = {e.stage.rpartition(".")[0] for e in entries if isinstance(e, StageEntry)}
     found = {f"segment:{s.id}" for s in playbook.segments.values() if s.id in segments and s.trust != "server"}
@@ -63,7 +63,7 @@ def trust_remarks(playbook: Playbook, seen: SeenTrust | None) -> Iterator[TrustR
     for journey in playbook.journeys.values():
         if journey.trust == "any" and sends_transactional(playbook, journey):
             yield TrustRemark(f"journey/{journey.id}", "trust", sentence("trusts_anybody", name=journey.id))
-        if not is_trusted(playbook, journey):
+        if not trusted_only(playbook, journey):
             continue
         for n, entry in enumerate(journey.entries):
             if isinstance(entry, EventEntry) and seen is not None:

@@ -96,7 +96,7 @@ def report_profile(
         if isinstance(query.definition, Lifecycle):
             lifecycles.append(_place(query.definition, value, since, explain))
         else:
-            why = explain(query.definition.who, is_trusted=query.is_trusted)
+            why = explain(query.definition.who, trusted_only=query.trusted_only)
             segments.append(Membership(query.definition.id, query.definition.name, value == 1, since, why))
     return ProfileReport(
         profile_id,
@@ -132,9 +132,9 @@ class _Explainer:
         self._subject = (kind, profile_id, now)
         self._locale = locale
 
-    def __call__(self, condition: ast.Condition, *, is_trusted: bool = False) -> Clause:
+    def __call__(self, condition: ast.Condition, *, trusted_only: bool = False) -> Clause:
         kind, profile_id, now = self._subject
-        _, leaves = self._evaluator.explain(self._queries, condition, kind, profile_id, now, is_trusted=is_trusted)
+        _, leaves = self._evaluator.explain(self._queries, condition, kind, profile_id, now, trusted_only=trusted_only)
         return self._clause(condition, leaves)
 
     def _clause(self, condition: ast.Condition, leaves: dict[ast.Condition, tuple[bool, dict[str, Any]]]) -> Clause:

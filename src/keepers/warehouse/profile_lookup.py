@@ -149,9 +149,9 @@ def contact_of(profile: ProfileSnapshot, addresses: Mapping[str, str]) -> Contac
     )
 
 
-def traits_for(profile: ProfileSnapshot, *, is_trusted: bool) -> dict[str, Any]:
+def traits_for(profile: ProfileSnapshot, *, trusted_only: bool) -> dict[str, Any]:
     """What a message may say of its customer: one that cannot be declined says nothing that a browser made up."""
-    if not is_trusted:
+    if not trusted_only:
         return profile.traits
     return {name: value for name, value in profile.traits.items() if name not in profile.unconfirmed}
 
@@ -163,5 +163,5 @@ def recipient_of(profile: ProfileSnapshot, channel: str, addresses: Mapping[str,
         # In-app messages go to the customer as such; a push to all of the customer's browsers.
         return f"#{profile.profile_id}"
     # A browser does not decide where a number belongs that is not its own.
-    known = traits_for(profile, is_trusted=trait not in profile.unconfirmed)
+    known = traits_for(profile, trusted_only=trait not in profile.unconfirmed)
     return address_of(channel, known.get(trait), country_of(known) or home_country(addresses))

@@ -33,16 +33,16 @@ class StandingQuery(Struct, frozen=True):
         return self.definition.of
 
     @property
-    def is_trusted(self) -> bool:
+    def trusted_only(self) -> bool:
         """Whether it counts only what is trusted."""
         return self.definition.trust == "server"
 
 
-def together(queries: Iterable[StandingQuery]) -> Iterator[tuple[StandingQuery, ...]]:
+def by_mode(queries: Iterable[StandingQuery]) -> Iterator[tuple[StandingQuery, ...]]:
     """Queries in groups that one expression answers: those of accounts first, for members read them."""
     found: dict[tuple[Kind, bool], list[StandingQuery]] = {}
     for query in queries:
-        found.setdefault((query.subject, query.is_trusted), []).append(query)
+        found.setdefault((query.subject, query.trusted_only), []).append(query)
     for key in sorted(found):
         yield tuple(found[key])
 

@@ -93,7 +93,7 @@ class Mode(Struct, frozen=True):
     as_of: bool = False
     subject: Kind = "person"
     refs: tuple[str, ...] = ()
-    is_trusted: bool = False
+    trusted_only: bool = False
     """reads trusted rows alone, as if no others had arrived"""
 
     @property
@@ -164,7 +164,7 @@ class SubjectRows:
 
         Rows of other profiles are dropped. For accounts a member's rows count while a member.
         """
-        if self.mode.is_trusted:
+        if self.mode.trusted_only:
             rows = rows.filter(sure(rows[TRUSTED]))
         if self.mode.as_of:
             rows = rows.filter(rows.known_at <= self.mode.now())
