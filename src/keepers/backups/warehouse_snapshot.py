@@ -14,12 +14,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Lock
 from typing import IO, Generic, TypeVar
 
 import duckdb
 
-from keepers.model.errors import ConflictError, KeepersError, problem
+from keepers.model.errors import KeepersError, problem
 from keepers.warehouse.database import Warehouse
 
 T = TypeVar("T")
@@ -34,7 +33,6 @@ import shutil, sys
 sys.stdin.buffer.read(1) or sys.exit()
 shutil.copyfileobj(open(sys.argv[1], "rb"), sys.stdout.buffer, 1 << 20)
 """
-_taking = Lock()
 
 
 class WarehouseSnapshot(Generic[T]):
@@ -71,24 +69,19 @@ class WarehouseSnapshot(Generic[T]):
 def snapshot(warehouse: Warehouse, beside: Callable[[], T]) -> Iterator[WarehouseSnapshot[T]]:
     """The warehouse as of a moment when nothing is written to it. `beside` is called at that moment and must be quick.
 
-    Raises ConflictError when a snapshot is being copied already.
+    Raises ConflictError while the file is copied or rewritten already.
     """
     path = warehouse.path
     assert path is not None, "a warehouse in memory has no file"
-    if not _taking.acquire(blocking=False):
-        raise ConflictError(problem("A backup is being made already. Wait for it, or cancel it."), code="locked")
-    try:
-        with checkpoints_put_off(warehouse), _reader(path) as read:
-            with warehouse.held_up() as cursor:
-                # Where it is not possible, the log has what was committed.
-                with suppress(duckdb.TransactionException):
-                    cursor.execute("CHECKPOINT")
-                rest = read()
-                size, header, log = path.stat().st_size, rest.read(HEADER_BYTES), _log_of(path)
-                made = beside()
-            yield WarehouseSnapshot(path, size, header, log, rest, made)
-    finally:
-        _taking.release()
+    with warehouse.keeping_file(), checkpoints_put_off(warehouse), _reader(path) as read:
+        with warehouse.held_up() as cursor:
+            # Where it is not possible, the log has what was committed.
+            with suppress(duckdb.TransactionException):
+                cursor.execute("CHECKPOINT")
+            rest = read()
+            size, header, log = path.stat().st_size, rest.read(HEADER_BYTES), _log_of(path)
+            made = beside()
+        yield WarehouseSnapshot(path, size, header, log, rest, made)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ class Warehouse:
         self._threads = threading.local()
         self._cursors: WeakValueDictionary[int, duckdb.DuckDBPyConnection] = WeakValueDictionary()
         self._writing = threading.RLock()
+        self._keeping_file = threading.Lock()
         self._futures: dict[tuple[int, frozenset[str]], Schema] = {}
         self.path = path
         self.zone = zone
@@ -193,6 +194,19 @@ class Warehouse:
         """How far a stage has come; 0 at first."""
         rows = self.cursor().execute("SELECT position FROM watermarks WHERE name = ?", [name]).fetchall()
         return int(rows[0][0]) if rows else 0
+
+    @contextmanager
+    def keeping_file(self) -> Iterator[None]:
+        """Nobody else copies or rewrites the file for the block. Raises ConflictError (`locked`) at once if it is."""
+        if not self._keeping_file.acquire(blocking=False):
+            raise ConflictError(
+                problem("The warehouse's file is being copied by a backup, or rewritten. Wait for that, or cancel it."),
+                code="locked",
+            )
+        try:
+            yield
+        finally:
+            self._keeping_file.release()
 
     def release(self) -> None:
         """Closes every thread's cursor and the file, which is complete then. Only `reopen` may be called next."""

@@ -105,7 +105,7 @@ def test_a_checkpoint_by_somebody_else_is_noticed(warehouse: Warehouse) -> None:
 def test_one_is_taken_at_a_time(warehouse: Warehouse) -> None:
     with (
         snapshot(warehouse, lambda: None),
-        pytest.raises(ConflictError, match="being made already"),
+        pytest.raises(ConflictError, match="being copied by a backup"),
         snapshot(warehouse, lambda: None),
     ):
         raise AssertionError

@@ -14,6 +14,7 @@ from keepers.app.operations import upkeep
 from keepers.app.operations.upkeep import CompactFiles, compact
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.gate import Gate
+from keepers.backups.warehouse_snapshot import snapshot
 from keepers.model.errors import ConflictError
 from keepers.warehouse.privacy import compaction
 from unit.broadcasts.mailing import Shop
@@ -82,6 +83,19 @@ def test_readers_are_waited_for_and_new_ones_wait(shop: Shop) -> None:
     reader.join(60)
     assert len(seen) == 1
     compact(shop.workspace, COMMAND_LINE, CompactFiles())
+
+
+def test_the_file_that_a_backup_copies_is_not_rewritten(shop: Shop) -> None:
+    warehouse = shop.workspace.warehouse
+    assert warehouse.path is not None
+    before = warehouse.path.stat().st_ino
+    with snapshot(warehouse, lambda: None) as held:
+        with pytest.raises(ConflictError, match="being copied by a backup"):
+            compact(shop.workspace, COMMAND_LINE, CompactFiles())
+        assert sum(len(piece) for piece in held.pieces()) == held.size
+    assert warehouse.path.stat().st_ino == before
+    compact(shop.workspace, COMMAND_LINE, CompactFiles())
+    assert warehouse.path.stat().st_ino != before
 
 
 def test_one_alone_lets_nobody_in() -> None:

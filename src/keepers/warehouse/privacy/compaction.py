@@ -21,12 +21,13 @@ def compact(warehouse: Warehouse, alone: AbstractContextManager[None]) -> bool:
 
     Others read while it is copied. The file is replaced within `alone`, when nobody else has a query under way. The
     caller holds the sequence of events. After an interruption at any point one of both files is there, complete.
-    Raises KeepersError when the old file could not be let go of; it is then still in use.
+    Raises ConflictError while a backup copies the file, and KeepersError when the old file could not be let go of; it
+    is then still in use.
     """
     path = warehouse.path
     if path is None:
         return False
-    with warehouse.writing():
+    with warehouse.keeping_file(), warehouse.writing():
         fresh = path.with_name(f"{path.name}.compacting")
         try:
             mark = _copy(warehouse, fresh)
