@@ -29,10 +29,12 @@ from keepers.app.messaging.journeys import (
     leave_journey,
 )
 from keepers.app.messaging.sending_switches import StopSending, stop_sending
+from keepers.app.operations import upkeep
 from keepers.app.operations.maintenance import RunTick, UnmergeProfile, tick, unmerge
 from keepers.app.operations.playbook import ApplyPlaybook, apply_playbook
 from keepers.app.use_cases.actor import COMMAND_LINE, VISITOR, Actor, NotAllowedError
 from keepers.app.use_cases.audit_fields import is_harmless
+from keepers.app.use_cases.progress import no_progress
 from keepers.app.use_cases.use_case import UseCase
 from keepers.app.workspace.workspace import Workspace
 from keepers.http.management.router import USE_CASES
@@ -207,7 +209,8 @@ def test_it_is_paged_filtered_and_pruned(shop: Shop) -> None:
     with pytest.raises(KeepersError, match="cursor"):
         audit(workspace, use_case="stop", cursor=found.next)
     now = datetime(2026, 11, 4) + timedelta(days=workspace.settings.audit.keep_days)
-    stop_sending(workspace, COMMAND_LINE, StopSending(reason="old ones go"))
+    with workspace.sequencing("a test"):
+        upkeep.run_retention(workspace, now, no_progress)
     assert {one.at for one in audit(workspace, use_case="tick").items} == {datetime(2026, 11, 4), datetime(2026, 11, 5)}
 
 

@@ -202,7 +202,7 @@ def test_what_follows_is_as_if_the_tick_ahead_had_never_been(made: Callable[[str
     assert came_to(disturbed) != came_to(undisturbed)
     disturbed.machine_clock = lambda: PRESENT + DAY
     with pytest.raises(ConflictError, match="keepers rewind"):
-        disturbed.tick_moment()
+        disturbed.believed_now()
     done = taken_back(disturbed, PRESENT)
     assert min(done.runs, done.messages, done.changes, done.events) > 0
     for workspace in (undisturbed, disturbed):

@@ -21,7 +21,8 @@ def health_handlers(
     reading: Guard,
     notes: Callable[[], dict[str, str]] | None = None,
 ) -> list[HTTPRouteHandler]:
-    """`/health` and `/ready`, which need no key, and `/metrics` behind `reading`. /ready includes `notes`."""
+    """`/health` and `/ready`, which need no key, and `/metrics` behind `reading`. /ready includes `notes`,
+    which may block."""
 
     @get("/health", summary="Whether the process lives", tags=["health"], sync_to_thread=False)
     def health() -> dict[str, str]:
@@ -33,7 +34,8 @@ def health_handlers(
         if problem:
             return Response({"status": "not ready", "reason": problem}, status_code=503)
         # Events are accepted although ticks fail, so the failure is reported and the status stays 200.
-        return Response({"status": "ready", **(notes() if notes is not None else {})})
+        found = await asyncio.to_thread(notes) if notes is not None else {}
+        return Response({"status": "ready", **found})
 
     @get("/metrics", summary="Prometheus metrics", tags=["health"], media_type="text/plain", guards=[reading])
     async def metrics() -> Response[bytes]:

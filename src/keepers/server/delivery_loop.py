@@ -97,7 +97,7 @@ class DeliveryLoop:
             # Stopped before the worker existed.
             self._deliverer.stop()
         with self._workspace.warehouse_gate.inside():
-            done = self._deliverer.run_once(self._workspace.clock())
+            done = self._deliverer.run_once(self._workspace.believed_now())
         self._sent.inc(done.sent)
         self._failed.inc(done.failed)
         self._uncertain.inc(done.uncertain)

@@ -109,7 +109,7 @@ def serve(
             loop,
             keys=keys,
             lifespan=[ticked],
-            notes=lambda: readiness_notes(workspace),
+            notes=partial(readiness_notes, workspace),
             state=State({"workspace": workspace, "management_path": PATH}),
             **options(__version__),
         )

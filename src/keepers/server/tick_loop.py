@@ -74,7 +74,7 @@ class TickLoop:
                 if self._stopping.is_set():
                     return 0.0
                 began = monotonic()
-                done = ticker.tick(self._workspace.tick_moment())
+                done = ticker.tick(self._workspace.believed_now())
                 took = monotonic() - began
             if done.queued and self.on_queued is not None:
                 self.on_queued()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import time
 from threading import Event, Thread
 
 from keepers.app.operations import upkeep
@@ -46,11 +47,17 @@ class UpkeepLoop:
                     log.error("The daily upkeep failed: %s", error, exc_info=None if known else error)
 
     def run_if_due(self) -> bool:
-        """Whether the hour had come. Raises what stops it."""
-        if not upkeep.is_due(self._workspace, self._workspace.clock()):
+        """Whether the hour had come. Raises what stops it, such as a clock that cannot be believed."""
+        workspace = self._workspace
+        last, now = upkeep.last_run(workspace), workspace.clock()
+        if last is None:
+            # The first time, the hour comes first: nobody expects it at the start of a new version.
+            upkeep.note_run(workspace, now)
             return False
-        with self._workspace.sequencing("the daily upkeep"):
-            upkeep.run_upkeep(self._workspace, self._workspace.clock(), self._progress)
+        if not upkeep.is_due(last, now, time.fromisoformat(workspace.settings.upkeep.at), workspace.zone):
+            return False
+        with workspace.sequencing("the daily upkeep"):
+            upkeep.run_upkeep(workspace, workspace.believed_now(), self._progress)
         return True
 
     def _progress(self, done: int, total: int) -> None:

@@ -11,7 +11,6 @@ from keepers.store.schema.core import audit_log
 
 BEGUN, DONE, REFUSED = "begun", "done", "refused"
 """outcomes; of one that failed it is `failed: ` and the code of the error"""
-_PRUNED_AT_ONCE = 500
 
 
 class AuditRow(NamedTuple):
@@ -28,13 +27,17 @@ class AuditRow(NamedTuple):
     request: str
 
 
-def add(connection: Connection, row: AuditRow, keep_from: datetime) -> int:
-    """Adds a row and removes some of those from before `keep_from`; the row's number."""
-    old = select(audit_log.c.id).where(audit_log.c.at < keep_from).order_by(audit_log.c.at).limit(_PRUNED_AT_ONCE)
-    connection.execute(delete(audit_log).where(audit_log.c.id.in_(old)))
+def add(connection: Connection, row: AuditRow) -> int:
+    """Adds a row; its number."""
     added = connection.execute(insert(audit_log).values(**row._asdict()))
     assert added.inserted_primary_key is not None
     return int(added.inserted_primary_key[0])
+
+
+def remove(connection: Connection, before: datetime, limit: int) -> int:
+    """Removes rows from before an instant, up to `limit`; how many."""
+    old = select(audit_log.c.id).where(audit_log.c.at < before).order_by(audit_log.c.at).limit(limit)
+    return connection.execute(delete(audit_log).where(audit_log.c.id.in_(old))).rowcount
 
 
 def end(connection: Connection, number: int, outcome: str) -> None:

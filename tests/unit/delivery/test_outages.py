@@ -57,7 +57,9 @@ def _loop(post: Post, wire: Wire) -> DeliveryLoop:
         return Deliverer(post.store, post.eligibility, one_by_one(render), {"email": wire}, {}, None, worker_id)
 
     sending = SimpleNamespace(refresh=lambda: None, deliverer=made)
-    workspace: Any = SimpleNamespace(clock=lambda: NOW, warehouse_gate=Gate(), sending=sending)
+    workspace: Any = SimpleNamespace(
+        clock=lambda: NOW, believed_now=lambda: NOW, warehouse_gate=Gate(), sending=sending
+    )
     return DeliveryLoop(workspace, CollectorRegistry(), every_s=0.001, longest_pause_s=0.01)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from threading import Event, Thread
+from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import func, select
 
 from keepers.app.customers.erasure import EraseProfile, erase_profile
 from keepers.app.operations import upkeep
@@ -16,6 +18,8 @@ from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.gate import Gate
 from keepers.backups.warehouse_snapshot import snapshot
 from keepers.model.errors import ConflictError
+from keepers.server.upkeep_loop import UpkeepLoop
+from keepers.store.schema.messages import messages
 from keepers.warehouse.privacy import compaction
 from unit.broadcasts.mailing import Shop
 from unit.privacy import somebody
@@ -146,13 +150,41 @@ def test_an_interrupted_one_leaves_everything_as_it_was(shop: Shop) -> None:
 def test_it_is_due_once_a_day_at_its_hour(shop: Shop) -> None:
     workspace = shop.workspace
     now = workspace.clock().replace(hour=12, minute=0, second=0, microsecond=0)
-    assert not upkeep.is_due(workspace, now)  # the first time: the hour of today has passed
-    assert not upkeep.is_due(workspace, now.replace(hour=23))
+    loop = UpkeepLoop(workspace)
+
+    def runs_at(at: datetime) -> bool:
+        workspace.clock = lambda: at
+        shop.tick(at)
+        return loop.run_if_due()
+
+    assert not runs_at(now)  # the first time: the hour of today has passed
+    assert not runs_at(now.replace(hour=23))
     night = (now + timedelta(days=1)).replace(hour=3, minute=40)
-    assert not upkeep.is_due(workspace, night - timedelta(seconds=1))
-    assert upkeep.is_due(workspace, night)
-    with workspace.sequencing("a test"):
-        upkeep.run_upkeep(workspace, night, lambda done, total: None)
-    assert not upkeep.is_due(workspace, night)
-    assert upkeep.compacted_at(workspace) is not None
-    assert upkeep.is_due(workspace, night + timedelta(days=3))
+    assert not runs_at(night - timedelta(seconds=1))
+    assert upkeep.compacted_at(workspace) is None
+    assert runs_at(night)
+    assert not runs_at(night)
+    assert runs_at(night + timedelta(days=3))
+
+
+def test_it_removes_nothing_by_a_clock_that_is_not_believed(shop: Shop) -> None:
+    workspace, loop = shop.workspace, UpkeepLoop(shop.workspace)
+    now = workspace.clock()
+    shop.tick(now)
+    assert not loop.run_if_due()
+    with workspace.store.read() as connection:
+        before = connection.execute(select(func.count()).select_from(messages)).scalar_one()
+    assert before
+    workspace.clock = lambda: now + timedelta(days=4 * 365)
+    with pytest.raises(ConflictError, match="not believed"):
+        loop.run_if_due()
+    with workspace.store.read() as connection:
+        assert connection.execute(select(func.count()).select_from(messages)).scalar_one() == before
+
+
+def test_it_runs_again_after_a_clock_that_was_ahead(shop: Shop) -> None:
+    hour, zone = time(3, 40), ZoneInfo("Europe/Warsaw")
+    noon = datetime(2026, 3, 29, 10)
+    assert not upkeep.is_due(noon - timedelta(hours=1), noon, hour, zone)
+    assert upkeep.is_due(noon + timedelta(days=400), noon, hour, zone)
+    assert upkeep.last_hour(noon, hour, zone) == datetime(2026, 3, 29, 1, 40)

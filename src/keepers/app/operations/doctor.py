@@ -201,7 +201,7 @@ def disk_findings(workspace: Workspace) -> list[Problem]:
 def clock_findings(workspace: Workspace) -> list[Problem]:
     """Why a tick would be refused now."""
     try:
-        workspace.tick_moment()
+        workspace.believed_now()
     except ConflictError as error:
         return [error.problem] if isinstance(error.problem, Problem) else [problem_as_written(error.message)]
     return []

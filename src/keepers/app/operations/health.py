@@ -85,7 +85,8 @@ def readiness_notes(workspace: Workspace) -> dict[str, str]:
     if trouble is not None:
         # What is wrong with the clock names nothing of the workspace, and nobody is asked who they are here.
         notes = {"clock": trouble.message} if trouble.code == CLOCK else {"tick": "failing: see /api/v1/health"}
-    lost = import_counts.missing(workspace.store, workspace.warehouse)
+    with workspace.warehouse_gate.inside():
+        lost = import_counts.missing(workspace.store, workspace.warehouse)
     if lost:
         notes["warehouse"] = f"{lost} imported rows are missing: see keepers doctor"
     elif workspace.warehouse.path is not None and set_aside(workspace.warehouse.path):

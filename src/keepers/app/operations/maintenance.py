@@ -86,7 +86,7 @@ def tick(workspace: Workspace, actor: Actor, request: RunTick, progress: Progres
 
 def _moment(workspace: Workspace, request: RunTick) -> datetime:
     if request.now is None:
-        return workspace.tick_moment(is_jump_allowed=request.allow_jump)
+        return workspace.believed_now(is_jump_allowed=request.allow_jump)
     at = parse_instant(request.now, workspace.zone)
     if not request.allow_jump:
         require_near(at, workspace.clock(), timedelta(days=workspace.settings.server.longest_jump_days))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct
@@ -17,7 +18,7 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.channels.email.bounces.set_aside import FOLDER as SET_ASIDE
 from keepers.ingest.imports.rejects import FOLDER as REJECTS
 from keepers.model.moments import format_instant, parse_instant
-from keepers.store import meta
+from keepers.store import audit_log, meta
 from keepers.store.privacy import compaction as store_compaction
 from keepers.store.privacy import erasures, retention
 from keepers.store.schema.core import EPOCH
@@ -82,6 +83,7 @@ def run_retention(workspace: Workspace, now: datetime, progress: Progress) -> di
         "recipients": (kept.recipients_days, retention.forget_recipients),
         "messages": (kept.messages_days, retention.remove_messages),
         "run_history": (kept.run_history_days, retention.remove_run_history),
+        "audit": (workspace.settings.audit.keep_days, audit_log.remove),
         "events": (kept.events_days, lambda c, before, limit: retention.remove_events(c, before, loaded, limit)),
     }
     removed: dict[str, int] = {}
@@ -137,29 +139,34 @@ def run_upkeep(workspace: Workspace, now: datetime, progress: Progress) -> None:
         waits = erasures.waiting(connection).to_compact
     if waits or any(removed.values()):
         run_compaction(workspace, now, progress)
+    note_run(workspace, now)
+
+
+def note_run(workspace: Workspace, now: datetime) -> None:
+    """Records that upkeep ran, or is to run when its hour comes next."""
     with workspace.store.begin() as connection:
         meta.put(connection, RAN, format_instant(now))
 
 
-def is_due(workspace: Workspace, now: datetime) -> bool:
-    """Whether the day's hour has passed since upkeep last ran. The first time is the next time it passes."""
+def last_run(workspace: Workspace) -> datetime | None:
+    """When upkeep last ran; None before the first time."""
     with workspace.store.read() as connection:
         found = meta.get(connection, RAN)
-    if found is None:
-        with workspace.store.begin() as connection:
-            meta.put(connection, RAN, format_instant(now))
-        return False
-    return parse_instant(found) < last_hour(workspace, now)
+    return None if found is None else parse_instant(found)
 
 
-def last_hour(workspace: Workspace, now: datetime) -> datetime:
-    """The last instant, up to `now`, at which the clock of the workspace's zone showed the hour of upkeep."""
-    hour = time.fromisoformat(workspace.settings.upkeep.at)
-    local = now.replace(tzinfo=UTC).astimezone(workspace.zone)
-    shown = datetime.combine(local.date(), hour, workspace.zone).astimezone(UTC).replace(tzinfo=None)
+def is_due(last: datetime, now: datetime, hour: time, zone: ZoneInfo) -> bool:
+    """Whether the day's hour has passed since upkeep last ran, or that was at a time that has not come yet."""
+    return not last_hour(now, hour, zone) <= last <= now
+
+
+def last_hour(now: datetime, hour: time, zone: ZoneInfo) -> datetime:
+    """The last instant, up to `now`, at which the clock of the zone showed the hour."""
+    local = now.replace(tzinfo=UTC).astimezone(zone)
+    shown = datetime.combine(local.date(), hour, zone).astimezone(UTC).replace(tzinfo=None)
     if shown > now:
         before = local.date() - timedelta(days=1)
-        shown = datetime.combine(before, hour, workspace.zone).astimezone(UTC).replace(tzinfo=None)
+        shown = datetime.combine(before, hour, zone).astimezone(UTC).replace(tzinfo=None)
     return shown
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -59,13 +58,11 @@ def _add(workspace: Workspace, actor: Actor, use_case: UseCase[Any, Any], reques
 
 
 def _write(workspace: Workspace, actor: Actor, name: str, outcome: str, kept: AuditedRequest) -> int:
-    now = workspace.clock()
     values = msgspec.json.encode(kept.values).decode()
     profile_id = _profile_id(workspace, kept)
-    row = AuditRow(now, actor.kind, actor.name, actor.id, name, kept.target, profile_id, outcome, values)
-    keep_from = now - timedelta(days=workspace.settings.audit.keep_days)
+    row = AuditRow(workspace.clock(), actor.kind, actor.name, actor.id, name, kept.target, profile_id, outcome, values)
     with apart(), workspace.store.begin() as connection:
-        return audit_log.add(connection, row, keep_from)
+        return audit_log.add(connection, row)
 
 
 def _end(workspace: Workspace, number: int, outcome: str) -> None:
@@ -79,6 +76,7 @@ def _profile_id(workspace: Workspace, kept: AuditedRequest) -> int | None:
         if kept.run is not None:
             with workspace.store.read() as connection:
                 return runs.get(connection, kept.run).profile_id
-        return workspace.find_profile(kept.profile) if kept.profile else None
+        with workspace.warehouse_gate.inside():
+            return workspace.find_profile(kept.profile) if kept.profile else None
     except NotFoundError:
         return None

@@ -263,8 +263,9 @@ class Workspace:
 
         return last_tick(self.warehouse) or self.clock()
 
-    def tick_moment(self, *, is_jump_allowed: bool = False) -> datetime:
-        """The present as the moment of a tick. Raises ConflictError (`clock`) when the clock cannot be believed."""
+    def believed_now(self, *, is_jump_allowed: bool = False) -> datetime:
+        """The present, for whatever decides, sends or removes. Raises ConflictError (`clock`) when the clock cannot be
+        believed."""
         from keepers.evaluation.evaluate import last_tick
 
         self.steady_clock.note_tick(last_tick(self.warehouse))
