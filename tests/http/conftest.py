@@ -41,15 +41,15 @@ def tracking(store: Store, arrivals: list[int]) -> Iterator[TrackingClient]:
 
 
 @pytest.fixture
-def shop(store: Store, tmp_path: Path) -> Iterator[Shop]:
+def site(store: Store, tmp_path: Path) -> Iterator[Shop]:
     """What customers reach, on both engines, with one key of each kind."""
-    with opened(store, tmp_path) as shop:
-        shop.add_keys()
-        yield shop
+    with opened(store, tmp_path) as site:
+        site.add_keys()
+        yield site
 
 
 @pytest.fixture
-def client(shop: Shop) -> Iterator[TestClient]:
+def client(site: Shop) -> Iterator[TestClient]:
     """A browser of the shop's customers."""
-    with TestClient(app_of(shop, clock)) as client:
+    with TestClient(app_of(site, clock)) as client:
         yield client

@@ -26,196 +26,196 @@ from keepers.store.profiles import consents, identities, suppressions
 from public_shop import BEGAN, Shop, path_of, signed
 
 
-def form(shop: Shop, **more: Any) -> dict[str, Any]:
-    return {"email": "new@example.com", "topic": "newsletter", "writeKey": shop.tokens["write"], **more}
+def form(site: Shop, **more: Any) -> dict[str, Any]:
+    return {"email": "new@example.com", "topic": "newsletter", "writeKey": site.tokens["write"], **more}
 
 
-def state(shop: Shop, profile: int, topic: str = "newsletter", email: str = "new@example.com") -> Consent | None:
+def state(site: Shop, profile: int, topic: str = "newsletter", email: str = "new@example.com") -> Consent | None:
     """What counts for a customer at an address."""
-    hashed = address_hash(shop.secret, "email", email)
-    with shop.store.read() as connection:
+    hashed = address_hash(site.secret, "email", email)
+    with site.store.read() as connection:
         return consents.load(connection, [profile], [hashed]).effective(profile, "email", topic, hashed)
 
 
 # Subscribe forms
 
 
-def test_double_opt_in_waits_for_the_second_yes(shop: Shop, client: TestClient) -> None:
-    sent = form(shop, wording="Yes, send me news.", source="footer", locale="pl-PL", email=" New@Example.com ")
+def test_double_opt_in_waits_for_the_second_yes(site: Shop, client: TestClient) -> None:
+    sent = form(site, wording="Yes, send me news.", source="footer", locale="pl-PL", email=" New@Example.com ")
     got = client.post("/v1/subscribe", json=sent)
     assert (got.status_code, got.json()) == (202, {"status": "pending"})
     assert got.headers["access-control-allow-origin"] == "*"
-    (wanted,) = shop.asked
+    (wanted,) = site.asked
     assert (wanted.recipient, wanted.topic, wanted.locale) == ("New@example.com", "newsletter", "pl-PL")
-    said = state(shop, wanted.profile_id)
+    said = state(site, wanted.profile_id)
     assert said is not None
     assert (said.state, said.source, said.wording) == ("pending", "footer", "Yes, send me news.")
     assert client.get(path_of(wanted.url)).status_code == 200
     assert client.post(path_of(wanted.url)).status_code == 200
-    said = state(shop, wanted.profile_id)
+    said = state(site, wanted.profile_id)
     assert said is not None
     assert (said.state, said.wording) == ("subscribed", "Yes, send me news.")
-    with shop.store.read() as connection:
+    with site.store.read() as connection:
         rows = log.read(connection, 0, 100)
     assert [row.kind for row in rows][:2] == ["profile", "identify"]
     assert b"New@example.com" in rows[1].body
 
 
-def learned(shop: Shop) -> list[dict[str, Any]]:
+def learned(site: Shop) -> list[dict[str, Any]]:
     """The traits that were recorded, consent left out."""
-    with shop.store.read() as connection:
+    with site.store.read() as connection:
         rows = [row for row in log.read(connection, 0, 1000) if row.kind == "identify"]
     found = [{k: v for k, v in msgspec.json.decode(r.body)["traits"].items() if "subscribed" not in k} for r in rows]
     return [traits for traits in found if traits]
 
 
-def test_a_form_says_nothing_of_its_customer_before_the_address_confirms_it(shop: Shop, client: TestClient) -> None:
+def test_a_form_says_nothing_of_its_customer_before_the_address_confirms_it(site: Shop, client: TestClient) -> None:
     """A stranger's form changed language and spelling of whoever has the address."""
-    client.post("/v1/subscribe", json=form(shop, locale="pl-PL", anonymousId="device"))
-    assert learned(shop) == []
-    (asked,) = shop.asked
+    client.post("/v1/subscribe", json=form(site, locale="pl-PL", anonymousId="device"))
+    assert learned(site) == []
+    (asked,) = site.asked
     assert client.post(path_of(asked.url)).status_code == 200
-    assert learned(shop) == [{"email": "new@example.com", "locale": "pl-PL"}]
-    shop.known[asked.profile_id] = {"email": "new@example.com", "language": "pl"}
-    shop.present += timedelta(minutes=1)
+    assert learned(site) == [{"email": "new@example.com", "locale": "pl-PL"}]
+    site.known[asked.profile_id] = {"email": "new@example.com", "language": "pl"}
+    site.present += timedelta(minutes=1)
     client.post(
-        "/v1/subscribe", json=form(shop, email="NEW@Example.com", topic="offers", locale="zh", anonymousId="device")
+        "/v1/subscribe", json=form(site, email="NEW@Example.com", topic="offers", locale="zh", anonymousId="device")
     )
-    assert shop.asked[-1].profile_id == asked.profile_id
-    assert client.post(path_of(shop.asked[-1].url)).status_code == 200
-    assert len(learned(shop)) == 1, "what is known stays"
+    assert site.asked[-1].profile_id == asked.profile_id
+    assert client.post(path_of(site.asked[-1].url)).status_code == 200
+    assert len(learned(site)) == 1, "what is known stays"
 
 
-def test_a_later_request_changes_no_words_that_are_confirmed(shop: Shop, client: TestClient) -> None:
+def test_a_later_request_changes_no_words_that_are_confirmed(site: Shop, client: TestClient) -> None:
     """An attacker's later form put other words under what the person had asked for and confirmed."""
-    client.post("/v1/subscribe", json=form(shop, wording="News, twice a month."))
-    shop.present += timedelta(seconds=1)
-    client.post("/v1/subscribe", json=form(shop, wording="I sell my data."))
-    own, other = shop.asked
+    client.post("/v1/subscribe", json=form(site, wording="News, twice a month."))
+    site.present += timedelta(seconds=1)
+    client.post("/v1/subscribe", json=form(site, wording="I sell my data."))
+    own, other = site.asked
     assert client.post(path_of(own.url)).status_code == 200
-    said = state(shop, own.profile_id)
+    said = state(site, own.profile_id)
     assert said is not None
     assert (said.state, said.wording) == ("subscribed", "News, twice a month.")
-    shop.present += timedelta(minutes=1)
+    site.present += timedelta(minutes=1)
     assert client.post(path_of(other.url)).status_code == 200, "it is subscribed to"
-    assert state(shop, own.profile_id) == said
+    assert state(site, own.profile_id) == said
 
 
-def test_one_address_is_one_customer_however_often_it_is_typed(shop: Shop, client: TestClient) -> None:
+def test_one_address_is_one_customer_however_often_it_is_typed(site: Shop, client: TestClient) -> None:
     for email in ("new@example.com", "NEW@example.com", "new@EXAMPLE.COM"):
-        assert client.post("/v1/subscribe", json=form(shop, email=email)).status_code == 202
-    assert len({wanted.profile_id for wanted in shop.asked}) == 1
+        assert client.post("/v1/subscribe", json=form(site, email=email)).status_code == 202
+    assert len({wanted.profile_id for wanted in site.asked}) == 1
 
 
 def test_a_topic_without_double_opt_in_is_subscribed_to_at_once_by_the_business_alone(
-    shop: Shop, client: TestClient
+    site: Shop, client: TestClient
 ) -> None:
-    got = client.post("/v1/subscribe", json=form(shop, topic="offers", anonymousId="device-1"))
+    got = client.post("/v1/subscribe", json=form(site, topic="offers", anonymousId="device-1"))
     assert got.json() == {"status": "pending"}
-    assert [wanted.recipient for wanted in shop.asked] == ["new@example.com"]
-    with shop.store.read() as connection:
+    assert [wanted.recipient for wanted in site.asked] == ["new@example.com"]
+    with site.store.read() as connection:
         profile = identities.find(connection, "anonymous_id", "device-1")
     assert profile is not None
-    assert state(shop, profile, "offers").state == "pending"  # type: ignore[union-attr]
-    server = form(shop, topic="offers", userId="u1") | {"writeKey": shop.tokens["server"]}
+    assert state(site, profile, "offers").state == "pending"  # type: ignore[union-attr]
+    server = form(site, topic="offers", userId="u1") | {"writeKey": site.tokens["server"]}
     assert client.post("/v1/subscribe", json=server).json() == {"status": "subscribed"}
-    with shop.store.read() as connection:
+    with site.store.read() as connection:
         profile = identities.find(connection, "user_id", "u1")
     assert profile is not None
-    assert state(shop, profile, "offers").state == "subscribed"  # type: ignore[union-attr]
-    assert len(shop.asked) == 1
+    assert state(site, profile, "offers").state == "subscribed"  # type: ignore[union-attr]
+    assert len(site.asked) == 1
 
 
-def test_who_left_everything_comes_back_by_a_second_yes_only(shop: Shop, client: TestClient) -> None:
-    hashed = address_hash(shop.secret, "email", "new@example.com")
-    with shop.store.begin() as connection:
+def test_who_left_everything_comes_back_by_a_second_yes_only(site: Shop, client: TestClient) -> None:
+    hashed = address_hash(site.secret, "email", "new@example.com")
+    with site.store.begin() as connection:
         suppressions.add(connection, [suppressions.Suppression("email", hashed, "unsubscribed", BEGAN)])
-    got = client.post("/v1/subscribe", json=form(shop, topic="offers"))
+    got = client.post("/v1/subscribe", json=form(site, topic="offers"))
     # The answer is that of anybody else: a form does not tell who has left.
     assert got.json() == {"status": "pending"}
-    (wanted,) = shop.asked
-    assert state(shop, wanted.profile_id, "offers").state == "pending"  # type: ignore[union-attr]
-    shop.known[wanted.profile_id] = {"email": "new@example.com"}
+    (wanted,) = site.asked
+    assert state(site, wanted.profile_id, "offers").state == "pending"  # type: ignore[union-attr]
+    site.known[wanted.profile_id] = {"email": "new@example.com"}
     assert client.post(path_of(wanted.url)).status_code == 200
-    with shop.store.read() as connection:
+    with site.store.read() as connection:
         assert suppressions.find(connection, [hashed]) == {}
 
 
 @pytest.mark.parametrize("left", ["offers", "*"])
-def test_who_left_a_topic_comes_back_by_a_second_yes_only(shop: Shop, client: TestClient, left: str) -> None:
-    anna = shop.add_customer("anna", email="new@example.com")
-    shop.add_message(anna, "New@example.com")
-    with shop.store.begin() as connection:
+def test_who_left_a_topic_comes_back_by_a_second_yes_only(site: Shop, client: TestClient, left: str) -> None:
+    anna = site.add_customer("anna", email="new@example.com")
+    site.add_message(anna, "New@example.com")
+    with site.store.begin() as connection:
         consents.record(
             connection, [Consent(anna, "email", left, "unsubscribed", BEGAN, "one-click", holds_for="person")], BEGAN
         )
-    got = client.post("/v1/subscribe", json=form(shop, topic="offers"))
+    got = client.post("/v1/subscribe", json=form(site, topic="offers"))
     assert got.json() == {"status": "pending"}
-    (wanted,) = shop.asked
-    assert state(shop, wanted.profile_id, "offers").state == "pending"  # type: ignore[union-attr]
+    (wanted,) = site.asked
+    assert state(site, wanted.profile_id, "offers").state == "pending"  # type: ignore[union-attr]
 
 
-def test_an_address_that_complained_gets_no_mail_from_a_form(shop: Shop, client: TestClient) -> None:
-    hashed = address_hash(shop.secret, "email", "new@example.com")
-    with shop.store.begin() as connection:
+def test_an_address_that_complained_gets_no_mail_from_a_form(site: Shop, client: TestClient) -> None:
+    hashed = address_hash(site.secret, "email", "new@example.com")
+    with site.store.begin() as connection:
         suppressions.add(connection, [suppressions.Suppression("email", hashed, "complaint", BEGAN)])
-    assert client.post("/v1/subscribe", json=form(shop)).json() == {"status": "pending"}
-    assert shop.asked == []
+    assert client.post("/v1/subscribe", json=form(site)).json() == {"status": "pending"}
+    assert site.asked == []
 
 
-def test_a_form_takes_no_known_customers_profile(shop: Shop, client: TestClient) -> None:
-    anna = shop.add_customer("anna", email="anna@example.com")
-    with shop.store.begin() as connection:
+def test_a_form_takes_no_known_customers_profile(site: Shop, client: TestClient) -> None:
+    anna = site.add_customer("anna", email="anna@example.com")
+    with site.store.begin() as connection:
         identities.append(
             connection, [identities.KnownIdentity("anonymous_id", "annas-device", anna, is_unproven=False)]
         )
-    client.post("/v1/subscribe", json=form(shop, anonymousId="annas-device"))
-    client.post("/v1/subscribe", json=form(shop, anonymousId="annas-device", email="Anna@example.com"))
-    client.post("/v1/subscribe", json=form(shop, userId="anna", email="third@example.com"))
-    stranger, herself, third = [wanted.profile_id for wanted in shop.asked]
+    client.post("/v1/subscribe", json=form(site, anonymousId="annas-device"))
+    client.post("/v1/subscribe", json=form(site, anonymousId="annas-device", email="Anna@example.com"))
+    client.post("/v1/subscribe", json=form(site, userId="anna", email="third@example.com"))
+    stranger, herself, third = [wanted.profile_id for wanted in site.asked]
     assert herself == anna
     assert stranger != anna
     assert third not in (anna, stranger)
-    server = form(shop, userId="anna", email="fourth@example.com") | {"writeKey": shop.tokens["server"]}
+    server = form(site, userId="anna", email="fourth@example.com") | {"writeKey": site.tokens["server"]}
     client.post("/v1/subscribe", json=server)
-    assert shop.asked[-1].profile_id == anna
+    assert site.asked[-1].profile_id == anna
 
 
-def test_forms_are_limited_per_visitor_and_mails_per_address(shop: Shop, client: TestClient) -> None:
+def test_forms_are_limited_per_visitor_and_mails_per_address(site: Shop, client: TestClient) -> None:
     answers = []
     for _ in range(21):
-        shop.present += timedelta(seconds=1)
-        answers.append(client.post("/v1/subscribe", json=form(shop)))
+        site.present += timedelta(seconds=1)
+        answers.append(client.post("/v1/subscribe", json=form(site)))
     assert [a.status_code for a in answers] == [202] * 20 + [429]
     assert int(answers[-1].headers["retry-after"]) > 3000
-    assert len(shop.asked) == 3
-    shop.present += timedelta(hours=1)
-    assert client.post("/v1/subscribe", json=form(shop)).status_code == 202
-    assert len(shop.asked) == 3
-    shop.present += timedelta(days=1)
+    assert len(site.asked) == 3
+    site.present += timedelta(hours=1)
+    assert client.post("/v1/subscribe", json=form(site)).status_code == 202
+    assert len(site.asked) == 3
+    site.present += timedelta(days=1)
     for spelling in ("new+1@example.com", "NEW+2@example.com", "new@example.com", "New+3@example.com"):
-        assert client.post("/v1/subscribe", json=form(shop, email=spelling)).status_code == 202
-    assert [asked.recipient for asked in shop.asked[3:]] == [
+        assert client.post("/v1/subscribe", json=form(site, email=spelling)).status_code == 202
+    assert [asked.recipient for asked in site.asked[3:]] == [
         "new+1@example.com",
         "NEW+2@example.com",
         "new@example.com",
     ]
     # Within 30 days it was six, whatever followed the plus sign.
-    shop.present += timedelta(days=2)
-    assert client.post("/v1/subscribe", json=form(shop, email="new+4@example.com")).status_code == 202
-    assert len(shop.asked) == 6
+    site.present += timedelta(days=2)
+    assert client.post("/v1/subscribe", json=form(site, email="new+4@example.com")).status_code == 202
+    assert len(site.asked) == 6
 
 
-def test_forms_use_up_nothing_of_what_the_business_may_have_confirmed(shop: Shop, client: TestClient) -> None:
+def test_forms_use_up_nothing_of_what_the_business_may_have_confirmed(site: Shop, client: TestClient) -> None:
     """An attacker's forms ended the double opt-in of the shop's own server for that address."""
     for n in range(10):
-        client.post("/v1/subscribe", json=form(shop, email=f"new+{n}@example.com"))
-    assert len(shop.asked) == 3
-    server = form(shop, userId="anna") | {"writeKey": shop.tokens["server"]}
+        client.post("/v1/subscribe", json=form(site, email=f"new+{n}@example.com"))
+    assert len(site.asked) == 3
+    server = form(site, userId="anna") | {"writeKey": site.tokens["server"]}
     for _ in range(4):
-        shop.present += timedelta(seconds=1)
+        site.present += timedelta(seconds=1)
         assert client.post("/v1/subscribe", json=server).json() == {"status": "pending"}
-    assert [wanted.recipient for wanted in shop.asked[3:]] == ["new@example.com"] * 3
+    assert [wanted.recipient for wanted in site.asked[3:]] == ["new@example.com"] * 3
 
 
 @pytest.mark.parametrize(
@@ -236,35 +236,35 @@ def test_forms_use_up_nothing_of_what_the_business_may_have_confirmed(shop: Shop
     ],
 )
 def test_forms_that_cannot_be_used_are_told_why(
-    shop: Shop, client: TestClient, change: dict[str, Any], status: int
+    site: Shop, client: TestClient, change: dict[str, Any], status: int
 ) -> None:
-    got = client.post("/v1/subscribe", json=form(shop, **change))
+    got = client.post("/v1/subscribe", json=form(site, **change))
     assert got.status_code == status, got.text
     assert got.json()["detail"]
     assert got.headers["access-control-allow-origin"] == "*"
-    assert shop.asked == []
+    assert site.asked == []
 
 
-def test_a_form_that_no_message_can_confirm_leaves_nothing(shop: Shop, client: TestClient) -> None:
-    with shop.store.begin() as connection:
+def test_a_form_that_no_message_can_confirm_leaves_nothing(site: Shop, client: TestClient) -> None:
+    with site.store.begin() as connection:
         definitions.retire(connection, "message", CONFIRMATION)
-    got = client.post("/v1/subscribe", json=form(shop))
+    got = client.post("/v1/subscribe", json=form(site))
     assert got.json()["code"] == "no_template"
-    with shop.store.read() as connection:
+    with site.store.read() as connection:
         assert log.last_seq(connection) == 0
 
 
-def test_a_management_key_has_no_business_in_a_form(shop: Shop, client: TestClient) -> None:
-    assert client.post("/v1/subscribe", json=form(shop, writeKey=shop.tokens["secret"])).status_code == 403
+def test_a_management_key_has_no_business_in_a_form(site: Shop, client: TestClient) -> None:
+    assert client.post("/v1/subscribe", json=form(site, writeKey=site.tokens["secret"])).status_code == 403
 
 
 @pytest.mark.parametrize("body", [b"", b"[", b"[]", b"\xff", b"null", b"[" * 30_000])
-def test_bodies_that_are_no_form_are_refused(shop: Shop, client: TestClient, body: bytes) -> None:
+def test_bodies_that_are_no_form_are_refused(site: Shop, client: TestClient, body: bytes) -> None:
     assert client.post("/v1/subscribe", content=body).status_code in (400, 422)
     assert client.post("/v1/subscribe", content=b" " * 40_000).status_code == 413
 
 
-def test_pages_of_other_origins_may_call(shop: Shop, client: TestClient) -> None:
+def test_pages_of_other_origins_may_call(site: Shop, client: TestClient) -> None:
     for path in ("/v1/subscribe", "/v1/inbox", "/v1/inbox/7/read", "/v1/push/subscriptions"):
         got = client.options(path, headers={"Origin": "https://shop.example"})
         assert got.status_code == 204
@@ -278,29 +278,29 @@ def test_pages_of_other_origins_may_call(shop: Shop, client: TestClient) -> None
 
 
 @pytest.fixture
-def anna(shop: Shop) -> int:
+def anna(site: Shop) -> int:
     """With three messages, the oldest expired and one with a dangerous address."""
-    anna = shop.add_customer("anna", email="anna@example.com")
-    keys = [shop.add_message(anna, "anna", channel="in_app", step=f"s{n}") for n in range(3)]
+    anna = site.add_customer("anna", email="anna@example.com")
+    keys = [site.add_message(anna, "anna", channel="in_app", step=f"s{n}") for n in range(3)]
     assert len(set(keys)) == 3
     rows = [
         InAppRow(anna, 1, "Old", "gone", "", BEGAN, None, BEGAN),
         InAppRow(anna, 2, "Hello", "<b>Text</b>", "javascript:alert(1)", BEGAN),
         InAppRow(anna, 3, "Sale", "Today", "/sale", BEGAN + timedelta(minutes=1)),
     ]
-    with shop.store.begin() as connection:
+    with site.store.begin() as connection:
         in_app.put(connection, rows)
     return anna
 
 
-def test_a_signature_is_made_as_documented(shop: Shop) -> None:
-    key = sha256(shop.tokens["server"].encode()).digest()
-    assert signature_of(shop.tokens["server"], "анна") == hmac.new(key, "анна".encode(), sha256).hexdigest()
-    assert signature_of(shop.tokens["server"], "a", 5) == hmac.new(key, b"a\n5", sha256).hexdigest()
+def test_a_signature_is_made_as_documented(site: Shop) -> None:
+    key = sha256(site.tokens["server"].encode()).digest()
+    assert signature_of(site.tokens["server"], "анна") == hmac.new(key, "анна".encode(), sha256).hexdigest()
+    assert signature_of(site.tokens["server"], "a", 5) == hmac.new(key, b"a\n5", sha256).hexdigest()
 
 
-def test_the_inbox_is_fetched_and_read(shop: Shop, client: TestClient, anna: int) -> None:
-    got = client.get("/v1/inbox", params=signed(shop, "anna")).json()
+def test_the_inbox_is_fetched_and_read(site: Shop, client: TestClient, anna: int) -> None:
+    got = client.get("/v1/inbox", params=signed(site, "anna")).json()
     assert got["unread"] == 2
     assert [(m["title"], m["text"], m["url"], m["readAt"]) for m in got["messages"]] == [
         ("Sale", "Today", "/sale", None),
@@ -308,31 +308,31 @@ def test_the_inbox_is_fetched_and_read(shop: Shop, client: TestClient, anna: int
     ]
     newest = got["messages"][0]["id"]
     for _ in range(2):
-        assert client.post(f"/v1/inbox/{newest}/read", json=signed(shop, "anna")).json() == {"unread": 1}
-    unread = client.get("/v1/inbox", params=signed(shop, "anna", unread="true")).json()
+        assert client.post(f"/v1/inbox/{newest}/read", json=signed(site, "anna")).json() == {"unread": 1}
+    unread = client.get("/v1/inbox", params=signed(site, "anna", unread="true")).json()
     assert [m["title"] for m in unread["messages"]] == ["Hello"]
-    with shop.store.read() as connection:
+    with site.store.read() as connection:
         assert [row.event for row in log.read(connection, 0, 100)].count("In-App Read") == 1
-    assert client.post("/v1/inbox/all/read", json=signed(shop, "anna")).json() == {"unread": 0}
+    assert client.post("/v1/inbox/all/read", json=signed(site, "anna")).json() == {"unread": 0}
 
 
-def test_the_inbox_goes_on_page_by_page(shop: Shop, client: TestClient, anna: int) -> None:
-    first = client.get("/v1/inbox", params=signed(shop, "anna", limit=1)).json()
-    second = client.get("/v1/inbox", params=signed(shop, "anna", limit=1, before=first["next"])).json()
+def test_the_inbox_goes_on_page_by_page(site: Shop, client: TestClient, anna: int) -> None:
+    first = client.get("/v1/inbox", params=signed(site, "anna", limit=1)).json()
+    second = client.get("/v1/inbox", params=signed(site, "anna", limit=1, before=first["next"])).json()
     assert [m["title"] for m in first["messages"] + second["messages"]] == ["Sale", "Hello"]
     assert second["next"] is None
 
 
-def test_only_the_customer_and_the_server_see_an_inbox(shop: Shop, client: TestClient, anna: int) -> None:
-    shop.add_customer("bob")
+def test_only_the_customer_and_the_server_see_an_inbox(site: Shop, client: TestClient, anna: int) -> None:
+    site.add_customer("bob")
     past = int((BEGAN - timedelta(days=1)).timestamp())
-    late = {"userId": "anna", "signature": signature_of(shop.tokens["server"], "anna", past), "expires": past}
+    late = {"userId": "anna", "signature": signature_of(site.tokens["server"], "anna", past), "expires": past}
     tries: list[tuple[dict[str, Any], str | None, int]] = [
         ({"userId": "anna"}, None, 401),
-        ({"userId": "anna", "signature": signature_of(shop.tokens["server"], "bob")}, None, 403),
-        ({"userId": "anna", "signature": signature_of(shop.tokens["write"], "anna")}, None, 403),
+        ({"userId": "anna", "signature": signature_of(site.tokens["server"], "bob")}, None, 403),
+        ({"userId": "anna", "signature": signature_of(site.tokens["write"], "anna")}, None, 403),
         ({"userId": "anna", "signature": "é"}, None, 403),
-        (signed(shop, "anna", expires=99999999999), None, 403),
+        (signed(site, "anna", expires=99999999999), None, 403),
         (late, None, 401),
         ({"userId": "anna"}, "write", 403),
         ({"userId": "anna"}, "secret", 403),
@@ -342,31 +342,31 @@ def test_only_the_customer_and_the_server_see_an_inbox(shop: Shop, client: TestC
         ({}, "server", 400),
     ]  # fmt: skip
     for params, kind, status in tries:
-        headers = {"Authorization": f"Bearer {shop.tokens[kind]}"} if kind else {}
+        headers = {"Authorization": f"Bearer {site.tokens[kind]}"} if kind else {}
         assert client.get("/v1/inbox", params=params, headers=headers).status_code == status, (params, kind)
-    basic = base64.b64encode(f"{shop.tokens['server']}:".encode()).decode()
+    basic = base64.b64encode(f"{site.tokens['server']}:".encode()).decode()
     got = client.get("/v1/inbox", params={"userId": "anna"}, headers={"Authorization": f"Basic {basic}"})
     assert got.json()["unread"] == 2
-    mine = client.get("/v1/inbox", params=signed(shop, "bob")).json()
+    mine = client.get("/v1/inbox", params=signed(site, "bob")).json()
     assert mine == {"unread": 0, "messages": [], "next": None}
-    client.post("/v1/inbox/2/read", json=signed(shop, "bob"))
-    assert client.get("/v1/inbox", params=signed(shop, "anna")).json()["unread"] == 2
+    client.post("/v1/inbox/2/read", json=signed(site, "bob"))
+    assert client.get("/v1/inbox", params=signed(site, "anna")).json()["unread"] == 2
 
 
-def test_a_revoked_server_key_ends_its_signatures(shop: Shop, client: TestClient, anna: int) -> None:
-    expires = int((shop.present - BEGAN.replace(year=1970, month=1, day=1, hour=0)).total_seconds())
+def test_a_revoked_server_key_ends_its_signatures(site: Shop, client: TestClient, anna: int) -> None:
+    expires = int((site.present - BEGAN.replace(year=1970, month=1, day=1, hour=0)).total_seconds())
     later = expires + 10_000_000
-    good = {"userId": "anna", "signature": signature_of(shop.tokens["server"], "anna", later), "expires": later}
+    good = {"userId": "anna", "signature": signature_of(site.tokens["server"], "anna", later), "expires": later}
     assert client.get("/v1/inbox", params=good).status_code == 200
-    with shop.store.begin() as connection:
+    with site.store.begin() as connection:
         key = next(k for k in keys_.read_all(connection) if k.kind == "server")
         keys_.revoke(connection, key.id, BEGAN)
     assert client.get("/v1/inbox", params=good).status_code == 403
 
 
 @pytest.mark.parametrize("message", ["x", "-1", "1.5", "9" * 30, "%00", "٣"])
-def test_ids_that_are_none_are_refused(shop: Shop, client: TestClient, anna: int, message: str) -> None:
-    assert client.post(f"/v1/inbox/{message}/read", json=signed(shop, "anna")).status_code in (400, 404, 422)
+def test_ids_that_are_none_are_refused(site: Shop, client: TestClient, anna: int, message: str) -> None:
+    assert client.post(f"/v1/inbox/{message}/read", json=signed(site, "anna")).status_code in (400, 404, 422)
 
 
 # Webhooks of providers
@@ -378,10 +378,10 @@ DELIVERED = {
 }  # fmt: skip
 
 
-def test_a_providers_news_wait_in_the_store(shop: Shop, client: TestClient) -> None:
+def test_a_providers_news_wait_in_the_store(site: Shop, client: TestClient) -> None:
     got = client.post("/e/in/postmark", json=DELIVERED, headers={"X-Keepers-Token": "of these tests"})
     assert (got.status_code, got.json()) == (200, {"success": True})
-    with shop.store.read() as connection:
+    with site.store.read() as connection:
         ((_, report),) = delivery_reports.read(connection, 10)
     assert (report.kind, report.provider_id, report.source) == ("delivered", "883953f4", "postmark")
 
@@ -398,16 +398,16 @@ def test_a_providers_news_wait_in_the_store(shop: Shop, client: TestClient) -> N
     ],
 )
 def test_webhooks_that_are_not_a_providers_leave_nothing(
-    shop: Shop, client: TestClient, provider: str, token: str, content: bytes, status: int
+    site: Shop, client: TestClient, provider: str, token: str, content: bytes, status: int
 ) -> None:
     got = client.post(f"/e/in/{provider}", content=content, headers={"X-Keepers-Token": token})
     assert got.status_code == status
-    with shop.store.read() as connection:
+    with site.store.read() as connection:
         assert delivery_reports.depth(connection) == 0
 
 
 def test_a_provider_that_asks_to_be_confirmed_is_visited(
-    shop: Shop, client: TestClient, monkeypatch: pytest.MonkeyPatch
+    site: Shop, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     visited: list[str] = []
 
@@ -416,7 +416,7 @@ def test_a_provider_that_asks_to_be_confirmed_is_visited(
         return b""
 
     topic = "arn:aws:sns:eu-west-1:123456789012:feedback"
-    shop.change(providers={"ses": {"topics": [topic]}})
+    site.change(providers={"ses": {"topics": [topic]}})
     monkeypatch.setattr(Ses, "verify", lambda *_: None)
     monkeypatch.setattr(provider_webhooks, "PROVIDERS", {"ses": Ses(fetch)})
     url = f"https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={topic}"

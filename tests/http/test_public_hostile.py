@@ -42,27 +42,27 @@ VALUES = st.recursive(
 
 
 @pytest.fixture
-def shop(sqlite_store: Store, tmp_path: Path) -> Iterator[Shop]:
-    with opened(sqlite_store, tmp_path) as shop:
-        shop.add_keys()
-        yield shop
+def site(sqlite_store: Store, tmp_path: Path) -> Iterator[Shop]:
+    with opened(sqlite_store, tmp_path) as site:
+        site.add_keys()
+        yield site
 
 
 @pytest.fixture
-def client(shop: Shop) -> Iterator[TestClient]:
-    with TestClient(app_of(shop, clock), raise_server_exceptions=False) as client:
+def client(site: Shop) -> Iterator[TestClient]:
+    with TestClient(app_of(site, clock), raise_server_exceptions=False) as client:
         yield client
 
 
-def untouched(shop: Shop) -> bool:
-    with shop.store.read() as connection:
+def untouched(site: Shop) -> bool:
+    with site.store.read() as connection:
         return not list(consents.everything(connection)) and log.last_seq(connection) == 0
 
 
 @FAST
 @given(st.data())
-def test_a_changed_token_is_no_token(shop: Shop, client: TestClient, data: st.DataObject) -> None:
-    links = shop.links
+def test_a_changed_token_is_no_token(site: Shop, client: TestClient, data: st.DataObject) -> None:
+    links = site.links
     confirm = links.confirm(Confirm(1, "email", "newsletter", "a@b.example", 4_000_000_000))
     urls = [links.click("key", "https://shop.example/"), links.unsubscribe("key"), links.preferences(1, "pl", "key"),
             links.view("key"), confirm]  # fmt: skip
@@ -83,7 +83,7 @@ def test_a_changed_token_is_no_token(shop: Shop, client: TestClient, data: st.Da
     got = client.request(method, f"{folder}/{changed}", follow_redirects=False)
     assert got.status_code in (404, 405)
     assert "location" not in got.headers
-    assert untouched(shop)
+    assert untouched(site)
 
 
 @FAST
@@ -92,12 +92,12 @@ def test_a_changed_token_is_no_token(shop: Shop, client: TestClient, data: st.Da
     st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6),
     st.booleans(),
 )
-def test_any_json_is_answered(shop: Shop, client: TestClient, path: str, body: dict[str, Any], has_key: bool) -> None:
+def test_any_json_is_answered(site: Shop, client: TestClient, path: str, body: dict[str, Any], has_key: bool) -> None:
     if has_key:
-        body["writeKey"] = shop.tokens["write"]
+        body["writeKey"] = site.tokens["write"]
     got = client.post(path, content=json.dumps(body).encode())
     assert 400 <= got.status_code < 500, got.text
-    assert untouched(shop)
+    assert untouched(site)
 
 
 @FAST
@@ -108,21 +108,21 @@ def test_any_json_is_answered(shop: Shop, client: TestClient, path: str, body: d
         max_size=6,
     )
 )
-def test_any_question_is_answered(shop: Shop, client: TestClient, params: dict[str, str]) -> None:
+def test_any_question_is_answered(site: Shop, client: TestClient, params: dict[str, str]) -> None:
     got = client.get("/v1/inbox", params=params)
     assert 400 <= got.status_code < 500, got.text
 
 
 @FAST
 @given(st.text(max_size=300), st.text(max_size=60), st.binary(max_size=200))
-def test_any_header_and_form_is_answered(shop: Shop, client: TestClient, language: str, lang: str, body: bytes) -> None:
-    if not shop.known:
-        shop.add_customer("anna", email="anna@example.com")
-    path = path_of(shop.links.preferences(1))
+def test_any_header_and_form_is_answered(site: Shop, client: TestClient, language: str, lang: str, body: bytes) -> None:
+    if not site.known:
+        site.add_customer("anna", email="anna@example.com")
+    path = path_of(site.links.preferences(1))
     headers = {"Accept-Language": language.encode("utf-8", "replace").replace(b"\n", b"").replace(b"\r", b"")}
     page = client.get(path, params={"lang": lang, "done": lang, "in": lang}, headers=headers)  # type: ignore[arg-type]
     assert page.status_code == 200
     for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "multipart/form-data", "x"):
         got = client.post(path, content=body, headers={"Content-Type": kind}, follow_redirects=False)
         assert got.status_code == 303
-    assert untouched(shop)
+    assert untouched(site)

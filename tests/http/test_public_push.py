@@ -25,69 +25,69 @@ def _text(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def browsers(shop: Shop, kind: str, value: str) -> list[str]:
-    with shop.store.read() as connection:
+def browsers(site: Shop, kind: str, value: str) -> list[str]:
+    with site.store.read() as connection:
         profile = identities.find(connection, kind, value)
         if profile is None:
             return []
         return [s.endpoint for s in push_subscriptions.of_profiles(connection, [profile]).get(profile, [])]
 
 
-def test_a_browser_is_added_and_forgotten(shop: Shop, client: TestClient) -> None:
-    wish = signed(shop, "carl", subscription=browser())
+def test_a_browser_is_added_and_forgotten(site: Shop, client: TestClient) -> None:
+    wish = signed(site, "carl", subscription=browser())
     for _ in range(2):
         assert client.post("/v1/push/subscriptions", json=wish).json() == {"success": True}
-    assert browsers(shop, "user_id", "carl") == ["https://push.example.com/send/abc"]
-    with shop.store.read() as connection:
+    assert browsers(site, "user_id", "carl") == ["https://push.example.com/send/abc"]
+    with site.store.read() as connection:
         carl = identities.find(connection, "user_id", "carl")
         assert carl is not None
         (agreed,) = consents.history(connection, carl)
     assert (agreed.channel, agreed.topic, agreed.state) == ("push", "*", "subscribed")
-    anonymous = {"subscription": browser(), "anonymousId": "device", "writeKey": shop.tokens["write"]}
+    anonymous = {"subscription": browser(), "anonymousId": "device", "writeKey": site.tokens["write"]}
     assert client.post("/v1/push/subscriptions", json=anonymous).status_code == 200
-    assert browsers(shop, "user_id", "carl") == []
-    assert len(browsers(shop, "anonymous_id", "device")) == 1
-    gone = {"endpoint": "https://push.example.com/send/abc", "writeKey": shop.tokens["write"]}
+    assert browsers(site, "user_id", "carl") == []
+    assert len(browsers(site, "anonymous_id", "device")) == 1
+    gone = {"endpoint": "https://push.example.com/send/abc", "writeKey": site.tokens["write"]}
     assert client.request("DELETE", "/v1/push/subscriptions", json=gone).status_code == 200
-    assert browsers(shop, "anonymous_id", "device") == []
+    assert browsers(site, "anonymous_id", "device") == []
 
 
-def agreed_to_push(shop: Shop, user_id: str) -> list[tuple[str, str]]:
+def agreed_to_push(site: Shop, user_id: str) -> list[tuple[str, str]]:
     """What a customer said of push: (state, whom it holds for)."""
-    with shop.store.read() as connection:
+    with site.store.read() as connection:
         profile = identities.find(connection, "user_id", user_id)
         assert profile is not None
         return [(one.state, one.holds_for) for one in consents.history(connection, profile)]
 
 
-def test_a_browser_that_does_not_count_takes_the_place_of_none(shop: Shop, client: TestClient) -> None:
+def test_a_browser_that_does_not_count_takes_the_place_of_none(site: Shop, client: TestClient) -> None:
     """The attacker's came before the customer's own, which then brought no consent to push."""
-    with shop.store.begin() as connection:
+    with site.store.begin() as connection:
         (who,), _ = identities.resolve_many(connection, "user_id", ["carl"], [BEGAN], is_unproven=False)
         identities.append(connection, [KnownIdentity("anonymous_id", "device", who, True)])
     theirs = {"subscription": browser("https://push.example.com/a"), "anonymousId": "device"}
     for key in ("write", "server"):
-        got = client.post("/v1/push/subscriptions", json=theirs | {"writeKey": shop.tokens[key]})
+        got = client.post("/v1/push/subscriptions", json=theirs | {"writeKey": site.tokens[key]})
         assert got.status_code == 200
-        assert browsers(shop, "user_id", "carl") == []
-        assert agreed_to_push(shop, "carl") == []
-    own = signed(shop, "carl", subscription=browser("https://push.example.com/b"))
+        assert browsers(site, "user_id", "carl") == []
+        assert agreed_to_push(site, "carl") == []
+    own = signed(site, "carl", subscription=browser("https://push.example.com/b"))
     assert client.post("/v1/push/subscriptions", json=own).status_code == 200
-    assert browsers(shop, "user_id", "carl") == ["https://push.example.com/b"]
-    assert agreed_to_push(shop, "carl") == [("subscribed", "person")]
+    assert browsers(site, "user_id", "carl") == ["https://push.example.com/b"]
+    assert agreed_to_push(site, "carl") == [("subscribed", "person")]
 
 
-def test_a_browser_that_comes_back_brings_back_nobody_who_left(shop: Shop, client: TestClient) -> None:
-    wish = signed(shop, "carl", subscription=browser())
+def test_a_browser_that_comes_back_brings_back_nobody_who_left(site: Shop, client: TestClient) -> None:
+    wish = signed(site, "carl", subscription=browser())
     client.post("/v1/push/subscriptions", json=wish)
-    with shop.store.begin() as connection:
+    with site.store.begin() as connection:
         who = identities.find(connection, "user_id", "carl")
         assert who is not None
-        left = Consent(who, "push", "offers", "unsubscribed", shop.present, "preference page", holds_for="person")
-        consents.record(connection, [left], shop.present)
+        left = Consent(who, "push", "offers", "unsubscribed", site.present, "preference page", holds_for="person")
+        consents.record(connection, [left], site.present)
         push_subscriptions.remove(connection, [wish["subscription"]["endpoint"]])
     client.post("/v1/push/subscriptions", json=wish)
-    assert agreed_to_push(shop, "carl") == [("subscribed", "person"), ("unsubscribed", "person")]
+    assert agreed_to_push(site, "carl") == [("subscribed", "person"), ("unsubscribed", "person")]
 
 
 @pytest.mark.parametrize(
@@ -98,18 +98,18 @@ def test_a_browser_that_comes_back_brings_back_nobody_who_left(shop: Shop, clien
         "https://push.example.com/\n", "https://metadata.internal/x", "file:///etc/passwd", "https://[", "",
     ],
 )  # fmt: skip
-def test_endpoints_that_are_no_push_service_are_refused(shop: Shop, client: TestClient, endpoint: str) -> None:
-    got = client.post("/v1/push/subscriptions", json=signed(shop, "carl", subscription=browser(endpoint)))
+def test_endpoints_that_are_no_push_service_are_refused(site: Shop, client: TestClient, endpoint: str) -> None:
+    got = client.post("/v1/push/subscriptions", json=signed(site, "carl", subscription=browser(endpoint)))
     assert got.status_code == 422
-    assert browsers(shop, "user_id", "carl") == []
+    assert browsers(site, "user_id", "carl") == []
 
 
-def test_a_browser_needs_keys_and_somebody_it_belongs_to(shop: Shop, client: TestClient) -> None:
-    write = {"writeKey": shop.tokens["write"]}
+def test_a_browser_needs_keys_and_somebody_it_belongs_to(site: Shop, client: TestClient) -> None:
+    write = {"writeKey": site.tokens["write"]}
     for wish, status in (
-        (signed(shop, "carl", subscription=browser(auth="AAAA")), 422),
-        (signed(shop, "carl", subscription=browser(p256dh="é")), 422),
-        (signed(shop, "carl", subscription={"endpoint": "https://push.example.com/"}), 422),
+        (signed(site, "carl", subscription=browser(auth="AAAA")), 422),
+        (signed(site, "carl", subscription=browser(p256dh="é")), 422),
+        (signed(site, "carl", subscription={"endpoint": "https://push.example.com/"}), 422),
         ({"subscription": browser(), **write}, 422),
         ({"subscription": browser(), "userId": "carl", **write}, 401),
         ({"subscription": browser(), "anonymousId": "device"}, 401),
@@ -119,8 +119,8 @@ def test_a_browser_needs_keys_and_somebody_it_belongs_to(shop: Shop, client: Tes
     assert client.request("DELETE", "/v1/push/subscriptions", json={"endpoint": "x"}).status_code == 401
 
 
-def test_the_public_key_for_push_is_told_where_there_is_one(shop: Shop, client: TestClient) -> None:
+def test_the_public_key_for_push_is_told_where_there_is_one(site: Shop, client: TestClient) -> None:
     assert client.get("/v1/push/key").status_code == 404
     pair = new_vapid_keys()
-    shop.change(channels={"push": {"private_key": pair.private}})
+    site.change(channels={"push": {"private_key": pair.private}})
     assert client.get("/v1/push/key").json() == {"publicKey": pair.public}
