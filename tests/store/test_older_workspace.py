@@ -2,16 +2,16 @@
 
 `workspace_of_0_1` was made by the commands of the version before use cases had a folder of their own (36a4882): two
 imports, consents, codes, a key; then a live order, a merge and an account; a journey, a broadcast, both delivered. Its
-stores are kept as text: SQL of both SQLite files; SQL and CSV of the warehouse, without the zones, which are tzdata's.
+stores are kept as text (`workspace_text`).
 """
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -27,43 +27,32 @@ from keepers.app.messaging.broadcasts import ListSendings, list_sendings
 from keepers.app.messaging.coupons import ListPools, list_pools
 from keepers.app.messaging.journeys import ListRuns, ReadJourney, list_runs, read_journey
 from keepers.app.messaging.messages import ListMessages, ReadMessageCopy, list_messages, read_message_copy
-from keepers.app.operations.playbook import CheckPlaybook, PlanPlaybook, check_playbook, plan_playbook
+from keepers.app.operations.playbook import (
+    ApplyPlaybook,
+    CheckPlaybook,
+    PlanPlaybook,
+    apply_playbook,
+    check_playbook,
+    plan_playbook,
+)
 from keepers.app.tick import until_idle
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import UserError
 from keepers.store.migrate import is_current
-from keepers.warehouse import zone_offsets
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.fixed_tables import FIXED, LAYOUT_VERSION
 from keepers.warehouse.registry import get_meta, set_meta
-from workspaces import send
+from warehouse_rows import contents
+from workspace_text import SQLITE, read_text, write_text
+from workspaces import lay_out, opened, send
 
 KEPT = Path(__file__).parent / "workspace_of_0_1"
 
 
-def restored(folder: Path) -> Path:
-    """The workspace's folder, as the older version left it."""
-    shutil.copytree(KEPT / "playbook", folder / "playbook")
-    shutil.copy(KEPT / "keepers.toml", folder / "keepers.toml")
-    (folder / "data").mkdir()
-    for name in ("keepers", "inbox"):
-        connection = sqlite3.connect(folder / "data" / f"{name}.db")
-        connection.executescript((KEPT / f"{name}.sql").read_text(encoding="utf-8"))
-        connection.close()
-    warehouse = duckdb.connect(folder / "data" / "warehouse.duckdb")
-    warehouse.execute((KEPT / "warehouse" / "schema.sql").read_text(encoding="utf-8"))
-    for file in sorted((KEPT / "warehouse").glob("*.csv")):
-        warehouse.execute(f"COPY \"{file.stem}\" FROM '{file}' (HEADER, NULL '\\N')")
-    warehouse.register("offsets", zone_offsets.offsets_table())
-    warehouse.execute("INSERT INTO zone_offsets SELECT * FROM offsets")
-    warehouse.close()
-    return folder
-
-
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    opened = Workspace.open(restored(tmp_path / "shop"))
+    opened = Workspace.open(read_text(KEPT, tmp_path / "shop"))
     yield opened
     opened.close()
 
@@ -188,3 +177,41 @@ def test_it_goes_on_with_ticks_and_messages(workspace: Workspace) -> None:
     members = list_members(workspace, COMMAND_LINE, ListMembers(id="vip")).items
     assert len(members) == 2
     assert [place.stage for place in profile(workspace, "bob").lifecycles] == ["loyal", "maturity"]
+
+
+def test_a_workspace_of_this_version_kept_as_text_is_the_same_workspace(tmp_path: Path, migrated_folder: Path) -> None:
+    folder = lay_out(tmp_path / "shop", migrated_folder, lifecycles=["value"])
+    with opened(folder) as workspace:
+        apply_playbook(workspace, COMMAND_LINE, ApplyPlaybook())
+        now = workspace.now()
+        order = {"type": "track", "event": "Order Completed", "properties": {"total": 150, "note": 'a\n"b", \\N'}}
+        times = {"timestamp": now.isoformat() + "Z"}
+        send(workspace.store, now, [order | times | {"userId": f"c{n}", "messageId": f"m{n}"} for n in range(3)])
+        with workspace.sequencing("a test") as ticker:
+            until_idle(ticker, now)
+    kept = tmp_path / "workspace_of_this"
+    write_text(folder, kept)
+    again = read_text(kept, tmp_path / "again")
+    with pytest.raises(FileExistsError):
+        write_text(folder, kept)
+    held = [everything(one) for one in (folder, again)]
+    assert held[0] == held[1]
+    assert len(held[0]["warehouse tracks"]) == 3
+    with opened(again) as workspace:
+        assert plan_playbook(workspace, COMMAND_LINE, PlanPlaybook()).changes == ()
+
+
+def everything(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Rows of every table of a workspace's stores that is not made again."""
+    held = {}
+    for name in SQLITE:
+        connection = sqlite3.connect(folder / "data" / f"{name}.db")
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        held |= {
+            f"{name} {table}": sorted(connection.execute(f'SELECT * FROM "{table}"'), key=repr) for (table,) in tables
+        }
+        connection.close()
+    warehouse = Warehouse.open(folder / "data" / "warehouse.duckdb")
+    held |= {f"warehouse {table}": rows for table, rows in contents(warehouse).items()}
+    warehouse.close()
+    return held
