@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from keepers.cli.present.tables import out
+from keepers.cli.present.tables import as_text, out
 from keepers.model.moments import format_instant
 
 if TYPE_CHECKING:
@@ -108,10 +107,8 @@ def diagnosis(found: Diagnosis) -> None:
         if key == "findings":
             continue
         if isinstance(value, dict):
-            value = ", ".join(f"{k} {v}" for k, v in value.items())
-        elif isinstance(value, datetime):
-            value = format_instant(value)
-        table.add_row(key.replace("_", " "), f"{value:,}" if isinstance(value, int) else escape(str(value)))
+            value = ", ".join(f"{k} {as_text(v)}" for k, v in value.items())
+        table.add_row(key.replace("_", " "), f"{value:,}" if isinstance(value, int) else escape(as_text(value)))
     out.print(table)
     for finding in found.findings:
         out.print(f"[yellow]{escape(finding)}[/]")

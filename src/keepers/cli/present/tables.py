@@ -32,10 +32,10 @@ def bar(share: float, colour: str, width: int = BAR) -> str:
 def fields(answer: Struct) -> None:
     """A short answer in one line: each field with its value."""
     values = {name: getattr(answer, name) for name in answer.__struct_fields__}
-    out.print(escape(", ".join(f"{name}: {_as_text(value)}" for name, value in values.items())))
+    out.print(escape(", ".join(f"{name}: {as_text(value)}" for name, value in values.items())))
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A value as people write it."""
     match value:
         case bool():
