@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,24 +33,26 @@ def profile(seq: int, profile_id: int, bucket_key: str, kind: str = "person") ->
     return Row(seq, "profile", profile_id, None, "profile", START, START, START, "key", body, 0, "server")
 
 
-def contents(warehouse: Warehouse, *without: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Every table's rows as a sorted list; column order does not matter.
+def contents(warehouse: Warehouse, *without: str, of: Collection[str] = ()) -> dict[str, list[tuple[Any, ...]]]:
+    """Every table's rows, or those of the tables `of`, as a sorted list; column order does not matter.
 
     `dirty` is folded to its earliest, `imported` to its latest.
     """
     cursor = warehouse.cursor()
-    names = [
-        name for (name,) in cursor.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall()
-    ]
+    # One look at the catalogue: each costs as much as reading several tables.
+    tables = cursor.execute(
+        """
+        SELECT c.table_name, string_agg('"' || c.column_name || '"', ', ' ORDER BY c.column_name)
+        FROM duckdb_columns() c JOIN duckdb_tables() t USING (database_oid, schema_oid, table_oid)
+        WHERE NOT t.temporary
+        GROUP BY ALL
+        """
+    ).fetchall()
     found = {}
-    for name in names:
-        if name in ("zone_offsets", "meta", *without):
+    for name, columns in tables:
+        if name in ("zone_offsets", "meta", *without) or (of and name not in of):
             continue
-        columns = cursor.execute(
-            "SELECT column_name FROM duckdb_columns() WHERE table_name = ? ORDER BY column_name", [name]
-        ).fetchall()
-        listed = ", ".join(f'"{column}"' for (column,) in columns)
-        query = f'SELECT {listed} FROM "{name}"'
+        query = f'SELECT {columns} FROM "{name}"'
         if name == "dirty":
             query = 'SELECT profile_id, kind, name, min("at") FROM dirty GROUP BY ALL'
         if name == "imported":
