@@ -305,13 +305,17 @@ def test_what_was_accepted_by_wider_limits_is_kept_by_a_tick(sqlite_store: Store
     assert identify(sqlite_store, NOW, wide).events == 1
 
 
-def test_late_events_are_history_and_future_ones_are_not(store: Store) -> None:
+def test_late_events_are_history_and_future_ones_and_those_of_public_keys_are_not(store: Store) -> None:
     late, recent, future = NOW - timedelta(days=30), NOW - timedelta(days=1), NOW + timedelta(days=9)
     times = [{"userId": "u", "timestamp": t.isoformat() + "Z"} for t in (late, recent, future)]
-    send(store, *times)
+    send(store, *times, trust="server")
     assert [row.known_at for row in rows(store, "track")] == [late, NOW, NOW]
-    send(store, {"userId": "i", "timestamp": recent.isoformat() + "Z"}, path="/v1/import")
+    imported = {"userId": "i", "timestamp": recent.isoformat() + "Z"}
+    send(store, imported, path="/v1/import", trust="server")
     assert rows(store, "track")[-1].known_at == recent
+    send(store, *times, imported, path="/v1/import")
+    send(store, *times)
+    assert {row.known_at for row in rows(store)[-7:]} == {NOW}
 
 
 def test_an_unmerge_gives_the_identifiers_back_and_lasts(store: Store) -> None:

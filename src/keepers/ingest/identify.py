@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from keepers.ingest.erased import erased_among, is_dropped
 from keepers.ingest.resolve_identities import Happened, Proof, Resolver
 from keepers.model.errors import ConflictError, UserError, problem
-from keepers.model.event import LATE, TrackingCall, call_of, parse_request
+from keepers.model.event import IMPORT, LATE, TrackingCall, call_of, parse_request
 from keepers.model.identity import is_trusted
 from keepers.model.json_text import LIMITS, Limits
 from keepers.model.write_scope import require_sequence
@@ -50,6 +50,8 @@ class _Arrival(Struct, frozen=True, gc=False):
     message: TrackingCall
     request: PendingRequest
     known_at: datetime
+    is_history: bool
+    """it came by an import, or long after it happened"""
     hash: bytes
 
 
@@ -113,7 +115,7 @@ def _gather(store: Store, until: int, limits: Limits) -> tuple[list[PendingReque
                     refused += 1
                     continue
                 refused += len(parsed.errors)
-                is_import = call_of(row.path) == "import"
+                is_import = call_of(row.path) == IMPORT
                 arrivals += [_arrival(message, row, is_import) for message in parsed.items]
                 if len(arrivals) >= BATCH_EVENTS:
                     break
@@ -124,10 +126,11 @@ def _gather(store: Store, until: int, limits: Limits) -> tuple[list[PendingReque
 
 def _arrival(message: TrackingCall, request: PendingRequest, is_import: bool) -> _Arrival:
     received_at = request.received_at
-    known_at = received_at
-    if is_import or received_at - message.time > LATE:
-        known_at = min(message.time, received_at)
-    return _Arrival(message, request, known_at, message_hash(request.source, message.message_id))
+    is_history = is_import or received_at - message.time > LATE
+    # When it was known is a fact about the business, which nobody states by a public key.
+    is_known_earlier = is_history and is_trusted(request.trust)
+    known_at = min(message.time, received_at) if is_known_earlier else received_at
+    return _Arrival(message, request, known_at, is_history, message_hash(request.source, message.message_id))
 
 
 def message_hash(source: str, message_id: str) -> bytes:
@@ -171,7 +174,7 @@ def _without_erased(connection: Connection, secret: bytes, arrivals: list[_Arriv
         or not is_dropped(
             erased[name],
             arrival.message.time,
-            is_history=arrival.known_at != arrival.request.received_at,
+            is_history=arrival.is_history,
             is_trusted=is_trusted(arrival.request.trust),
         )
     ]
