@@ -144,12 +144,13 @@ def _identify(connection: Connection, arrivals: list[_Arrival], now: datetime, t
     if not fresh:
         return
     digests = keys.server_digests(connection, now) if any(one.message.signature for one in fresh) else []
-    visitors = {arrival.message.anonymous_id or "" for arrival in fresh if is_trusted(arrival.request.trust)}
+    proofs = [_proof_of(arrival, digests) for arrival in fresh]
+    visitors = {a.message.anonymous_id or "" for a, proof in zip(fresh, proofs, strict=True) if proof != "unproven"}
     resolver = Resolver.load(connection, (arrival.message for arrival in fresh), visitors)
     first = counters.reserve(connection, counters.SEQ, 0)
     rows: list[LogRow] = []
-    for arrival in fresh:
-        _settle(resolver, arrival, _proof_of(arrival, digests), rows, first)
+    for arrival, proof in zip(fresh, proofs, strict=True):
+        _settle(resolver, arrival, proof, rows, first)
     counters.reserve(connection, counters.SEQ, len(rows))
     resolver.write(connection, [row.seq for row in rows if row.kind == "merge"], now)
     log.append(connection, rows)
