@@ -1,4 +1,4 @@
-"""What a public key sends with an old time of its own: it is known when it arrives, and marks nobody's history."""
+"""What a public key sends with a time of its own: it is known when it arrives, is no history, and lies not ahead."""
 
 from __future__ import annotations
 
@@ -123,4 +123,28 @@ def test_an_old_time_by_a_public_key_moves_no_first_sight(tmp_path: Path, migrat
     send(shop.workspace.store, at + 2 * MOMENT, [{**old, "userId": "u0"}])
     shop.tick(at + 2 * MOMENT)
     assert created()[0] == (datetime(1970, 1, 2),)
+    shop.close()
+
+
+def test_nothing_of_a_public_key_lies_ahead(tmp_path: Path, migrated_folder: Path) -> None:
+    """Each event of the future, and each that came to the present, had all queries of its name compiled anew."""
+    shop = Shop(tmp_path / "shop", migrated_folder, playbook())
+    shop.customers(size=1, at=MIDNIGHT)
+    ahead = {"type": "track", "event": "Looked", "userId": "u0"}
+    warehouse = shop.workspace.warehouse
+    times = []
+    for n, after in enumerate((timedelta(), timedelta(hours=1), timedelta(days=20_000)), start=1):
+        at = MIDNIGHT + n * MOMENT
+        public(shop, at, {**ahead, "timestamp": f"{at + after}Z"})
+        shop.tick(at)
+        times.append(at)
+        assert not warehouse.schema(at).events["Looked"].has_future
+    assert warehouse.cursor().execute("SELECT time FROM tracks WHERE event = 'Looked' ORDER BY seq").fetchall() == [
+        (at,) for at in times
+    ]
+    # What the shop's server sends ahead counts when its time comes.
+    send(shop.workspace.store, at + MOMENT, [{**ahead, "timestamp": f"{at + timedelta(hours=1)}Z"}])
+    shop.tick(at + MOMENT)
+    assert warehouse.schema(at + MOMENT).events["Looked"].has_future
+    assert not warehouse.schema(at + timedelta(hours=2)).events["Looked"].has_future
     shop.close()

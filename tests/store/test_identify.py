@@ -347,6 +347,7 @@ def test_late_events_are_history_and_future_ones_and_those_of_public_keys_are_no
     send(store, *times, imported, path="/v1/import")
     send(store, *times)
     assert {row.known_at for row in rows(store)[-7:]} == {NOW}
+    assert [row.time for row in rows(store)[-3:]] == [late, recent, NOW]
 
 
 def test_an_unmerge_gives_the_identifiers_back_and_lasts(store: Store) -> None:

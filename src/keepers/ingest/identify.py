@@ -49,6 +49,8 @@ class Identified(Struct):
 class _Arrival(Struct, frozen=True, gc=False):
     message: TrackingCall
     request: PendingRequest
+    time: datetime
+    """when it counts as having happened"""
     known_at: datetime
     is_history: bool
     """it came by an import, or long after it happened"""
@@ -126,11 +128,12 @@ def _gather(store: Store, until: int, limits: Limits) -> tuple[list[PendingReque
 
 def _arrival(message: TrackingCall, request: PendingRequest, is_import: bool) -> _Arrival:
     received_at = request.received_at
+    past = min(message.time, received_at)
     is_history = is_import or received_at - message.time > LATE
-    # When it was known is a fact about the business, which nobody states by a public key.
-    is_known_earlier = is_history and is_trusted(request.trust)
-    known_at = min(message.time, received_at) if is_known_earlier else received_at
-    return _Arrival(message, request, known_at, is_history, message_hash(request.source, message.message_id))
+    # What was known when, and what lies ahead, are facts about the business, which nobody states by a public key.
+    time = message.time if is_trusted(request.trust) else past
+    known_at = past if is_history and is_trusted(request.trust) else received_at
+    return _Arrival(message, request, time, known_at, is_history, message_hash(request.source, message.message_id))
 
 
 def message_hash(source: str, message_id: str) -> bytes:
@@ -228,7 +231,7 @@ def _settle(resolver: Resolver, arrival: _Arrival, proof: Proof, rows: list[LogR
         rows.append(_happening(first + len(rows), event, arrival))
     rows.append(
         LogRow(
-            first + len(rows), message.kind, profile_id, other_id, message.event, message.time,
+            first + len(rows), message.kind, profile_id, other_id, message.event, arrival.time,
             request.received_at, arrival.known_at, request.source, message.body, 0, trust,
         )
     )  # fmt: skip
