@@ -17,7 +17,6 @@ from keepers.warehouse.database import set_watermark
 from keepers.warehouse.fixed_tables import IMPORT, LOADED
 from keepers.warehouse.identity_links import ZONE_TRAITS, MergeLinks
 from keepers.warehouse.rebuild import save_names
-from keepers.warehouse.registry import write_latest
 from keepers.warehouse.typed_tables import (
     STAMP,
     TRAITS,
@@ -26,6 +25,7 @@ from keepers.warehouse.typed_tables import (
     arrow,
     collector_paused,
     event_properties,
+    write_latest,
 )
 from keepers.warehouse.values import TraitRow, object_in, trait_values
 from keepers.warehouse.zone_offsets import local_day, zone_of
