@@ -15,6 +15,7 @@ from keepers.evaluation.active_queries import Definitions, build
 from keepers.evaluation.evaluator import Evaluator
 from keepers.store.events.log import LogRow
 from keepers.warehouse import registry
+from keepers.warehouse.arrivals import rows_by_trust
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
 from keepers.warehouse.rebuild import fill, rebuild, take_names
@@ -266,6 +267,7 @@ def test_an_event_that_becomes_trusted_is_read_from_its_table_when_all_is_there(
     load(warehouse, [track(20, 20, "Bought", 0, total=1)])
     assert not warehouse.schema(LATER).events["Bought"].table
     assert (written(warehouse, "true"), count(warehouse, who)) == (5, 11)
+    assert rows_by_trust(warehouse, "Bought") == (1, 10)
     assert warehouse.latest["Bought"] == START + timedelta(hours=10)
     # Another name that is promoted begins again; what is there is not there twice.
     load(warehouse, [by_browser(track(21, 21, "Bought", 0, total=1, mood="good"))])
@@ -274,6 +276,7 @@ def test_an_event_that_becomes_trusted_is_read_from_its_table_when_all_is_there(
     assert fill(warehouse, 9) == 2
     assert warehouse.schema(LATER).events["Bought"].columns.keys() == {"total", "mood"}
     assert (written(warehouse, "true"), count(warehouse, who)) == (13, 13)
+    assert rows_by_trust(warehouse, "Bought") == (2, 11)
     assert count(warehouse, {"did": "Bought", "where": {"mood": "good"}}) == 2
     before = contents(warehouse)
     rebuild(warehouse)
