@@ -30,7 +30,7 @@ CALL_WORDS = {
     "group": "a person belongs to an account: `groupId`; `traits` are the account's",
     "alias": "two identifiers are one person: `previousId` and `userId`",
     "batch": "several of the calls above in `batch`, each with its `type`",
-    "import": "as batch, for history: events are known at their own time, and no clock is corrected",
+    "import": "as batch, for history: events are known at their own time, and no clock corrected; takes a server key",
 }
 TRACKING = """\
 ## Sending events

@@ -262,7 +262,7 @@ def test_an_intake_that_stops_waits_for_what_is_parsed(sqlite_store: Store) -> N
     async def sent() -> int:
         events = EventIntake(sqlite_store)
         events.start()
-        key = await events.sender(token, NOW)
+        key = await events.sender(token, NOW, "track")
         found = await events.accept(key, "/v1/batch", batch(*[{**SEEN, "userId": "u"}] * 2000), NOW)
         await asyncio.to_thread(events.stop)
         return len(found.items)

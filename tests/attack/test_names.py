@@ -164,3 +164,23 @@ def test_an_event_of_browsers_gets_its_table_with_the_first_of_a_server(shop: At
     assert "colour" not in shop.tables()["parcel_seen"]
     assert shop.count(heavy) == 21
     assert shop.count({"did": "Parcel Seen", "where": {"colour": "red"}}) == 30
+
+
+def test_what_browsers_sent_before_a_server_holds_nobody_up(shop: Attacked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tick writes some pieces again, the next ones the rest; answers are right all along."""
+    monkeypatch.setattr("keepers.warehouse.rebuild.PIECE", 5)
+    shop.send([track("Order Completed", 1, total=5)], "server")
+    shop.send([track("Order Completed", n, coupon="SPRING") for n in range(2, 38)])
+    shop.tick()
+    spring = {"did": "Order Completed", "where": {"coupon": "SPRING"}}
+    filled = "SELECT count(*) FROM order_completed WHERE coupon IS NOT NULL"
+    shop.send([track("Order Completed", 38, coupon="SPRING")], "server")
+    numbers = []
+    for _ in range(3):
+        shop.now += timedelta(minutes=1)
+        with shop.workspace.sequencing("a test") as ticker:
+            ticker.tick(shop.now)
+        numbers += shop.workspace.warehouse.cursor().execute(filled).fetchall()[0]
+        assert shop.count(spring) == 37
+    assert numbers == [26, 37, 37]
+    assert shop.workspace.warehouse.schema(shop.now).events["Order Completed"].columns.keys() == {"total", "coupon"}

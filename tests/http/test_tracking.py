@@ -39,6 +39,20 @@ def test_a_server_key_is_trusted(tracking: TrackingClient) -> None:
     assert [row.trust for row in tracking.kept()] == ["server"]
 
 
+def test_history_takes_a_server_key(tracking: TrackingClient) -> None:
+    body = {"batch": [{"type": "track", "event": "Looked", "userId": "u0", "timestamp": "2020-01-01T00:00:00Z"}]}
+    for sent in (
+        {"json": body, "headers": tracking.header("write")},
+        {"json": {**body, "writeKey": tracking.tokens["write"]}},
+    ):
+        refused = tracking.client.post("/v1/import", **sent)
+        assert (refused.status_code, refused.json()["code"]) == (403, "wrong_key")
+        assert "server" in refused.json()["message"]
+    assert tracking.kept() == []
+    assert tracking.client.post("/v1/import", json=body, headers=tracking.header("server")).status_code == 200
+    assert len(tracking.kept()) == 1
+
+
 @pytest.mark.parametrize("name", ["identify", "track", "page", "screen", "group", "alias"])
 def test_every_call_has_its_path(tracking: TrackingClient, name: str) -> None:
     body = {**TRACK, "groupId": "g", "previousId": "p"}

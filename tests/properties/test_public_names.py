@@ -6,15 +6,17 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import chain
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from keepers.conditions import graph
 from keepers.evaluation.active_queries import Definitions, conditions_of
+from keepers.warehouse import rebuild as rebuild_module
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
-from keepers.warehouse.rebuild import rebuild, take_names, typed_tables
+from keepers.warehouse.rebuild import fill, rebuild, take_names, typed_tables
 from profiles import large
 from properties.definitions import playbooks
 from properties.oracle import Oracle
@@ -59,7 +61,11 @@ def test_what_public_keys_alone_sent_is_answered_without_columns_and_with_them(
         assert typed_tables(warehouse) == []
         running = Live(warehouse, definitions, at(0))
         agrees(running, public, definitions)
-        take_names(warehouse, named(definitions))
+        with patch.object(rebuild_module, "PIECE", 3):
+            take_names(warehouse, named(definitions))
+            agrees(running, public, definitions)
+            while fill(warehouse, 1):
+                pass
         arrived = {f.event for f in public.facts} & named(definitions).keys()
         assert {e for e, layout in warehouse.registry.events.items() if layout.table} == arrived
         agrees(running, public, definitions)
@@ -75,7 +81,11 @@ def test_names_get_their_columns_with_the_first_trusted_row(
 ) -> None:
     with empty_warehouse() as warehouse:
         running = Live(warehouse, definitions, at(0))
-        running.load(scenario.rows(), sizes)
+        with patch.object(rebuild_module, "PIECE", 1):
+            running.load(scenario.rows(), sizes)
+            agrees(running, scenario, definitions)
+            while fill(warehouse, 1):
+                pass
         trusted = {f.event for f in scenario.facts if f.trusted and f.kind == "track"}
         assert {e for e, layout in warehouse.registry.events.items() if layout.table} == trusted
         agrees(running, scenario, definitions)

@@ -177,6 +177,37 @@ def test_a_signature_proves_who_it_is_until_it_expires(store: Store, expires: in
     assert (who(store, "anonymous_id", "phone") == who(store, "user_id", "u1")) is is_proven
 
 
+@pytest.mark.parametrize("by", ["a signature", "the server"])
+@pytest.mark.parametrize("is_new", [True, False], ids=["new customer", "known customer"])
+def test_a_device_that_is_named_with_proof_is_kept_whoever_linked_it_before(
+    store: Store, by: str, is_new: bool
+) -> None:
+    """A device stayed without proof when its visitor came first, and 200 links by a stolen key took it away."""
+    with store.begin() as connection:
+        _, token = keys.create(connection, "server", "shop", NOW)
+    proof: dict[str, Any] = {"context": {"signature": sign(keys.digest_of(token), "u1")}} if by == "a signature" else {}
+    trust: Trust = "public" if proof else "server"
+    if not is_new:
+        send(store, {"userId": "u1"}, trust="server")
+    send(store, {"anonymousId": "visited"}, {"anonymousId": "old"}, {"anonymousId": "beside"})
+    send(store, {"userId": "u1", "anonymousId": "visited", **proof}, trust=trust)
+    person = who(store, "user_id", "u1")
+    send(store, {"userId": "u1", "anonymousId": "claimed"}, {"userId": "u1", "anonymousId": "beside"})
+    send(store, {"userId": "u1", "anonymousId": "claimed", **proof},
+         {"userId": "u1", "anonymousId": "first seen", **proof},
+         {"type": "alias", "userId": "u1", "previousId": "old", **proof}, trust=trust)  # fmt: skip
+    send(store, *({"userId": "u1", "anonymousId": f"a{i}"} for i in range(100)))
+    send(store, *({"anonymousId": f"b{i}"} for i in range(101)))
+    send(store, *({"userId": "u1", "anonymousId": f"b{i}"} for i in range(101)))
+    names = ("visited", "claimed", "first seen", "old")
+    assert {name: who(store, "anonymous_id", name) for name in names} == dict.fromkeys(names, person)
+    # What is beside it in a visitor that is joined, or linked without proof, is not proven.
+    assert who(store, "anonymous_id", "beside") is None
+    with store.read() as connection:
+        held = identities.of_profiles(connection, [person or 0])[person or 0]
+    assert {one.value for one in held if not one.is_unproven} == {"u1", *names}
+
+
 def test_nobody_chooses_the_samples_of_a_customer_to_come(store: Store) -> None:
     """Linked to a visitor of the attacker's choice, a user id had that visitor's arm in experiments for good."""
     chosen, own = bucket_key("anonymous_id", "chosen"), bucket_key("user_id", "u1")
@@ -305,13 +336,18 @@ def test_what_was_accepted_by_wider_limits_is_kept_by_a_tick(sqlite_store: Store
     assert identify(sqlite_store, NOW, wide).events == 1
 
 
-def test_late_events_are_history_and_future_ones_are_not(store: Store) -> None:
+def test_late_events_are_history_and_future_ones_and_those_of_public_keys_are_not(store: Store) -> None:
     late, recent, future = NOW - timedelta(days=30), NOW - timedelta(days=1), NOW + timedelta(days=9)
     times = [{"userId": "u", "timestamp": t.isoformat() + "Z"} for t in (late, recent, future)]
-    send(store, *times)
+    send(store, *times, trust="server")
     assert [row.known_at for row in rows(store, "track")] == [late, NOW, NOW]
-    send(store, {"userId": "i", "timestamp": recent.isoformat() + "Z"}, path="/v1/import")
+    imported = {"userId": "i", "timestamp": recent.isoformat() + "Z"}
+    send(store, imported, path="/v1/import", trust="server")
     assert rows(store, "track")[-1].known_at == recent
+    send(store, *times, imported, path="/v1/import")
+    send(store, *times)
+    assert {row.known_at for row in rows(store)[-7:]} == {NOW}
+    assert [row.time for row in rows(store)[-3:]] == [late, recent, NOW]
 
 
 def test_an_unmerge_gives_the_identifiers_back_and_lasts(store: Store) -> None:

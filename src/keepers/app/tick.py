@@ -28,7 +28,10 @@ from keepers.store.privacy import erasures
 from keepers.warehouse import engagement_times
 from keepers.warehouse.fixed_tables import LOADED
 from keepers.warehouse.load import KINDS, load
-from keepers.warehouse.rebuild import take_names
+from keepers.warehouse.rebuild import fill, take_names
+
+_PIECES = 4
+"""of rows that are written again in one tick, for names that were promoted"""
 
 
 class Ticker:
@@ -67,6 +70,7 @@ class Ticker:
         answered = self._evaluator.warehouse.watermark(LOADED)
         engagement_times.refresh(self._evaluator.warehouse)
         queries = self._current(now, arrived=bool(loaded))
+        fill(self._evaluator.warehouse, _PIECES)
         done = evaluate(self._evaluator, queries, self._unanswered, now, progress)
         self._unanswered = frozenset()
         advanced = self._advance(queries, now, answered)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from keepers.ingest.erased import erased_among, is_dropped
 from keepers.ingest.resolve_identities import Happened, Proof, Resolver
 from keepers.model.errors import ConflictError, UserError, problem
-from keepers.model.event import LATE, TrackingCall, call_of, parse_request
+from keepers.model.event import IMPORT, LATE, TrackingCall, call_of, parse_request
 from keepers.model.identity import is_trusted
 from keepers.model.json_text import LIMITS, Limits
 from keepers.model.write_scope import require_sequence
@@ -49,7 +49,11 @@ class Identified(Struct):
 class _Arrival(Struct, frozen=True, gc=False):
     message: TrackingCall
     request: PendingRequest
+    time: datetime
+    """when it counts as having happened"""
     known_at: datetime
+    is_history: bool
+    """it came by an import, or long after it happened"""
     hash: bytes
 
 
@@ -113,7 +117,7 @@ def _gather(store: Store, until: int, limits: Limits) -> tuple[list[PendingReque
                     refused += 1
                     continue
                 refused += len(parsed.errors)
-                is_import = call_of(row.path) == "import"
+                is_import = call_of(row.path) == IMPORT
                 arrivals += [_arrival(message, row, is_import) for message in parsed.items]
                 if len(arrivals) >= BATCH_EVENTS:
                     break
@@ -124,10 +128,12 @@ def _gather(store: Store, until: int, limits: Limits) -> tuple[list[PendingReque
 
 def _arrival(message: TrackingCall, request: PendingRequest, is_import: bool) -> _Arrival:
     received_at = request.received_at
-    known_at = received_at
-    if is_import or received_at - message.time > LATE:
-        known_at = min(message.time, received_at)
-    return _Arrival(message, request, known_at, message_hash(request.source, message.message_id))
+    past = min(message.time, received_at)
+    is_history = is_import or received_at - message.time > LATE
+    # What was known when, and what lies ahead, are facts about the business, which nobody states by a public key.
+    time = message.time if is_trusted(request.trust) else past
+    known_at = past if is_history and is_trusted(request.trust) else received_at
+    return _Arrival(message, request, time, known_at, is_history, message_hash(request.source, message.message_id))
 
 
 def message_hash(source: str, message_id: str) -> bytes:
@@ -141,12 +147,13 @@ def _identify(connection: Connection, arrivals: list[_Arrival], now: datetime, t
     if not fresh:
         return
     digests = keys.server_digests(connection, now) if any(one.message.signature for one in fresh) else []
-    visitors = {arrival.message.anonymous_id or "" for arrival in fresh if is_trusted(arrival.request.trust)}
+    proofs = [_proof_of(arrival, digests) for arrival in fresh]
+    visitors = {a.message.anonymous_id or "" for a, proof in zip(fresh, proofs, strict=True) if proof != "unproven"}
     resolver = Resolver.load(connection, (arrival.message for arrival in fresh), visitors)
     first = counters.reserve(connection, counters.SEQ, 0)
     rows: list[LogRow] = []
-    for arrival in fresh:
-        _settle(resolver, arrival, _proof_of(arrival, digests), rows, first)
+    for arrival, proof in zip(fresh, proofs, strict=True):
+        _settle(resolver, arrival, proof, rows, first)
     counters.reserve(connection, counters.SEQ, len(rows))
     resolver.write(connection, [row.seq for row in rows if row.kind == "merge"], now)
     log.append(connection, rows)
@@ -171,7 +178,7 @@ def _without_erased(connection: Connection, secret: bytes, arrivals: list[_Arriv
         or not is_dropped(
             erased[name],
             arrival.message.time,
-            is_history=arrival.known_at != arrival.request.received_at,
+            is_history=arrival.is_history,
             is_trusted=is_trusted(arrival.request.trust),
         )
     ]
@@ -224,7 +231,7 @@ def _settle(resolver: Resolver, arrival: _Arrival, proof: Proof, rows: list[LogR
         rows.append(_happening(first + len(rows), event, arrival))
     rows.append(
         LogRow(
-            first + len(rows), message.kind, profile_id, other_id, message.event, message.time,
+            first + len(rows), message.kind, profile_id, other_id, message.event, arrival.time,
             request.received_at, arrival.known_at, request.source, message.body, 0, trust,
         )
     )  # fmt: skip

@@ -47,7 +47,8 @@ class Resolver:
     nothing is linked with proof past `MOST_IDENTITIES`. Past `MOST_UNPROVEN` without proof the oldest of these links
     are dropped: whoever fills them up ends nobody's linking, and a device that was dropped is linked when it calls. The
     first call that proves a user id gives its profile the bucket key of that id, whoever linked it to what before.
-    A visitor of whom the business's server spoke becomes a customer by proof alone.
+    A visitor of whom the business's server spoke becomes a customer by proof alone. With proof, the device that a call
+    names is proven too, whoever linked it before.
     """
 
     def __init__(self, next_id: int, owners: dict[Name, int]) -> None:
@@ -78,7 +79,7 @@ class Resolver:
     def load(cls, connection: Connection, messages: Iterable[TrackingCall], visitors: Collection[str] = ()) -> Resolver:
         """Reads all that the messages' identifiers lead to, in a few queries. Locks out other creators first.
 
-        `visitors` are the anonymous ids that the business's server names.
+        `visitors` are the anonymous ids that are named with proof.
         """
         next_id = counters.reserve(connection, counters.PROFILE_ID, 0)
         messages = list(messages)
@@ -182,13 +183,15 @@ class Resolver:
         if person is None:
             is_visitor = other is not None and other not in self._known and self._may_become(other, proof)
             if other is not None and is_visitor and self._link(user, other, proof):
+                if proof != "unproven":
+                    self._note_proof(device, other)
                 return other
             person = self._create(user, proof, at, happened)
         if other is None:
             self._link(device, person, proof)
         elif other != person:
-            person = self._join(person, other, proof, "identify", at, happened)
-        elif proof == "server":
+            person = self._join(person, other, device, proof, "identify", at, happened)
+        elif proof != "unproven":
             self._note_proof(device, person)
         return person
 
@@ -209,7 +212,7 @@ class Resolver:
             if previous is not None:
                 is_new = False
                 if previous != person:
-                    person = self._join(person, previous, proof, "alias", at, happened)
+                    person = self._join(person, previous, name, proof, "alias", at, happened)
         if is_new:
             self._link(before[1], person, proof)
             if proof == "server":
@@ -293,8 +296,13 @@ class Resolver:
             if self._linked.pop(name, None) is None:
                 self._dropped.add(name)
 
-    def _join(self, person: int, other: int, proof: Proof, cause: str, at: datetime, happened: list[Happened]) -> int:
-        """One profile of two where the rules allow it; returns the one the message is about."""
+    def _join(
+        self, person: int, other: int, name: Name, proof: Proof, cause: str, at: datetime, happened: list[Happened]
+    ) -> int:
+        """One profile of two where the rules allow it; returns the one the message is about.
+
+        `name` is the identifier of `other` that the message says is the person's: by proof it is proven to be.
+        """
         if other in self._known and person in self._known and not (proof == "server" and cause == "alias"):
             self.refused_merges += 1
             return person
@@ -304,7 +312,8 @@ class Resolver:
             return person
         # Whoever made the identifiers of the one, without proof nobody knows that they are the other's.
         joined = {
-            name: Link(self._seq, link.is_unproven or proof == "unproven") for name, link in self._held[gone].items()
+            one: Link(self._seq, proof == "unproven" or (link.is_unproven and one != name))
+            for one, link in self._held[gone].items()
         }
         if not self._fits(survivor, [*self._held[survivor].values(), *joined.values()]):
             self.refused_merges += 1

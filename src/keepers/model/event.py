@@ -21,7 +21,8 @@ from keepers.model.json_text import LIMITS, Limits
 
 CallKind = Literal["identify", "track", "page", "screen", "group", "alias"]
 KINDS: Final[tuple[CallKind, ...]] = get_args(CallKind)
-BATCHES: Final = frozenset({"batch", "import"})
+IMPORT: Final = "import"
+BATCHES: Final = frozenset({"batch", IMPORT})
 # analytics.js in the browser shortens the last part of the path.
 SHORT: Final = {"i": "identify", "t": "track", "p": "page", "s": "screen", "g": "group", "a": "alias", "b": "batch"}
 CALLS: Final = frozenset({*KINDS, *BATCHES})
@@ -139,7 +140,7 @@ def _parse_batch(call: str, body: bytes, received_at: datetime, limits: Limits, 
             code="too_large",
         )
     shared = None if context is None or context == b"null" else _batch_context(context, limits)
-    request = _Request(received_at, limits, _sent_at(sent_at), call == "import", token, shared)
+    request = _Request(received_at, limits, _sent_at(sent_at), call == IMPORT, token, shared)
     added = 0
     accepted: list[TrackingCall] = []
     errors: list[tuple[int, Problem]] = []

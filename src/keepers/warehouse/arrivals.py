@@ -56,7 +56,7 @@ def rows_by_trust(warehouse: Warehouse, event: str) -> tuple[int, int]:
     if layout is None and not warehouse.registry.has_more_events:
         return 0, 0
     table, column, only = "tracks", "trusted", f" WHERE event = {literal(event)} AND kind IN {EVENT_KINDS}"
-    if layout is not None and layout.table:
+    if layout is not None and layout.table and event not in warehouse.registry.unfilled:
         table, column, only = quoted(layout.table), quoted(TRUSTED), ""
     query = f"SELECT count(*) FILTER ({column}), count(*) FILTER (NOT {column}) FROM {table}{only}"
     (found,) = warehouse.cursor().execute(query).fetchall()

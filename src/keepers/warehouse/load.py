@@ -17,7 +17,6 @@ from keepers.warehouse.database import set_watermark
 from keepers.warehouse.fixed_tables import IMPORT, LOADED
 from keepers.warehouse.identity_links import ZONE_TRAITS, MergeLinks
 from keepers.warehouse.rebuild import save_names
-from keepers.warehouse.registry import write_latest
 from keepers.warehouse.typed_tables import (
     STAMP,
     TRAITS,
@@ -26,6 +25,7 @@ from keepers.warehouse.typed_tables import (
     arrow,
     collector_paused,
     event_properties,
+    write_latest,
 )
 from keepers.warehouse.values import TraitRow, object_in, trait_values
 from keepers.warehouse.zone_offsets import local_day, zone_of
@@ -173,7 +173,7 @@ class Batch:
                 self._profiles[row.profile_id] = (body.get("kind", "person"), body.get("bucket_key", ""))
                 if body.get("is_replaced"):
                     self._replaced[row.profile_id] = body["bucket_key"]
-                self._record_known(row.profile_id, row.known_at)
+                self._record_known(row.profile_id, row)
                 self._mark_dirty(row, row.profile_id, row.known_at, "profile")
             case "merge" | "unmerge":
                 self._relink(row)
@@ -193,12 +193,12 @@ class Batch:
     def _add_message(self, row: LoadableRow) -> None:
         raw = row.body.decode()
         message: dict[str, Any] = _decode(raw)
-        self._record_known(row.profile_id, row.known_at)
+        self._record_known(row.profile_id, row)
         self._name(row.profile_id, message)
         if row.kind == "identify":
             self._add_traits(row, row.profile_id, object_in(message, "traits"))
         elif row.kind == "group" and row.other_id is not None:
-            self._record_known(row.other_id, row.known_at)
+            self._record_known(row.other_id, row)
             self._members.join(row.other_id, row.profile_id, row.time, row.known_at)
             self._has_account = True
             self._mark_dirty(row, row.profile_id, row.time, "account")
@@ -232,7 +232,9 @@ class Batch:
             self._traits.append((subject, trait, row.time, row.seq, row.known_at, *held, trusted))
             self._mark_dirty(row, subject, max(row.time, row.known_at), "trait", trait)
 
-    def _record_known(self, subject: int, known_at: datetime) -> None:
+    def _record_known(self, subject: int, row: LoadableRow) -> None:
+        """From when a subject exists: what a public key sends shows them as of its arrival, whatever time it states."""
+        known_at = row.known_at if is_trusted(row.trust) else row.received_at
         known = self._known.get(subject)
         if known is None or known_at < known:
             self._known[subject] = known_at

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pyarrow as pa
 
 from keepers.conditions.graph import NamedProperties
-from keepers.conditions.schema import EVENT_KINDS, TRUSTED
+from keepers.conditions.schema import EVENT_KINDS
 from keepers.warehouse.identity_links import ZONE_TRAITS, MergeLinks
 from keepers.warehouse.names import quoted
 from keepers.warehouse.privacy.retention import FORGOTTEN
-from keepers.warehouse.registry import write_latest
 from keepers.warehouse.typed_tables import (
     TRAITS,
     TypedRows,
@@ -22,6 +22,7 @@ from keepers.warehouse.typed_tables import (
     arrow,
     collector_paused,
     event_properties,
+    write_latest,
 )
 from keepers.warehouse.values import object_in, trait_values
 from keepers.warehouse.zone_offsets import zone_of
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from keepers.warehouse.database import Warehouse
 
 _BATCH = 100_000
+PIECE = 10_000
+"""rows that are written again in one transaction, after their names were promoted"""
 _ANY_TIME = datetime(1970, 1, 1)  # a replay needs the order of merges, not when they were
 _FORGOTTEN = f"SELECT seq FROM tracks WHERE raw = '{FORGOTTEN}'"
 """what cannot be written again"""
@@ -57,6 +60,8 @@ def rebuild(warehouse: Warehouse, progress: Progress | None = None) -> int:
                 break
             # A name that only trusted rows later on made known: all rows have its columns the next time.
             registry.promoted = {}
+        registry.forget_unfilled()
+        registry.save(cursor)
         _sort(warehouse, cursor)
     return done
 
@@ -76,46 +81,77 @@ def take_names(warehouse: Warehouse, named: NamedProperties) -> None:
 
 
 def save_names(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection) -> None:
-    """Saves the registry, and writes again the rows that lack what their events have now, all in the caller's
-    transaction. The rows of a batch that is being read are not yet in `tracks`."""
-    promoted, warehouse.registry.promoted = warehouse.registry.promoted, {}
-    warehouse.registry.save(cursor)
-    for event, is_new in promoted.items():
-        if warehouse.registry.events[event].table:
-            with collector_paused():
-                _fill(warehouse, cursor, event, is_new)
-
-
-def _fill(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, event: str, is_new: bool) -> None:
-    """An event's rows from the record: all of them into a new table, else those that are not trusted, since trusted
-    ones have every column. Rows whose JSON is kept no longer stay as they are."""
+    """Saves the registry, and begins to write again the rows that lack what their events have now (`fill`), in the
+    caller's transaction. The rows of a batch that is being read are not yet in `tracks`."""
     registry = warehouse.registry
-    only = ""
-    if not is_new:
-        layout, only = registry.events[event], f"AND NOT trusted AND raw <> '{FORGOTTEN}'"
-        table, untrusted = quoted(layout.table), f"NOT {quoted(TRUSTED)} AND seq NOT IN ({_FORGOTTEN})"
-        for child in layout.children.values():
-            if child.table:
-                rows = f"SELECT seq FROM {table} WHERE {untrusted}"
-                cursor.execute(f"DELETE FROM {quoted(child.table)} WHERE seq IN ({rows})")
-        cursor.execute(f"DELETE FROM {table} WHERE {untrusted}")
-    decode = msgspec.json.Decoder().decode
-    query = f"""
+    if registry.promoted:
+        (until,) = cursor.execute("SELECT max(seq) FROM tracks").fetchall()[0]
+        for event in registry.begin_filling(-1 if until is None else until):
+            query = f"SELECT max(time) FROM tracks WHERE event = ? AND kind IN {EVENT_KINDS}"
+            (latest,) = cursor.execute(query, [event]).fetchall()[0]
+            if latest is not None:
+                times = {event: latest}
+                write_latest(cursor, times)
+                warehouse.latest.update(times)
+    registry.save(cursor)
+    if registry.unfilled:
+        _fill(warehouse, cursor, PIECE)
+
+
+def fill(warehouse: Warehouse, pieces: int) -> int:
+    """Writes again what rows lack that arrived before their names were promoted, up to so many pieces; how many were.
+
+    Each is a transaction of its own, so that no other writer waits for longer, and what a crash leaves is carried on.
+    """
+    for done in range(pieces):
+        with warehouse.writing():
+            if not warehouse.registry.unfilled:
+                return done
+            with warehouse.transaction() as cursor:
+                _fill(warehouse, cursor, PIECE)
+    return pieces
+
+
+def _fill(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, most: int) -> None:
+    """The next rows of what is unfilled, `most` of them."""
+    for event in list(warehouse.registry.unfilled):
+        with collector_paused():
+            most -= _fill_event(warehouse, cursor, event, most)
+        if most <= 0:
+            break
+    warehouse.registry.save(cursor)
+
+
+def _fill_event(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, event: str, most: int) -> int:
+    """An event's next rows from the record, in place of those that are there; how many there were.
+
+    All of them into a new table, else those that are not trusted, since trusted ones have every column. Rows whose JSON
+    is kept no longer stay as they are.
+    """
+    registry = warehouse.registry
+    unfilled, layout = registry.unfilled[event], registry.events[event]
+    table = quoted(layout.table)
+    only = f"NOT trusted AND raw <> '{FORGOTTEN}'"
+    if unfilled.is_new:
+        only = f"(raw <> '{FORGOTTEN}' OR seq NOT IN (SELECT seq FROM {table}))"
+    found = cursor.execute(
+        f"""
         SELECT seq, profile_id, kind, time, known_at, day, raw, trusted FROM tracks
-        WHERE event = ? AND kind IN {EVENT_KINDS} AND seq > ? {only} ORDER BY seq LIMIT {_BATCH}"""
-    after, latest = -1, datetime.min
-    while found := cursor.execute(query, [event, after]).fetchall():
-        typed = TypedRows(registry)
-        for seq, profile_id, kind, time, known_at, day, raw, trusted in found:
-            typed.add(event, seq, profile_id, time, known_at, day, trusted, event_properties(kind, decode(raw)))
-            latest = max(latest, time)
-        registry.save(cursor)
-        typed.write(cursor)
-        after = found[-1][0]
-    if after >= 0:
-        times = {event: latest}
-        write_latest(cursor, times)
-        warehouse.latest.update(times)
+        WHERE event = ? AND kind IN {EVENT_KINDS} AND seq > ? AND seq <= ? AND {only} ORDER BY seq LIMIT {most}""",
+        [event, unfilled.after, unfilled.until],
+    ).fetchall()
+    decode = msgspec.json.Decoder().decode
+    typed = TypedRows(registry)
+    for seq, profile_id, kind, time, known_at, day, raw, trusted in found:
+        typed.add(event, seq, profile_id, time, known_at, day, trusted, event_properties(kind, decode(raw)))
+    registry.save(cursor)
+    cursor.register("written_again", pa.table({"seq": pa.array([row[0] for row in found], pa.int64())}))
+    for name in (layout.table, *(child.table for child in layout.children.values() if child.table)):
+        cursor.execute(f"DELETE FROM {quoted(name)} WHERE seq IN (SELECT seq FROM written_again)")
+    cursor.unregister("written_again")
+    typed.write(cursor)
+    registry.save_filled(cursor, event, found[-1][0] if len(found) == most else unfilled.until)
+    return len(found)
 
 
 def typed_tables(warehouse: Warehouse) -> list[str]:

@@ -32,6 +32,7 @@ CHILD_COLUMNS = "seq BIGINT, profile_id BIGINT, position INTEGER"
 # A page is a track of its own name in the Segment convention, and its table is the plural.
 _MORE = "more"
 _NAMED = "named"
+_UNFILLED = "unfilled"
 _TABLE_NAMES = {"page": "pages", "screen": "screens"}
 PLURALS = frozenset(_TABLE_NAMES.values())
 
@@ -47,6 +48,8 @@ class Layout(Struct):
     """it came from a trusted source, or the playbook names it: only then it counts for the limits"""
     has_more: bool = False
     """the record holds paths that came by public keys alone and are not listed"""
+    sees_more: bool = False
+    """such a path was met since the rows before began to be written again"""
     named: frozenset[str] = frozenset()
     """paths that the playbook names"""
     number: dict[str, str] = field(default_factory=dict)
@@ -80,6 +83,19 @@ class Layout(Struct):
         return found
 
 
+class Unfilled(Struct):
+    """What rows that arrived before a name was promoted lack until `rebuild.fill` has written them again, in pieces.
+
+    Till then conditions read it from the record: the whole event where its table is new (`is_new`), else `paths`, as
+    (list, path). Rows up to the seq `until` are written again; those up to `after` have been.
+    """
+
+    is_new: bool = False
+    paths: set[tuple[str, str]] = field(default_factory=set)
+    until: int = -1
+    after: int = -1
+
+
 _UNLISTED = Layout("", "")
 
 
@@ -87,8 +103,8 @@ class Registry:
     """What is known of names, in memory; `save` writes what was added since, with its DDL.
 
     A name gets a table or a column when it comes from a trusted source, or when the playbook names it: whoever holds a
-    public key fills no limit of theirs. `promoted` are the events of which earlier rows lack what they have now (a
-    whole table: true); `rebuild.save_names` writes those again.
+    public key fills no limit of theirs. `promoted` are the events of which earlier rows lack what they have now;
+    `rebuild.save_names` makes them `unfilled`, until `rebuild.fill` has written the rows again.
     """
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
@@ -99,7 +115,8 @@ class Registry:
         self.has_more_events = False
         self.has_more_traits = False
         self.version = 0
-        self.promoted: dict[str, bool] = {}
+        self.promoted: dict[str, Unfilled] = {}
+        self.unfilled: dict[str, Unfilled] = {}
         self._tables = set(FIXED) | PLURALS
         self._typed = 0
         self._children = 0
@@ -110,6 +127,8 @@ class Registry:
         self._names: dict[str, tuple[str, bool]] = {}
         self._traits: dict[str, bool] = {}
         self._meta: dict[str, str] = {}
+        self._listed_again: list[tuple[str, str]] = []
+        """(event, list) of which all paths are listed again"""
         self._read(cursor)
 
     @property
@@ -203,7 +222,43 @@ class Registry:
             elif not found.is_trusted:
                 self._trust(event)
             elif found.table and found.lacks_any and not paths <= before.get(event, frozenset()):
-                self.promoted.setdefault(event, False)
+                self._promoted(event).paths |= paths - before.get(event, frozenset())
+
+    def begin_filling(self, until: int) -> list[str]:
+        """Makes what was promoted `unfilled`, up to a seq; returns the events whose tables are new."""
+        promoted, self.promoted = self.promoted, {}
+        promoted = {event: one for event, one in promoted.items() if self.events[event].table}
+        for event, one in promoted.items():
+            found = self.unfilled.setdefault(event, Unfilled())
+            found.is_new |= one.is_new
+            found.paths |= one.paths
+            found.until, found.after = until, -1
+            for layout in self._lists(event):
+                layout.sees_more = False
+        if promoted:
+            self._meta[_UNFILLED] = self._unfilled_json()
+        return [event for event, one in promoted.items() if one.is_new]
+
+    def save_filled(self, cursor: duckdb.DuckDBPyConnection, event: str, after: int) -> None:
+        """Records up to which seq an event's rows are written again; at the end its names are read from columns."""
+        unfilled = self.unfilled[event]
+        unfilled.after = after
+        if after < unfilled.until:
+            set_meta(cursor, _UNFILLED, self._unfilled_json())
+            return
+        del self.unfilled[event]
+        self._meta[_UNFILLED] = self._unfilled_json()
+        for layout in self._lists(event):
+            if layout.has_more and not layout.sees_more and len(layout.overflow) < MAX_OVERFLOW_NAMES:
+                layout.has_more = False
+                self._listed_again.append((event, layout.list))
+
+    def forget_unfilled(self) -> None:
+        """All rows are written again at once."""
+        self.promoted = {}
+        if self.unfilled:
+            self.unfilled = {}
+            self._meta[_UNFILLED] = self._unfilled_json()
 
     def save(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Runs the DDL and writes the registry rows; call it inside a transaction."""
@@ -213,12 +268,15 @@ class Registry:
             cursor.execute(statement)
         names = [(event, table, trusted) for event, (table, trusted) in self._names.items()]
         _insert(cursor, "event_names", ("event", "physical", "trusted"), names, key="event")
+        for listed in self._listed_again:
+            cursor.execute(f"DELETE FROM event_columns WHERE event = ? AND list = ? AND kind = '{_MORE}'", listed)
         _insert(cursor, "event_columns", ("event", "list", "path", "kind", "column", "trusted"), self._rows)
         _insert(cursor, "trait_names", ("trait", "trusted"), list(self._traits.items()), key="trait")
         for name, value in self._meta.items():
             set_meta(cursor, name, value)
         self.bump(cursor)
         self._ddl, self._rows, self._names, self._traits, self._meta = [], [], {}, {}, {}
+        self._listed_again = []
 
     def bump(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Makes a new schema version."""
@@ -229,11 +287,17 @@ class Registry:
         """The registry as the audience layer reads it. `future`: events with a row later than now."""
         events = {}
         for event, layout in self.events.items():
+            unfilled = self.unfilled.get(event, Unfilled())
+            lacks, has_future = unfilled.paths, event in future
+            if unfilled.is_new:
+                events[event] = EventTable(event=event, has_future=has_future, named=layout.named)
+                continue
+            lists = {p: c for p, c in layout.children.items() if c.table and ("", p) not in lacks}
             events[event] = EventTable(
                 event=event,
-                children={p: ChildTable(**_typed_table(c)) for p, c in layout.children.items() if c.table},
-                has_future=event in future,
-                **_typed_table(layout),
+                children={p: ChildTable(**_typed_table(c, lacks)) for p, c in lists.items()},
+                has_future=has_future,
+                **_typed_table(layout, lacks),
             )
         return Schema(
             version,
@@ -265,6 +329,11 @@ class Registry:
         for name, trusted in cursor.execute("SELECT trait, trusted FROM trait_names").fetchall():
             self.traits[name] = trusted
             self._public_traits += not trusted
+        self.unfilled = msgspec.json.decode(get_meta(cursor, _UNFILLED) or "{}", type=dict[str, Unfilled])
+        for event in self.unfilled:
+            # What was met before this process is not known.
+            for layout in self._lists(event):
+                layout.sees_more = True
         self.has_more_events = get_meta(cursor, "has_more_events") == "1"
         self.has_more_traits = get_meta(cursor, "has_more_traits") == "1"
         self.version = int(get_meta(cursor, "schema_version") or 0)
@@ -278,7 +347,7 @@ class Registry:
             table = _TABLE_NAMES.get(event) or physical(event, self._tables)
             self._ddl.append(f"CREATE TABLE {quoted(table)} ({EVENT_COLUMNS})")
             if found is not None or self.has_more_events:
-                self.promoted[event] = True
+                self._promoted(event).is_new = True
         self._names[event] = (table, True)
         if found is None or not found.table:
             return self._add_event(event, table, is_trusted=True)
@@ -289,7 +358,18 @@ class Registry:
     def _promote(self, layout: Layout, path: str) -> None:
         """A path that gets its first column: earlier rows hold it where a public key sent it before."""
         if layout.has_more and path not in layout.named:
-            self.promoted.setdefault(layout.event, False)
+            self._promoted(layout.event).paths.add((layout.list, path))
+
+    def _promoted(self, event: str) -> Unfilled:
+        return self.promoted.setdefault(event, Unfilled())
+
+    def _lists(self, event: str) -> tuple[Layout, ...]:
+        """An event's own layout and those of its lists."""
+        layout = self.events[event]
+        return (layout, *layout.children.values())
+
+    def _unfilled_json(self) -> str:
+        return msgspec.json.encode(self.unfilled).decode()
 
     def _add_event(self, event: str, table: str, *, is_trusted: bool) -> Layout:
         layout = self.events[event] = Layout(event, table, is_trusted=is_trusted)
@@ -334,17 +414,20 @@ class Registry:
         self._rows.append((layout.event, layout.list, path, "overflow", "", True))
 
     def _note_more(self, layout: Layout) -> None:
+        layout.sees_more = True
         if not layout.has_more:
             layout.has_more = True
             self._rows.append((layout.event, layout.list, "", _MORE, "", True))
 
 
-def _typed_table(layout: Layout) -> dict[str, Any]:
-    columns = {path: {k: c for k, c in by.items() if c} for path, by in layout.columns().items()}
+def _typed_table(layout: Layout, lacks: set[tuple[str, str]]) -> dict[str, Any]:
+    """`lacks`: (list, path) of what is read from the record, since not all rows have it in columns yet."""
+    lacking = {path for of_list, path in lacks if of_list == layout.list}
+    columns = {path: {k: c for k, c in by.items() if c} for path, by in layout.columns().items() if path not in lacking}
     return {
         "table": layout.table,
         "columns": {path: by for path, by in columns.items() if by},
-        "overflow": frozenset(layout.overflow),
+        "overflow": frozenset(layout.overflow | lacking),
         "has_more": layout.has_more,
         "named": layout.named,
     }
@@ -374,29 +457,6 @@ def set_meta(cursor: duckdb.DuckDBPyConnection, name: str, value: str) -> None:
 def latest_times(cursor: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
     """Each event's latest time."""
     return dict(cursor.execute("SELECT event, latest FROM event_times").fetchall())
-
-
-def write_latest(cursor: duckdb.DuckDBPyConnection, latest: dict[str, datetime]) -> None:
-    """Moves the events' latest times forward; `latest` then holds what the table holds."""
-    if not latest:
-        return
-    import pyarrow as pa
-
-    times = pa.array(list(latest.values()), pa.timestamp("us"))
-    cursor.register("arriving_times", pa.table({"event": list(latest), "latest": times}))
-    cursor.execute(
-        """
-        UPDATE event_times SET latest = greatest(event_times.latest, new.latest)
-        FROM arriving_times AS new WHERE event_times.event = new.event"""
-    )
-    cursor.execute(
-        "INSERT INTO event_times SELECT * FROM arriving_times WHERE event NOT IN (SELECT event FROM event_times)"
-    )
-    rows = cursor.execute(
-        "SELECT event, latest FROM event_times WHERE event IN (SELECT event FROM arriving_times)"
-    ).fetchall()
-    latest.update(rows)
-    cursor.unregister("arriving_times")
 
 
 def _insert(

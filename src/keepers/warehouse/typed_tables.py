@@ -199,6 +199,27 @@ def arrow(types: dict[str, pa.DataType], rows: Iterable[tuple[Any, ...]]) -> pa.
     return pa.table(dict(zip(types, arrays, strict=True)))
 
 
+def write_latest(cursor: duckdb.DuckDBPyConnection, latest: dict[str, datetime]) -> None:
+    """Moves the events' latest times forward; `latest` then holds what the table holds."""
+    if not latest:
+        return
+    times = pa.array(list(latest.values()), STAMP)
+    cursor.register("arriving_times", pa.table({"event": list(latest), "latest": times}))
+    cursor.execute(
+        """
+        UPDATE event_times SET latest = greatest(event_times.latest, new.latest)
+        FROM arriving_times AS new WHERE event_times.event = new.event"""
+    )
+    cursor.execute(
+        "INSERT INTO event_times SELECT * FROM arriving_times WHERE event NOT IN (SELECT event FROM event_times)"
+    )
+    rows = cursor.execute(
+        "SELECT event, latest FROM event_times WHERE event IN (SELECT event FROM arriving_times)"
+    ).fetchall()
+    latest.update(rows)
+    cursor.unregister("arriving_times")
+
+
 def event_properties(kind: str, message: dict[str, Any]) -> dict[str, Any]:
     """A message's properties; a page's or screen's `name` and `category` are among them."""
     properties = object_in(message, "properties")

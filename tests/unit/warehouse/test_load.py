@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from keepers.model.errors import UserError
-from keepers.model.identity import bucket_key
+from keepers.model.identity import Trust, bucket_key
+from keepers.store.events.log import LogRow
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
 from keepers.warehouse.rebuild import rebuild
@@ -204,3 +205,19 @@ def test_a_subject_known_to_the_store_alone_gets_its_sample_key_with_its_first_e
     load(warehouse, [row(1, "track", 7, event="x", userId="u7")])
     [(key,)] = fetch(warehouse, "SELECT bucket_key FROM profiles WHERE profile_id = 7")
     assert key == bucket_key("user_id", "u7")
+
+
+def test_rows_that_are_not_trusted_say_from_their_arrival_that_somebody_exists(warehouse: Warehouse) -> None:
+    """Also those that a log of before has with a time of their own, and what a server says of whom nobody proved."""
+    arrived = START + timedelta(days=30)
+
+    def late(seq: int, profile_id: int, trust: Trust) -> LogRow:
+        return track(seq, profile_id, "Looked", seq)._replace(received_at=arrived, trust=trust)
+
+    group = row(3, "group", 3, other=9, at=3, traits={"size": 1})._replace(received_at=arrived, trust="public")
+    load(warehouse, [late(1, 1, "public"), late(2, 2, "server"), group])
+    created = "SELECT created_at FROM profiles ORDER BY profile_id"
+    hour = timedelta(hours=1)
+    assert fetch(warehouse, created) == [(arrived,), (START + 2 * hour,), (arrived,), (arrived,)]
+    load(warehouse, [late(4, 2, "public"), late(5, 1, "server")])
+    assert fetch(warehouse, created)[:2] == [(START + 5 * hour,), (START + 2 * hour,)]

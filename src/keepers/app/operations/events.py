@@ -16,13 +16,13 @@ from keepers.app.workspace.files.disk_probe import DiskProbe
 from keepers.app.workspace.settings import LimitSettings
 from keepers.ingest.collect import Collector, NotCommittedError
 from keepers.model.errors import KeepersError, problem
-from keepers.model.event import ParsedRequest, parse_request
+from keepers.model.event import IMPORT, ParsedRequest, parse_request
 from keepers.model.identity import Trust
 from keepers.model.json_text import LIMITS, Limits
 from keepers.store.database import Store
 from keepers.store.events import inbox
 from keepers.store.events.inbox import Accepted
-from keepers.store.key_kinds import SENDER_KINDS
+from keepers.store.key_kinds import SENDER_KINDS, SERVER_KINDS
 from keepers.store.keys import TRUST_OF, Key
 from keepers.store.migrate import is_current
 
@@ -72,8 +72,10 @@ class EventIntake:
         """Requests that are not yet on disk."""
         return self._collector.waiting
 
-    async def sender(self, token: str, now: datetime, origin: str = "", address: str = "") -> Key:
-        """The sender's key. `origin` is that of the page which sends, empty where it is no page.
+    async def sender(self, token: str, now: datetime, call: str, origin: str = "", address: str = "") -> Key:
+        """The sender's key for a call such as `track`; imports take server keys alone.
+
+        `origin` is that of the page which sends, empty where it is no page.
 
         Raises KeyRefusedError, TooManyError for a network (`address`) with too many unknown keys, and KeepersError
         (`store`) when the keys cannot be read.
@@ -84,7 +86,7 @@ class EventIntake:
             except SQLAlchemyError:
                 raise NotCommittedError(problem("The store does not answer. Send it again in a moment.")) from None
         try:
-            return self.keys.admit(token, now, SENDER_KINDS, origin)
+            return self.keys.admit(token, now, SERVER_KINDS if call == IMPORT else SENDER_KINDS, origin)
         except KeyRefusedError as refused:
             if refused.code == "unauthorized":
                 self._public_limits.spend_request(address, now)

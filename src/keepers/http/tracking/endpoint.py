@@ -160,7 +160,7 @@ class Tracking:
         received_at = self._clock()
         most = self._limits.batch_bytes if call in BATCHES else self._limits.event_bytes
         address = client_address(scope, self._proxies)
-        sender = partial(self._events.sender, now=received_at, origin=origin_of(headers), address=address)
+        sender = partial(self._events.sender, now=received_at, call=call, origin=origin_of(headers), address=address)
         authorization = headers.get("authorization")
         key = None
         if authorization is not None:

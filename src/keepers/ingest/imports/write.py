@@ -17,7 +17,7 @@ from keepers.warehouse.fixed_tables import IMPORT
 from keepers.warehouse.load import upsert_profiles
 from keepers.warehouse.names import literal, quoted
 from keepers.warehouse.rebuild import save_names
-from keepers.warehouse.registry import write_latest
+from keepers.warehouse.typed_tables import write_latest
 from keepers.warehouse.values import read_date
 
 _SQL_TYPES = {"number": "DOUBLE", "text": "VARCHAR", "boolean": "BOOLEAN"}
