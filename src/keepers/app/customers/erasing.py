@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from sqlalchemy import select
 
-from keepers.app.customers.addresses import owner_of
+from keepers.app.customers.addresses import named_addresses, owner_of, owner_with, reached_addresses
 from keepers.app.customers.erasing_files import forget_in_files
-from keepers.contact.addresses import address_of, country_of
 from keepers.evaluation.changes import keep_number
-from keepers.model.consent import address_hash
 from keepers.model.identity import identifier_hash
-from keepers.store.bulk import select_in
 from keepers.store.events import log
 from keepers.store.privacy import erasure, erasures
 from keepers.store.privacy.erasures import Erasure, Ledger
@@ -23,7 +20,6 @@ from keepers.store.privacy.personal_data import Owner
 from keepers.store.profiles import identities, suppressions
 from keepers.store.profiles.suppressions import Suppression
 from keepers.store.schema.core import identities as identity_table
-from keepers.store.schema.messages import messages
 from keepers.warehouse.privacy import personal_data as warehouse_data
 
 if TYPE_CHECKING:
@@ -34,12 +30,9 @@ WAREHOUSE_ROWS = "warehouse_rows"
 
 
 class _Known(Struct, frozen=True):
-    """What a person is known by. `names` are (kind, value), `texts` what may stand in files. Addresses as (channel,
-    hash): `reached` are those they have or were written to at, `addresses` also those they had before."""
+    """What a person is known by: `names` are (kind, value), `texts` what may stand in files."""
 
     names: list[tuple[str, str]]
-    reached: list[tuple[str, str]]
-    addresses: list[tuple[str, str]]
     texts: list[str]
 
 
@@ -50,13 +43,13 @@ def erase_person(workspace: Workspace, profile_id: int, now: datetime) -> tuple[
     that `carry_on` finishes.
     """
     owner = owner_of(workspace, profile_id)
-    known = _known(workspace, owner)
+    known, reached = _known(workspace, owner), reached_addresses(workspace, owner)
     with workspace.store.begin() as connection:
         begun = erasures.begin(connection, owner.profile_ids, now)
         # First of all: nothing goes to them any more, and what comes of them again is known.
-        suppressions.add(connection, [Suppression(c, h, "erased", now, "erasure") for c, h in known.reached])
+        suppressions.add(connection, [Suppression(c, h, "erased", now, "erasure") for c, h in reached])
         erasures.remember(connection, [identifier_hash(workspace.secret, *name) for name in known.names], now)
-    return _run(workspace, begun, owner, known, now), len(known.reached)
+    return _run(workspace, begun, owner, known, now), len(reached)
 
 
 def carry_on(workspace: Workspace, now: datetime) -> int:
@@ -64,7 +57,7 @@ def carry_on(workspace: Workspace, now: datetime) -> int:
     with workspace.store.read() as connection:
         begun = erasures.unfinished(connection)
     for one in begun:
-        owner = Owner(one.profile_ids, [])
+        owner = owner_with(workspace, one.profile_ids)
         _run(workspace, one, owner, _known(workspace, owner), now)
     return len(begun)
 
@@ -112,34 +105,18 @@ def _named_in(workspace: Workspace, hashes: Collection[str]) -> list[int]:
 
 
 def _known(workspace: Workspace, owner: Owner) -> _Known:
-    by_channel = {channel: trait for channel, trait in workspace.addresses.items() if trait}
     with workspace.store.read() as connection:
         listed = identities.of_profiles(connection, owner.profile_ids)
-        query = select(messages.c.channel, messages.c.recipient, messages.c.address_hash)
-        sent = select_in(connection, query, messages.c.profile_id, owner.profile_ids)
     names = [(one.kind, one.value) for found in listed.values() for one in found]
-    written = {row.recipient for row in sent if row.recipient and row.channel in by_channel}
-    cursor = workspace.warehouse.cursor()
-    values = warehouse_data.values_of_traits(cursor, owner.profile_ids, sorted({*by_channel.values(), "country"}))
-    countries = {country_of({"country": one}) for one in values.pop("country", [])} | {workspace.addresses.country}
-    had = {
-        (channel, address_hash(workspace.secret, channel, address))
-        for channel, trait in by_channel.items()
-        for value in values.get(trait, ())
-        for country in countries
-        if (address := address_of(channel, value, country))
-    }
-    texts = {value for _, value in names} | written | {one for found in values.values() for one in found}
-    reached = {(row.channel, row.address_hash) for row in sent if row.address_hash and row.channel in by_channel}
-    reached |= set(owner.addresses)
-    return _Known(names, sorted(reached), sorted(reached | had), sorted(texts))
+    named = {one.written for one in named_addresses(workspace, owner)}
+    return _Known(names, sorted({value for _, value in names} | named))
 
 
 def _run(workspace: Workspace, begun: Erasure, owner: Owner, known: _Known, now: datetime) -> dict[str, int]:
     store = workspace.store
     removed = forget_in_files(workspace.data_folder, workspace.warehouse.path, known.texts)
     with store.begin() as connection:
-        erasure.forget_details(connection, known.addresses)
+        erasure.forget_details(connection, owner.addresses)
         one = erasures.record(connection, begun, removed)
         logged = log.last_seq(connection)
     erasure.forget_in_merges(store, owner, known.names)
