@@ -10,9 +10,9 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from keepers.app.customers.addresses import named_addresses, owner_of, owner_with, reached_addresses
-from keepers.app.customers.erasing_files import forget_in_files
+from keepers.app.customers.erasing_files import Quotable, forget_in_files, is_searched_for
 from keepers.evaluation.changes import keep_number
-from keepers.model.identity import identifier_hash
+from keepers.model.identity import IDENTITY_KINDS, identifier_hash
 from keepers.store.events import log
 from keepers.store.privacy import erasure, erasures
 from keepers.store.privacy.erasures import Erasure, Ledger
@@ -30,10 +30,10 @@ WAREHOUSE_ROWS = "warehouse_rows"
 
 
 class _Known(Struct, frozen=True):
-    """What a person is known by: `names` are (kind, value), `texts` what may stand in files."""
+    """What a person is known by: `names` are (kind, value), `quotable` is what files may quote them by."""
 
     names: list[tuple[str, str]]
-    texts: list[str]
+    quotable: list[Quotable]
 
 
 def erase_person(workspace: Workspace, profile_id: int, now: datetime) -> tuple[dict[str, int], int]:
@@ -107,14 +107,29 @@ def _named_in(workspace: Workspace, hashes: Collection[str]) -> list[int]:
 def _known(workspace: Workspace, owner: Owner) -> _Known:
     with workspace.store.read() as connection:
         listed = identities.of_profiles(connection, owner.profile_ids)
-    names = [(one.kind, one.value) for found in listed.values() for one in found]
-    named = {one.written for one in named_addresses(workspace, owner)}
-    return _Known(names, sorted({value for _, value in names} | named))
+    owned = [one for found in listed.values() for one in found]
+    named = named_addresses(workspace, owner)
+    trusted = {one.value for one in owned if not one.is_unproven} | {one.written for one in named if one.is_theirs}
+    public = ({one.value for one in owned} | {one.written for one in named}) - trusted
+    public = {one for one in public if is_searched_for(Quotable(one, False))}
+    public -= _of_others(workspace, owner, public)
+    quotable = [*(Quotable(one, True) for one in sorted(trusted)), *(Quotable(one, False) for one in sorted(public))]
+    return _Known([(one.kind, one.value) for one in owned], quotable)
+
+
+def _of_others(workspace: Workspace, owner: Owner, texts: Collection[str]) -> set[str]:
+    """Those of some texts that somebody else is known by: an identifier of any kind, or an address that a trusted
+    source named."""
+    with workspace.store.read() as connection:
+        owners = identities.find_many(connection, [(kind, text) for kind in IDENTITY_KINDS for text in texts])
+    held = {text for (_, text), profile_id in owners.items() if profile_id not in owner.profile_ids}
+    traits = [trait for trait in workspace.addresses.values() if trait]
+    return held | warehouse_data.trusted_of_others(workspace.warehouse.cursor(), owner.profile_ids, traits, texts)
 
 
 def _run(workspace: Workspace, begun: Erasure, owner: Owner, known: _Known, now: datetime) -> dict[str, int]:
     store = workspace.store
-    removed = forget_in_files(workspace.data_folder, workspace.warehouse.path, known.texts)
+    removed = forget_in_files(workspace.data_folder, workspace.warehouse.path, known.quotable)
     with store.begin() as connection:
         erasure.forget_details(connection, owner.addresses)
         one = erasures.record(connection, begun, removed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -122,6 +122,21 @@ def texts_of_traits(
         [list(profile_ids), list(traits)],
     )
     return [TraitText(*row) for row in rows.fetchall() if row[1]]
+
+
+def trusted_of_others(
+    cursor: duckdb.DuckDBPyConnection, profile_ids: Sequence[int], traits: Sequence[str], texts: Collection[str]
+) -> set[str]:
+    """Those of some texts that a trusted source gave as one of these traits of anybody but a person, whatever the
+    case."""
+    rows = cursor.execute(
+        "SELECT DISTINCT lower(json_extract_string(raw, '$')) AS written FROM trait_values"
+        " WHERE trusted AND trait IN (SELECT unnest(?::VARCHAR[])) AND written IN (SELECT unnest(?::VARCHAR[]))"
+        " AND profile_id NOT IN (SELECT unnest(?::BIGINT[]))",
+        [list(traits), [one.lower() for one in texts], list(profile_ids)],
+    )
+    found = {row[0] for row in rows.fetchall()}
+    return {one for one in texts if one.lower() in found}
 
 
 def erase(cursor: duckdb.DuckDBPyConnection, profile_ids: Sequence[int], now: datetime) -> int:
