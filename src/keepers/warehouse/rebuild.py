@@ -13,7 +13,7 @@ from keepers.conditions.graph import NamedProperties
 from keepers.conditions.schema import EVENT_KINDS, TRUSTED
 from keepers.warehouse.identity_links import ZONE_TRAITS, MergeLinks
 from keepers.warehouse.names import quoted
-from keepers.warehouse.privacy.retention import FORGOTTEN
+from keepers.warehouse.privacy.retention import EMPTIED
 from keepers.warehouse.registry import write_latest
 from keepers.warehouse.typed_tables import (
     TRAITS,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _BATCH = 100_000
 _ANY_TIME = datetime(1970, 1, 1)  # a replay needs the order of merges, not when they were
-_FORGOTTEN = f"SELECT seq FROM tracks WHERE raw = '{FORGOTTEN}'"
+_EMPTIED = f"SELECT seq FROM tracks WHERE raw = '{EMPTIED}'"
 """what cannot be written again"""
 Progress = Callable[[int, int], None]
 
@@ -50,7 +50,7 @@ def rebuild(warehouse: Warehouse, progress: Progress | None = None) -> int:
     with warehouse.transaction() as cursor:
         while True:
             for table in (*typed_tables(warehouse), "trait_values"):
-                cursor.execute(f"DELETE FROM {quoted(table)} WHERE seq NOT IN ({_FORGOTTEN})")
+                cursor.execute(f"DELETE FROM {quoted(table)} WHERE seq NOT IN ({_EMPTIED})")
             with collector_paused():
                 done = _replay(warehouse, cursor, progress)
             if not registry.promoted:
@@ -92,8 +92,8 @@ def _fill(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, event: str, i
     registry = warehouse.registry
     only = ""
     if not is_new:
-        layout, only = registry.events[event], f"AND NOT trusted AND raw <> '{FORGOTTEN}'"
-        table, untrusted = quoted(layout.table), f"NOT {quoted(TRUSTED)} AND seq NOT IN ({_FORGOTTEN})"
+        layout, only = registry.events[event], f"AND NOT trusted AND raw <> '{EMPTIED}'"
+        table, untrusted = quoted(layout.table), f"NOT {quoted(TRUSTED)} AND seq NOT IN ({_EMPTIED})"
         for child in layout.children.values():
             if child.table:
                 rows = f"SELECT seq FROM {table} WHERE {untrusted}"
@@ -144,14 +144,14 @@ def _sort_table(cursor: duckdb.DuckDBPyConnection, table: str, order: str) -> No
 
 def _replay(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, progress: Progress | None) -> int:
     decode = msgspec.json.Decoder().decode
-    total = int(cursor.execute("SELECT count(*) FROM tracks WHERE raw <> ?", [FORGOTTEN]).fetchall()[0][0])
+    total = int(cursor.execute("SELECT count(*) FROM tracks WHERE raw <> ?", [EMPTIED]).fetchall()[0][0])
     relinks = cursor.execute("SELECT seq, kind, from_id, to_id FROM merge_log ORDER BY seq DESC").fetchall()
     links = MergeLinks(cursor, (), warehouse.zone)
     # What is kept no longer still says which zone the dates of later traits are of.
     facts = cursor.execute(
         "SELECT profile_id, trait, time, seq, zone, trusted FROM zone_facts"
         " WHERE seq IN (SELECT seq FROM tracks WHERE raw = ?) ORDER BY seq",
-        [FORGOTTEN],
+        [EMPTIED],
     ).fetchall()
     for subject, trait, time, seq, zone, trusted in facts:
         links.learn(subject, trait, time, seq, zone, trusted=trusted)
@@ -161,7 +161,7 @@ def _replay(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, progress: P
             """
             SELECT seq, profile_id, other_id, kind, event, time, known_at, day, raw, trusted FROM tracks
             WHERE seq > ? AND raw <> ? ORDER BY seq LIMIT ?""",
-            [after, FORGOTTEN, _BATCH],
+            [after, EMPTIED, _BATCH],
         ).fetchall()
         if not tracks:
             return done

@@ -62,10 +62,10 @@ def carry_on(workspace: Workspace, now: datetime) -> int:
     return len(begun)
 
 
-def read_ledger(workspace: Workspace, since: datetime | None = None) -> Ledger:
-    """What was erased from `since` on, as keyed hashes with their instants: for whoever restores a backup of then."""
+def read_ledger(workspace: Workspace) -> Ledger:
+    """What was erased, as keyed hashes with their instants: for whoever restores a backup of before."""
     with workspace.store.read() as connection:
-        return erasures.ledger(connection, since)
+        return erasures.ledger(connection)
 
 
 def apply_ledger(workspace: Workspace, ledger: Ledger, now: datetime) -> int:

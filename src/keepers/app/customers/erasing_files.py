@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from keepers.app.workspace.files.folder import ERRORS_FILE
 from keepers.channels.email.bounces.set_aside import FOLDER as SET_ASIDE
 from keepers.ingest.imports.rejects import FOLDER as REJECTS
 
-ERRORS = "errors.log"
 _REPLACED = "[a line that named somebody who was erased]\n"
 _FRAME = '  File "'
 """what a line of a traceback begins with that says where in the code; it quotes nobody"""
@@ -82,7 +82,7 @@ def forget_in_files(data: Path, warehouse: Path | None, named: Iterable[Quotable
     return {
         "rejects": sum(_forget_rows(file, sought) for file in sorted(rejects.glob("*.csv"))),
         "set_aside_mails": _forget_mails(data / SET_ASIDE, sought),
-        "error_lines": _forget_lines(data / ERRORS, sought),
+        "error_lines": _forget_lines(data / ERRORS_FILE, sought),
     }
 
 

@@ -23,10 +23,11 @@ _LOG_AT_ONCE = 50_000
 _MERGES_AT_ONCE = 5_000
 _NOBODY = 0
 """the profile of a statement that holds for an address alone"""
-Step = tuple[Connection, dict[str, int]]
+RemovedRows = tuple[Connection, dict[str, int]]
+"""an open transaction, and how many rows of which table it removed"""
 
 
-def rows_in_steps(store: Store, owner: Owner) -> Iterator[Step]:
+def rows_in_steps(store: Store, owner: Owner) -> Iterator[RemovedRows]:
     """Removes the rows of all tables but the log and those that say who somebody is. What the readers of addresses
     decided that are not theirs stays, of nobody.
 
@@ -52,7 +53,7 @@ def rows_in_steps(store: Store, owner: Owner) -> Iterator[Step]:
         ).rowcount}  # fmt: skip
 
 
-def log_in_steps(store: Store, owner: Owner, after: int = 0) -> Iterator[Step]:
+def log_in_steps(store: Store, owner: Owner, after: int = 0) -> Iterator[RemovedRows]:
     """Removes the person's rows of the log past a seq, also those that another profile's row names them in. May be
     repeated.
 
