@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from keepers.app.operations import upkeep
 from keepers.app.operations.maintenance import RunRebuild, rebuild
+from keepers.app.operations.playbook import ApplyPlaybook, PlanPlaybook, apply_playbook, plan_playbook
 from keepers.app.public import link_owner
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.settings import load_settings
@@ -23,6 +24,7 @@ from keepers.store.schema.journeys import journey_runs, run_history
 from keepers.store.schema.messages import message_copies, message_history, messages
 from unit.app.test_locks import JOURNEY
 from unit.broadcasts.mailing import NOW, Shop, playbook
+from workspaces import send, write_playbook
 
 LATER = NOW + timedelta(days=400)
 
@@ -51,6 +53,22 @@ def run(shop: Shop, at: Any = LATER, **days: int) -> dict[str, int]:
     shop.reopen()
     with shop.workspace.sequencing("a test"):
         return upkeep.run_retention(shop.workspace, at, lambda done, total: None)
+
+
+def test_plan_names_events_that_lost_their_properties_before_they_were_named(shop: Shop) -> None:
+    calls = [{"type": "track", "userId": "u0", "event": "Wished", "properties": {"colour": "red"}}]
+    send(shop.workspace.store, NOW + timedelta(days=3), calls, trust="public")
+    shop.tick(NOW + timedelta(days=3))
+    wishes = {"did": "Wished", "where": {"colour": "red"}}
+    wanted = playbook(journeys=[JOURNEY], segments=[{"id": "wishers", "who": wishes}])
+    write_playbook(shop.folder, wanted)
+    assert plan_playbook(shop.workspace, COMMAND_LINE, PlanPlaybook()).warnings == []
+    run(shop, events_days=30)
+    (warning,) = plan_playbook(shop.workspace, COMMAND_LINE, PlanPlaybook()).warnings
+    assert (warning.code, warning.field, "events_days): 1." in warning.message) == ("emptied_rows", "Wished", True)
+    apply_playbook(shop.workspace, COMMAND_LINE, ApplyPlaybook())
+    shop.tick(LATER)
+    assert plan_playbook(shop.workspace, COMMAND_LINE, PlanPlaybook()).warnings == []
 
 
 def count(shop: Shop, table: Any) -> int:
