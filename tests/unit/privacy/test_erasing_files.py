@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from keepers.app.operations.imports import ImportFile, import_file
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.ingest.imports.mapping import Mapping
 from unit.broadcasts.mailing import Shop, playbook
+from unit.privacy.conftest import Shops
 from workspaces import send
 
 UUID = "0b5e3f1c-7d3a-4f4e-9c55-1f7c2ab90e41"
@@ -93,9 +93,9 @@ def test_many_that_were_made_up_cost_little(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, migrated_folder: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path, shops: Shops) -> Shop:
     """A shop with two customers, whose import failed for 20 rows and which logged 20 errors."""
-    made = Shop(tmp_path / "shop", migrated_folder, playbook())
+    made = shops.make(playbook())
     made.customers(size=2, at=made.workspace.clock())
     rows = "".join(f"customer-{n:05},never,{n},c{n}@example.com\n" for n in range(20))
     (tmp_path / "a.csv").write_text(f"customer,when,total,email\n{rows}")
@@ -103,8 +103,7 @@ def shop(tmp_path: Path, migrated_folder: Path) -> Iterator[Shop]:
     import_file(made.workspace, COMMAND_LINE, ImportFile(path=str(tmp_path / "a.csv"), mapping=mapping))
     lines = "".join(f"line {n} failed for c{n}@example.com\n" for n in range(20))
     (made.workspace.data_folder / "errors.log").write_text(lines)
-    yield made
-    made.close()
+    return made
 
 
 def test_what_anybody_may_say_takes_nothing_of_others_away(shop: Shop) -> None:

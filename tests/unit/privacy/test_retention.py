@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,23 +22,23 @@ from keepers.store.schema.journeys import journey_runs, run_history
 from keepers.store.schema.messages import message_copies, message_history, messages
 from unit.app.test_locks import JOURNEY
 from unit.broadcasts.mailing import NOW, Shop, playbook
+from unit.privacy.conftest import Shops
 from workspaces import send, write_playbook
 
 LATER = NOW + timedelta(days=400)
 
 
 @pytest.fixture
-def shop(tmp_path: Path, migrated_folder: Path) -> Iterator[Shop]:
+def shop(shops: Shops) -> Shop:
     """Two customers who ordered, went through a journey, and were written to, at NOW."""
-    made = Shop(tmp_path / "shop", migrated_folder, playbook(journeys=[JOURNEY]))
+    made = shops.make(playbook(journeys=[JOURNEY]))
     ids = made.customers(size=2)
     made.start()
     made.send()
     made.engage(ids, NOW)
     made.did("Order Completed", ["u0", "u1"], NOW)
     made.send(NOW + timedelta(days=2))
-    yield made
-    made.close()
+    return made
 
 
 def run(shop: Shop, at: Any = LATER, **days: int) -> dict[str, int]:
@@ -84,7 +82,7 @@ def figures(shop: Shop) -> Any:
 
 
 def test_nothing_goes_before_its_time_and_nothing_where_it_is_off(shop: Shop) -> None:
-    kinds = {"recipients": 0, "messages": 0, "run_history": 0, "events": 0, "rejects": 0}
+    kinds = {"recipients": 0, "messages": 0, "run_history": 0, "events": 0, "rejects": 0, "audit": 0}
     assert run(shop) == kinds
     assert run(shop, NOW + timedelta(days=6), recipients_days=7, messages_days=60, run_history_days=30) == kinds
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,6 +21,7 @@ from keepers.store.profiles import consents, suppressions
 from keepers.store.profiles.suppressions import Suppression
 from keepers.store.schema.messages import messages
 from unit.broadcasts.mailing import LOOSE, Shop, playbook
+from unit.privacy.conftest import Shops
 from workspaces import send
 
 ANYBODY = Actor("key", "k", COLLECT, is_proven=False)
@@ -32,10 +31,8 @@ QUOTED = "550 mailbox of Anna Kowalska: complaint"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def shop(request: pytest.FixtureRequest, tmp_path: Path, migrated_folder: Path) -> Iterator[Shop]:
+def shop(request: pytest.FixtureRequest, shops: Shops) -> Shop:
     """A shop with the victim (u0) and Mallory (u1), both known to its server. Who looked is written to about news."""
-    postgres = request.getfixturevalue("postgres") if request.param == "postgres" else None
-    address = postgres.migrated() if postgres is not None else None
     confirmation = {"en": {"subject": "?", "body": "<mj-text>{{ trigger.url }}</mj-text>"}}
     written = playbook(
         contact=LOOSE,
@@ -45,12 +42,9 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, migrated_folder: Path) 
     written["messages"].append(
         {"id": CONFIRMATION, "channel": "email", "topic": "orders", "content": confirmation}
     )  # fmt: skip
-    made = Shop(tmp_path / "shop", migrated_folder, written, address)
+    made = shops.make(written, request.param)
     made.customers(size=2, at=made.workspace.clock())
-    yield made
-    made.close()
-    if postgres is not None:
-        postgres.drop(address)
+    return made
 
 
 def test_erasing_who_named_anothers_address_stops_nothing_there(shop: Shop) -> None:
