@@ -60,10 +60,12 @@ def _failed(code: str, message: str, status: int) -> NoReturn:
 
 def _keep_traceback() -> Path | None:
     """The traceback in the workspace's data folder, where there is one."""
-    folder = chosen_folder() / "data"
+    from keepers.app.workspace.files.folder import DATA, ERRORS_FILE
+
+    folder = chosen_folder() / DATA
     if not folder.is_dir():
         return None
-    path = folder / "errors.log"
+    path = folder / ERRORS_FILE
     with path.open("a", encoding="utf-8") as stream:
         traceback.print_exc(file=stream)
     return path

@@ -90,15 +90,18 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 def decide(rules: ContactRules, facts: Facts) -> Decision:
-    """In this order: suppression, confirmed address, consent, sunset, same address, circuit breaker, run alive, expiry,
-    kill switch, quiet hours, caps.
+    """In this order: address, confirmed address, suppression, consent, sunset, same address, circuit breaker, run
+    alive, expiry, kill switch, quiet hours, caps.
 
     The kill switch holds. Transactional messages are exempt from consent, sunset, circuit breakers, quiet hours and
     caps.
     """
-    reason = _suppressed(facts)
+    reason = None if facts.recipient else "no_address"
+    # First of all that is asked of an address: what is known of its reader is not for whoever named it.
     if reason is None and facts.is_unconfirmed:
         reason = UNCONFIRMED
+    if reason is None:
+        reason = _suppressed(facts)
     if reason is None and not facts.is_transactional:
         reason = _without_consent(facts) or _asleep(rules, facts)
     if reason is None and facts.is_written_to:
@@ -137,7 +140,7 @@ def together(decisions: Iterable[Decision]) -> Decision:
 def _suppressed(facts: Facts) -> str | None:
     if facts.suppression and (not facts.is_transactional or facts.suppression in STOPS_EVERYTHING):
         return str(Reason("suppressed", facts.suppression))
-    return None if facts.recipient else "no_address"
+    return None
 
 
 def _without_consent(facts: Facts) -> str | None:

@@ -25,6 +25,11 @@ TEXTS: dict[str, TextId] = {
         "“{name}” is started by trusted events alone, and all {number} of “{event}” came by public keys. Send them "
         "with a server key: events of public keys start no transactional message.",
     ),
+    "emptied_rows": text_id(
+        "finding",
+        "“{event}” of public keys whose properties are kept no longer ([retention] events_days): {number}. Conditions "
+        "on properties that the playbook did not name before do not hold for them.",
+    ),
     "lasting_is_not_trusted": text_id(
         "finding",
         "how long somebody has been in “{name}” rests on all events, and browsers can end it and begin it again. "

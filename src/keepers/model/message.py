@@ -14,6 +14,8 @@ MessageStatus = Literal[
 whose worker died between hand-over and outcome: it is not sent again."""
 UNFINISHED: tuple[MessageStatus, ...] = ("queued", "held", "claimed")
 """not yet with the outside world: may still be skipped"""
+HANDED_OVER: tuple[MessageStatus, ...] = ("handed_over", "sent", "delivered", "bounced", "uncertain")
+"""with the outside world, or perhaps so"""
 
 
 class Content(Struct, frozen=True):

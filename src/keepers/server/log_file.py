@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from keepers.app.workspace.files.folder import DATA
+from keepers.app.workspace.files.folder import DATA, ERRORS_FILE
 from keepers.app.workspace.workspace import Workspace
 
 log = logging.getLogger("keepers")
@@ -36,7 +36,7 @@ def log_to_file(workspace: Workspace) -> Iterator[None]:
 def _errors_file(workspace: Workspace) -> Path:
     folder = workspace.folder / DATA
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / "errors.log"
+    return folder / ERRORS_FILE
 
 
 class _Line(logging.Formatter):

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from keepers.conditions.currencies import Currencies, Unrated
 from keepers.conditions.schema import EVENT_KINDS, TRUSTED
 from keepers.warehouse.names import literal, quoted
+from keepers.warehouse.privacy.retention import EMPTIED
 
 if TYPE_CHECKING:
+    from keepers.conditions.graph import NamedProperties
     from keepers.warehouse.database import Warehouse
 
 _MOST = 20
@@ -61,6 +63,17 @@ def rows_by_trust(warehouse: Warehouse, event: str) -> tuple[int, int]:
     query = f"SELECT count(*) FILTER ({column}), count(*) FILTER (NOT {column}) FROM {table}{only}"
     (found,) = warehouse.cursor().execute(query).fetchall()
     return int(found[0]), int(found[1])
+
+
+def emptied_events(warehouse: Warehouse, named: NamedProperties) -> dict[str, int]:
+    """Event → how many of its rows by public keys have lost their JSON, of those that would get a table or columns if
+    the playbook named these properties: these rows cannot fill them."""
+    short = [event for event, paths in named.items() if warehouse.registry.is_short_of(event, paths)]
+    query = (
+        f"SELECT event, count(*) FROM tracks WHERE raw = '{EMPTIED}' AND NOT trusted AND kind IN {EVENT_KINDS}"
+        " AND event IN (SELECT unnest(?::VARCHAR[])) GROUP BY event ORDER BY event"
+    )
+    return dict(warehouse.cursor().execute(query, [short]).fetchall()) if short else {}
 
 
 def unlisted_rows(warehouse: Warehouse) -> int:

@@ -14,7 +14,7 @@ from keepers.conditions.graph import NamedProperties
 from keepers.conditions.schema import EVENT_KINDS
 from keepers.warehouse.identity_links import ZONE_TRAITS, MergeLinks
 from keepers.warehouse.names import quoted
-from keepers.warehouse.privacy.retention import FORGOTTEN
+from keepers.warehouse.privacy.retention import EMPTIED
 from keepers.warehouse.typed_tables import (
     TRAITS,
     TypedRows,
@@ -36,7 +36,7 @@ _BATCH = 100_000
 PIECE = 10_000
 """rows that are written again in one transaction, after their names were promoted"""
 _ANY_TIME = datetime(1970, 1, 1)  # a replay needs the order of merges, not when they were
-_FORGOTTEN = f"SELECT seq FROM tracks WHERE raw = '{FORGOTTEN}'"
+_EMPTIED = f"SELECT seq FROM tracks WHERE raw = '{EMPTIED}'"
 """what cannot be written again"""
 Progress = Callable[[int, int], None]
 
@@ -53,7 +53,7 @@ def rebuild(warehouse: Warehouse, progress: Progress | None = None) -> int:
     with warehouse.transaction() as cursor:
         while True:
             for table in (*typed_tables(warehouse), "trait_values"):
-                cursor.execute(f"DELETE FROM {quoted(table)} WHERE seq NOT IN ({_FORGOTTEN})")
+                cursor.execute(f"DELETE FROM {quoted(table)} WHERE seq NOT IN ({_EMPTIED})")
             with collector_paused():
                 done = _replay(warehouse, cursor, progress)
             if not registry.promoted:
@@ -131,9 +131,9 @@ def _fill_event(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, event: 
     registry = warehouse.registry
     unfilled, layout = registry.unfilled[event], registry.events[event]
     table = quoted(layout.table)
-    only = f"NOT trusted AND raw <> '{FORGOTTEN}'"
+    only = f"NOT trusted AND raw <> '{EMPTIED}'"
     if unfilled.is_new:
-        only = f"(raw <> '{FORGOTTEN}' OR seq NOT IN (SELECT seq FROM {table}))"
+        only = f"(raw <> '{EMPTIED}' OR seq NOT IN (SELECT seq FROM {table}))"
     found = cursor.execute(
         f"""
         SELECT seq, profile_id, kind, time, known_at, day, raw, trusted FROM tracks
@@ -180,14 +180,14 @@ def _sort_table(cursor: duckdb.DuckDBPyConnection, table: str, order: str) -> No
 
 def _replay(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, progress: Progress | None) -> int:
     decode = msgspec.json.Decoder().decode
-    total = int(cursor.execute("SELECT count(*) FROM tracks WHERE raw <> ?", [FORGOTTEN]).fetchall()[0][0])
+    total = int(cursor.execute("SELECT count(*) FROM tracks WHERE raw <> ?", [EMPTIED]).fetchall()[0][0])
     relinks = cursor.execute("SELECT seq, kind, from_id, to_id FROM merge_log ORDER BY seq DESC").fetchall()
     links = MergeLinks(cursor, (), warehouse.zone)
     # What is kept no longer still says which zone the dates of later traits are of.
     facts = cursor.execute(
         "SELECT profile_id, trait, time, seq, zone, trusted FROM zone_facts"
         " WHERE seq IN (SELECT seq FROM tracks WHERE raw = ?) ORDER BY seq",
-        [FORGOTTEN],
+        [EMPTIED],
     ).fetchall()
     for subject, trait, time, seq, zone, trusted in facts:
         links.learn(subject, trait, time, seq, zone, trusted=trusted)
@@ -197,7 +197,7 @@ def _replay(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, progress: P
             """
             SELECT seq, profile_id, other_id, kind, event, time, known_at, day, raw, trusted FROM tracks
             WHERE seq > ? AND raw <> ? ORDER BY seq LIMIT ?""",
-            [after, FORGOTTEN, _BATCH],
+            [after, EMPTIED, _BATCH],
         ).fetchall()
         if not tracks:
             return done

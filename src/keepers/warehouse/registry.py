@@ -205,24 +205,30 @@ class Registry:
         self._public_traits += (not trusted) - (known is not None)
         self.traits[name] = self._traits[name] = trusted
 
+    def is_short_of(self, event: str, paths: frozenset[tuple[str, str]]) -> bool:
+        """Whether rows that came before lack a table or columns that they would get if these properties were named."""
+        found = self.events.get(event)
+        if found is None:
+            return self.has_more_events
+        is_new = not paths <= self.named.get(event, frozenset())
+        return not found.is_trusted or (bool(found.table) and found.lacks_any and is_new)
+
     def name(self, named: NamedProperties, has_rows: Callable[[str], bool]) -> None:
         """Takes what the playbook names as known: event → (list, path) of its properties. `has_rows` says whether an
         event that is not listed has arrived."""
         if named == self.named:
             return
+        short = [event for event, paths in named.items() if self.is_short_of(event, paths)]
         before, self.named = self.named, named
         self._meta[_NAMED] = _as_json(named)
         for layout in self.events.values():
             self._set_named(layout)
-        for event, paths in named.items():
+        for event in short:
             found = self.events.get(event)
-            if found is None:
-                if self.has_more_events and has_rows(event):
-                    self._trust(event)
-            elif not found.is_trusted:
+            if found is not None and found.is_trusted:
+                self._promoted(event).paths |= named[event] - before.get(event, frozenset())
+            elif found is not None or has_rows(event):
                 self._trust(event)
-            elif found.table and found.lacks_any and not paths <= before.get(event, frozenset()):
-                self._promoted(event).paths |= paths - before.get(event, frozenset())
 
     def begin_filling(self, until: int) -> list[str]:
         """Makes what was promoted `unfilled`, up to a seq; returns the events whose tables are new."""

@@ -25,11 +25,12 @@ def facts(**changes: Any) -> Facts:
 
 
 EVERYTHING_WRONG: dict[str, Any] = {
-    "suppression": "complaint", "consent": "unsubscribed", "engaged_at": NOON - 400 * DAY,
+    "is_unconfirmed": True, "suppression": "complaint", "consent": "unsubscribed", "engaged_at": NOON - 400 * DAY,
     "is_written_to": True, "breaker": "complaints",
     "is_run_alive": False, "expires_at": NIGHT, "is_sending_stopped": True, "now": NIGHT, "sent": {"email": (NIGHT,)},
 }  # fmt: skip
 ORDER = [
+    ("is_unconfirmed", "unconfirmed_address"),
     ("suppression", "suppressed.complaint"), ("consent", "unsubscribed"), ("engaged_at", "sunset"),
     ("is_written_to", "same_address"), ("breaker", "brake.complaints"), ("is_run_alive", "exited"),
     ("expires_at", "expired"), ("is_sending_stopped", "kill_switch"), ("now", "quiet_hours"), ("sent", "cap.email.1d"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from keepers.model.errors import NotFoundError
 from keepers.model.identity import Trust
 from keepers.store.privacy import removed_counts
 from unit.broadcasts.mailing import Shop, playbook
+from unit.privacy.conftest import Shops
 from workspaces import send
 
 JOURNEYS = [
@@ -30,16 +30,15 @@ MESSAGES = [
 
 
 @pytest.fixture
-def shop(tmp_path: Path, migrated_folder: Path) -> Iterator[Shop]:
+def shop(shops: Shops) -> Shop:
     """u0 was erased a moment ago; u1 was not."""
     written = playbook(journeys=JOURNEYS)
     written["messages"] += MESSAGES
     written["topics"].append({"id": "orders", "name": "Orders", "kind": "transactional"})
-    made = Shop(tmp_path / "shop", migrated_folder, written)
+    made = shops.make(written)
     made.customers(size=2, at=made.workspace.clock())
     erase_profile(made.workspace, COMMAND_LINE, EraseProfile(id="u0"))
-    yield made
-    made.close()
+    return made
 
 
 def arrive(shop: Shop, trust: Trust, at: datetime, *calls: dict[str, Any], path: str = "/v1/batch") -> None:

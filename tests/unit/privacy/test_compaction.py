@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -23,23 +22,22 @@ from keepers.store.schema.messages import messages
 from keepers.warehouse.privacy import compaction
 from unit.broadcasts.mailing import Shop
 from unit.privacy import somebody
+from unit.privacy.conftest import Shops
 from unit.privacy.somebody import DEVICES, USER
 
 
 @pytest.fixture(scope="module")
-def erased(tmp_path_factory: pytest.TempPathFactory, migrated_folder: Path) -> Path:
+def erased(tmp_path_factory: pytest.TempPathFactory, with_somebody: Path) -> Path:
     """A workspace whose customer was erased."""
-    shop = somebody.make(tmp_path_factory.mktemp("erased") / "shop", migrated_folder)
+    shop = somebody.copied(with_somebody, tmp_path_factory.mktemp("erased") / "shop")
     erase_profile(shop.workspace, COMMAND_LINE, EraseProfile(id=USER))
     shop.close()
     return shop.folder
 
 
 @pytest.fixture
-def shop(erased: Path, tmp_path: Path) -> Iterator[Shop]:
-    found = somebody.copied(erased, tmp_path / "shop")
-    yield found
-    found.close()
+def shop(shops: Shops, erased: Path) -> Shop:
+    return shops.copy(erased)
 
 
 def test_no_byte_is_left_in_any_file(shop: Shop) -> None:

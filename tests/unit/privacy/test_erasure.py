@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,35 +27,19 @@ from keepers.store.schema.core import merges
 from keepers.store.schema.journeys import run_history
 from unit.broadcasts.mailing import NOW, Shop
 from unit.privacy import somebody
+from unit.privacy.conftest import Shops
 from unit.privacy.somebody import DEVICES, USER, VALUES
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, migrated_folder: Path) -> Path:
-    """The workspace on SQLite, to copy: making it takes longer than most tests."""
-    shop = somebody.make(tmp_path_factory.mktemp("made") / "shop", migrated_folder)
-    shop.close()
-    return shop.folder
-
-
 @pytest.fixture
-def shop(made: Path, tmp_path: Path) -> Iterator[Shop]:
-    found = somebody.copied(made, tmp_path / "shop")
-    yield found
-    found.close()
+def shop(shops: Shops) -> Shop:
+    return shops.with_somebody()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def either(request: pytest.FixtureRequest, tmp_path: Path, migrated_folder: Path) -> Iterator[Shop]:
+def either(request: pytest.FixtureRequest, shops: Shops) -> Shop:
     """The shop on either store."""
-    if request.param == "sqlite":
-        yield request.getfixturevalue("shop")
-        return
-    address = request.getfixturevalue("postgres").migrated()
-    made = somebody.make(tmp_path / "postgres", migrated_folder, address)
-    yield made
-    made.close()
-    request.getfixturevalue("postgres").drop(address)
+    return shops.with_somebody(request.param)
 
 
 def test_nothing_of_the_person_can_be_read_in_any_table(either: Shop) -> None:
@@ -160,12 +143,11 @@ def test_what_others_were_writing_meanwhile_is_dropped_too(shop: Shop) -> None:
     assert (number,) not in _profiles(shop)
 
 
-def test_a_ledger_erases_whom_an_older_copy_still_knows(shop: Shop, tmp_path: Path) -> None:
+def test_a_ledger_erases_whom_an_older_copy_still_knows(shop: Shop, shops: Shops) -> None:
     """As `restore` does with a backup of before the erasure."""
-    began = shop.workspace.clock()
-    older = somebody.copied(shop.folder, tmp_path / "older")
+    older = shops.copy(shop.folder)
     erase_profile(shop.workspace, COMMAND_LINE, EraseProfile(id=USER))
-    ledger = erasing.read_ledger(shop.workspace, began)
+    ledger = erasing.read_ledger(shop.workspace)
     assert len(ledger.identifiers) == 6
     with older.workspace.sequencing("a test"):
         assert erasing.apply_ledger(older.workspace, ledger, NOW) == 1
@@ -179,9 +161,6 @@ def test_a_ledger_erases_whom_an_older_copy_still_knows(shop: Shop, tmp_path: Pa
         "log",
         "tracks",
     }
-    later = shop.workspace.clock() + timedelta(seconds=1)
-    assert erasing.read_ledger(shop.workspace, later).identifiers == []
-    older.close()
 
 
 def test_merges_of_others_forget_the_identifiers(shop: Shop) -> None:

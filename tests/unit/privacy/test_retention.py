@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +10,7 @@ from sqlalchemy import select
 
 from keepers.app.operations import upkeep
 from keepers.app.operations.maintenance import RunRebuild, rebuild
+from keepers.app.operations.playbook import ApplyPlaybook, PlanPlaybook, apply_playbook, plan_playbook
 from keepers.app.public import link_owner
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.settings import load_settings
@@ -23,22 +22,23 @@ from keepers.store.schema.journeys import journey_runs, run_history
 from keepers.store.schema.messages import message_copies, message_history, messages
 from unit.app.test_locks import JOURNEY
 from unit.broadcasts.mailing import NOW, Shop, playbook
+from unit.privacy.conftest import Shops
+from workspaces import send, write_playbook
 
 LATER = NOW + timedelta(days=400)
 
 
 @pytest.fixture
-def shop(tmp_path: Path, migrated_folder: Path) -> Iterator[Shop]:
+def shop(shops: Shops) -> Shop:
     """Two customers who ordered, went through a journey, and were written to, at NOW."""
-    made = Shop(tmp_path / "shop", migrated_folder, playbook(journeys=[JOURNEY]))
+    made = shops.make(playbook(journeys=[JOURNEY]))
     ids = made.customers(size=2)
     made.start()
     made.send()
     made.engage(ids, NOW)
     made.did("Order Completed", ["u0", "u1"], NOW)
     made.send(NOW + timedelta(days=2))
-    yield made
-    made.close()
+    return made
 
 
 def run(shop: Shop, at: Any = LATER, **days: int) -> dict[str, int]:
@@ -51,6 +51,22 @@ def run(shop: Shop, at: Any = LATER, **days: int) -> dict[str, int]:
     shop.reopen()
     with shop.workspace.sequencing("a test"):
         return upkeep.run_retention(shop.workspace, at, lambda done, total: None)
+
+
+def test_plan_names_events_that_lost_their_properties_before_they_were_named(shop: Shop) -> None:
+    calls = [{"type": "track", "userId": "u0", "event": "Wished", "properties": {"colour": "red"}}]
+    send(shop.workspace.store, NOW + timedelta(days=3), calls, trust="public")
+    shop.tick(NOW + timedelta(days=3))
+    wishes = {"did": "Wished", "where": {"colour": "red"}}
+    wanted = playbook(journeys=[JOURNEY], segments=[{"id": "wishers", "who": wishes}])
+    write_playbook(shop.folder, wanted)
+    assert plan_playbook(shop.workspace, COMMAND_LINE, PlanPlaybook()).warnings == []
+    run(shop, events_days=30)
+    (warning,) = plan_playbook(shop.workspace, COMMAND_LINE, PlanPlaybook()).warnings
+    assert (warning.code, warning.field, "events_days): 1." in warning.message) == ("emptied_rows", "Wished", True)
+    apply_playbook(shop.workspace, COMMAND_LINE, ApplyPlaybook())
+    shop.tick(LATER)
+    assert plan_playbook(shop.workspace, COMMAND_LINE, PlanPlaybook()).warnings == []
 
 
 def count(shop: Shop, table: Any) -> int:
@@ -66,7 +82,7 @@ def figures(shop: Shop) -> Any:
 
 
 def test_nothing_goes_before_its_time_and_nothing_where_it_is_off(shop: Shop) -> None:
-    kinds = {"recipients": 0, "messages": 0, "run_history": 0, "events": 0, "rejects": 0}
+    kinds = {"recipients": 0, "messages": 0, "run_history": 0, "events": 0, "rejects": 0, "audit": 0}
     assert run(shop) == kinds
     assert run(shop, NOW + timedelta(days=6), recipients_days=7, messages_days=60, run_history_days=30) == kinds
 

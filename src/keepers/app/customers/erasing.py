@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from sqlalchemy import select
 
-from keepers.app.customers.addresses import owner_of
-from keepers.app.customers.erasing_files import forget_in_files
-from keepers.contact.addresses import address_of, country_of
+from keepers.app.customers.addresses import named_addresses, owner_of, owner_with, reached_addresses
+from keepers.app.customers.erasing_files import Quotable, forget_in_files, is_searched_for
 from keepers.evaluation.changes import keep_number
-from keepers.model.consent import address_hash
-from keepers.model.identity import identifier_hash
-from keepers.store.bulk import select_in
+from keepers.model.identity import IDENTITY_KINDS, identifier_hash
 from keepers.store.events import log
 from keepers.store.privacy import erasure, erasures
 from keepers.store.privacy.erasures import Erasure, Ledger
@@ -23,7 +20,6 @@ from keepers.store.privacy.personal_data import Owner
 from keepers.store.profiles import identities, suppressions
 from keepers.store.profiles.suppressions import Suppression
 from keepers.store.schema.core import identities as identity_table
-from keepers.store.schema.messages import messages
 from keepers.warehouse.privacy import personal_data as warehouse_data
 
 if TYPE_CHECKING:
@@ -34,13 +30,10 @@ WAREHOUSE_ROWS = "warehouse_rows"
 
 
 class _Known(Struct, frozen=True):
-    """What a person is known by. `names` are (kind, value), `texts` what may stand in files. Addresses as (channel,
-    hash): `reached` are those they have or were written to at, `addresses` also those they had before."""
+    """What a person is known by: `names` are (kind, value), `quotable` is what files may quote them by."""
 
     names: list[tuple[str, str]]
-    reached: list[tuple[str, str]]
-    addresses: list[tuple[str, str]]
-    texts: list[str]
+    quotable: list[Quotable]
 
 
 def erase_person(workspace: Workspace, profile_id: int, now: datetime) -> tuple[dict[str, int], int]:
@@ -50,13 +43,13 @@ def erase_person(workspace: Workspace, profile_id: int, now: datetime) -> tuple[
     that `carry_on` finishes.
     """
     owner = owner_of(workspace, profile_id)
-    known = _known(workspace, owner)
+    known, reached = _known(workspace, owner), reached_addresses(workspace, owner)
     with workspace.store.begin() as connection:
         begun = erasures.begin(connection, owner.profile_ids, now)
         # First of all: nothing goes to them any more, and what comes of them again is known.
-        suppressions.add(connection, [Suppression(c, h, "erased", now, "erasure") for c, h in known.reached])
+        suppressions.add(connection, [Suppression(c, h, "erased", now, "erasure") for c, h in reached])
         erasures.remember(connection, [identifier_hash(workspace.secret, *name) for name in known.names], now)
-    return _run(workspace, begun, owner, known, now), len(known.reached)
+    return _run(workspace, begun, owner, known, now), len(reached)
 
 
 def carry_on(workspace: Workspace, now: datetime) -> int:
@@ -64,15 +57,15 @@ def carry_on(workspace: Workspace, now: datetime) -> int:
     with workspace.store.read() as connection:
         begun = erasures.unfinished(connection)
     for one in begun:
-        owner = Owner(one.profile_ids, [])
+        owner = owner_with(workspace, one.profile_ids)
         _run(workspace, one, owner, _known(workspace, owner), now)
     return len(begun)
 
 
-def read_ledger(workspace: Workspace, since: datetime | None = None) -> Ledger:
-    """What was erased from `since` on, as keyed hashes with their instants: for whoever restores a backup of then."""
+def read_ledger(workspace: Workspace) -> Ledger:
+    """What was erased, as keyed hashes with their instants: for whoever restores a backup of before."""
     with workspace.store.read() as connection:
-        return erasures.ledger(connection, since)
+        return erasures.ledger(connection)
 
 
 def apply_ledger(workspace: Workspace, ledger: Ledger, now: datetime) -> int:
@@ -112,34 +105,33 @@ def _named_in(workspace: Workspace, hashes: Collection[str]) -> list[int]:
 
 
 def _known(workspace: Workspace, owner: Owner) -> _Known:
-    by_channel = {channel: trait for channel, trait in workspace.addresses.items() if trait}
     with workspace.store.read() as connection:
         listed = identities.of_profiles(connection, owner.profile_ids)
-        query = select(messages.c.channel, messages.c.recipient, messages.c.address_hash)
-        sent = select_in(connection, query, messages.c.profile_id, owner.profile_ids)
-    names = [(one.kind, one.value) for found in listed.values() for one in found]
-    written = {row.recipient for row in sent if row.recipient and row.channel in by_channel}
-    cursor = workspace.warehouse.cursor()
-    values = warehouse_data.values_of_traits(cursor, owner.profile_ids, sorted({*by_channel.values(), "country"}))
-    countries = {country_of({"country": one}) for one in values.pop("country", [])} | {workspace.addresses.country}
-    had = {
-        (channel, address_hash(workspace.secret, channel, address))
-        for channel, trait in by_channel.items()
-        for value in values.get(trait, ())
-        for country in countries
-        if (address := address_of(channel, value, country))
-    }
-    texts = {value for _, value in names} | written | {one for found in values.values() for one in found}
-    reached = {(row.channel, row.address_hash) for row in sent if row.address_hash and row.channel in by_channel}
-    reached |= set(owner.addresses)
-    return _Known(names, sorted(reached), sorted(reached | had), sorted(texts))
+    owned = [one for found in listed.values() for one in found]
+    named = named_addresses(workspace, owner)
+    trusted = {one.value for one in owned if not one.is_unproven} | {one.written for one in named if one.is_theirs}
+    public = ({one.value for one in owned} | {one.written for one in named}) - trusted
+    public = {one for one in public if is_searched_for(Quotable(one, False))}
+    public -= _of_others(workspace, owner, public)
+    quotable = [*(Quotable(one, True) for one in sorted(trusted)), *(Quotable(one, False) for one in sorted(public))]
+    return _Known([(one.kind, one.value) for one in owned], quotable)
+
+
+def _of_others(workspace: Workspace, owner: Owner, texts: Collection[str]) -> set[str]:
+    """Those of some texts that somebody else is known by: an identifier of any kind, or an address that a trusted
+    source named."""
+    with workspace.store.read() as connection:
+        owners = identities.find_many(connection, [(kind, text) for kind in IDENTITY_KINDS for text in texts])
+    held = {text for (_, text), profile_id in owners.items() if profile_id not in owner.profile_ids}
+    traits = [trait for trait in workspace.addresses.values() if trait]
+    return held | warehouse_data.trusted_of_others(workspace.warehouse.cursor(), owner.profile_ids, traits, texts)
 
 
 def _run(workspace: Workspace, begun: Erasure, owner: Owner, known: _Known, now: datetime) -> dict[str, int]:
     store = workspace.store
-    removed = forget_in_files(workspace.data_folder, workspace.warehouse.path, known.texts)
+    removed = forget_in_files(workspace.data_folder, workspace.warehouse.path, known.quotable)
     with store.begin() as connection:
-        erasure.forget_details(connection, known.addresses)
+        erasure.forget_details(connection, owner.addresses)
         one = erasures.record(connection, begun, removed)
         logged = log.last_seq(connection)
     erasure.forget_in_merges(store, owner, known.names)

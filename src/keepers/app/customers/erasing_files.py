@@ -4,65 +4,143 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
+from keepers.app.workspace.files.folder import ERRORS_FILE
 from keepers.channels.email.bounces.set_aside import FOLDER as SET_ASIDE
 from keepers.ingest.imports.rejects import FOLDER as REJECTS
 
-ERRORS = "errors.log"
 _REPLACED = "[a line that named somebody who was erased]\n"
 _FRAME = '  File "'
 """what a line of a traceback begins with that says where in the code; it quotes nobody"""
+_WORD = re.compile(r"[\w.@+-]+")
+"""what identifiers and addresses are made of; the rest ends them"""
+_BREAKS = ("\\n", "\\r", "\\t")
+"""line breaks and tabs as `repr` writes them"""
 
 
-def forget_in_files(data: Path, warehouse: Path | None, values: Iterable[str]) -> dict[str, int]:
-    """Removes rejected rows and set-aside mails that hold one of the values, whatever its case, and lines of the log of
-    errors; how many of each. May be repeated.
+class Quotable(NamedTuple):
+    """A text that files may quote a person by. `is_trusted`: it is theirs by a source that is believed."""
 
-    A value counts where letters or digits stand neither before nor after it.
+    text: str
+    is_trusted: bool
+
+
+class _Texts(NamedTuple):
+    """`words` are looked up, however many anybody made up; `phrases` have other signs too, and each is searched for."""
+
+    words: frozenset[str]
+    phrases: list[str]
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> _Texts:
+        """The texts, also as JSON escapes them."""
+        found: set[str] = set()
+        for one in texts:
+            escaped = one.encode("ascii", "backslashreplace").decode()
+            found |= {one, escaped, msgspec.json.encode(one).decode()[1:-1]}
+        words = frozenset(one for one in found if _WORD.fullmatch(one) is not None and not one.endswith("."))
+        return cls(words, sorted(found - words))
+
+
+class _Sought(NamedTuple):
+    """Addresses in lower case, which have no other, and identifiers, which do."""
+
+    addresses: _Texts
+    identifiers: _Texts
+
+
+def is_searched_for(one: Quotable) -> bool:
+    """Whether a text names nobody else by chance: what is searched for takes away all that quotes it.
+
+    An address does, and an identifier of six characters with two digits. What anybody may have made up has to be one
+    word: an address, or sixteen characters with four letters and four digits, as a UUID is.
     """
-    sought = _forms(values)
+    text = one.text
+    digits, alphabetic = sum(map(str.isdigit, text)), sum(map(str.isalpha, text))
+    if one.is_trusted:
+        return _is_address(text) or (len(text) >= 6 and digits >= 2)
+    is_word = _WORD.fullmatch(text) is not None and not text.startswith(".") and text[-1].isalnum()
+    return is_word and text.isascii() and (_is_address(text) or (len(text) >= 16 and digits >= 4 and alphabetic >= 4))
+
+
+def forget_in_files(data: Path, warehouse: Path | None, named: Iterable[Quotable]) -> dict[str, int]:
+    """Removes rejected rows and set-aside mails that quote one of the texts, and lines of the log of errors; how many
+    of each. Of addresses the case does not matter. May be repeated.
+
+    A text counts as a whole: where it is part of a longer identifier or address it does not. See `is_searched_for`.
+    """
+    searched = {one.text.strip() for one in named if is_searched_for(one)}
+    addresses = {text for text in searched if _is_address(text)}
+    sought = _Sought(_Texts.of(one.casefold() for one in addresses), _Texts.of(searched - addresses))
     rejects = (warehouse.parent if warehouse is not None else data) / REJECTS
     return {
         "rejects": sum(_forget_rows(file, sought) for file in sorted(rejects.glob("*.csv"))),
         "set_aside_mails": _forget_mails(data / SET_ASIDE, sought),
-        "error_lines": _forget_lines(data / ERRORS, sought),
+        "error_lines": _forget_lines(data / ERRORS_FILE, sought),
     }
 
 
-def _forms(values: Iterable[str]) -> list[str]:
-    """The values in lower case, also as JSON escapes them."""
-    found: set[str] = set()
-    for value in values:
-        plain = value.strip().casefold()
-        escaped = plain.encode("ascii", "backslashreplace").decode()
-        found |= {plain, escaped, msgspec.json.encode(plain).decode()[1:-1]}
-    return sorted(found - {""})
+def _is_address(text: str) -> bool:
+    """Whether a text has the form of an e-mail address, or of a telephone number with its country."""
+    local, _, domain = text.strip().rpartition("@")
+    if local and "." in domain.strip("."):
+        return not any(map(str.isspace, text.strip()))
+    number = text.strip().replace(" ", "")
+    return number.startswith("+") and number[1:].isdigit() and len(number) >= 9
 
 
-def _holds(text: str, sought: Sequence[str]) -> bool:
-    folded = text.casefold()
-    for value in sought:
-        place = folded.find(value)
-        while place >= 0:
-            before, after = folded[place - 1 : place], folded[place + len(value) : place + len(value) + 1]
-            if not before.isalnum() and not after.isalnum():
-                return True
-            place = folded.find(value, place + 1)
+def _holds(text: str, sought: _Sought) -> bool:
+    return _quotes(text, sought.identifiers) or _quotes(text.casefold(), sought.addresses)
+
+
+def _quotes(text: str, texts: _Texts) -> bool:
+    return not texts.words.isdisjoint(_words(text)) or any(_stands_in(text, phrase) for phrase in texts.phrases)
+
+
+def _words(text: str) -> Iterator[str]:
+    for found in _WORD.finditer(text):
+        # A full stop may end a sentence.
+        word = found[0].rstrip(".")
+        yield word
+        if text[found.start() - 1 : found.start() + 1] in _BREAKS:
+            yield word[1:]
+
+
+def _stands_in(text: str, phrase: str) -> bool:
+    place = text.find(phrase)
+    while place >= 0:
+        if _begins(text, place) and _ends(text, place + len(phrase)):
+            return True
+        place = text.find(phrase, place + 1)
     return False
 
 
-def _forget_rows(file: Path, sought: Sequence[str]) -> int:
-    """Writes the file anew without the rows; atomically, so that a kill leaves the old or the new one."""
+def _begins(text: str, place: int) -> bool:
+    before = text[max(place - 2, 0) : place]
+    return before in _BREAKS or _WORD.fullmatch(before[-1:]) is None
+
+
+def _ends(text: str, place: int) -> bool:
+    after = text[place : place + 2]
+    return _WORD.fullmatch(after[:1]) is None or (after[:1] == "." and not after[1:].isalnum())
+
+
+def _forget_rows(file: Path, sought: _Sought) -> int:
+    """Writes the file anew without the rows, but with its header; atomically, so that a kill leaves the old or the new
+    one."""
     gone = 0
     fresh = file.with_suffix(".new")
     with file.open(encoding="utf-8", newline="") as stream, fresh.open("w", encoding="utf-8", newline="") as kept:
         writer = csv.writer(kept)
-        for row in csv.reader(stream):
-            if _holds(" ".join(row), sought):
+        for number, row in enumerate(csv.reader(stream)):
+            # Line, reason, row as it was.
+            if number and _holds(" ".join(row[1:]), sought):
                 gone += 1
             else:
                 writer.writerow(row)
@@ -73,7 +151,7 @@ def _forget_rows(file: Path, sought: Sequence[str]) -> int:
     return gone
 
 
-def _forget_mails(folder: Path, sought: Sequence[str]) -> int:
+def _forget_mails(folder: Path, sought: _Sought) -> int:
     gone = 0
     for mail in sorted(folder.glob("*.eml")):
         if _holds(mail.read_bytes().decode("utf-8", "replace"), sought):
@@ -82,7 +160,7 @@ def _forget_mails(folder: Path, sought: Sequence[str]) -> int:
     return gone
 
 
-def _forget_lines(file: Path, sought: Sequence[str]) -> int:
+def _forget_lines(file: Path, sought: _Sought) -> int:
     """In place: a server that runs has the file open, and writes at its end."""
     if not file.exists():
         return 0

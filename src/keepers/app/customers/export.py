@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 from sqlalchemy import select
 
-from keepers.app.customers.addresses import owner_of
+from keepers.app.customers.addresses import named_addresses, owner_of
 from keepers.app.customers.profiles import profile_of
 from keepers.app.use_cases import wire_format
 from keepers.app.use_cases.actor import Actor
@@ -27,6 +27,7 @@ from keepers.warehouse.load import KINDS
 from keepers.warehouse.privacy import personal_data as warehouse_data
 
 SUMMARY = "profile"
+UNPROVEN = "unproven_addresses"
 _MOST_BYTES = 2_000_000
 _MOST_ROWS = 500
 _Rows = list[tuple[list[Any], dict[str, Any]]]
@@ -48,7 +49,8 @@ class HeldRow(Struct, frozen=True):
         str,
         Meta(
             description="Where it is kept: `profile` is what is known now and why, `events`, `traits`, `memberships`, "
-            "`membership_changes`, and the tables of the operational store.",
+            "`membership_changes`, and the tables of the operational store. `unproven_addresses` are those that "
+            "anybody may have named for them: what is held of their readers is left out.",
             examples=["consents"],
         ),
     ]
@@ -78,7 +80,8 @@ def export_profile(workspace: Workspace, actor: Actor, request: ExportProfile) -
 
     Who they are, their segments and stages with the reasons, every event, trait and change, consents and suppressions,
     runs of journeys, messages with their copies, opens and clicks, codes, inbox and browsers: what is erased, and what
-    is not. Events that arrived are included after the next tick.
+    is not. An address that anybody may have named for them is listed as unproven, and nothing of its reader is told:
+    whether it is suppressed, or what became of messages to it. Events that arrived are included after the next tick.
     """
     profile_id = workspace.find_profile(request.id)
     listing = ("export", profile_id)
@@ -113,6 +116,7 @@ def _sections(workspace: Workspace, profile_id: int) -> list[_Section]:
         read = _events if held.section == warehouse_data.EVENTS else _loaded
         made.append(_Section(held.section, _bound(read, workspace, held, owner)))
     stored = [table for table in personal_data.HELD if table.table is not log]
+    made.append(_Section(UNPROVEN, _bound(_unproven, workspace, None, owner)))
     return [*made, *(_Section(one.section, _bound(_stored, workspace, one, owner), one.batch) for one in stored)]
 
 
@@ -129,6 +133,12 @@ def _summary(workspace: Workspace, profile_id: int) -> _Rows:
     data: dict[str, Any] = wire_format.plain(found)
     del data["last_events"]
     return [([profile_id], data)]
+
+
+def _unproven(workspace: Workspace, _: None, owner: Owner, after: list[Any] | None, limit: int) -> _Rows:
+    named = sorted({(one.channel, one.written) for one in named_addresses(workspace, owner) if not one.is_theirs})
+    past = [one for one in named if after is None or one > tuple(after)]
+    return [([channel, address], {"channel": channel, "address": address}) for channel, address in past[:limit]]
 
 
 def _stored(

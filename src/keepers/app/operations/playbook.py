@@ -15,6 +15,7 @@ from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.common_fields import Now, RequestedLocale, moment
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
+from keepers.i18n.findings import sentence
 from keepers.i18n.problems import problem_text
 from keepers.journeys.version_change import How
 from keepers.model.errors import NotFoundError, problem
@@ -28,7 +29,7 @@ from keepers.playbook.plan import make_plan, proposed_figures
 from keepers.scores.rhythm import Fit
 from keepers.store import definitions as store_definitions
 from keepers.store.journeys import runs
-from keepers.warehouse.arrivals import currencies_seen, rows_by_trust, unrated_amounts
+from keepers.warehouse.arrivals import currencies_seen, emptied_events, rows_by_trust, unrated_amounts
 
 DefinitionKind = Literal[
     "event",
@@ -162,7 +163,8 @@ class PlaybookPlan(Struct, frozen=True):
         list[PlaybookFinding],
         Meta(
             description="What check warns about trust: journeys that wait for events of a server's key, with how many "
-            "events of public keys do not start them, and journeys that anybody may start."
+            "events of public keys do not start them, and journeys that anybody may start; and events whose properties "
+            "retention removed before anything named them."
         ),
     ]
 
@@ -248,8 +250,18 @@ def plan_playbook(workspace: Workspace, actor: Actor, request: PlanPlaybook) -> 
     found = make_plan(workspace.active_playbook(), wanted, workspace.evaluator, at)
     active = _active_runs(workspace, (c.key for c in found.changes))
     fit = found.figures.get("rhythm")
-    warnings = _listed(check_trust(wanted, partial(rows_by_trust, workspace.warehouse)), request.locale)
+    trust = check_trust(wanted, partial(rows_by_trust, workspace.warehouse))
+    warnings = _listed([*trust, *_emptied(workspace, wanted)], request.locale)
     return PlaybookPlan(found.now, found.changes, found.flows, fit is not None, fit, active, warnings)
+
+
+def _emptied(workspace: Workspace, wanted: Playbook) -> list[Finding]:
+    """The events that a playbook names for the first time after retention took the JSON of some."""
+    named = msgspec.structs.replace(workspace.active_playbook(), playbook=wanted).named()
+    return [
+        Finding("warning", "playbook", None, event, sentence("emptied_rows", event=event, number=number))
+        for event, number in emptied_events(workspace.warehouse, named).items()
+    ]
 
 
 @use_case(

@@ -69,7 +69,7 @@ def run_compaction(workspace: Workspace, now: datetime, progress: Progress) -> C
     progress(1, 2)
     store = store_compaction.compact(workspace.store, lambda: progress(1, 2))
     with workspace.store.begin() as connection:
-        erasures.mark_compacted(connection, now, now)
+        erasures.mark_compacted(connection, now)
         meta.put(connection, COMPACTED, format_instant(now))
     progress(2, 2)
     return Compacted(store, warehouse, before, _size(workspace), waiting)

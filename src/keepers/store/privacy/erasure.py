@@ -12,20 +12,24 @@ from keepers.store.bulk import chunks, select_in, update_rows
 from keepers.store.database import Store
 from keepers.store.events import log as event_log
 from keepers.store.privacy import removal
-from keepers.store.privacy.personal_data import HELD, HeldTable, Owner, owned
+from keepers.store.privacy.personal_data import HELD, HeldTable, Owner, owned, statements_of_others
 from keepers.store.schema.core import audit_log, log, merges
 from keepers.store.schema.journeys import entry_rejections, journey_runs
-from keepers.store.schema.messages import coupons, messages, suppressions
+from keepers.store.schema.messages import consents, coupons, messages, suppressions
 
 AT_ONCE = 200
 """rows that one transaction removes"""
 _LOG_AT_ONCE = 50_000
 _MERGES_AT_ONCE = 5_000
-Step = tuple[Connection, dict[str, int]]
+_NOBODY = 0
+"""the profile of a statement that holds for an address alone"""
+RemovedRows = tuple[Connection, dict[str, int]]
+"""an open transaction, and how many rows of which table it removed"""
 
 
-def rows_in_steps(store: Store, owner: Owner) -> Iterator[Step]:
-    """Removes the rows of all tables but the log and those that say who somebody is.
+def rows_in_steps(store: Store, owner: Owner) -> Iterator[RemovedRows]:
+    """Removes the rows of all tables but the log and those that say who somebody is. What the readers of addresses
+    decided that are not theirs stays, of nobody.
 
     Yields, inside each transaction, the connection and how many rows of which table are gone. May be repeated.
     """
@@ -33,6 +37,8 @@ def rows_in_steps(store: Store, owner: Owner) -> Iterator[Step]:
         for ids in _keys(store, table, table.c.profile_id.in_(owner.profile_ids)):
             with store.begin() as connection:
                 yield connection, remove(connection, [key[0] for key in ids], "erased")
+    with store.begin() as connection:
+        yield connection, {"kept_statements": _free_statements(connection, owner)}
     for held in HELD:
         if held.at_erasure == "removed" and held.owner == "profile" and not held.is_identity and held.table is not log:
             for keys in _keys(store, held.table, owned(held, owner)):
@@ -47,7 +53,7 @@ def rows_in_steps(store: Store, owner: Owner) -> Iterator[Step]:
         ).rowcount}  # fmt: skip
 
 
-def log_in_steps(store: Store, owner: Owner, after: int = 0) -> Iterator[Step]:
+def log_in_steps(store: Store, owner: Owner, after: int = 0) -> Iterator[RemovedRows]:
     """Removes the person's rows of the log past a seq, also those that another profile's row names them in. May be
     repeated.
 
@@ -128,3 +134,9 @@ def _free(connection: Connection, profile_ids: Sequence[int]) -> int:
     codes = [(None, None, None, *row) for row in select_in(connection, held, coupons.c.profile_id, profile_ids)]
     update_rows(connection, coupons, ("profile_id", "run_id", "message_key"), codes, key=("pool", "code"))
     return len(codes)
+
+
+def _free_statements(connection: Connection, owner: Owner) -> int:
+    """What others decided for their own address still holds there: by nobody."""
+    foreign = consents.c.profile_id.in_(list(owner.profile_ids)) & statements_of_others(owner)
+    return connection.execute(update(consents).where(foreign).values(profile_id=_NOBODY)).rowcount

@@ -19,7 +19,6 @@ class Erasure(NamedTuple):
     """One that was asked for and is not done. `profile_ids` are the person's, survivor first."""
 
     id: int
-    requested_at: datetime
     profile_ids: tuple[int, ...]
     removed: dict[str, int]
     """how many rows of each table are gone so far"""
@@ -60,14 +59,14 @@ def begin(connection: Connection, profile_ids: Sequence[int], now: datetime) -> 
     insert_rows(connection, erased_profiles, ("profile_id", "erasure_id"), new)
     connection.execute(update(erasures).where(erasures.c.id == number).values(finished_at=None, compacted_at=None))
     removed = connection.execute(select(erasures.c.removed).where(erasures.c.id == number)).scalar_one()
-    return Erasure(number, now, tuple(profile_ids), msgspec.json.decode(removed))
+    return Erasure(number, tuple(profile_ids), msgspec.json.decode(removed))
 
 
 def unfinished(connection: Connection) -> list[Erasure]:
     """Those that were begun and are not done, oldest first."""
     query = select(erasures).where(erasures.c.finished_at.is_(None)).order_by(erasures.c.id)
     return [
-        Erasure(row.id, row.requested_at, _profiles_of(connection, row.id), msgspec.json.decode(row.removed))
+        Erasure(row.id, _profiles_of(connection, row.id), msgspec.json.decode(row.removed))
         for row in connection.execute(query).all()
     ]
 
@@ -119,14 +118,11 @@ def erased_at(connection: Connection, hashes: Sequence[str]) -> dict[str, dateti
     return {row.hash: row.erased_at for row in select_in(connection, query, erased_identifiers.c.hash, hashes)}
 
 
-def ledger(connection: Connection, since: datetime | None = None) -> Ledger:
-    """What was erased from `since` on; everything without it."""
+def ledger(connection: Connection) -> Ledger:
+    """What was erased."""
     identifiers = select(erased_identifiers.c.hash, erased_identifiers.c.erased_at)
     addresses = select(suppressions.c.channel, suppressions.c.hash, suppressions.c.at)
     addresses = addresses.where(suppressions.c.reason == "erased")
-    if since is not None:
-        identifiers = identifiers.where(erased_identifiers.c.erased_at >= since)
-        addresses = addresses.where(suppressions.c.at >= since)
     return Ledger(
         [ErasedIdentifier(*row) for row in connection.execute(identifiers.order_by(erased_identifiers.c.hash))],
         [ErasedAddress(*row) for row in connection.execute(addresses)],
@@ -151,10 +147,10 @@ def waiting(connection: Connection) -> WaitingErasures:
     return WaitingErasures(int(connection.execute(begun).scalar_one()), int(number), oldest)
 
 
-def mark_compacted(connection: Connection, finished_by: datetime, now: datetime) -> None:
-    """Marks the erasures that were done by an instant: nothing of them is left in the files."""
+def mark_compacted(connection: Connection, now: datetime) -> None:
+    """Marks the erasures that are done: nothing of them is left in the files as of `now`."""
     connection.execute(
         update(erasures)
-        .where(erasures.c.finished_at <= finished_by, erasures.c.compacted_at.is_(None))
+        .where(erasures.c.finished_at <= now, erasures.c.compacted_at.is_(None))
         .values(compacted_at=now)
     )

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, Table, Text, or_, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, Table, Text, and_, or_, select, tuple_
 
+from keepers.contact.eligibility import UNCONFIRMED
 from keepers.store.schema.core import audit_log, identities, log, merges, profiles
 from keepers.store.schema.journeys import entry_rejections, journey_runs, run_history
 from keepers.store.schema.messages import (
@@ -117,7 +118,8 @@ Key = list[Any]
 
 
 class Owner(NamedTuple):
-    """A person: their profile first, then those merged into it; addresses as (channel, hash)."""
+    """A person: their profile first, then those merged into it. `addresses`, as (channel, hash), are theirs now or were
+    before; an address that anybody may have named for them is not among them."""
 
     profile_ids: Sequence[int]
     addresses: Sequence[tuple[str, str]]
@@ -135,19 +137,53 @@ def owned(held: HeldTable, owner: Owner) -> ColumnElement[bool]:
         case "message":
             return columns[0].in_(select(messages.c.id).where(messages.c.profile_id.in_(ids)))
         case "address":
-            sent_to = select(messages.c.channel, messages.c.address_hash).where(messages.c.profile_id.in_(ids))
-            return or_(tuple_(*columns).in_(list(owner.addresses)), tuple_(*columns).in_(sent_to))
+            return tuple_(*columns).in_(list(owner.addresses))
+
+
+def messages_to_others(owner: Owner) -> ColumnElement[bool]:
+    """Of a person's messages, those to an address that is not theirs: what became of them is its reader's.
+
+    One that was not sent because nobody had confirmed the address says nothing of its reader.
+    """
+    of = messages.c
+    is_theirs = tuple_(of.channel, of.address_hash).in_(list(owner.addresses))
+    return and_(~of.recipient.startswith("#"), of.address_hash != "", ~is_theirs, of.reason != UNCONFIRMED)
+
+
+def statements_of_others(owner: Owner) -> ColumnElement[bool]:
+    """Of the consents of a person's profiles, those that the reader of an address which is not theirs decided on."""
+    of = consents.c
+    hashes = [hashed for _, hashed in owner.addresses]
+    return and_(of.holds_for == "address", of.state != "pending", of.address_hash.not_in(hashes))
+
+
+def of_others(held: HeldTable, owner: Owner) -> ColumnElement[bool] | None:
+    """The rows among `owned` that are somebody else's record; None where there are none."""
+    match held.table.name:
+        case "messages":
+            return messages_to_others(owner)
+        case "consents":
+            return statements_of_others(owner)
+        case _ if held.owner == "message":
+            sent = select(messages.c.id).where(messages.c.profile_id.in_(list(owner.profile_ids)))
+            return held.table.c[held.columns[0]].in_(sent.where(messages_to_others(owner)))
+        case _:
+            return None
 
 
 def read_held(
     connection: Connection, held: HeldTable, owner: Owner, after: Key | None, limit: int
 ) -> list[tuple[Key, dict[str, Any]]]:
-    """Up to `limit` rows past the key `after`, in the order of their keys, each with its key and as plain data."""
+    """Up to `limit` rows past the key `after`, in the order of their keys, each with its key and as plain data. What is
+    somebody else's record is left out."""
     keys: list[Column[Any]] = list(held.table.primary_key.columns)
     shown = [column for column in held.table.columns if column.name not in held.hidden]
     query = select(*shown).where(owned(held, owner)).order_by(*keys).limit(limit)
     if held.left_out is not None:
         query = query.where(~held.left_out)
+    foreign = of_others(held, owner)
+    if foreign is not None:
+        query = query.where(~foreign)
     if after is not None:
         query = query.where(tuple_(*keys) > tuple_(*after) if len(keys) > 1 else keys[0] > after[0])
     found = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -103,20 +103,40 @@ which are the same events once more, and the audience of a broadcast for as long
 _NAMES_PROFILES = ("profile_id", "account_id", "from_id", "to_id", "other_id")
 
 
-def values_of_traits(
+class TraitText(NamedTuple):
+    """A value that a trait had once. `is_trusted`: a trusted source gave it."""
+
+    trait: str
+    text: str
+    is_trusted: bool
+
+
+def texts_of_traits(
     cursor: duckdb.DuckDBPyConnection, profile_ids: Sequence[int], traits: Sequence[str]
-) -> dict[str, list[str]]:
-    """Every value that some traits of a person ever had, as texts, by trait: addresses of before are theirs too."""
+) -> list[TraitText]:
+    """Every value that some traits of a person ever had, as texts, in order."""
     rows = cursor.execute(
-        "SELECT DISTINCT trait, json_extract_string(raw, '$') FROM trait_values"
-        " WHERE profile_id IN (SELECT unnest(?::BIGINT[])) AND trait IN (SELECT unnest(?::VARCHAR[]))",
+        "SELECT trait, json_extract_string(raw, '$') AS written, bool_or(trusted) FROM trait_values"
+        " WHERE profile_id IN (SELECT unnest(?::BIGINT[])) AND trait IN (SELECT unnest(?::VARCHAR[]))"
+        " GROUP BY trait, written ORDER BY trait, written",
         [list(profile_ids), list(traits)],
     )
-    found: dict[str, list[str]] = {}
-    for trait, value in rows.fetchall():
-        if value:
-            found.setdefault(trait, []).append(value)
-    return found
+    return [TraitText(*row) for row in rows.fetchall() if row[1]]
+
+
+def trusted_of_others(
+    cursor: duckdb.DuckDBPyConnection, profile_ids: Sequence[int], traits: Sequence[str], texts: Collection[str]
+) -> set[str]:
+    """Those of some texts that a trusted source gave as one of these traits of anybody but a person, whatever the
+    case."""
+    rows = cursor.execute(
+        "SELECT DISTINCT lower(json_extract_string(raw, '$')) AS written FROM trait_values"
+        " WHERE trusted AND trait IN (SELECT unnest(?::VARCHAR[])) AND written IN (SELECT unnest(?::VARCHAR[]))"
+        " AND profile_id NOT IN (SELECT unnest(?::BIGINT[]))",
+        [list(traits), [one.lower() for one in texts], list(profile_ids)],
+    )
+    found = {row[0] for row in rows.fetchall()}
+    return {one for one in texts if one.lower() in found}
 
 
 def erase(cursor: duckdb.DuckDBPyConnection, profile_ids: Sequence[int], now: datetime) -> int:

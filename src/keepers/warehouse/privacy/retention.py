@@ -6,7 +6,7 @@ from datetime import datetime
 
 from keepers.warehouse.database import Warehouse
 
-FORGOTTEN = "{}"
+EMPTIED = "{}"
 """in `tracks.raw` of an event whose JSON is kept no longer: no message is so short"""
 
 
@@ -14,6 +14,6 @@ def forget_raw(warehouse: Warehouse, before: datetime) -> int:
     """Empties the JSON of events that were received before an instant; of how many."""
     with warehouse.transaction() as cursor:
         found = cursor.execute(
-            "UPDATE tracks SET raw = ? WHERE received_at < ? AND raw <> ?", [FORGOTTEN, before, FORGOTTEN]
+            "UPDATE tracks SET raw = ? WHERE received_at < ? AND raw <> ?", [EMPTIED, before, EMPTIED]
         ).fetchone()
     return int(found[0]) if found else 0

@@ -21,6 +21,10 @@ LOCALE = "locale"
 SERVER_FILE = "server.json"
 
 
+ERRORS_FILE = "errors.log"
+"""details of unexpected errors"""
+
+
 UMASK = 0o077
 """what others may not do with files: they may do nothing"""
 
