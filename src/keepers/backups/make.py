@@ -13,9 +13,10 @@ from keepers.backups.chunks import CHUNK_BYTES
 from keepers.backups.folder import BackupFolder
 from keepers.backups.manifest import Role, StoredFile
 from keepers.backups.store_snapshot import StoreSnapshot
-from keepers.backups.warehouse_snapshot import LOG_SUFFIX, snapshot
+from keepers.backups.warehouse_snapshot import snapshot
 from keepers.store.database import INBOX_FILE, MAIN_FILE
 from keepers.warehouse.database import Warehouse
+from keepers.warehouse.files import LOG
 
 _ROLES: dict[str, Role] = {MAIN_FILE: "main", INBOX_FILE: "inbox"}
 Step = Callable[[int, int], None]
@@ -70,7 +71,7 @@ def make_backup(source: BackupSource, folder: BackupFolder, step: Step, written:
         kept.append(copier.store(source.warehouse_path, warehouse.pieces(), "warehouse"))
         if warehouse.log:
             log = (warehouse.log[n : n + CHUNK_BYTES] for n in range(0, len(warehouse.log), CHUNK_BYTES))
-            kept.append(copier.store(source.warehouse_path + LOG_SUFFIX, log, "warehouse"))
+            kept.append(copier.store(source.warehouse_path + LOG, log, "warehouse"))
     for copy in copies:
         name = copy.relative_to(folder.staging).as_posix()
         kept.append(copier.store_file(f"{source.store_folder}/{name}", copy, _ROLES.get(name, "dump")))

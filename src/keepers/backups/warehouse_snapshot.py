@@ -20,13 +20,13 @@ import duckdb
 
 from keepers.model.errors import KeepersError, problem
 from keepers.warehouse.database import Warehouse
+from keepers.warehouse.files import log_of
 
 T = TypeVar("T")
 HEADER_BYTES = 12_288
 """the file's header, and the two that checkpoints write in turn"""
 BLOCK_BYTES = 262_144
 """of DuckDB's files; the first block follows the header"""
-LOG_SUFFIX = ".wal"
 _NEVER = "1 TB"
 _READ = """\
 import shutil, sys
@@ -96,7 +96,7 @@ def checkpoints_put_off(warehouse: Warehouse) -> Iterator[None]:
 
 
 def _log_of(path: Path) -> bytes:
-    log = path.with_name(path.name + LOG_SUFFIX)
+    log = log_of(path)
     if not log.exists():
         return b""
     with _reader(log) as read:

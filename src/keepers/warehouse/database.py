@@ -15,13 +15,11 @@ import duckdb
 from keepers.conditions.schema import Schema
 from keepers.model.errors import ConflictError, UserError, problem
 from keepers.model.write_scope import require_sequence
-from keepers.warehouse import fixed_tables, zone_offsets
+from keepers.warehouse import files, fixed_tables, zone_offsets
 from keepers.warehouse.names import quoted
 from keepers.warehouse.registry import Registry, get_meta, latest_times, set_meta
 
 Settings = dict[str, str | bool | int | float | list[str]]
-DAMAGED = ".damaged-"
-"""follows the name of what is set aside, before the instant"""
 log = logging.getLogger("keepers")
 
 
@@ -56,7 +54,7 @@ class Warehouse:
     ) -> Warehouse:
         """Opens (or makes) the file; None keeps everything in memory.
 
-        A write-ahead log beside it that is damaged is set aside, under a name with the instant `now` (see `set_aside`).
+        A write-ahead log beside it that is damaged is set aside, under a name with the instant `now` (see `files.py`).
         What was in it is loaded again from the store's log by the next tick; imported rows in it are missing.
 
         `memory` is DuckDB's limit, such as `2GB`. `public_sources` gives the ids of write keys, and is asked where
@@ -295,10 +293,8 @@ def _is_of_wal(error: duckdb.Error) -> bool:
 def _connect_without_wal(
     file: Path, settings: dict[str, str | bool | int | float | list[str]], now: datetime | None
 ) -> duckdb.DuckDBPyConnection:
-    wal = file.with_name(f"{file.name}.wal")
-    stamp = f"{now:%Y%m%dT%H%M%SZ}" if now is not None else "unknown"
-    aside = wal.with_name(f"{wal.name}{DAMAGED}{stamp}")
-    wal.replace(aside)
+    aside = files.aside(file, now)
+    files.log_of(file).replace(aside)
     log.warning(
         "The write-ahead log of the warehouse is damaged. It is set aside as %s; the next tick loads what it held from "
         "the log of events again. `keepers doctor` says whether imported rows are missing.",
@@ -308,11 +304,6 @@ def _connect_without_wal(
         return duckdb.connect(str(file), config=settings)
     except duckdb.Error as error:
         raise _opening_failed(file, error) from error
-
-
-def set_aside(file: Path) -> list[Path]:
-    """The damaged write-ahead logs of a warehouse that were set aside, oldest first."""
-    return sorted(file.parent.glob(f"{file.name}.wal{DAMAGED}*"))
 
 
 def _layout(connection: duckdb.DuckDBPyConnection) -> str | None:

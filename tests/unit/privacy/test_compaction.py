@@ -20,8 +20,9 @@ from keepers.backups.warehouse_snapshot import snapshot
 from keepers.model.errors import ConflictError
 from keepers.server.upkeep_loop import UpkeepLoop
 from keepers.store.schema.messages import messages
+from keepers.warehouse import files
 from keepers.warehouse.privacy import compaction
-from unit.broadcasts.mailing import Shop
+from unit.broadcasts.mailing import NOW, Shop
 from unit.privacy import somebody
 from unit.privacy.somebody import DEVICES, USER
 
@@ -55,6 +56,29 @@ def test_no_byte_is_left_in_any_file(shop: Shop) -> None:
         cell for cell in before if not any(name in cell for name in ours)
     ]
     assert compact(shop.workspace, COMMAND_LINE, CompactFiles()).erasures == 0
+
+
+def test_a_damaged_log_that_was_set_aside_goes_with_it(shop: Shop) -> None:
+    file = shop.workspace.warehouse.path
+    assert file is not None
+    files.aside(file, NOW).write_text(f"damaged, {USER} in it")
+    compact(shop.workspace, COMMAND_LINE, CompactFiles())
+    assert USER not in somebody.in_files(shop.folder)
+    assert files.set_aside(file) == []
+
+
+def test_what_an_interrupted_replacement_left_is_removed(shop: Shop) -> None:
+    file = shop.workspace.warehouse.path
+    assert file is not None
+    for left in (files.before(file), files.fresh(file)):
+        left.write_bytes(b"")
+        files.log_of(left).write_bytes(b"")
+    compaction.remove_left(file)
+    assert [one for one in file.parent.iterdir() if ".before" in one.name or ".compacting" in one.name] == []
+    moved = file.with_name("moved.duckdb")
+    files.before(moved).write_bytes(b"all there is")
+    compaction.remove_left(moved)
+    assert files.before(moved).exists()
 
 
 def test_it_goes_on_with_the_new_file(shop: Shop) -> None:

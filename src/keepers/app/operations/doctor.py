@@ -33,7 +33,8 @@ from keepers.store.privacy import erasures, removed_counts
 from keepers.store.privacy.erasures import WaitingErasures
 from keepers.store.profiles import identities
 from keepers.warehouse.arrivals import unlisted_rows
-from keepers.warehouse.database import Warehouse, set_aside
+from keepers.warehouse.database import Warehouse
+from keepers.warehouse.files import set_aside
 from keepers.warehouse.fixed_tables import LOADED
 from keepers.warehouse.registry import MAX_PUBLIC_EVENTS, MAX_PUBLIC_TRAITS
 
@@ -172,7 +173,8 @@ def damage_findings(workspace: Workspace) -> list[Problem]:
         found.append(
             problem(
                 "A damaged write-ahead log of the warehouse was set aside as {file}; what it held is loaded again from "
-                "the log of events. When nothing is missing, delete the file.",
+                "the log of events. The next `keepers compact`, which a server does daily when something was removed, "
+                "deletes the file.",
                 file=aside[-1].name,
             )
         )

@@ -17,7 +17,7 @@ from keepers.i18n.problems import error_text
 from keepers.ingest.imports import import_counts
 from keepers.store.events import inbox
 from keepers.store.events import log as event_log
-from keepers.warehouse.database import set_aside
+from keepers.warehouse.files import set_aside
 from keepers.warehouse.fixed_tables import LOADED
 
 
