@@ -53,11 +53,25 @@ def restored(done: Restored) -> None:
     )
     out.print(
         f"[yellow]Nothing is sent until `keepers start-sending`. {done.uncertain:,} messages that waited then are "
-        "uncertain, for they may have been sent since: `keepers messages --status uncertain` lists them, `keepers "
-        "message retry N…` sends one all the same. What journeys decide now may have been sent too: tick, and look at "
-        "what is queued before you start sending.[/]",
+        "uncertain, for they may have been sent since: `keepers messages --status uncertain` lists them. `keepers "
+        "message settle retry --journey ID` counts those of a journey and says the risk, and with --yes sends them all "
+        "the same; `settle sent` takes them as sent, `settle not_sent` gives them up. What journeys decide now may "
+        "have been sent too: tick, and look at what is queued (`keepers messages --status queued`) before you start "
+        "sending.[/]",
         soft_wrap=True,
     )
+    if done.is_jump:
+        out.print(
+            "[yellow]Its last tick is long ago, so the first one is refused unless you say that the clock is right: "
+            "`keepers tick --allow-jump`.[/]",
+            soft_wrap=True,
+        )
+    if done.left_out:
+        out.print(
+            f"[yellow]Removed from the databases: {escape(', '.join(done.left_out))}. Keepers makes no such things. If "
+            "they are not yours either, somebody has changed the backup: keep backups where you alone write.[/]",
+            soft_wrap=True,
+        )
     if done.stopped_broadcasts:
         out.print(
             f"[yellow]Stopped broadcasts: {escape(', '.join(done.stopped_broadcasts))}. `keepers broadcast resume` "
