@@ -69,11 +69,11 @@ class WarehouseSnapshot(Generic[T]):
 def snapshot(warehouse: Warehouse, beside: Callable[[], T]) -> Iterator[WarehouseSnapshot[T]]:
     """The warehouse as of a moment when nothing is written to it. `beside` is called at that moment and must be quick.
 
-    Raises ConflictError while the file is copied or rewritten already.
+    The caller is `Warehouse.keeping_file`.
     """
     path = warehouse.path
     assert path is not None, "a warehouse in memory has no file"
-    with warehouse.keeping_file(), checkpoints_put_off(warehouse), _reader(path) as read:
+    with checkpoints_put_off(warehouse), _reader(path) as read:
         with warehouse.held_up() as cursor:
             # Where it is not possible, the log has what was committed.
             with suppress(duckdb.TransactionException):

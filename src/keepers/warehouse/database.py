@@ -20,6 +20,7 @@ from keepers.warehouse.names import quoted
 from keepers.warehouse.registry import Registry, get_meta, latest_times, set_meta
 
 Settings = dict[str, str | bool | int | float | list[str]]
+_LOOKS_EVERY_S = 0.1
 log = logging.getLogger("keepers")
 
 
@@ -194,13 +195,24 @@ class Warehouse:
         return int(rows[0][0]) if rows else 0
 
     @contextmanager
-    def keeping_file(self) -> Iterator[None]:
-        """Nobody else copies or rewrites the file for the block. Raises ConflictError (`locked`) at once if it is."""
-        if not self._keeping_file.acquire(blocking=False):
-            raise ConflictError(
-                problem("The warehouse's file is being copied by a backup, or rewritten. Wait for that, or cancel it."),
-                code="locked",
-            )
+    def keeping_file(self, patience_s: float = 0.0, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+        """Nobody else copies or rewrites the file for the block.
+
+        Waits `patience_s` seconds for who does, with `on_wait` called in between, which may raise to give up. Raises
+        ConflictError (`locked`) where that is not enough.
+        """
+        waited = 0.0
+        while not self._keeping_file.acquire(timeout=min(_LOOKS_EVERY_S, patience_s)):
+            waited += _LOOKS_EVERY_S
+            if waited > patience_s:
+                raise ConflictError(
+                    problem(
+                        "The warehouse's file is being copied by a backup, or rewritten. Wait for that, or cancel it."
+                    ),
+                    code="locked",
+                )
+            if on_wait is not None:
+                on_wait()
         try:
             yield
         finally:
