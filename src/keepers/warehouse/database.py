@@ -341,7 +341,8 @@ def _opening_failed(file: Path | None, error: duckdb.Error) -> UserError:
             problem(
                 "The warehouse {file} is damaged, or no DuckDB database ({reason}). Restore it from a backup; or move "
                 "it away: the next tick makes a new one from the log of events, without imported files, which are "
-                "to be imported again.",
+                "to be imported again, and without events older than `events_days` of [retention], if that is set: "
+                "they are gone.",
                 file=file,
                 reason=text.splitlines()[0],
             ),

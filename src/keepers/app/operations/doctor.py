@@ -18,7 +18,7 @@ from keepers.app.operations.upkeep import compacted_at, last_retention
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock_notice
-from keepers.app.workspace.files.disk_probe import why_not_writable
+from keepers.app.workspace.files.disk_probe import DiskProbe
 from keepers.app.workspace.files.private_files import shared_files
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
@@ -197,7 +197,7 @@ def disk_findings(workspace: Workspace) -> list[Problem]:
     folders = {(workspace.folder / workspace.settings.warehouse.path).parent}
     if workspace.store.folder is not None:
         folders.add(workspace.store.folder)
-    return [trouble for one in sorted(folders) if (trouble := why_not_writable(one)) is not None]
+    return [trouble for one in sorted(folders) if (trouble := DiskProbe(one).why_not_writable()) is not None]
 
 
 def clock_findings(workspace: Workspace) -> list[Problem]:
