@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import convert
+from msgspec import convert, structs
 
 import workspaces
 from conftest import ENGINES, Postgres
@@ -21,6 +21,8 @@ from keepers.app.operations.restore import Restored, restore_workspace
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.settings import load_settings
+from keepers.backups.chunks import Chunks
+from keepers.backups.manifest import Manifest, StoredFile, read_sealed, write_sealed
 from keepers.cli.present.backups import restored
 from keepers.model.errors import UserError
 from keepers.model.message import MessageStatus
@@ -118,6 +120,8 @@ def test_erasures_after_a_backup_are_applied(shop: BackedUpShop) -> None:
     (shop.backups / "erasures.json").unlink()
     by_file, report = shop.restored("by_file", "--at", first["id"], "--erasures", elsewhere)
     assert (report["erased"], _rows_of(by_file, ann)) == (1, 0)
+    (elsewhere.with_name("keepers-backups.json")).touch()
+    assert shop.restored("by_its_folder", "--at", first["id"], "--erasures", elsewhere.parent)[1]["erased"] == 1
     # What the backup knows of erasures itself is not applied again: whoever came back since is a customer.
     _, report = shop.restored("again", "--at", second["id"], "--erasures", elsewhere)
     assert report["erased"] == 0
@@ -262,7 +266,7 @@ def test_after_weeks_the_restored_one_says_how_to_tick(
     restored(done)
     shown = capsys.readouterr().out
     assert "keepers tick --allow-jump" in shown
-    assert "message settle retry --journey ID" in shown
+    assert (done.uncertain, "message settle retry --journey ID" in shown) == (1, True)
 
 
 def test_a_backup_that_is_ended_leaves_the_earlier_ones(sqlite_shop: BackedUpShop) -> None:
@@ -295,6 +299,7 @@ def test_mistakes_are_said_with_what_to_do(sqlite_shop: BackedUpShop, tmp_path: 
     assert "no folder of backups" in shop.refused("backups", full)
     assert "no folder of backups" in shop.refused("restore", tmp_path / "none", "--to", tmp_path / "new")
     assert "could not be made: Not a directory" in shop.refused("backup", full / "photo.jpg" / "b")
+    assert "or name another folder" in shop.refused("backup", "/proc/b")
     assert "absolute" in str(_refusal(shop.folder, "backups"))
     id = shop.back_up()["id"]
     assert "is not an empty folder" in shop.refused("restore", shop.backups, "--to", full)
@@ -305,7 +310,15 @@ def test_mistakes_are_said_with_what_to_do(sqlite_shop: BackedUpShop, tmp_path: 
     assert "Leave out --store" in shop.refused("restore", shop.backups, "--to", tmp_path / "new", *store)
     other = workspaces.lay_out(tmp_path / "other", migrated_folder)
     assert "another workspace" in shop.refused("-w", other, "backup", shop.backups)
-    assert "another workspace" in shop.refused("restore", shop.backups, "--to", tmp_path / "new", "--erasures", other)
+    for wrong, reason in (
+        (other, "another workspace"),
+        (full, "is neither a workspace nor erasures.json"),
+        (full / "none", "is neither a workspace nor erasures.json"),
+        (full / "photo.jpg", "photo.jpg is not as it was written. Name the old workspace"),
+        (shop.backups / "keepers-backups.json", "does not hold what a backup has there"),
+    ):
+        restoring = ("restore", shop.backups, "--to", tmp_path / "new", "--erasures", wrong)
+        assert reason in shop.refused(*restoring)
     assert not (tmp_path / "new").exists()
 
 
@@ -339,6 +352,8 @@ def test_on_postgresql_a_backup_takes_its_programs_and_an_empty_database(
         on_path(monkeypatch)
         opened.json_of("backup", backups)
         assert "Name an empty database" in opened.refused("restore", backups, "--to", to)
+        assert "Name an empty database" in opened.refused("restore", backups, "--to", to, "--store", "nonsense")
+        assert not Path("nonsense").exists()
         living = load_settings(opened.folder, {}).store.url
         refused = opened.refused("restore", backups, "--to", to, "--store", living)
         assert "is not empty" in refused
@@ -348,3 +363,22 @@ def test_on_postgresql_a_backup_takes_its_programs_and_an_empty_database(
         monkeypatch.setenv("KEEPERS_STORE_URL", empty)
         assert opened.json_of("restore", backups, "--to", to)["profiles"] == 2
         assert load_settings(to, {}).store.url == empty.replace(":secret", "")
+
+
+@pytest.mark.parametrize(("content", "reason"), [(None, "it has no keepers.toml"), (b"[x", "is not readable TOML")])
+def test_a_backup_without_settings_that_can_be_used_is_named(
+    sqlite_shop: BackedUpShop, content: bytes | None, reason: str
+) -> None:
+    shop = sqlite_shop
+    id = shop.back_up()["id"]
+    file = shop.backups / "backups" / f"{id}.json"
+    made = read_sealed(file, Manifest)
+    files = [one for one in made.files if one.path != "keepers.toml"]
+    if content is not None:
+        files.append(StoredFile("keepers.toml", len(content), [Chunks(shop.backups / "chunks").put(content)[0]]))
+    write_sealed(file, structs.replace(made, files=files))
+    to = shop.folder.with_name("new")
+    refused = shop.refused("restore", shop.backups, "--to", to)
+    assert refused.startswith(f"The settings of backup {id} cannot be used. Restore another one with --at")
+    assert reason in refused
+    assert not to.exists()

@@ -73,9 +73,11 @@ class BackupFolder:
         return self._staging
 
     def ids(self) -> list[str]:
-        """Of all backups, the oldest first."""
-        names = (path.stem for path in (self.path / _MANIFESTS).glob("*.json"))
-        return sorted(name for name in names if ID.fullmatch(name))
+        """Of all backups, the oldest first. Raises OSError."""
+        manifests = self.path / _MANIFESTS
+        names = os.listdir(manifests) if manifests.exists() else []
+        found = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+        return sorted(name for name in found if ID.fullmatch(name))
 
     def read(self, id: str) -> Manifest:
         """A backup's manifest. Raises NotFoundError, DamagedBackupError, UserError for one of a newer Keepers."""
@@ -268,7 +270,12 @@ def opened_for_reading(path: Path) -> Iterator[BackupFolder]:
     head = path / HEAD
     if not head.is_file():
         raise NotFoundError(
-            problem("{folder} is no folder of backups (it has no {file}).", folder=path, file=HEAD), code="backup"
+            problem(
+                "{folder} is no folder of backups (it has no {file}). Name the one that `keepers backup` writes to.",
+                folder=path,
+                file=HEAD,
+            ),
+            code="backup",
         )
     with _locked(path, fcntl.LOCK_SH) if (path / LOCK).exists() else nullcontext():  # it may be a copy, or read-only
         yield BackupFolder(path, _head(path).owner)

@@ -105,7 +105,8 @@ def back_up(workspace: Workspace, actor: Actor, request: BackUp, progress: Progr
     except OSError as error:
         raise UserError(
             problem(
-                "The backup in {folder} could not be made: {reason} ({file}). The earlier ones are as they were.",
+                "The backup in {folder} could not be made: {reason} ({file}). The earlier ones are as they were. Make "
+                "room there or make it writable, or name another folder.",
                 folder=path,
                 reason=error.strerror or error,
                 file=error.filename or path,
@@ -117,8 +118,28 @@ def back_up(workspace: Workspace, actor: Actor, request: BackUp, progress: Progr
 def list_backups(folder: Path, *, is_checked: bool = False, progress: Progress = no_progress) -> BackupList:
     """The backups in a folder, oldest first; checked, all their content is read. No workspace is needed for it.
 
-    Raises NotFoundError where there are none, ConflictError while one is being made.
+    Raises NotFoundError where there are none, ConflictError while one is being made, UserError where it cannot be read.
     """
+    try:
+        return _list_backups(folder, is_checked, progress)
+    except OSError as error:
+        raise unreadable(folder, error) from None
+
+
+def unreadable(folder: Path, error: OSError) -> UserError:
+    """That a folder of backups cannot be read."""
+    return UserError(
+        problem(
+            "{folder} cannot be read: {reason} ({file}). Call it as the user that made the backups.",
+            folder=folder,
+            reason=error.strerror or error,
+            file=error.filename or folder,
+        ),
+        code="backup",
+    )
+
+
+def _list_backups(folder: Path, is_checked: bool, progress: Progress) -> BackupList:
     with opened_for_reading(folder) as found:
         manifests, damaged = found.readable()
         items = [ListedBackup(

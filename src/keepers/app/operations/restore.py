@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import func, select
 
 from keepers.app.customers.erasing import apply_ledger, read_ledger
-from keepers.app.operations.backups import owner_of_backups
+from keepers.app.operations.backups import owner_of_backups, unreadable
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.use_cases.auditing import audit_event
 from keepers.app.use_cases.progress import Progress, no_progress
@@ -25,16 +25,16 @@ from keepers.app.workspace.files.backup_files import inside
 from keepers.app.workspace.files.folder import DATA
 from keepers.app.workspace.settings import FILE, Settings, load_settings, with_store
 from keepers.app.workspace.workspace import Workspace
-from keepers.backups.chunks import sync_folder
-from keepers.backups.folder import BackupFolder, beyond, joined, opened_for_reading
-from keepers.backups.folder import read_ledger as ledger_of_file
+from keepers.backups.chunks import DamagedBackupError, sync_folder
+from keepers.backups.folder import HEAD, LEDGER, BackupFolder, beyond, joined, opened_for_reading
+from keepers.backups.folder import read_ledger as read_ledger_file
 from keepers.backups.foreign_objects import remove_from_store, remove_from_warehouse
 from keepers.backups.manifest import Manifest
 from keepers.backups.postgres_tools import DUMP, restore_dump, without_password
 from keepers.backups.restore import write_files
 from keepers.broadcasts import control
 from keepers.ingest.identify import identify
-from keepers.model.errors import ConflictError, UserError, problem
+from keepers.model.errors import ConflictError, NotFoundError, UserError, problem
 from keepers.model.moments import format_instant
 from keepers.store.audit_log import DONE
 from keepers.store.database import INBOX_FILE, MAIN_FILE
@@ -97,9 +97,12 @@ def restore_workspace(
                 newest = max(folder.readable()[0], key=lambda one: one.made_at)
                 return _completed(building, to, manifest, known, newest.made_at)
     except OSError as error:
+        if error.filename and Path(str(error.filename)).is_relative_to(source):
+            raise unreadable(source, error) from None
         raise UserError(
             problem(
-                "{folder} could not be restored: {reason} ({file}). Nothing is left of it.",
+                "{folder} could not be restored: {reason} ({file}). Nothing is left of it. Make room, or name another "
+                "folder with --to.",
                 folder=to,
                 reason=error.strerror or error,
                 file=error.filename or to,
@@ -112,9 +115,21 @@ def _erasures(folder: BackupFolder, named: Path | None) -> Ledger:
     """What the backups know of erasures, and what a workspace or another ledger knows."""
     if named is None:
         return folder.ledger()
-    if named.is_file():
-        return joined(folder.ledger(), ledger_of_file(named, folder.owner))
-    living = Workspace.open(named.expanduser().absolute())
+    named = named.expanduser().absolute()
+    if (named / HEAD).exists():
+        named /= LEDGER
+    if named.exists() and not named.is_dir():
+        return joined(folder.ledger(), _ledger_of(named, folder.owner))
+    if not (named / FILE).exists():
+        raise NotFoundError(
+            problem(
+                "{folder} is neither a workspace nor erasures.json of a folder of backups. Name the old workspace, "
+                "such a file, or the folder that it is in, with --erasures.",
+                folder=named,
+            ),
+            code="backup",
+        )
+    living = Workspace.open(named)
     try:
         if owner_of_backups(living) != folder.owner:
             raise UserError(
@@ -123,6 +138,19 @@ def _erasures(folder: BackupFolder, named: Path | None) -> Ledger:
         return joined(folder.ledger(), read_ledger(living))
     finally:
         living.close()
+
+
+def _ledger_of(file: Path, owner: str) -> Ledger:
+    try:
+        return read_ledger_file(file, owner)
+    except DamagedBackupError as error:
+        raise UserError(
+            problem(
+                "{reason}. Name the old workspace, or erasures.json of a folder of its backups, with --erasures.",
+                reason=error.problem,
+            ),
+            code="backup",
+        ) from None
 
 
 @contextmanager
@@ -234,8 +262,20 @@ def _own_settings(building: Path, manifest: Manifest) -> Settings:
 
     Raises UserError where they, of the file or the environment, lead to other places than those restored.
     """
-    settings = load_settings(building, environment())
     paths = {file.path for file in manifest.files}
+    try:
+        settings = load_settings(building, environment())
+    except UserError as error:
+        reason = error.problem if FILE in paths else problem("it has no {file}", file=FILE)
+        raise UserError(
+            problem(
+                "The settings of backup {id} cannot be used. Restore another one with --at, or unset what the "
+                "environment says of them. The reason: {reason}",
+                id=manifest.id,
+                reason=reason,
+            ),
+            code="backup",
+        ) from None
     places = [("warehouse", "path", settings.warehouse.path, "")]
     if manifest.store == "sqlite":
         places += [("store", "url", settings.store.url, name) for name in (MAIN_FILE, INBOX_FILE)]
@@ -270,7 +310,7 @@ def _address_for(manifest: Manifest, named: str | None) -> str | None:
             )
         return None
     address = named or variables
-    if not address or (variables and variables != address):
+    if not address or "://" not in address or (variables and variables != address):
         raise UserError(
             problem(
                 "This backup is of a store on PostgreSQL. Name an empty database for it with --store "
