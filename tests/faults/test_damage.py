@@ -17,7 +17,7 @@ from keepers.app.operations.doctor import damage_findings
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation import relay
 from keepers.store.schema.core import log
-from keepers.warehouse.database import set_aside
+from keepers.warehouse.files import set_aside
 from serving import copied, keepers, serving
 
 NOW = datetime(2026, 3, 2, 12)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import convert, structs
 
 import workspaces
 from conftest import ENGINES, Postgres
 from keepers.app.operations.backups import BackUp, back_up
+from keepers.app.operations.restore import Restored, restore_workspace
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.clock import clock
 from keepers.app.workspace.settings import load_settings
+from keepers.backups.chunks import Chunks
+from keepers.backups.manifest import Manifest, StoredFile, read_sealed, write_sealed
+from keepers.cli.present.backups import restored
 from keepers.model.errors import UserError
 from keepers.model.message import MessageStatus
 from keepers.store.messages import messages
@@ -111,6 +120,8 @@ def test_erasures_after_a_backup_are_applied(shop: BackedUpShop) -> None:
     (shop.backups / "erasures.json").unlink()
     by_file, report = shop.restored("by_file", "--at", first["id"], "--erasures", elsewhere)
     assert (report["erased"], _rows_of(by_file, ann)) == (1, 0)
+    (elsewhere.with_name("keepers-backups.json")).touch()
+    assert shop.restored("by_its_folder", "--at", first["id"], "--erasures", elsewhere.parent)[1]["erased"] == 1
     # What the backup knows of erasures itself is not applied again: whoever came back since is a customer.
     _, report = shop.restored("again", "--at", second["id"], "--erasures", elsewhere)
     assert report["erased"] == 0
@@ -172,13 +183,90 @@ def test_damage_is_named_and_nothing_half_restored_is_left(sqlite_shop: BackedUp
 
 def test_what_an_interrupted_restore_left_is_replaced(sqlite_shop: BackedUpShop) -> None:
     sqlite_shop.back_up()
-    half = sqlite_shop.folder.with_name(".new.restoring")
-    (half / "data").mkdir(parents=True)
+    half = sqlite_shop.folder.with_name(".new.restoring-abc")
+    half.mkdir(mode=0o700)
+    (half / "data").mkdir()
     (half / "data" / "keepers.db").write_bytes(b"half")
     (half / "left.txt").write_text("left")
     new, _ = sqlite_shop.restored("new")
     assert not half.exists()
     assert not (new.folder / "left.txt").exists()
+    assert not [one for one in new.folder.parent.iterdir() if "restoring" in one.name]
+
+
+def test_what_others_put_beside_the_new_folder_is_left(sqlite_shop: BackedUpShop, tmp_path: Path) -> None:
+    sqlite_shop.back_up()
+    precious = tmp_path / "precious"
+    (precious / "photos").mkdir(parents=True)
+    (precious / "photos" / "cat.jpg").write_bytes(b"cat")
+    precious.chmod(0o700)
+    for name in (".new.restoring", ".new.restoring-abc"):
+        sqlite_shop.folder.with_name(name).symlink_to(precious, target_is_directory=True)
+    shared, held = (sqlite_shop.folder.with_name(f".new.restoring-{name}") for name in ("shared", "held"))
+    for folder, mode in ((shared, 0o755), (held, 0o700)):
+        folder.mkdir()
+        folder.chmod(mode)
+    with held_by_a_restore(held):
+        new, _ = sqlite_shop.restored("new")
+    assert new.json_of("doctor")
+    assert (precious / "photos" / "cat.jpg").exists()
+    assert shared.exists()
+    assert held.exists()
+    to = sqlite_shop.folder.with_name("link")
+    to.symlink_to(tmp_path / "nowhere", target_is_directory=True)
+    assert "is not an empty folder" in sqlite_shop.refused("restore", sqlite_shop.backups, "--to", to)
+    assert not (tmp_path / "nowhere").exists()
+
+
+@contextmanager
+def held_by_a_restore(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def test_a_restore_is_in_the_audit_log_of_the_new_workspace(shop: BackedUpShop) -> None:
+    id = shop.back_up()["id"]
+    new, _ = shop.restored("new")
+    (row,) = new.json_of("audit", "--use-case", "restore")["items"]
+    assert (row["actor"], row["target"], row["outcome"]) == ("command line", id, "done")
+    assert shop.json_of("audit", "--use-case", "restore")["items"] == []
+
+
+def test_views_macros_and_triggers_that_are_not_ours_are_removed_and_named(
+    sqlite_shop: BackedUpShop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with workspaces.opened(sqlite_shop.folder) as workspace:
+        cursor = workspace.warehouse.cursor()
+        cursor.execute("CREATE VIEW recent AS SELECT * FROM read_text('/etc/hostname')")
+        cursor.execute("CREATE MACRO twice(n) AS 2 * n")
+        with workspace.store.engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TRIGGER evil AFTER INSERT ON keys BEGIN DELETE FROM keys; END")
+    sqlite_shop.back_up()
+    new, report = sqlite_shop.restored("new")
+    assert report["left_out"] == ["view recent", "macro twice", "trigger evil"]
+    with workspaces.opened(new.folder) as workspace:
+        query = "SELECT count(*) FROM duckdb_views() WHERE NOT internal"
+        assert workspace.warehouse.cursor().execute(query).fetchall() == [(0,)]
+    restored(convert(report, Restored))
+    assert "view recent, macro twice, trigger evil. Keepers makes no such things" in capsys.readouterr().out
+
+
+def test_after_weeks_the_restored_one_says_how_to_tick(
+    sqlite_shop: BackedUpShop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sqlite_shop.back_up()
+    assert not sqlite_shop.restored("at_once")[1]["is_jump"]
+    monkeypatch.setattr("keepers.app.workspace.workspace.clock", lambda: clock() + timedelta(days=30))
+    done = restore_workspace(sqlite_shop.backups, sqlite_shop.folder.with_name("new"))
+    assert done.is_jump
+    restored(done)
+    shown = capsys.readouterr().out
+    assert "keepers tick --allow-jump" in shown
+    assert (done.uncertain, "message settle retry --journey ID" in shown) == (1, True)
 
 
 def test_a_backup_that_is_ended_leaves_the_earlier_ones(sqlite_shop: BackedUpShop) -> None:
@@ -211,17 +299,26 @@ def test_mistakes_are_said_with_what_to_do(sqlite_shop: BackedUpShop, tmp_path: 
     assert "no folder of backups" in shop.refused("backups", full)
     assert "no folder of backups" in shop.refused("restore", tmp_path / "none", "--to", tmp_path / "new")
     assert "could not be made: Not a directory" in shop.refused("backup", full / "photo.jpg" / "b")
+    assert "or name another folder" in shop.refused("backup", "/proc/b")
     assert "absolute" in str(_refusal(shop.folder, "backups"))
     id = shop.back_up()["id"]
-    assert "is not empty" in shop.refused("restore", shop.backups, "--to", full)
-    assert "is not empty" in shop.refused("restore", shop.backups, "--to", shop.folder)
+    assert "is not an empty folder" in shop.refused("restore", shop.backups, "--to", full)
+    assert "is not an empty folder" in shop.refused("restore", shop.backups, "--to", shop.folder)
     assert "lie in each other" in shop.refused("restore", shop.backups, "--to", shop.backups / "new")
     assert f"Did you mean “{id}”?" in shop.refused("restore", shop.backups, "--to", tmp_path / "new", "--at", id[:-1])
     store = ["--store", "postgresql://localhost/x"]
     assert "Leave out --store" in shop.refused("restore", shop.backups, "--to", tmp_path / "new", *store)
     other = workspaces.lay_out(tmp_path / "other", migrated_folder)
     assert "another workspace" in shop.refused("-w", other, "backup", shop.backups)
-    assert "another workspace" in shop.refused("restore", shop.backups, "--to", tmp_path / "new", "--erasures", other)
+    for wrong, reason in (
+        (other, "another workspace"),
+        (full, "is neither a workspace nor erasures.json"),
+        (full / "none", "is neither a workspace nor erasures.json"),
+        (full / "photo.jpg", "photo.jpg is not as it was written. Name the old workspace"),
+        (shop.backups / "keepers-backups.json", "does not hold what a backup has there"),
+    ):
+        restoring = ("restore", shop.backups, "--to", tmp_path / "new", "--erasures", wrong)
+        assert reason in shop.refused(*restoring)
     assert not (tmp_path / "new").exists()
 
 
@@ -255,6 +352,8 @@ def test_on_postgresql_a_backup_takes_its_programs_and_an_empty_database(
         on_path(monkeypatch)
         opened.json_of("backup", backups)
         assert "Name an empty database" in opened.refused("restore", backups, "--to", to)
+        assert "Name an empty database" in opened.refused("restore", backups, "--to", to, "--store", "nonsense")
+        assert not Path("nonsense").exists()
         living = load_settings(opened.folder, {}).store.url
         refused = opened.refused("restore", backups, "--to", to, "--store", living)
         assert "is not empty" in refused
@@ -264,3 +363,22 @@ def test_on_postgresql_a_backup_takes_its_programs_and_an_empty_database(
         monkeypatch.setenv("KEEPERS_STORE_URL", empty)
         assert opened.json_of("restore", backups, "--to", to)["profiles"] == 2
         assert load_settings(to, {}).store.url == empty.replace(":secret", "")
+
+
+@pytest.mark.parametrize(("content", "reason"), [(None, "it has no keepers.toml"), (b"[x", "is not readable TOML")])
+def test_a_backup_without_settings_that_can_be_used_is_named(
+    sqlite_shop: BackedUpShop, content: bytes | None, reason: str
+) -> None:
+    shop = sqlite_shop
+    id = shop.back_up()["id"]
+    file = shop.backups / "backups" / f"{id}.json"
+    made = read_sealed(file, Manifest)
+    files = [one for one in made.files if one.path != "keepers.toml"]
+    if content is not None:
+        files.append(StoredFile("keepers.toml", len(content), [Chunks(shop.backups / "chunks").put(content)[0]]))
+    write_sealed(file, structs.replace(made, files=files))
+    to = shop.folder.with_name("new")
+    refused = shop.refused("restore", shop.backups, "--to", to)
+    assert refused.startswith(f"The settings of backup {id} cannot be used. Restore another one with --at")
+    assert reason in refused
+    assert not to.exists()

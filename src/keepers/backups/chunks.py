@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 import zlib
 from collections.abc import Collection
 from hashlib import sha256
@@ -14,8 +16,10 @@ CHUNK_BYTES = 262_144
 _LEVEL = 1
 FRESH = ".new"
 """what the name of a file ends with that is being written"""
-_MOST_BYTES = 64 * 1024 * 1024
-"""no piece is larger: a damaged one may claim to be"""
+_MOST_PACKED = CHUNK_BYTES + 4096
+"""no piece is larger: zlib adds a few bytes to what it cannot make smaller"""
+_FOLDER = re.compile(r"[0-9a-f]{2}")
+_NAME = re.compile(rf"[0-9a-f]{{64}}({re.escape(FRESH)})?")
 
 
 class DamagedBackupError(KeepersError):
@@ -31,7 +35,12 @@ class Chunks:
         self.folder = folder
 
     def put(self, content: bytes) -> tuple[str, int]:
-        """Keeps a piece; its name, and how many bytes were written: 0 where it was there. Raises OSError."""
+        """Keeps a piece of at most CHUNK_BYTES; its name, and how many bytes were written: 0 where it was there.
+
+        Raises OSError, ValueError for a larger one, which could not be read back.
+        """
+        if len(content) > CHUNK_BYTES:
+            raise ValueError(f"a piece of {len(content)} bytes")
         name = sha256(content).hexdigest()
         path = self._path(name)
         if path.exists():
@@ -47,16 +56,16 @@ class Chunks:
             sync_folder(folder)
 
     def get(self, name: str) -> bytes:
-        """A piece. Raises DamagedBackupError where it is missing or another than was kept."""
+        """A piece. Raises DamagedBackupError where it is missing, too large or another than was kept."""
         try:
-            packed = self._path(name).read_bytes()
+            packed = read_bounded(self._path(name), _MOST_PACKED)
         except OSError as error:
             raise DamagedBackupError(
                 problem("chunk {chunk} cannot be read: {reason}", chunk=name, reason=error.strerror or error)
             ) from None
         unpacking = zlib.decompressobj()
         try:
-            content = unpacking.decompress(packed, _MOST_BYTES)
+            content = unpacking.decompress(packed, CHUNK_BYTES)
         except zlib.error:
             content = b""
         if not unpacking.eof or sha256(content).hexdigest() != name:
@@ -64,16 +73,43 @@ class Chunks:
         return content
 
     def remove_all_but(self, needed: Collection[str]) -> int:
-        """Removes what nobody needs, and what was half written; how many bytes that were."""
+        """Removes pieces that nobody needs, and what was half written; how many bytes that were.
+
+        Whatever else lies there is left, and links are not followed: others may have put them there.
+        """
         freed = 0
-        for path in self.folder.glob("??/*"):
-            if path.name not in needed:
-                freed += path.stat().st_size
-                path.unlink()
+        for folder in self.folder.iterdir() if self.folder.is_dir() else ():
+            if folder.is_symlink() or not _FOLDER.fullmatch(folder.name) or not folder.is_dir():
+                continue
+            for path in folder.iterdir():
+                if path.name not in needed and _NAME.fullmatch(path.name):
+                    freed += path.lstat().st_size
+                    path.unlink()
         return freed
 
     def _path(self, name: str) -> Path:
         return self.folder / name[:2] / name
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """A regular file of at most so many bytes. Whatever else is there is not read, and a link not followed.
+
+    Raises DamagedBackupError, OSError.
+    """
+    # Without O_NONBLOCK, opening a named pipe would wait for its writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise DamagedBackupError(problem("{file} is no regular file", file=path))
+        if found.st_size > most:
+            raise DamagedBackupError(
+                problem("{file} has {size} bytes, and at most {most} can be", file=path, size=found.st_size, most=most)
+            )
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return stream.read(most)
+    finally:
+        os.close(descriptor)
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -84,7 +120,9 @@ def write_durably(path: Path, content: bytes) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     fresh = path.with_name(path.name + FRESH)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # What is there is half written, or a link that would lead elsewhere.
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
         stream.flush()

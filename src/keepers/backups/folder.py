@@ -1,6 +1,7 @@
 """The folder of a workspace's backups: manifests, their pieces, and the erasures that were known with the last backup.
 
-    keepers-backups.json    says that this is one, and whose; locked while it is used
+    keepers-backups.json    says that this is one, and whose
+    lock                    locked while the folder is used; never removed
     backups/<id>.json       the manifests
     chunks/ab/<sha-256>     pieces of files, each once
     erasures.json           keyed hashes of identifiers that were erased
@@ -16,7 +17,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
@@ -30,6 +31,7 @@ from keepers.model.errors import ConflictError, NotFoundError, UserError, neares
 from keepers.store.privacy.erasures import ErasedAddress, ErasedIdentifier, Ledger
 
 HEAD = "keepers-backups.json"
+LOCK = "lock"
 LEDGER = "erasures.json"
 _MANIFESTS, _CHUNKS, _STAGING = "backups", "chunks", "staging"
 
@@ -71,12 +73,28 @@ class BackupFolder:
         return self._staging
 
     def ids(self) -> list[str]:
-        """Of all backups, the oldest first."""
-        names = (path.stem for path in (self.path / _MANIFESTS).glob("*.json"))
-        return sorted(name for name in names if ID.fullmatch(name))
+        """Of all backups, the oldest first. Raises OSError."""
+        manifests = self.path / _MANIFESTS
+        names = os.listdir(manifests) if manifests.exists() else []
+        found = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+        return sorted(name for name in found if ID.fullmatch(name))
 
     def read(self, id: str) -> Manifest:
         """A backup's manifest. Raises NotFoundError, DamagedBackupError, UserError for one of a newer Keepers."""
+        try:
+            return self._read(id)
+        except DamagedBackupError as error:
+            raise DamagedBackupError(
+                problem(
+                    "Backup {id} cannot be restored: {reason}. Nothing was written. Restore another one with --at; "
+                    "`keepers backups {folder} --check` says which are whole.",
+                    id=id,
+                    reason=error.problem,
+                    folder=self.path,
+                )
+            ) from None
+
+    def _read(self, id: str) -> Manifest:
         if id not in (known := self.ids()):
             if not known:
                 raise NotFoundError(problem("There is no backup in {folder} yet.", folder=self.path), code="backup")
@@ -84,14 +102,17 @@ class BackupFolder:
                 problem("There is no backup “{id}” in {folder}.", near=nearest(id, known), id=id, folder=self.path),
                 code="backup",
             )
-        return read_sealed(self._manifest(id), Manifest)
+        found = read_sealed(self._manifest(id), Manifest)
+        if found.id != id:
+            raise DamagedBackupError(problem("{file} names another backup", file=self._manifest(id)))
+        return found
 
     def readable(self) -> tuple[list[Manifest], list[Damage]]:
         """The manifests, oldest first, and those that are damaged."""
         found, damaged = [], []
         for id in self.ids():
             try:
-                found.append(self.read(id))
+                found.append(self._read(id))
             except DamagedBackupError as error:
                 damaged.append(Damage(id, error))
         return found, damaged
@@ -207,22 +228,28 @@ def opened_for_writing(path: Path, owner: str) -> Iterator[BackupFolder]:
     Raises UserError where it is something else or another workspace's, ConflictError while it is used, OSError.
     """
     head = path / HEAD
-    if not head.exists():
-        if path.exists() and (not path.is_dir() or any(one.name != HEAD + FRESH for one in path.iterdir())):
-            raise UserError(
-                problem("{folder} holds something else. Name a folder of its own for the backups.", folder=path),
-                code="backup",
-            )
+    if not head.exists() and not (path / LOCK).exists():
+        _require_empty(path)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
-        write_sealed(head, _Head(FORMAT, owner))
-    with _locked(head, fcntl.LOCK_EX):
-        found = read_sealed(head, _Head)
-        if found.owner != owner:
+    with _locked(path, fcntl.LOCK_EX):
+        if not head.exists():
+            _require_empty(path)
+            write_sealed(head, _Head(FORMAT, owner))
+        if _head(path).owner != owner:
             raise UserError(
                 problem("{folder} holds backups of another workspace. Name a folder of its own for each.", folder=path),
                 code="backup",
             )
+        for part in (_MANIFESTS, _CHUNKS, _STAGING):
+            if (path / part).is_symlink():
+                raise UserError(
+                    problem(
+                        "{folder} is a link, and backups follow none. Name a folder of its own, or put a folder there.",
+                        folder=path / part,
+                    ),
+                    code="backup",
+                )
         # A program that outlives a killed backup may still write there: then it is removed by a later one.
         shutil.rmtree(path / _STAGING, ignore_errors=True)
         for half in (path / _MANIFESTS).glob(f"*{FRESH}"):
@@ -243,21 +270,50 @@ def opened_for_reading(path: Path) -> Iterator[BackupFolder]:
     head = path / HEAD
     if not head.is_file():
         raise NotFoundError(
-            problem("{folder} is no folder of backups (it has no {file}).", folder=path, file=HEAD), code="backup"
+            problem(
+                "{folder} is no folder of backups (it has no {file}). Name the one that `keepers backup` writes to.",
+                folder=path,
+                file=HEAD,
+            ),
+            code="backup",
         )
-    with _locked(head, fcntl.LOCK_SH):
-        yield BackupFolder(path, read_sealed(head, _Head).owner)
+    with _locked(path, fcntl.LOCK_SH) if (path / LOCK).exists() else nullcontext():  # it may be a copy, or read-only
+        yield BackupFolder(path, _head(path).owner)
+
+
+def _head(path: Path) -> _Head:
+    try:
+        return read_sealed(path / HEAD, _Head)
+    except DamagedBackupError as error:
+        raise DamagedBackupError(
+            problem(
+                "{reason}. It says whose the backups are: put the one of a copy of this folder there.",
+                reason=error.problem,
+            )
+        ) from None
+
+
+def _require_empty(path: Path) -> None:
+    """Raises UserError for a folder that holds more than another first backup has made of it so far."""
+    if path.exists() and (not path.is_dir() or {one.name for one in path.iterdir()} - {LOCK, HEAD + FRESH}):
+        raise UserError(
+            problem("{folder} holds something else. Name a folder of its own for the backups.", folder=path),
+            code="backup",
+        )
 
 
 @contextmanager
-def _locked(head: Path, how: int) -> Iterator[None]:
-    descriptor = os.open(head, os.O_RDONLY | os.O_CLOEXEC)
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Locks a file that is made once and never replaced, so that two first backups meet too."""
+    is_shared = how == fcntl.LOCK_SH
+    flags = os.O_RDONLY if is_shared else os.O_RDWR | os.O_CREAT
+    descriptor = os.open(folder / LOCK, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     try:
         try:
             fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConflictError(
-                problem("{folder} is being used by another backup or restore. Wait for it.", folder=head.parent),
+                problem("{folder} is being used by another backup or restore. Wait for it.", folder=folder),
                 code="locked",
             ) from None
         yield

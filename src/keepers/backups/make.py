@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -13,9 +14,10 @@ from keepers.backups.chunks import CHUNK_BYTES
 from keepers.backups.folder import BackupFolder
 from keepers.backups.manifest import Role, StoredFile
 from keepers.backups.store_snapshot import StoreSnapshot
-from keepers.backups.warehouse_snapshot import LOG_SUFFIX, snapshot
+from keepers.backups.warehouse_snapshot import snapshot
 from keepers.store.database import INBOX_FILE, MAIN_FILE
 from keepers.warehouse.database import Warehouse
+from keepers.warehouse.files import LOG
 
 _ROLES: dict[str, Role] = {MAIN_FILE: "main", INBOX_FILE: "inbox"}
 Step = Callable[[int, int], None]
@@ -39,11 +41,13 @@ class Taken(NamedTuple):
 class BackupSource(Struct, frozen=True):
     """What a backup is made of. `store_folder` and `warehouse_path` are relative to the workspace's folder.
 
-    `hold_store` takes the store's snapshot. `files` is gone through after the databases are copied, so that they are
-    no older.
+    `keep_file` keeps others from copying or rewriting the warehouse's file, and may wait for them, calling what it is
+    given in between. `hold_store` takes the store's snapshot. `files` is gone through after the databases are copied,
+    so that they are no older.
     """
 
     warehouse: Warehouse
+    keep_file: Callable[[Callable[[], None]], AbstractContextManager[None]]
     hold_store: Callable[[], StoreSnapshot]
     clock: Callable[[], datetime]
     store_folder: str
@@ -56,11 +60,14 @@ def make_backup(source: BackupSource, folder: BackupFolder, step: Step, written:
 
     The store is copied as of a moment at which nothing is written to the warehouse, and both go on at once: what a tick
     or an import had committed by then is in both, as after a crash at that moment.
-    Raises OSError, what `step` raises, ConflictError while another backup of this workspace is made.
+    Raises OSError, what `step` raises, and what `keep_file` raises where the file is in use for too long.
     """
     copier = _Copier(folder, step, written)
     kept: list[StoredFile] = []
-    with snapshot(source.warehouse, lambda: (source.hold_store(), source.clock())) as warehouse:
+    with (
+        source.keep_file(copier.check),
+        snapshot(source.warehouse, lambda: (source.hold_store(), source.clock())) as warehouse,
+    ):
         stored, at = warehouse.beside
         try:
             copies = stored.write(folder.staging, copier.check)
@@ -70,7 +77,7 @@ def make_backup(source: BackupSource, folder: BackupFolder, step: Step, written:
         kept.append(copier.store(source.warehouse_path, warehouse.pieces(), "warehouse"))
         if warehouse.log:
             log = (warehouse.log[n : n + CHUNK_BYTES] for n in range(0, len(warehouse.log), CHUNK_BYTES))
-            kept.append(copier.store(source.warehouse_path + LOG_SUFFIX, log, "warehouse"))
+            kept.append(copier.store(source.warehouse_path + LOG, log, "warehouse"))
     for copy in copies:
         name = copy.relative_to(folder.staging).as_posix()
         kept.append(copier.store_file(f"{source.store_folder}/{name}", copy, _ROLES.get(name, "dump")))

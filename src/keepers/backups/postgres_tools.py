@@ -110,7 +110,10 @@ def _run(command: list[str], url: URL, on_step: Callable[[], None]) -> None:
     if code:
         raise UserError(
             problem(
-                "{program} failed: {reason}", program=Path(command[0]).name, reason=" ".join(lines[-3:]) or str(code)
+                "{program} failed: {reason}. It must be of the server's version or newer, first on PATH, and reach the "
+                "database.",
+                program=Path(command[0]).name,
+                reason=" ".join(lines[-3:]).rstrip(".") or str(code),
             ),
             code="backup",
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from keepers.backups.chunks import DamagedBackupError
 from keepers.backups.folder import BackupFolder
 from keepers.backups.manifest import Manifest, StoredFile
-from keepers.model.errors import problem
+from keepers.model.errors import UserError, problem
 
 Step = Callable[[int, int], None]
 """(bytes done, of how many)"""
@@ -18,9 +19,20 @@ Step = Callable[[int, int], None]
 def write_files(folder: BackupFolder, manifest: Manifest, target: Path, step: Step) -> None:
     """Writes everything into the folder `target`, which is empty; readable by this user alone.
 
-    Raises DamagedBackupError naming the backup, the file and what is wrong; OSError.
+    Raises DamagedBackupError naming the backup, the file and what is wrong; UserError where there is no room; OSError.
     """
-    done = 0
+    done, free = 0, shutil.disk_usage(target).free
+    if manifest.size > free:
+        raise UserError(
+            problem(
+                "Backup {id} needs {needed} bytes, and {folder} has room for {free}. Make room, or name another disk.",
+                id=manifest.id,
+                needed=manifest.size,
+                folder=target.parent,
+                free=free,
+            ),
+            code="backup",
+        )
     for file in manifest.files:
         try:
             path = target / _safe(file)
@@ -28,10 +40,13 @@ def write_files(folder: BackupFolder, manifest: Manifest, target: Path, step: St
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
                 for name in file.chunks:
-                    done += stream.write(folder.chunks.get(name))
+                    content = folder.chunks.get(name)
+                    if stream.tell() + len(content) > file.size:
+                        raise _wrong_size()
+                    done += stream.write(content)
                     step(done, manifest.size)
                 if stream.tell() != file.size:
-                    raise DamagedBackupError(problem("its size is not the one that was written"))
+                    raise _wrong_size()
                 stream.flush()
                 os.fsync(stream.fileno())
         except (DamagedBackupError, FileExistsError) as error:
@@ -45,6 +60,10 @@ def write_files(folder: BackupFolder, manifest: Manifest, target: Path, step: St
                     folder=folder.path,
                 )
             ) from None
+
+
+def _wrong_size() -> DamagedBackupError:
+    return DamagedBackupError(problem("its size is not the one that was written"))
 
 
 def _safe(file: StoredFile) -> PurePosixPath:

@@ -20,13 +20,13 @@ import duckdb
 
 from keepers.model.errors import KeepersError, problem
 from keepers.warehouse.database import Warehouse
+from keepers.warehouse.files import log_of
 
 T = TypeVar("T")
 HEADER_BYTES = 12_288
 """the file's header, and the two that checkpoints write in turn"""
 BLOCK_BYTES = 262_144
 """of DuckDB's files; the first block follows the header"""
-LOG_SUFFIX = ".wal"
 _NEVER = "1 TB"
 _READ = """\
 import shutil, sys
@@ -69,11 +69,11 @@ class WarehouseSnapshot(Generic[T]):
 def snapshot(warehouse: Warehouse, beside: Callable[[], T]) -> Iterator[WarehouseSnapshot[T]]:
     """The warehouse as of a moment when nothing is written to it. `beside` is called at that moment and must be quick.
 
-    Raises ConflictError while the file is copied or rewritten already.
+    The caller is `Warehouse.keeping_file`.
     """
     path = warehouse.path
     assert path is not None, "a warehouse in memory has no file"
-    with warehouse.keeping_file(), checkpoints_put_off(warehouse), _reader(path) as read:
+    with checkpoints_put_off(warehouse), _reader(path) as read:
         with warehouse.held_up() as cursor:
             # Where it is not possible, the log has what was committed.
             with suppress(duckdb.TransactionException):
@@ -96,7 +96,7 @@ def checkpoints_put_off(warehouse: Warehouse) -> Iterator[None]:
 
 
 def _log_of(path: Path) -> bytes:
-    log = path.with_name(path.name + LOG_SUFFIX)
+    log = log_of(path)
     if not log.exists():
         return b""
     with _reader(log) as read:

@@ -8,10 +8,14 @@ from threading import Event, Thread
 
 from keepers.app.operations import upkeep
 from keepers.app.workspace.workspace import Workspace
-from keepers.model.errors import KeepersError, problem
+from keepers.model.errors import ConflictError, KeepersError, problem
 
 _EVERY_S = 60.0
-"""seconds between looks at the clock, and before what failed is tried again ten times as long"""
+"""seconds between looks at the clock"""
+_AGAIN_S = 10 * _EVERY_S
+"""seconds before what failed is tried again"""
+_YIELDS_TO = ("locked", "busy")
+"""a backup that copies the warehouse, and long queries: both end by themselves"""
 log = logging.getLogger("keepers")
 
 
@@ -37,14 +41,20 @@ class UpkeepLoop:
     def _run(self) -> None:
         pause = _EVERY_S
         while not self._stopping.wait(pause):
-            try:
-                self.run_if_due()
-                pause = _EVERY_S
-            except Exception as error:
-                pause = 10 * _EVERY_S
-                if not self._stopping.is_set():
-                    known = isinstance(error, KeepersError)
-                    log.error("The daily upkeep failed: %s", error, exc_info=None if known else error)
+            pause = self.attempt()
+
+    def attempt(self) -> float:
+        """Does what is due; how many seconds to wait until it is asked again."""
+        try:
+            self.run_if_due()
+        except Exception as error:
+            if isinstance(error, ConflictError) and error.code in _YIELDS_TO:
+                log.info("The daily upkeep goes on in %d minutes: %s", _AGAIN_S / 60, error)
+            elif not self._stopping.is_set():
+                known = isinstance(error, KeepersError)
+                log.error("The daily upkeep failed: %s", error, exc_info=None if known else error)
+            return _AGAIN_S
+        return _EVERY_S
 
     def run_if_due(self) -> bool:
         """Whether the hour had come. Raises what stops it, such as a clock that cannot be believed."""

@@ -15,13 +15,12 @@ import duckdb
 from keepers.conditions.schema import Schema
 from keepers.model.errors import ConflictError, UserError, problem
 from keepers.model.write_scope import require_sequence
-from keepers.warehouse import fixed_tables, zone_offsets
+from keepers.warehouse import files, fixed_tables, zone_offsets
 from keepers.warehouse.names import quoted
 from keepers.warehouse.registry import Registry, get_meta, latest_times, set_meta
 
 Settings = dict[str, str | bool | int | float | list[str]]
-DAMAGED = ".damaged-"
-"""follows the name of what is set aside, before the instant"""
+_LOOKS_EVERY_S = 0.1
 log = logging.getLogger("keepers")
 
 
@@ -56,7 +55,7 @@ class Warehouse:
     ) -> Warehouse:
         """Opens (or makes) the file; None keeps everything in memory.
 
-        A write-ahead log beside it that is damaged is set aside, under a name with the instant `now` (see `set_aside`).
+        A write-ahead log beside it that is damaged is set aside, under a name with the instant `now` (see `files.py`).
         What was in it is loaded again from the store's log by the next tick; imported rows in it are missing.
 
         `memory` is DuckDB's limit, such as `2GB`. `public_sources` gives the ids of write keys, and is asked where
@@ -196,13 +195,24 @@ class Warehouse:
         return int(rows[0][0]) if rows else 0
 
     @contextmanager
-    def keeping_file(self) -> Iterator[None]:
-        """Nobody else copies or rewrites the file for the block. Raises ConflictError (`locked`) at once if it is."""
-        if not self._keeping_file.acquire(blocking=False):
-            raise ConflictError(
-                problem("The warehouse's file is being copied by a backup, or rewritten. Wait for that, or cancel it."),
-                code="locked",
-            )
+    def keeping_file(self, patience_s: float = 0.0, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+        """Nobody else copies or rewrites the file for the block.
+
+        Waits `patience_s` seconds for who does, with `on_wait` called in between, which may raise to give up. Raises
+        ConflictError (`locked`) where that is not enough.
+        """
+        waited = 0.0
+        while not self._keeping_file.acquire(timeout=min(_LOOKS_EVERY_S, patience_s)):
+            waited += _LOOKS_EVERY_S
+            if waited > patience_s:
+                raise ConflictError(
+                    problem(
+                        "The warehouse's file is being copied by a backup, or rewritten. Wait for that, or cancel it."
+                    ),
+                    code="locked",
+                )
+            if on_wait is not None:
+                on_wait()
         try:
             yield
         finally:
@@ -295,10 +305,8 @@ def _is_of_wal(error: duckdb.Error) -> bool:
 def _connect_without_wal(
     file: Path, settings: dict[str, str | bool | int | float | list[str]], now: datetime | None
 ) -> duckdb.DuckDBPyConnection:
-    wal = file.with_name(f"{file.name}.wal")
-    stamp = f"{now:%Y%m%dT%H%M%SZ}" if now is not None else "unknown"
-    aside = wal.with_name(f"{wal.name}{DAMAGED}{stamp}")
-    wal.replace(aside)
+    aside = files.aside(file, now)
+    files.log_of(file).replace(aside)
     log.warning(
         "The write-ahead log of the warehouse is damaged. It is set aside as %s; the next tick loads what it held from "
         "the log of events again. `keepers doctor` says whether imported rows are missing.",
@@ -308,11 +316,6 @@ def _connect_without_wal(
         return duckdb.connect(str(file), config=settings)
     except duckdb.Error as error:
         raise _opening_failed(file, error) from error
-
-
-def set_aside(file: Path) -> list[Path]:
-    """The damaged write-ahead logs of a warehouse that were set aside, oldest first."""
-    return sorted(file.parent.glob(f"{file.name}.wal{DAMAGED}*"))
 
 
 def _layout(connection: duckdb.DuckDBPyConnection) -> str | None:
@@ -338,7 +341,8 @@ def _opening_failed(file: Path | None, error: duckdb.Error) -> UserError:
             problem(
                 "The warehouse {file} is damaged, or no DuckDB database ({reason}). Restore it from a backup; or move "
                 "it away: the next tick makes a new one from the log of events, without imported files, which are "
-                "to be imported again.",
+                "to be imported again, and without events older than `events_days` of [retention], if that is set: "
+                "they are gone.",
                 file=file,
                 reason=text.splitlines()[0],
             ),

@@ -12,10 +12,15 @@ from keepers.app.workspace.files.backup_files import files_of, inside
 from keepers.app.workspace.settings import Settings, StoreSettings, with_store
 from keepers.model.errors import UserError
 
-KEPT = ("keepers.toml", "playbook/a.yaml", "data/rejects/x.csv", "data/errors.log", "data/dkim.pem", "notes.txt")
+KEPT = (
+    "keepers.toml", "playbook/a.yaml", "data/rejects/x.csv", "data/errors.log", "data/dkim.pem", "notes.txt",
+    "data/warehouse.duckdb.before-my-trial", "data/warehouse.duckdb.md",
+)  # fmt: skip
 LEFT_OUT = (
     "data/keepers.db", "data/keepers.db-wal", "data/keepers.db-shm", "data/inbox.db", "data/warehouse.duckdb",
     "data/warehouse.duckdb.wal", "data/warehouse.duckdb.tmp/x", "data/server.json", "data/server.1234",
+    "data/warehouse.duckdb.compacting", "data/warehouse.duckdb.compacting.wal", "data/warehouse.duckdb.before",
+    "data/warehouse.duckdb.wal.damaged-20260301T120000Z", "data/warehouse.duckdb.wal.checkpoint",
     "data/sequencer.lock", "data/compiled/x.json", "data/uploads/upload-1/f.csv", ".git/objects/aa",
 )  # fmt: skip
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from keepers.backups.chunks import Chunks, DamagedBackupError
+from keepers.backups.chunks import CHUNK_BYTES, Chunks, DamagedBackupError
 from keepers.backups.folder import BackupFolder, beyond, joined, opened_for_reading, opened_for_writing
 from keepers.backups.manifest import FORMAT, Manifest, StoredFile, read_sealed, write_sealed
 from keepers.backups.restore import write_files
@@ -57,6 +60,142 @@ def test_a_piece_that_is_not_as_it_was_is_named(tmp_path: Path, content: bytes) 
     (tmp_path / name[:2] / name).unlink()
     with pytest.raises(DamagedBackupError, match=f"{name} cannot be read: No such file"):
         kept.get(name)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link", "large"])
+def test_what_is_no_piece_is_not_read(tmp_path: Path, kind: str) -> None:
+    kept = Chunks(tmp_path / "chunks")
+    name, _ = kept.put(b"orders")
+    file = tmp_path / "chunks" / name[:2] / name
+    file.rename(tmp_path / "elsewhere")
+    match kind:
+        case "pipe":
+            os.mkfifo(file)
+        case "folder":
+            file.mkdir()
+        case "link":
+            file.symlink_to(tmp_path / "elsewhere")
+        case _:
+            file.touch()
+            os.truncate(file, 1 << 40)
+    with pytest.raises(DamagedBackupError, match=name):
+        kept.get(name)
+
+
+def test_a_piece_that_could_not_be_read_back_is_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="262145 bytes"):
+        Chunks(tmp_path).put(bytes(CHUNK_BYTES + 1))
+    largest = os.urandom(CHUNK_BYTES)
+    assert Chunks(tmp_path).get(Chunks(tmp_path).put(largest)[0]) == largest
+
+
+def test_only_pieces_are_removed_and_links_lead_nowhere(tmp_path: Path) -> None:
+    strangers = tmp_path / "home"
+    strangers.mkdir()
+    for name in ("letter.txt", "ab" * 32):
+        (strangers / name).write_text("precious")
+    kept = Chunks(tmp_path / "chunks")
+    kept.put(b"orders")
+    (kept.folder / "ff").symlink_to(strangers)
+    (kept.folder / "00").mkdir()
+    (kept.folder / "00" / "letter.txt").write_text("mine")
+    (kept.folder / "00" / ("00" * 32)).symlink_to(strangers / "letter.txt")
+    kept.remove_all_but([])
+    assert sorted(one.name for one in strangers.iterdir()) == ["ab" * 32, "letter.txt"]
+    assert [one.name for one in kept.folder.glob("0?/*")] == ["letter.txt"]
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("as it was")
+    with opened_for_writing(tmp_path / "b", OWNER) as folder:
+        (folder.path / "erasures.json.new").symlink_to(tmp_path / "precious")
+        folder.add_erased(Ledger([ErasedIdentifier("a", NOW)], []))
+        assert folder.ledger().identifiers
+    assert (tmp_path / "precious").read_text() == "as it was"
+    for part in ("staging", "chunks", "backups"):
+        (tmp_path / "b" / part).mkdir(exist_ok=True)
+        (tmp_path / "b" / part).rename(tmp_path / part)
+        (tmp_path / "b" / part).symlink_to(tmp_path / part)
+        with pytest.raises(UserError, match=f"{part} is a link"), opened_for_writing(tmp_path / "b", OWNER):
+            raise AssertionError
+        (tmp_path / "b" / part).unlink()
+
+
+def seal(path: Path, text: bytes) -> None:
+    """Anybody can seal what they wrote."""
+    path.write_bytes(sha256(text).hexdigest().encode() + b"\n" + text + b"\n")
+
+
+WRONG_SHAPES = (
+    b'{"format":1}', b"[]", b"", b"\xff\xfe", b'{"format":"1"}', b'{"format":1,"a":' + b"[" * 200_000,
+    b'{"format":1,"owner":3}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WRONG_SHAPES)
+def test_a_sealed_file_of_another_shape_is_damaged(tmp_path: Path, text: bytes) -> None:
+    with opened_for_writing(tmp_path / "b", OWNER) as folder:
+        made = add(folder, NOW, own=b"1")
+        file = folder.path / "backups" / f"{made.id}.json"
+        seal(file, text)
+        with pytest.raises(DamagedBackupError, match=rf"Backup {made.id} cannot be restored.*--check` says which"):
+            folder.read(made.id)
+        assert [one.id for one in folder.readable()[1]] == [made.id]
+        seal(folder.path / "erasures.json", text)
+        with pytest.raises(DamagedBackupError, match=r"erasures.json does not hold.*remove it and name the workspace"):
+            folder.ledger()
+    seal(tmp_path / "b" / "keepers-backups.json", text)
+    with pytest.raises(DamagedBackupError, match="a copy of this folder"), opened_for_reading(tmp_path / "b"):
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("made_at", "2026-03-01T12:00:00Z"), ("id", "../../../home/precious"), ("id", "20260301T120001Z"),
+        ("keepers", "[bold]\x1b[2J"), ("files", [{"path": "a", "size": -1, "chunks": []}]),
+        ("files", [{"path": "a", "size": 1, "chunks": ["../../x"]}]),
+    ],
+)  # fmt: skip
+def test_a_manifest_with_values_that_no_backup_has_is_damaged(tmp_path: Path, field: str, value: Any) -> None:
+    with opened_for_writing(tmp_path / "b", OWNER) as folder:
+        made = add(folder, NOW, own=b"1")
+        content = msgspec.to_builtins(made) | {"made_at": "2026-03-01T12:00:00", field: value}
+        seal(folder.path / "backups" / f"{made.id}.json", msgspec.json.encode(content))
+        with pytest.raises(DamagedBackupError):
+            folder.read(made.id)
+        assert folder.readable()[0] == []
+
+
+def test_erasures_with_a_zone_are_damaged(tmp_path: Path) -> None:
+    with opened_for_writing(tmp_path / "b", OWNER) as folder:
+        content = {"format": 1, "owner": OWNER, "identifiers": [["a", "2026-03-01T12:00:00Z"]], "addresses": []}
+        seal(folder.path / "erasures.json", msgspec.json.encode(content))
+        with pytest.raises(DamagedBackupError, match="does not hold"):
+            folder.ledger()
+
+
+def test_a_pipe_in_the_place_of_the_ledger_is_not_waited_for(tmp_path: Path) -> None:
+    with opened_for_writing(tmp_path / "b", OWNER) as folder:
+        os.mkfifo(folder.path / "erasures.json")
+        with pytest.raises(DamagedBackupError, match="no regular file"):
+            folder.ledger()
+
+
+def test_no_more_is_written_than_the_backup_names(tmp_path: Path) -> None:
+    (tmp_path / "to").mkdir()
+    steps: list[int] = []
+    with opened_for_writing(tmp_path / "b", OWNER) as folder:
+        piece = folder.chunks.put(bytes(CHUNK_BYTES))[0]
+        made = msgspec.structs.replace(add(folder, NOW), files=[StoredFile("data/x", 5, [piece] * 30)])
+        with pytest.raises(DamagedBackupError, match="its size is not"):
+            write_files(folder, made, tmp_path / "to", lambda done, total: steps.append(done))
+        assert steps == []
+        assert (tmp_path / "to" / "data" / "x").stat().st_size == 0
+        made = msgspec.structs.replace(made, files=[StoredFile("data/y", 1 << 60, [piece])])
+        with pytest.raises(UserError, match=r"needs 1152921504606846976 bytes, and .* has room for \d+. Make room"):
+            write_files(folder, made, tmp_path / "to", lambda done, total: None)
+        assert not (tmp_path / "to" / "data" / "y").exists()
 
 
 def test_backups_expire_by_number_and_by_age_and_the_newest_stays(tmp_path: Path) -> None:
@@ -145,12 +284,33 @@ def test_two_do_not_write_at_once_and_none_reads_meanwhile(tmp_path: Path) -> No
             raise AssertionError
         with pytest.raises(ConflictError, match="Wait for it"), opened_for_reading(tmp_path / "b"):
             raise AssertionError
+    with opened_for_reading(tmp_path / "b"), pytest.raises(ConflictError), opened_for_writing(tmp_path / "b", OWNER):
+        raise AssertionError
     with (
         opened_for_reading(tmp_path / "b"),
         opened_for_reading(tmp_path / "b") as folder,
         pytest.raises(NotFoundError, match="no backup in"),
     ):
         folder.read("20260101T000000Z")
+
+
+def test_two_first_backups_of_one_folder_meet(tmp_path: Path) -> None:
+    """Whoever comes while the other has written nothing but the lock waits for it, or is refused."""
+    with opened_for_writing(tmp_path / "b", OWNER):
+        (tmp_path / "b" / "keepers-backups.json").unlink()
+        with pytest.raises(ConflictError, match="Wait for it"), opened_for_writing(tmp_path / "b", OWNER):
+            raise AssertionError
+    (tmp_path / "b" / "photo.jpg").touch()
+    with pytest.raises(UserError, match="holds something else"), opened_for_writing(tmp_path / "b", OWNER):
+        raise AssertionError
+
+
+def test_a_copy_without_a_lock_can_be_read(tmp_path: Path) -> None:
+    with opened_for_writing(tmp_path / "b", OWNER) as folder:
+        made = add(folder, NOW)
+    (tmp_path / "b" / "lock").unlink()
+    with opened_for_reading(tmp_path / "b") as folder:
+        assert folder.ids() == [made.id]
 
 
 def test_a_newer_format_is_refused_and_said(tmp_path: Path) -> None:

@@ -102,12 +102,26 @@ def test_a_checkpoint_by_somebody_else_is_noticed(warehouse: Warehouse) -> None:
             list(parts)
 
 
-def test_one_is_taken_at_a_time(warehouse: Warehouse) -> None:
-    with (
-        snapshot(warehouse, lambda: None),
-        pytest.raises(ConflictError, match="being copied by a backup"),
-        snapshot(warehouse, lambda: None),
-    ):
+def test_the_file_is_kept_by_one_at_a_time_and_waited_for_within_a_bound(warehouse: Warehouse) -> None:
+    waits: list[None] = []
+    for patience in (0.0, 0.3):
+        with (
+            warehouse.keeping_file(),
+            pytest.raises(ConflictError, match="being copied by a backup"),
+            warehouse.keeping_file(patience, lambda: waits.append(None)),
+        ):
+            raise AssertionError
+        assert bool(waits) == bool(patience)
+    with warehouse.keeping_file(), warehouse.held_up():
+        pass
+
+
+def test_whoever_waits_for_the_file_may_give_up(warehouse: Warehouse) -> None:
+    class GivenUpError(Exception):
+        pass
+
+    def give_up() -> None:
+        raise GivenUpError
+
+    with warehouse.keeping_file(), pytest.raises(GivenUpError), warehouse.keeping_file(60, give_up):
         raise AssertionError
-    with snapshot(warehouse, lambda: None) as taken:
-        assert taken.size

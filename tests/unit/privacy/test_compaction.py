@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from keepers.app.customers.erasure import EraseProfile, erase_profile
 from keepers.app.operations import upkeep
+from keepers.app.operations.backups import BackUp, back_up
 from keepers.app.operations.upkeep import CompactFiles, compact
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.gate import Gate
@@ -19,8 +20,9 @@ from keepers.backups.warehouse_snapshot import snapshot
 from keepers.model.errors import ConflictError
 from keepers.server.upkeep_loop import UpkeepLoop
 from keepers.store.schema.messages import messages
+from keepers.warehouse import files
 from keepers.warehouse.privacy import compaction
-from unit.broadcasts.mailing import Shop
+from unit.broadcasts.mailing import NOW, Shop
 from unit.privacy import somebody
 from unit.privacy.conftest import Shops
 from unit.privacy.somebody import DEVICES, USER
@@ -53,6 +55,29 @@ def test_no_byte_is_left_in_any_file(shop: Shop) -> None:
         cell for cell in before if not any(name in cell for name in ours)
     ]
     assert compact(shop.workspace, COMMAND_LINE, CompactFiles()).erasures == 0
+
+
+def test_a_damaged_log_that_was_set_aside_goes_with_it(shop: Shop) -> None:
+    file = shop.workspace.warehouse.path
+    assert file is not None
+    files.aside(file, NOW).write_text(f"damaged, {USER} in it")
+    compact(shop.workspace, COMMAND_LINE, CompactFiles())
+    assert USER not in somebody.in_files(shop.folder)
+    assert files.set_aside(file) == []
+
+
+def test_what_an_interrupted_replacement_left_is_removed(shop: Shop) -> None:
+    file = shop.workspace.warehouse.path
+    assert file is not None
+    for left in (files.before(file), files.fresh(file)):
+        left.write_bytes(b"")
+        files.log_of(left).write_bytes(b"")
+    compaction.remove_left(file)
+    assert [one for one in file.parent.iterdir() if ".before" in one.name or ".compacting" in one.name] == []
+    moved = file.with_name("moved.duckdb")
+    files.before(moved).write_bytes(b"all there is")
+    compaction.remove_left(moved)
+    assert files.before(moved).exists()
 
 
 def test_it_goes_on_with_the_new_file(shop: Shop) -> None:
@@ -91,13 +116,52 @@ def test_the_file_that_a_backup_copies_is_not_rewritten(shop: Shop) -> None:
     warehouse = shop.workspace.warehouse
     assert warehouse.path is not None
     before = warehouse.path.stat().st_ino
-    with snapshot(warehouse, lambda: None) as held:
+    with warehouse.keeping_file(), snapshot(warehouse, lambda: None) as held:
         with pytest.raises(ConflictError, match="being copied by a backup"):
             compact(shop.workspace, COMMAND_LINE, CompactFiles())
         assert sum(len(piece) for piece in held.pieces()) == held.size
     assert warehouse.path.stat().st_ino == before
     compact(shop.workspace, COMMAND_LINE, CompactFiles())
     assert warehouse.path.stat().st_ino != before
+
+
+def test_a_backup_waits_for_the_rewriting_and_does_not_hold_it_up(shop: Shop, tmp_path: Path) -> None:
+    workspace = shop.workspace
+    keeping, waiting, replaced = Event(), Event(), Event()
+
+    def rewrite() -> None:
+        with workspace.warehouse.keeping_file():
+            keeping.set()
+            assert waiting.wait(60)
+            with workspace.warehouse_gate.alone(60):
+                replaced.set()
+
+    other = Thread(target=rewrite)
+    other.start()
+    assert keeping.wait(60)
+    done = back_up(workspace, COMMAND_LINE, BackUp(folder=str(tmp_path / "backups")), lambda done, total: waiting.set())
+    other.join(60)
+    assert replaced.is_set()
+    assert done.files
+    compact(workspace, COMMAND_LINE, CompactFiles())
+
+
+def test_the_daily_upkeep_yields_to_a_backup(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    workspace, loop = shop.workspace, UpkeepLoop(shop.workspace)
+    caplog.set_level("INFO", "keepers")
+    now = workspace.clock()
+    shop.tick(now)
+    assert loop.attempt() == 60
+    workspace.clock = lambda: now + timedelta(days=1)
+    with workspace.warehouse.keeping_file():
+        assert loop.attempt() == 600
+    (row,) = [one for one in caplog.records if "daily upkeep" in one.message]
+    assert (row.levelname, "goes on in 10 minutes: The warehouse's file is being copied" in row.message) == (
+        "INFO", True,
+    )  # fmt: skip
+    assert upkeep.compacted_at(workspace) is None
+    assert loop.attempt() == 60
+    assert upkeep.compacted_at(workspace) is not None
 
 
 def test_one_alone_lets_nobody_in() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +30,9 @@ from keepers.store import migrate
 from keepers.warehouse.fixed_tables import LAYOUT_VERSION
 
 MOST_DAYS = 36_500
+_PATIENCE_S = 1800.0
+"""how long the rewriting of the files, or another backup, is waited for"""
+log = logging.getLogger("keepers")
 
 
 class BackUp(Struct, frozen=True, kw_only=True):
@@ -89,8 +95,9 @@ class BackupList(Struct, frozen=True):
 def back_up(workspace: Workspace, actor: Actor, request: BackUp, progress: Progress) -> BackedUp:
     """Back up the workspace into a folder on the server's machine
 
-    Everything goes on meanwhile. All files are as of one moment, and only what changed since earlier backups in that
-    folder is written. An interrupted backup leaves the earlier ones as they are.
+    Everything goes on meanwhile; only the daily rewriting of the files is waited for, up to half an hour. All files are
+    as of one moment, and only what changed since earlier backups in that folder is written. An interrupted backup
+    leaves the earlier ones as they are.
     """
     path = Path(request.folder)
     try:
@@ -98,7 +105,8 @@ def back_up(workspace: Workspace, actor: Actor, request: BackUp, progress: Progr
     except OSError as error:
         raise UserError(
             problem(
-                "The backup in {folder} could not be made: {reason} ({file}). The earlier ones are as they were.",
+                "The backup in {folder} could not be made: {reason} ({file}). The earlier ones are as they were. Make "
+                "room there or make it writable, or name another folder.",
                 folder=path,
                 reason=error.strerror or error,
                 file=error.filename or path,
@@ -110,8 +118,28 @@ def back_up(workspace: Workspace, actor: Actor, request: BackUp, progress: Progr
 def list_backups(folder: Path, *, is_checked: bool = False, progress: Progress = no_progress) -> BackupList:
     """The backups in a folder, oldest first; checked, all their content is read. No workspace is needed for it.
 
-    Raises NotFoundError where there are none, ConflictError while one is being made.
+    Raises NotFoundError where there are none, ConflictError while one is being made, UserError where it cannot be read.
     """
+    try:
+        return _list_backups(folder, is_checked, progress)
+    except OSError as error:
+        raise unreadable(folder, error) from None
+
+
+def unreadable(folder: Path, error: OSError) -> UserError:
+    """That a folder of backups cannot be read."""
+    return UserError(
+        problem(
+            "{folder} cannot be read: {reason} ({file}). Call it as the user that made the backups.",
+            folder=folder,
+            reason=error.strerror or error,
+            file=error.filename or folder,
+        ),
+        code="backup",
+    )
+
+
+def _list_backups(folder: Path, is_checked: bool, progress: Progress) -> BackupList:
     with opened_for_reading(folder) as found:
         manifests, damaged = found.readable()
         items = [ListedBackup(
@@ -139,6 +167,7 @@ def _back_up(workspace: Workspace, path: Path, request: BackUp, progress: Progre
     settings, store = workspace.settings, workspace.store
     source = BackupSource(
         warehouse=workspace.warehouse,
+        keep_file=lambda on_wait: _file_kept(workspace, on_wait),
         hold_store=lambda: hold(store),
         clock=workspace.clock,
         store_folder=str(inside("store", "url", settings.store.url)) if store.is_sqlite else DATA,
@@ -177,6 +206,24 @@ def _back_up(workspace: Workspace, path: Path, request: BackUp, progress: Progre
         freed_bytes=freed,
         damaged=[one.id for one in damaged],
     )
+
+
+@contextmanager
+def _file_kept(workspace: Workspace, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Waits for another backup, and for the rewriting of the warehouse's file: this is no reader that it waits for."""
+    is_logged = False
+
+    def wait() -> None:
+        nonlocal is_logged
+        if not is_logged:
+            log.info("A backup waits: the warehouse's file is being rewritten, or copied by another backup.")
+            is_logged = True
+        on_wait()
+
+    with ExitStack() as stack:
+        with workspace.warehouse_gate.outside():
+            stack.enter_context(workspace.warehouse.keeping_file(_PATIENCE_S, wait))
+        yield
 
 
 def _require_apart(workspace: Path, backups: Path) -> None:

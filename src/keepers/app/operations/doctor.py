@@ -18,7 +18,7 @@ from keepers.app.operations.upkeep import compacted_at, last_retention
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock_notice
-from keepers.app.workspace.files.disk_probe import why_not_writable
+from keepers.app.workspace.files.disk_probe import DiskProbe
 from keepers.app.workspace.files.private_files import shared_files
 from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
@@ -33,7 +33,8 @@ from keepers.store.privacy import erasures, removed_counts
 from keepers.store.privacy.erasures import WaitingErasures
 from keepers.store.profiles import identities
 from keepers.warehouse.arrivals import unlisted_rows
-from keepers.warehouse.database import Warehouse, set_aside
+from keepers.warehouse.database import Warehouse
+from keepers.warehouse.files import set_aside
 from keepers.warehouse.fixed_tables import LOADED
 from keepers.warehouse.registry import MAX_PUBLIC_EVENTS, MAX_PUBLIC_TRAITS
 
@@ -172,7 +173,8 @@ def damage_findings(workspace: Workspace) -> list[Problem]:
         found.append(
             problem(
                 "A damaged write-ahead log of the warehouse was set aside as {file}; what it held is loaded again from "
-                "the log of events. When nothing is missing, delete the file.",
+                "the log of events. The next `keepers compact`, which a server does daily when something was removed, "
+                "deletes the file.",
                 file=aside[-1].name,
             )
         )
@@ -195,7 +197,7 @@ def disk_findings(workspace: Workspace) -> list[Problem]:
     folders = {(workspace.folder / workspace.settings.warehouse.path).parent}
     if workspace.store.folder is not None:
         folders.add(workspace.store.folder)
-    return [trouble for one in sorted(folders) if (trouble := why_not_writable(one)) is not None]
+    return [trouble for one in sorted(folders) if (trouble := DiskProbe(one).why_not_writable()) is not None]
 
 
 def clock_findings(workspace: Workspace) -> list[Problem]:

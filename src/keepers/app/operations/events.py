@@ -53,7 +53,7 @@ class EventIntake:
         self.on_commit: Callable[[int, float], None] = _uncounted
         """called after each commit with its number of requests and its seconds"""
         self._store = store
-        self._disk = DiskProbe(store.folder) if store.folder is not None else None
+        self._disk = DiskProbe(store.folder, problem("The disk of the store")) if store.folder is not None else None
         self._collector = Collector(store, on_arrival, self._committed, most_requests=most_waiting)
         # One thread, so that whoever sends much waits for themselves and not the event loop for all of them.
         self._parsing = ThreadPoolExecutor(1, "parsing")
@@ -129,9 +129,9 @@ class EventIntake:
             # The caller is not authenticated, and the error's text names hosts and folders.
             log.warning("Not ready: %s", error.message)
             return "The store does not answer. The server's log says more."
-        trouble = self._disk.why_not_writable() if self._disk is not None else ""
-        if trouble:
-            return f"The disk of the store cannot be written to: {trouble}. Make room, or make it writable."
+        trouble = self._disk.why_not_writable() if self._disk is not None else None
+        if trouble is not None:
+            return str(trouble)
         return "" if self._collector.is_running else "The collector has stopped. Start the server again."
 
     def inbox_depth(self) -> int:

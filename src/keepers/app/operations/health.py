@@ -15,9 +15,10 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.evaluation.evaluate import last_tick
 from keepers.i18n.problems import error_text
 from keepers.ingest.imports import import_counts
+from keepers.model.errors import problem
 from keepers.store.events import inbox
 from keepers.store.events import log as event_log
-from keepers.warehouse.database import set_aside
+from keepers.warehouse.files import set_aside
 from keepers.warehouse.fixed_tables import LOADED
 
 
@@ -81,22 +82,23 @@ def health_of(workspace: Workspace, locale: str = "en") -> Health:
 def readiness_notes(workspace: Workspace) -> dict[str, str]:
     """Warnings that the readiness probe reports although the server is ready."""
     notes = {}
-    trouble = workspace.ticker_status().trouble
-    if trouble is not None:
+    failing = workspace.ticker_status().trouble
+    if failing is not None:
         # What is wrong with the clock names nothing of the workspace, and nobody is asked who they are here.
-        notes = {"clock": trouble.message} if trouble.code == CLOCK else {"tick": "failing: see /api/v1/health"}
+        notes = {"clock": failing.message} if failing.code == CLOCK else {"tick": "failing: see /api/v1/health"}
     with workspace.warehouse_gate.inside():
         lost = import_counts.missing(workspace.store, workspace.warehouse)
     if lost:
         notes["warehouse"] = f"{lost} imported rows are missing: see keepers doctor"
     elif workspace.warehouse.path is not None and set_aside(workspace.warehouse.path):
         notes["warehouse"] = "a damaged write-ahead log was set aside: see keepers doctor"
-    reason = workspace.part(warehouse_disk).why_not_writable()
-    if reason:
-        notes["disk"] = f"The disk of the warehouse cannot be written to: {reason}. Make room, or make it writable."
+    trouble = workspace.part(warehouse_disk).why_not_writable()
+    if trouble is not None:
+        notes["disk"] = str(trouble)
     return notes
 
 
 def warehouse_disk(workspace: Workspace) -> DiskProbe:
     """Probes where the warehouse is."""
-    return DiskProbe((workspace.folder / workspace.settings.warehouse.path).parent)
+    folder = (workspace.folder / workspace.settings.warehouse.path).parent
+    return DiskProbe(folder, problem("The disk of the warehouse"))

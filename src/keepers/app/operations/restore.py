@@ -9,36 +9,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Annotated
 
 from msgspec import Meta, Struct
 from sqlalchemy import func, select
 
 from keepers.app.customers.erasing import apply_ledger, read_ledger
-from keepers.app.operations.backups import owner_of_backups
+from keepers.app.operations.backups import owner_of_backups, unreadable
+from keepers.app.use_cases.actor import COMMAND_LINE
+from keepers.app.use_cases.auditing import audit_event
 from keepers.app.use_cases.progress import Progress, no_progress
 from keepers.app.workspace.clock import environment
 from keepers.app.workspace.files.backup_files import inside
 from keepers.app.workspace.files.folder import DATA
-from keepers.app.workspace.settings import FILE, load_settings, with_store
+from keepers.app.workspace.settings import FILE, Settings, load_settings, with_store
 from keepers.app.workspace.workspace import Workspace
-from keepers.backups.chunks import sync_folder
-from keepers.backups.folder import BackupFolder, beyond, joined, opened_for_reading
-from keepers.backups.folder import read_ledger as ledger_of_file
+from keepers.backups.chunks import DamagedBackupError, sync_folder
+from keepers.backups.folder import HEAD, LEDGER, BackupFolder, beyond, joined, opened_for_reading
+from keepers.backups.folder import read_ledger as read_ledger_file
+from keepers.backups.foreign_objects import remove_from_store, remove_from_warehouse
 from keepers.backups.manifest import Manifest
 from keepers.backups.postgres_tools import DUMP, restore_dump, without_password
 from keepers.backups.restore import write_files
 from keepers.broadcasts import control
 from keepers.ingest.identify import identify
-from keepers.model.errors import ConflictError, UserError, problem
+from keepers.model.errors import ConflictError, NotFoundError, UserError, problem
 from keepers.model.moments import format_instant
-from keepers.store.database import MAIN_FILE
+from keepers.store.audit_log import DONE
+from keepers.store.database import INBOX_FILE, MAIN_FILE
 from keepers.store.messages import restored, sending_switches
 from keepers.store.privacy.erasures import Ledger
-from keepers.store.schema.core import profiles
+from keepers.store.schema.core import inbox_metadata, metadata, profiles
 from keepers.store.schema.messages import messages
 
 STORE_VARIABLE = "KEEPERS_STORE_URL"
+_REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Restored(Struct, frozen=True, kw_only=True):
@@ -54,6 +60,11 @@ class Restored(Struct, frozen=True, kw_only=True):
     stopped_broadcasts: Annotated[list[str], Meta(description="Broadcasts that were under way then.")]
     erased: Annotated[int, Meta(description="Customers that were erased after the backup, and are erased again.")]
     erasures_until: Annotated[datetime, Meta(description="Erasures after this moment were known from no backup.")]
+    left_out: Annotated[
+        list[str],
+        Meta(description="Views, macros and triggers of the databases, which Keepers makes none of: they are removed."),
+    ]
+    is_jump: Annotated[bool, Meta(description="The last tick is so long ago that the next one needs `--allow-jump`.")]
 
 
 def restore_workspace(
@@ -86,9 +97,12 @@ def restore_workspace(
                 newest = max(folder.readable()[0], key=lambda one: one.made_at)
                 return _completed(building, to, manifest, known, newest.made_at)
     except OSError as error:
+        if error.filename and Path(str(error.filename)).is_relative_to(source):
+            raise unreadable(source, error) from None
         raise UserError(
             problem(
-                "{folder} could not be restored: {reason} ({file}). Nothing is left of it.",
+                "{folder} could not be restored: {reason} ({file}). Nothing is left of it. Make room, or name another "
+                "folder with --to.",
                 folder=to,
                 reason=error.strerror or error,
                 file=error.filename or to,
@@ -101,9 +115,21 @@ def _erasures(folder: BackupFolder, named: Path | None) -> Ledger:
     """What the backups know of erasures, and what a workspace or another ledger knows."""
     if named is None:
         return folder.ledger()
-    if named.is_file():
-        return joined(folder.ledger(), ledger_of_file(named, folder.owner))
-    living = Workspace.open(named.expanduser().absolute())
+    named = named.expanduser().absolute()
+    if (named / HEAD).exists():
+        named /= LEDGER
+    if named.exists() and not named.is_dir():
+        return joined(folder.ledger(), _ledger_of(named, folder.owner))
+    if not (named / FILE).exists():
+        raise NotFoundError(
+            problem(
+                "{folder} is neither a workspace nor erasures.json of a folder of backups. Name the old workspace, "
+                "such a file, or the folder that it is in, with --erasures.",
+                folder=named,
+            ),
+            code="backup",
+        )
+    living = Workspace.open(named)
     try:
         if owner_of_backups(living) != folder.owner:
             raise UserError(
@@ -114,52 +140,81 @@ def _erasures(folder: BackupFolder, named: Path | None) -> Ledger:
         living.close()
 
 
+def _ledger_of(file: Path, owner: str) -> Ledger:
+    try:
+        return read_ledger_file(file, owner)
+    except DamagedBackupError as error:
+        raise UserError(
+            problem(
+                "{reason}. Name the old workspace, or erasures.json of a folder of its backups, with --erasures.",
+                reason=error.problem,
+            ),
+            code="backup",
+        ) from None
+
+
 @contextmanager
 def _made_whole(to: Path, source: Path) -> Iterator[Path]:
     """A folder beside `to` that takes its place at the end of the block, and is removed when it raises.
 
-    What an interrupted restore left there is removed first. Raises ConflictError.
+    What an interrupted restore left there is removed first. Raises UserError, ConflictError, OSError.
     """
     if to.is_relative_to(source) or source.is_relative_to(to):
         raise UserError(problem("{folder} and the backups lie in each other. Name another folder.", folder=to))
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+    if to.is_symlink() or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
         raise ConflictError(
-            problem("{folder} is not empty. Name a folder that is not there yet with --to.", folder=to), code="exists"
+            problem("{folder} is not an empty folder. Name one that is not there yet with --to.", folder=to),
+            code="exists",
         )
     to.parent.mkdir(parents=True, exist_ok=True)
-    building = to.with_name(f".{to.name}.restoring")
-    building.mkdir(mode=0o700, exist_ok=True)
-    held = os.open(building, os.O_RDONLY | os.O_CLOEXEC)
+    _remove_left(to)
+    # Private, and of a name that nobody can have taken: a link to another folder, say.
+    building = Path(mkdtemp(prefix=_prefix(to), dir=to.parent))
+    held = os.open(building, _REAL_FOLDER)
     try:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConflictError(
-                problem("Another process is restoring into {folder} already.", folder=to), code="locked"
-            ) from None
-        _empty(building)
+        fcntl.flock(held, fcntl.LOCK_EX)
         try:
             yield building
+            building.replace(to)
         except BaseException:
             shutil.rmtree(building)
             raise
-        building.replace(to)
         sync_folder(to.parent)
     finally:
         os.close(held)
 
 
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+def _prefix(to: Path) -> str:
+    return f".{to.name}.restoring-"
+
+
+def _remove_left(to: Path) -> None:
+    """Removes what interrupted restores left: this user's private folders that no process holds. Follows no link."""
+    for left in to.parent.iterdir():
+        if not left.name.startswith(_prefix(to)):
+            continue
+        try:
+            descriptor = os.open(left, _REAL_FOLDER)
+        except OSError:  # no folder, or another user's
+            continue
+        try:
+            found = os.fstat(descriptor)
+            if found.st_uid == os.geteuid() and not found.st_mode & 0o077:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left)
+        except BlockingIOError:  # a restore that is under way
+            continue
+        finally:
+            os.close(descriptor)
 
 
 def _completed(building: Path, to: Path, manifest: Manifest, known: Ledger, newest: datetime) -> Restored:
     """Opens what was written, which brings it up to date, and makes it safe to start."""
-    _require_own_places(building, manifest)
+    settings = _own_settings(building, manifest)
+    left_out = remove_from_warehouse(building / settings.warehouse.path)
+    if manifest.store == "sqlite":
+        for name, tables in ((MAIN_FILE, metadata.tables), (INBOX_FILE, inbox_metadata.tables)):
+            left_out += remove_from_store(building / settings.store.url / name, tables)
     workspace = Workspace.open(building)
     try:
         with workspace.sequencing("keepers restore") as ticker:
@@ -173,6 +228,8 @@ def _completed(building: Path, to: Path, manifest: Manifest, known: Ledger, newe
             with workspace.store.read() as connection:
                 people = connection.execute(select(func.count()).select_from(profiles)).scalar_one()
                 decided = connection.execute(select(func.count()).select_from(messages)).scalar_one()
+            is_jump = _is_jump(workspace)
+            audit_event(workspace, COMMAND_LINE, "restore", DONE, manifest.id)
             events = workspace.warehouse.cursor().execute("SELECT count(*) FROM tracks").fetchall()[0][0]
     finally:
         workspace.close()
@@ -187,16 +244,41 @@ def _completed(building: Path, to: Path, manifest: Manifest, known: Ledger, newe
         stopped_broadcasts=stopped,
         erased=erased,
         erasures_until=newest,
+        left_out=left_out,
+        is_jump=is_jump,
     )
 
 
-def _require_own_places(building: Path, manifest: Manifest) -> None:
-    """Raises UserError where the settings, of the file or the environment, lead to other places than those restored."""
-    settings = load_settings(building, environment())
+def _is_jump(workspace: Workspace) -> bool:
+    try:
+        workspace.believed_now()
+    except ConflictError:
+        return True
+    return False
+
+
+def _own_settings(building: Path, manifest: Manifest) -> Settings:
+    """The settings that were restored.
+
+    Raises UserError where they, of the file or the environment, lead to other places than those restored.
+    """
     paths = {file.path for file in manifest.files}
+    try:
+        settings = load_settings(building, environment())
+    except UserError as error:
+        reason = error.problem if FILE in paths else problem("it has no {file}", file=FILE)
+        raise UserError(
+            problem(
+                "The settings of backup {id} cannot be used. Restore another one with --at, or unset what the "
+                "environment says of them. The reason: {reason}",
+                id=manifest.id,
+                reason=reason,
+            ),
+            code="backup",
+        ) from None
     places = [("warehouse", "path", settings.warehouse.path, "")]
     if manifest.store == "sqlite":
-        places.append(("store", "url", settings.store.url, MAIN_FILE))
+        places += [("store", "url", settings.store.url, name) for name in (MAIN_FILE, INBOX_FILE)]
     for section, name, value, file in places:
         if "://" in value or str(inside(section, name, value) / file) not in paths:
             raise UserError(
@@ -210,6 +292,7 @@ def _require_own_places(building: Path, manifest: Manifest) -> None:
                 ),
                 code="backup",
             )
+    return settings
 
 
 def _address_for(manifest: Manifest, named: str | None) -> str | None:
@@ -227,7 +310,7 @@ def _address_for(manifest: Manifest, named: str | None) -> str | None:
             )
         return None
     address = named or variables
-    if not address or (variables and variables != address):
+    if not address or "://" not in address or (variables and variables != address):
         raise UserError(
             problem(
                 "This backup is of a store on PostgreSQL. Name an empty database for it with --store "

@@ -48,9 +48,9 @@ def _outcome(error: BaseException) -> str:
     return f"failed: {error.code if isinstance(error, KeepersError) else 'internal'}"
 
 
-def audit_event(workspace: Workspace, actor: Actor, name: str, outcome: str) -> None:
+def audit_event(workspace: Workspace, actor: Actor, name: str, outcome: str, target: str = "") -> None:
     """Audits what is no call of a use case, such as signing in."""
-    _write(workspace, actor, name, outcome, AuditedRequest("", "", None, {}))
+    _write(workspace, actor, name, outcome, AuditedRequest(target, "", None, {}))
 
 
 def _add(workspace: Workspace, actor: Actor, use_case: UseCase[Any, Any], request: Struct, outcome: str) -> int:

@@ -36,6 +36,22 @@ class Gate:
                 self._changed.notify_all()
 
     @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Leaves for the block, which waits for whoever may want to be alone. This thread has no query under way."""
+        me = get_ident()
+        with self._changed:
+            entered = self._inside.pop(me, 0)
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                while self._alone not in (None, me):
+                    self._changed.wait()
+                if entered:
+                    self._inside[me] = entered
+
+    @contextmanager
     def alone(self, patience_s: float) -> Iterator[None]:
         """Lets nobody in, and waits until the others have left. Raises ConflictError when that takes too long."""
         me = get_ident()

@@ -142,7 +142,7 @@ def restore_command(
         Path | None,
         typer.Option(
             metavar="WORKSPACE_OR_FILE",
-            help="Where later erasures are known too: the old workspace, or erasures.json of other backups.",
+            help="Where later erasures are known too: the old workspace, or another folder of backups.",
         ),
     ] = None,
     store: Annotated[

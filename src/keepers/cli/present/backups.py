@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def backed_up(done: BackedUp) -> None:
     out.print(
         f"Backup {done.id}: {done.files:,} files, {_size(done.size)}, of which {_size(done.new_bytes)} had to be "
-        f"written. {done.kept:,} backups are in {escape(done.folder)}.",
+        f"written. Backups in {escape(done.folder)}: {done.kept:,}.",
         soft_wrap=True,
     )
     if done.expired:
@@ -46,18 +46,34 @@ def restored(done: Restored) -> None:
         f"{done.profiles:,} profiles, {done.messages:,} messages.",
         soft_wrap=True,
     )
+    if done.erased:
+        out.print(f"Customers that were erased after that, and are erased here too: {done.erased:,}.", soft_wrap=True)
     out.print(
-        f"{done.erased:,} customers were erased after that, and are erased here too. Erasures after "
-        f"{_second(done.erasures_until)} are known only if --erasures named where.",
+        f"Erasures after {_second(done.erasures_until)} are known only if --erasures named where. Nothing is sent "
+        "until `keepers start-sending`. What journeys decide now may have been sent since the backup: tick, look at "
+        "what is queued (`keepers messages --status queued`), then start sending.",
         soft_wrap=True,
     )
-    out.print(
-        f"[yellow]Nothing is sent until `keepers start-sending`. {done.uncertain:,} messages that waited then are "
-        "uncertain, for they may have been sent since: `keepers messages --status uncertain` lists them, `keepers "
-        "message retry N…` sends one all the same. What journeys decide now may have been sent too: tick, and look at "
-        "what is queued before you start sending.[/]",
-        soft_wrap=True,
-    )
+    if done.uncertain:
+        out.print(
+            f"[yellow]Messages that waited then: {done.uncertain:,}. They may have been sent since, so they are "
+            "uncertain: `keepers messages --status uncertain` lists them. `keepers message settle retry --journey ID` "
+            "counts those of a journey and says the risk, and with --yes sends them all the same; `settle sent` takes "
+            "them as sent, `settle not_sent` gives them up.[/]",
+            soft_wrap=True,
+        )
+    if done.is_jump:
+        out.print(
+            "[yellow]Its last tick is long ago, so the first one is refused unless you say that the clock is right: "
+            "`keepers tick --allow-jump`.[/]",
+            soft_wrap=True,
+        )
+    if done.left_out:
+        out.print(
+            f"[yellow]Removed from the databases: {escape(', '.join(done.left_out))}. Keepers makes no such things. If "
+            "they are not yours either, somebody has changed the backup: keep backups where you alone write.[/]",
+            soft_wrap=True,
+        )
     if done.stopped_broadcasts:
         out.print(
             f"[yellow]Stopped broadcasts: {escape(', '.join(done.stopped_broadcasts))}. `keepers broadcast resume` "

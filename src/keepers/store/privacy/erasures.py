@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
 from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 
 from keepers.store.bulk import insert_rows, select_in
@@ -28,7 +29,7 @@ class ErasedIdentifier(NamedTuple):
     """`hash` is `model.identity.identifier_hash`."""
 
     hash: str
-    erased_at: datetime
+    erased_at: Annotated[datetime, Meta(tz=False)]
 
 
 class ErasedAddress(NamedTuple):
@@ -36,7 +37,7 @@ class ErasedAddress(NamedTuple):
 
     channel: str
     hash: str
-    erased_at: datetime
+    erased_at: Annotated[datetime, Meta(tz=False)]
 
 
 class Ledger(NamedTuple):

@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from keepers.model.errors import KeepersError, problem
+from keepers.warehouse import files
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.names import literal, quoted
 from keepers.warehouse.registry import get_meta
@@ -21,6 +22,7 @@ def compact(warehouse: Warehouse, alone: AbstractContextManager[None]) -> bool:
 
     Others read while it is copied. The file is replaced within `alone`, when nobody else has a query under way. The
     caller holds the sequence of events. After an interruption at any point one of both files is there, complete.
+    Damaged write-ahead logs that were set aside are removed: what they held is loaded from the store's log.
     Raises ConflictError while a backup copies the file, and KeepersError when the old file could not be let go of; it
     is then still in use.
     """
@@ -28,23 +30,28 @@ def compact(warehouse: Warehouse, alone: AbstractContextManager[None]) -> bool:
     if path is None:
         return False
     with warehouse.keeping_file(), warehouse.writing():
-        fresh = path.with_name(f"{path.name}.compacting")
+        fresh = files.fresh(path)
         try:
             mark = _copy(warehouse, fresh)
             with alone:
                 _replace(warehouse, path, fresh, mark)
         finally:
-            _remove(fresh)
+            files.remove(fresh)
+        for damaged in files.set_aside(path):
+            damaged.unlink()
+        _sync(path.parent)
     return True
 
 
 def remove_left(path: Path) -> None:
     """Removes what an interrupted rewriting left. Only for who owns the workspace."""
-    _remove(path.with_name(f"{path.name}.compacting"))
+    files.remove(files.fresh(path))
+    if path.exists():  # else the one of before is all there is
+        files.remove(files.before(path))
 
 
 def _copy(warehouse: Warehouse, fresh: Path) -> str:
-    _remove(fresh)
+    files.remove(fresh)
     cursor = warehouse.cursor()
     mark = uuid4().hex
     (own,) = cursor.execute("SELECT current_database()").fetchall()[0]
@@ -61,19 +68,19 @@ def _copy(warehouse: Warehouse, fresh: Path) -> str:
 
 
 def _replace(warehouse: Warehouse, path: Path, fresh: Path, mark: str) -> None:
-    before = path.with_name(f"{path.name}.before")
-    _remove(before)
+    before = files.before(path)
+    files.remove(before)
     warehouse.release()
     try:
         # The journal is of the old file: without it the old one is complete.
-        if not _journal(path).exists() and not _is_open(path):
+        if not files.logs_of(path) and not _is_open(path):
             os.link(path, before)
             os.replace(fresh, path)
             _sync(path.parent)
     finally:
         warehouse.reopen()
     if get_meta(warehouse.cursor(), MARK) == mark:
-        _remove(before)
+        files.remove(before)
         return
     # Some query still held the old file open. It and the new one would share a journal.
     if before.exists():
@@ -96,15 +103,6 @@ def _leads_to(descriptor: Path, path: Path) -> bool:
         return os.path.samefile(descriptor, path)
     except FileNotFoundError:  # closed meanwhile, or a socket
         return False
-
-
-def _journal(path: Path) -> Path:
-    return path.with_name(f"{path.name}.wal")
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    _journal(path).unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

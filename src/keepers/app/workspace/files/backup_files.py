@@ -12,6 +12,7 @@ from keepers.app.workspace.files.folder import DATA, SERVER_FILE
 from keepers.app.workspace.settings import Settings
 from keepers.model.errors import UserError, problem
 from keepers.store.database import INBOX_FILE, MAIN_FILE
+from keepers.warehouse import files as warehouse_files
 
 LEFT_OUT: dict[str, str] = {
     ".git/*": "the history of the playbook is its repository's",
@@ -22,7 +23,7 @@ LEFT_OUT: dict[str, str] = {
     f"{DATA}/uploads/*": "imports that end with the server",
 }
 """patterns of paths → why they are not kept"""
-_DATABASE_ENDINGS = ("", "-wal", "-shm", "-journal", ".wal", ".tmp/*")
+_SQLITE_PATTERNS = ("", "-wal", "-shm", "-journal")
 
 
 def inside(section: str, name: str, value: str) -> PurePosixPath:
@@ -53,11 +54,13 @@ def files_of(folder: Path, settings: Settings) -> Iterator[tuple[str, Path]]:
     """
     store, warehouse = settings.store.url, PurePosixPath(settings.warehouse.path)
     patterns = [*LEFT_OUT, f"{escape(str(warehouse.parent))}/compiled/*"]
+    patterns += [escape(str(warehouse)) + ending for ending in warehouse_files.PATTERNS]
     names = [str(warehouse)]
     if "://" not in store:
-        names += [str(PurePosixPath(store) / name) for name in (MAIN_FILE, INBOX_FILE)]
+        stores = [str(PurePosixPath(store) / name) for name in (MAIN_FILE, INBOX_FILE)]
+        patterns += [escape(name) + ending for name in stores for ending in _SQLITE_PATTERNS]
         patterns.append(f"{escape(store)}/*.lock")
-    patterns += [escape(name) + ending for name in names for ending in _DATABASE_ENDINGS]
+        names += stores
     databases = {(found.st_dev, found.st_ino) for name in names if (found := _stat(folder / name)) is not None}
     seen: set[tuple[int, int]] = set()
     for root, folders, files in os.walk(folder, followlinks=True):

@@ -16,39 +16,34 @@ REMEMBERED_S = 1.0
 
 
 class DiskProbe:
-    """Probes one folder."""
+    """Probes one folder. `place` is what it is called to those who may not know its path."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, place: Problem | None = None) -> None:
         self.folder = folder
+        self._place = place
         self._lock = Lock()
         self._asked_at = float("-inf")
-        self._answer = ""
+        self._reason = ""
 
-    def why_not_writable(self) -> str:
-        """The system's reason, such as `No space left on device`; empty when it can be written to. Blocks."""
+    def why_not_writable(self) -> Problem | None:
+        """That it cannot be written to, why by the system, and the remedy; None when it can. Blocks."""
         with self._lock:
             if monotonic() - self._asked_at >= REMEMBERED_S:
-                self._answer = _write(self.folder)
+                self._reason = _write(self.folder)
                 self._asked_at = monotonic()
-            return self._answer
-
-
-def why_not_writable(folder: Path) -> Problem | None:
-    """That a folder cannot be written to, why, and the remedy."""
-    reason = DiskProbe(folder).why_not_writable()
-    return _not_writable(folder, reason) if reason else None
+            return _not_writable(self._place or self.folder, self._reason) if self._reason else None
 
 
 def require_writable(folder: Path) -> None:
     """Raises UserError (`store`) when a folder cannot be written to."""
-    reason = DiskProbe(folder).why_not_writable()
+    reason = _write(folder)
     if reason:
         raise UserError(_not_writable(folder, reason), code="store")
 
 
-def _not_writable(folder: Path, reason: str) -> Problem:
+def _not_writable(place: Path | Problem, reason: str) -> Problem:
     return problem(
-        "{folder} cannot be written to: {reason}. Make room, or make it writable.", folder=folder, reason=reason
+        "{folder} cannot be written to: {reason}. Make room, or make it writable.", folder=place, reason=reason
     )
 
 
