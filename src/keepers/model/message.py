@@ -14,6 +14,8 @@ MessageStatus = Literal[
 whose worker died between hand-over and outcome: it is not sent again."""
 UNFINISHED: tuple[MessageStatus, ...] = ("queued", "held", "claimed")
 """not yet with the outside world: may still be skipped"""
+UNSETTLED: tuple[MessageStatus, ...] = (*UNFINISHED, "handed_over")
+"""may still be sent by a worker, or are being sent"""
 
 
 class Content(Struct, frozen=True):

@@ -274,7 +274,7 @@ def _stop_sending(workspace: Workspace, manifest: Manifest, now: datetime) -> tu
     uncertain = 0
     while True:
         with store.begin() as connection:
-            done = restored.doubt(connection, now)
+            done = restored.mark_uncertain(connection, now)
         uncertain += done
         if not done:
             return stopped, uncertain
