@@ -11,7 +11,7 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import KeepersError, problem
 
 _EVERY_S = 60.0
-"""seconds between looks at the clock, and before what failed is tried again ten times as long"""
+"""seconds between two checks whether the hour has come; what failed is tried again after ten times as long"""
 log = logging.getLogger("keepers")
 
 

@@ -45,7 +45,7 @@ def _held_in(path: Path) -> list[tuple[int, int, int]]:
 def test_a_copy_is_of_its_moment_whatever_is_written_meanwhile(warehouse: Warehouse, tmp_path: Path) -> None:
     copy = tmp_path / "copy.duckdb"
     with snapshot(warehouse, lambda: "beside") as taken:
-        assert (taken.beside, taken.log) == ("beside", b"")
+        assert (taken.same_moment, taken.log) == ("beside", b"")
         parts = taken.pieces()
         with copy.open("wb") as stream:
             stream.write(next(parts))

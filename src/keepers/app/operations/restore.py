@@ -23,7 +23,7 @@ from keepers.app.workspace.files.folder import DATA
 from keepers.app.workspace.settings import FILE, load_settings, with_store
 from keepers.app.workspace.workspace import Workspace
 from keepers.backups.chunks import sync_folder
-from keepers.backups.folder import BackupFolder, beyond, joined, opened_for_reading
+from keepers.backups.folder import BackupFolder, newer_than, opened_for_reading, union
 from keepers.backups.folder import read_ledger as ledger_of_file
 from keepers.backups.manifest import Manifest
 from keepers.backups.postgres_tools import DUMP, restore_dump, without_password
@@ -102,14 +102,14 @@ def _erasures(folder: BackupFolder, named: Path | None) -> Ledger:
     if named is None:
         return folder.ledger()
     if named.is_file():
-        return joined(folder.ledger(), ledger_of_file(named, folder.owner))
+        return union(folder.ledger(), ledger_of_file(named, folder.owner))
     living = Workspace.open(named.expanduser().absolute())
     try:
         if owner_of_backups(living) != folder.owner:
             raise UserError(
                 problem("{folder} is another workspace than the one that was backed up.", folder=named), code="backup"
             )
-        return joined(folder.ledger(), read_ledger(living))
+        return union(folder.ledger(), read_ledger(living))
     finally:
         living.close()
 
@@ -168,7 +168,7 @@ def _completed(building: Path, to: Path, manifest: Manifest, known: Ledger, newe
             identify(workspace.store, now, workspace.settings.collect.limits)
             ticker.load()
             # By difference, not by time: whoever was erased and came again before the backup is a customer of then.
-            erased = apply_ledger(workspace, beyond(known, read_ledger(workspace)), now)
+            erased = apply_ledger(workspace, newer_than(known, read_ledger(workspace)), now)
             ticker.load()
             with workspace.store.read() as connection:
                 people = connection.execute(select(func.count()).select_from(profiles)).scalar_one()
