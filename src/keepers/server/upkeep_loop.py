@@ -12,6 +12,8 @@ from keepers.model.errors import KeepersError, problem
 
 _EVERY_S = 60.0
 """seconds between two checks whether the hour has come; what failed is tried again after ten times as long"""
+_MOST_REASON = 300
+"""characters of an error that are recorded"""
 log = logging.getLogger("keepers")
 
 
@@ -37,14 +39,31 @@ class UpkeepLoop:
     def _run(self) -> None:
         pause = _EVERY_S
         while not self._stopping.wait(pause):
-            try:
-                self.run_if_due()
-                pause = _EVERY_S
-            except Exception as error:
-                pause = 10 * _EVERY_S
-                if not self._stopping.is_set():
-                    known = isinstance(error, KeepersError)
-                    log.error("The daily upkeep failed: %s", error, exc_info=None if known else error)
+            pause = _EVERY_S if self.try_once() else 10 * _EVERY_S
+
+    def try_once(self) -> bool:
+        """Does the upkeep if its hour has come. False when it failed, which is logged and recorded."""
+        try:
+            self.run_if_due()
+            upkeep.clear_failure(self._workspace)
+        except Exception as error:
+            if not self._stopping.is_set():
+                known = isinstance(error, KeepersError)
+                log.error("The daily upkeep failed: %s", error, exc_info=None if known else error)
+                self._record(error)
+            return False
+        return True
+
+    def _record(self, error: Exception) -> None:
+        # The first line alone: a database's errors go on with the values of a statement.
+        first = str(error).partition("\n")[0][:_MOST_REASON]
+        try:
+            upkeep.note_failure(
+                self._workspace, first if isinstance(error, KeepersError) else f"{type(error).__name__}: {first}"
+            )
+        except Exception:
+            # Such as a full disk, which stopped the upkeep too.
+            log.exception("That the daily upkeep failed cannot be recorded")
 
     def run_if_due(self) -> bool:
         """Whether the hour had come. Raises what stops it, such as a clock that cannot be believed."""
