@@ -15,6 +15,7 @@ from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.channels.email.mailbox_address import parse_address
+from keepers.channels.networks import block_of
 from keepers.model.consent import CONFIRMATION, Consent, Topic, address_hash, normal_address, request_id
 from keepers.model.errors import UserError, nearest, problem
 from keepers.model.fields import text_in
@@ -121,7 +122,7 @@ def _may_ask(workspace: Workspace, connection: Connection, actor: Actor, email: 
     Whatever follows a plus sign is one person. What anybody may ask for uses up nothing of what the business may.
     """
     person = address_hash(workspace.secret, CHANNEL, one_person(normal_address(CHANNEL, email)))
-    network = "" if actor.is_proven else identifier_hash(workspace.secret, "network", actor.network)
+    network = "" if actor.is_proven else identifier_hash(workspace.secret, "network", block_of(actor.address))
     sent = confirmation_requests.since(connection, person, now - _MONTH, is_proven=actor.is_proven)
     limits = [(sent, FOR_SERVER if actor.is_proven else FOR_ANYBODY)]
     if not actor.is_proven:

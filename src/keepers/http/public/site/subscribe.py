@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from keepers.app.public.subscriptions import SubscribeForm, subscribe
 from keepers.app.public.visitor_auth import require_collect_key
 from keepers.app.workspace.workspace import Workspace
-from keepers.channels.networks import block_of
 from keepers.http.common.request_info import client_address
 from keepers.http.public.links.page_errors import in_thread
 from keepers.http.public.site.json_api import body_of, json_answer, page_key
@@ -29,7 +28,7 @@ def subscribe_handler(workspace: Workspace) -> HTTPRouteHandler:
             if actor.kind == "visitor":
                 address = client_address(request.scope, workspace.settings.server.proxies)
                 workspace.public_limits.spend_form(address, workspace.clock())
-                actor = replace(actor, network=block_of(address))
+                actor = replace(actor, address=address)
             return json_answer(request, subscribe(workspace, actor, replace(form, writeKey="")), 202)
 
         return await in_thread(answer)
