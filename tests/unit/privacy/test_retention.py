@@ -66,7 +66,7 @@ def figures(shop: Shop) -> Any:
 
 
 def test_nothing_goes_before_its_time_and_nothing_where_it_is_off(shop: Shop) -> None:
-    kinds = {"recipients": 0, "messages": 0, "run_history": 0, "events": 0, "rejects": 0}
+    kinds = {"recipients": 0, "messages": 0, "run_history": 0, "audit": 0, "events": 0, "rejects": 0}
     assert run(shop) == kinds
     assert run(shop, NOW + timedelta(days=6), recipients_days=7, messages_days=60, run_history_days=30) == kinds
 
