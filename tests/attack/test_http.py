@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from keepers.channels.connection_counts import ConnectionCounts
-from keepers.channels.networks import network_of
+from keepers.channels.networks import block_of, network_of, site_of
 from serving import SECRET, SERVER, Serving, serving
 from workspaces import keepers, make
 
@@ -183,6 +183,10 @@ def test_a_gzip_bomb_is_refused_without_unpacking_it(server: Serving) -> None:
 def test_networks_are_counted_as_whoever_has_them() -> None:
     assert network_of("2001:db8:1:2:3:4:5:6") == network_of("2001:db8:1:2::1") != network_of("2001:db8:1:3::1")
     assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1") == "192.0.2.1"
+    assert site_of("2001:db8:1:2::1") == "2001:db8:1::/48"
+    assert block_of("2001:db8:1:2::1") == "2001:db8::/32"
+    assert block_of("192.0.2.1") == block_of("::ffff:192.0.3.1") == "192.0.0.0/16"
+    assert network_of("nobody") == site_of("nobody") == block_of("nobody") == ""
     counts = ConnectionCounts(3, 2)
     counts.add("a")
     counts.add("a")

@@ -8,6 +8,7 @@ import json
 import math
 import threading
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -201,18 +202,51 @@ def test_who_uses_a_key_up_shuts_out_nobody_else() -> None:
     assert spend(limits, attackers[0], 100, now=NOW + MINUTE)
 
 
-@given(st.integers(1, 1000), st.lists(st.tuples(st.integers(0, 30), st.integers(1, 200)), max_size=200))
-def test_what_a_key_lets_through_is_bounded_and_fair(most: int, uses: list[tuple[int, int]]) -> None:
+USES = st.tuples(st.integers(0, 5), st.integers(0, 6), st.integers(1, 200))
+"""block, site of it, and how many"""
+
+
+@given(st.integers(1, 1000), st.lists(USES, max_size=200))
+def test_what_a_key_lets_through_is_bounded_and_fair(most: int, uses: list[tuple[int, int, int]]) -> None:
     shared = SharedAllowance(most, MINUTE)
-    let: dict[int, int] = {}
-    sites: set[int] = set()
-    for site, amount in uses:
-        sites.add(site)
-        own, total = let.get(site, 0), sum(let.values())
-        is_let = shared.spend("key", str(site), NOW, amount) is None
-        assert is_let == (total + amount <= most or own + amount <= most / len(sites))
-        let[site] = own + amount * is_let
-    assert sum(let.values()) <= most * (1 + math.log(max(len(sites), 1))) + most
+    by_site: Counter[tuple[int, int]] = Counter()
+    by_block: Counter[int] = Counter()
+    for block, site, amount in uses:
+        sites, blocks = {*by_site, (block, site)}, {*by_block, block}
+        is_due = by_site[block, site] + amount <= most / len(sites) or by_block[block] + amount <= most / len(blocks)
+        is_let = shared.spend("key", f"2001:{block}:{site}::1", NOW, amount) is None
+        assert is_let == (by_site.total() + amount <= most or is_due)
+        by_site, by_block = +by_site, +by_block
+        if is_let:
+            by_site[block, site] += amount
+            by_block[block] += amount
+    assert by_site.total() <= most * (3 + 2 * math.log(max(len(by_site), 1)))
+
+
+def test_one_with_all_sites_of_a_block_leaves_others_their_share_of_a_key() -> None:
+    most = 60_000
+    shared = SharedAllowance(most, MINUTE)
+    let = sum(shared.spend("key", f"2001:db8:{site:x}::1", NOW, 9) is None for site in range(65_536)) * 9
+    assert most - 9 < let < 1.01 * most
+    for visitor in range(250):
+        for _ in range(5):
+            assert shared.spend("key", f"198.{visitor}.100.7", NOW, 40) is None
+    # Whoever had more than their share is refused until the minute ends.
+    assert shared.spend("key", "2001:db8:1::1", NOW, 9) is not None
+    assert shared.spend("key", "2001:db8:1::1", NOW + MINUTE, 9) is None
+
+
+def test_sites_that_are_refused_or_come_again_make_nobodys_share_smaller() -> None:
+    shared = SharedAllowance(1000, MINUTE, most_names=100)
+    assert shared.spend("key", "192.0.2.1", NOW, 1000) is None
+    for site in range(5000):
+        assert shared.spend("key", f"2001:db8:{site % 500:x}::1", NOW, 501) is not None
+    assert shared.spend("key", "198.51.100.1", NOW, 500) is None
+    many = SharedAllowance(1000, MINUTE, most_names=100)
+    for _ in range(20):
+        for site in range(500):
+            many.spend("key", f"2001:db8:{site:x}::1", NOW, 1)
+    assert many.spend("key", "2001:db8:ffff::1", NOW, 1000 // 101) is None
 
 
 def test_names_without_end_take_no_memory() -> None:

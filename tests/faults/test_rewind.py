@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 import workspaces
 from conftest import ENGINES
@@ -19,12 +20,19 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.devtools.mailbox import Mailbox
 from keepers.model.consent import Consent
 from keepers.model.errors import ConflictError
+from keepers.orchestration.rewind.messages import lock_messages
+from keepers.orchestration.rewind.runs import lock_runs
+from keepers.store.database import Store
+from keepers.store.journeys import runs
+from keepers.store.messages import claims
+from keepers.store.messages.messages import MessageRow, columns, message_of
 from keepers.store.profiles import consents
 from keepers.store.schema.core import log
 from keepers.store.schema.journeys import journey_runs, run_history
 from keepers.store.schema.messages import messages
 from stories.story_sending import mailbox_for
 from stories.writing import completed
+from waiting import wait_for
 
 BEGIN = datetime(2026, 3, 2, 10)
 DAY = timedelta(days=1)
@@ -239,6 +247,56 @@ def test_what_has_left_is_not_sent_again(made: Callable[[str], Workspace], boxes
         ticked(workspace, half_a_day_before + timedelta(hours=hours))
         delivered(workspace, half_a_day_before + timedelta(hours=hours))
     assert mails(boxes["shop"]) == sent
+
+
+@pytest.mark.parametrize("made", ["postgres"], indirect=True)
+def test_a_message_that_is_taken_while_ticks_are_taken_back_stays_with_its_run(
+    made: Callable[[str], Workspace],
+) -> None:
+    workspace = made("shop")
+    delivered(workspace, PRESENT)
+    ticked(workspace, AHEAD)
+    store = workspace.store
+    with ThreadPoolExecutor(1) as thread:
+        with store.begin() as delivering:
+            taken = next(m for m in due(delivering) if m.message == "back")
+            claims.claim(delivering, "a worker", [taken], AHEAD)
+            taking_back = thread.submit(taken_back, workspace, PRESENT)
+            wait_for(lambda: is_somebody_waiting(store))
+        assert taking_back.result(60).messages > 0
+    with store.read() as connection:
+        assert claims.lock_messages(connection, [taken.id])[taken.id][::2] == ("claimed", "a worker")
+        assert taken.run_id is not None
+        assert runs.get(connection, taken.run_id).entered_at == PRESENT
+
+
+@pytest.mark.parametrize("made", ["postgres"], indirect=True)
+def test_delivery_passes_over_what_is_being_taken_back(made: Callable[[str], Workspace]) -> None:
+    workspace = made("shop")
+    delivered(workspace, PRESENT)
+    ticked(workspace, AHEAD)
+    with workspace.store.begin() as rewinding:
+        locked = lock_messages(rewinding, PRESENT, lock_runs(rewinding, PRESENT))
+        with workspace.store.read() as connection:
+            waiting = [m.id for m in map(message_of, connection.execute(columns)) if m.decided_at > PRESENT]
+        assert waiting
+        assert locked.issuperset(waiting)
+        with workspace.store.begin() as delivering:
+            assert not {m.id for m in due(delivering)} & locked
+    with workspace.store.begin() as delivering:
+        assert {m.id for m in due(delivering)} & locked
+
+
+def due(connection: Connection) -> list[MessageRow]:
+    """What delivery takes, locked until the transaction ends."""
+    return claims.due(connection, AHEAD + DAY, 1000, claims.slots(connection), {})
+
+
+def is_somebody_waiting(store: Store) -> bool:
+    """Whether a connection waits for rows that another has locked."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with store.read() as connection:
+        return connection.exec_driver_sql(waiting).scalar_one() > 0
 
 
 def test_there_must_be_something_to_take_back(made: Callable[[str], Workspace]) -> None:

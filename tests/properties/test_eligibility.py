@@ -331,7 +331,7 @@ CROWDED = ContactScenario(
 )
 @settings(max_examples=100, derandomize=False, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_live_in_bulk_and_in_a_dry_run_the_same_messages_may_go(
-    sqlite_store: Store, scenario: ContactScenario, channel: Any, topic: str, priority: Priority
+    store: Store, scenario: ContactScenario, channel: Any, topic: str, priority: Priority
 ) -> None:
     template = MessageTemplate("m", channel, topic, {}, priority=priority, expires=timedelta(days=30))
     eligibility = StoredEligibility(scenario.rules, TOPICS, SECRET)
@@ -349,7 +349,7 @@ def test_live_in_bulk_and_in_a_dry_run_the_same_messages_may_go(
         assert wave == singly
         return wave
 
-    with stored(sqlite_store, scenario) as connection:
+    with stored(store, scenario) as connection:
         assert in_a_dry_run(connection, scenario, template) == live(connection, scenario.rules.rank(priority))
         bulk, newsletter = in_bulk(connection, scenario, template, scenario.now)
         assert bulk == once_an_address(scenario, channel, live(connection, newsletter))

@@ -172,7 +172,7 @@ class BackupFolder:
 
     def add_erased(self, erased: Ledger) -> None:
         """Adds to the ledger, from which nothing is ever taken. Raises OSError, DamagedBackupError."""
-        everything = joined(self.ledger(), erased)
+        everything = union(self.ledger(), erased)
         write_sealed(self.path / LEDGER, _KeptLedger(FORMAT, self.owner, *everything))
 
     def check(self, names: Iterable[str]) -> Iterator[tuple[str, DamagedBackupError | None]]:
@@ -200,7 +200,7 @@ def read_ledger(path: Path, owner: str) -> Ledger:
     return Ledger(found.identifiers, found.addresses)
 
 
-def joined(*ledgers: Ledger) -> Ledger:
+def union(*ledgers: Ledger) -> Ledger:
     """Everything that is in one of them; of what was erased twice, the later."""
     identifiers = sorted(one for ledger in ledgers for one in ledger.identifiers)
     addresses = sorted(one for ledger in ledgers for one in ledger.addresses)
@@ -211,7 +211,7 @@ def joined(*ledgers: Ledger) -> Ledger:
     )
 
 
-def beyond(ledger: Ledger, known: Ledger) -> Ledger:
+def newer_than(ledger: Ledger, known: Ledger) -> Ledger:
     """What a ledger has and another does not know, or knows as erased earlier alone."""
     identifiers = {one.hash: one.erased_at for one in known.identifiers}
     addresses = {(one.channel, one.hash) for one in known.addresses}

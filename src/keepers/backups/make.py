@@ -68,7 +68,7 @@ def make_backup(source: BackupSource, folder: BackupFolder, step: Step, written:
         source.keep_file(copier.check),
         snapshot(source.warehouse, lambda: (source.hold_store(), source.clock())) as warehouse,
     ):
-        stored, at = warehouse.beside
+        stored, at = warehouse.same_moment
         try:
             copies = stored.write(folder.staging, copier.check)
         finally:

@@ -1,7 +1,7 @@
 """The warehouse's file as of one moment, copied while everything goes on.
 
 DuckDB writes over no block that its last checkpoint refers to: new blocks go to free places, commits into the
-write-ahead log beside, until the next checkpoint. So writers are held up for a checkpoint alone, and checkpoints are
+write-ahead log beside, until the next checkpoint. So writers are blocked for a checkpoint alone, and checkpoints are
 put off while the file is copied. Where a reader keeps the checkpoint from being made, the log is copied too.
 
 The file is read by processes of their own: closing it in this one would free DuckDB's lock on it (fcntl).
@@ -36,14 +36,14 @@ shutil.copyfileobj(open(sys.argv[1], "rb"), sys.stdout.buffer, 1 << 20)
 
 
 class WarehouseSnapshot(Generic[T]):
-    """The file as of one moment. `beside` is what the caller made at the same moment."""
+    """The file as of one moment. `same_moment` is what the caller took at that moment."""
 
-    def __init__(self, path: Path, size: int, header: bytes, log: bytes, rest: IO[bytes], beside: T) -> None:
+    def __init__(self, path: Path, size: int, header: bytes, log: bytes, rest: IO[bytes], same_moment: T) -> None:
         self.path = path
         self.size = size
         self.log = log
         """the write-ahead log, empty after a checkpoint"""
-        self.beside = beside
+        self.same_moment = same_moment
         self._header = header
         self._rest = rest
 
@@ -66,22 +66,22 @@ class WarehouseSnapshot(Generic[T]):
 
 
 @contextmanager
-def snapshot(warehouse: Warehouse, beside: Callable[[], T]) -> Iterator[WarehouseSnapshot[T]]:
-    """The warehouse as of a moment when nothing is written to it. `beside` is called at that moment and must be quick.
+def snapshot(warehouse: Warehouse, take_at_moment: Callable[[], T]) -> Iterator[WarehouseSnapshot[T]]:
+    """The warehouse as of a moment when nothing is written to it. `take_at_moment` is called then and must be quick.
 
     The caller is `Warehouse.keeping_file`.
     """
     path = warehouse.path
     assert path is not None, "a warehouse in memory has no file"
     with checkpoints_put_off(warehouse), _reader(path) as read:
-        with warehouse.held_up() as cursor:
+        with warehouse.writers_blocked() as cursor:
             # Where it is not possible, the log has what was committed.
             with suppress(duckdb.TransactionException):
                 cursor.execute("CHECKPOINT")
             rest = read()
             size, header, log = path.stat().st_size, rest.read(HEADER_BYTES), _log_of(path)
-            made = beside()
-        yield WarehouseSnapshot(path, size, header, log, rest, made)
+            same_moment = take_at_moment()
+        yield WarehouseSnapshot(path, size, header, log, rest, same_moment)
 
 
 @contextmanager

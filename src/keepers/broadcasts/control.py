@@ -21,7 +21,7 @@ from keepers.i18n.problems import problem_text
 from keepers.i18n.reasons import reason_text
 from keepers.journeys.broadcast import EASTERNMOST, Broadcast
 from keepers.model.errors import ConflictError, NotFoundError, Problem, UserError, nearest, problem
-from keepers.model.message import SENT, UNFINISHED, Tally
+from keepers.model.message import SENT, UNSETTLED, Tally
 from keepers.model.moments import format_instant, parse_instant
 from keepers.model.reasons import Reason
 from keepers.playbook.active_playbook import ActivePlaybook
@@ -235,7 +235,7 @@ def _status(send: BroadcastSend, tally: list[Tally], locale: str, trouble: str) 
         queued=data.get("queued", 0),
         sent=sum(numbers[status] for status in SENT),
         uncertain=numbers["uncertain"],
-        waiting=sum(numbers[status] for status in (*UNFINISHED, "handed_over")),
+        waiting=sum(numbers[status] for status in UNSETTLED),
         skipped=dict(skipped.most_common()) if tally else data.get("skipped", {}),
         messages=tally,
         winner=str(data.get("winner") or ""),

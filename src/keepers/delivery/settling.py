@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from keepers.delivery.outcomes import UNCERTAIN
 from keepers.delivery.system_events import message_event
+from keepers.model.consent import FORGOTTEN
 from keepers.model.message import Settlement
 from keepers.store.bulk import update_rows
 from keepers.store.events import log
@@ -23,7 +25,7 @@ BY_HAND, GIVEN_UP = "settled_by_hand", "given_up"
 
 class Chosen(Struct, frozen=True):
     """Which uncertain messages: those that every given part holds for. `since` and `until` (not included) are about
-    when they were handed over."""
+    when they were handed over, or, of those that waited when a backup was made, restored."""
 
     journey: str | None = None
     broadcast: str | None = None
@@ -32,31 +34,49 @@ class Chosen(Struct, frozen=True):
     until: datetime | None = None
 
 
-def count(connection: Connection, chosen: Chosen) -> int:
-    return connection.execute(select(func.count()).select_from(table).where(*_conditions(chosen))).scalar_one()
+class UncertainCount(NamedTuple):
+    """How many messages are meant, and to how many of them nothing can be sent: their address is kept no longer."""
+
+    number: int
+    without_address: int
+
+
+class SettledPart(NamedTuple):
+    """How many messages were found and how many of them settled, and the number of the last that was found."""
+
+    found: int
+    settled: int
+    last: int
+
+
+def count(connection: Connection, chosen: Chosen) -> UncertainCount:
+    forgotten = func.count().filter(table.c.recipient.startswith(FORGOTTEN))
+    query = select(func.count(), forgotten).select_from(table).where(*_conditions(chosen))
+    return UncertainCount(*connection.execute(query).one())
 
 
 def settle(
     connection: Connection, chosen: Chosen, settlement: Settlement, now: datetime, *, after: int = 0, limit: int = 1000
-) -> tuple[int, int]:
+) -> SettledPart:
     """Settles up to `limit` messages past the number `after` in one transaction, in the order of their numbers.
 
-    Returns how many there were, and the number of the last. Call again with that until there is none: what is sent
-    again may be uncertain anew meanwhile, and is not settled twice.
+    Call again with the last number until none is found: what is sent again may be uncertain anew meanwhile, and is not
+    settled twice. One whose address is kept no longer cannot be sent again, and stays uncertain.
     """
     query = messages.columns.where(*_conditions(chosen), table.c.id > after).order_by(table.c.id).limit(limit)
     if connection.dialect.name == "postgresql":
         query = query.with_for_update()
     found = [messages.message_of(row) for row in connection.execute(query).all()]
+    settled = len(found)
     if found:
         match settlement:
             case "retry":
-                messages.retry(connection, [m.id for m in found], now)
+                settled = messages.retry(connection, [m.id for m in found], now)
             case "sent":
                 _as_sent(connection, found, now)
             case "not_sent":
                 _give_up(connection, found, now)
-    return len(found), found[-1].id if found else after
+    return SettledPart(len(found), settled, found[-1].id if found else after)
 
 
 def _conditions(chosen: Chosen) -> list[ColumnElement[bool]]:

@@ -19,7 +19,7 @@ TEXTS: dict[str, TextId] = {
     "over_time": text_id("status page", "Over time"),
     "moves": text_id("status page", "Moves"),
     "last_week": text_id("status page", "Last 7 days"),
-    "latest": text_id("status page", "Latest"),
+    "latest": text_id("status page", "Latest moves"),
     "outside": text_id("status page", "no stage"),
     "no_moves": text_id("status page", "No moves in these seven days."),
     "as_table": text_id("status page", "Show as a table"),

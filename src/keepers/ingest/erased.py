@@ -3,8 +3,8 @@
 By the identifier that says whom an event is about, as the ledger of erasures has it:
 - history (imports, `/v1/import`, what arrives more than 72 hours late) is dropped when it is of before the erasure, or
   when nobody has the identifier since;
-- what a public key sends is dropped while nobody has the identifier: a browser that still holds it brings nobody back
-  (when it says who uses it now, it is linked to them, and counts again);
+- what a public key sends is dropped while nobody has the identifier: a browser that still holds it makes no profile of
+  it (when it says who uses it now, it is linked to them, and counts again);
 - what a server key sends as it happens makes a new profile, which has the identifier from then on.
 """
 

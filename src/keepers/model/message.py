@@ -16,6 +16,8 @@ UNFINISHED: tuple[MessageStatus, ...] = ("queued", "held", "claimed")
 """not yet with the outside world: may still be skipped"""
 HANDED_OVER: tuple[MessageStatus, ...] = ("handed_over", "sent", "delivered", "bounced", "uncertain")
 """with the outside world, or perhaps so"""
+UNSETTLED: tuple[MessageStatus, ...] = (*UNFINISHED, "handed_over")
+"""may still be sent by a worker, or are being sent"""
 
 
 class Content(Struct, frozen=True):

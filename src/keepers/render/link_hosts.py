@@ -16,9 +16,10 @@ _WRITTEN = re.compile(r"https?://([A-Za-z0-9.-]{1,253})", re.IGNORECASE)
 _END = re.compile(r"[/\\?#]")
 _HOST = re.compile(r"[a-z0-9.-]+")
 _SLASHES = "/\\"
+DOT = "[.\u3002\uff0e\uff61]"
+"""a dot, and the full stops that browsers read as one (UTS 46)"""
 _LOOKS_ALIKE = str.maketrans("\u3002\uff0e\uff61", "...")
-"""full stops that browsers read as dots (UTS 46)"""
-NAME = r"(?:[\w-]{1,63}\.){1,30}[\w-]{2,63}"
+NAME = rf"(?:[\w-]{{1,63}}{DOT}){{1,30}}[\w-]{{2,63}}"
 """what mail programs may read as the name of a host; `is_name` says more"""
 _NAME = re.compile(NAME)
 
@@ -81,7 +82,7 @@ def written_addresses(source: str, own: Iterable[str]) -> WrittenAddresses:
 
 def is_name(text: str) -> bool:
     """Whether what `NAME` found may be a host: its last part is of letters, or an encoded one."""
-    last = text.rpartition(".")[2]
+    last = text.translate(_LOOKS_ALIKE).rpartition(".")[2]
     return last.isalpha() or last[:4].lower() == "xn--"
 
 

@@ -11,11 +11,13 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import ConflictError, KeepersError, problem
 
 _EVERY_S = 60.0
-"""seconds between looks at the clock"""
+"""seconds between two checks whether the hour has come"""
 _AGAIN_S = 10 * _EVERY_S
 """seconds before what failed is tried again"""
 _YIELDS_TO = ("locked", "busy")
 """a backup that copies the warehouse, and long queries: both end by themselves"""
+_MOST_REASON = 300
+"""characters of an error that are recorded"""
 log = logging.getLogger("keepers")
 
 
@@ -44,17 +46,33 @@ class UpkeepLoop:
             pause = self.attempt()
 
     def attempt(self) -> float:
-        """Does what is due; how many seconds to wait until it is asked again."""
+        """Does the upkeep if its hour has come; how many seconds to wait until it is tried again.
+
+        A failure is logged and recorded.
+        """
         try:
             self.run_if_due()
+            upkeep.clear_failure(self._workspace)
         except Exception as error:
             if isinstance(error, ConflictError) and error.code in _YIELDS_TO:
                 log.info("The daily upkeep goes on in %d minutes: %s", _AGAIN_S / 60, error)
             elif not self._stopping.is_set():
                 known = isinstance(error, KeepersError)
                 log.error("The daily upkeep failed: %s", error, exc_info=None if known else error)
+                self._record(error)
             return _AGAIN_S
         return _EVERY_S
+
+    def _record(self, error: Exception) -> None:
+        # The first line alone: a database's errors go on with the values of a statement.
+        first = str(error).partition("\n")[0][:_MOST_REASON]
+        try:
+            upkeep.note_failure(
+                self._workspace, first if isinstance(error, KeepersError) else f"{type(error).__name__}: {first}"
+            )
+        except Exception:
+            # Such as a full disk, which stopped the upkeep too.
+            log.exception("That the daily upkeep failed cannot be recorded")
 
     def run_if_due(self) -> bool:
         """Whether the hour had come. Raises what stops it, such as a clock that cannot be believed."""

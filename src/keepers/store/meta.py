@@ -21,6 +21,11 @@ def put(connection: Connection, name: str, value: str) -> None:
     connection.execute(insert(meta).values(name=name, value=value))
 
 
+def remove(connection: Connection, name: str) -> None:
+    """Removes the fact, if it is there."""
+    connection.execute(delete(meta).where(meta.c.name == name))
+
+
 def starting_with(connection: Connection, prefix: str) -> dict[str, str]:
     """The facts whose names begin so."""
     query = select(meta.c.name, meta.c.value).where(meta.c.name.startswith(prefix, autoescape=True))

@@ -150,7 +150,7 @@ class Warehouse:
             yield
 
     @contextmanager
-    def held_up(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def writers_blocked(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """This thread's cursor while no other thread writes, for what changes no row."""
         with self._writing:
             yield self.cursor()

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from keepers.backups.chunks import CHUNK_BYTES, Chunks, DamagedBackupError
-from keepers.backups.folder import BackupFolder, beyond, joined, opened_for_reading, opened_for_writing
+from keepers.backups.folder import BackupFolder, newer_than, opened_for_reading, opened_for_writing, union
 from keepers.backups.manifest import FORMAT, Manifest, StoredFile, read_sealed, write_sealed
 from keepers.backups.restore import write_files
 from keepers.model.errors import ConflictError, NotFoundError, UserError
@@ -339,11 +339,11 @@ def test_a_ledger_only_grows_and_is_of_one_workspace(tmp_path: Path) -> None:
         folder.add_erased(late)
         folder.add_erased(Ledger([], []))
         known = folder.ledger()
-    assert known == joined(early, late)
+    assert known == union(early, late)
     assert known.identifiers == late.identifiers
     assert known.addresses == early.addresses
-    assert beyond(known, early) == late
-    assert beyond(early, known) == Ledger([], [])
+    assert newer_than(known, early) == late
+    assert newer_than(early, known) == Ledger([], [])
 
 
 def test_a_seal_that_is_broken_is_seen(tmp_path: Path) -> None:

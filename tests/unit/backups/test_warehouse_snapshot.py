@@ -45,7 +45,7 @@ def _held_in(path: Path) -> list[tuple[int, int, int]]:
 def test_a_copy_is_of_its_moment_whatever_is_written_meanwhile(warehouse: Warehouse, tmp_path: Path) -> None:
     copy = tmp_path / "copy.duckdb"
     with snapshot(warehouse, lambda: "beside") as taken:
-        assert (taken.beside, taken.log) == ("beside", b"")
+        assert (taken.same_moment, taken.log) == ("beside", b"")
         parts = taken.pieces()
         with copy.open("wb") as stream:
             stream.write(next(parts))
@@ -112,7 +112,7 @@ def test_the_file_is_kept_by_one_at_a_time_and_waited_for_within_a_bound(warehou
         ):
             raise AssertionError
         assert bool(waits) == bool(patience)
-    with warehouse.keeping_file(), warehouse.held_up():
+    with warehouse.keeping_file(), warehouse.writers_blocked():
         pass
 
 

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
-from keepers.delivery.settling import Chosen, count, settle
+from keepers.delivery.settling import Chosen, SettledPart, UncertainCount, count, settle
+from keepers.model.consent import FORGOTTEN
 from keepers.model.message import Outcome, Settlement
+from keepers.store.bulk import update_rows
 from keepers.store.database import Store
+from keepers.store.messages.restored import mark_uncertain
+from keepers.store.schema.messages import messages
 from unit.delivery.posting import LOOSE, NOW, Post, Wire, hours
 
 BROKEN = Outcome("failed", "the connection broke", code="uncertain")
@@ -25,10 +29,10 @@ def _settle(post: Post, chosen: Chosen, settlement: Settlement, limit: int = 100
     settled, last = 0, 0
     while True:
         with post.store.begin() as connection:
-            number, last = settle(connection, chosen, settlement, NOW + hours(1), after=last, limit=limit)
-        settled += number
-        if not number:
+            part = settle(connection, chosen, settlement, NOW + hours(1), after=last, limit=limit)
+        if not part.found:
             return settled
+        settled, last = settled + part.settled, part.last
 
 
 def test_all_of_a_journey_are_sent_again_once(store: Store) -> None:
@@ -70,6 +74,36 @@ def test_what_is_given_up_no_longer_counts_for_the_caps(store: Store) -> None:
     assert post.statuses([third]) == ["sent"]
 
 
+def test_what_has_no_address_any_more_is_counted_apart_and_stays_uncertain_when_the_rest_is_retried(
+    store: Store,
+) -> None:
+    post = Post(store, LOOSE)
+    kept, forgotten = _uncertain(post, 2), _uncertain(post, 3, 10)
+    rows = [(f"{FORGOTTEN}{post.at(id).address_hash}", id) for id in forgotten]
+    chosen = Chosen(channel="email")
+    with store.begin() as connection:
+        update_rows(connection, messages, ("recipient",), rows)
+        assert count(connection, chosen) == UncertainCount(5, 3)
+        assert settle(connection, chosen, "retry", NOW + hours(1)) == SettledPart(5, 2, max(forgotten))
+    assert post.statuses(kept) == ["queued(retried)"] * 2
+    assert post.statuses(forgotten) == ["uncertain(connection_broke)"] * 3
+    assert _settle(post, chosen, "not_sent") == 3
+    assert post.statuses(forgotten) == ["skipped(given_up)"] * 3
+
+
+def test_what_waited_when_a_backup_was_made_is_found_by_the_time_it_was_restored(store: Store) -> None:
+    post = Post(store, LOOSE)
+    (before,) = _uncertain(post, 1)
+    ids = post.queue(*(post.message(n) for n in range(10, 13)))
+    with store.begin() as connection:
+        assert mark_uncertain(connection, NOW + hours(5)) == 3
+        assert count(connection, Chosen(since=NOW + hours(5))) == UncertainCount(3, 0)
+        assert count(connection, Chosen(until=NOW + hours(5))) == UncertainCount(1, 0)
+    assert post.statuses([before, *ids]) == ["uncertain(connection_broke)"] + ["uncertain(restored)"] * 3
+    assert _settle(post, Chosen(since=NOW + hours(5)), "sent") == 3
+    assert {post.at(id).sent_at for id in ids} == {NOW + hours(5)}
+
+
 @pytest.mark.parametrize(
     ("chosen", "expected"),
     [
@@ -88,5 +122,5 @@ def test_every_given_part_narrows_what_is_meant(sqlite_store: Store, chosen: Cho
     _uncertain(post, 2, 10, broadcast="b")
     post.queue(post.message(50, journey="a", status="failed"))
     with sqlite_store.read() as connection:
-        assert count(connection, chosen) == expected
+        assert count(connection, chosen) == UncertainCount(expected, 0)
     assert _settle(post, chosen, "retry") == expected

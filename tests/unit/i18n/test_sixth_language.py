@@ -142,7 +142,7 @@ def test_the_status_page_is_in_it(tmp_path: Path, migrated_folder: Path) -> None
     assert '<html lang="de">' in html
     assert ">Phasen</h2>" in html
     assert '<a href="?lang=de" lang="de" hreflang="de" aria-current="true">Deutsch</a>' in html
-    assert ">Latest</h2>" in html, "what is not translated is English"
+    assert ">Latest moves</h2>" in html, "what is not translated is English"
 
 
 @pytest.mark.usefixtures("german")

@@ -11,12 +11,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import Connection
 
-from keepers.ingest.imports import chunks
+from keepers.ingest.imports import chunks, import_counts
 from keepers.ingest.imports.run import ImportReport, Mapping, dry_run, run_import
 from keepers.model.errors import UserError
-from keepers.model.identity import bucket_key
+from keepers.model.identity import bucket_key, identifier_hash
 from keepers.store.database import Store
+from keepers.store.privacy import erasures
+from keepers.store.secret import workspace_secret
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
 from keepers.warehouse.rebuild import rebuild
@@ -103,6 +106,57 @@ def test_a_file_imported_in_other_pieces_is_not_imported_twice(
     monkeypatch.setattr(chunks, "CHUNK_LINES", 7)
     assert run_import(sqlite_store, warehouse, file, ORDERS, NOW).loaded == 0
     assert fetch(warehouse, "SELECT count(*), count(DISTINCT profile_id) FROM tracks") == [(10, 10)]
+
+
+@pytest.mark.parametrize("killed_after", [1, 2, 3])
+@pytest.mark.parametrize("lines_of_the_next", [4, 2])
+def test_how_many_rows_were_imported_is_right_after_a_kill_before_it_is_recorded(
+    sqlite_store: Store,
+    warehouse: Warehouse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    killed_after: int,
+    lines_of_the_next: int,
+) -> None:
+    file = tmp_path / "orders.csv"
+    # Of each four lines one cannot be used.
+    file.write_text("who,at\n" + "".join(f"c{n},{'never' if n % 4 == 1 else '2026-01-01'}\n" for n in range(12)))
+    recorded = iter(range(1, killed_after + 1))
+
+    def die(connection: Connection, *given: Any) -> None:
+        if next(recorded) == killed_after:
+            raise KeyboardInterrupt
+        import_counts.put(connection, *given)
+
+    monkeypatch.setattr(chunks, "CHUNK_LINES", 4)
+    with monkeypatch.context() as dying:
+        dying.setattr(import_counts, "raise_to", die)
+        with pytest.raises(KeyboardInterrupt):
+            run_import(sqlite_store, warehouse, file, ORDERS, NOW)
+    assert fetch(warehouse, "SELECT sum(rows) FROM import_chunks") == [(3 * killed_after,)]
+    monkeypatch.setattr(chunks, "CHUNK_LINES", lines_of_the_next)
+    run_import(sqlite_store, warehouse, file, ORDERS, NOW)
+    assert fetch(warehouse, "SELECT count(*) FROM tracks") == [(9,)]
+    assert import_counts.missing(sqlite_store, warehouse) == 0
+    warehouse.cursor().execute("DELETE FROM import_chunks")
+    assert import_counts.missing(sqlite_store, warehouse) == 9
+
+
+def test_a_file_that_is_imported_again_without_those_erased_meanwhile_misses_nothing(
+    sqlite_store: Store, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text("who,at\na,2026-01-01\nb,2026-01-01\n")
+    assert run_import(sqlite_store, warehouse, file, ORDERS, NOW).loaded == 2
+    with sqlite_store.begin() as connection:
+        digest = identifier_hash(workspace_secret(sqlite_store), "user_id", "b")
+        erasures.remember(connection, [digest], NOW)
+    other = Warehouse.open(None, zone="Europe/Warsaw")
+    assert import_counts.missing(sqlite_store, other) == 2
+    report = run_import(sqlite_store, other, file, ORDERS, NOW)
+    assert (report.loaded, report.erased) == (1, 1)
+    assert import_counts.missing(sqlite_store, other) == 0
+    other.close()
 
 
 def test_what_cannot_be_used_is_rejected_with_its_line(importing: Callable[..., ImportReport]) -> None:

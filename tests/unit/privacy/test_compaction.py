@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,11 +14,14 @@ from sqlalchemy import func, select
 from keepers.app.customers.erasure import EraseProfile, erase_profile
 from keepers.app.operations import upkeep
 from keepers.app.operations.backups import BackUp, back_up
+from keepers.app.operations.doctor import ExamineInstallation, doctor
+from keepers.app.operations.health import readiness_notes
 from keepers.app.operations.upkeep import CompactFiles, compact
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.gate import Gate
 from keepers.backups.warehouse_snapshot import snapshot
 from keepers.model.errors import ConflictError
+from keepers.model.moments import format_instant
 from keepers.server.upkeep_loop import UpkeepLoop
 from keepers.store.schema.messages import messages
 from keepers.warehouse import files
@@ -242,6 +246,51 @@ def test_it_removes_nothing_by_a_clock_that_is_not_believed(shop: Shop) -> None:
         loop.run_if_due()
     with workspace.store.read() as connection:
         assert connection.execute(select(func.count()).select_from(messages)).scalar_one() == before
+
+
+def test_that_it_failed_is_told_until_it_succeeds(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace, loop = shop.workspace, UpkeepLoop(shop.workspace)
+    at = workspace.clock().replace(hour=12)
+    shop.tick(at)
+    workspace.clock = lambda: at
+    assert loop.attempt() == 60
+    at += timedelta(days=1)
+    shop.tick(at)
+
+    def fails(*_: Any) -> None:
+        raise OSError("No space left on device\n[parameters: ann@example.com]")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(upkeep, "run_retention", fails)
+        assert loop.attempt() == 600
+    assert (
+        readiness_notes(workspace)["upkeep"] == f"the daily upkeep failed at {format_instant(at)}: see keepers doctor"
+    )
+    found = [one for one in doctor(workspace, COMMAND_LINE, ExamineInstallation()).findings if "upkeep failed" in one]
+    assert len(found) == 1
+    assert "OSError: No space left on device." in found[0]
+    assert "tries again" in found[0]
+    assert "ann@" not in found[0]
+    assert loop.attempt() == 60
+    assert "upkeep" not in readiness_notes(workspace)
+    assert not [
+        one for one in doctor(workspace, COMMAND_LINE, ExamineInstallation()).findings if "upkeep failed" in one
+    ]
+
+
+def test_a_failure_that_cannot_be_recorded_is_logged(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: Any) -> None:
+        raise OSError("read-only")
+
+    monkeypatch.setattr(upkeep, "last_run", fails)
+    monkeypatch.setattr(upkeep, "note_failure", fails)
+    assert UpkeepLoop(shop.workspace).attempt() == 600
+    assert [one.getMessage() for one in caplog.records] == [
+        "The daily upkeep failed: read-only",
+        "That the daily upkeep failed cannot be recorded",
+    ]
 
 
 def test_it_runs_again_after_a_clock_that_was_ahead(shop: Shop) -> None:

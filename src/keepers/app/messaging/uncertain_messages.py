@@ -29,8 +29,16 @@ class SettleUncertain(Struct, frozen=True, kw_only=True):
     journey: Annotated[str, Meta(description="Only of this journey.", max_length=200)] | None = None
     broadcast: Annotated[str, Meta(description="Only of this broadcast.", max_length=200)] | None = None
     channel: Annotated[str, Meta(description="Only of this channel.", max_length=200)] | None = None
-    since: Annotated[Instant, Meta(description="Only those handed over at or after this instant.")] | None = None
-    until: Annotated[Instant, Meta(description="Only those handed over before this instant.")] | None = None
+    since: (
+        Annotated[
+            Instant, Meta(description="Only those handed over, or restored from a backup, at or after this instant.")
+        ]
+        | None
+    ) = None
+    until: (
+        Annotated[Instant, Meta(description="Only those handed over, or restored from a backup, before this instant.")]
+        | None
+    ) = None
     dry_run: Annotated[bool, Meta(description="Only count, and say the risk; change nothing.")] = False
     locale: RequestedLocale = "en"
 
@@ -40,6 +48,14 @@ class UncertainSettled(Struct, frozen=True):
 
     settlement: Settlement
     count: Annotated[int, Meta(ge=0, description="Uncertain messages that are meant.")]
+    without_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Of these, those whose address is kept no longer. `retry` has nothing to send them to: they "
+            "stay uncertain until they are settled as `sent` or `not_sent`.",
+        ),
+    ]
     settled: Annotated[int, Meta(ge=0, description="Of these, settled now; 0 with `dry_run`.")]
     risk: Annotated[str, Meta(description="What it can do to customers, to be read before it is done.")]
 
@@ -62,7 +78,8 @@ class UncertainSettled(Struct, frozen=True):
 def settle_uncertain(workspace: Workspace, actor: Actor, request: SettleUncertain) -> UncertainSettled:
     """Settle uncertain messages
 
-    A worker died, or a connection broke, between handing them over and the outcome. Nobody can be asked: no channel
+    A worker died, or a connection broke, between handing them over and the outcome; or they waited when the backup was
+    made that this workspace was restored from. Nobody can be asked: no channel
     finds a message by Keepers' number. Ask for the risk with `dry_run` first.
     """
     if not any((request.journey, request.broadcast, request.channel, request.since, request.until)):
@@ -74,34 +91,45 @@ def settle_uncertain(workspace: Workspace, actor: Actor, request: SettleUncertai
         request.journey, request.broadcast, request.channel, _instant(request.since), _instant(request.until)
     )
     with workspace.store.read() as connection:
-        number = settling.count(connection, chosen)
+        number, without_address = settling.count(connection, chosen)
     settled = 0 if request.dry_run else _settle(workspace, chosen, request.settlement)
     number = max(number, settled)
-    return UncertainSettled(
-        request.settlement, number, settled, problem_text(_risk(request.settlement, number), request.locale)
-    )
+    parts = [_risk(request.settlement, number)]
+    if request.settlement == "retry" and without_address:
+        parts.append(_nothing_to_send_to(without_address))
+    risk = " ".join(problem_text(one, request.locale) for one in parts)
+    return UncertainSettled(request.settlement, number, without_address, settled, risk)
 
 
 def _settle(workspace: Workspace, chosen: Chosen, settlement: Settlement) -> int:
     now, settled, last = workspace.clock(), 0, 0
     while True:
         with workspace.store.begin() as connection:
-            number, last = settling.settle(connection, chosen, settlement, now, after=last)
-        if not number:
+            part = settling.settle(connection, chosen, settlement, now, after=last)
+        if not part.found:
             return settled
-        settled += number
+        settled, last = settled + part.settled, part.last
 
 
 def _instant(text: str | None) -> datetime | None:
     return None if text is None else parse_instant(text)
 
 
+def _nothing_to_send_to(number: int) -> Problem:
+    return problem(
+        "Of these, {number:,} cannot be sent again: their addresses are kept no longer. They stay uncertain; settle "
+        "them as sent or not_sent.",
+        number=number,
+    )
+
+
 def _risk(settlement: Settlement, number: int) -> Problem:
     match settlement:
         case "retry":
             return problem(
-                "Uncertain messages: {number:,}. Each was handed over, and some have gone out. If they are sent again, "
-                "customers who have theirs get the same message twice.",
+                "Uncertain messages: {number:,}. Each was handed over, or waited when the backup was made that this "
+                "workspace was restored from, and some have gone out. If they are sent again, customers "
+                "who have theirs get the same message twice.",
                 number=number,
             )
         case "sent":

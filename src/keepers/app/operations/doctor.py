@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from keepers import __version__
 from keepers.app.messaging.sending_status import sending_status
-from keepers.app.operations.upkeep import compacted_at, last_retention
+from keepers.app.operations.upkeep import compacted_at, last_failure, last_retention
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock_notice
@@ -109,6 +109,7 @@ def doctor(workspace: Workspace, actor: Actor, request: ExamineInstallation) -> 
     found += file_findings(workspace.folder)
     found += identity_findings(crowded)
     found += name_findings(warehouse)
+    found += failure_findings(workspace)
     found += erasure_findings(now, waiting_erasures)
     return Diagnosis(
         keepers=__version__,
@@ -190,6 +191,22 @@ def damage_findings(workspace: Workspace) -> list[Problem]:
             )
         )
     return found
+
+
+def failure_findings(workspace: Workspace) -> list[Problem]:
+    """Upkeep that failed and has not run since."""
+    failure = last_failure(workspace)
+    if failure is None:
+        return []
+    return [
+        problem(
+            "The daily upkeep failed at {at}: {reason} Until it succeeds, nothing is removed that was kept long "
+            "enough, and files hold deleted bytes. Remove the cause; `keepers serve` tries again every ten minutes, "
+            "and its log says more.",
+            at=failure.at,
+            reason=failure.reason if failure.reason.endswith(".") else f"{failure.reason}.",
+        )
+    ]
 
 
 def disk_findings(workspace: Workspace) -> list[Problem]:

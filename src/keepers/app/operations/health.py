@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from keepers.app.operations.upkeep import last_failure
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.files.disk_probe import DiskProbe
@@ -92,6 +93,9 @@ def readiness_notes(workspace: Workspace) -> dict[str, str]:
         notes["warehouse"] = f"{lost} imported rows are missing: see keepers doctor"
     elif workspace.warehouse.path is not None and set_aside(workspace.warehouse.path):
         notes["warehouse"] = "a damaged write-ahead log was set aside: see keepers doctor"
+    failure = last_failure(workspace)
+    if failure is not None:
+        notes["upkeep"] = f"the daily upkeep failed at {failure.at}: see keepers doctor"
     trouble = workspace.part(warehouse_disk).why_not_writable()
     if trouble is not None:
         notes["disk"] = str(trouble)

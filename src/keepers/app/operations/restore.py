@@ -26,7 +26,7 @@ from keepers.app.workspace.files.folder import DATA
 from keepers.app.workspace.settings import FILE, Settings, load_settings, with_store
 from keepers.app.workspace.workspace import Workspace
 from keepers.backups.chunks import DamagedBackupError, sync_folder
-from keepers.backups.folder import HEAD, LEDGER, BackupFolder, beyond, joined, opened_for_reading
+from keepers.backups.folder import HEAD, LEDGER, BackupFolder, newer_than, opened_for_reading, union
 from keepers.backups.folder import read_ledger as read_ledger_file
 from keepers.backups.foreign_objects import remove_from_store, remove_from_warehouse
 from keepers.backups.manifest import Manifest
@@ -119,7 +119,7 @@ def _erasures(folder: BackupFolder, named: Path | None) -> Ledger:
     if (named / HEAD).exists():
         named /= LEDGER
     if named.exists() and not named.is_dir():
-        return joined(folder.ledger(), _ledger_of(named, folder.owner))
+        return union(folder.ledger(), _ledger_of(named, folder.owner))
     if not (named / FILE).exists():
         raise NotFoundError(
             problem(
@@ -135,7 +135,7 @@ def _erasures(folder: BackupFolder, named: Path | None) -> Ledger:
             raise UserError(
                 problem("{folder} is another workspace than the one that was backed up.", folder=named), code="backup"
             )
-        return joined(folder.ledger(), read_ledger(living))
+        return union(folder.ledger(), read_ledger(living))
     finally:
         living.close()
 
@@ -223,7 +223,7 @@ def _completed(building: Path, to: Path, manifest: Manifest, known: Ledger, newe
             identify(workspace.store, now, workspace.settings.collect.limits)
             ticker.load()
             # By difference, not by time: whoever was erased and came again before the backup is a customer of then.
-            erased = apply_ledger(workspace, beyond(known, read_ledger(workspace)), now)
+            erased = apply_ledger(workspace, newer_than(known, read_ledger(workspace)), now)
             ticker.load()
             with workspace.store.read() as connection:
                 people = connection.execute(select(func.count()).select_from(profiles)).scalar_one()
@@ -357,7 +357,7 @@ def _stop_sending(workspace: Workspace, manifest: Manifest, now: datetime) -> tu
     uncertain = 0
     while True:
         with store.begin() as connection:
-            done = restored.doubt(connection, now)
+            done = restored.mark_uncertain(connection, now)
         uncertain += done
         if not done:
             return stopped, uncertain

@@ -26,7 +26,7 @@ from keepers.warehouse.fixed_tables import LOADED
 from keepers.warehouse.privacy import compaction as warehouse_compaction
 from keepers.warehouse.privacy import retention as warehouse_retention
 
-COMPACTED, RAN, RETAINED = "compacted_at", "upkeep_at", "retention"
+COMPACTED, RAN, RETAINED, FAILED = "compacted_at", "upkeep_at", "retention", "upkeep_failed"
 """names in `meta`"""
 _AT_ONCE = 200
 """rows that one transaction of retention removes"""
@@ -146,6 +146,34 @@ def note_run(workspace: Workspace, now: datetime) -> None:
     """Records that upkeep ran, or is to run when its hour comes next."""
     with workspace.store.begin() as connection:
         meta.put(connection, RAN, format_instant(now))
+
+
+class UpkeepFailure(Struct, frozen=True):
+    """When upkeep last failed, and why, in English."""
+
+    at: str
+    reason: str
+
+
+def note_failure(workspace: Workspace, reason: str) -> None:
+    """Records that upkeep failed, for /ready and `keepers doctor`, until `clear_failure`."""
+    failure = UpkeepFailure(format_instant(workspace.clock()), reason)
+    with workspace.store.begin() as connection:
+        meta.put(connection, FAILED, msgspec.json.encode(failure).decode())
+
+
+def clear_failure(workspace: Workspace) -> None:
+    """Records that upkeep ran, or is not due, after it had failed."""
+    if last_failure(workspace) is not None:
+        with workspace.store.begin() as connection:
+            meta.remove(connection, FAILED)
+
+
+def last_failure(workspace: Workspace) -> UpkeepFailure | None:
+    """What upkeep failed by, as long as it has not run since."""
+    with workspace.store.read() as connection:
+        found = meta.get(connection, FAILED)
+    return None if found is None else msgspec.json.decode(found, type=UpkeepFailure)
 
 
 def last_run(workspace: Workspace) -> datetime | None:

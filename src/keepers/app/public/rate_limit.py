@@ -9,7 +9,7 @@ from itertools import islice
 from threading import Lock
 
 from keepers.app.workspace.settings import LimitSettings
-from keepers.channels.networks import network_of, site_of
+from keepers.channels.networks import block_of, network_of, site_of
 from keepers.model.errors import KeepersError, Problem, UserError, problem
 from keepers.model.event import ParsedRequest
 
@@ -43,6 +43,10 @@ class _Counts:
     def of(self, name: bytes) -> int | None:
         """None for a name that is not known."""
         return self._by_name.get(name)
+
+    def __len__(self) -> int:
+        """How many names are known."""
+        return len(self._by_name)
 
     def put(self, name: bytes, used: int) -> None:
         if len(self._by_name) >= self._most_names and name not in self._by_name:
@@ -97,44 +101,59 @@ class NetworkAllowance:
         return self._sites.spend(site, now, amount) if wait is None and site != network else wait
 
 
-class SharedAllowance:
-    """`most` uses within `span` per name, shared by sites: when they are used up, only the sites are refused that had
-    more than their share, which is `most` by the number of sites seen. Threads may share it.
+class _Shares:
+    """What was used of one name: in all, and by site and block, of those that were let through."""
 
-    So one who uses it up shuts out nobody else. What is let through past `most` is bounded: for n sites it is
-    `most` × (1 + ln n) at the worst, each having come when the share was its largest.
+    def __init__(self, most_names: int) -> None:
+        self.total = 0
+        self.sites = _Counts(most_names)
+        self.blocks = _Counts(most_names)
+
+
+class SharedAllowance:
+    """`most` uses within `span` per name, shared by the networks that use it. When they are used up, one is refused
+    that had more than its share as a site and in a block that had more than its share. Threads may share it.
+
+    The share of a site (IPv4 address, IPv6 /48) is `most` by the number of sites that were let through, that of a block
+    (IPv4 /16, IPv6 /32) `most` by the number of blocks. So one who uses it up shuts out nobody else, with a block's
+    65,536 sites neither: those make the share of a site small, that of other blocks stays. What is let through past
+    `most` is bounded: for n sites it is `most` × (3 + 2 ln n) at the worst, each having come when the share was its
+    largest.
     """
 
     def __init__(self, most: int, span: timedelta, most_names: int = _MOST_COUNTED) -> None:
         self.most = most
         self._span = span
         self._most_names = most_names
-        self._totals: Counter[str] = Counter()
-        self._sites: Counter[str] = Counter()
-        self._by_site = _Counts(most_names)
+        self._by_name: dict[str, _Shares] = {}
         self._since: datetime | None = None
         self._lock = Lock()
 
-    def spend(self, name: str, site: str, now: datetime, amount: int = 1) -> timedelta | None:
-        """Counts a use by a site. None when it is allowed, else how long until the span ends."""
+    def spend(self, name: str, address: str, now: datetime, amount: int = 1) -> timedelta | None:
+        """Counts a use by a network address. None when it is allowed, else how long until the span ends."""
         if not self.most:
             return None
-        digest = _named(name, site)
+        site, block = _named(site_of(address)), _named(block_of(address))
         with self._lock:
             if self._since is None or not timedelta() <= now - self._since < self._span:
-                self._since, self._by_site = now, _Counts(self._most_names)
-                self._totals, self._sites = Counter(), Counter()
-            own = self._by_site.of(digest)
-            if own is None:
-                own = 0
-                self._sites[name] += 1
-            is_full = self._totals[name] + amount > self.most
-            if is_full and own + amount > self.most / self._sites[name]:
-                self._by_site.put(digest, own)
+                self._since, self._by_name = now, {}
+            used = self._by_name.get(name)
+            if used is None:
+                used = self._by_name[name] = _Shares(self._most_names)
+            is_full = used.total + amount > self.most
+            if is_full and not (
+                self._has_share(used.sites, site, amount) or self._has_share(used.blocks, block, amount)
+            ):
                 return self._span - (now - self._since)
-            self._by_site.put(digest, own + amount)
-            self._totals[name] += amount
+            used.total += amount
+            used.sites.put(site, (used.sites.of(site) or 0) + amount)
+            used.blocks.put(block, (used.blocks.of(block) or 0) + amount)
             return None
+
+    def _has_share(self, counts: _Counts, name: bytes, amount: int) -> bool:
+        own = counts.of(name)
+        number = len(counts) + (own is None)
+        return (own or 0) + amount <= self.most / number
 
 
 class PublicLimits:
@@ -185,7 +204,7 @@ class PublicLimits:
             if wait is not None:
                 _require_room(events, self._visitor.most)
                 raise TooManyError(problem("Too many events of one visitor. Send them again in a moment."), wait)
-        wait = self._key.spend(key_id, site_of(address), now, number)
+        wait = self._key.spend(key_id, address, now, number)
         if wait is not None:
             _require_room(number, self._key.most)
             raise TooManyError(problem("Too many events by this key. Send them again in a moment."), wait)

@@ -15,20 +15,28 @@ from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
 from keepers.channels.email.mailbox_address import parse_address
+from keepers.channels.networks import block_of
 from keepers.model.consent import CONFIRMATION, Consent, Topic, address_hash, normal_address, request_id
 from keepers.model.errors import UserError, nearest, problem
 from keepers.model.fields import text_in
+from keepers.model.identity import identifier_hash
 from keepers.render.definition import MessageTemplate
 from keepers.render.links import Confirm
 from keepers.store.messages import messages
 from keepers.store.messages.messages import MessageRow, key_of
 from keepers.store.profiles import confirmation_requests, consents, identities, suppressions
+from keepers.store.profiles.confirmation_requests import ConfirmationRequest
 from keepers.store.schema.core import EPOCH
 
 CHANNEL = "email"
 """the channel of the addresses that forms take"""
-CONFIRMATIONS = ((3, timedelta(days=1)), (6, timedelta(days=30)))
-"""most confirmation e-mails to one person within a span, for forms and for the business's server each"""
+_DAY, _WEEK, _MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
+FOR_SERVER = ((3, _DAY), (6, _MONTH))
+"""most confirmation e-mails to one person within a span that the business's server may ask for"""
+FOR_ANYBODY = ((3, _DAY), (6, _WEEK))
+"""the same of all forms together: what others used up is back within days"""
+FOR_NETWORK = ((2, _DAY), (4, _MONTH))
+"""the same of the forms from one network: less than all, so that it cannot use up what others may ask for"""
 
 
 class Confirmation(Struct, frozen=True):
@@ -114,11 +122,16 @@ def _may_ask(workspace: Workspace, connection: Connection, actor: Actor, email: 
     Whatever follows a plus sign is one person. What anybody may ask for uses up nothing of what the business may.
     """
     person = address_hash(workspace.secret, CHANNEL, one_person(normal_address(CHANNEL, email)))
-    earliest = now - max(span for _, span in CONFIRMATIONS)
-    sent = confirmation_requests.since(connection, person, earliest, is_proven=actor.is_proven)
-    if any(sum(at > now - span for at in sent) >= most for most, span in CONFIRMATIONS):
-        return False
-    confirmation_requests.remember(connection, person, now, earliest, is_proven=actor.is_proven)
+    network = "" if actor.is_proven else identifier_hash(workspace.secret, "network", block_of(actor.address))
+    sent = confirmation_requests.since(connection, person, now - _MONTH, is_proven=actor.is_proven)
+    limits = [(sent, FOR_SERVER if actor.is_proven else FOR_ANYBODY)]
+    if not actor.is_proven:
+        limits.append(([one for one in sent if one.network_hash == network], FOR_NETWORK))
+    for counted, most_within in limits:
+        if any(sum(one.at > now - span for one in counted) >= most for most, span in most_within):
+            return False
+    mail = ConfirmationRequest(now, network)
+    confirmation_requests.remember(connection, person, mail, now - _MONTH, is_proven=actor.is_proven)
     return True
 
 

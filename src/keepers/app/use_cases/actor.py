@@ -34,6 +34,8 @@ class Actor(Struct, frozen=True):
     """whether it is proven who they are; of a visitor with a write key, which is public, or with a link it is not"""
     locale: str = "en"
     id: str = ""
+    address: str = ""
+    """the network address of a visitor whose form is counted"""
 
     def require(self, permission: Permission) -> None:
         """Raises NotAllowedError."""

@@ -116,8 +116,12 @@ def settle_uncertain(
     journey: Annotated[str | None, typer.Option(help="Only of this journey.")] = None,
     broadcast: Annotated[str | None, typer.Option(help="Only of this broadcast.")] = None,
     channel: Annotated[str | None, typer.Option(help="Only of this channel.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="INSTANT", help="Only those handed over from then on.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="INSTANT", help="Only those handed over before then.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="INSTANT", help="Only those handed over, or restored, from then on.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="INSTANT", help="Only those handed over, or restored, before then.")
+    ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", help="Do it; without it they are counted, and the risk is shown.")
     ] = False,

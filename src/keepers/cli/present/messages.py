@@ -76,6 +76,9 @@ def settled(answer: UncertainSettled) -> None:
     if answer.settled:
         became = {"retry": "queued again", "sent": "taken as sent", "not_sent": "given up"}[answer.settlement]
         out.print(f"{answer.settled:,} uncertain message{'' if answer.settled == 1 else 's'} {became}.")
+        if answer.settlement == "retry" and answer.without_address:
+            left = f"{answer.without_address:,} stay uncertain: their addresses are kept no longer."
+            out.print(f"{left} Settle them as sent or not_sent.", soft_wrap=True)
         return
     out.print(escape(answer.risk), soft_wrap=True)
     if answer.count:

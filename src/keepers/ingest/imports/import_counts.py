@@ -15,11 +15,23 @@ if TYPE_CHECKING:
 PREFIX = "imported "
 
 
-def record(connection: Connection, file_sha: str, mapping_hash: str, rows: int) -> None:
-    """Records that the warehouse has committed so many rows of a file by a mapping. A smaller number is passed over."""
-    name = f"{PREFIX}{file_sha} {mapping_hash}"
+def raise_to(connection: Connection, file_sha: str, mapping_hash: str, rows: int) -> None:
+    """Records that the warehouse holds at least so many rows of a file by a mapping; fewer change nothing."""
+    name = _name(file_sha, mapping_hash)
     if rows > int(meta.get(connection, name, for_update=True) or 0):
         meta.put(connection, name, str(rows))
+
+
+def put(connection: Connection, file_sha: str, mapping_hash: str, rows: int) -> None:
+    """Records that these are all rows of a file by a mapping, as an import that came to its end found them.
+
+    There may be fewer than before: of a file that is imported again, people may have been erased meanwhile.
+    """
+    meta.put(connection, _name(file_sha, mapping_hash), str(rows))
+
+
+def _name(file_sha: str, mapping_hash: str) -> str:
+    return f"{PREFIX}{file_sha} {mapping_hash}"
 
 
 def missing(store: Store, warehouse: Warehouse) -> int:

@@ -131,11 +131,14 @@ class _Run:
         )
         committed = ledger.fetchall()
         self._done = {(chunk, last): (rows, rejected) for chunk, last, rows, rejected in committed}
+        self._in_ledger = sum(rows for _, _, rows, _ in committed)
         self.committed_line = max((last for _, last, _, _ in committed), default=0)
         self.rows = self.loaded = self.rejected = self.skipped = self.erased = 0
 
     def close(self) -> None:
-        """Clears the profiles found so far."""
+        """Ends a run that came to the end of the file: what the ledger holds now is all there is to import."""
+        with self._store.begin() as connection:
+            import_counts.put(connection, *self.key, self._in_ledger)
         self._warehouse.cursor().execute("DROP TABLE resolved")
 
     def write(self, number: int, chunk: Chunk, rejects: Rejects) -> None:
@@ -195,9 +198,10 @@ class _Run:
             cursor.execute("DROP TABLE staged")
         self.erased += erased
         self.rows += erased
-        # Last: a crash before it makes the record too small, never too large.
+        self._in_ledger += rows
+        # Last: a crash before it makes the record too small, never too large; the next run makes it right.
         with self._store.begin() as connection:
-            import_counts.record(connection, *self.key, self.skipped + self.loaded + rows)
+            import_counts.raise_to(connection, *self.key, self._in_ledger)
         return rows, len(problems)
 
     def _drop_erased(self, cursor: duckdb.DuckDBPyConnection) -> int:

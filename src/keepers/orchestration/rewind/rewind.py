@@ -14,8 +14,8 @@ from keepers.orchestration.advance import CLOCK, CURSOR
 from keepers.orchestration.journey_index import JourneyIndex
 from keepers.orchestration.rewind.answers import rewind_answers
 from keepers.orchestration.rewind.log_rows import redate_inbox, redate_records, remember_messages, rewind_log
-from keepers.orchestration.rewind.messages import rewind_messages
-from keepers.orchestration.rewind.runs import rewind_runs
+from keepers.orchestration.rewind.messages import lock_messages, rewind_messages
+from keepers.orchestration.rewind.runs import lock_runs, rewind_runs
 from keepers.store.database import Store
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.rebuild import Progress
@@ -51,9 +51,11 @@ def rewind(
     with store.begin_inbox() as connection:
         redate_inbox(connection, to)
     with store.begin() as connection:
-        moved = rewind_runs(connection, index, to)
-        removed = rewind_messages(connection, to)
+        moved = lock_runs(connection, to)
+        locked = lock_messages(connection, to, moved)
+        rewind_runs(connection, index, to, moved)
+        removed = rewind_messages(connection, to, locked)
         events = rewind_log(connection, CURSOR, CLOCK, to)
         remember_messages(connection, to)
     redate_records(store, to)
-    return Rewound(moved, removed, events, rewind_answers(warehouse, store, to, progress))
+    return Rewound(len(moved), removed, events, rewind_answers(warehouse, store, to, progress))

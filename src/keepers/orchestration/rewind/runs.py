@@ -27,15 +27,22 @@ UNSENT = ("queued", "held", "skipped")
 CHUNK = 1_000
 
 
-def rewind_runs(connection: Connection, index: JourneyIndex, to: datetime) -> int:
-    """Puts runs back to where they were at `to`; how many. First of its transaction (see `lock_order`).
+def lock_runs(connection: Connection, to: datetime) -> list[int]:
+    """Locks the runs that moved after `to` and returns their ids. First of its transaction (see `lock_order`)."""
+    entered = select(journey_runs.c.id).where(journey_runs.c.entered_at > to)
+    moved = select(history_table.c.run_id).where(history_table.c.at > to)
+    ids = sorted(connection.execute(entered.union(moved)).scalars())
+    runs.lock(connection, ids)
+    return ids
+
+
+def rewind_runs(connection: Connection, index: JourneyIndex, to: datetime, moved: Sequence[int]) -> None:
+    """Puts `moved` runs back to where they were at `to`. They and their messages are locked.
 
     One that was entered later is removed, to be entered when its time comes. If a message of it has left, it stays,
     as one that is entered at `to`: the keys of its messages keep any from being sent a second time.
     """
-    touched = _touched(connection, to)
-    for some in chunks(touched, CHUNK):
-        runs.lock(connection, some)
+    for some in chunks(moved, CHUNK):
         held = runs.get_many(connection, some)
         histories = run_history.of_runs(connection, some)
         have_sent = _with_messages_out(connection, some)
@@ -58,13 +65,6 @@ def rewind_runs(connection: Connection, index: JourneyIndex, to: datetime) -> in
         )
         run_history.append(connection, [first_line(run) for run in restarted])
     connection.execute(delete(entry_rejections).where(entry_rejections.c.at > to))
-    return len(touched)
-
-
-def _touched(connection: Connection, to: datetime) -> list[int]:
-    entered = select(journey_runs.c.id).where(journey_runs.c.entered_at > to)
-    moved = select(history_table.c.run_id).where(history_table.c.at > to)
-    return sorted(connection.execute(entered.union(moved)).scalars())
 
 
 def _with_messages_out(connection: Connection, ids: Sequence[int]) -> frozenset[int]:

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
 from keepers.model.consent import FORGOTTEN
 from keepers.model.errors import NotFoundError, problem
-from keepers.model.message import UNFINISHED, MessageStatus
+from keepers.model.message import UNFINISHED, UNSETTLED, MessageStatus
 from keepers.store.bulk import chunks, insert_new, select_in, update_rows
 from keepers.store.messages import message_history
 from keepers.store.messages.message_history import HistoryRow
@@ -204,7 +204,7 @@ def skip_unfinished(
         is_out = messages.c.status == "handed_over"
         result = connection.execute(
             update(messages)
-            .where(condition, messages.c.status.in_((*UNFINISHED, "handed_over")))
+            .where(condition, messages.c.status.in_(UNSETTLED))
             .values(
                 status=case((is_out, messages.c.status), else_="skipped"),
                 reason=reason,

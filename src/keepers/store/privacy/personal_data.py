@@ -103,7 +103,7 @@ NOT_HELD: dict[str, str] = {
     "workers": "processes that deliver",
     "keys": "hashes of tokens",
     "page_sessions": "hashes of the status page's sessions, for 12 hours",
-    "confirmation_requests": "keyed hashes of addresses that were sent a confirmation, for 30 days",
+    "confirmation_requests": "keyed hashes of addresses that were sent a confirmation, and of who asked, for 30 days",
     "counters": "the last numbers given out",
     "cursors": "how far the log was read",
     "meta": "facts about the workspace, its secret among them",

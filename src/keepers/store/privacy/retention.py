@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, select, update
 
 from keepers.model.consent import FORGOTTEN
-from keepers.model.message import UNFINISHED
+from keepers.model.message import UNSETTLED
 from keepers.store.bulk import update_rows
 from keepers.store.events import log as event_log
 from keepers.store.privacy import removal
@@ -15,12 +15,10 @@ from keepers.store.schema.core import log
 from keepers.store.schema.journeys import journey_runs, run_history
 from keepers.store.schema.messages import messages
 
-_OUT = (*UNFINISHED, "handed_over")
-
 
 def remove_messages(connection: Connection, before: datetime, limit: int) -> int:
     """Removes messages that were decided on before an instant and are settled, with copies, history and requests."""
-    settled = and_(messages.c.decided_at < before, messages.c.status.not_in(_OUT))
+    settled = and_(messages.c.decided_at < before, messages.c.status.not_in(UNSETTLED))
     ids = list(connection.execute(select(messages.c.id).where(settled).order_by(messages.c.id).limit(limit)).scalars())
     if ids:
         removal.remove_messages(connection, ids, "retention")
@@ -34,7 +32,9 @@ def forget_recipients(connection: Connection, before: datetime, limit: int) -> i
     """
     of = messages.c
     plain = and_(of.recipient != "", ~of.recipient.startswith("#"), ~of.recipient.startswith(FORGOTTEN))
-    settled = and_(of.decided_at < before, of.send_after < before, of.status.not_in(_OUT), plain, of.address_hash != "")
+    settled = and_(
+        of.decided_at < before, of.send_after < before, of.status.not_in(UNSETTLED), plain, of.address_hash != ""
+    )
     rows = connection.execute(select(of.id, of.address_hash).where(settled).order_by(of.id).limit(limit)).all()
     update_rows(connection, messages, ("recipient",), [(f"{FORGOTTEN}{row.address_hash}", row.id) for row in rows])
     return len(rows)

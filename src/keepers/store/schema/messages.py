@@ -107,6 +107,7 @@ confirmation_requests = Table(
     Column("person_hash", String, nullable=False, index=True),
     Column("at", Instant, nullable=False, index=True),
     Column("is_proven", Boolean, nullable=False),
+    Column("network_hash", String, nullable=False, server_default=""),
     sqlite_autoincrement=True,
 )
 

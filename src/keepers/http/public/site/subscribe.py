@@ -28,6 +28,7 @@ def subscribe_handler(workspace: Workspace) -> HTTPRouteHandler:
             if actor.kind == "visitor":
                 address = client_address(request.scope, workspace.settings.server.proxies)
                 workspace.public_limits.spend_form(address, workspace.clock())
+                actor = replace(actor, address=address)
             return json_answer(request, subscribe(workspace, actor, replace(form, writeKey="")), 202)
 
         return await in_thread(answer)
