@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 
-LEAST = 20
+LEAST = 10
 """examples of a property in any profile"""
 
 

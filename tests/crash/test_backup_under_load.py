@@ -17,8 +17,8 @@ from order_clients import CLIENTS, Client
 from postgres_programs import on_path
 from serving import keepers, serving
 
-ROUNDS = 4
-LINES = 12_000
+ROUNDS = 2
+LINES = 8_000
 IMPORT = ["--event", "Seen", "--profile", "who", "--time", "at", "--property", "line=line"]
 
 

@@ -19,7 +19,7 @@ FRESH = ".new"
 _MOST_PACKED = CHUNK_BYTES + 4096
 """no piece is larger: zlib adds a few bytes to what it cannot make smaller"""
 _FOLDER = re.compile(r"[0-9a-f]{2}")
-_NAME = re.compile(rf"[0-9a-f]{{64}}({re.escape(FRESH)})?")
+_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 class DamagedBackupError(KeepersError):
@@ -82,7 +82,7 @@ class Chunks:
             if folder.is_symlink() or not _FOLDER.fullmatch(folder.name) or not folder.is_dir():
                 continue
             for path in folder.iterdir():
-                if path.name not in needed and _NAME.fullmatch(path.name):
+                if path.name not in needed and _NAME.fullmatch(path.name.removesuffix(FRESH)):
                     freed += path.lstat().st_size
                     path.unlink()
         return freed

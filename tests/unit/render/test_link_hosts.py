@@ -234,6 +234,15 @@ def test_addresses_of_data_are_printed_so_that_they_are_no_links(channel: str, v
     assert made.text.startswith(printed + " (not https://partner.example/")
 
 
+def test_a_hyphenated_host_of_the_shop_is_no_ip_address() -> None:
+    for host in ("bee-shop.example", "123-abc.example", "cafe-bar.example"):
+        message = parse_message(
+            {"id": "m", "channel": "sms", "topic": "t", "content": {"en": {"text": "{{ trigger.x }}"}}}
+        )
+        made = Renderer({"m": message}, {}, link_hosts=(host,)).render("m", {"trigger": {"x": host}}, ["en"], None)
+        assert made.text.strip() == host
+
+
 @pytest.mark.parametrize(
     "address",
     ["mailto:a@evil.example", "tel:+48900", "sms:+48900", "intent://x#Intent;end", "market://details?id=x", "ftp://shop.example/x",
