@@ -93,6 +93,8 @@ def request_id(requested: Consent) -> str:
     return hashlib.blake2b("\0".join((*parts, requested.wording)).encode(), digest_size=12).hexdigest()
 
 
+NOBODY = 0
+"""the profile of a statement that holds for an address alone: who made it was erased"""
 FORGOTTEN = "="
 """what a recipient begins with whose keyed hash is kept in place of the address"""
 _FORGOTTEN = re.compile(r"=[0-9a-f]{64}")

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from keepers.app.customers.consents import ExportConsents, export_consents
 from keepers.app.customers.erasure import EraseProfile, erase_profile
 from keepers.app.customers.export import UNPROVEN, ExportProfile, export_profile
 from keepers.app.public.confirmations import confirm_subscription
@@ -108,6 +109,11 @@ def test_what_the_addresss_reader_decided_outlives_who_named_it(shop: Shop) -> N
     counting = agreed.effective(victim, "email", "news", hashed(shop, VICTIM))
     assert counting is not None
     assert (counting.state, counting.source) == ("unsubscribed", "one-click")
+    # Of nobody: no row of a file that is imported again by customers.
+    file = shop.workspace.folder / "consents.csv"
+    written = export_consents(workspace, COMMAND_LINE, ExportConsents(path=str(file)))
+    assert written.written == file.read_text(encoding="utf-8").count("\n") - 1
+    assert "one-click" not in file.read_text(encoding="utf-8")
 
 
 def test_an_address_that_its_visitor_confirmed_is_theirs(shop: Shop) -> None:

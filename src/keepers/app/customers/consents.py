@@ -19,7 +19,7 @@ from keepers.app.use_cases.progress import Progress
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.profile_names import names_of
 from keepers.app.workspace.workspace import Workspace
-from keepers.model.consent import ALL_TOPICS, Basis, Consent, ConsentState, TopicKind
+from keepers.model.consent import ALL_TOPICS, NOBODY, Basis, Consent, ConsentState, TopicKind
 from keepers.model.errors import NotFoundError, UserError, nearest, problem
 from keepers.model.fields import text_in
 from keepers.model.identity import IDENTITY_KINDS
@@ -232,13 +232,16 @@ def import_consents(workspace: Workspace, actor: Actor, request: ImportConsents,
 
 @use_case("POST /consents/export", permission="read", tag="consent", problems=(422,), is_long=True, is_local=True)
 def export_consents(workspace: Workspace, actor: Actor, request: ExportConsents, progress: Progress) -> CsvWritten:
-    """Write every statement into a CSV file on the server's machine"""
+    """Write every statement of a customer into a CSV file on the server's machine
+
+    What holds for an address alone, since who made it was erased, is of nobody and has no row.
+    """
     number = 0
     with new_file(request.path) as write, workspace.store.read() as connection:
         write(CONSENT_COLUMNS)
         for some in chunks_of(consents.everything(connection)):
             named = identities.of_profiles(connection, sorted({statement.profile_id for statement in some}))
-            for statement in some:
+            for statement in (one for one in some if one.profile_id != NOBODY):
                 listed = named.get(statement.profile_id)
                 who = listed[-1].value if listed else f"#{statement.profile_id}"
                 write(

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, or_, select, tuple_, update
 
+from keepers.model.consent import NOBODY
 from keepers.store.bulk import chunks, select_in, update_rows
 from keepers.store.database import Store
 from keepers.store.events import log as event_log
@@ -21,8 +22,6 @@ AT_ONCE = 200
 """rows that one transaction removes"""
 _LOG_AT_ONCE = 50_000
 _MERGES_AT_ONCE = 5_000
-_NOBODY = 0
-"""the profile of a statement that holds for an address alone"""
 RemovedRows = tuple[Connection, dict[str, int]]
 """an open transaction, and how many rows of which table it removed"""
 
@@ -38,7 +37,8 @@ def rows_in_steps(store: Store, owner: Owner) -> Iterator[RemovedRows]:
             with store.begin() as connection:
                 yield connection, remove(connection, [key[0] for key in ids], "erased")
     with store.begin() as connection:
-        yield connection, {"kept_statements": _free_statements(connection, owner)}
+        _free_statements(connection, owner)
+        yield connection, {}
     for held in HELD:
         if held.at_erasure == "removed" and held.owner == "profile" and not held.is_identity and held.table is not log:
             for keys in _keys(store, held.table, owned(held, owner)):
@@ -136,7 +136,7 @@ def _free(connection: Connection, profile_ids: Sequence[int]) -> int:
     return len(codes)
 
 
-def _free_statements(connection: Connection, owner: Owner) -> int:
+def _free_statements(connection: Connection, owner: Owner) -> None:
     """What others decided for their own address still holds there: by nobody."""
     foreign = consents.c.profile_id.in_(list(owner.profile_ids)) & statements_of_others(owner)
-    return connection.execute(update(consents).where(foreign).values(profile_id=_NOBODY)).rowcount
+    connection.execute(update(consents).where(foreign).values(profile_id=NOBODY))

@@ -129,6 +129,8 @@ def trusted_of_others(
 ) -> set[str]:
     """Those of some texts that a trusted source gave as one of these traits of anybody but a person, whatever the
     case."""
+    if not texts:
+        return set()
     rows = cursor.execute(
         "SELECT DISTINCT lower(json_extract_string(raw, '$')) AS written FROM trait_values"
         " WHERE trusted AND trait IN (SELECT unnest(?::VARCHAR[])) AND written IN (SELECT unnest(?::VARCHAR[]))"
