@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 
-LEAST = 10
+LEAST = 30
 """examples of a property in any profile"""
 
 
@@ -25,6 +25,6 @@ def examples(times: float, **more: Any) -> settings:
     return settings(max_examples=max(LEAST, round(settings.default.max_examples * times)), **more)
 
 
-def large(times: float = 0.2) -> settings:
+def large(times: float = 0.3) -> settings:
     """For properties whose example is a whole world in a warehouse or a store."""
     return examples(times, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

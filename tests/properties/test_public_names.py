@@ -50,7 +50,7 @@ def typed_rows(warehouse: Warehouse) -> dict[str, Any]:
     return contents(warehouse, of=tables) if tables else {}
 
 
-@large(0.1)
+@large(0.05)
 @given(scenarios(merges=True, future=False), playbooks())
 def test_what_public_keys_alone_sent_is_answered_without_columns_and_with_them(
     scenario: Scenario, definitions: Definitions
@@ -74,7 +74,7 @@ def test_what_public_keys_alone_sent_is_answered_without_columns_and_with_them(
         assert typed_rows(warehouse) == before
 
 
-@large(0.1)
+@large(0.05)
 @given(scenarios(merges=True, future=False), playbooks(), st.lists(st.integers(1, 9), min_size=1, max_size=4))
 def test_names_get_their_columns_with_the_first_trusted_row(
     scenario: Scenario, definitions: Definitions, sizes: list[int]
