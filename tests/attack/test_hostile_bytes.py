@@ -75,32 +75,36 @@ BODIES: Any = (
         st.integers(0, 20),
     )
 )  # fmt: skip
+Attacked = tuple[TestClient, dict[str, str]]
+"""a client, and a key of each kind"""
 CALLS = [one.route for one in USE_CASES if one.route.has_body and not one.route.is_local]
 
 
 @pytest.fixture(scope="module")
-def attacked(tmp_path_factory: pytest.TempPathFactory, migrated_folder: Path) -> Iterator[tuple[TestClient, str, str]]:
-    """A client of all that a server serves, a write key and a secret key. Limits are off: they would answer for it."""
+def attacked(tmp_path_factory: pytest.TempPathFactory, migrated_folder: Path) -> Iterator[Attacked]:
+    """A client of all that a server serves, and a key of each kind. Limits are off: they would answer for it."""
     folder = lay_out(tmp_path_factory.mktemp("fuzzed") / "shop", migrated_folder)
     with (folder / "keepers.toml").open("a") as toml:
         toml.write("[limits]\nnetwork_per_minute = 0\nvisitor_per_minute = 0\nkey_per_minute = 0\n")
         toml.write('[providers.postmark]\ntoken = "of these tests"\n')
     workspace = Workspace.open(folder)
     with workspace.store.begin() as connection:
-        write, secret = (keys.create(connection, kind, kind, clock())[1] for kind in ("write", "secret"))
+        tokens = {kind: keys.create(connection, kind, kind, clock())[1] for kind in keys.KINDS}
     ring = workspace.key_ring
     handlers: list[Any] = [management(ring, clock), *public_handlers(workspace)]
     state = State({"workspace": workspace, "management_path": "/api/v1"})
     events = EventIntake(workspace.store, keys=ring, public_limits=workspace.public_limits)
     with TestClient(create_app(events, clock=clock, handlers=handlers, state=state, **options("0"))) as client:
-        yield client, write, secret
+        yield client, tokens
     workspace.close()
 
 
 @FAST
 @given(st.sampled_from(TRACKING), BODIES, st.sampled_from(["", "gzip", "cut", "zlib", "br"]))
-def test_tracking(attacked: tuple[TestClient, str, str], call: str, body: bytes, encoding: str) -> None:
-    client, write, _ = attacked
+def test_tracking(attacked: Attacked, call: str, body: bytes, encoding: str) -> None:
+    client, tokens = attacked
+    # What is imported takes a server key.
+    key = tokens["server" if call == "import" else "write"]
     packed = {
         "": lambda: body,
         "gzip": lambda: gzip.compress(body),
@@ -110,7 +114,7 @@ def test_tracking(attacked: tuple[TestClient, str, str], call: str, body: bytes,
     }[encoding]()
     headers = {"Content-Encoding": {"cut": "gzip", "zlib": "gzip"}.get(encoding, encoding)} if encoding else {}
     with bounded(CPU_S, MEMORY):
-        got = client.post(f"/v1/{call}", content=packed, headers=headers, auth=(write, ""))
+        got = client.post(f"/v1/{call}", content=packed, headers=headers, auth=(key, ""))
     assert got.status_code in (200, 400, 413, 415), got.text
     assert got.json()["success"] is (got.status_code == 200 and "errors" not in got.json())
     assert len(got.content) < 20_000
@@ -118,12 +122,12 @@ def test_tracking(attacked: tuple[TestClient, str, str], call: str, body: bytes,
 
 @FAST
 @given(st.sampled_from(CALLS), BODIES, st.sampled_from(["application/json", "text/plain", "multipart/form-data", ""]))
-def test_management(attacked: tuple[TestClient, str, str], route: Any, body: bytes, kind: str) -> None:
-    client, _, secret = attacked
+def test_management(attacked: Attacked, route: Any, body: bytes, kind: str) -> None:
+    client, tokens = attacked
     path = "/api/v1" + route.path
     for name in route.in_path:
         path = path.replace("{" + name + "}", "1")
-    headers = {"Authorization": f"Bearer {secret}", "Content-Type": kind}
+    headers = {"Authorization": f"Bearer {tokens['secret']}", "Content-Type": kind}
     with bounded(CPU_S, MEMORY):
         got = client.request(route.method, path, content=body, headers=headers)
     assert got.status_code < 500, got.text
@@ -132,8 +136,8 @@ def test_management(attacked: tuple[TestClient, str, str], route: Any, body: byt
 
 @FAST
 @given(st.sampled_from([*PROVIDERS, "postmork"]), BODIES, st.booleans())
-def test_provider_webhooks(attacked: tuple[TestClient, str, str], provider: str, body: bytes, is_signed: bool) -> None:
-    client, _, _ = attacked
+def test_provider_webhooks(attacked: Attacked, provider: str, body: bytes, is_signed: bool) -> None:
+    client, _ = attacked
     headers = {"X-Keepers-Token": "of these tests"} if is_signed else {}
     with bounded(CPU_S, MEMORY):
         got = client.post(f"/e/in/{provider}", content=body, headers=headers)

@@ -218,7 +218,7 @@ def test_forms_of_others_do_not_keep_a_person_from_subscribing(site: Shop, clien
 
     # From one provider's network, every day of a week, with as many addresses of it as there are.
     for day in range(7):
-        sent = sum(asks(f"203.0.{day}.{n}") for n in range(1, 30))
+        sent = sum(asks(f"203.0.{day}.{n}") for n in range(1, 8))
         assert sent == (2 if day < 2 else 0)
         assert day or asks("198.51.100.1")
         site.present += timedelta(days=1)
@@ -227,7 +227,7 @@ def test_forms_of_others_do_not_keep_a_person_from_subscribing(site: Shop, clien
     taken = []
     for day in range(8):
         site.present += timedelta(days=1)
-        taken.append(sum(asks(f"{n}.{day}.0.1") for n in range(100, 120)))
+        taken.append(sum(asks(f"{n}.{day}.0.1") for n in range(100, 106)))
     assert sum(taken[:7]) <= 6
     assert max(taken) <= 3
     site.present += timedelta(days=7)

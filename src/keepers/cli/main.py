@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import typer
 
 from keepers.cli import interrupts
 from keepers.cli.common import app, chosen_folder
@@ -24,7 +27,7 @@ def main() -> None:
     try:
         if notice := clock_notice():
             errors.print(str(notice), style="yellow", markup=False, soft_wrap=True)
-        app(standalone_mode=True)
+        _command()(standalone_mode=True)
     except UserError as error:
         _failed(error.code, error.message, 2)
     except KeepersError as error:
@@ -44,6 +47,12 @@ def main() -> None:
         path = _keep_traceback()
         kept = f" Details are in {path}." if path else ""
         _failed("internal", f"Keepers made a mistake: {type(error).__name__}: {error}.{kept}", 1)
+
+
+@cache
+def _command() -> Any:
+    """The command with all that is loaded of it: made once, however often a process runs it."""
+    return typer.main.get_command(app)
 
 
 def _interrupted() -> NoReturn:

@@ -13,7 +13,7 @@ from processes import Working
 from serving import keepers
 
 EVENTS = 1500
-LAYOUT = {"keepers-backups.json", "backups", "chunks", "erasures.json"}
+LAYOUT = {"keepers-backups.json", "backups", "chunks", "erasures.json", "lock"}
 
 
 class Backups(Scenario):

@@ -147,6 +147,18 @@ def test_a_moment_is_told_in_the_customers_zone_and_a_day_is_that_day() -> None:
     assert written("x | date: '%d'", zone="America/New_York", x=date(2026, 3, 1)) == "01"
 
 
+@pytest.mark.parametrize("machine", ["UTC", "Europe/Warsaw"])
+def test_seconds_since_1970_are_those_of_the_customers_zone(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", machine)
+        time.tzset()
+        assert written("x | date: '%s'", x="2016-03-14") == "1457913600"
+        assert written("x | date: '%s'", zone="America/New_York", x="2026-03-01T12:30:00Z") == "1772368200"
+        assert written("x | date: '%s'", x="2026-03-01T13:30:00+01:00") == "1772368200"
+        assert written("x | date: '%%s %%B %B'", x=NOON) == "%s %B March"
+    time.tzset()
+
+
 @pytest.mark.parametrize("value", ["soon", "9999-99-99", True, 1.5e300, "x" * 1000])
 def test_what_is_no_date_stays(value: object) -> None:
     assert written("x | date: 'long'", x=value) == str(value)

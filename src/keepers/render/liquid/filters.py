@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -25,6 +26,8 @@ _STYLES = ("short", "medium", "long", "full")
 _MOST_FORMAT = 100
 _MOST_LISTED = 1000
 _MOST_LISTED_TEXT = 100_000
+_OWN_MARK = re.compile(r"%[%ABabs]")
+"""of a date's format: written here and not by strftime, which speaks English and knows the machine's zone alone"""
 _ABSENT = object()
 _CATEGORIES = ("zero", "one", "two", "few", "many", "other")
 # Whole numbers that show every plural category a language uses for them.
@@ -130,7 +133,7 @@ def date_(value: Any, form: Any = "medium", *, context: Any) -> str:
     if pattern in _STYLES:
         return dates.format_date(moment, pattern, locale=locale)
     if "%" in pattern or not pattern:
-        return _strftime(moment, pattern, message.locale)
+        return _strftime(moment, pattern, message)
     return dates.format_datetime(moment, pattern, locale=locale)
 
 
@@ -291,24 +294,24 @@ def _read_text(text: str) -> datetime | date | None:
     return found if isinstance(found, datetime) else None
 
 
-def _strftime(moment: datetime, pattern: str, locale: str) -> str:
-    for mark, name in _names(locale, moment.month, moment.weekday()):
-        if mark in pattern:
-            pattern = pattern.replace(mark, name)
-    return moment.strftime(pattern)
+def _strftime(moment: datetime, pattern: str, message: MessageContext) -> str:
+    """As strftime, in the customer's language; %s counts from 1970 in the customer's zone, not in the machine's."""
+    names = _names(message.locale, moment.month, moment.weekday())
+
+    def written(found: re.Match[str]) -> str:
+        if found[0] != "%s":
+            return names[found[0]]
+        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=message.zone or UTC)
+        return str(int(aware.timestamp()))
+
+    return moment.strftime(_OWN_MARK.sub(written, pattern))
 
 
 @lru_cache(maxsize=2048)
-def _names(locale: str, month: int, weekday: int) -> Sequence[tuple[str, str]]:
+def _names(locale: str, month: int, weekday: int) -> Mapping[str, str]:
+    """What is written for each mark that does not go to strftime as it is; a sign % in it is doubled."""
     known = babel_locale(locale)
     months: Any = {w: dates.get_month_names(w, "format", known)[month] for w in ("wide", "abbreviated")}
     days: Any = {w: dates.get_day_names(w, "format", known)[weekday] for w in ("wide", "abbreviated")}
-    return tuple(
-        (mark, str(name).replace("%", "%%"))
-        for mark, name in (
-            ("%B", months["wide"]),
-            ("%b", months["abbreviated"]),
-            ("%A", days["wide"]),
-            ("%a", days["abbreviated"]),
-        )
-    )
+    names = {"%B": months["wide"], "%b": months["abbreviated"], "%A": days["wide"], "%a": days["abbreviated"]}
+    return {mark: str(name).replace("%", "%%") for mark, name in names.items()} | {"%%": "%%"}
