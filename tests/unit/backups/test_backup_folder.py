@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from keepers.app.workspace.files.backup_files import is_left_out
 from keepers.backups.chunks import CHUNK_BYTES, Chunks, DamagedBackupError
 from keepers.backups.folder import BackupFolder, newer_than, opened_for_reading, opened_for_writing, union
 from keepers.backups.manifest import FORMAT, Manifest, StoredFile, read_sealed, write_sealed
@@ -189,12 +190,12 @@ def test_no_more_is_written_than_the_backup_names(tmp_path: Path) -> None:
         piece = folder.chunks.put(bytes(CHUNK_BYTES))[0]
         made = msgspec.structs.replace(add(folder, NOW), files=[StoredFile("data/x", 5, [piece] * 30)])
         with pytest.raises(DamagedBackupError, match="its size is not"):
-            write_files(folder, made, tmp_path / "to", lambda done, total: steps.append(done))
+            write_files(folder, made, tmp_path / "to", is_left_out, lambda done, total: steps.append(done))
         assert steps == []
         assert (tmp_path / "to" / "data" / "x").stat().st_size == 0
         made = msgspec.structs.replace(made, files=[StoredFile("data/y", 1 << 60, [piece])])
         with pytest.raises(UserError, match=r"needs 1152921504606846976 bytes, and .* has room for \d+. Make room"):
-            write_files(folder, made, tmp_path / "to", lambda done, total: None)
+            write_files(folder, made, tmp_path / "to", is_left_out, lambda done, total: None)
         assert not (tmp_path / "to" / "data" / "y").exists()
 
 
@@ -327,7 +328,21 @@ def test_a_path_that_leads_out_is_not_written(tmp_path: Path, path: str) -> None
     with opened_for_writing(tmp_path / "b", OWNER) as folder:
         made = add(folder, NOW, **{path: b"evil"})
         with pytest.raises(DamagedBackupError, match="leads out"):
-            write_files(folder, made, tmp_path / "to", lambda done, total: None)
+            write_files(folder, made, tmp_path / "to", is_left_out, lambda done, total: None)
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+@pytest.mark.parametrize("path", [
+    "data/server.json", "./data//server.json", "DATA/Server.json", "data/server.12", ".git/config", ".git",
+    "playbook/.git/hooks/post-checkout", "playbook/.git", ".GIT/config", "data/compiled/x.json",
+    "data/sequencer.lock", "data/uploads/upload-1/f.csv",
+])  # fmt: skip
+def test_what_no_backup_keeps_is_not_written(tmp_path: Path, path: str) -> None:
+    (tmp_path / "to").mkdir()
+    with opened_for_writing(tmp_path / "b", OWNER) as folder:
+        made = add(folder, NOW, **{path: b"evil"})
+        with pytest.raises(DamagedBackupError, match="no backup keeps such a file"):
+            write_files(folder, made, tmp_path / "to", is_left_out, lambda done, total: None)
     assert list((tmp_path / "to").iterdir()) == []
 
 

@@ -8,7 +8,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 from typing import Annotated
 
@@ -21,7 +22,7 @@ from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.use_cases.auditing import audit_event
 from keepers.app.use_cases.progress import Progress, no_progress
 from keepers.app.workspace.clock import environment
-from keepers.app.workspace.files.backup_files import inside
+from keepers.app.workspace.files.backup_files import database_patterns, inside, is_left_out, store_files
 from keepers.app.workspace.files.folder import DATA
 from keepers.app.workspace.settings import FILE, Settings, load_settings, with_store
 from keepers.app.workspace.workspace import Workspace
@@ -42,6 +43,7 @@ from keepers.store.messages import restored, sending_switches
 from keepers.store.privacy.erasures import Ledger
 from keepers.store.schema.core import inbox_metadata, metadata, profiles
 from keepers.store.schema.messages import messages
+from keepers.warehouse.files import LOG
 
 STORE_VARIABLE = "KEEPERS_STORE_URL"
 _REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -91,7 +93,7 @@ def restore_workspace(
             known = _erasures(folder, erasures)
             with _made_whole(to, source) as building:
                 address = _address_for(manifest, store)
-                write_files(folder, manifest, building, progress)
+                write_files(folder, manifest, building, is_left_out, progress)
                 if address is not None:
                     _fill_database(building, address, is_written_whole=store is not None)
                 newest = max(folder.readable()[0], key=lambda one: one.made_at)
@@ -260,9 +262,10 @@ def _is_jump(workspace: Workspace) -> bool:
 def _own_settings(building: Path, manifest: Manifest) -> Settings:
     """The settings that were restored.
 
-    Raises UserError where they, of the file or the environment, lead to other places than those restored.
+    Raises UserError where they, of the file or the environment, lead to other places than those restored,
+    DamagedBackupError where the backup has what none keeps beside these places.
     """
-    paths = {file.path for file in manifest.files}
+    paths = {str(PurePosixPath(file.path)) for file in manifest.files}
     try:
         settings = load_settings(building, environment())
     except UserError as error:
@@ -292,7 +295,25 @@ def _own_settings(building: Path, manifest: Manifest) -> Settings:
                 ),
                 code="backup",
             )
+    _require_only_kept(manifest, settings)
     return settings
+
+
+def _require_only_kept(manifest: Manifest, settings: Settings) -> None:
+    """Raises DamagedBackupError where a file is what no backup has beside its databases, such as a journal of one."""
+    warehouse = str(PurePosixPath(settings.warehouse.path))
+    databases, patterns = {warehouse, warehouse + LOG, *store_files(settings)}, database_patterns(settings)
+    for file in manifest.files:
+        path = str(PurePosixPath(file.path))
+        if path not in databases and any(fnmatchcase(path.casefold(), one.casefold()) for one in patterns):
+            raise DamagedBackupError(
+                problem(
+                    "Backup {id} cannot be restored, it has {file}: no backup keeps such a file, so somebody has "
+                    "changed this one. Nothing was written. Restore another one with --at.",
+                    id=manifest.id,
+                    file=file.path,
+                )
+            )
 
 
 def _address_for(manifest: Manifest, named: str | None) -> str | None:

@@ -6,11 +6,13 @@ import hmac
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from keepers.app.workspace.clock import environment
 from keepers.app.workspace.files.folder import SERVER_FILE
@@ -21,12 +23,20 @@ if TYPE_CHECKING:
 
 
 class RunningServer(Struct, frozen=True):
-    """`settings`: each setting's digest, keyed by the token, for commands to compare theirs with no value written."""
+    """`settings`: each setting's digest, keyed by the token, for commands to compare theirs with no value written.
+
+    Raises ValueError for an address that is not on this machine: commands send it the token and all that they do.
+    """
 
     address: str
-    pid: int
+    pid: Annotated[int, Meta(gt=0)]
     token: str
     settings: dict[str, str]
+
+    def __post_init__(self) -> None:
+        place = urlsplit(self.address)
+        if place.scheme != "http" or not place.port or not ip_address(place.hostname or "").is_loopback:
+            raise ValueError("no loopback address")
 
 
 @contextmanager
@@ -50,7 +60,7 @@ def publish_server(workspace: Workspace, address: str, token: str) -> Iterator[N
 
 
 def read_server_file(data_folder: Path) -> RunningServer | None:
-    """The server that has a workspace open, if one does."""
+    """The server that has a workspace open, if one does; a file that no server writes counts as none."""
     try:
         found = msgspec.json.decode((data_folder / SERVER_FILE).read_bytes(), type=RunningServer)
         os.kill(found.pid, 0)
