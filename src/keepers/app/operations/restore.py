@@ -26,7 +26,7 @@ from keepers.app.workspace.files.backup_files import database_patterns, inside, 
 from keepers.app.workspace.files.folder import DATA
 from keepers.app.workspace.settings import FILE, Settings, load_settings, with_store
 from keepers.app.workspace.workspace import Workspace
-from keepers.backups.chunks import DamagedBackupError, sync_folder
+from keepers.backups.chunks import REAL_FOLDER, DamagedBackupError, sync_folder
 from keepers.backups.folder import HEAD, LEDGER, BackupFolder, newer_than, opened_for_reading, union
 from keepers.backups.folder import read_ledger as read_ledger_file
 from keepers.backups.foreign_objects import remove_from_store, remove_from_warehouse
@@ -46,7 +46,6 @@ from keepers.store.schema.messages import messages
 from keepers.warehouse.files import LOG
 
 STORE_VARIABLE = "KEEPERS_STORE_URL"
-_REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Restored(Struct, frozen=True, kw_only=True):
@@ -85,7 +84,7 @@ def restore_workspace(
     else that of KEEPERS_STORE_URL, which the new workspace then uses. There is no workspace yet, so it is no use case.
     Raises DamagedBackupError, ConflictError for a folder that is not empty, UserError for what cannot be used.
     """
-    source, to = source.expanduser().absolute(), to.expanduser().absolute()
+    source, to = source.expanduser().resolve(), to.expanduser().absolute()
     try:
         with opened_for_reading(source) as folder:
             ids = folder.ids()
@@ -121,7 +120,7 @@ def _erasures(folder: BackupFolder, named: Path | None) -> Ledger:
     if (named / HEAD).exists():
         named /= LEDGER
     if named.exists() and not named.is_dir():
-        return union(folder.ledger(), _ledger_of(named, folder.owner))
+        return union(folder.ledger(), _ledger_of(named.parent.resolve() / named.name, folder.owner))
     if not (named / FILE).exists():
         raise NotFoundError(
             problem(
@@ -161,7 +160,8 @@ def _made_whole(to: Path, source: Path) -> Iterator[Path]:
 
     What an interrupted restore left there is removed first. Raises UserError, ConflictError, OSError.
     """
-    if to.is_relative_to(source) or source.is_relative_to(to):
+    place = to.parent.resolve() / to.name
+    if place.is_relative_to(source) or source.is_relative_to(place):
         raise UserError(problem("{folder} and the backups lie in each other. Name another folder.", folder=to))
     if to.is_symlink() or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
         raise ConflictError(
@@ -172,7 +172,7 @@ def _made_whole(to: Path, source: Path) -> Iterator[Path]:
     _remove_left(to)
     # Private, and of a name that nobody can have taken: a link to another folder, say.
     building = Path(mkdtemp(prefix=_prefix(to), dir=to.parent))
-    held = os.open(building, _REAL_FOLDER)
+    held = os.open(building, REAL_FOLDER)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
         try:
@@ -196,7 +196,7 @@ def _remove_left(to: Path) -> None:
         if not left.name.startswith(_prefix(to)):
             continue
         try:
-            descriptor = os.open(left, _REAL_FOLDER)
+            descriptor = os.open(left, REAL_FOLDER)
         except OSError:  # no folder, or another user's
             continue
         try:
