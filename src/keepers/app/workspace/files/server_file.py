@@ -23,20 +23,12 @@ if TYPE_CHECKING:
 
 
 class RunningServer(Struct, frozen=True):
-    """`settings`: each setting's digest, keyed by the token, for commands to compare theirs with no value written.
-
-    Raises ValueError for an address that is not on this machine: commands send it the token and all that they do.
-    """
+    """`settings`: each setting's digest, keyed by the token, for commands to compare theirs with no value written."""
 
     address: str
     pid: Annotated[int, Meta(gt=0)]
     token: str
     settings: dict[str, str]
-
-    def __post_init__(self) -> None:
-        place = urlsplit(self.address)
-        if place.scheme != "http" or not place.port or not ip_address(place.hostname or "").is_loopback:
-            raise ValueError("no loopback address")
 
 
 @contextmanager
@@ -66,7 +58,16 @@ def read_server_file(data_folder: Path) -> RunningServer | None:
         os.kill(found.pid, 0)
     except (OSError, OverflowError, msgspec.DecodeError):
         return None
-    return found
+    return found if _is_here(found.address) else None
+
+
+def _is_here(address: str) -> bool:
+    """Whether an address is of this machine alone: commands send it the token and all that they do."""
+    try:
+        place = urlsplit(address)
+        return place.scheme == "http" and bool(place.port) and ip_address(place.hostname or "").is_loopback
+    except ValueError:
+        return False
 
 
 def other_settings(server: RunningServer, settings: Settings) -> list[str]:
