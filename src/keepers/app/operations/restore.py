@@ -170,11 +170,7 @@ def _made_whole(to: Path, source: Path) -> Iterator[Path]:
         )
     to.parent.mkdir(parents=True, exist_ok=True)
     _remove_left(to)
-    # Private, and of a name that nobody can have taken: a link to another folder, say.
-    building = Path(mkdtemp(prefix=_prefix(to), dir=to.parent))
-    held = os.open(building, REAL_FOLDER)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with _held_folder(to) as building:
         try:
             yield building
             building.replace(to)
@@ -182,8 +178,32 @@ def _made_whole(to: Path, source: Path) -> Iterator[Path]:
             shutil.rmtree(building)
             raise
         sync_folder(to.parent)
-    finally:
-        os.close(held)
+
+
+@contextmanager
+def _held_folder(to: Path) -> Iterator[Path]:
+    """A new folder that is locked for the block, so that no other restore removes it as left. Raises OSError."""
+    while True:
+        # Private, and of a name that nobody can have taken: a link to another folder, say.
+        building = Path(mkdtemp(prefix=_prefix(to), dir=to.parent))
+        try:
+            held = os.open(building, REAL_FOLDER)
+        except FileNotFoundError:  # another restore removed it before it was locked
+            continue
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            if _is_there(building, held):
+                yield building
+                return
+        finally:
+            os.close(held)
+
+
+def _is_there(folder: Path, held: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(folder), os.fstat(held))
+    except FileNotFoundError:
+        return False
 
 
 def _prefix(to: Path) -> str:
