@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from keepers.app.operations import upkeep
+from keepers.app.operations.doctor import ExamineInstallation, doctor
+from keepers.app.operations.health import readiness_notes
 from keepers.app.operations.upkeep import CompactFiles, compact
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.server.upkeep_loop import UpkeepLoop
@@ -137,3 +139,28 @@ def test_compacting_by_hand_is_enough(shop: Shop) -> None:
     assert upkeep.to_compact_since(workspace) == NIGHT
     compact(workspace, COMMAND_LINE, CompactFiles())
     assert upkeep.to_compact_since(workspace) is None
+
+
+def test_a_night_that_is_put_off_for_over_a_day_is_reported_until_it_ends(shop: Shop) -> None:
+    workspace, loop = shop.workspace, UpkeepLoop(shop.workspace)
+
+    def found() -> list[str]:
+        return [one for one in doctor(workspace, COMMAND_LINE, ExamineInstallation()).findings if "put off" in one]
+
+    stray = workspace.warehouse._connect()
+    assert loop.attempt() == 600
+    at(shop, NIGHT + timedelta(days=1))
+    assert loop.attempt() == 600
+    assert "upkeep" not in readiness_notes(workspace)
+    assert found() == []
+    at(shop, NIGHT + timedelta(days=1, minutes=10))
+    assert loop.attempt() == 600
+    assert readiness_notes(workspace)["upkeep"] == (
+        "the daily upkeep has been put off since 2026-04-11T12:00:00Z: see keepers doctor"
+    )
+    assert len(found()) == 1
+    assert "since 2026-04-11T12:00:00Z" in found()[0]
+    stray.close()
+    assert loop.attempt() == 60
+    assert "upkeep" not in readiness_notes(workspace)
+    assert found() == []

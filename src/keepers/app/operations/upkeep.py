@@ -27,8 +27,10 @@ from keepers.warehouse.privacy import compaction as warehouse_compaction
 from keepers.warehouse.privacy import retention as warehouse_retention
 
 COMPACTED, RAN, RETAINED, FAILED = "compacted_at", "upkeep_at", "retention", "upkeep_failed"
-TO_COMPACT = "to_compact"
-"""names in `meta`; the last is there while files hold what retention removed, with the moment since when"""
+TO_COMPACT, PUT_OFF = "to_compact", "upkeep_put_off"
+"""names in `meta`; the last two are moments: since when files hold what retention removed, and upkeep yields"""
+_PATIENT_FOR = timedelta(days=1)
+"""so long upkeep may yield before somebody is to know"""
 _AT_ONCE = 200
 """rows that one transaction of retention removes"""
 _PATIENCE_S = 10.0
@@ -193,17 +195,36 @@ class UpkeepFailure(Struct, frozen=True):
 
 
 def note_failure(workspace: Workspace, reason: str) -> None:
-    """Records that upkeep failed, for /ready and `keepers doctor`, until `clear_failure`."""
+    """Records that upkeep failed, for /ready and `keepers doctor`, until `clear_trouble`."""
     failure = UpkeepFailure(format_instant(workspace.clock()), reason)
     with workspace.store.begin() as connection:
         meta.put(connection, FAILED, msgspec.json.encode(failure).decode())
 
 
-def clear_failure(workspace: Workspace) -> None:
-    """Records that upkeep ran, or is not due, after it had failed."""
-    if last_failure(workspace) is not None:
+def note_put_off(workspace: Workspace) -> None:
+    """Records that upkeep yields to a backup or to queries, and since when, until `clear_trouble`."""
+    now = workspace.clock()
+    with workspace.store.begin() as connection:
+        if meta.get(connection, PUT_OFF) is None:
+            meta.put(connection, PUT_OFF, format_instant(now))
+
+
+def put_off_since(workspace: Workspace) -> datetime | None:
+    """Since when upkeep has yielded, where that is for over a day."""
+    with workspace.store.read() as connection:
+        found = meta.get(connection, PUT_OFF)
+    since = None if found is None else parse_instant(found)
+    return since if since is not None and workspace.clock() - since > _PATIENT_FOR else None
+
+
+def clear_trouble(workspace: Workspace) -> None:
+    """Records that upkeep ran, or is not due, after it had failed or yielded."""
+    with workspace.store.read() as connection:
+        found = [name for name in (FAILED, PUT_OFF) if meta.get(connection, name) is not None]
+    if found:
         with workspace.store.begin() as connection:
-            meta.remove(connection, FAILED)
+            for name in found:
+                meta.remove(connection, name)
 
 
 def last_failure(workspace: Workspace) -> UpkeepFailure | None:
