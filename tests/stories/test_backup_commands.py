@@ -365,20 +365,37 @@ def test_on_postgresql_a_backup_takes_its_programs_and_an_empty_database(
         assert load_settings(to, {}).store.url == empty.replace(":secret", "")
 
 
+def rewrite(shop: BackedUpShop, id: str, path: str, content: bytes | None) -> None:
+    """The backup has another content of a file, or none."""
+    file = shop.backups / "backups" / f"{id}.json"
+    made = read_sealed(file, Manifest)
+    files = [one for one in made.files if one.path != path]
+    if content is not None:
+        files.append(StoredFile(path, len(content), [Chunks(shop.backups / "chunks").put(content)[0]]))
+    write_sealed(file, structs.replace(made, files=files))
+
+
 @pytest.mark.parametrize(("content", "reason"), [(None, "it has no keepers.toml"), (b"[x", "is not readable TOML")])
 def test_a_backup_without_settings_that_can_be_used_is_named(
     sqlite_shop: BackedUpShop, content: bytes | None, reason: str
 ) -> None:
     shop = sqlite_shop
     id = shop.back_up()["id"]
-    file = shop.backups / "backups" / f"{id}.json"
-    made = read_sealed(file, Manifest)
-    files = [one for one in made.files if one.path != "keepers.toml"]
-    if content is not None:
-        files.append(StoredFile("keepers.toml", len(content), [Chunks(shop.backups / "chunks").put(content)[0]]))
-    write_sealed(file, structs.replace(made, files=files))
+    rewrite(shop, id, "keepers.toml", content)
     to = shop.folder.with_name("new")
     refused = shop.refused("restore", shop.backups, "--to", to)
     assert refused.startswith(f"The settings of backup {id} cannot be used. Restore another one with --at")
     assert reason in refused
+    assert not to.exists()
+
+
+@pytest.mark.parametrize("path", ["data/server.json", ".git/config", "data/keepers.db-journal", "data/Inbox.db-WAL"])
+def test_a_backup_with_a_file_that_none_keeps_is_refused(sqlite_shop: BackedUpShop, path: str) -> None:
+    id = sqlite_shop.back_up()["id"]
+    rewrite(sqlite_shop, id, path, b'{"address":"http://evil.example","pid":1,"token":"x","settings":{}}')
+    to = sqlite_shop.folder.with_name("new")
+    refused = sqlite_shop.refused_with(1, "restore", sqlite_shop.backups, "--to", to)
+    assert f"Backup {id} cannot be restored" in refused
+    assert path in refused
+    assert "no backup keeps such a file" in refused
     assert not to.exists()

@@ -12,7 +12,9 @@ import pytest
 import workspaces
 from conftest import ENGINES
 from keepers.app.messaging.delivery import deliver
+from keepers.app.messaging.uncertain_messages import UncertainSettled
 from keepers.app.workspace.clock import clock
+from keepers.cli.present.messages import settled
 from keepers.model.errors import ConflictError
 from keepers.store.messages import messages as stored
 from stories.command_shop import Shop, signed_up
@@ -140,6 +142,19 @@ def test_uncertain_messages_are_counted_apart_and_settled_together_with_the_risk
     assert "1 uncertain message queued again" in shop.shown("message", "settle", "retry", "--channel", "email", "--yes")
     sending = keepers("-w", shop.folder, "doctor", "--json").json["sending"]
     assert (sending["uncertain"], sending["waiting"]) == (0, 1)
+
+
+def test_settling_what_has_no_address_any_more_says_that_and_not_to_repeat_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answer = UncertainSettled("retry", 2, 2, 0, "The risk.")
+    settled(answer, is_dry_run=True)
+    assert capsys.readouterr().out == "The risk.\nNothing was changed. Say it again with --yes to do it.\n"
+    settled(answer, is_dry_run=False)
+    assert capsys.readouterr().out == (
+        "0 uncertain messages queued again.\n"
+        "2 stay uncertain: their addresses are kept no longer. Settle them as sent or not_sent.\n"
+    )
 
 
 def test_consent_is_shown_imported_and_exported(shop: Shop, tmp_path: Path) -> None:

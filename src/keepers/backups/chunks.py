@@ -1,12 +1,17 @@
-"""Pieces of files, each kept once: a file named by the SHA-256 of its content, compressed."""
+"""Pieces of files, each kept once: a file named by the SHA-256 of its content, compressed.
+
+Whatever lies in a folder of backups is opened from its folder, which is opened first and is no link itself.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,6 +19,8 @@ from keepers.model.errors import KeepersError, problem
 
 CHUNK_BYTES = 262_144
 _LEVEL = 1
+REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""how a folder is opened that is no link"""
 FRESH = ".new"
 """what the name of a file ends with that is being written"""
 _MOST_PACKED = CHUNK_BYTES + 4096
@@ -37,28 +44,36 @@ class Chunks:
     def put(self, content: bytes) -> tuple[str, int]:
         """Keeps a piece of at most CHUNK_BYTES; its name, and how many bytes were written: 0 where it was there.
 
-        Raises OSError, ValueError for a larger one, which could not be read back.
+        Raises OSError, also where a folder on the way is a link; ValueError for a larger piece, which could not be read
+        back.
         """
         if len(content) > CHUNK_BYTES:
             raise ValueError(f"a piece of {len(content)} bytes")
         name = sha256(content).hexdigest()
         path = self._path(name)
-        if path.exists():
-            return name, 0
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        packed = zlib.compress(content, _LEVEL)
-        _write(path, packed)
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        with real_folder(self.folder) as pieces:
+            with _naming(path.parent), suppress(FileExistsError):
+                os.mkdir(path.parent.name, 0o700, dir_fd=pieces)
+            with real_folder(path.parent, pieces) as folder:
+                if _is_file(path, folder):
+                    return name, 0
+                packed = zlib.compress(content, _LEVEL)
+                _write(path, folder, packed)
         return name, len(packed)
 
     def sync(self) -> None:
         """All that was kept is on disk, under its name too. Raises OSError."""
-        for folder in self.folder.glob("??"):
-            sync_folder(folder)
+        for path in self._folders():
+            with real_folder(path) as folder:
+                os.fsync(folder)
 
     def get(self, name: str) -> bytes:
-        """A piece. Raises DamagedBackupError where it is missing, too large or another than was kept."""
+        """A piece. Raises DamagedBackupError where it is missing, too large, behind a link or another than was kept."""
+        path = self._path(name)
         try:
-            packed = read_bounded(self._path(name), _MOST_PACKED)
+            with real_folder(self.folder) as pieces, real_folder(path.parent, pieces) as folder:
+                packed = _read(path, folder, _MOST_PACKED)
         except OSError as error:
             raise DamagedBackupError(
                 problem("chunk {chunk} cannot be read: {reason}", chunk=name, reason=error.strerror or error)
@@ -78,26 +93,63 @@ class Chunks:
         Whatever else lies there is left, and links are not followed: others may have put them there.
         """
         freed = 0
-        for folder in self.folder.iterdir() if self.folder.is_dir() else ():
-            if folder.is_symlink() or not _FOLDER.fullmatch(folder.name) or not folder.is_dir():
-                continue
-            for path in folder.iterdir():
-                if path.name not in needed and _NAME.fullmatch(path.name.removesuffix(FRESH)):
-                    freed += path.lstat().st_size
-                    path.unlink()
+        for path in self._folders():
+            with real_folder(path) as folder:
+                for name in os.listdir(folder):
+                    if name not in needed and _NAME.fullmatch(name.removesuffix(FRESH)):
+                        freed += os.stat(name, dir_fd=folder, follow_symlinks=False).st_size
+                        with _naming(path / name):
+                            os.unlink(name, dir_fd=folder)
         return freed
+
+    def _folders(self) -> list[Path]:
+        """Those of pieces that are there."""
+        if not self.folder.is_dir():
+            return []
+        named = (one for one in self.folder.iterdir() if _FOLDER.fullmatch(one.name))
+        return [one for one in named if one.is_dir() and not one.is_symlink()]
 
     def _path(self, name: str) -> Path:
         return self.folder / name[:2] / name
 
 
+@contextmanager
+def real_folder(path: Path, within: int | None = None) -> Iterator[int]:
+    """A descriptor of a folder that is no link itself; `within` is one of the folder that it is in. Raises OSError."""
+    with _naming(path):
+        descriptor = os.open(path if within is None else path.name, REAL_FOLDER, dir_fd=within)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors name the whole path, and say what a link is refused for."""
+    try:
+        yield
+    except OSError as error:
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, "it is a link, and backups follow none", str(path)) from None
+        error.filename = str(path)
+        raise
+
+
 def read_bounded(path: Path, most: int) -> bytes:
-    """A regular file of at most so many bytes. Whatever else is there is not read, and a link not followed.
+    """A regular file of at most so many bytes. Whatever else is there is not read, and no link to it or its folder.
 
     Raises DamagedBackupError, OSError.
     """
-    # Without O_NONBLOCK, opening a named pipe would wait for its writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with real_folder(path.parent) as folder:
+        return _read(path, folder, most)
+
+
+def _read(path: Path, folder: int, most: int) -> bytes:
+    with _naming(path):
+        # Without O_NONBLOCK, opening a named pipe would wait for its writer.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(path.name, flags, dir_fd=folder)
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
@@ -113,21 +165,41 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """The file is there with all its content, readable by this user alone, or it is not there. Raises OSError."""
-    _write(path, content)
-    sync_folder(path.parent)
+    """The file is there with all its content, readable by this user alone, or it is not there.
+
+    Raises OSError, also where its folder is a link.
+    """
+    with real_folder(path.parent) as folder:
+        _write(path, folder, content)
+        os.fsync(folder)
 
 
-def _write(path: Path, content: bytes) -> None:
-    fresh = path.with_name(path.name + FRESH)
-    # What is there is half written, or a link that would lead elsewhere.
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(path)
+def remove_durably(path: Path) -> None:
+    """Removes a file, or a link itself. Raises OSError, also where its folder is a link."""
+    with real_folder(path.parent) as folder, _naming(path):
+        os.unlink(path.name, dir_fd=folder)
+        os.fsync(folder)
+
+
+def _is_file(path: Path, folder: int) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _write(path: Path, folder: int, content: bytes) -> None:
+    fresh = path.name + FRESH
+    with _naming(path):
+        # What is there is half written, or a link that would lead elsewhere.
+        with suppress(FileNotFoundError):
+            os.unlink(fresh, dir_fd=folder)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(fresh, path.name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def sync_folder(folder: Path) -> None:

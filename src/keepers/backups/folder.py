@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from keepers.backups.chunks import FRESH, Chunks, DamagedBackupError, sync_folder
+from keepers.backups.chunks import FRESH, Chunks, DamagedBackupError, remove_durably
 from keepers.backups.manifest import FORMAT, ID, Manifest, read_sealed, write_sealed
 from keepers.model.errors import ConflictError, NotFoundError, UserError, nearest, problem
 from keepers.store.privacy.erasures import ErasedAddress, ErasedIdentifier, Ledger
@@ -144,9 +144,7 @@ class BackupFolder:
             )
         ]
         for one in old:
-            self._manifest(one.id).unlink()
-        if old:
-            sync_folder(self.path / _MANIFESTS)
+            remove_durably(self._manifest(one.id))
         return [one.id for one in old]
 
     def remove_unneeded(self) -> int:
@@ -227,6 +225,7 @@ def opened_for_writing(path: Path, owner: str) -> Iterator[BackupFolder]:
 
     Raises UserError where it is something else or another workspace's, ConflictError while it is used, OSError.
     """
+    path = path.resolve()  # it may be reached by a link; in it none is followed
     head = path / HEAD
     if not head.exists() and not (path / LOCK).exists():
         _require_empty(path)
@@ -241,15 +240,7 @@ def opened_for_writing(path: Path, owner: str) -> Iterator[BackupFolder]:
                 problem("{folder} holds backups of another workspace. Name a folder of its own for each.", folder=path),
                 code="backup",
             )
-        for part in (_MANIFESTS, _CHUNKS, _STAGING):
-            if (path / part).is_symlink():
-                raise UserError(
-                    problem(
-                        "{folder} is a link, and backups follow none. Name a folder of its own, or put a folder there.",
-                        folder=path / part,
-                    ),
-                    code="backup",
-                )
+        _require_no_links(path, _MANIFESTS, _CHUNKS, _STAGING)
         # A program that outlives a killed backup may still write there: then it is removed by a later one.
         shutil.rmtree(path / _STAGING, ignore_errors=True)
         for half in (path / _MANIFESTS).glob(f"*{FRESH}"):
@@ -265,8 +256,9 @@ def opened_for_writing(path: Path, owner: str) -> Iterator[BackupFolder]:
 def opened_for_reading(path: Path) -> Iterator[BackupFolder]:
     """The folder, in which nothing is changed meanwhile.
 
-    Raises NotFoundError where there is none, ConflictError while a backup is being made, DamagedBackupError.
+    Raises NotFoundError where there is none, ConflictError while a backup is being made, DamagedBackupError, UserError.
     """
+    path = path.resolve()
     head = path / HEAD
     if not head.is_file():
         raise NotFoundError(
@@ -278,6 +270,7 @@ def opened_for_reading(path: Path) -> Iterator[BackupFolder]:
             code="backup",
         )
     with _locked(path, fcntl.LOCK_SH) if (path / LOCK).exists() else nullcontext():  # it may be a copy, or read-only
+        _require_no_links(path, _MANIFESTS, _CHUNKS)
         yield BackupFolder(path, _head(path).owner)
 
 
@@ -291,6 +284,18 @@ def _head(path: Path) -> _Head:
                 reason=error.problem,
             )
         ) from None
+
+
+def _require_no_links(path: Path, *parts: str) -> None:
+    for part in parts:
+        if (path / part).is_symlink():
+            raise UserError(
+                problem(
+                    "{folder} is a link, and backups follow none. Name a folder of its own, or put a folder there.",
+                    folder=path / part,
+                ),
+                code="backup",
+            )
 
 
 def _require_empty(path: Path) -> None:

@@ -27,6 +27,11 @@ _OF_DUCKDB = {
 """kind, as DROP names it → (schema, name)"""
 _TRIGGERS = "SELECT schema_name, trigger_name, table_name FROM duckdb_triggers()"
 _TABLES = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'"
+_TYPED = {
+    "event_names": "SELECT physical FROM event_names",
+    "event_columns": """SELECT "column" FROM event_columns WHERE kind = 'list'""",
+}
+"""table of the registry → the typed tables that it names: of events, and of lists in them"""
 _OF_SQLITE = "SELECT type, name FROM sqlite_schema WHERE type IN ('view', 'trigger') ORDER BY type, name"
 
 
@@ -41,10 +46,11 @@ def remove_from_warehouse(file: Path) -> list[str]:
             run = connection.execute
             removed = [f"{kind.lower()} {name}" for kind, name in _dropped(connection)]
             views = [one.removeprefix("view ") for one in removed if one.startswith("view ")]
-            events: list[tuple[str]] = []
-            if ("event_names",) in run(_TABLES).fetchall():
-                events = run("SELECT physical FROM event_names").fetchall()
-            _require_no_stand_in(file, views, FIXED.keys() | {name for (name,) in events})
+            known, typed = run(_TABLES).fetchall(), set[tuple[str]]()
+            for table, query in _TYPED.items():
+                if (table,) in known:
+                    typed.update(run(query).fetchall())
+            _require_no_stand_in(file, views, FIXED.keys() | {name for (name,) in typed})
             return removed
     except duckdb.Error as error:
         raise _unusable(file, error) from None

@@ -16,9 +16,12 @@ Step = Callable[[int, int], None]
 """(bytes done, of how many)"""
 
 
-def write_files(folder: BackupFolder, manifest: Manifest, target: Path, step: Step) -> None:
+def write_files(
+    folder: BackupFolder, manifest: Manifest, target: Path, is_left_out: Callable[[str], bool], step: Step
+) -> None:
     """Writes everything into the folder `target`, which is empty; readable by this user alone.
 
+    `is_left_out` knows the paths that no backup holds, so that only somebody else can have put them into this one.
     Raises DamagedBackupError naming the backup, the file and what is wrong; UserError where there is no room; OSError.
     """
     done, free = 0, shutil.disk_usage(target).free
@@ -35,7 +38,7 @@ def write_files(folder: BackupFolder, manifest: Manifest, target: Path, step: St
         )
     for file in manifest.files:
         try:
-            path = target / _safe(file)
+            path = target / _safe(file, is_left_out)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
@@ -66,8 +69,10 @@ def _wrong_size() -> DamagedBackupError:
     return DamagedBackupError(problem("its size is not the one that was written"))
 
 
-def _safe(file: StoredFile) -> PurePosixPath:
+def _safe(file: StoredFile, is_left_out: Callable[[str], bool]) -> PurePosixPath:
     path = PurePosixPath(file.path)
     if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in file.path:
         raise DamagedBackupError(problem("it leads out of the folder"))
+    if is_left_out(str(path)):
+        raise DamagedBackupError(problem("no backup keeps such a file, so somebody has changed this one"))
     return path

@@ -22,7 +22,7 @@ _PAGES = 1024
 
 
 class StoreSnapshot(Protocol):
-    """The store as of one moment, held until it is closed. Writers are not held up meanwhile."""
+    """The store as of one moment, held until it is closed. Others write meanwhile."""
 
     def write(self, folder: Path, on_step: Callable[[], None]) -> list[Path]:
         """Writes it into files of a folder, with `on_step` called in between, which may raise; the files."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import time
+from functools import partial
 from threading import Event, Thread
 
 from keepers.app.operations import upkeep
@@ -48,28 +50,25 @@ class UpkeepLoop:
     def attempt(self) -> float:
         """Does the upkeep if its hour has come; how many seconds to wait until it is tried again.
 
-        A failure is logged and recorded.
+        A failure, and that it yields, is logged and recorded.
         """
         try:
             self.run_if_due()
-            upkeep.clear_failure(self._workspace)
+            upkeep.clear_trouble(self._workspace)
         except Exception as error:
             if isinstance(error, ConflictError) and error.code in _YIELDS_TO:
                 log.info("The daily upkeep goes on in %d minutes: %s", _AGAIN_S / 60, error)
+                self._record(partial(upkeep.note_put_off, self._workspace))
             elif not self._stopping.is_set():
                 known = isinstance(error, KeepersError)
                 log.error("The daily upkeep failed: %s", error, exc_info=None if known else error)
-                self._record(error)
+                self._record(partial(upkeep.note_failure, self._workspace, _reason(error)))
             return _AGAIN_S
         return _EVERY_S
 
-    def _record(self, error: Exception) -> None:
-        # The first line alone: a database's errors go on with the values of a statement.
-        first = str(error).partition("\n")[0][:_MOST_REASON]
+    def _record(self, write: Callable[[], None]) -> None:
         try:
-            upkeep.note_failure(
-                self._workspace, first if isinstance(error, KeepersError) else f"{type(error).__name__}: {first}"
-            )
+            write()
         except Exception:
             # Such as a full disk, which stopped the upkeep too.
             log.exception("That the daily upkeep failed cannot be recorded")
@@ -91,3 +90,9 @@ class UpkeepLoop:
     def _progress(self, done: int, total: int) -> None:
         if self._stopping.is_set():
             raise KeepersError(problem("The server is stopping. Try again when it is back."), code="stopped")
+
+
+def _reason(error: Exception) -> str:
+    # The first line alone: a database's errors go on with the values of a statement.
+    first = str(error).partition("\n")[0][:_MOST_REASON]
+    return first if isinstance(error, KeepersError) else f"{type(error).__name__}: {first}"

@@ -15,6 +15,7 @@ from keepers.model.errors import UserError
 KEPT = (
     "keepers.toml", "playbook/a.yaml", "data/rejects/x.csv", "data/errors.log", "data/dkim.pem", "notes.txt",
     "data/warehouse.duckdb.before-my-trial", "data/warehouse.duckdb.md",
+    ".gitignore", "playbook/a.git",
 )  # fmt: skip
 LEFT_OUT = (
     "data/keepers.db", "data/keepers.db-wal", "data/keepers.db-shm", "data/inbox.db", "data/warehouse.duckdb",
@@ -22,6 +23,7 @@ LEFT_OUT = (
     "data/warehouse.duckdb.compacting", "data/warehouse.duckdb.compacting.wal", "data/warehouse.duckdb.before",
     "data/warehouse.duckdb.wal.damaged-20260301T120000Z", "data/warehouse.duckdb.wal.checkpoint",
     "data/sequencer.lock", "data/compiled/x.json", "data/uploads/upload-1/f.csv", ".git/objects/aa",
+    "playbook/.git/HEAD", "theme/.git",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from keepers.app.workspace.files.backup_files import is_left_out
 from keepers.backups.chunks import CHUNK_BYTES, Chunks, DamagedBackupError
 from keepers.backups.folder import BackupFolder, newer_than, opened_for_reading, opened_for_writing, union
 from keepers.backups.manifest import FORMAT, Manifest, StoredFile, read_sealed, write_sealed
@@ -118,7 +119,63 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
         (tmp_path / "b" / part).symlink_to(tmp_path / part)
         with pytest.raises(UserError, match=f"{part} is a link"), opened_for_writing(tmp_path / "b", OWNER):
             raise AssertionError
+        if part != "staging":
+            with pytest.raises(UserError, match=f"{part} is a link"), opened_for_reading(tmp_path / "b"):
+                raise AssertionError
         (tmp_path / "b" / part).unlink()
+
+
+def test_a_piece_is_neither_written_nor_read_through_a_linked_folder(tmp_path: Path) -> None:
+    kept, strangers = Chunks(tmp_path / "chunks"), tmp_path / "home"
+    name, _ = kept.put(b"orders")
+    (kept.folder / name[:2]).rename(strangers)
+    (kept.folder / name[:2]).symlink_to(strangers)
+    with pytest.raises(DamagedBackupError, match=f"{name} cannot be read: it is a link"):
+        kept.get(name)
+    (strangers / name).unlink()
+    with pytest.raises(OSError, match="it is a link, and backups follow none") as refused:
+        kept.put(b"orders")
+    assert refused.value.filename == str(kept.folder / name[:2])
+    assert list(strangers.iterdir()) == []
+    kept.folder.rename(tmp_path / "moved")
+    kept.folder.symlink_to(tmp_path / "moved")
+    with pytest.raises(OSError, match="it is a link, and backups follow none"):
+        kept.put(b"letters")
+    kept.sync()
+
+
+def test_a_link_in_the_place_of_a_piece_is_replaced_by_the_piece(tmp_path: Path) -> None:
+    kept = Chunks(tmp_path / "chunks")
+    name, _ = kept.put(b"orders")
+    file = kept.folder / name[:2] / name
+    file.rename(tmp_path / "elsewhere")
+    file.symlink_to(tmp_path / "elsewhere")
+    assert kept.put(b"orders")[1] > 0
+    assert not file.is_symlink()
+    assert kept.get(name) == b"orders"
+
+
+def test_a_link_that_comes_while_a_backup_is_made_is_not_followed(tmp_path: Path) -> None:
+    strangers = tmp_path / "home"
+    with opened_for_writing(tmp_path / "b", OWNER) as folder:
+        made = add(folder, NOW, own=b"1")
+        (tmp_path / "b" / "backups").rename(strangers)
+        (tmp_path / "b" / "backups").symlink_to(strangers)
+        before = [(one.name, one.read_bytes()) for one in strangers.iterdir()]
+        with pytest.raises(OSError, match="it is a link"):
+            add(folder, NOW + timedelta(1), own=b"2")
+        with pytest.raises(DamagedBackupError, match="it is a link"):
+            folder.read(made.id)
+        assert [(one.name, one.read_bytes()) for one in strangers.iterdir()] == before
+
+
+def test_the_folder_itself_may_be_reached_by_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "b").symlink_to(tmp_path / "disk")
+    with opened_for_writing(tmp_path / "b", OWNER) as folder:
+        made = add(folder, NOW, own=b"1")
+    with opened_for_reading(tmp_path / "b") as folder:
+        assert folder.read(made.id) == made
 
 
 def seal(path: Path, text: bytes) -> None:
@@ -189,12 +246,12 @@ def test_no_more_is_written_than_the_backup_names(tmp_path: Path) -> None:
         piece = folder.chunks.put(bytes(CHUNK_BYTES))[0]
         made = msgspec.structs.replace(add(folder, NOW), files=[StoredFile("data/x", 5, [piece] * 30)])
         with pytest.raises(DamagedBackupError, match="its size is not"):
-            write_files(folder, made, tmp_path / "to", lambda done, total: steps.append(done))
+            write_files(folder, made, tmp_path / "to", is_left_out, lambda done, total: steps.append(done))
         assert steps == []
         assert (tmp_path / "to" / "data" / "x").stat().st_size == 0
         made = msgspec.structs.replace(made, files=[StoredFile("data/y", 1 << 60, [piece])])
         with pytest.raises(UserError, match=r"needs 1152921504606846976 bytes, and .* has room for \d+. Make room"):
-            write_files(folder, made, tmp_path / "to", lambda done, total: None)
+            write_files(folder, made, tmp_path / "to", is_left_out, lambda done, total: None)
         assert not (tmp_path / "to" / "data" / "y").exists()
 
 
@@ -327,7 +384,21 @@ def test_a_path_that_leads_out_is_not_written(tmp_path: Path, path: str) -> None
     with opened_for_writing(tmp_path / "b", OWNER) as folder:
         made = add(folder, NOW, **{path: b"evil"})
         with pytest.raises(DamagedBackupError, match="leads out"):
-            write_files(folder, made, tmp_path / "to", lambda done, total: None)
+            write_files(folder, made, tmp_path / "to", is_left_out, lambda done, total: None)
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+@pytest.mark.parametrize("path", [
+    "data/server.json", "./data//server.json", "DATA/Server.json", "data/server.12", ".git/config", ".git",
+    "playbook/.git/hooks/post-checkout", "playbook/.git", ".GIT/config", "data/compiled/x.json",
+    "data/sequencer.lock", "data/uploads/upload-1/f.csv",
+])  # fmt: skip
+def test_what_no_backup_keeps_is_not_written(tmp_path: Path, path: str) -> None:
+    (tmp_path / "to").mkdir()
+    with opened_for_writing(tmp_path / "b", OWNER) as folder:
+        made = add(folder, NOW, **{path: b"evil"})
+        with pytest.raises(DamagedBackupError, match="no backup keeps such a file"):
+            write_files(folder, made, tmp_path / "to", is_left_out, lambda done, total: None)
     assert list((tmp_path / "to").iterdir()) == []
 
 

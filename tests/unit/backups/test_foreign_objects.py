@@ -64,6 +64,19 @@ def test_a_view_in_the_place_of_an_event_is_refused(file: Path) -> None:
         remove_from_warehouse(file)
 
 
+def test_a_view_in_the_place_of_a_list_of_an_event_is_refused(file: Path) -> None:
+    run(
+        file,
+        "INSERT INTO event_columns VALUES ('Order', '', 'items', 'list', 'orders__items', true)",
+        "INSERT INTO event_columns VALUES ('Order', '', 'total', 'number', 'total', true)",
+        "CREATE VIEW total AS SELECT 1",
+    )
+    assert remove_from_warehouse(file) == ["view total"]
+    run(file, "CREATE VIEW orders__items AS SELECT * FROM read_text('/etc/passwd')")
+    with pytest.raises(DamagedBackupError, match="a view in the place of the table “orders__items”"):
+        remove_from_warehouse(file)
+
+
 def test_what_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"no database at all" * 100)
     for remove in (remove_from_warehouse, lambda path: remove_from_store(path, [])):

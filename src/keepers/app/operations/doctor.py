@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from keepers import __version__
 from keepers.app.messaging.sending_status import sending_status
-from keepers.app.operations.upkeep import compacted_at, last_failure, last_retention
+from keepers.app.operations.upkeep import compacted_at, last_failure, last_retention, put_off_since
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.clock import clock_notice
@@ -26,6 +26,7 @@ from keepers.i18n.problems import problem_text
 from keepers.ingest.imports import import_counts
 from keepers.model.errors import ConflictError, Problem, problem, problem_as_written
 from keepers.model.identity import MOST_UNPROVEN
+from keepers.model.moments import format_instant
 from keepers.store import keys
 from keepers.store.events import inbox, log
 from keepers.store.keys import Key
@@ -194,19 +195,29 @@ def damage_findings(workspace: Workspace) -> list[Problem]:
 
 
 def failure_findings(workspace: Workspace) -> list[Problem]:
-    """Upkeep that failed and has not run since."""
-    failure = last_failure(workspace)
-    if failure is None:
-        return []
-    return [
-        problem(
-            "The daily upkeep failed at {at}: {reason} Until it succeeds, nothing is removed that was kept long "
-            "enough, and files hold deleted bytes. Remove the cause; `keepers serve` tries again every ten minutes, "
-            "and its log says more.",
-            at=failure.at,
-            reason=failure.reason if failure.reason.endswith(".") else f"{failure.reason}.",
+    """Upkeep that failed, or has yielded for long, and has not run since."""
+    failure, since = last_failure(workspace), put_off_since(workspace)
+    found = []
+    if failure is not None:
+        found.append(
+            problem(
+                "The daily upkeep failed at {at}: {reason} Until it succeeds, nothing is removed that was kept long "
+                "enough, and files hold deleted bytes. Remove the cause; `keepers serve` tries again every ten "
+                "minutes, and its log says more.",
+                at=failure.at,
+                reason=failure.reason if failure.reason.endswith(".") else f"{failure.reason}.",
+            )
         )
-    ]
+    if since is not None:
+        found.append(
+            problem(
+                "The daily upkeep has been put off since {at}, because a backup or queries use the files each time it "
+                "is tried, every ten minutes. Until then files hold deleted bytes. Choose another hour for upkeep.at "
+                "or for backups, or run `keepers compact` when nothing else runs.",
+                at=format_instant(since),
+            )
+        )
+    return found
 
 
 def disk_findings(workspace: Workspace) -> list[Problem]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from keepers.app.operations.upkeep import last_failure
+from keepers.app.operations.upkeep import last_failure, put_off_since
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.files.disk_probe import DiskProbe
@@ -17,6 +17,7 @@ from keepers.evaluation.evaluate import last_tick
 from keepers.i18n.problems import error_text
 from keepers.ingest.imports import import_counts
 from keepers.model.errors import problem
+from keepers.model.moments import format_instant
 from keepers.store.events import inbox
 from keepers.store.events import log as event_log
 from keepers.warehouse.files import set_aside
@@ -96,6 +97,8 @@ def readiness_notes(workspace: Workspace) -> dict[str, str]:
     failure = last_failure(workspace)
     if failure is not None:
         notes["upkeep"] = f"the daily upkeep failed at {failure.at}: see keepers doctor"
+    elif (since := put_off_since(workspace)) is not None:
+        notes["upkeep"] = f"the daily upkeep has been put off since {format_instant(since)}: see keepers doctor"
     trouble = workspace.part(warehouse_disk).why_not_writable()
     if trouble is not None:
         notes["disk"] = str(trouble)

@@ -8,7 +8,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 from typing import Annotated
 
@@ -21,11 +22,11 @@ from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.use_cases.auditing import audit_event
 from keepers.app.use_cases.progress import Progress, no_progress
 from keepers.app.workspace.clock import environment
-from keepers.app.workspace.files.backup_files import inside
+from keepers.app.workspace.files.backup_files import database_patterns, inside, is_left_out, store_files
 from keepers.app.workspace.files.folder import DATA
 from keepers.app.workspace.settings import FILE, Settings, load_settings, with_store
 from keepers.app.workspace.workspace import Workspace
-from keepers.backups.chunks import DamagedBackupError, sync_folder
+from keepers.backups.chunks import REAL_FOLDER, DamagedBackupError, sync_folder
 from keepers.backups.folder import HEAD, LEDGER, BackupFolder, newer_than, opened_for_reading, union
 from keepers.backups.folder import read_ledger as read_ledger_file
 from keepers.backups.foreign_objects import remove_from_store, remove_from_warehouse
@@ -42,9 +43,9 @@ from keepers.store.messages import restored, sending_switches
 from keepers.store.privacy.erasures import Ledger
 from keepers.store.schema.core import inbox_metadata, metadata, profiles
 from keepers.store.schema.messages import messages
+from keepers.warehouse.files import LOG
 
 STORE_VARIABLE = "KEEPERS_STORE_URL"
-_REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Restored(Struct, frozen=True, kw_only=True):
@@ -83,7 +84,7 @@ def restore_workspace(
     else that of KEEPERS_STORE_URL, which the new workspace then uses. There is no workspace yet, so it is no use case.
     Raises DamagedBackupError, ConflictError for a folder that is not empty, UserError for what cannot be used.
     """
-    source, to = source.expanduser().absolute(), to.expanduser().absolute()
+    source, to = source.expanduser().resolve(), to.expanduser().absolute()
     try:
         with opened_for_reading(source) as folder:
             ids = folder.ids()
@@ -91,7 +92,7 @@ def restore_workspace(
             known = _erasures(folder, erasures)
             with _made_whole(to, source) as building:
                 address = _address_for(manifest, store)
-                write_files(folder, manifest, building, progress)
+                write_files(folder, manifest, building, is_left_out, progress)
                 if address is not None:
                     _fill_database(building, address, is_written_whole=store is not None)
                 newest = max(folder.readable()[0], key=lambda one: one.made_at)
@@ -119,7 +120,7 @@ def _erasures(folder: BackupFolder, named: Path | None) -> Ledger:
     if (named / HEAD).exists():
         named /= LEDGER
     if named.exists() and not named.is_dir():
-        return union(folder.ledger(), _ledger_of(named, folder.owner))
+        return union(folder.ledger(), _ledger_of(named.parent.resolve() / named.name, folder.owner))
     if not (named / FILE).exists():
         raise NotFoundError(
             problem(
@@ -159,7 +160,8 @@ def _made_whole(to: Path, source: Path) -> Iterator[Path]:
 
     What an interrupted restore left there is removed first. Raises UserError, ConflictError, OSError.
     """
-    if to.is_relative_to(source) or source.is_relative_to(to):
+    place = to.parent.resolve() / to.name
+    if place.is_relative_to(source) or source.is_relative_to(place):
         raise UserError(problem("{folder} and the backups lie in each other. Name another folder.", folder=to))
     if to.is_symlink() or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
         raise ConflictError(
@@ -168,11 +170,7 @@ def _made_whole(to: Path, source: Path) -> Iterator[Path]:
         )
     to.parent.mkdir(parents=True, exist_ok=True)
     _remove_left(to)
-    # Private, and of a name that nobody can have taken: a link to another folder, say.
-    building = Path(mkdtemp(prefix=_prefix(to), dir=to.parent))
-    held = os.open(building, _REAL_FOLDER)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with _held_folder(to) as building:
         try:
             yield building
             building.replace(to)
@@ -180,8 +178,32 @@ def _made_whole(to: Path, source: Path) -> Iterator[Path]:
             shutil.rmtree(building)
             raise
         sync_folder(to.parent)
-    finally:
-        os.close(held)
+
+
+@contextmanager
+def _held_folder(to: Path) -> Iterator[Path]:
+    """A new folder that is locked for the block, so that no other restore removes it as left. Raises OSError."""
+    while True:
+        # Private, and of a name that nobody can have taken: a link to another folder, say.
+        building = Path(mkdtemp(prefix=_prefix(to), dir=to.parent))
+        try:
+            held = os.open(building, REAL_FOLDER)
+        except FileNotFoundError:  # another restore removed it before it was locked
+            continue
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            if _is_there(building, held):
+                yield building
+                return
+        finally:
+            os.close(held)
+
+
+def _is_there(folder: Path, held: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(folder), os.fstat(held))
+    except FileNotFoundError:
+        return False
 
 
 def _prefix(to: Path) -> str:
@@ -194,7 +216,7 @@ def _remove_left(to: Path) -> None:
         if not left.name.startswith(_prefix(to)):
             continue
         try:
-            descriptor = os.open(left, _REAL_FOLDER)
+            descriptor = os.open(left, REAL_FOLDER)
         except OSError:  # no folder, or another user's
             continue
         try:
@@ -260,9 +282,10 @@ def _is_jump(workspace: Workspace) -> bool:
 def _own_settings(building: Path, manifest: Manifest) -> Settings:
     """The settings that were restored.
 
-    Raises UserError where they, of the file or the environment, lead to other places than those restored.
+    Raises UserError where they, of the file or the environment, lead to other places than those restored,
+    DamagedBackupError where the backup has what none keeps beside these places.
     """
-    paths = {file.path for file in manifest.files}
+    paths = {str(PurePosixPath(file.path)) for file in manifest.files}
     try:
         settings = load_settings(building, environment())
     except UserError as error:
@@ -292,7 +315,25 @@ def _own_settings(building: Path, manifest: Manifest) -> Settings:
                 ),
                 code="backup",
             )
+    _require_only_kept(manifest, settings)
     return settings
+
+
+def _require_only_kept(manifest: Manifest, settings: Settings) -> None:
+    """Raises DamagedBackupError where a file is what no backup has beside its databases, such as a journal of one."""
+    warehouse = str(PurePosixPath(settings.warehouse.path))
+    databases, patterns = {warehouse, warehouse + LOG, *store_files(settings)}, database_patterns(settings)
+    for file in manifest.files:
+        path = str(PurePosixPath(file.path))
+        if path not in databases and any(fnmatchcase(path.casefold(), one.casefold()) for one in patterns):
+            raise DamagedBackupError(
+                problem(
+                    "Backup {id} cannot be restored, it has {file}: no backup keeps such a file, so somebody has "
+                    "changed this one. Nothing was written. Restore another one with --at.",
+                    id=manifest.id,
+                    file=file.path,
+                )
+            )
 
 
 def _address_for(manifest: Manifest, named: str | None) -> str | None:

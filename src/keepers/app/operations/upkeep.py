@@ -27,7 +27,10 @@ from keepers.warehouse.privacy import compaction as warehouse_compaction
 from keepers.warehouse.privacy import retention as warehouse_retention
 
 COMPACTED, RAN, RETAINED, FAILED = "compacted_at", "upkeep_at", "retention", "upkeep_failed"
-"""names in `meta`"""
+TO_COMPACT, PUT_OFF = "to_compact", "upkeep_put_off"
+"""names in `meta`; the last two are moments: since when files hold what retention removed, and upkeep yields"""
+_PATIENT_FOR = timedelta(days=1)
+"""so long upkeep may yield before somebody is to know"""
 _AT_ONCE = 200
 """rows that one transaction of retention removes"""
 _PATIENCE_S = 10.0
@@ -71,12 +74,17 @@ def run_compaction(workspace: Workspace, now: datetime, progress: Progress) -> C
     with workspace.store.begin() as connection:
         erasures.mark_compacted(connection, now)
         meta.put(connection, COMPACTED, format_instant(now))
+        meta.remove(connection, TO_COMPACT)
     progress(2, 2)
     return Compacted(store, warehouse, before, _size(workspace), waiting)
 
 
 def run_retention(workspace: Workspace, now: datetime, progress: Progress) -> dict[str, int]:
-    """Removes what was kept long enough by the settings; how much of what. The caller holds the sequence of events."""
+    """Removes what was kept long enough by the settings; how much of what. The caller holds the sequence of events.
+
+    What is removed is counted, and noted for the next compaction, by the transaction that removes it. An attempt that
+    goes on with an upkeep that did not end adds to what was removed before.
+    """
     kept = workspace.settings.retention
     loaded = workspace.warehouse.watermark(LOADED)
     steps: dict[str, tuple[int, Callable[[Connection, datetime, int], int]]] = {
@@ -86,23 +94,44 @@ def run_retention(workspace: Workspace, now: datetime, progress: Progress) -> di
         "audit": (workspace.settings.audit.keep_days, audit_log.remove),
         "events": (kept.events_days, lambda c, before, limit: retention.remove_events(c, before, loaded, limit)),
     }
-    removed: dict[str, int] = {}
+    removed = dict.fromkeys((*steps, "rejects"), 0) | _removed_before(workspace)
     for name, (days, remove) in steps.items():
-        removed[name] = 0
-        while days:
+        gone = _AT_ONCE
+        while days and gone == _AT_ONCE:
             progress(0, 1)
             with workspace.store.begin() as connection:
                 gone = remove(connection, now - timedelta(days=days), _AT_ONCE)
-            removed[name] += gone
-            if gone < _AT_ONCE:
-                break
+                removed[name] += gone
+                if gone:
+                    _note_to_compact(connection, now)
+                    _put_removed(connection, now, removed)
     if kept.events_days:
         before = now - timedelta(days=kept.events_days)
-        removed["events"] = max(removed["events"], warehouse_retention.forget_raw(workspace.warehouse, before))
-    removed["rejects"] = _remove_files(workspace, now, kept.rejects_days)
+        if warehouse_retention.holds_raw(workspace.warehouse, before):
+            with workspace.store.begin() as connection:
+                _note_to_compact(connection, now)
+            removed["events"] = max(removed["events"], warehouse_retention.forget_raw(workspace.warehouse, before))
+    removed["rejects"] += _remove_files(workspace, now, kept.rejects_days)
     with workspace.store.begin() as connection:
-        meta.put(connection, RETAINED, msgspec.json.encode({"at": format_instant(now), **removed}).decode())
+        _put_removed(connection, now, removed)
     return removed
+
+
+def _removed_before(workspace: Workspace) -> dict[str, int]:
+    """What earlier attempts of an upkeep removed that has not ended yet."""
+    found, ended = last_retention(workspace), last_run(workspace)
+    if found is None or ended is None or parse_instant(found.pop("at")) <= ended:
+        return {}
+    return found
+
+
+def _note_to_compact(connection: Connection, now: datetime) -> None:
+    if meta.get(connection, TO_COMPACT) is None:
+        meta.put(connection, TO_COMPACT, format_instant(now))
+
+
+def _put_removed(connection: Connection, now: datetime, removed: dict[str, int]) -> None:
+    meta.put(connection, RETAINED, msgspec.json.encode({"at": format_instant(now), **removed}).decode())
 
 
 def last_retention(workspace: Workspace) -> dict[str, Any] | None:
@@ -132,12 +161,22 @@ def compacted_at(workspace: Workspace) -> datetime | None:
     return parse_instant(found) if found is not None else None
 
 
+def to_compact_since(workspace: Workspace) -> datetime | None:
+    """Since when files hold what retention removed; None when they do not."""
+    with workspace.store.read() as connection:
+        found = meta.get(connection, TO_COMPACT)
+    return None if found is None else parse_instant(found)
+
+
 def run_upkeep(workspace: Workspace, now: datetime, progress: Progress) -> None:
-    """A day's upkeep. The caller holds the sequence of events. May be interrupted and repeated."""
-    removed = run_retention(workspace, now, progress)
+    """A day's upkeep. The caller holds the sequence of events. May be interrupted and repeated.
+
+    Raises ConflictError where the files cannot be rewritten yet: it has not ended, and the next attempt rewrites them.
+    """
+    run_retention(workspace, now, progress)
     with workspace.store.read() as connection:
         waits = erasures.waiting(connection).to_compact
-    if waits or any(removed.values()):
+    if waits or to_compact_since(workspace) is not None:
         run_compaction(workspace, now, progress)
     note_run(workspace, now)
 
@@ -156,17 +195,36 @@ class UpkeepFailure(Struct, frozen=True):
 
 
 def note_failure(workspace: Workspace, reason: str) -> None:
-    """Records that upkeep failed, for /ready and `keepers doctor`, until `clear_failure`."""
+    """Records that upkeep failed, for /ready and `keepers doctor`, until `clear_trouble`."""
     failure = UpkeepFailure(format_instant(workspace.clock()), reason)
     with workspace.store.begin() as connection:
         meta.put(connection, FAILED, msgspec.json.encode(failure).decode())
 
 
-def clear_failure(workspace: Workspace) -> None:
-    """Records that upkeep ran, or is not due, after it had failed."""
-    if last_failure(workspace) is not None:
+def note_put_off(workspace: Workspace) -> None:
+    """Records that upkeep yields to a backup or to queries, and since when, until `clear_trouble`."""
+    now = workspace.clock()
+    with workspace.store.begin() as connection:
+        if meta.get(connection, PUT_OFF) is None:
+            meta.put(connection, PUT_OFF, format_instant(now))
+
+
+def put_off_since(workspace: Workspace) -> datetime | None:
+    """Since when upkeep has yielded, where that is for over a day."""
+    with workspace.store.read() as connection:
+        found = meta.get(connection, PUT_OFF)
+    since = None if found is None else parse_instant(found)
+    return since if since is not None and workspace.clock() - since > _PATIENT_FOR else None
+
+
+def clear_trouble(workspace: Workspace) -> None:
+    """Records that upkeep ran, or is not due, after it had failed or yielded."""
+    with workspace.store.read() as connection:
+        found = [name for name in (FAILED, PUT_OFF) if meta.get(connection, name) is not None]
+    if found:
         with workspace.store.begin() as connection:
-            meta.remove(connection, FAILED)
+            for name in found:
+                meta.remove(connection, name)
 
 
 def last_failure(workspace: Workspace) -> UpkeepFailure | None:

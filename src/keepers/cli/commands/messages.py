@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -143,7 +144,7 @@ def settle_uncertain(
         dry_run=not yes,
         locale=locale,
     )
-    show(call(workspace, settle_uncertain, request), as_json, settled)
+    show(call(workspace, settle_uncertain, request), as_json, partial(settled, is_dry_run=request.dry_run))
 
 
 @app.command("dead-letters")

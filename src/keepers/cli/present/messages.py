@@ -72,8 +72,8 @@ def dead_letters(answer: DeadLetterPage) -> None:
     out.print("`keepers message retry N …` queues them again.")
 
 
-def settled(answer: UncertainSettled) -> None:
-    if answer.settled:
+def settled(answer: UncertainSettled, *, is_dry_run: bool) -> None:
+    if not is_dry_run:
         became = {"retry": "queued again", "sent": "taken as sent", "not_sent": "given up"}[answer.settlement]
         out.print(f"{answer.settled:,} uncertain message{'' if answer.settled == 1 else 's'} {became}.")
         if answer.settlement == "retry" and answer.without_address:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from uuid import uuid4
 
-from keepers.model.errors import KeepersError, problem
+from keepers.model.errors import ConflictError, problem
 from keepers.warehouse import files
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.names import literal, quoted
@@ -23,8 +23,7 @@ def compact(warehouse: Warehouse, alone: AbstractContextManager[None]) -> bool:
     Others read while it is copied. The file is replaced within `alone`, when nobody else has a query under way. The
     caller holds the sequence of events. After an interruption at any point one of both files is there, complete.
     Damaged write-ahead logs that were set aside are removed: what they held is loaded from the store's log.
-    Raises ConflictError while a backup copies the file, and KeepersError when the old file could not be let go of; it
-    is then still in use.
+    Raises ConflictError while a backup copies the file (`locked`) or others use it (`busy`): it is as before then.
     """
     path = warehouse.path
     if path is None:
@@ -85,7 +84,7 @@ def _replace(warehouse: Warehouse, path: Path, fresh: Path, mark: str) -> None:
     # Some query still held the old file open. It and the new one would share a journal.
     if before.exists():
         os.replace(before, path)
-    raise KeepersError(
+    raise ConflictError(
         problem("The warehouse's file is still in use, and was not replaced. It is tried again."), code="busy"
     )
 

@@ -17,3 +17,9 @@ def forget_raw(warehouse: Warehouse, before: datetime) -> int:
             "UPDATE tracks SET raw = ? WHERE received_at < ? AND raw <> ?", [EMPTIED, before, EMPTIED]
         ).fetchone()
     return int(found[0]) if found else 0
+
+
+def holds_raw(warehouse: Warehouse, before: datetime) -> bool:
+    """Whether `forget_raw` would empty anything."""
+    query = "SELECT 1 FROM tracks WHERE received_at < ? AND raw <> ? LIMIT 1"
+    return warehouse.cursor().execute(query, [before, EMPTIED]).fetchone() is not None

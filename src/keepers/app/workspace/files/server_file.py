@@ -6,11 +6,13 @@ import hmac
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from keepers.app.workspace.clock import environment
 from keepers.app.workspace.files.folder import SERVER_FILE
@@ -24,7 +26,7 @@ class RunningServer(Struct, frozen=True):
     """`settings`: each setting's digest, keyed by the token, for commands to compare theirs with no value written."""
 
     address: str
-    pid: int
+    pid: Annotated[int, Meta(gt=0)]
     token: str
     settings: dict[str, str]
 
@@ -50,13 +52,22 @@ def publish_server(workspace: Workspace, address: str, token: str) -> Iterator[N
 
 
 def read_server_file(data_folder: Path) -> RunningServer | None:
-    """The server that has a workspace open, if one does."""
+    """The server that has a workspace open, if one does; a file that no server writes counts as none."""
     try:
         found = msgspec.json.decode((data_folder / SERVER_FILE).read_bytes(), type=RunningServer)
         os.kill(found.pid, 0)
     except (OSError, OverflowError, msgspec.DecodeError):
         return None
-    return found
+    return found if _is_here(found.address) else None
+
+
+def _is_here(address: str) -> bool:
+    """Whether an address is of this machine alone: commands send it the token and all that they do."""
+    try:
+        place = urlsplit(address)
+        return place.scheme == "http" and bool(place.port) and ip_address(place.hostname or "").is_loopback
+    except ValueError:
+        return False
 
 
 def other_settings(server: RunningServer, settings: Settings) -> list[str]:
