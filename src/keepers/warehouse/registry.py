@@ -31,6 +31,7 @@ EVENT_COLUMNS = (
 CHILD_COLUMNS = "seq BIGINT, profile_id BIGINT, position INTEGER"
 # A page is a track of its own name in the Segment convention, and its table is the plural.
 _MORE = "more"
+_LISTS = "lists"
 _NAMED = "named"
 _UNFILLED = "unfilled"
 _TABLE_NAMES = {"page": "pages", "screen": "screens"}
@@ -50,6 +51,8 @@ class Layout(Struct):
     """the record holds paths that came by public keys alone and are not listed"""
     sees_more: bool = False
     """such a path was met since the rows before began to be written again"""
+    lists_in_record: set[str] = field(default_factory=set)
+    """paths with columns that a public key has sent as lists too, for which there is no child table"""
     named: frozenset[str] = frozenset()
     """paths that the playbook names"""
     number: dict[str, str] = field(default_factory=dict)
@@ -180,6 +183,9 @@ class Registry:
         if not trusted and path not in layout.named:
             # Also where the path is known as another kind: child tables have a limit of their own.
             self._note_more(layout)
+            if path in layout.paths and path not in layout.lists_in_record:
+                layout.lists_in_record.add(path)
+                self._rows.append((layout.event, "", path, _LISTS, "", True))
             return None
         is_full = len(layout.paths) >= MAX_PROPERTIES or self._children >= MAX_CHILD_TABLES
         if not layout.table or is_full:
@@ -210,8 +216,7 @@ class Registry:
         found = self.events.get(event)
         if found is None:
             return self.has_more_events
-        is_new = not paths <= self.named.get(event, frozenset())
-        return not found.is_trusted or (bool(found.table) and found.lacks_any and is_new)
+        return not found.is_trusted or bool(self._without_columns(event, paths))
 
     def name(self, named: NamedProperties, has_rows: Callable[[str], bool]) -> None:
         """Takes what the playbook names as known: event → (list, path) of its properties. `has_rows` says whether an
@@ -219,16 +224,33 @@ class Registry:
         if named == self.named:
             return
         short = [event for event, paths in named.items() if self.is_short_of(event, paths)]
-        before, self.named = self.named, named
+        lacking = {event: self._without_columns(event, named[event]) for event in short}
+        self.named = named
         self._meta[_NAMED] = _as_json(named)
         for layout in self.events.values():
             self._set_named(layout)
-        for event in short:
+        for event, paths in lacking.items():
             found = self.events.get(event)
-            if found is not None and found.is_trusted:
-                self._promoted(event).paths |= named[event] - before.get(event, frozenset())
-            elif found is not None or has_rows(event):
+            if (found is not None and not found.is_trusted) or (found is None and has_rows(event)):
                 self._trust(event)
+            if paths:
+                self._promoted(event).paths |= paths
+
+    def _without_columns(self, event: str, paths: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        """Those of the properties, as (list, path), that the record may hold and that would be in a column or child
+        table if the playbook named them."""
+        layout = self.events.get(event)
+        if layout is None or not layout.table:
+            return frozenset()
+        unnamed = paths - self.named.get(event, frozenset())
+        return frozenset((of_list, path) for of_list, path in unnamed if self._is_without_column(layout, of_list, path))
+
+    @staticmethod
+    def _is_without_column(layout: Layout, of_list: str, path: str) -> bool:
+        if of_list:
+            child = layout.children.get(of_list)
+            return child is not None and child.has_more and path not in child.paths
+        return layout.has_more and (path not in layout.paths or path in layout.lists_in_record)
 
     def begin_filling(self, until: int) -> list[str]:
         """Makes what was promoted `unfilled`, up to a seq; returns the events whose tables are new."""
@@ -257,6 +279,7 @@ class Registry:
         for layout in self._lists(event):
             if layout.has_more and not layout.sees_more and len(layout.overflow) < MAX_OVERFLOW_NAMES:
                 layout.has_more = False
+                layout.lists_in_record.clear()
                 self._listed_again.append((event, layout.list))
 
     def forget_unfilled(self) -> None:
@@ -275,7 +298,8 @@ class Registry:
         names = [(event, table, trusted) for event, (table, trusted) in self._names.items()]
         _insert(cursor, "event_names", ("event", "physical", "trusted"), names, key="event")
         for listed in self._listed_again:
-            cursor.execute(f"DELETE FROM event_columns WHERE event = ? AND list = ? AND kind = '{_MORE}'", listed)
+            query = "DELETE FROM event_columns WHERE event = ? AND list = ? AND kind IN (?, ?)"
+            cursor.execute(query, (*listed, _MORE, _LISTS))
         _insert(cursor, "event_columns", ("event", "list", "path", "kind", "column", "trusted"), self._rows)
         _insert(cursor, "trait_names", ("trait", "trusted"), list(self._traits.items()), key="trait")
         for name, value in self._meta.items():
@@ -332,6 +356,8 @@ class Registry:
                 layout.overflow.add(path)
             elif kind == _MORE:
                 layout.has_more = True
+            elif kind == _LISTS and path not in layout.children:
+                layout.lists_in_record.add(path)
         for name, trusted in cursor.execute("SELECT trait, trusted FROM trait_names").fetchall():
             self.traits[name] = trusted
             self._public_traits += not trusted
@@ -394,6 +420,7 @@ class Registry:
 
     def _add_child(self, layout: Layout, path: str, table: str, *, is_trusted: bool) -> Layout:
         child = layout.children[path] = Layout(layout.event, table, path)
+        layout.lists_in_record.discard(path)
         self._set_named(layout)
         self._tables.add(table)
         if is_trusted:

@@ -15,7 +15,7 @@ from keepers.evaluation.active_queries import Definitions, build
 from keepers.evaluation.evaluator import Evaluator
 from keepers.store.events.log import LogRow
 from keepers.warehouse import registry
-from keepers.warehouse.arrivals import rows_by_trust
+from keepers.warehouse.arrivals import emptied_events, rows_by_trust
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
 from keepers.warehouse.rebuild import fill, rebuild, take_names
@@ -298,6 +298,42 @@ def test_that_there_are_more_names_holds_only_while_there_are(warehouse: Warehou
     load(warehouse, [by_browser(track(6, 6, "Bought", 0, c=1))])
     assert layout.has_more
     assert count(warehouse, {"did": "Bought", "where": {"c": 1}}) == 1
+
+
+def test_naming_what_has_its_column_leaves_it_there(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows whose JSON is kept no longer have it in their column alone."""
+    monkeypatch.setattr("keepers.warehouse.rebuild.PIECE", 1)
+    load(warehouse, [track(1, 1, "Bought", 0, total=1, items=[{"sku": "x"}]), track(2, 2, "Bought", 0, total=1)])
+    sent: dict[str, Any] = {"junk": 1, "total": 1, "items": [{"sku": "y", "size": 1}]}
+    load(warehouse, [by_browser(track(n, n, "Bought", 0, **sent)) for n in (3, 4)])
+    with warehouse.transaction() as cursor:
+        cursor.execute("UPDATE tracks SET raw = '{}' WHERE seq < 3")
+    total = {"did": "Bought", "where": {"total": 1}}
+    items = {"did": "Bought", "where": {"items": {"some": {"sku": {"exists": True}}}}}
+    assert emptied_events(warehouse, named_by(total, items)) == {}
+    take_names(warehouse, named_by(total, items))
+    assert warehouse.registry.unfilled == {}
+    assert warehouse.schema(LATER).events["Bought"].columns == {"total": {"number": "total"}}
+    assert (count(warehouse, total), count(warehouse, items)) == (4, 3)
+    # What has no column is still written again, and it alone is read from the record meanwhile.
+    size = {"did": "Bought", "where": {"items": {"some": {"size": 1}}}}
+    take_names(warehouse, named_by(total, size))
+    assert warehouse.registry.unfilled["Bought"].paths == {("items", "size")}
+    assert (count(warehouse, total), count(warehouse, size)) == (4, 2)
+    assert fill(warehouse, 9) == 1
+    assert (count(warehouse, total), count(warehouse, size)) == (4, 2)
+
+
+@pytest.mark.parametrize("is_reopened", [False, True])
+def test_naming_a_column_that_browsers_sent_as_a_list_gives_it_a_table(warehouse: Warehouse, is_reopened: bool) -> None:
+    load(warehouse, [track(1, 1, "Bought", 0, tag="x"), by_browser(track(2, 2, "Bought", 0, tag=["x", "y"]))])
+    if is_reopened:
+        warehouse.reload()
+    who = {"did": "Bought", "where": {"tag": "x"}}
+    assert count(warehouse, who) == 2
+    take_names(warehouse, named_by(who))
+    assert count(warehouse, who) == 2
+    assert warehouse.schema(LATER).events["Bought"].children["tag"].table == "bought__tag"
 
 
 def test_tables_of_an_older_layout_stay_and_those_of_browsers_fill_no_limit(
