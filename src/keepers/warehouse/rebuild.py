@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 
 from keepers.conditions.graph import NamedProperties
-from keepers.conditions.schema import EVENT_KINDS
+from keepers.conditions.schema import EVENT_KINDS, TRUSTED
 from keepers.warehouse.identity_links import ZONE_TRAITS, MergeLinks
 from keepers.warehouse.names import quoted
 from keepers.warehouse.privacy.retention import EMPTIED
@@ -51,6 +51,7 @@ def rebuild(warehouse: Warehouse, progress: Progress | None = None) -> int:
     """
     registry = warehouse.registry
     with warehouse.transaction() as cursor:
+        new = {event for event, unfilled in registry.unfilled.items() if unfilled.is_new}
         while True:
             for table in (*typed_tables(warehouse), "trait_values"):
                 cursor.execute(f"DELETE FROM {quoted(table)} WHERE seq NOT IN ({_EMPTIED})")
@@ -59,11 +60,28 @@ def rebuild(warehouse: Warehouse, progress: Progress | None = None) -> int:
             if not registry.promoted:
                 break
             # A name that only trusted rows later on made known: all rows have its columns the next time.
+            new |= {event for event, promoted in registry.promoted.items() if promoted.is_new}
             registry.promoted = {}
+        for event in sorted(new):
+            _insert_emptied(cursor, event, registry.events[event].table)
         registry.forget_unfilled()
         registry.save(cursor)
         _sort(warehouse, cursor)
     return done
+
+
+def _insert_emptied(cursor: duckdb.DuckDBPyConnection, event: str, table: str) -> None:
+    """Adds the rows whose JSON is kept no longer to an event's new table, where they are not in it yet."""
+    if not table:
+        return
+    cursor.execute(
+        f"""
+        INSERT INTO {quoted(table)} (seq, profile_id, time, known_at, day, {quoted(TRUSTED)})
+        SELECT seq, profile_id, time, known_at, day, trusted FROM tracks
+        WHERE event = ? AND kind IN {EVENT_KINDS} AND raw = '{EMPTIED}'
+            AND seq NOT IN (SELECT seq FROM {quoted(table)})""",
+        [event],
+    )
 
 
 def take_names(warehouse: Warehouse, named: NamedProperties) -> None:

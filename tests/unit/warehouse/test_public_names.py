@@ -283,6 +283,27 @@ def test_an_event_that_becomes_trusted_is_read_from_its_table_when_all_is_there(
     assert contents(warehouse) == before
 
 
+def test_a_rebuild_while_a_new_table_is_filled_keeps_rows_without_json(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keepers.warehouse.rebuild.PIECE", 1)
+    load(warehouse, [by_browser(track(n, n, "Bought", n, total=1)) for n in range(1, 6)])
+    load(warehouse, [by_browser(row(6, "page", 6, properties={"url": "/"})), track(7, 7, "Other")])
+    with warehouse.transaction() as cursor:
+        cursor.execute("UPDATE tracks SET raw = '{}' WHERE seq IN (1, 3, 4, 6)")
+    take_names(warehouse, named_by({"did": "Bought"}, {"did": "page"}))
+    load(warehouse, [track(8, 8, "Bought", 0, total=1)])
+    assert (written(warehouse, "true"), warehouse.registry.unfilled.keys()) == (3, {"Bought", "page"})
+    rebuild(warehouse)
+    assert warehouse.registry.unfilled == {}
+    assert (count(warehouse, {"did": "Bought"}), count(warehouse, {"did": "page"})) == (6, 1)
+    assert written(warehouse, 'total IS NULL AND NOT "$trusted"') == 3
+    assert rows_by_trust(warehouse, "Bought") == (1, 5)
+    before = contents(warehouse)
+    rebuild(warehouse)
+    assert contents(warehouse) == before
+
+
 def test_that_there_are_more_names_holds_only_while_there_are(warehouse: Warehouse) -> None:
     load(warehouse, [track(1, 1, "Bought"), by_browser(track(2, 2, "Bought", 0, a=1, b=2, l=[{"x": 1}]))])
     layout = warehouse.registry.events["Bought"]
