@@ -53,6 +53,7 @@ def rebuild(warehouse: Warehouse, progress: Progress | None = None) -> int:
     with warehouse.transaction() as cursor:
         new = {event for event, unfilled in registry.unfilled.items() if unfilled.is_new}
         while True:
+            registry.begin_listing()
             for table in (*typed_tables(warehouse), "trait_values"):
                 cursor.execute(f"DELETE FROM {quoted(table)} WHERE seq NOT IN ({_EMPTIED})")
             with collector_paused():
@@ -64,7 +65,7 @@ def rebuild(warehouse: Warehouse, progress: Progress | None = None) -> int:
             registry.promoted = {}
         for event in sorted(new):
             _insert_emptied(cursor, event, registry.events[event].table)
-        registry.forget_unfilled()
+        registry.end_listing()
         registry.save(cursor)
         _sort(warehouse, cursor)
     return done

@@ -132,11 +132,13 @@ class Registry:
         self._meta: dict[str, str] = {}
         self._listed_again: list[tuple[str, str]] = []
         """(event, list) of which all paths are listed again"""
+        self._without_paths: list[str] = []
+        """events of which no path is listed any more"""
         self._read(cursor)
 
     @property
     def is_changed(self) -> bool:
-        return bool(self._names or self._rows or self._traits or self._meta)
+        return bool(self._names or self._rows or self._traits or self._meta or self._listed_again)
 
     def layout(self, event: str, *, trusted: bool = True) -> Layout:
         """The event's layout: with a table as soon as it is known from a trusted source or named by the playbook."""
@@ -276,6 +278,22 @@ class Registry:
             return
         del self.unfilled[event]
         self._meta[_UNFILLED] = self._unfilled_json()
+        self._end_listing(event)
+
+    def begin_listing(self) -> None:
+        """All rows are about to be written again, in one transaction; at its end comes `end_listing`."""
+        for event in self.events:
+            for layout in self._lists(event):
+                layout.sees_more = False
+
+    def end_listing(self) -> None:
+        """All rows are written again."""
+        for event in self.events:
+            self._end_listing(event)
+        self.forget_unfilled()
+
+    def _end_listing(self, event: str) -> None:
+        """Of an event whose rows are all written again: where none had a path that is not listed, none is said to."""
         for layout in self._lists(event):
             if layout.has_more and not layout.sees_more and len(layout.overflow) < MAX_OVERFLOW_NAMES:
                 layout.has_more = False
@@ -297,6 +315,8 @@ class Registry:
             cursor.execute(statement)
         names = [(event, table, trusted) for event, (table, trusted) in self._names.items()]
         _insert(cursor, "event_names", ("event", "physical", "trusted"), names, key="event")
+        for event in self._without_paths:
+            cursor.execute("DELETE FROM event_columns WHERE event = ?", [event])
         for listed in self._listed_again:
             query = "DELETE FROM event_columns WHERE event = ? AND list = ? AND kind IN (?, ?)"
             cursor.execute(query, (*listed, _MORE, _LISTS))
@@ -306,7 +326,7 @@ class Registry:
             set_meta(cursor, name, value)
         self.bump(cursor)
         self._ddl, self._rows, self._names, self._traits, self._meta = [], [], {}, {}, {}
-        self._listed_again = []
+        self._listed_again, self._without_paths = [], []
 
     def bump(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Makes a new schema version."""
@@ -380,11 +400,15 @@ class Registry:
             self._ddl.append(f"CREATE TABLE {quoted(table)} ({EVENT_COLUMNS})")
             if found is not None or self.has_more_events:
                 self._promoted(event).is_new = True
+            if found is not None:
+                # Its paths get columns or are listed as all rows are written into the table.
+                self._without_paths.append(event)
+                found = None
         self._names[event] = (table, True)
-        if found is None or not found.table:
+        if found is None:
             return self._add_event(event, table, is_trusted=True)
         found.is_trusted = True
-        self._typed += 1
+        self._typed += bool(table)
         return found
 
     def _promote(self, layout: Layout, path: str) -> None:
