@@ -333,22 +333,19 @@ class Registry:
         self.version += 1
         set_meta(cursor, "schema_version", str(self.version))
 
+    def event_table(self, event: str, *, has_future: bool = False) -> EventTable:
+        """Where a listed event's rows and properties are read, those that are unfilled from the record."""
+        layout, unfilled = self.events[event], self.unfilled.get(event, Unfilled())
+        if unfilled.is_new:
+            return EventTable(event=event, has_future=has_future, named=layout.named)
+        lacks = unfilled.paths
+        lists = {p: c for p, c in layout.children.items() if c.table and ("", p) not in lacks}
+        children = {p: ChildTable(**_typed_table(c, lacks)) for p, c in lists.items()}
+        return EventTable(event=event, children=children, has_future=has_future, **_typed_table(layout, lacks))
+
     def schema(self, version: int, future: frozenset[str], has_merges: bool, has_accounts: bool) -> Schema:
         """The registry as the audience layer reads it. `future`: events with a row later than now."""
-        events = {}
-        for event, layout in self.events.items():
-            unfilled = self.unfilled.get(event, Unfilled())
-            lacks, has_future = unfilled.paths, event in future
-            if unfilled.is_new:
-                events[event] = EventTable(event=event, has_future=has_future, named=layout.named)
-                continue
-            lists = {p: c for p, c in layout.children.items() if c.table and ("", p) not in lacks}
-            events[event] = EventTable(
-                event=event,
-                children={p: ChildTable(**_typed_table(c, lacks)) for p, c in lists.items()},
-                has_future=has_future,
-                **_typed_table(layout, lacks),
-            )
+        events = {event: self.event_table(event, has_future=event in future) for event in self.events}
         return Schema(
             version,
             events,

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from keepers.conditions import graph
+from keepers.conditions.currencies import Currencies, Rate
 from keepers.conditions.parsing.definitions import parse_segment
 from keepers.evaluation.active_queries import Definitions, build
 from keepers.evaluation.evaluator import Evaluator
 from keepers.store.events.log import LogRow
 from keepers.warehouse import registry
-from keepers.warehouse.arrivals import emptied_events, rows_by_trust
+from keepers.warehouse.arrivals import currencies_seen, emptied_events, rows_by_trust, unrated_amounts
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import load
 from keepers.warehouse.rebuild import fill, rebuild, take_names
@@ -376,6 +377,32 @@ def test_an_event_of_an_older_layout_without_a_table_lists_its_paths_anew(wareho
     warehouse.reload()
     load(warehouse, [track(3, 3, "Bought", 0, total="one")])
     assert count(warehouse, {"did": "Bought", "where": {"total": "one"}}) == 1
+
+
+def test_what_check_says_of_amounts_waits_until_all_rows_have_their_columns(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keepers.warehouse.rebuild.PIECE", 1)
+    rates = Currencies("EUR", (Rate("EUR", datetime.min, 1.0),))
+    load(warehouse, [track(1, 1, "Paid", 0, total=1), track(2, 2, "Bought", 0, total=1, currency="PLN")])
+    for n, event in enumerate(("Paid", "Paid", "New", "New"), 3):
+        load(warehouse, [by_browser(track(n, n, event, 0, total=1, currency="USD"))])
+    assert unrated_amounts(warehouse, "Bought", "total", "currency", rates)[0].amounts == 1
+    # The currencies of what browsers sent are in no column.
+    assert unrated_amounts(warehouse, "Paid", "total", "currency", rates) == []
+    load(warehouse, [track(n, n, event, 0, total=1, currency="EUR") for n, event in ((7, "Paid"), (8, "New"))])
+    assert warehouse.registry.unfilled.keys() == {"Paid", "New"}
+    for event in ("Paid", "New"):
+        # The first piece holds no row of the rest.
+        assert currencies_seen(warehouse, event, "currency") == ()
+        assert unrated_amounts(warehouse, event, "total", "currency", rates) == []
+    assert currencies_seen(warehouse, "Bought", "currency") == ("PLN",)
+    while fill(warehouse, 1):
+        pass
+    for event, wanted in {"Paid": [("", 1), ("USD", 2)], "New": [("USD", 2)]}.items():
+        assert currencies_seen(warehouse, event, "currency") == ("EUR", "USD")
+        unrated = unrated_amounts(warehouse, event, "total", "currency", rates)
+        assert [(one.currency, one.amounts) for one in unrated] == wanted
 
 
 @pytest.mark.parametrize("is_reopened", [False, True])
