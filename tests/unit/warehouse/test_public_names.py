@@ -15,9 +15,10 @@ from keepers.conditions.parsing.definitions import parse_segment
 from keepers.evaluation.active_queries import Definitions, build
 from keepers.evaluation.evaluator import Evaluator
 from keepers.store.events.log import LogRow
-from keepers.warehouse import registry
 from keepers.warehouse.arrivals import currencies_seen, emptied_events, rows_by_trust, unrated_amounts
+from keepers.warehouse.columns import registry
 from keepers.warehouse.database import Warehouse
+from keepers.warehouse.fixed_tables import set_meta
 from keepers.warehouse.load import load
 from keepers.warehouse.rebuild import fill, rebuild, take_names
 from warehouse_rows import START, contents, row, track
@@ -296,9 +297,9 @@ def test_a_rebuild_while_a_new_table_is_filled_keeps_rows_without_json(
         cursor.execute("UPDATE tracks SET raw = '{}' WHERE seq IN (1, 3, 4, 6)")
     take_names(warehouse, named_by({"did": "Bought"}, {"did": "page"}))
     load(warehouse, [track(8, 8, "Bought", 0, total=1)])
-    assert (written(warehouse, "true"), warehouse.registry.unfilled.keys()) == (3, {"Bought", "page"})
+    assert (written(warehouse, "true"), warehouse.registry.filling.unfilled.keys()) == (3, {"Bought", "page"})
     rebuild(warehouse)
-    assert warehouse.registry.unfilled == {}
+    assert warehouse.registry.filling.unfilled == {}
     assert (count(warehouse, {"did": "Bought"}), count(warehouse, {"did": "page"})) == (6, 1)
     assert written(warehouse, 'total IS NULL AND NOT "$trusted"') == 3
     assert rows_by_trust(warehouse, "Bought") == (1, 5)
@@ -336,13 +337,13 @@ def test_naming_what_has_its_column_leaves_it_there(warehouse: Warehouse, monkey
     items = {"did": "Bought", "where": {"items": {"some": {"sku": {"exists": True}}}}}
     assert emptied_events(warehouse, named_by(total, items)) == {}
     take_names(warehouse, named_by(total, items))
-    assert warehouse.registry.unfilled == {}
+    assert warehouse.registry.filling.unfilled == {}
     assert warehouse.schema(LATER).events["Bought"].columns == {"total": {"number": "total"}}
     assert (count(warehouse, total), count(warehouse, items)) == (4, 3)
     # What has no column is still written again, and it alone is read from the record meanwhile.
     size = {"did": "Bought", "where": {"items": {"some": {"size": 1}}}}
     take_names(warehouse, named_by(total, size))
-    assert warehouse.registry.unfilled["Bought"].paths == {("items", "size")}
+    assert warehouse.registry.filling.unfilled["Bought"].paths == {("items", "size")}
     assert (count(warehouse, total), count(warehouse, size)) == (4, 2)
     assert fill(warehouse, 9) == 1
     assert (count(warehouse, total), count(warehouse, size)) == (4, 2)
@@ -391,7 +392,7 @@ def test_what_check_says_of_amounts_waits_until_all_rows_have_their_columns(
     # The currencies of what browsers sent are in no column.
     assert unrated_amounts(warehouse, "Paid", "total", "currency", rates) == []
     load(warehouse, [track(n, n, event, 0, total=1, currency="EUR") for n, event in ((7, "Paid"), (8, "New"))])
-    assert warehouse.registry.unfilled.keys() == {"Paid", "New"}
+    assert warehouse.registry.filling.unfilled.keys() == {"Paid", "New"}
     for event in ("Paid", "New"):
         # The first piece holds no row of the rest.
         assert currencies_seen(warehouse, event, "currency") == ()
@@ -438,7 +439,7 @@ def test_tables_of_an_older_layout_stay_and_those_of_browsers_fill_no_limit(
             *(f"ALTER TABLE {name} DROP COLUMN trusted" for name in ("event_names", "event_columns", "trait_names")),
         ):
             cursor.execute(statement)
-        registry.set_meta(cursor, "layout_version", "3")
+        set_meta(cursor, "layout_version", "3")
     older.close()
     monkeypatch.setattr(registry, "MAX_EVENT_TABLES", 2)
     monkeypatch.setattr(registry, "MAX_PROPERTIES", 3)
