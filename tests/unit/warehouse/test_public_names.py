@@ -418,6 +418,15 @@ def test_naming_a_column_that_browsers_sent_as_a_list_gives_it_a_table(warehouse
     assert warehouse.schema(LATER).events["Bought"].children["tag"].table == "bought__tag"
 
 
+def test_a_column_whose_lists_are_past_the_limit_gets_one_for_a_further_kind(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "MAX_CHILD_TABLES", 0)
+    load(warehouse, [track(1, 1, "Bought", 0, tag=1), track(2, 2, "Bought", 0, tag=["x"])])
+    load(warehouse, [track(3, 3, "Bought", 0, tag="x")])
+    assert [count(warehouse, {"did": "Bought", "where": {"tag": tag}}) for tag in (1, "x")] == [1, 2]
+
+
 def test_tables_of_an_older_layout_stay_and_those_of_browsers_fill_no_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,7 +93,7 @@ class Registry:
         column = ""
         if path not in layout.paths and (not layout.table or len(layout.paths) >= MAX_PROPERTIES):
             self._overflow(layout, path)
-        elif path not in layout.overflow:
+        elif path in layout.paths or path not in layout.overflow:
             if path not in layout.paths:
                 self._promote(layout, path)
             base = physical(path, layout.taken)
