@@ -18,8 +18,8 @@ from keepers.app.tick import until_idle
 from keepers.app.use_cases.actor import COMMAND_LINE
 from keepers.app.workspace.workspace import Workspace
 from keepers.model.identity import Trust
+from keepers.warehouse.columns.registry import MAX_PUBLIC_EVENTS, MAX_PUBLIC_TRAITS
 from keepers.warehouse.rebuild import rebuild
-from keepers.warehouse.registry import MAX_PUBLIC_EVENTS, MAX_PUBLIC_TRAITS
 from workspaces import make, opened, send, write_playbook
 
 NOW = datetime(2026, 3, 2, 10)

@@ -13,8 +13,7 @@ import pytest
 import workspaces
 from faults.disks import Disk, mounted
 from keepers.warehouse.database import Warehouse
-from keepers.warehouse.fixed_tables import LAYOUT_VERSION
-from keepers.warehouse.registry import get_meta
+from keepers.warehouse.fixed_tables import LAYOUT_VERSION, get_meta
 from serving import WRITE, Serving, serving
 from waiting import wait_for
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from keepers.warehouse.database import Warehouse
-from keepers.warehouse.fixed_tables import FIXED, LAYOUT_VERSION
+from keepers.warehouse.fixed_tables import FIXED, LAYOUT_VERSION, set_meta
 from keepers.warehouse.load import load
-from keepers.warehouse.registry import set_meta
 from properties.populations import every_name
 
 MOST_USES = 100

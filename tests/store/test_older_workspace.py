@@ -41,8 +41,7 @@ from keepers.app.workspace.workspace import Workspace
 from keepers.model.errors import UserError
 from keepers.store.migrate import is_current
 from keepers.warehouse.database import Warehouse
-from keepers.warehouse.fixed_tables import FIXED, LAYOUT_VERSION
-from keepers.warehouse.registry import get_meta, set_meta
+from keepers.warehouse.fixed_tables import FIXED, LAYOUT_VERSION, get_meta, set_meta
 from warehouse_rows import contents
 from workspace_text import SQLITE, read_text, write_text
 from workspaces import lay_out, opened, send

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from keepers.warehouse.registry import set_meta
+from keepers.warehouse.fixed_tables import set_meta
 
 if TYPE_CHECKING:
     import duckdb

@@ -15,7 +15,7 @@ from keepers.store import cursors
 from keepers.store.events import log
 from keepers.store.events.log import LogRow
 from keepers.store.schema.core import log as log_table
-from keepers.warehouse.registry import get_meta, set_meta
+from keepers.warehouse.fixed_tables import get_meta, set_meta
 
 if TYPE_CHECKING:
     from keepers.store.database import Store

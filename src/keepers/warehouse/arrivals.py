@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keepers.conditions.currencies import Currencies, Unrated
-from keepers.conditions.schema import EVENT_KINDS, TRUSTED
+from keepers.conditions.schema import EVENT_KINDS, TRUSTED, EventTable
 from keepers.warehouse.names import literal, quoted
 from keepers.warehouse.privacy.retention import EMPTIED
 
@@ -17,30 +17,31 @@ _MOST = 20
 
 
 def currencies_seen(warehouse: Warehouse, event: str, path: str) -> tuple[str, ...]:
-    """The values a property of an event has had, at most twenty, in order; empty where it is not kept in a column."""
-    layout = warehouse.registry.events.get(event)
-    column = layout.text.get(path) if layout is not None and layout.table else None
-    if layout is None or not column:
+    """The values a property of an event has had, at most twenty, in order; empty where it is not kept in a column that
+    is filled for all rows."""
+    table = _read_from(warehouse, event)
+    column = table.columns.get(path, {}).get("text")
+    if column is None:
         return ()
-    query = f"SELECT DISTINCT {quoted(column)} FROM {quoted(layout.table)} WHERE {quoted(column)} <> '' LIMIT {_MOST}"
+    query = f"SELECT DISTINCT {quoted(column)} FROM {quoted(table.table)} WHERE {quoted(column)} <> '' LIMIT {_MOST}"
     return tuple(sorted(str(value) for (value,) in warehouse.cursor().execute(query).fetchall()))
 
 
 def unrated_amounts(warehouse: Warehouse, event: str, path: str, currency: str, rates: Currencies) -> list[Unrated]:
-    """The amounts of an event, by currency, that have no rate at the event's time; none where the amount is not kept in
-    a column of its own."""
-    layout = warehouse.registry.events.get(event)
-    amount = layout.number.get(path) if layout is not None and layout.table else None
-    if layout is None or not amount:
+    """The amounts of an event, by currency, that have no rate at the event's time; none where the amount or
+    its currency is not kept in a column of its own that is filled for all rows."""
+    table = _read_from(warehouse, event)
+    amount = table.columns.get(path, {}).get("number")
+    if amount is None or (currency not in table.columns and table.in_record(currency)):
         return []
-    column = layout.text.get(currency)
+    column = table.columns.get(currency, {}).get("text")
     named = f"nullif(upper(trim({quoted(column)})), '')" if column else "NULL::VARCHAR"
     starts = rates.starts
     query = f"""
         SELECT coalesce(e.code, ''), count(*), min(e.time), max(e.time)
         FROM (
             SELECT coalesce({named}, $default::VARCHAR) AS code, time
-            FROM {quoted(layout.table)}
+            FROM {quoted(table.table)}
             WHERE {quoted(amount)} IS NOT NULL
         ) e
         LEFT JOIN (SELECT unnest($codes) AS code, unnest($starts) AS start) r ON r.code = e.code
@@ -52,14 +53,19 @@ def unrated_amounts(warehouse: Warehouse, event: str, path: str, currency: str, 
     return [Unrated(*row) for row in warehouse.cursor().execute(query, parameters).fetchall()]
 
 
+def _read_from(warehouse: Warehouse, event: str) -> EventTable:
+    registry = warehouse.registry
+    return registry.event_table(event) if event in registry.events else EventTable(event=event)
+
+
 def rows_by_trust(warehouse: Warehouse, event: str) -> tuple[int, int]:
     """How many rows of an event are trusted, and how many came by public keys."""
-    layout = warehouse.registry.events.get(event)
-    if layout is None and not warehouse.registry.has_more_events:
+    if event not in warehouse.registry.events and not warehouse.registry.has_more_events:
         return 0, 0
+    typed = _read_from(warehouse, event).table
     table, column, only = "tracks", "trusted", f" WHERE event = {literal(event)} AND kind IN {EVENT_KINDS}"
-    if layout is not None and layout.table and event not in warehouse.registry.unfilled:
-        table, column, only = quoted(layout.table), quoted(TRUSTED), ""
+    if typed:
+        table, column, only = quoted(typed), quoted(TRUSTED), ""
     query = f"SELECT count(*) FILTER ({column}), count(*) FILTER (NOT {column}) FROM {table}{only}"
     (found,) = warehouse.cursor().execute(query).fetchall()
     return int(found[0]), int(found[1])

@@ -16,8 +16,9 @@ from keepers.conditions.schema import Schema
 from keepers.model.errors import ConflictError, UserError, problem
 from keepers.model.write_scope import require_sequence
 from keepers.warehouse import files, fixed_tables, zone_offsets
+from keepers.warehouse.columns.registry import Registry
+from keepers.warehouse.fixed_tables import get_meta, latest_times, set_meta
 from keepers.warehouse.names import quoted
-from keepers.warehouse.registry import Registry, get_meta, latest_times, set_meta
 
 Settings = dict[str, str | bool | int | float | list[str]]
 _LOOKS_EVERY_S = 0.1

@@ -1,5 +1,5 @@
 """The warehouse's fixed tables, and what brings those of an older layout up to date; the typed event tables beside them
-are made by `registry.py`."""
+are made by `columns/registry.py`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from keepers.conditions.schema import TRUSTED
 from keepers.warehouse.names import quoted
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import duckdb
 
 FIXED = {
@@ -180,3 +182,20 @@ def upgrade(connection: duckdb.DuckDBPyConnection, layout: str, public_sources: 
     while layout != LAYOUT_VERSION:
         UPGRADES[layout](connection, public_sources)
         layout = str(int(layout) + 1)
+
+
+def get_meta(cursor: duckdb.DuckDBPyConnection, name: str) -> str | None:
+    """A value of the warehouse's `meta` table."""
+    rows = cursor.execute("SELECT value FROM meta WHERE name = ?", [name]).fetchall()
+    return str(rows[0][0]) if rows else None
+
+
+def set_meta(cursor: duckdb.DuckDBPyConnection, name: str, value: str) -> None:
+    """Writes a value of the warehouse's `meta` table."""
+    cursor.execute("DELETE FROM meta WHERE name = ?", [name])
+    cursor.execute("INSERT INTO meta VALUES (?, ?)", [name, value])
+
+
+def latest_times(cursor: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    """Each event's latest time."""
+    return dict(cursor.execute("SELECT event, latest FROM event_times").fetchall())

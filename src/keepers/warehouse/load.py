@@ -116,7 +116,7 @@ def read_batch(warehouse: Warehouse, rows: Sequence[LoadableRow]) -> Batch:
     while True:
         with collector_paused():
             batch = Batch(warehouse, rows)
-        is_complete = not warehouse.registry.promoted
+        is_complete = not warehouse.registry.filling.promoted
         if warehouse.registry.is_changed:
             with warehouse.transaction() as cursor:
                 save_names(warehouse, cursor)

@@ -11,8 +11,7 @@ from msgspec import Struct
 
 from keepers.contact.addresses import address_of, country_of, home_country
 from keepers.contact.eligibility import Contact
-from keepers.warehouse.fixed_tables import TRAIT_ORDER
-from keepers.warehouse.registry import get_meta
+from keepers.warehouse.fixed_tables import TRAIT_ORDER, get_meta
 
 if TYPE_CHECKING:
     import duckdb

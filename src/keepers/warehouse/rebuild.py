@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 
 from keepers.conditions.graph import NamedProperties
-from keepers.conditions.schema import EVENT_KINDS
+from keepers.conditions.schema import EVENT_KINDS, TRUSTED
 from keepers.warehouse.identity_links import ZONE_TRAITS, MergeLinks
 from keepers.warehouse.names import quoted
 from keepers.warehouse.privacy.retention import EMPTIED
@@ -51,19 +51,38 @@ def rebuild(warehouse: Warehouse, progress: Progress | None = None) -> int:
     """
     registry = warehouse.registry
     with warehouse.transaction() as cursor:
+        new = {event for event, unfilled in registry.filling.unfilled.items() if unfilled.is_new}
         while True:
+            registry.filling.begin_all()
             for table in (*typed_tables(warehouse), "trait_values"):
                 cursor.execute(f"DELETE FROM {quoted(table)} WHERE seq NOT IN ({_EMPTIED})")
             with collector_paused():
                 done = _replay(warehouse, cursor, progress)
-            if not registry.promoted:
+            if not registry.filling.promoted:
                 break
             # A name that only trusted rows later on made known: all rows have its columns the next time.
-            registry.promoted = {}
-        registry.forget_unfilled()
+            new |= {event for event, promoted in registry.filling.promoted.items() if promoted.is_new}
+            registry.filling.promoted = {}
+        for event in sorted(new):
+            _insert_emptied(cursor, event, registry.events[event].table)
+        registry.filling.end_all()
         registry.save(cursor)
         _sort(warehouse, cursor)
     return done
+
+
+def _insert_emptied(cursor: duckdb.DuckDBPyConnection, event: str, table: str) -> None:
+    """Adds the rows whose JSON is kept no longer to an event's new table, where they are not in it yet."""
+    if not table:
+        return
+    cursor.execute(
+        f"""
+        INSERT INTO {quoted(table)} (seq, profile_id, time, known_at, day, {quoted(TRUSTED)})
+        SELECT seq, profile_id, time, known_at, day, trusted FROM tracks
+        WHERE event = ? AND kind IN {EVENT_KINDS} AND raw = '{EMPTIED}'
+            AND seq NOT IN (SELECT seq FROM {quoted(table)})""",
+        [event],
+    )
 
 
 def take_names(warehouse: Warehouse, named: NamedProperties) -> None:
@@ -84,9 +103,9 @@ def save_names(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection) -> None:
     """Saves the registry, and begins to write again the rows that lack what their events have now (`fill`), in the
     caller's transaction. The rows of a batch that is being read are not yet in `tracks`."""
     registry = warehouse.registry
-    if registry.promoted:
+    if registry.filling.promoted:
         (until,) = cursor.execute("SELECT max(seq) FROM tracks").fetchall()[0]
-        for event in registry.begin_filling(-1 if until is None else until):
+        for event in registry.filling.begin(-1 if until is None else until):
             query = f"SELECT max(time) FROM tracks WHERE event = ? AND kind IN {EVENT_KINDS}"
             (latest,) = cursor.execute(query, [event]).fetchall()[0]
             if latest is not None:
@@ -94,7 +113,7 @@ def save_names(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection) -> None:
                 write_latest(cursor, times)
                 warehouse.latest.update(times)
     registry.save(cursor)
-    if registry.unfilled:
+    if registry.filling.unfilled:
         _fill(warehouse, cursor, PIECE)
 
 
@@ -105,7 +124,7 @@ def fill(warehouse: Warehouse, pieces: int) -> int:
     """
     for done in range(pieces):
         with warehouse.writing():
-            if not warehouse.registry.unfilled:
+            if not warehouse.registry.filling.unfilled:
                 return done
             with warehouse.transaction() as cursor:
                 _fill(warehouse, cursor, PIECE)
@@ -114,7 +133,7 @@ def fill(warehouse: Warehouse, pieces: int) -> int:
 
 def _fill(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, most: int) -> None:
     """The next rows of what is unfilled, `most` of them."""
-    for event in list(warehouse.registry.unfilled):
+    for event in list(warehouse.registry.filling.unfilled):
         with collector_paused():
             most -= _fill_event(warehouse, cursor, event, most)
         if most <= 0:
@@ -129,7 +148,7 @@ def _fill_event(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, event: 
     is kept no longer stay as they are.
     """
     registry = warehouse.registry
-    unfilled, layout = registry.unfilled[event], registry.events[event]
+    unfilled, layout = registry.filling.unfilled[event], registry.events[event]
     table = quoted(layout.table)
     only = f"NOT trusted AND raw <> '{EMPTIED}'"
     if unfilled.is_new:
@@ -150,7 +169,7 @@ def _fill_event(warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, event: 
         cursor.execute(f"DELETE FROM {quoted(name)} WHERE seq IN (SELECT seq FROM written_again)")
     cursor.unregister("written_again")
     typed.write(cursor)
-    registry.save_filled(cursor, event, found[-1][0] if len(found) == most else unfilled.until)
+    registry.filling.advance(cursor, event, found[-1][0] if len(found) == most else unfilled.until)
     return len(found)
 
 

@@ -17,7 +17,8 @@ from keepers.warehouse.values import nfc, object_in, scalar
 if TYPE_CHECKING:
     import duckdb
 
-    from keepers.warehouse.registry import Layout, Registry
+    from keepers.warehouse.columns.layouts import Layout
+    from keepers.warehouse.columns.registry import Registry
 
 STAMP = pa.timestamp("us")
 _TYPES = {"number": pa.float64(), "text": pa.string(), "boolean": pa.bool_()}

@@ -34,10 +34,10 @@ from keepers.store.privacy import erasures, removed_counts
 from keepers.store.privacy.erasures import WaitingErasures
 from keepers.store.profiles import identities
 from keepers.warehouse.arrivals import unlisted_rows
+from keepers.warehouse.columns.registry import MAX_PUBLIC_EVENTS, MAX_PUBLIC_TRAITS
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.files import set_aside
 from keepers.warehouse.fixed_tables import LOADED
-from keepers.warehouse.registry import MAX_PUBLIC_EVENTS, MAX_PUBLIC_TRAITS
 
 UNUSED_FOR = timedelta(days=90)
 """after so long without use a key is reported"""

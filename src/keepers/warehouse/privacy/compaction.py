@@ -10,8 +10,8 @@ from uuid import uuid4
 from keepers.model.errors import ConflictError, problem
 from keepers.warehouse import files
 from keepers.warehouse.database import Warehouse
+from keepers.warehouse.fixed_tables import get_meta
 from keepers.warehouse.names import literal, quoted
-from keepers.warehouse.registry import get_meta
 
 MARK = "compacted"
 """`meta`: which rewriting made the file"""

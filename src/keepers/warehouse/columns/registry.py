@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct, field
 
 from keepers.conditions.graph import NamedProperties
 from keepers.conditions.schema import TRUSTED, ChildTable, EventTable, Schema
-from keepers.warehouse.fixed_tables import FIXED
-from keepers.warehouse.names import FIXED_COLUMNS, free, physical, quoted, snake
+from keepers.warehouse.columns.layouts import LISTS, MORE, SQL_TYPES, Layout
+from keepers.warehouse.columns.unfilled import Filling, Unfilled
+from keepers.warehouse.fixed_tables import FIXED, get_meta, set_meta
+from keepers.warehouse.names import free, physical, quoted, snake
 
 if TYPE_CHECKING:
     import duckdb
@@ -20,82 +20,17 @@ if TYPE_CHECKING:
 MAX_EVENT_TABLES = 200
 MAX_PROPERTIES = 300
 MAX_CHILD_TABLES = 200
-MAX_OVERFLOW_NAMES = 2000
 MAX_PUBLIC_EVENTS = 2000
 MAX_PUBLIC_TRAITS = 1000
 """names that came by public keys alone and that the playbook does not name; past that they are not listed"""
-SQL_TYPES = {"number": "DOUBLE", "text": "VARCHAR", "boolean": "BOOLEAN"}
 EVENT_COLUMNS = (
     f"seq BIGINT, profile_id BIGINT, time TIMESTAMP, known_at TIMESTAMP, day DATE, {quoted(TRUSTED)} BOOLEAN"
 )
 CHILD_COLUMNS = "seq BIGINT, profile_id BIGINT, position INTEGER"
-# A page is a track of its own name in the Segment convention, and its table is the plural.
-_MORE = "more"
 _NAMED = "named"
-_UNFILLED = "unfilled"
+# A page is a track of its own name in the Segment convention, and its table is the plural.
 _TABLE_NAMES = {"page": "pages", "screen": "screens"}
 PLURALS = frozenset(_TABLE_NAMES.values())
-
-
-class Layout(Struct):
-    """Where one event's properties (or one list's fields) live. `table` is empty past the limit, and for an event that
-    came by public keys alone."""
-
-    event: str
-    table: str
-    list: str = ""
-    is_trusted: bool = False
-    """it came from a trusted source, or the playbook names it: only then it counts for the limits"""
-    has_more: bool = False
-    """the record holds paths that came by public keys alone and are not listed"""
-    sees_more: bool = False
-    """such a path was met since the rows before began to be written again"""
-    named: frozenset[str] = frozenset()
-    """paths that the playbook names"""
-    number: dict[str, str] = field(default_factory=dict)
-    text: dict[str, str] = field(default_factory=dict)
-    boolean: dict[str, str] = field(default_factory=dict)
-    children: dict[str, Layout] = field(default_factory=dict)
-    overflow: set[str] = field(default_factory=set)
-    taken: set[str] = field(default_factory=lambda: set(FIXED_COLUMNS))
-    paths: set[str] = field(default_factory=set)
-    """those that count for the limit"""
-
-    def kind(self, kind: str) -> dict[str, str]:
-        """Property path → physical column, for one JSON kind."""
-        return self.number if kind == "number" else self.text if kind == "text" else self.boolean
-
-    @property
-    def lacks_any(self) -> bool:
-        """Whether the record holds what stands in no column, of the event or of its lists."""
-        return self.has_more or any(child.has_more for child in self.children.values())
-
-    def may_have(self, path: str, *, trusted: bool) -> bool:
-        """Whether a path is known from a trusted source, or named by the playbook."""
-        return trusted or path in self.paths or path in self.named or path in self.overflow
-
-    def columns(self) -> dict[str, dict[str, str]]:
-        """Property path → JSON kind → physical column."""
-        found: dict[str, dict[str, str]] = {}
-        for kind in SQL_TYPES:
-            for path, column in self.kind(kind).items():
-                found.setdefault(path, {})[kind] = column
-        return found
-
-
-class Unfilled(Struct):
-    """What rows that arrived before a name was promoted lack until `rebuild.fill` has written them again, in pieces.
-
-    Till then conditions read it from the record: the whole event where its table is new (`is_new`), else `paths`, as
-    (list, path). Rows up to the seq `until` are written again; those up to `after` have been.
-    """
-
-    is_new: bool = False
-    paths: set[tuple[str, str]] = field(default_factory=set)
-    until: int = -1
-    after: int = -1
-
-
 _UNLISTED = Layout("", "")
 
 
@@ -103,8 +38,7 @@ class Registry:
     """What is known of names, in memory; `save` writes what was added since, with its DDL.
 
     A name gets a table or a column when it comes from a trusted source, or when the playbook names it: whoever holds a
-    public key fills no limit of theirs. `promoted` are the events of which earlier rows lack what they have now;
-    `rebuild.save_names` makes them `unfilled`, until `rebuild.fill` has written the rows again.
+    public key fills no limit of theirs. Where earlier rows lack what their event has now, `filling` says so.
     """
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
@@ -115,8 +49,6 @@ class Registry:
         self.has_more_events = False
         self.has_more_traits = False
         self.version = 0
-        self.promoted: dict[str, Unfilled] = {}
-        self.unfilled: dict[str, Unfilled] = {}
         self._tables = set(FIXED) | PLURALS
         self._typed = 0
         self._children = 0
@@ -127,13 +59,13 @@ class Registry:
         self._names: dict[str, tuple[str, bool]] = {}
         self._traits: dict[str, bool] = {}
         self._meta: dict[str, str] = {}
-        self._listed_again: list[tuple[str, str]] = []
-        """(event, list) of which all paths are listed again"""
+        self._without_paths: list[str] = []
+        """events of which no path is listed any more"""
         self._read(cursor)
 
     @property
     def is_changed(self) -> bool:
-        return bool(self._names or self._rows or self._traits or self._meta)
+        return bool(self._names or self._rows or self._traits or self._meta or self.filling.is_changed)
 
     def layout(self, event: str, *, trusted: bool = True) -> Layout:
         """The event's layout: with a table as soon as it is known from a trusted source or named by the playbook."""
@@ -161,7 +93,7 @@ class Registry:
         column = ""
         if path not in layout.paths and (not layout.table or len(layout.paths) >= MAX_PROPERTIES):
             self._overflow(layout, path)
-        elif path not in layout.overflow:
+        elif path in layout.paths or path not in layout.overflow:
             if path not in layout.paths:
                 self._promote(layout, path)
             base = physical(path, layout.taken)
@@ -180,6 +112,9 @@ class Registry:
         if not trusted and path not in layout.named:
             # Also where the path is known as another kind: child tables have a limit of their own.
             self._note_more(layout)
+            if path in layout.paths and path not in layout.lists_in_record:
+                layout.lists_in_record.add(path)
+                self._rows.append((layout.event, "", path, LISTS, "", True))
             return None
         is_full = len(layout.paths) >= MAX_PROPERTIES or self._children >= MAX_CHILD_TABLES
         if not layout.table or is_full:
@@ -210,8 +145,7 @@ class Registry:
         found = self.events.get(event)
         if found is None:
             return self.has_more_events
-        is_new = not paths <= self.named.get(event, frozenset())
-        return not found.is_trusted or (bool(found.table) and found.lacks_any and is_new)
+        return not found.is_trusted or bool(self._without_columns(event, paths))
 
     def name(self, named: NamedProperties, has_rows: Callable[[str], bool]) -> None:
         """Takes what the playbook names as known: event → (list, path) of its properties. `has_rows` says whether an
@@ -219,52 +153,26 @@ class Registry:
         if named == self.named:
             return
         short = [event for event, paths in named.items() if self.is_short_of(event, paths)]
-        before, self.named = self.named, named
+        lacking = {event: self._without_columns(event, named[event]) for event in short}
+        self.named = named
         self._meta[_NAMED] = _as_json(named)
         for layout in self.events.values():
             self._set_named(layout)
-        for event in short:
+        for event, paths in lacking.items():
             found = self.events.get(event)
-            if found is not None and found.is_trusted:
-                self._promoted(event).paths |= named[event] - before.get(event, frozenset())
-            elif found is not None or has_rows(event):
+            if (found is not None and not found.is_trusted) or (found is None and has_rows(event)):
                 self._trust(event)
+            if paths:
+                self.filling.promote(event).paths |= paths
 
-    def begin_filling(self, until: int) -> list[str]:
-        """Makes what was promoted `unfilled`, up to a seq; returns the events whose tables are new."""
-        promoted, self.promoted = self.promoted, {}
-        promoted = {event: one for event, one in promoted.items() if self.events[event].table}
-        for event, one in promoted.items():
-            found = self.unfilled.setdefault(event, Unfilled())
-            found.is_new |= one.is_new
-            found.paths |= one.paths
-            found.until, found.after = until, -1
-            for layout in self._lists(event):
-                layout.sees_more = False
-        if promoted:
-            self._meta[_UNFILLED] = self._unfilled_json()
-        return [event for event, one in promoted.items() if one.is_new]
-
-    def save_filled(self, cursor: duckdb.DuckDBPyConnection, event: str, after: int) -> None:
-        """Records up to which seq an event's rows are written again; at the end its names are read from columns."""
-        unfilled = self.unfilled[event]
-        unfilled.after = after
-        if after < unfilled.until:
-            set_meta(cursor, _UNFILLED, self._unfilled_json())
-            return
-        del self.unfilled[event]
-        self._meta[_UNFILLED] = self._unfilled_json()
-        for layout in self._lists(event):
-            if layout.has_more and not layout.sees_more and len(layout.overflow) < MAX_OVERFLOW_NAMES:
-                layout.has_more = False
-                self._listed_again.append((event, layout.list))
-
-    def forget_unfilled(self) -> None:
-        """All rows are written again at once."""
-        self.promoted = {}
-        if self.unfilled:
-            self.unfilled = {}
-            self._meta[_UNFILLED] = self._unfilled_json()
+    def _without_columns(self, event: str, paths: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        """Those of the properties, as (list, path), that the record may hold and that would be in a column or child
+        table if the playbook named them."""
+        layout = self.events.get(event)
+        if layout is None or not layout.table:
+            return frozenset()
+        unnamed = paths - self.named.get(event, frozenset())
+        return frozenset((of_list, path) for of_list, path in unnamed if layout.is_without_column(of_list, path))
 
     def save(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Runs the DDL and writes the registry rows; call it inside a transaction."""
@@ -274,37 +182,35 @@ class Registry:
             cursor.execute(statement)
         names = [(event, table, trusted) for event, (table, trusted) in self._names.items()]
         _insert(cursor, "event_names", ("event", "physical", "trusted"), names, key="event")
-        for listed in self._listed_again:
-            cursor.execute(f"DELETE FROM event_columns WHERE event = ? AND list = ? AND kind = '{_MORE}'", listed)
+        for event in self._without_paths:
+            cursor.execute("DELETE FROM event_columns WHERE event = ?", [event])
+        self.filling.save(cursor)
         _insert(cursor, "event_columns", ("event", "list", "path", "kind", "column", "trusted"), self._rows)
         _insert(cursor, "trait_names", ("trait", "trusted"), list(self._traits.items()), key="trait")
         for name, value in self._meta.items():
             set_meta(cursor, name, value)
         self.bump(cursor)
         self._ddl, self._rows, self._names, self._traits, self._meta = [], [], {}, {}, {}
-        self._listed_again = []
+        self._without_paths = []
 
     def bump(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Makes a new schema version."""
         self.version += 1
         set_meta(cursor, "schema_version", str(self.version))
 
+    def event_table(self, event: str, *, has_future: bool = False) -> EventTable:
+        """Where a listed event's rows and properties are read, those that are unfilled from the record."""
+        layout, unfilled = self.events[event], self.filling.unfilled.get(event, Unfilled())
+        if unfilled.is_new:
+            return EventTable(event=event, has_future=has_future, named=layout.named)
+        lacks = unfilled.paths
+        lists = {p: c for p, c in layout.children.items() if c.table and ("", p) not in lacks}
+        children = {p: ChildTable(**_typed_table(c, lacks)) for p, c in lists.items()}
+        return EventTable(event=event, children=children, has_future=has_future, **_typed_table(layout, lacks))
+
     def schema(self, version: int, future: frozenset[str], has_merges: bool, has_accounts: bool) -> Schema:
         """The registry as the audience layer reads it. `future`: events with a row later than now."""
-        events = {}
-        for event, layout in self.events.items():
-            unfilled = self.unfilled.get(event, Unfilled())
-            lacks, has_future = unfilled.paths, event in future
-            if unfilled.is_new:
-                events[event] = EventTable(event=event, has_future=has_future, named=layout.named)
-                continue
-            lists = {p: c for p, c in layout.children.items() if c.table and ("", p) not in lacks}
-            events[event] = EventTable(
-                event=event,
-                children={p: ChildTable(**_typed_table(c, lacks)) for p, c in lists.items()},
-                has_future=has_future,
-                **_typed_table(layout, lacks),
-            )
+        events = {event: self.event_table(event, has_future=event in future) for event in self.events}
         return Schema(
             version,
             events,
@@ -330,16 +236,14 @@ class Registry:
                 self._add_column(layout, path, kind, column, is_trusted=trusted)
             elif kind == "overflow":
                 layout.overflow.add(path)
-            elif kind == _MORE:
+            elif kind == MORE:
                 layout.has_more = True
+            elif kind == LISTS and path not in layout.children:
+                layout.lists_in_record.add(path)
         for name, trusted in cursor.execute("SELECT trait, trusted FROM trait_names").fetchall():
             self.traits[name] = trusted
             self._public_traits += not trusted
-        self.unfilled = msgspec.json.decode(get_meta(cursor, _UNFILLED) or "{}", type=dict[str, Unfilled])
-        for event in self.unfilled:
-            # What was met before this process is not known.
-            for layout in self._lists(event):
-                layout.sees_more = True
+        self.filling = Filling(cursor, self.events)
         self.has_more_events = get_meta(cursor, "has_more_events") == "1"
         self.has_more_traits = get_meta(cursor, "has_more_traits") == "1"
         self.version = int(get_meta(cursor, "schema_version") or 0)
@@ -353,29 +257,22 @@ class Registry:
             table = _TABLE_NAMES.get(event) or physical(event, self._tables)
             self._ddl.append(f"CREATE TABLE {quoted(table)} ({EVENT_COLUMNS})")
             if found is not None or self.has_more_events:
-                self._promoted(event).is_new = True
+                self.filling.promote(event).is_new = True
+            if found is not None:
+                # Its paths get columns or are listed as all rows are written into the table.
+                self._without_paths.append(event)
+                found = None
         self._names[event] = (table, True)
-        if found is None or not found.table:
+        if found is None:
             return self._add_event(event, table, is_trusted=True)
         found.is_trusted = True
-        self._typed += 1
+        self._typed += bool(table)
         return found
 
     def _promote(self, layout: Layout, path: str) -> None:
         """A path that gets its first column: earlier rows hold it where a public key sent it before."""
         if layout.has_more and path not in layout.named:
-            self._promoted(layout.event).paths.add((layout.list, path))
-
-    def _promoted(self, event: str) -> Unfilled:
-        return self.promoted.setdefault(event, Unfilled())
-
-    def _lists(self, event: str) -> tuple[Layout, ...]:
-        """An event's own layout and those of its lists."""
-        layout = self.events[event]
-        return (layout, *layout.children.values())
-
-    def _unfilled_json(self) -> str:
-        return msgspec.json.encode(self.unfilled).decode()
+            self.filling.promote(layout.event).paths.add((layout.list, path))
 
     def _add_event(self, event: str, table: str, *, is_trusted: bool) -> Layout:
         layout = self.events[event] = Layout(event, table, is_trusted=is_trusted)
@@ -394,6 +291,7 @@ class Registry:
 
     def _add_child(self, layout: Layout, path: str, table: str, *, is_trusted: bool) -> Layout:
         child = layout.children[path] = Layout(layout.event, table, path)
+        layout.lists_in_record.discard(path)
         self._set_named(layout)
         self._tables.add(table)
         if is_trusted:
@@ -413,17 +311,17 @@ class Registry:
         # A sender of ever new names must not fill the registry; the values stay in raw.
         if path in layout.overflow:
             return
-        if len(layout.overflow) >= MAX_OVERFLOW_NAMES and path not in layout.named:
+        if layout.is_overflow_full and path not in layout.named:
             self._note_more(layout)
             return
         layout.overflow.add(path)
         self._rows.append((layout.event, layout.list, path, "overflow", "", True))
 
     def _note_more(self, layout: Layout) -> None:
-        layout.sees_more = True
+        layout.met_unlisted = True
         if not layout.has_more:
             layout.has_more = True
-            self._rows.append((layout.event, layout.list, "", _MORE, "", True))
+            self._rows.append((layout.event, layout.list, "", MORE, "", True))
 
 
 def _typed_table(layout: Layout, lacks: set[tuple[str, str]]) -> dict[str, Any]:
@@ -446,23 +344,6 @@ def _as_json(named: NamedProperties) -> str:
 def _from_json(text: str) -> NamedProperties:
     read = msgspec.json.decode(text, type=dict[str, frozenset[tuple[str, str]]])
     return dict(read)
-
-
-def get_meta(cursor: duckdb.DuckDBPyConnection, name: str) -> str | None:
-    """A value of the warehouse's `meta` table."""
-    rows = cursor.execute("SELECT value FROM meta WHERE name = ?", [name]).fetchall()
-    return str(rows[0][0]) if rows else None
-
-
-def set_meta(cursor: duckdb.DuckDBPyConnection, name: str, value: str) -> None:
-    """Writes a value of the warehouse's `meta` table."""
-    cursor.execute("DELETE FROM meta WHERE name = ?", [name])
-    cursor.execute("INSERT INTO meta VALUES (?, ?)", [name, value])
-
-
-def latest_times(cursor: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
-    """Each event's latest time."""
-    return dict(cursor.execute("SELECT event, latest FROM event_times").fetchall())
 
 
 def _insert(
