@@ -7,9 +7,9 @@ from datetime import datetime
 import duckdb
 from msgspec import Struct
 
+from keepers.warehouse.columns.layouts import Layout
 from keepers.warehouse.database import Warehouse
 from keepers.warehouse.load import write_latest
-from keepers.warehouse.registry import Layout
 
 NOW = datetime(2026, 3, 1)
 _START = datetime(2024, 3, 1)
