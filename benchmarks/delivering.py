@@ -42,7 +42,7 @@ def measure(plan: Plan) -> list[Figure]:
                     if done.sent != number:
                         raise RuntimeError(f"{done.sent} of {number} messages were sent: {done}")
                     ours.append(number / took)
-                    took, _ = timed(lambda ready=ready: uvloop.run(smtp.bare(port, number, ready)))
+                    took, _ = timed(uvloop.run, smtp.bare(port, number, ready))
                     bare.append(number / took)
             shop.require_statuses(workspace, {"sent": number * rounds})
     rate, beside = median(ours), median(bare)

@@ -47,12 +47,12 @@ def _full(plan: Plan, warehouse: Warehouse, events: int, rounds: int) -> list[Fi
         plan.say(f"full evaluation: round {n + 1} of {rounds}")
         _forget(warehouse)
         queries, unanswered = query_numbers.sync(warehouse, playbook(), history.NOW)
-        theirs.append(timed(lambda s=queries: _store_by_hand(warehouse.cursor(), s))[0])
+        theirs.append(timed(_store_by_hand, warehouse.cursor(), queries)[0])
         bare = handwritten.sql(queries, history.NOW, with_changes=False)
         make = f"CREATE OR REPLACE TEMP TABLE hand_bare AS {bare}"
-        members.append(timed(lambda q=make: warehouse.cursor().execute(q).fetchall())[0])
+        members.append(timed(_run, warehouse.cursor(), make)[0])
         warehouse.cursor().execute("DROP TABLE hand_bare")
-        ours.append(timed(lambda s=queries, u=unanswered: evaluate(evaluator, s, u, history.NOW))[0])
+        ours.append(timed(evaluate, evaluator, queries, unanswered, history.NOW)[0])
         _assert_same(warehouse.cursor())
         warehouse.cursor().execute("DROP TABLE hand_states")
     took, hand, bare_took = median(ours), median(theirs), median(members)
@@ -76,6 +76,10 @@ def _forget(warehouse: Warehouse) -> None:
         cursor.execute(f"TRUNCATE {table}")
     cursor.execute("DELETE FROM meta WHERE name = 'last_tick'")
     cursor.execute("CHECKPOINT")
+
+
+def _run(cursor: duckdb.DuckDBPyConnection, query: str) -> None:
+    cursor.execute(query).fetchall()
 
 
 def _store_by_hand(cursor: duckdb.DuckDBPyConnection, queries: ActiveQueries) -> None:
@@ -124,14 +128,14 @@ def _live(plan: Plan, warehouse: Warehouse) -> list[Figure]:
         now = history.NOW + timedelta(seconds=2 * (n + 1))
         rows = [_row(seq + i + 1, who, now, chance) for i, who in enumerate(chance.sample(range(1, people), _CHANGED))]
         seq = rows[-1].seq
-        load_s, _ = timed(lambda r=rows: load(warehouse, r))
-        tick_s, done = timed(lambda t=now: evaluate(evaluator, queries, frozenset(), t))
+        load_s, _ = timed(load, warehouse, rows)
+        tick_s, done = timed(evaluate, evaluator, queries, frozenset(), now)
         if done.subjects < _CHANGED:
             raise RuntimeError(f"only {done.subjects} of {_CHANGED} people were looked at")
         cursor.execute("CREATE OR REPLACE TEMP TABLE hand_scope (profile_id BIGINT)")
         cursor.execute("INSERT INTO hand_scope SELECT unnest(?)", [[row.profile_id for row in rows]])
         by_hand = f"CREATE OR REPLACE TEMP TABLE hand AS {handwritten.sql(queries, now, scoped=True)}"
-        hand_s, _ = timed(lambda q=by_hand: cursor.execute(q).fetchall())
+        hand_s, _ = timed(_run, cursor, by_hand)
         if n:
             loads.append(load_s)
             ours.append(load_s + tick_s)

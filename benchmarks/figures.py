@@ -8,12 +8,13 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from msgspec import Struct, structs
 from rich.console import Console
 from rich.table import Table
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -39,10 +40,10 @@ class Plan(Struct, frozen=True):
     say: Callable[[str], None]
 
 
-def timed(work: Callable[[], T]) -> tuple[float, T]:
+def timed(work: Callable[P, T], *given: P.args, **more: P.kwargs) -> tuple[float, T]:
     """Seconds a call takes, and what it gives."""
     began = time.perf_counter()
-    found = work()
+    found = work(*given, **more)
     return time.perf_counter() - began, found
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from keepers.warehouse.columns.layouts import Layout
 from keepers.warehouse.database import Warehouse
-from keepers.warehouse.load import write_latest
+from keepers.warehouse.typed_tables import write_latest
 
 NOW = datetime(2026, 3, 1)
 _START = datetime(2024, 3, 1)

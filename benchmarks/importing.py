@@ -28,15 +28,15 @@ def measure(plan: Plan) -> list[Figure]:
         arguments = ["--event", "Order Completed", "--profile", "customer", "--time", "ordered_at", "-w", str(folder)]
         named = ["--property", "total=total", "--property", "order_id=order_id"]
         before = cpu_of_children()
-        imported, _ = timed(lambda a=arguments, n=named: keepers("import", str(file), *a, *n, "--now", _NOW))
-        ticked, _ = timed(lambda f=folder: keepers("tick", "--now", _NOW, "-w", str(f)))
+        imported, _ = timed(keepers, "import", str(file), *arguments, *named, "--now", _NOW)
+        ticked, _ = timed(keepers, "tick", "--now", _NOW, "-w", str(folder))
         cpu.append(cpu_of_children() - before)
         ours.append(imported + ticked)
         imports.append(imported)
         stages = json.loads(keepers("stages", "value", "-w", str(folder), "--json"))
         if (found := sum(stage["profiles"] for stage in stages["stages"])) < _CUSTOMERS * plan.scale * 0.9:
             raise RuntimeError(f"only {found} customers have a stage")
-        theirs.append(timed(lambda n=n: _by_hand(file, plan.folder / f"hand{n}.duckdb"))[0])
+        theirs.append(timed(_by_hand, file, plan.folder / f"hand{n}.duckdb")[0])
     took, hand = median(ours), median(theirs)
     allowed = 30.0
     return [

@@ -78,17 +78,15 @@ def _wake(workspace: Workspace, at: datetime, spent: _Spent) -> None:
         with workspace.store.read() as connection:
             due = runs.due(connection, at, _ALL)
         journey = next(iter(live.playbook.journeys.values()))
-        seconds, moves = timed(lambda due=due, journey=journey: _by_rules(journey, due, at))
+        seconds, moves = timed(_by_rules, journey, due, at)
         spent.pure += seconds
         spent.pure_passed += sum(line.what == "passed" for move in moves for line in move.history)
-        seconds, written = timed(lambda moves=moves: _bare(workspace, moves))
+        seconds, written = timed(_bare, workspace, moves)
         spent.bare += seconds
         spent.bare_rows += written
         with workspace.sequencing("bench") as held:
             seconds, done = timed(
-                lambda held=held: workspace.advancer.advance(
-                    live, held.queries, at, workspace.warehouse.watermark(LOADED)
-                )
+                workspace.advancer.advance, live, held.queries, at, workspace.warehouse.watermark(LOADED)
             )
         if not done.moved:
             return

@@ -34,7 +34,7 @@ def measure(plan: Plan) -> list[Figure]:
     for round_number in range(1 if plan.quick else 3):
         for name, way in ways.items():
             plan.say(f"messages, {name}, round {round_number + 1}")
-            first.setdefault(name, timed(lambda way=way: way(0))[0])
+            first.setdefault(name, timed(way, 0)[0])
             began = time.perf_counter()
             for n in range(number):
                 way(n)

@@ -93,8 +93,8 @@ async def send(port: int, key: str, connections: int, events: int, seconds: floa
     for _ in range(connections):
         end = loop.create_future()
         sender = Sender(template, began + seconds, end)
-        await loop.create_connection(lambda sender=sender: sender, "127.0.0.1", port)
         senders.append(sender)
+        await loop.create_connection(lambda: senders[-1], "127.0.0.1", port)
         ends.append(end)
     await asyncio.wait_for(asyncio.gather(*ends), seconds + 30)
     took = time.perf_counter() - began
