@@ -51,10 +51,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leaves time to shrink what a property test found, and at night all the time that thousands of examples take."""
     is_night = config.getoption("--hypothesis-profile") == "nightly"
     # Long tests first: the last ones are then short, and all test processes end together.
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None and not is_property(item))
     for item in items:
-        if is_night or getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+        if is_night or is_property(item):
             item.add_marker(pytest.mark.timeout(0 if is_night else TIME_WITH_SHRINKING), append=False)
+
+
+def is_property(item: pytest.Item) -> bool:
+    """Whether Hypothesis makes its examples."""
+    return bool(getattr(getattr(item, "obj", None), "is_hypothesis_test", False))
 
 
 def pytest_collection_finish() -> None:

@@ -212,6 +212,7 @@ def _total(window: timedelta) -> float:
     return window.total_seconds()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_journeys_keep_their_promises_whatever_happens(tmp_path: Path, migrated_folder: Path) -> None:
     Shop.folder, Shop.migrated = tmp_path, migrated_folder
