@@ -135,10 +135,12 @@ def _wave(
             cursor.execute("UPDATE people_scope SET cause = 'backfill'")
         wave = Wave(evaluator, cursor, queries)
         numbers = _queries_of_wave(cursor, queries) & answered
+        earliest = cursor.execute("SELECT min(now) FROM people_scope").fetchone()
         if queries.has_accounts:
             _add_accounts(cursor)
+        assert earliest is not None
         if numbers:
-            wave.answer_scope(numbers)
+            wave.answer_scope(numbers, earliest[0])
         cursor.execute(
             """
             DELETE FROM dirty USING work

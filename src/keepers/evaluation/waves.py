@@ -44,11 +44,9 @@ class Wave:
         self._queries = queries
         self.moved = 0
 
-    def answer_scope(self, numbers: frozenset[int]) -> None:
+    def answer_scope(self, numbers: frozenset[int], earliest: datetime) -> None:
         """Answers queries for the rows of table `people_scope` (and `account_scope`), layer by layer."""
-        # As of the earliest moment: one text of the queries, whichever events lie after some subject's instant. Else
-        # each wave in which others lie so would compile its own.
-        schema = self._evaluator.warehouse.schema(datetime.min)
+        schema = self._evaluator.warehouse.schema(earliest)
         self._bring_states()
         for layer in self._queries.layers:
             for queries in by_mode(q for q in layer if q.number in numbers):
