@@ -17,7 +17,7 @@ from unit.privacy.conftest import Shops
 from workspaces import send
 
 UUID = "0b5e3f1c-7d3a-4f4e-9c55-1f7c2ab90e41"
-HEADER = "line,reason,row"
+HEADER = "line,reason,row,who"
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,25 @@ def test_a_short_name_of_a_trusted_source_takes_nothing_away(shop: Shop) -> None
     for name in ("1", "never", "line"):
         erase_profile(workspace, COMMAND_LINE, EraseProfile(id=name))
     assert written(shop) == before
+
+
+def test_a_short_name_takes_the_rows_that_are_about_it_alone(shop: Shop) -> None:
+    """Other rows that hold the same text as a value stay; one that could not be taken apart may be theirs."""
+    workspace = shop.workspace
+    send(workspace.store, workspace.clock(), [{"type": "identify", "userId": "00010"}])
+    shop.tick(workspace.clock())
+    file = workspace.folder / "b.csv"
+    file.write_text("customer,when,total,email\n00010,never,5,x\n00011,never,00010,x\n00010,never\n00012,never\n")
+    mapping = Mapping(profile="customer", event="Ordered", time="when", properties={"total": "total"})
+    done = import_file(workspace, COMMAND_LINE, ImportFile(path=str(file), mapping=mapping))
+    assert done.rejected == 4
+    log = workspace.data_folder / "errors.log"
+    log.write_text("no order of “00010”\nline 00010 failed\n")
+    erased = erase_profile(workspace, COMMAND_LINE, EraseProfile(id="00010"))
+    assert (erased.rejects, erased.error_lines) == (2, 1)
+    (rejects,) = (workspace.data_folder / "rejects").glob("b.csv*")
+    assert [line.split(",")[0] for line in rejects.read_text().splitlines()] == ["line", "3", "5"]
+    assert log.read_text().splitlines()[1] == "line 00010 failed"
 
 
 def test_their_rows_go_and_the_header_stays(shop: Shop) -> None:

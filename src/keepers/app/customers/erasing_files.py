@@ -14,12 +14,15 @@ import msgspec
 from keepers.app.workspace.files.folder import ERRORS_FILE
 from keepers.channels.email.bounces.set_aside import FOLDER as SET_ASIDE
 from keepers.ingest.imports.rejects import FOLDER as REJECTS
+from keepers.ingest.imports.rejects import HEADER
 
 _REPLACED = "[a line that named somebody who was erased]\n"
 _FRAME = '  File "'
 """what a line of a traceback begins with that says where in the code; it quotes nobody"""
 _WORD = re.compile(r"[\w.@+-]+")
 """what identifiers and addresses are made of; the rest ends them"""
+_VALUE_ENDS = re.compile(r"""[,;|\t"{}\[\]]|(?<=["}\]]):""")
+_MARKS = re.compile(r"""["'“”‘’]""")
 _BREAKS = ("\\n", "\\r", "\\t")
 """line breaks and tabs as `repr` writes them"""
 
@@ -53,6 +56,8 @@ class _Sought(NamedTuple):
 
     addresses: _Texts
     identifiers: _Texts
+    exact: frozenset[str]
+    """what trusted sources call the person, however short: it counts where it is the whole of a value"""
 
 
 def is_searched_for(one: Quotable) -> bool:
@@ -75,9 +80,11 @@ def forget_in_files(data: Path, warehouse: Path | None, named: Iterable[Quotable
 
     A text counts as a whole: where it is part of a longer identifier or address it does not. See `is_searched_for`.
     """
+    named = list(named)
     searched = {one.text.strip() for one in named if is_searched_for(one)}
     addresses = {text for text in searched if _is_address(text)}
-    sought = _Sought(_Texts.of(one.casefold() for one in addresses), _Texts.of(searched - addresses))
+    exact = frozenset(one.text.strip() for one in named if one.is_trusted) - {""}
+    sought = _Sought(_Texts.of(one.casefold() for one in addresses), _Texts.of(searched - addresses), exact)
     rejects = (warehouse.parent if warehouse is not None else data) / REJECTS
     return {
         "rejects": sum(_forget_rows(file, sought) for file in sorted(rejects.glob("*.csv"))),
@@ -97,6 +104,11 @@ def _is_address(text: str) -> bool:
 
 def _holds(text: str, sought: _Sought) -> bool:
     return _quotes(text, sought.identifiers) or _quotes(text.casefold(), sought.addresses)
+
+
+def _is_quoted(line: str, sought: _Sought) -> bool:
+    """Whether a line of the log of errors quotes the person, also by a short name in quotation marks."""
+    return _holds(line, sought) or not sought.exact.isdisjoint(one.strip() for one in _MARKS.split(line)[1:-1])
 
 
 def _quotes(text: str, texts: _Texts) -> bool:
@@ -139,8 +151,7 @@ def _forget_rows(file: Path, sought: _Sought) -> int:
     with file.open(encoding="utf-8", newline="") as stream, fresh.open("w", encoding="utf-8", newline="") as kept:
         writer = csv.writer(kept)
         for number, row in enumerate(csv.reader(stream)):
-            # Line, reason, row as it was.
-            if number and _holds(" ".join(row[1:]), sought):
+            if number and (_holds(" ".join(row[1:3]), sought) or _is_about(row, sought)):
                 gone += 1
             else:
                 writer.writerow(row)
@@ -149,6 +160,14 @@ def _forget_rows(file: Path, sought: _Sought) -> int:
     else:
         fresh.unlink()
     return gone
+
+
+def _is_about(row: list[str], sought: _Sought) -> bool:
+    """Whether a rejected row (line, reason, row as it was, whom it is about) is the person's. One that could not be
+    taken apart is, when one of its values is what the person is called."""
+    who = row[3].strip() if len(row) == len(HEADER) else ""
+    values = [who] if who else [value.strip() for value in _VALUE_ENDS.split(row[2] if len(row) > 2 else "")]
+    return not sought.exact.isdisjoint(values)
 
 
 def _forget_mails(folder: Path, sought: _Sought) -> int:
@@ -166,7 +185,7 @@ def _forget_lines(file: Path, sought: _Sought) -> int:
         return 0
     with file.open("r+", encoding="utf-8", errors="replace") as stream:
         lines = stream.readlines()
-        kept = [_REPLACED if not line.startswith(_FRAME) and _holds(line, sought) else line for line in lines]
+        kept = [_REPLACED if not line.startswith(_FRAME) and _is_quoted(line, sought) else line for line in lines]
         if kept != lines:
             stream.seek(0)
             stream.writelines(kept)

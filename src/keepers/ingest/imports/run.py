@@ -174,7 +174,7 @@ class _Run:
             cursor = warehouse.cursor()
             unusable = staging.stage(cursor, chunk.cells, plan, mapping, self._zone, self._now, chunk.records is None)
             problems = sorted(chunk.rejects + staging.problems(unusable, chunk.raw_of), key=lambda p: p.line)
-            rejects.add(problems)
+            rejects.add(problems, staging.who_of(chunk.cells, plan, [line for line, _ in unusable]))
             erased = self._drop_erased(cursor)
             rows = self._resolve(cursor)
             flat = chunk.records is None and writing.is_flat(plan)

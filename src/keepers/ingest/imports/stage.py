@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec import Struct
 
 from keepers.ingest.imports.mapping import ImportProblem, Mapping
@@ -181,6 +182,12 @@ def distinct_ids(cursor: duckdb.DuckDBPyConnection) -> tuple[list[str], list[dat
         GROUP BY who ORDER BY min(line)"""
     ).to_arrow_table()
     return rows.column(0).to_pylist(), rows.column(1).to_pylist()
+
+
+def who_of(cells: pa.Table, plan: StagingPlan, lines: list[int]) -> dict[int, str]:
+    """Line → whom it is about, of some lines."""
+    rows = cells.select(["line", plan.profile]).filter(pc.is_in(cells["line"], pa.array(lines, cells["line"].type)))
+    return {line: who or "" for line, who in zip(*(column.to_pylist() for column in rows.columns), strict=True)}
 
 
 def problems(rejected: list[tuple[int, str]], raw_of: Any) -> list[ImportProblem]:
