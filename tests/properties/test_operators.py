@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import find, given, settings
@@ -49,6 +50,17 @@ def test_events_equal_the_oracle(scenario: Scenario, conditions: list[Any], mome
 @given(scenarios(merges=True), several(generate.sequence()), moments, own_moments)
 def test_sequences_equal_the_oracle(scenario: Scenario, conditions: list[Any], moment: int, own: list[int]) -> None:
     check(scenario, conditions, moment, own)
+
+
+def test_a_list_known_from_public_rows_alone_is_tested_beside_an_instant() -> None:
+    scenario, order = Scenario(), "Order Completed"
+    scenario.person(1, at(0))
+    scenario.track(1, order, at(0))
+    fact = scenario.track(1, order, at(0), products=[{"price": 3}])
+    scenario.facts[-1] = replace(fact, trust="public")
+    scenario.track(1, order, at(0), when="2026-03-27T00:00:00Z")
+    both = {"did": order, "where": {"products": {"some": {"price": {"exists": True}}}, "when": {"before": "now"}}}
+    check(scenario, [both, {"sequence": [{"did": order}, both, {"did": order}]}], 0, [0, 1])
 
 
 @large()

@@ -10,6 +10,7 @@ import binascii
 import json
 import re
 from datetime import UTC, datetime
+from email.charset import SHORTEST, Charset
 from email.header import Header
 from email.utils import format_datetime
 from functools import lru_cache
@@ -26,6 +27,9 @@ _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _MESSAGE_ID = re.compile(r"<[^\s<>@\x00-\x20\x7f]+@[^\s<>@\x00-\x20\x7f]+>", re.ASCII)
 _URL = re.compile(r"(https?|mailto):[\x21\x23-\x3b\x3d\x3f-\x7e]+", re.ASCII)
 _ATOM_TEXT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
+_UTF8 = Charset("utf-8")
+_UTF8.header_encoding = SHORTEST
+"""stated here, because libraries change what the standard library has registered for UTF-8 for the whole process"""
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,80}")
 """keys that Postmark's metadata and SES' tags take as they are"""
 _NOT_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -121,7 +125,7 @@ def encoded_text(text: str, already: int) -> str:
 
 @lru_cache(maxsize=1024)
 def _encoded(clean: str, already: int) -> str:
-    return Header(clean, "utf-8", maxlinelen=76, header_name="x" * max(already - 2, 0)).encode(linesep="\r\n")
+    return Header(clean, _UTF8, maxlinelen=76, header_name="x" * max(already - 2, 0)).encode(linesep="\r\n")
 
 
 @lru_cache(maxsize=1024)

@@ -341,9 +341,9 @@ class BaseRows:
         """The earliest instant after now at which a row's tests may change by themselves, or NULL."""
         found = [ibis.null("timestamp")]
         for test in wheres:
-            value = self.value(rows, test.path)
-            for t in test.tests:
-                found += [later(flip, clock.now) for flip in BY_NAME[t.op].flips(value, t.operand, clock)]
+            for t in filter(is_relative, test.tests):
+                flips = BY_NAME[t.op].flips(self.value(rows, test.path), t.operand, clock)
+                found += [later(flip, clock.now) for flip in flips]
         return ibis.least(*found) if len(found) > 1 else found[0]
 
     def flag(self, rows: Any, wheres: Where, clock: Clock) -> Any:

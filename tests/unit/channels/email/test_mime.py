@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from email import message_from_bytes, policy
+from email import charset, message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.channels.email.mime import OutgoingMail, SenderIdentity, compose
+from keepers.channels.email.mime import OutgoingMail, SenderIdentity, compose, encoded_text
 from keepers.channels.email.verp import Verp
 from keepers.model.errors import UserError
 from keepers.model.message import Content, Outgoing
@@ -51,6 +51,12 @@ def test_a_message_says_who_what_and_when() -> None:
     assert str(found["List-Id"]) == "<newsletter.shop.example>"
     assert str(found["Auto-Submitted"]) == "auto-generated"
     assert "Precedence" not in found
+
+
+def test_headers_are_the_same_whatever_a_library_registers_for_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charset, "CHARSETS", dict(charset.CHARSETS))
+    charset.add_charset("utf-8", charset.QP, charset.QP, "utf-8")
+    assert encoded_text("Магазин Żółw i syn", len("From: ")) == "=?utf-8?b?0JzQsNCz0LDQt9C40L0gxbvDs8WCdyBpIHN5bg==?="
 
 
 @pytest.mark.parametrize(
