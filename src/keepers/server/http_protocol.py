@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import TimerHandle, Transport
 from http import HTTPStatus
+from math import inf
 from typing import Any, Literal
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -30,7 +31,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self._phase: Phase = "idle"
         self._entered = 0
         """phases so far"""
+        self._due = inf
+        """when the phase has lasted too long"""
         self._timer: TimerHandle | None = None
+        self._timer_at = inf
         self._write_timer: TimerHandle | None = None
         self._received = 0
         """bytes since the phase began"""
@@ -137,25 +141,27 @@ class LimitedProtocol(HttpToolsProtocol):
         self._entered += 1
         self._received = 0
         self._began = self._last = self.loop.time()
-        self._stop_timer()
-        is_waiting = phase != "answer" and not self._is_answering
-        self._open.set_waiting(self, is_waiting)
-        if phase != "answer":
-            self._start_timer(self._limits.body_s if phase == "body" else self._limits.header_s)
+        self._open.set_waiting(self, phase != "answer" and not self._is_answering)
+        if phase == "answer":
+            self._due = inf
+        else:
+            self._set_due(self._began + (self._limits.body_s if phase == "body" else self._limits.header_s))
 
     @property
     def _is_answering(self) -> bool:
         """Whether an answer to an earlier request is on its way, as with pipelined requests."""
         return self._phase in ("head", "idle") and self.cycle is not None and not self.cycle.response_complete
 
-    def _expired(self) -> None:
-        self._timer = None
-        if self._is_ended:
+    def _woken(self) -> None:
+        self._timer, self._timer_at = None, inf
+        if self._is_ended or self._due == inf:
             return
-        if self._phase == "body":
+        if self.loop.time() < self._due:
+            self._set_due(self._due)
+        elif self._phase == "body":
             self._check_body()
         elif self._is_answering:
-            self._start_timer(self._limits.header_s)
+            self._set_due(self.loop.time() + self._limits.header_s)
         elif self._phase == "idle" or (not self._received and self._head == 0):
             self._end(0, "silence")
         else:
@@ -173,7 +179,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if left <= 0 and not self.flow.read_paused:
             self._end(408, "body time")
         else:
-            self._start_timer(max(left, 0.05))
+            self._set_due(now + max(left, 0.05))
 
     def _stalled(self) -> None:
         self._write_timer = None
@@ -197,16 +203,21 @@ class LimitedProtocol(HttpToolsProtocol):
             )
         self.transport.close()
 
-    def _start_timer(self, seconds: float) -> None:
-        self._timer = self.loop.call_later(seconds, self._expired)
-
-    def _stop_timer(self) -> None:
+    def _set_due(self, at: float) -> None:
+        """A timer that runs already and ends sooner is kept: it is set anew when it ends, once a connection and not
+        several times a request."""
+        self._due = at
+        if self._timer_at <= at:
+            return
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+        self._timer, self._timer_at = self.loop.call_at(at, self._woken), at
 
     def _stop_timers(self) -> None:
-        self._stop_timer()
+        self._due = inf
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer, self._timer_at = None, inf
         self._stop_write_timer()
 
     def _stop_write_timer(self) -> None:
