@@ -34,6 +34,20 @@ def test_an_accepted_event_is_in_the_inbox_when_the_answer_comes(tracking: Track
     assert wait_for(lambda: arrivals), "told after the commit, by the thread that commits"
 
 
+def test_a_fault_of_ours_is_an_answer_too(
+    tracking: TrackingClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("keepers.app.operations.events.parse_request", broken)
+    answer = tracking.client.post("/v1/track", json=TRACK, headers=tracking.header())
+    assert (answer.status_code, answer.json()["code"], answer.json()["success"]) == (500, "internal", False)
+    assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
+    assert "ZeroDivisionError" in caplog.text
+    assert tracking.kept() == []
+
+
 def test_a_server_key_is_trusted(tracking: TrackingClient) -> None:
     tracking.client.post("/v1/track", json=TRACK, headers=tracking.header("server"))
     assert [row.trust for row in tracking.kept()] == ["server"]

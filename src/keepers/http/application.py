@@ -21,7 +21,7 @@ from keepers.http.common.parameters import SLASH
 from keepers.http.common.problems import exception_handlers
 from keepers.http.common.security_headers import SecurityHeaders
 from keepers.http.probes import health_handlers
-from keepers.http.tracking.endpoint import Tracking
+from keepers.http.tracking.endpoint import PATHS, Tracking
 
 KEY_USES_EVERY_S = 60.0
 """seconds between writing when keys were last used: requests themselves never write it"""
@@ -68,7 +68,6 @@ def create_app(
 
     made = _Application(
         route_handlers=[
-            Tracking(events, figures, clock, proxies).handler(),
             *health_handlers(events, figures, read_guard(access, clock, "read_metrics"), notes),
             *handlers,
         ],
@@ -77,16 +76,21 @@ def create_app(
         **options,
     )
     made.security_headers = SecurityHeaders(is_https=is_https)
+    made.tracking = Tracking(events, figures, clock, proxies, made.security_headers.of("/v1/"))
     return made
 
 
 class _Application(Litestar):
-    """Litestar, but a slash that is sent as `%2F` belongs to a name and does not end a part of the path, and every
-    answer gets the headers of `security_headers.py`."""
+    """Litestar, but events go past it, a slash that is sent as `%2F` belongs to a name and does not end a part of the
+    path, and every answer gets the headers of `security_headers.py`."""
 
     security_headers: SecurityHeaders
+    tracking: Tracking
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] in PATHS:
+            await self.tracking(scope, receive, send)
+            return
         sent = (scope.get("raw_path") or b"").partition(b"?")[0]
         if b"%2f" in sent.lower():
             scope["path"] = unquote(re.sub("%2f", SLASH, sent.decode("ascii", "replace"), flags=re.IGNORECASE))

@@ -94,7 +94,7 @@ _EXAMPLES = {
 }
 
 
-_OWN_MISTAKE = problem("An unexpected error happened in Keepers. Details are in data/errors.log.")
+OWN_MISTAKE = problem("An unexpected error happened in Keepers. Details are in data/errors.log.")
 
 
 def problem_of(error: Exception, locale: str = "en") -> ProblemDetails:
@@ -111,7 +111,7 @@ def problem_of(error: Exception, locale: str = "en") -> ProblemDetails:
             return _problem(400, "body", problem_text(message, locale))
         case UnicodeDecodeError():
             return _problem(400, "body", problem_text(problem("The body is not UTF-8. Send it as UTF-8."), locale))
-    return _problem(500, "internal", problem_text(_OWN_MISTAKE, locale))
+    return _problem(500, "internal", problem_text(OWN_MISTAKE, locale))
 
 
 def status_of(error: KeepersError) -> int:
@@ -217,7 +217,7 @@ def _of_http(error: HTTPException, locale: str) -> ProblemDetails:
     is_of_body = bool(found) and all(e.get("source") == "body" for e in found)
     code = "body" if is_of_body else _code_of(status)
     if status >= 500:
-        detail = problem_text(_OWN_MISTAKE, locale)
+        detail = problem_text(OWN_MISTAKE, locale)
     elif status in _DETAILS:
         detail = problem_text(_DETAILS[status], locale)
     elif flaws:

@@ -11,15 +11,15 @@ store failed.
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import msgspec
-from litestar.handlers import ASGIRouteHandler, asgi
-from litestar.types import HTTPScope, Receive, Scope, Send
+from litestar.types import HTTPScope, Receive, Send
 
 from keepers.app.access.key_ring import KeyRefusedError
 from keepers.app.operations.events import EventIntake
@@ -27,28 +27,20 @@ from keepers.app.public.rate_limit import TooManyError
 from keepers.http.common.auth import token_in
 from keepers.http.common.cors import PREFLIGHT, origin_of, readable_by
 from keepers.http.common.metrics import ServerMetrics
-from keepers.http.common.problems import STATUSES
+from keepers.http.common.problems import OWN_MISTAKE, STATUSES
 from keepers.http.common.request_info import client_address
+from keepers.http.common.security_headers import Headers
 from keepers.i18n.page_texts import choose_locale
 from keepers.i18n.problems import problem_text
 from keepers.model.errors import KeepersError, Problem, problem
 from keepers.model.event import BATCHES, CALLS, SHORT, ParsedRequest, call_of
 
 _SUCCESS = b'{"success":true}'
-_JSON = [(b"content-type", b"application/json")]
+_SUCCESS_BODY: Any = {"type": "http.response.body", "body": _SUCCESS}
 MOST_LISTED = 20
 """reasons in an answer; of further refused items their number"""
-_SUCCESS_START: Any = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [
-        *_JSON,
-        *((name.lower().encode(), value.encode()) for name, value in readable_by((), {}).items()),
-        (b"content-length", str(len(_SUCCESS)).encode()),
-    ],
-}
-"""for a key of any site, which most are"""
-_SUCCESS_BODY: Any = {"type": "http.response.body", "body": _SUCCESS}
+PATHS = frozenset(f"/v1/{name}{end}" for name in (*CALLS, *SHORT) for end in ("", "/"))
+log = logging.getLogger("keepers")
 
 
 class _Answer(Exception):  # noqa: N818 - not always an error
@@ -70,7 +62,10 @@ class _Answer(Exception):  # noqa: N818 - not always an error
         return sent if self.parsed is None else {**sent, "accepted": 0, **_errors(self.parsed, locale)}
 
 
-def _answer_of(error: KeepersError) -> _Answer:
+def _answer_of(error: Exception) -> _Answer:
+    if not isinstance(error, KeepersError):
+        log.error("A call to /v1 failed: %s", type(error).__name__, exc_info=error)
+        return _Answer(500, "internal", OWN_MISTAKE)
     status = STATUSES.get(error.code, 400)
     if isinstance(error, TooManyError):
         answer = _Answer(429, error.code, error.problem)
@@ -98,8 +93,21 @@ class Tracking:
     """Handles every /v1 call. One per server; all state is in its parts."""
 
     def __init__(
-        self, events: EventIntake, figures: ServerMetrics, clock: Callable[[], datetime], proxies: int = 0
+        self,
+        events: EventIntake,
+        figures: ServerMetrics,
+        clock: Callable[[], datetime],
+        proxies: int = 0,
+        headers: Headers = (),
     ) -> None:
+        """`headers` are added to every answer."""
+        self._usual = [*headers, (b"content-type", b"application/json")]
+        self._success_start: Any = {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [*self._usual, *_encoded(readable_by((), {})), _length(_SUCCESS)],
+        }
+        """for a key of any site, which most are"""
         self._events = events
         self._figures = figures
         self._clock = clock
@@ -107,49 +115,39 @@ class Tracking:
         self._limits = events.limits
         self._write_key = msgspec.json.Decoder(_WriteKey)
 
-    def handler(self) -> ASGIRouteHandler:
-        """The route handler to register with Litestar."""
-        paths = [f"/v1/{name}" for name in sorted({*CALLS, *SHORT})]
-
-        @asgi(paths, copy_scope=False)
-        async def tracking(scope: Scope, receive: Receive, send: Send) -> None:
-            await self(cast(HTTPScope, scope), receive, send)
-
-        return tracking
-
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """One request, from its first byte to its answer."""
         call = call_of(scope["path"]) or "other"
         if scope["method"] == "OPTIONS":
-            await _send(send, 204, [*_encoded(PREFLIGHT), _length(b"")], b"")
+            await _send(send, 204, [*self._usual, *_encoded(PREFLIGHT)], b"")
             return
         headers = _headers(scope)
         sent = _Sent()
         try:
             parsed = await self._accept(scope, receive, call, headers, sent)
-        except (_Answer, KeepersError) as refused:
+        except Exception as refused:  # noqa: BLE001 - the last place that can give a reason in the wire's form
             answer = refused if isinstance(refused, _Answer) else _answer_of(refused)
             origins = refused.origins if isinstance(refused, KeyRefusedError) else sent.origins
             cors = _encoded(readable_by(origins, headers))
             self._figures.answered(call, answer.status)
             self._figures.refused.inc(len(answer.parsed.errors) if answer.parsed is not None else 0)
             body = msgspec.json.encode(answer.body(_locale_of(headers)))
-            await _send(send, answer.status, [*_JSON, *cors, *answer.headers, _length(body)], body)
+            await _send(send, answer.status, [*self._usual, *cors, *answer.headers], body)
             return
         self._figures.answered(call, 200)
         self._figures.accepted.inc(len(parsed.items))
         if not parsed.errors and not sent.origins:
-            await send(_SUCCESS_START)
+            await send(self._success_start)
             await send(_SUCCESS_BODY)
             return
         cors = _encoded(readable_by(sent.origins, headers))
         if not parsed.errors:
-            await _send(send, 200, [*_JSON, *cors, _length(_SUCCESS)], _SUCCESS)
+            await _send(send, 200, [*self._usual, *cors], _SUCCESS)
             return
         self._figures.refused.inc(len(parsed.errors))
         errors = _errors(parsed, _locale_of(headers))
         body = msgspec.json.encode({"success": False, "accepted": len(parsed.items), **errors})
-        await _send(send, 200, [*_JSON, *cors, _length(body)], body)
+        await _send(send, 200, [*self._usual, *cors], body)
 
     async def _accept(
         self, scope: HTTPScope, receive: Receive, call: str, headers: Mapping[str, str], sent: _Sent
@@ -259,7 +257,7 @@ def _too_large(most: int) -> _Answer:
 
 
 async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    start: Any = {"type": "http.response.start", "status": status, "headers": headers}
+    start: Any = {"type": "http.response.start", "status": status, "headers": [*headers, _length(body)]}
     end: Any = {"type": "http.response.body", "body": body}
     await send(start)
     await send(end)
