@@ -65,7 +65,8 @@ class _Answer(Exception):  # noqa: N818 - not always an error
 def _answer_of(error: Exception) -> _Answer:
     if not isinstance(error, KeepersError):
         log.error("A call to /v1 failed: %s", type(error).__name__, exc_info=error)
-        return _Answer(500, "internal", OWN_MISTAKE)
+        mistake: Problem = OWN_MISTAKE
+        return _Answer(500, "internal", mistake)
     status = STATUSES.get(error.code, 400)
     if isinstance(error, TooManyError):
         answer = _Answer(429, error.code, error.problem)
