@@ -61,6 +61,8 @@ class Breakers(Struct, frozen=True, forbid_unknown_fields=True):
 
     complaints: BreakerThresholds = BreakerThresholds(warn=0.001, stop=0.003)
     hard_bounces: BreakerThresholds = BreakerThresholds(stop=0.02)
+    refusals: BreakerThresholds = BreakerThresholds(warn=0.005)
+    """refused for what the messages are or who sends them: a stream that is warned about goes out slowly"""
     soft_bounces: Repeated = Repeated()
 
 

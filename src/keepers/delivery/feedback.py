@@ -14,7 +14,7 @@ from keepers.contact.rules import ContactRules
 from keepers.delivery import suppression_rules
 from keepers.delivery.machine_rules import known_network
 from keepers.delivery.suppression_rules import COMPLAINED, HARD, SOFT, Bounce
-from keepers.delivery.system_events import message_event
+from keepers.delivery.system_events import bounce_event, message_event
 from keepers.model.consent import (
     ALL_TOPICS,
     Consent,
@@ -309,12 +309,15 @@ class _ReportBatch:
                     self._change(message, "delivered", "")
                     self._events.append(message_event(message, "Delivered", report.at))
             case "bounced":
-                how = HARD if report.is_hard else SOFT
+                fault = report.fault or "recipient"
+                how = HARD if report.is_hard else SOFT if fault == "recipient" else fault
                 if self._is_new(matched, "bounced", how):
                     self._change(message, "bounced", how)
-                    self._bounces.append(Bounce(message, report.is_hard, report.at, report.source, report.detail))
+                    self._bounces.append(
+                        Bounce(message, report.is_hard, report.at, report.source, report.detail, fault)
+                    )
                     self._events.append(
-                        message_event(message, "Bounced", report.at, hard=report.is_hard, code=report.code)
+                        bounce_event(message, report.at, is_hard=report.is_hard, fault=fault, code=report.code)
                     )
             case "complained":
                 if self._is_new(matched, COMPLAINED):

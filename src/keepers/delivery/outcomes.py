@@ -13,9 +13,9 @@ from keepers.channels.base import backoff
 from keepers.contact.rules import Breakers
 from keepers.delivery import suppression_rules, warm_up
 from keepers.delivery.suppression_rules import HARD, SOFT, Bounce
-from keepers.delivery.system_events import message_event
+from keepers.delivery.system_events import bounce_event, message_event
 from keepers.model.channels import describe_channel
-from keepers.model.message import MessageStatus, Outcome
+from keepers.model.message import OURS, MessageStatus, Outcome
 from keepers.store.bulk import update_rows
 from keepers.store.events import log
 from keepers.store.events.log import SystemEvent
@@ -95,6 +95,8 @@ def record(
     history: list[HistoryRow] = []
     events: list[SystemEvent] = []
     bounces: list[Bounce] = []
+    refused: list[MessageRow] = []
+    """for what they are or who sends them"""
     answers: list[tuple[int, str, Any]] = []
     for one in done:
         message, outcome, at = one
@@ -123,7 +125,9 @@ def record(
         history.append(HistoryRow(message.id, at, recorded, verdict.reason, str(outcome.detail)))
         if outcome.status == "bounced":
             bounces.append(Bounce(message, outcome.is_hard, at, "refused", str(outcome.detail)))
-            events.append(message_event(message, "Bounced", at, hard=outcome.is_hard, code=outcome.code))
+            events.append(bounce_event(message, at, is_hard=outcome.is_hard, fault="recipient", code=outcome.code))
+        elif outcome.fault in OURS:
+            refused.append(message)
     if answers:
         runs.record_answers(connection, answers, now)
     update_rows(connection, table, ("sent_at", "provider_id", "attempts"), attempts)
@@ -132,6 +136,8 @@ def record(
     message_history.append(connection, history)
     if bounces:
         suppression_rules.bounced(connection, breakers, bounces, now)
+    if refused:
+        suppression_rules.check_breakers(connection, breakers, refused, now)
     log.append_events(connection, events, now)
 
 
@@ -173,7 +179,8 @@ def _verdict(one: Done) -> _Verdict:
                 return _later(message, outcome, at)
             return _IN_DOUBT
         case _:
-            return _Verdict("failed", outcome.code or "refused", keeps_place=False)
+            ours = outcome.fault if outcome.fault in OURS else ""
+            return _Verdict("failed", ours or outcome.code or "refused", keeps_place=False)
 
 
 def _later(message: MessageRow, outcome: Outcome, at: datetime) -> _Verdict:

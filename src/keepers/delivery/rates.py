@@ -60,24 +60,35 @@ class Windows:
         return self._windows.setdefault(channel, HandOverWindow())
 
 
+SLOWED_PER_S = 1.0
+"""messages of a stream that is refused for its content or for who sends it"""
+
+
 class Rates:
-    """Token buckets of one second's messages, at least one. Channels without a rate are unlimited."""
+    """Token buckets of one second's messages, at least one, by channel and by stream (`email.marketing`). What has no
+    rate is unlimited."""
 
     def __init__(self, per_second: Mapping[str, float]) -> None:
-        self._rates = {channel: rate for channel, rate in per_second.items() if rate > 0}
+        self._own = {channel: rate for channel, rate in per_second.items() if rate > 0}
+        self._rates = dict(self._own)
         self._left = {channel: max(rate, 1.0) for channel, rate in self._rates.items()}
         self._at: datetime | None = None
 
+    def slow(self, streams: Iterable[str]) -> None:
+        """Slows these streams down, and no others any more."""
+        self._rates = self._own | dict.fromkeys(streams, SLOWED_PER_S)
+        self._left = {name: self._left.get(name, max(rate, 1.0)) for name, rate in self._rates.items()}
+
     def most(self, now: datetime) -> dict[str, int]:
-        """How many messages each limited channel may get at `now`."""
+        """How many messages each limited channel and stream may get at `now`."""
         passed = max((now - self._at).total_seconds(), 0.0) if self._at is not None else 0.0
         self._at = now if self._at is None else max(now, self._at)
         for channel, rate in self._rates.items():
             self._left[channel] = min(self._left[channel] + passed * rate, max(rate, 1.0))
         return {channel: int(left) for channel, left in self._left.items()}
 
-    def used(self, channels: Iterable[str]) -> None:
-        """Counts a message for each of these channels."""
-        for channel in channels:
-            if channel in self._left:
-                self._left[channel] -= 1
+    def used(self, names: Iterable[str]) -> None:
+        """Counts a message for each of these channels and streams."""
+        for name in names:
+            if name in self._left:
+                self._left[name] -= 1

@@ -105,6 +105,7 @@ class SendStream:
         def time() -> datetime:
             return now if clock is None else max(now, clock())
 
+        self._rates.slow(sending_switches.slowed_streams(await self._in_store_thread(self._switches)))
         watcher = asyncio.create_task(self._watch())
         try:
             await self._hand_out(time, limit, known)
@@ -153,6 +154,7 @@ class SendStream:
         self._total.skipped += prepared.skipped
         self._total.failed += prepared.failed
         self._rates.used(message.channel for message, _ in prepared.ready)
+        self._rates.used(stream_of(m.channel, m.is_transactional) for m, _ in prepared.ready)
         for item in prepared.ready:
             self._claimed.setdefault(item[0].channel, deque()).append(item)
         return prepared.claimed
@@ -305,6 +307,7 @@ class SendStream:
                 continue
             self._is_off = self._is_off or not sending_switches.is_sending(known)
             self._stopped_streams = sending_switches.open_breakers(known)
+            self._rates.slow(sending_switches.slowed_streams(known))
 
     def _switches(self) -> dict[str, sending_switches.Switch]:
         with self._store.read() as connection:

@@ -12,6 +12,7 @@ from keepers.contact.breakers import WINDOW, StreamCounts, check_stream, stream_
 from keepers.contact.rules import Breakers
 from keepers.model.consent import ALL_TOPICS, Consent
 from keepers.model.fields import span
+from keepers.model.message import OURS, Fault
 from keepers.store.bulk import select_in
 from keepers.store.messages import sending_switches
 from keepers.store.messages.messages import MessageRow, event_properties
@@ -33,15 +34,17 @@ class Bounce(NamedTuple):
     at: datetime
     source: str
     detail: str = ""
+    fault: Fault = "recipient"
 
 
 def bounced(connection: Connection, breakers: Breakers, bounces: Sequence[Bounce], now: datetime) -> None:
-    """Suppresses addresses: at once by a hard bounce, or by repeated soft ones within their span."""
+    """Suppresses addresses whose own fault it is: at once by a hard bounce, or by repeated soft ones within their
+    span."""
     hard = [b for b in bounces if b.is_hard]
     stops = [
         Suppression(b.message.channel, b.message.address_hash, "hard_bounce", b.at, b.source, b.detail) for b in hard
     ]
-    soft = {(b.message.channel, b.message.address_hash): b for b in bounces if not b.is_hard}
+    soft = {(b.message.channel, b.message.address_hash): b for b in bounces if not b.is_hard and b.fault == "recipient"}
     repeated = breakers.soft_bounces
     numbers = _soft_bounces(connection, [hashed for _, hashed in soft], now - span(repeated.within))
     stops += [
@@ -50,7 +53,7 @@ def bounced(connection: Connection, breakers: Breakers, bounces: Sequence[Bounce
         if numbers.get(hashed, 0) >= repeated.count
     ]
     suppressions.add(connection, stops)
-    check_breakers(connection, breakers, (b.message for b in hard), now)
+    check_breakers(connection, breakers, (b.message for b in bounces if b.is_hard or b.fault in OURS), now)
 
 
 def complained(
@@ -93,10 +96,12 @@ def _check(connection: Connection, breakers: Breakers, streams: Collection[tuple
         breaker = sending_switches.breaker(known, stream)
         if breaker is not None and breaker.on:
             continue
-        # Sends before the breaker was closed are not counted again.
-        since = breaker.at if breaker is not None else None
-        action, reason = check_stream(breakers, _lately(connection, channel, is_transactional, since))
+        # Sends before somebody released the stream are not counted again.
         warning = sending_switches.warning(known, stream)
+        ended = [breaker] if breaker is not None else []
+        ended += [warning] if warning is not None and warning.is_released else []
+        since = max((one.at for one in ended), default=None)
+        action, reason = check_stream(breakers, _lately(connection, channel, is_transactional, since))
         if action == "stop":
             sending_switches.set_breaker(connection, stream, True, reason, now)
         elif action == "warn":
@@ -112,7 +117,7 @@ def clear_warnings(connection: Connection, breakers: Breakers, now: datetime) ->
 
 
 def _lately(connection: Connection, channel: str, is_transactional: bool, since: datetime | None) -> StreamCounts:
-    """Of the stream's last sends: how many, how many bounced hard, how many were complained about."""
+    """What became of the stream's last sends."""
     last = connection.execute(select(func.max(messages.c.id))).scalar_one() or 0
     query = (
         select(messages.c.id, messages.c.status, messages.c.reason)
@@ -129,9 +134,10 @@ def _lately(connection: Connection, channel: str, is_transactional: bool, since:
         query = query.where(messages.c.handed_over_at > since)
     rows = connection.execute(query).all()
     hard = sum(1 for row in rows if row.status == "bounced" and row.reason == HARD)
+    refused = sum(1 for row in rows if row.status in ("bounced", "failed") and row.reason in OURS)
     spam = select(message_history.c.message_id).where(message_history.c.status == COMPLAINED)
     complained_about = select_in(connection, spam, message_history.c.message_id, [row.id for row in rows])
-    return StreamCounts(len(rows), hard, len({row.message_id for row in complained_about}))
+    return StreamCounts(len(rows), hard, len({row.message_id for row in complained_about}), refused)
 
 
 def _soft_bounces(connection: Connection, hashes: Sequence[str], since: datetime) -> dict[str, int]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from keepers.model.channels import event_name
+from keepers.model.message import Fault
 from keepers.store.events.log import SystemEvent
 from keepers.store.messages.messages import MessageRow, event_properties
 
@@ -20,3 +21,8 @@ def message_event(message: MessageRow, what: str, at: datetime, **properties: An
     return SystemEvent(
         message.profile_id, event_name(message.channel, what), at, all_properties, hops=hops, trust="own"
     )
+
+
+def bounce_event(message: MessageRow, at: datetime, *, is_hard: bool, fault: Fault, code: str) -> SystemEvent:
+    """An event about a message that came back."""
+    return message_event(message, "Bounced", at, hard=is_hard, fault=fault, code=code)

@@ -60,6 +60,13 @@ class Outgoing(Struct, frozen=True):
     """RFC 8058 one-click address; empty for transactional mail"""
 
 
+Fault = Literal["recipient", "content", "reputation", "server", "policy", "nobody"]
+"""whose fault a refusal is: the mailbox's (only this counts against an address), the message's, the sender's standing,
+the other server's, a rule's there, or nobody's"""
+OURS: frozenset[Fault] = frozenset({"content", "reputation"})
+"""faults of who sends: they alarm, and slow the stream"""
+
+
 class Outcome(Struct, frozen=True):
     """What became of one attempt. `deferred` is tried again, not before `retry_after` when that is given.
 
@@ -77,6 +84,8 @@ class Outcome(Struct, frozen=True):
     """a webhook's reply, usable later in the run"""
     is_hard: bool = False
     """of `bounced`: the address does not work and is suppressed"""
+    fault: Fault | None = None
+    """of `failed`, where it is known; `bounced` is always the recipient's"""
 
 
 ReportKind = Literal["delivered", "bounced", "complained", "opened", "clicked", "unsubscribed", "replied"]
@@ -97,6 +106,8 @@ class DeliveryReport(Struct, frozen=True):
     recipient: str = ""
     is_hard: bool = False
     """of a bounce: the address does not work and is suppressed"""
+    fault: Fault | None = None
+    """of a bounce; None: the recipient's"""
     detail: str = ""
     code: str = ""
     url: str = ""

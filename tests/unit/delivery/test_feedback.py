@@ -11,7 +11,7 @@ import pytest
 from keepers.delivery.feedback import UNTOLD, Feedback, collect_feedback, reclassify
 from keepers.delivery.machine_rules import classify
 from keepers.model.consent import network_address_hash
-from keepers.model.message import DeliveryReport, Outcome
+from keepers.model.message import OURS, DeliveryReport, Fault, Outcome
 from keepers.store.database import Store
 from keepers.store.messages import delivery_reports, engagement_requests, sending_switches
 from keepers.store.messages.engagement_requests import EngagementRow
@@ -97,6 +97,38 @@ def test_a_hard_bounce_suppresses_even_an_address_nobody_knows(store: Store) -> 
     with store.read() as connection:
         found = {s.hash for s in suppressions.everything(connection)}
     assert found == {post.eligibility.hash("email", a) for a in ("p1@example.com", "other@example.com")}
+
+
+@pytest.mark.parametrize("fault", ["reputation", "content", "server", "policy"])
+def test_what_is_not_the_recipient_s_fault_counts_against_no_address(store: Store, fault: Fault) -> None:
+    post = Post(store, LOOSE)
+    for n in range(8):
+        sent(post, post.message(n, recipient="p1@example.com"))
+        receive(post, report("bounced", f"m{n}", fault=fault, detail="550 5.7.1 (S3150)", source="dsn"))
+    with store.read() as connection:
+        assert list(suppressions.everything(connection)) == []
+        warned = sending_switches.warned_streams(sending_switches.everything(connection))
+    assert warned == ({("email", False)} if fault in OURS else set())
+    assert {p["fault"] for event, p in post.events() if event == "Email Bounced"} == {fault}
+
+
+def test_a_stream_refused_for_who_sends_goes_out_slowly_until_it_is_released(store: Store) -> None:
+    post = Post(store, LOOSE)
+    for n in range(5):
+        sent(post, post.message(n))
+        receive(post, report("bounced", f"m{n}", fault="reputation", source="dsn"))
+    marketing = post.queue(*(post.message(n) for n in range(10, 20)))
+    orders = post.queue(*(post.message(n, topic="orders", is_transactional=True) for n in range(20, 25)))
+    post.deliver(Wire())
+    assert post.statuses(orders) == ["sent"] * 5
+    assert post.statuses(marketing).count("sent") == 1, "a second's worth"
+    with store.begin() as connection:
+        sending_switches.set_warning(connection, "email.marketing", False, sending_switches.RELEASED, LATER)
+    post.deliver(Wire())
+    assert post.statuses(marketing) == ["sent"] * 10
+    receive(post, report("bounced", "m10", fault="content", source="dsn"))
+    with store.read() as connection:
+        assert not sending_switches.slowed_streams(sending_switches.everything(connection)), "what was before is past"
 
 
 def test_strangers_news_concern_the_address_and_no_message(store: Store) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from keepers.app.workspace.settings import Settings
 from keepers.app.workspace.workspace import Workspace
 from keepers.channels.email.bounces.set_aside import FOLDER, SetAside
+from keepers.contact.breakers import stream_of
 from keepers.delivery.bounce_readings import last_readings
 from keepers.i18n.findings import Sentence, sentence
 from keepers.i18n.problems import problem_text
@@ -70,6 +71,13 @@ def sending_status(workspace: Workspace, now: datetime, locale: str = "en") -> t
         for s in stopped
         if (breaker := sending_switches.breaker(known, s))
     ]
+    warned = sorted(stream_of(*one) for one in sending_switches.warned_streams(known))
+    slowed = sending_switches.slowed_streams(known)
+    wrong += [
+        _warning_text(warning.reason, s, locale, is_slowed=s in slowed)
+        for s in warned
+        if (warning := sending_switches.warning(known, s))
+    ]
     wrong += [
         problem(
             "The pool “{pool}” has {left:,} codes left. Import more with `keepers coupons import`.",
@@ -107,3 +115,15 @@ def sending_status(workspace: Workspace, now: datetime, locale: str = "en") -> t
         "mail_set_aside": count,
     }
     return figures, [problem_text(one, locale) for one in wrong]
+
+
+def _warning_text(reason: str, stream: str, locale: str, *, is_slowed: bool) -> Problem:
+    why = reason_text(Reason("breaker", reason), locale)
+    if is_slowed:
+        return problem(
+            "{stream} goes out slowly: {reason}. See `keepers messages --status bounced`; "
+            "`keepers breakers release {stream}` ends it.",
+            stream=stream,
+            reason=why,
+        )
+    return problem("{stream} is close to being stopped: {reason}.", stream=stream, reason=why)

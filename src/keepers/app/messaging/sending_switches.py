@@ -10,9 +10,10 @@ from msgspec import Meta, Struct, field
 from keepers.app.use_cases.actor import Actor
 from keepers.app.use_cases.use_case import use_case
 from keepers.app.workspace.workspace import Workspace
+from keepers.contact.breakers import stream_of
 from keepers.model.errors import NotFoundError, nearest, problem
 from keepers.store.messages import sending_switches
-from keepers.store.messages.sending_switches import Switch
+from keepers.store.messages.sending_switches import RELEASED, Switch
 
 _BREAKER, _WARNING = "brake:", "warning:"
 
@@ -105,24 +106,27 @@ def start_sending(workspace: Workspace, actor: Actor, request: StartSending) -> 
     audit={"stream": "target"},
 )
 def release_breaker(workspace: Workspace, actor: Actor, request: ReleaseBreaker) -> Released:
-    """Release a stream's circuit breaker
+    """Release a stream's circuit breaker or warning
 
-    What was sent before is no longer counted.
+    What was sent before is no longer counted. A stream that went out slowly goes out as before.
     """
     stream = request.stream
     with workspace.store.begin() as connection:
         known = sending_switches.everything(connection)
-        if stream not in sending_switches.open_breakers(known):
+        stopped_or_warned = sending_switches.open_breakers(known) | {
+            stream_of(channel, kind) for channel, kind in sending_switches.warned_streams(known)
+        }
+        if stream not in stopped_or_warned:
             raise NotFoundError(
                 problem(
-                    "No circuit breaker has stopped “{stream}”.",
-                    near=nearest(stream, sending_switches.open_breakers(known)),
+                    "No circuit breaker has stopped “{stream}”, and there is no warning about it.",
+                    near=nearest(stream, stopped_or_warned),
                     stream=stream,
                 )
             )
         now = workspace.clock()
-        sending_switches.set_breaker(connection, stream, False, "released by hand", now)
-        sending_switches.set_warning(connection, stream, False, "released by hand", now)
+        sending_switches.set_breaker(connection, stream, False, RELEASED, now)
+        sending_switches.set_warning(connection, stream, False, RELEASED, now)
     return Released(stream)
 
 

@@ -210,16 +210,16 @@ class EmailChannel:
         if refused.code < 500:
             if refused.code == 421 and refused.stage == "sender":
                 return Outcome("deferred", detail, code, retry_after=self._throttle.deferred(_SERVER, now))
-            is_own = verdict.is_recipient or code.startswith(("4.1.", "4.2."))
+            is_own = verdict.is_of_mailbox or code.startswith(("4.1.", "4.2."))
             pause = timedelta(0) if is_own else self._throttle.deferred(domain, now)
             return Outcome("deferred", detail, code, retry_after=pause or None)
         self._throttle.accepted(_SERVER)
-        if verdict.is_recipient:
+        if verdict.is_of_mailbox:
             return Outcome("bounced", detail, code, is_hard=verdict.is_hard)
         if refused.stage == "recipient" and verdict.reason == "unknown" and refused.code in (550, 551, 553):
             # RFC 5321 section 4.2.3 has 550, 551 and 553 for mailboxes; without a reason it counts as a soft bounce.
             return Outcome("bounced", detail, code)
-        return Outcome("failed", detail, code)
+        return Outcome("failed", detail, code, fault="nobody" if verdict.reason == "unknown" else verdict.fault)
 
 
 def _queue_id(answer: str) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import ColumnElement, Connection, or_, select
 
+from keepers.contact.breakers import stream_of
 from keepers.model.message import MessageStatus
 from keepers.store.bulk import distinct, select_in, update_rows
 from keepers.store.messages import message_history, messages
@@ -66,8 +67,8 @@ def due(
     *,
     for_update: bool = True,
 ) -> list[MessageRow]:
-    """Up to `limit` messages whose time has come, best priority and longest waiting first; of a channel in `most`
-    at most so many. Those of paused journeys wait on.
+    """Up to `limit` messages whose time has come, best priority and longest waiting first; of a channel or a stream
+    (`email.marketing`) in `most` at most so many. Those of paused journeys wait on.
 
     On PostgreSQL the rows are locked, and passed over by other workers, until the transaction ends, unless it is
     `for_update` is off.
@@ -75,27 +76,39 @@ def due(
     found: list[MessageRow] = []
     left = dict(most)
     for slot in known:
-        number = min(limit - len(found), left.get(slot.channel, limit))
-        if number <= 0:
-            continue
-        query = (
-            messages.columns.where(
-                table.c.status == slot.status,
-                table.c.channel == slot.channel,
-                table.c.priority == slot.priority,
-                table.c.send_after <= now,
-                _is_not_paused(),
+        for names, of_stream in _lanes(slot.channel, left):
+            number = min(limit - len(found), *(left.get(name, limit) for name in names))
+            if number <= 0:
+                continue
+            query = (
+                messages.columns.where(
+                    table.c.status == slot.status,
+                    table.c.channel == slot.channel,
+                    table.c.priority == slot.priority,
+                    table.c.send_after <= now,
+                    _is_not_paused(),
+                    *of_stream,
+                )
+                .order_by(table.c.send_after)
+                .limit(number)
             )
-            .order_by(table.c.send_after)
-            .limit(number)
-        )
-        if for_update and connection.dialect.name == "postgresql":
-            query = query.with_for_update(skip_locked=True, of=table)
-        rows = [message_of(row) for row in connection.execute(query).all()]
-        found += rows
-        if slot.channel in left:
-            left[slot.channel] -= len(rows)
+            if for_update and connection.dialect.name == "postgresql":
+                query = query.with_for_update(skip_locked=True, of=table)
+            rows = [message_of(row) for row in connection.execute(query).all()]
+            found += rows
+            for name in names:
+                if name in left:
+                    left[name] -= len(rows)
     return found
+
+
+def _lanes(channel: str, most: Mapping[str, int]) -> list[tuple[tuple[str, ...], tuple[ColumnElement[bool], ...]]]:
+    """The names under which messages of a channel are counted, and which messages they are: all together, or by stream
+    where one has a limit of its own, transactional ones first."""
+    streams = {is_transactional: stream_of(channel, is_transactional) for is_transactional in (True, False)}
+    if not any(name in most for name in streams.values()):
+        return [((channel,), ())]
+    return [((channel, name), (table.c.is_transactional.is_(kind),)) for kind, name in streams.items()]
 
 
 def _is_not_paused() -> ColumnElement[bool]:

@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select
 
+from keepers.contact.breakers import REFUSALS
 from keepers.contact.wave import SendingStops
 from keepers.store.schema.messages import switches
 
 SENDING = "sending"
 _BREAKER = "brake:"
 _WARNING = "warning:"
+RELEASED = "released by hand"
+"""the reason of a warning that somebody ended"""
 
 
 class Switch(NamedTuple):
@@ -24,6 +27,10 @@ class Switch(NamedTuple):
     on: bool
     reason: str
     at: datetime
+
+    @property
+    def is_released(self) -> bool:
+        return not self.on and self.reason == RELEASED
 
 
 def everything(connection: Connection) -> dict[str, Switch]:
@@ -71,6 +78,13 @@ def stops(known: Mapping[str, Switch]) -> SendingStops:
     """What is switched off, as eligibility reads it."""
     reasons = {name.removeprefix(_BREAKER): s.reason for name, s in known.items() if name.startswith(_BREAKER) and s.on}
     return SendingStops(not is_sending(known), reasons)
+
+
+def slowed_streams(known: Mapping[str, Switch]) -> frozenset[str]:
+    """The marketing streams that go out slowly: those warned about for refusals that are the sender's fault."""
+    warned = (s for name, s in known.items() if name.startswith(_WARNING) and s.on and s.reason == REFUSALS)
+    names = (s.name.removeprefix(_WARNING) for s in warned)
+    return frozenset(name for name in names if not name.endswith(".transactional"))
 
 
 def warned_streams(known: Mapping[str, Switch]) -> frozenset[tuple[str, bool]]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from keepers.channels.email.bounces.returned_mail import read_returned
 from keepers.channels.email.bounces.status_notifications import bounce_reports, failures_in
+from keepers.channels.email.reply_codes import FAULTS, STATUS
 from keepers.channels.email.reply_reasons import classify_reply
 from keepers.channels.email.verp import Verp
 from posting import KEY, NOW, VERP, dsn
@@ -117,7 +118,7 @@ def test_a_mail_too_large_is_read_within_bounds() -> None:
     [
         ("550 5.1.1 The email account that you tried to reach does not exist", "unknown_user"),
         ("550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup", "unknown_user"),
-        ("550 5.4.1 Recipient address rejected: Access denied", "blocked"),
+        ("550 5.4.1 Recipient address rejected: Access denied. AS(201806281)", "unknown_user"),
         ("Host or domain name not found. Name service error for name=nowhere.example type=A", "unknown_host"),
         ("556 5.1.10 Domain does not accept mail (nullMX)", "no_mail"),
         ("452 4.2.2 The email account that you tried to reach is over quota", "full"),
@@ -133,6 +134,119 @@ def test_a_mail_too_large_is_read_within_bounds() -> None:
 )
 def test_the_words_of_large_providers_are_understood(text: str, reason: str) -> None:
     assert classify_reply(text).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("550 5.1.1 No such user", "recipient"),
+        ("552 5.2.2 Over quota", "recipient"),
+        (
+            "550 5.7.1 messages from [203.0.113.7] weren't sent, as it is on our list (S3150)",
+            "reputation",
+        ),
+        ("550 OU-002 (COL004) Unfortunately, messages from 203.0.113.7 weren't sent.", "reputation"),
+        ("421 4.7.0 [TSS04] Messages from 203.0.113.7 temporarily deferred due to user complaints", "reputation"),
+        ("554 5.7.1 Client host blocked using zen.spamhaus.org", "reputation"),
+        ("550 5.7.26 Unauthenticated email from shop.example is not accepted due to DMARC policy", "reputation"),
+        ("554 5.7.1 [CS01] Message rejected due to local policy", "content"),
+        ("554 DT:SPM 163 smtp3", "content"),
+        ("550 5.7.1 This message looks like spam", "content"),
+        ("552 5.3.4 Message size exceeds fixed limit", "content"),
+        ("450 4.2.0 Greylisted, please try again later", "server"),
+        ("451 4.3.0 Internal server error", "server"),
+        ("connect to mx.example[192.0.2.1]:25: Connection timed out", "server"),
+        ("550 5.7.1 Relaying denied", "policy"),
+        ("550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup", "policy"),
+        ("550 5.7.0 Not authorized by the policy of this group", "policy"),
+        ("550 Брак: нет такого пользователя", "recipient"),
+        ("550 Skrzynka jest przepełniona", "recipient"),
+        ("550 用户不存在", "recipient"),
+    ],
+)
+def test_a_refusal_says_whose_fault_it_is(text: str, fault: str) -> None:
+    assert classify_reply(text).fault == fault
+
+
+@pytest.mark.parametrize("code", [f"5.{detail}" for detail in STATUS])
+def test_every_registered_code_has_a_fault(code: str) -> None:
+    assert classify_reply("", code).fault == FAULTS[STATUS[code.partition(".")[2]]]
+
+
+def test_an_unknown_user_is_one_when_the_server_has_given_up() -> None:
+    words = "smtp; 450 4.1.1 <anna@example.com>: User unknown in virtual alias table"
+    (report,) = bounce_reports(read_returned(dsn("4.1.1", diagnostic=words)), VERP, NOW)
+    assert report.is_hard
+    (report,) = bounce_reports(read_returned(dsn("4.4.3", diagnostic="smtp; Host not found, try again")), VERP, NOW)
+    assert (report.is_hard, report.fault) == (False, "server")
+
+
+def test_a_mail_program_s_own_failure_is_not_the_recipient_s() -> None:
+    words = "x-unix; procmail: Couldn't create /var/spool/mail/anna: No such user"
+    (report,) = bounce_reports(read_returned(dsn("5.1.1", diagnostic=words)), VERP, NOW)
+    assert (report.is_hard, report.fault) == (False, "server")
+
+
+ABSENCE = {
+    "Automatic reply: Autumn": "I am away until 2026-12-04, call ext. 512 or 550. Error 5.1.1 in my calendar.",
+    "Automatische Antwort: Herbst": "Bis 4.12. nicht im Haus, Vertretung unter Durchwahl 512. Postfach ungelesen.",
+    "Odpowiedź automatyczna: Jesień": "Urlop do 4.12, pilne sprawy: wew. 512. Skrzynka nieczynna.",
+    "Автоответ: осень": "Я в отпуске до 4.12, доб. 550. Этот ящик не читается, адрес недоступен.",
+    "Risposta automatica: Autunno": "Sono assente fino al 4/12, interno 512. Casella non presidiata.",
+    "Réponse automatique : automne": "Absent jusqu'au 4.12, poste 512. Adresse inconnue de mes collègues.",
+    "Respuesta automática: otoño": "Ausente hasta el 4.12, extensión 550. Usuario no disponible.",
+    "自动回复：秋天": "我休假到 12 月 4 日，分机 512。邮箱暂停使用。",
+    "自動返信: 秋": "12月4日まで休暇です。内線 550。",
+    "Automatisch antwoord: herfst": "Afwezig tot 4.12, toestel 512, kamer 421.",
+    "Left": "Ms Example has left the company, her mailbox is no longer in use. Call ext. 512.",
+    "Re: [Ticket#550123] Hello": "Thanks, this is ticket 550123. Nobody reads this mailbox, address unavailable.",
+    "Your request was rejected": "550 items failed. No such user here, unknown user.",
+}
+
+
+@pytest.mark.parametrize("subject", ABSENCE)
+@pytest.mark.parametrize(
+    "more",
+    [
+        "Auto-Submitted: auto-generated\nX-Auto-Response-Suppress: All",
+        "Auto-Submitted: auto-replied",
+        "Precedence: auto_reply",
+        "X-Mailer: none",
+    ],
+)
+@pytest.mark.parametrize("path", ["<>", "<max@firma.example>"])
+def test_answers_of_people_and_their_programs_count_against_nobody(subject: str, more: str, path: str) -> None:
+    mail = f"Return-Path: {path}\nFrom: Max <max@firma.example>\nTo: {VERP.return_path(VERP.token(KEY))}\n"
+    mail += f"Subject: {subject}\n{more}\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n"
+    mail += ABSENCE[subject]
+    assert bounce_reports(read_returned(mail.encode()), VERP, NOW) == ()
+
+
+def test_sendmail_s_transcript_has_a_verdict_for_each_recipient() -> None:
+    data = b"""\
+From: Mail Delivery Subsystem <MAILER-DAEMON@mx.example>
+Subject: Returned mail: User unknown
+
+   ----- Transcript of session follows -----
+While talking to mx.example.org:
+>>> RCPT To:<bob@example.org>
+<<< 550 No such user here.
+550 <bob@example.org>... User unknown
+554 <eve@example.net>... Remote protocol error: Connection reset by peer
+
+   ----- Unsent message follows -----
+From: shop@shop.example
+To: bob@example.org
+"""
+    found = {f.recipient: f.verdict.fault for f in failures_in(read_returned(data))}
+    assert found == {"bob@example.org": "recipient", "eve@example.net": "server"}
+    assert {f.recipient for f in failures_in(read_returned(data.replace(b"\n", b"\r")))} == set(found)
+
+
+def test_the_recipient_is_not_our_own_address_nor_an_alias() -> None:
+    own = b"From: post_master@mx.example\nSubject: Re: Hi\n\nError: Invalid user address\n550 - no such user here\n"
+    own += b"  MAIL FROM: shop@shop.example\n  RCPT TO: anna@example.com\n"
+    assert [f.recipient for f in failures_in(read_returned(own))] == ["anna@example.com"]
 
 
 def test_what_is_called_temporary_is_never_hard() -> None:

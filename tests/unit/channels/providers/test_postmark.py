@@ -80,6 +80,7 @@ def test_a_bounce_names_message_recipient_and_reason() -> None:
             provider_id="883953f4-6105-42a2-a16a-77a8eac79483",
             recipient="anna@example.com",
             is_hard=True,
+            fault="recipient",
             detail="smtp;550 5.1.1 unknown user",
             code="HardBounce",
             source="postmark",

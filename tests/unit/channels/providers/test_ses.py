@@ -227,6 +227,7 @@ def test_a_bounce_names_message_recipient_and_reason() -> None:
         provider_id="0102018f-7c19-example-000000",
         recipient="anna@example.com",
         is_hard=True,
+        fault="recipient",
         detail="smtp; 550 5.1.1 user unknown",
         code="5.1.1",
         source="ses",

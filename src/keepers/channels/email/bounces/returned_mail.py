@@ -72,10 +72,10 @@ class Returned(NamedTuple):
 def read_returned(data: bytes) -> Returned:
     """Reads a mail however broken it is; never raises. What follows its first 512 KiB is left out."""
     data = data[:MOST_BYTES]
-    if data.startswith(b"From "):
-        data = data.partition(b"\n")[2]
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")
+    if data.startswith(b"From "):
+        data = data.partition(b"\n")[2]
     data = without_excess(data)
     message = _parsed(data)
     known = _without_long_lists(data[:_BEGINNING])

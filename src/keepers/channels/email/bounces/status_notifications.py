@@ -36,13 +36,25 @@ _LONGEST_MARK = 200
 _MOST_RECIPIENTS = 20
 """of one mail are reported: a message of ours has one"""
 _MOST_WORDS = 4000
-_ABSENT = re.compile(r"auto-?replied|vacation|out of (?:the )?office|autorespon|auto(?:matic)? ?reply|abwesen", re.I)
-_DAEMON = re.compile(r"mailer-daemon|postmaster|mail delivery|mailerdaemon|daemon|no-?reply|bounce", re.I)
+_AUTOMATIC = re.compile(r"auto[- ]?(?:replied|generated|notified)|vacation", re.I)
+"""of Auto-Submitted (RFC 3834) and its forerunners"""
+_DAEMON = re.compile(
+    r"mailer[-_ ]?daemon|post[-_ ]?master|mail ?delivery|mail ?administrator|daemon|mdaemon|\bmail ?system", re.I
+)
 _FAILED = re.compile(
-    r"undeliver|not be delivered|delivery (?:status|failure|has failed|problem|report)|returned mail|failed|failure"
-    r"|(?:could|can)(?:not|n.t| not) (?:be )?deliver|unable to deliver|not reach|rejected|bounce|[45]\.\d\.\d|[45]\d\d",
+    r"undeliver|unzustellbar|non remis|non recapitat|nie dostarcz|не доставлен|無法投遞|退信"
+    r"|not be delivered|delivery (?:status|failure|has failed|problem|report|error)|returned mail|return to sender"
+    r"|(?:could|can)(?:not|n.t| not) (?:be )?deliver|unable to deliver|mail delivery failed|failure notice"
+    r"|delivery notification|message not delivered|mail failure",
     re.I,
 )
+_REFUSED = re.compile(r"rejected|bounce|failed|failure|not reach|no such|\b[45]\.\d\.\d|(?:^|[\s:>])[45]\d\d[ -]", re.I)
+"""what makes a mail from a mail system a bounce; another's would have such words about anything"""
+_TRANSCRIPT = re.compile(r"^[45]\d\d (?:[45]\.\d{1,3}\.\d{1,3} )?<([^<>\s@]+@[^<>\s@]+)>\.\.\. [^\n]*", re.M)
+"""sendmail's line about a recipient"""
+_ALIAS_OF = re.compile(r"\(?(?:ultimately )?generated from\s+", re.I)
+_RECIPIENT = re.compile(r"rcpt to:", re.I)
+_FEWEST_LETTERS = 8
 
 
 class Failure(NamedTuple):
@@ -81,6 +93,7 @@ def bounce_reports(
             message_id=message_id,
             recipient=failure.recipient if key or not message_id else "",
             is_hard=failure.action == "failed" and failure.verdict.is_hard and bool(key or message_id),
+            fault=failure.verdict.fault,
             detail=f"{failure.verdict.reason}: {failure.diagnostic}"[:500],
             code=failure.verdict.code,
             source="dsn",
@@ -90,14 +103,18 @@ def bounce_reports(
 
 
 def failures_in(returned: Returned) -> tuple[Failure, ...]:
-    """The recipients a bounce mail speaks of; empty for any other mail, absence notes included."""
+    """The recipients a bounce mail speaks of; empty for any other mail, whatever it says: absence notes, answers of
+    ticket systems, people.
+
+    A bounce has a delivery report, its fields in a text, or one of the forms of before there were such reports.
+    """
     if returned.kind == "feedback-report":
         return ()
     human = _human(returned)
     found = [f for text in returned.statuses for f in _from_fields(text, human)]
     if not found:
         found = [f for text in returned.texts for f in _from_fields(text, human)]
-    if not found and (_is_bounce(returned, human) or not _is_absence(returned)):
+    if not found:
         found = _from_words(returned, human)
     by_recipient = {f.recipient.lower(): f for f in reversed(found)}
     return tuple(reversed(by_recipient.values()))
@@ -123,8 +140,11 @@ def _from_fields(text: str, human: str) -> list[Failure]:
         action = group.get("action", "failed").lower()
         diagnostic = group.get("diagnostic-code", "").partition(";")[2].strip() or group.get("diagnostic-code", "")
         status = re.match(r"[245]\.\d{1,3}\.\d{1,3}", group.get("status", ""))
-        words = diagnostic if len(diagnostic) > 8 else f"{diagnostic} {_about(address, human)}".strip()
-        verdict = classify_reply(words, status.group() if status else "")
+        words = diagnostic if len(diagnostic) > _FEWEST_LETTERS else f"{diagnostic} {_about(address, human)}".strip()
+        given_up = _action(action) == "failed"
+        verdict = classify_reply(words, status.group() if status else "", is_given_up=given_up)
+        if verdict.reason == "unknown" and len(groups) == 1:
+            verdict = classify_reply(human, verdict.code, is_given_up=given_up)
         failures.append(Failure(address, _action(action), verdict, words[:400]))
     return failures
 
@@ -140,29 +160,51 @@ def _address_of(value: str) -> str:
 
 
 def _from_words(returned: Returned, human: str) -> list[Failure]:
-    """Bounces without a status part: the header of Exim, the formats of flufl.bounce, then the text itself."""
+    """Bounces without a status part: the header of Exim, sendmail's transcript, the formats of flufl.bounce, and what a
+    mail system writes otherwise."""
     headers = " ".join(str(v) for v in returned.message.get_all("X-Failed-Recipients", []))
     found = [address for _, address in islice(addresses(headers), _MOST_RECIPIENTS)]
     action: Action = "failed"
-    if not found:
-        temporary, permanent = _known_formats(returned)
+    is_bounce = _is_bounce(returned, human)
+    if not found and is_bounce and (lines := list(islice(_TRANSCRIPT.finditer(human), _MOST_RECIPIENTS))):
+        return [Failure(line[1], action, classify_reply(line[0]), line[0][:400]) for line in lines]
+    if not found and (is_bounce or not _is_automatic(returned)):
+        temporary, permanent = _known_formats(returned, human)
         found = permanent or temporary
         action = "failed" if permanent or not temporary else "delayed"
-    if not found and _is_bounce(returned, human):
-        found = [first_address(human)]
+    if not found and is_bounce:
+        found = [_first_recipient(human)]
     failures = []
-    for address in list(dict.fromkeys(found))[:_MOST_RECIPIENTS]:
+    several = list(dict.fromkeys(found))[:_MOST_RECIPIENTS]
+    for address in several:
         words = _about(address, human)
-        failures.append(Failure(address, action, classify_reply(words), " ".join(words.split())[:400]))
+        verdict = classify_reply(words)
+        if verdict.reason == "unknown" and len(several) == 1:
+            verdict = classify_reply(human, verdict.code)
+        failures.append(Failure(address, action, verdict, " ".join(words.split())[:400]))
     return failures
 
 
-def _known_formats(returned: Returned) -> tuple[list[str], list[str]]:
+def _first_recipient(human: str) -> str:
+    """The address of the recipient in a text, the first when none is named so."""
+    named = _RECIPIENT.search(human)
+    return (first_address(human[named.end() : named.end() + _MOST_WORDS]) if named else "") or first_address(human)
+
+
+def _known_formats(returned: Returned, human: str) -> tuple[list[str], list[str]]:
+    """The recipients that flufl.bounce finds, (temporary, permanent): those that the server speaks of, not those of the
+    copy of our message, nor those whose alias a recipient is."""
     try:
         temporary, permanent = all_failures(returned.beginning)
     except Exception:  # noqa: BLE001 - its detectors may raise anything on malformed mail
         return [], []
-    return _texts_of(temporary), _texts_of(permanent)
+    text = human.lower()
+    aliased = {first_address(text[m.end() : m.end() + _LONGEST_MARK]) for m in _ALIAS_OF.finditer(text)}
+    found = [_texts_of(some) for some in (temporary, permanent)]
+    named = [[one for one in some if one.lower() in text and one.lower() not in aliased] for some in found]
+    # Some servers name the recipient in a header alone.
+    first, second = named if any(named) else found
+    return first, second
 
 
 def _texts_of(addresses: Iterable[object]) -> list[str]:
@@ -207,15 +249,19 @@ def _about(address: str, human: str) -> str:
     return human[start : start + _MOST_WORDS]
 
 
-def _is_absence(returned: Returned) -> bool:
-    """An automatic reply (RFC 3834), which is no bounce."""
+def _is_automatic(returned: Returned) -> bool:
+    """An automatic answer (RFC 3834), which is no bounce."""
     message = returned.message
-    marks = f"{message.get('Auto-Submitted', '')} {message.get('X-Autoreply', '')} {message.get('Subject', '')}"
-    return bool(_ABSENT.search(marks) or message.get("X-Autorespond"))
+    marks = f"{message.get('Auto-Submitted', '')} {message.get('X-Autoreply', '')} {message.get('Precedence', '')}"
+    return bool(_AUTOMATIC.search(marks) or message.get("X-Autorespond") or message.get("X-Auto-Response-Suppress"))
 
 
 def _is_bounce(returned: Returned, human: str) -> bool:
+    """Whether a mail has the form of a bounce: from a mail system, and about a failure; or from nobody, which answers
+    of people's mail programs may be too, with a subject that only bounces have."""
     message = returned.message
-    sender = f"{message.get('From', '')} {message.get('Return-Path', '')}"
-    is_machine = bool(_DAEMON.search(sender)) or str(message.get("Return-Path", "")).strip() == "<>"
-    return is_machine and bool(_FAILED.search(f"{message.get('Subject', '')} {human[:_MOST_WORDS]}"))
+    subject = str(message.get("Subject", ""))
+    if _DAEMON.search(f"{message.get('From', '')} {message.get('Return-Path', '')}"):
+        text = f"{subject} {human[:_MOST_WORDS]}"
+        return bool(_FAILED.search(text) or _REFUSED.search(text))
+    return str(message.get("Return-Path", "")).strip() == "<>" and bool(_FAILED.search(subject))

@@ -14,8 +14,9 @@ from typing import Any
 from msgspec import Struct
 
 from keepers.channels.email.providers.base import KEY, bracketed, decoded, inner, instant, is_recent, refused, text
+from keepers.channels.email.reply_reasons import judge_bounce
 from keepers.model.errors import problem
-from keepers.model.message import DeliveryReport, ReportKind
+from keepers.model.message import DeliveryReport, Fault, ReportKind
 
 _KINDS: dict[str, ReportKind] = {
     "delivered": "delivered",
@@ -28,6 +29,8 @@ _KINDS: dict[str, ReportKind] = {
 }
 _NOT_THE_ADDRESS = ("old", "espblock", "generic")
 """reasons of permanent failures that are not about the address"""
+_FAULTS: dict[str, Fault] = {"espblock": "reputation", "old": "server"}
+"""of reasons that say whose it is"""
 _NOT_TRIED: dict[str, ReportKind] = {"suppress-complaint": "complained", "suppress-unsubscribe": "unsubscribed"}
 """failures that repeat an earlier complaint or unsubscription"""
 
@@ -72,6 +75,9 @@ class Mailgun:
             return []  # Mailgun keeps trying and reports when it gives up.
         if kind == "bounced":
             kind = _NOT_TRIED.get(text(event, "reason"), kind)
+        detail, code = _detail(event), _code(event)
+        judged = judge_bounce(detail, code, is_hard=_is_hard(event), fault=_FAULTS.get(text(event, "reason")))
+        is_hard, fault = judged if kind == "bounced" else (False, None)
         return [
             DeliveryReport(
                 kind,
@@ -80,9 +86,10 @@ class Mailgun:
                 key=text(event, "user-variables", KEY),
                 message_id=bracketed(text(event, "message", "headers", "message-id")),
                 recipient=text(event, "recipient"),
-                is_hard=kind == "bounced" and _is_hard(event),
-                detail=_detail(event),
-                code=_code(event),
+                is_hard=is_hard,
+                fault=fault,
+                detail=detail,
+                code=code,
                 url=text(event, "url"),
                 user_agent=text(event, "client-info", "user-agent"),
                 ip=text(event, "ip"),

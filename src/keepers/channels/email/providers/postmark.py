@@ -15,13 +15,23 @@ from typing import Any
 from msgspec import Struct
 
 from keepers.channels.email.providers.base import KEY, body_id, decoded, header, inner, instant, refused, text
+from keepers.channels.email.reply_reasons import judge_bounce
 from keepers.model.errors import problem
-from keepers.model.message import DeliveryReport, ReportKind
+from keepers.model.message import DeliveryReport, Fault, ReportKind
 
 REMEMBERED = timedelta(days=7)
 """how long a call is remembered. Postmark signs and dates nothing: whoever can repeat a call knows the login."""
 TOKEN_HEADER = "X-Keepers-Token"
 _HARD = ("HardBounce", "BadEmailAddress")
+_FAULTS: dict[str, Fault] = {
+    "Blocked": "reputation",
+    "DMARCPolicy": "reputation",
+    "VirusNotification": "content",
+    "DnsError": "server",
+    "Transient": "server",
+    "SMTPApiError": "server",
+}
+"""of types that say whose it is; of the others the server's words do"""
 _COMPLAINTS = ("SpamComplaint", "SpamNotification")
 _NO_BOUNCES = ("AutoResponder", "AddressChange", "ChallengeVerification", "OpenRelayTest", "Subscribe", "Unsubscribe")
 """replies recorded as bounces although the message arrived"""
@@ -70,6 +80,9 @@ class Postmark:
         if found is None or at is None:
             return []
         kind, is_hard = found
+        detail, sort = text(event, "Details") or text(event, "Description"), text(event, "Type")
+        judged = judge_bounce(detail, "", is_hard=is_hard, fault=_FAULTS.get(sort))
+        is_hard, fault = judged if kind == "bounced" else (False, None)
         return [
             DeliveryReport(
                 kind,
@@ -79,8 +92,9 @@ class Postmark:
                 provider_id=text(event, "MessageID"),
                 recipient=text(event, "Email") or text(event, "Recipient"),
                 is_hard=is_hard,
-                detail=text(event, "Details") or text(event, "Description"),
-                code=text(event, "Type"),
+                fault=fault,
+                detail=detail,
+                code=sort,
                 url=text(event, "OriginalLink"),
                 user_agent=text(event, "UserAgent"),
                 ip=text(event, "Geo", "IP"),

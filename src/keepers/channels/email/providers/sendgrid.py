@@ -31,8 +31,9 @@ from keepers.channels.email.providers.base import (
     refused,
     text,
 )
+from keepers.channels.email.reply_reasons import judge_bounce
 from keepers.model.errors import problem
-from keepers.model.message import DeliveryReport, ReportKind
+from keepers.model.message import DeliveryReport, Fault, ReportKind
 
 SIGNATURE = "X-Twilio-Email-Event-Webhook-Signature"
 TIMESTAMP = "X-Twilio-Email-Event-Webhook-Timestamp"
@@ -53,6 +54,17 @@ _DROPPED: dict[str, tuple[ReportKind, bool]] = {
     "unsubscribed address": ("unsubscribed", False),
 }
 """messages that SendGrid did not try to send: kind and whether hard, by the reason in lower case"""
+
+
+_FAULTS: dict[str, Fault] = {
+    "content": "content",
+    "reputation": "reputation",
+    "frequency or volume too high": "server",
+    "technical": "server",
+    "mailbox unavailable": "recipient",
+    "invalid address": "recipient",
+}
+"""by `bounce_classification`, in lower case"""
 
 
 class SendGridSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,6 +129,10 @@ def _report(event: Any) -> DeliveryReport | None:
     is_hard = name == "bounce" and text(event, "type") != "blocked"
     if name == "dropped":
         kind, is_hard = _DROPPED.get(reason.lower(), ("bounced", False))
+    code = text(event, "status")
+    named = _FAULTS.get(text(event, "bounce_classification").lower())
+    judged = judge_bounce(reason, code, is_hard=is_hard, fault=named)
+    is_hard, fault = judged if kind == "bounced" else (False, None)
     is_machine = inner(event, "sg_machine_open") is True
     return DeliveryReport(
         kind,
@@ -127,8 +143,9 @@ def _report(event: Any) -> DeliveryReport | None:
         provider_id=re.split(r"\.(?:filter|recvd)", text(event, "sg_message_id"), maxsplit=1)[0],
         recipient=text(event, "email"),
         is_hard=is_hard,
+        fault=fault,
         detail=MACHINE if is_machine else reason or text(event, "response"),
-        code=text(event, "status"),
+        code=code,
         url=text(event, "url"),
         user_agent=text(event, "useragent"),
         ip=text(event, "ip"),

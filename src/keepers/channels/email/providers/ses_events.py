@@ -7,7 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from keepers.channels.email.providers.base import KEY, bracketed, inner, instant, items, text
-from keepers.model.message import DeliveryReport, ReportKind
+from keepers.channels.email.reply_reasons import judge_bounce
+from keepers.model.message import DeliveryReport, Fault, ReportKind
+
+_FAULTS: dict[str, Fault] = {
+    "MailboxFull": "recipient",
+    "ContentRejected": "content",
+    "AttachmentRejected": "content",
+    "MessageTooLarge": "content",
+}
+"""of the sub-types that say whose it is"""
 
 
 def reports_of(event: Any) -> list[DeliveryReport]:
@@ -27,7 +36,8 @@ def reports_of(event: Any) -> list[DeliveryReport]:
         case "Reject":
             at = instant(text(event, "mail", "timestamp"))
             detail = text(event, "reject", "reason")
-            return [_of(event, "bounced", at, who, detail=detail) for who in _recipients(event)]
+            # SES itself refused it, for a virus.
+            return [_of(event, "bounced", at, who, fault="content", detail=detail) for who in _recipients(event)]
         case "Open":
             return [_of(event, "opened", instant(text(event, "open", "timestamp")), who) for who in _recipients(event)]
         case "Click":
@@ -42,12 +52,14 @@ def reports_of(event: Any) -> list[DeliveryReport]:
 def _bounces(event: Any) -> Iterator[DeliveryReport]:
     """Permanent is hard but for contents and attachments refused; transient and undetermined are soft."""
     kind, sort = text(event, "bounce", "bounceType"), text(event, "bounce", "bounceSubType")
-    is_hard = kind == "Permanent" and sort not in ("ContentRejected", "AttachmentRejected")
+    named = _FAULTS.get(sort)
+    takes_for_hard = kind == "Permanent" and named != "content"
     at = instant(text(event, "bounce", "timestamp"))
     for one in items(event, "bounce", "bouncedRecipients"):
         detail = text(one, "diagnosticCode") or f"{kind} {sort}"
         who, code = text(one, "emailAddress"), text(one, "status")
-        yield _of(event, "bounced", at, who, is_hard=is_hard, detail=detail, code=code)
+        is_hard, fault = judge_bounce(detail, code, is_hard=takes_for_hard, fault=named)
+        yield _of(event, "bounced", at, who, is_hard=is_hard, fault=fault, detail=detail, code=code)
 
 
 def _complaints(event: Any) -> Iterator[DeliveryReport]:
