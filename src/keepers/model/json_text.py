@@ -25,6 +25,7 @@ _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _STRING = re.compile(_TEXT, re.DOTALL)
 _ALL_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _HUGE = b"0" * 309
+HALF_PAIR = problem("A text holds half of a surrogate pair (\\ud800–\\udfff). Send whole characters.")
 TOO_LARGE = problem("A number is too large to keep. Send it as text.")
 _MOST_MEMBERS = 100
 _OPENING = frozenset(b"[{")
@@ -88,7 +89,7 @@ def reason(text: bytes, error: str) -> Problem:
             "“{field}” is {number}, which is not a JSON number. Send null or leave it out.", field=field, number=number
         )
     if _SURROGATE.search(text):
-        return problem("A text holds half of a surrogate pair (\\ud800–\\udfff). Send whole characters.")
+        return HALF_PAIR
     if _holds_infinite(text):
         return TOO_LARGE
     if not _is_utf8(text):

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from keepers.model.errors import problem
+from keepers.model.errors import Problem, problem
+from keepers.model.json_text import HALF_PAIR
 from keepers.render.errors import RenderError
 from keepers.render.liquid.tags import END_INLINE, INLINE
 
@@ -77,7 +78,13 @@ def pieces(part: SourceText) -> Iterator[Piece]:
 
 
 def _refuse_unclosed(part: SourceText) -> None:
-    """Raises RenderError for unclosed Liquid, which the pattern would search for again from every place."""
+    """Raises RenderError for unclosed Liquid, which the pattern would search for again from every place, and for text
+    that no mail can hold."""
+    try:
+        part.text.encode()
+    except UnicodeEncodeError as error:
+        reason: Problem = HALF_PAIR
+        raise RenderError(reason, part=part.name, line=part.text.count("\n", 0, error.start) + 1) from None
     for opening, closing in (("{{", "}}"), ("{%", "%}")):
         at = part.text.find(opening, part.text.rfind(closing) + 1)
         if at >= 0:

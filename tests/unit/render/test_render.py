@@ -44,6 +44,14 @@ def test_subject_html_and_text_say_the_same() -> None:
     assert content.locale == "en"
 
 
+@pytest.mark.parametrize("part", ["subject", "preheader", "text"])
+def test_half_a_character_is_refused_where_it_is_written(part: str) -> None:
+    with pytest.raises(RenderError, match="half of a surrogate pair"):
+        rendered(section("x"), {}, **{part: "a\n\udc80"})
+    with pytest.raises(RenderError, match="line 2: A text holds half"):
+        rendered(section("x\n\udc80"))
+
+
 def test_a_text_of_ones_own_is_taken() -> None:
     content = rendered(section("long"), {"name": "A & B"}, text="Short, {{ name }}.\n\n\n\n  indented")
     assert content.text == "Short, A & B.\n\n  indented\n"
