@@ -60,9 +60,9 @@ class Outgoing(Struct, frozen=True):
     """RFC 8058 one-click address; empty for transactional mail"""
 
 
-Fault = Literal["recipient", "content", "reputation", "server", "policy", "nobody"]
+Fault = Literal["recipient", "content", "reputation", "server", "policy"]
 """whose fault a refusal is: the mailbox's (only this counts against an address), the message's, the sender's standing,
-the other server's, a rule's there, or nobody's"""
+the other server's, or a rule's there"""
 OURS: frozenset[Fault] = frozenset({"content", "reputation"})
 """faults of who sends: they alarm, and slow the stream"""
 

@@ -219,7 +219,7 @@ class EmailChannel:
         if refused.stage == "recipient" and verdict.reason == "unknown" and refused.code in (550, 551, 553):
             # RFC 5321 section 4.2.3 has 550, 551 and 553 for mailboxes; without a reason it counts as a soft bounce.
             return Outcome("bounced", detail, code)
-        return Outcome("failed", detail, code, fault="nobody" if verdict.reason == "unknown" else verdict.fault)
+        return Outcome("failed", detail, code, fault=None if verdict.reason == "unknown" else verdict.fault)
 
 
 def _queue_id(answer: str) -> str:

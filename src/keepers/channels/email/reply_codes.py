@@ -121,7 +121,7 @@ PROVIDERS: tuple[tuple[str, Reason, re.Pattern[str]], ...] = (
     (
         "microsoft",
         "unknown_user",
-        re.compile(r"5\.4\.1\b.{0,120}recipient address rejected: access denied", re.I | re.S),
+        re.compile(r"5\.4\.1\b.{0,120}recipient address rejected: access denied", re.I),
     ),
     ("microsoft", "policy", _codes(r"RESOLVER\.RST\.\w+|5\.7\.(?:124|133|134|136|193)")),
     ("microsoft", "unknown_host", _codes(r"5\.4\.310")),
